@@ -1,0 +1,54 @@
+//! Kernel versions and the features that come with them.
+
+/// A kernel release `x.y.z`. Stable kernels take backports, so `z` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KernelVersion {
+    /// First number.
+    pub major: u16,
+    /// Second number.
+    pub minor: u16,
+    /// Third number.
+    pub patch: u16,
+}
+
+impl KernelVersion {
+    /// The newest kernel that is modelled.
+    pub const NEWEST: Self = Self::new(6, 18, 0);
+
+    /// A version.
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// Reads `6.18`, `6.12.117` or a release string such as `6.18.44-cloud-amd64`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let head = text.trim_start_matches('v').split(|c: char| c != '.' && !c.is_ascii_digit()).next()?;
+        let mut parts = head.split('.').map(|p| p.parse::<u16>());
+        let (major, minor) = (parts.next()?.ok()?, parts.next()?.ok()?);
+        let patch = parts.next().and_then(Result::ok).unwrap_or(0);
+        Some(Self { major, minor, patch })
+    }
+}
+
+impl std::fmt::Display for KernelVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// A behaviour that some kernels have and others lack. Code asks for features and never compares versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Feature {
+    /// Global functions may be called in preemption-off regions when they cannot sleep (6.18).
+    GlobalCallsInPreemptOff,
+}
+
+impl Feature {
+    /// First version that has the feature.
+    pub const fn since(self) -> KernelVersion {
+        match self {
+            Self::GlobalCallsInPreemptOff => KernelVersion::new(6, 18, 0),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What a Linux kernel offers to eBPF programs, as data that the verifier, the VM and the docs all read.
+//!
+//! Everything here is a table row or a lookup in a table; nothing decides anything by itself.
+//! Sources: the uAPI header `linux/bpf.h`, the public eBPF documentation and observed kernels.
+#![deny(missing_docs)]
+
+mod numbered;
+
+pub mod attach_type;
+pub mod kernel;
+pub mod map_type;
+pub mod prog_type;
+pub mod proto;
+
+pub use attach_type::AttachType;
+pub use kernel::{Feature, KernelVersion};
+pub use map_type::MapType;
+pub use prog_type::ProgType;
+pub use proto::{ArgBase, ArgType, Helper, HelperFlags, RetBase, RetType, TypeFlags};

@@ -1,0 +1,49 @@
+//! A newtype with named values for each kernel enumeration, so that unknown numbers stay representable.
+
+/// Declares an enumeration as a `u32` newtype with constants, the kernel's names and short names.
+#[macro_export]
+macro_rules! numbered {
+    ($(#[$meta:meta])* pub enum $name:ident { $($variant:ident = $value:literal, $kernel:literal, $short:literal;)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+        pub struct $name(pub u32);
+
+        #[allow(non_upper_case_globals)]
+        impl $name {
+            $(#[doc = concat!("`", $kernel, "`")] pub const $variant: Self = Self($value);)*
+
+            /// Every value that has a name.
+            pub const ALL: &'static [Self] = &[$(Self($value)),*];
+
+            /// The kernel's name, such as `BPF_PROG_TYPE_XDP`.
+            pub const fn kernel_name(self) -> Option<&'static str> {
+                match self.0 { $($value => Some($kernel),)* _ => None }
+            }
+
+            /// The short lower-case name, such as `xdp`.
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 { $($value => Some($short),)* _ => None }
+            }
+
+            /// Looks up a short or a kernel name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($short | $kernel => Some(Self($value)),)* _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self.name() {
+                    Some(n) => f.write_str(n),
+                    None => write!(f, "{}", self.0),
+                }
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    };
+}

@@ -1,0 +1,2 @@
+//! The `ebpfkit` command.
+fn main() {}

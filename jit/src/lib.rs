@@ -1,0 +1,2 @@
+//! eBPF programs to native code with Cranelift.
+#![deny(missing_docs)]

@@ -1,0 +1,13 @@
+//! eBPF objects: from a file to programs that are ready to load, as libbpf would load them.
+//!
+//! Two steps, as in libbpf: [`Object::open`] reads an ELF file and touches nothing else;
+//! [`Object::prepare`] resolves everything that depends on the target kernel (CO-RE, ksyms, kconfig, kfuncs)
+//! and yields [`Prepared`], whose programs hold final instructions.
+//! This crate touches neither files nor system calls: bytes in, values out.
+#![deny(missing_docs)]
+
+pub mod btf;
+pub mod model;
+
+pub use btf::Btf;
+pub use model::{FuncInfo, LineInfo, Map, MapInit, Object, ObjectError, Prepared, Program, ProgramFlags, Target};

@@ -1,0 +1,214 @@
+//! What an object holds: programs, maps, types and how they refer to each other.
+
+use crate::btf::{Btf, TypeId};
+use ebpfkit_abi::{AttachType, MapType, ProgType};
+use ebpfkit_isa::{Endian, Insn};
+use std::sync::Arc;
+
+/// Load flags of a program (`BPF_F_*` of `BPF_PROG_LOAD`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct ProgramFlags(pub u32);
+
+impl ProgramFlags {
+    /// `BPF_F_STRICT_ALIGNMENT`
+    pub const STRICT_ALIGNMENT: u32 = 1 << 0;
+    /// `BPF_F_ANY_ALIGNMENT`
+    pub const ANY_ALIGNMENT: u32 = 1 << 1;
+    /// `BPF_F_TEST_RND_HI32`
+    pub const TEST_RND_HI32: u32 = 1 << 2;
+    /// `BPF_F_TEST_STATE_FREQ`
+    pub const TEST_STATE_FREQ: u32 = 1 << 3;
+    /// `BPF_F_SLEEPABLE`
+    pub const SLEEPABLE: u32 = 1 << 4;
+    /// `BPF_F_XDP_HAS_FRAGS`
+    pub const XDP_HAS_FRAGS: u32 = 1 << 5;
+    /// `BPF_F_XDP_DEV_BOUND_ONLY`
+    pub const XDP_DEV_BOUND_ONLY: u32 = 1 << 6;
+    /// `BPF_F_TEST_REG_INVARIANTS`
+    pub const TEST_REG_INVARIANTS: u32 = 1 << 7;
+
+    /// Whether all bits of `flag` are set.
+    pub const fn has(self, flag: u32) -> bool {
+        self.0 & flag == flag
+    }
+}
+
+/// One program, as it would be given to `BPF_PROG_LOAD`.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Function name.
+    pub name: String,
+    /// ELF section, as written in the source.
+    pub section: String,
+    /// Program type, from the section name.
+    pub prog_type: ProgType,
+    /// Expected attach type, from the section name.
+    pub attach_type: AttachType,
+    /// What the section name says after the slash, such as a kernel function; empty when nothing.
+    pub attach_target: String,
+    /// BTF id in the kernel of the function or struct to attach to; zero when none.
+    pub attach_btf_id: TypeId,
+    /// Load flags.
+    pub flags: ProgramFlags,
+    /// Whether libbpf would load it without being asked to (`?` in the section name turns it off).
+    pub autoload: bool,
+    /// The main program, then the subprograms it reaches, linked. After [`Object::prepare`] nothing is left to
+    /// resolve: map immediates hold the map's index in [`Object::maps`], kernel functions and variables hold BTF ids.
+    pub insns: Vec<Insn>,
+    /// Functions by first instruction (`.BTF.ext`), sorted.
+    pub func_info: Vec<FuncInfo>,
+    /// Source lines by first instruction (`.BTF.ext`), sorted.
+    pub line_info: Vec<LineInfo>,
+    /// Reasons that libbpf would print instead of the kernel's message, by instruction: failed CO-RE relocations
+    /// and missing externs that libbpf poisons instead of refusing.
+    pub poison: Vec<(usize, String)>,
+}
+
+/// Type of the function that starts at an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FuncInfo {
+    /// Slot of its first instruction.
+    pub insn: u32,
+    /// BTF id of the `FUNC`.
+    pub type_id: TypeId,
+}
+
+/// Source position of the instructions from one slot on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineInfo {
+    /// Slot of the first instruction.
+    pub insn: u32,
+    /// Offset of the file name in the BTF strings.
+    pub file_name: u32,
+    /// Offset of the line's text in the BTF strings.
+    pub line_text: u32,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1; zero when unknown.
+    pub column: u32,
+}
+
+/// Initial contents of a map.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MapInit {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// Bytes of the single value of a global-data map (`.rodata`, `.data`, `.bss`, `.kconfig`).
+    Data(Vec<u8>),
+    /// Slots of a map-in-map: index and inner map.
+    Maps(Vec<(u32, usize)>),
+    /// Slots of a prog array: index and program.
+    Programs(Vec<(u32, usize)>),
+}
+
+/// A map definition.
+#[derive(Clone, Debug, Default)]
+pub struct Map {
+    /// Name.
+    pub name: String,
+    /// Map type.
+    pub map_type: MapType,
+    /// Key bytes.
+    pub key_size: u32,
+    /// Value bytes.
+    pub value_size: u32,
+    /// Entries.
+    pub max_entries: u32,
+    /// `BPF_F_*` flags of `BPF_MAP_CREATE`.
+    pub flags: u32,
+    /// `map_extra` of `BPF_MAP_CREATE`.
+    pub extra: u64,
+    /// BTF type of the key, in the object's BTF; zero when none.
+    pub key_type: TypeId,
+    /// BTF type of the value, in the object's BTF; zero when none.
+    pub value_type: TypeId,
+    /// For a struct_ops map: the struct's id in the kernel BTF, after [`Object::prepare`].
+    pub kernel_value_type: TypeId,
+    /// NUMA node.
+    pub numa_node: u32,
+    /// `LIBBPF_PIN_*`.
+    pub pinning: u32,
+    /// The template of inner maps.
+    pub inner: Option<Box<Map>>,
+    /// Initial contents.
+    pub init: MapInit,
+    /// Frozen after initialisation (`.rodata`, `.kconfig`), so that programs see constants.
+    pub frozen: bool,
+    /// ELF section of global data; empty for declared maps.
+    pub section: String,
+}
+
+/// An opened object. Nothing in it depends on a kernel yet.
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    /// Name, from the file.
+    pub name: String,
+    /// License string; empty when the section is missing.
+    pub license: String,
+    /// `version` section, `LINUX_VERSION_CODE` form; zero when missing.
+    pub kern_version: u32,
+    /// Byte order of the file.
+    pub endian: Endian,
+    /// Programs in libbpf's order.
+    pub programs: Vec<Program>,
+    /// Maps in libbpf's order.
+    pub maps: Vec<Map>,
+    /// The object's types, as libbpf would give them to the kernel.
+    pub btf: Option<Arc<Btf>>,
+}
+
+/// The kernel that programs are prepared for.
+#[derive(Clone, Default)]
+pub struct Target {
+    /// The kernel's types.
+    pub vmlinux: Option<Arc<Btf>>,
+    /// `/proc/config.gz` or `/boot/config-*` as text, for kconfig externs.
+    pub kconfig: Option<Arc<str>>,
+    /// `LINUX_VERSION_CODE`.
+    pub version_code: u32,
+    /// Addresses of kernel symbols, for untyped ksyms; asked by name.
+    pub kallsyms: Option<Arc<dyn Fn(&str) -> Option<u64> + Send + Sync>>,
+}
+
+/// An object whose programs are final for one kernel.
+#[derive(Clone, Debug, Default)]
+pub struct Prepared {
+    /// The object; its programs' instructions are final.
+    pub object: Object,
+    /// For each program: why libbpf would refuse to load it at all, if it would.
+    pub unloadable: Vec<Option<String>>,
+}
+
+/// Why an object cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObjectError {
+    /// The bytes are not what they claim to be.
+    #[error("{place}: {found}; expected {expected}")]
+    Malformed {
+        /// Section, symbol or offset.
+        place: String,
+        /// What stands there.
+        found: String,
+        /// What should.
+        expected: String,
+    },
+    /// libbpf refuses this object, for this reason.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Object {
+    /// Reads an ELF object (or, later, raw instructions) as `bpf_object__open` does.
+    pub fn open(name: &str, bytes: &[u8]) -> Result<Self, ObjectError> {
+        let _ = (name, bytes);
+        unimplemented!("object reader")
+    }
+
+    /// Resolves what depends on the kernel, as `bpf_object__load` does before it loads programs.
+    pub fn prepare(self, target: &Target) -> Result<Prepared, ObjectError> {
+        let _ = target;
+        unimplemented!("object preparation")
+    }
+}

@@ -1,0 +1,2 @@
+//! What crosses crates: generators, differential tests, benches.
+#![deny(missing_docs)]

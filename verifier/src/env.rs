@@ -1,0 +1,238 @@
+//! Everything one verification works with (`struct bpf_verifier_env`).
+
+use crate::kernel_model::KernelModel;
+use crate::observer::Observer;
+use crate::reg::{RegExtra, RegState};
+use crate::state::VerifierState;
+use ebpfkit_isa::Insn;
+use ebpfkit_object::{Btf, Map, Object, Program};
+use std::sync::Arc;
+
+/// Privileges and limits of a verification.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// `CAP_BPF` and `CAP_PERFMON`, which lift the unprivileged rules. False models a user without capabilities.
+    pub privileged: bool,
+    /// Reject accesses that are not aligned even where the machine allows them (`BPF_F_STRICT_ALIGNMENT`).
+    pub strict_alignment: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { privileged: true, strict_alignment: false }
+    }
+}
+
+/// A map that the program uses.
+#[derive(Clone, Debug)]
+pub struct UsedMap {
+    /// Index in the object.
+    pub index: usize,
+    /// Definition. Inner templates are appended to the list and have no index of their own.
+    pub def: Map,
+    /// For map-in-map: position of the inner template in [`Env::maps`].
+    pub inner: Option<u32>,
+    /// Special fields of the value (locks, timers, kptrs, lists, ...).
+    pub record: crate::memory::record::Record,
+}
+
+/// What is kept by instruction (`bpf_insn_aux_data`).
+#[derive(Clone, Debug, Default)]
+pub struct InsnAux {
+    /// Verified at least once.
+    pub seen: bool,
+    /// States are compared here.
+    pub prune_point: bool,
+    /// States are always compared and kept here.
+    pub force_checkpoint: bool,
+    /// A jump or call target worth an entry in the history.
+    pub jmp_point: bool,
+    /// A call that runs a callback.
+    pub calls_callback: bool,
+    /// Registers that may be read before they are written, as a bit mask (bit n for rn).
+    pub live_regs_before: u16,
+    /// Strongly connected component of the control-flow graph; zero for none.
+    pub scc: u32,
+    /// Kind of the pointer that this load or store goes through, so that two paths agree (`ptr_type`).
+    pub ptr_type: Option<crate::reg::RegType>,
+    /// For a 64-bit immediate: what it makes.
+    pub ld_imm: Option<(crate::reg::RegType, RegExtra, u32)>,
+    /// Speculation must stop before this instruction.
+    pub nospec: bool,
+    /// Speculation must stop after this instruction.
+    pub nospec_result: bool,
+    /// Reads through this pointer may fault and are probed.
+    pub alu_sanitize: u8,
+    /// State of the constant-map-key and constant-map analyses for calls (`map_ptr_state`), by map index plus one;
+    /// `u32::MAX` when several.
+    pub map_ptr: u32,
+    /// Constant key of a lookup or tail call, when the same on every path.
+    pub map_key: Option<u64>,
+    /// The stack access of a `bpf_fastcall` pattern.
+    pub fastcall_pattern: bool,
+    /// Spills and fills around the call that the pattern covers.
+    pub fastcall_spills: u8,
+    /// Number of bytes kept zero-extended; log only.
+    pub zext_dst: bool,
+    /// Iterations of `bpf_loop` inline state, non-constant when false.
+    pub loop_inline: bool,
+    /// Storage is known not to be needed to be probed.
+    pub storage_get_atomic: bool,
+}
+
+/// What is known of a subprogram (`bpf_subprog_info`).
+#[derive(Clone, Debug, Default)]
+pub struct SubprogInfo {
+    /// First slot.
+    pub start: usize,
+    /// Name, from BTF; empty without.
+    pub name: String,
+    /// Global function, verified on its own.
+    pub global: bool,
+    /// BTF id of the `FUNC`; zero without.
+    pub func_id: u32,
+    /// Stack bytes used so far.
+    pub stack_depth: u32,
+    /// First byte of stack that is used by a `bpf_fastcall` pattern only.
+    pub fastcall_stack_off: i16,
+    /// Keeps the fastcall contract.
+    pub keep_fastcall_stack: bool,
+    /// Reaches a tail call.
+    pub has_tail_call: bool,
+    /// Reached through a tail call, so that its frame counts.
+    pub tail_call_reachable: bool,
+    /// Uses legacy packet loads.
+    pub has_ld_abs: bool,
+    /// Is an asynchronous callback.
+    pub is_async_cb: bool,
+    /// Is an exception callback.
+    pub is_exception_cb: bool,
+    /// Global function that has been called and must be verified.
+    pub called: bool,
+    /// Calls something that changes packet data.
+    pub changes_pkt_data: bool,
+    /// Calls something that may sleep.
+    pub might_sleep: bool,
+    /// May throw.
+    pub might_throw: bool,
+    /// Arguments of a global function, prepared from BTF; see `front::global_args`.
+    pub args: Vec<crate::front::global_args::GlobalArg>,
+    /// `args` has been filled.
+    pub args_cached: bool,
+    /// Blocks in reverse postorder: range in [`Env::postorder`].
+    pub postorder: (usize, usize),
+}
+
+/// One verification at work.
+pub struct Env<'a> {
+    /// The modelled kernel.
+    pub kernel: &'a KernelModel,
+    /// The object.
+    pub object: &'a Object,
+    /// The program.
+    pub prog: &'a Program,
+    /// Privileges.
+    pub options: Options,
+    /// The program's own types.
+    pub btf: Option<Arc<Btf>>,
+    /// Receives log text and events.
+    pub observer: &'a mut dyn Observer,
+    /// Level of the kernel log that is wanted.
+    pub log_level: u8,
+    /// The observer wants events.
+    pub wants_events: bool,
+
+    /// Instructions.
+    pub insns: Vec<Insn>,
+    /// By instruction.
+    pub aux: Vec<InsnAux>,
+    /// Subprograms by first slot; the last entry is a sentinel at the end.
+    pub subprogs: Vec<SubprogInfo>,
+    /// Maps in use.
+    pub maps: Vec<UsedMap>,
+    /// Instructions of each subprogram in postorder.
+    pub postorder: Vec<usize>,
+    /// Subprogram that handles exceptions; zero for none.
+    pub exception_callback: usize,
+
+    /// State of the path being walked.
+    pub cur: VerifierState,
+    /// Slot being verified.
+    pub insn_idx: usize,
+    /// Slot verified before.
+    pub prev_insn_idx: usize,
+    /// Next identity.
+    pub id_gen: u32,
+    /// Subprogram whose verification started this walk (0, a global function or a callback).
+    pub subprog: usize,
+    /// The walk's own tables.
+    pub walk: crate::explore::Walk,
+    /// The calls' own tables.
+    pub calls: crate::call::Calls,
+    /// Tables of the front passes.
+    pub front: crate::front::Front,
+    /// Packet data is accessed directly somewhere.
+    pub seen_direct_write: bool,
+    /// Unsafe to verify further in a strict manner: alignment is strict.
+    pub strict_alignment: bool,
+    /// The program writes into packets (privileged network types).
+    pub max_pkt_offset: u32,
+    /// Bytes of the context that the program reads, at most.
+    pub max_ctx_offset: u32,
+    /// Bytes of tracepoint buffer accessed.
+    pub max_tp_access: u32,
+    /// Instructions processed.
+    pub insn_processed: u64,
+}
+
+impl Env<'_> {
+    /// A fresh identity.
+    pub fn new_id(&mut self) -> u32 {
+        self.id_gen += 1;
+        self.id_gen
+    }
+
+    /// Writes to the kernel log when one is wanted. A message that ends verification goes through
+    /// [`crate::reason`] instead; this is for lines before it.
+    #[inline]
+    pub fn verbose(&mut self, text: std::fmt::Arguments<'_>) {
+        if self.log_level != 0 {
+            self.observer.text(text);
+        }
+    }
+
+    /// The instruction being verified.
+    pub fn insn(&self) -> Insn {
+        self.insns[self.insn_idx]
+    }
+
+    /// A register of the current frame.
+    pub fn reg(&self, r: u8) -> &RegState {
+        self.cur.reg(r)
+    }
+
+    /// A register of the current frame, for writing.
+    pub fn reg_mut(&mut self, r: u8) -> &mut RegState {
+        self.cur.reg_mut(r)
+    }
+
+    /// Whether pointers may leak to the user and be compared (`allow_ptr_leaks`; `CAP_PERFMON`).
+    pub fn allow_ptr_leaks(&self) -> bool {
+        self.options.privileged
+    }
+
+    /// Whether uninitialised stack may be read (`allow_uninit_stack`).
+    pub fn allow_uninit_stack(&self) -> bool {
+        self.options.privileged
+    }
+
+    /// Whether CPU speculation needs no care (`bypass_spec_v1`, `bypass_spec_v4`).
+    pub fn bypass_spec(&self) -> bool {
+        self.options.privileged
+    }
+
+    /// Whether the program runs with `CAP_BPF` (`bpf_capable`).
+    pub fn bpf_capable(&self) -> bool {
+        self.options.privileged
+    }
+}

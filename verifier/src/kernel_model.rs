@@ -1,0 +1,46 @@
+//! The kernel whose decisions are modelled.
+
+use ebpfkit_abi::{Feature, KernelVersion};
+use ebpfkit_object::Btf;
+use std::sync::{Arc, OnceLock};
+
+/// Opens the kernel's BTF when it is first needed; `None` when there is none.
+pub type BtfSource = Arc<dyn Fn() -> Option<Arc<Btf>> + Send + Sync>;
+
+/// Version, types, configuration and privileges of the modelled kernel.
+#[derive(Clone)]
+pub struct KernelModel {
+    /// Release.
+    pub version: KernelVersion,
+    source: BtfSource,
+    btf: Arc<OnceLock<Option<Arc<Btf>>>>,
+    /// Possible CPUs, which bound per-CPU helpers.
+    pub cpus: u32,
+    /// Whether the kernel's JIT is on and has the features of x86-64 (far kfunc calls, arena, private stacks,
+    /// per-CPU instructions).
+    pub jit: bool,
+    /// Whether fentry, fexit, fmod_ret and LSM programs can be attached (function tracing with direct calls).
+    pub trampolines: bool,
+}
+
+impl KernelModel {
+    /// A kernel whose BTF is opened on first use.
+    pub fn new(version: KernelVersion, source: BtfSource) -> Self {
+        Self { version, source, btf: Arc::default(), cpus: 2, jit: true, trampolines: true }
+    }
+
+    /// The newest modelled kernel, without BTF.
+    pub fn newest() -> Self {
+        Self::new(KernelVersion::NEWEST, Arc::new(|| None))
+    }
+
+    /// The kernel's types. Opened once; programs that need none never pay for them.
+    pub fn btf(&self) -> Option<&Arc<Btf>> {
+        self.btf.get_or_init(|| (self.source)()).as_ref()
+    }
+
+    /// Whether the kernel behaves in this way.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.version >= feature.since()
+    }
+}

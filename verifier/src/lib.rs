@@ -1,0 +1,49 @@
+//! The Linux eBPF verifier's decisions, without a kernel.
+//!
+//! The walk mirrors the kernel's: depth first over paths, a stack of pending branches, lists of explored states,
+//! pruning by liveness and precision, a budget of one million instructions. Only the same exploration gives the
+//! same verdicts near the limits.
+//!
+//! Rooms, in the order a program passes through them:
+//!
+//! | room | what it decides |
+//! |---|---|
+//! | [`front`] | subprograms, control flow, liveness, BTF records, maps, attach points: all that needs no walk |
+//! | [`explore`] | the walk itself: branches, states, pruning, precision, exits |
+//! | [`scalar`] | numbers: tnums, bounds, arithmetic, comparisons, pointer arithmetic |
+//! | [`memory`] | loads, stores and atomics, one file a region kind |
+//! | [`call`] | helpers, kfuncs, subprograms, callbacks, and the resources they acquire |
+//! | [`log`] | the kernel's log text, as an observer |
+//! | [`reason`] | every rejection, one variant each |
+//!
+//! What is not modelled ends in [`Verdict::Unsupported`], never in a guess.
+#![deny(missing_docs)]
+
+pub mod call;
+pub mod env;
+pub mod explore;
+pub mod front;
+pub mod kernel_model;
+pub mod log;
+pub mod memory;
+pub mod observer;
+pub mod reason;
+pub mod reg;
+pub mod scalar;
+pub mod stack;
+pub mod state;
+pub mod verdict;
+pub mod verify;
+
+pub use env::{Env, InsnAux, Options, SubprogInfo};
+pub use kernel_model::KernelModel;
+pub use observer::{Event, Observer};
+pub use reason::{Reason, Rejection, Stop};
+pub use reg::{RegBase, RegExtra, RegState, RegType};
+pub use scalar::tnum::Tnum;
+pub use state::{FuncState, VerifierState};
+pub use verdict::{Report, Verdict, Verified};
+pub use verify::verify;
+
+/// Result of a step of verification.
+pub type Step<T = ()> = Result<T, Stop>;

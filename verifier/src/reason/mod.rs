@@ -1,0 +1,124 @@
+//! Every rejection, one variant each, in families by room.
+//!
+//! The kernel's message, the code, the page in the catalogue and the diagnosis all start from the variant.
+//! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,
+//! `EBPF06xx` the front passes.
+
+mod rows;
+
+pub mod call;
+pub mod explore;
+pub mod front;
+pub mod memory;
+pub mod resource;
+pub mod scalar;
+
+pub use call::CallReason;
+pub use explore::ExploreReason;
+pub use front::FrontReason;
+pub use memory::MemoryReason;
+pub use resource::ResourceReason;
+pub use scalar::ScalarReason;
+
+/// Error numbers that `bpf(2)` returns for a rejection.
+#[allow(missing_docs)]
+pub mod errno {
+    pub const EPERM: i32 = 1;
+    pub const ENOENT: i32 = 2;
+    pub const E2BIG: i32 = 7;
+    pub const ENOMEM: i32 = 12;
+    pub const EACCES: i32 = 13;
+    pub const EFAULT: i32 = 14;
+    pub const EBUSY: i32 = 16;
+    pub const EINVAL: i32 = 22;
+    pub const ERANGE: i32 = 34;
+    pub const ENOTSUPP: i32 = 524;
+    pub const EOPNOTSUPP: i32 = 95;
+    pub const ESRCH: i32 = 3;
+    pub const EDEADLK: i32 = 35;
+    pub const EPROTO: i32 = 71;
+}
+
+/// Why a program is rejected.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Reason {
+    Scalar(ScalarReason),
+    Memory(MemoryReason),
+    Call(CallReason),
+    Resource(ResourceReason),
+    Explore(ExploreReason),
+    Front(FrontReason),
+}
+
+macro_rules! each {
+    ($self:expr, $r:ident => $e:expr) => {
+        match $self {
+            Reason::Scalar($r) => $e,
+            Reason::Memory($r) => $e,
+            Reason::Call($r) => $e,
+            Reason::Resource($r) => $e,
+            Reason::Explore($r) => $e,
+            Reason::Front($r) => $e,
+        }
+    };
+}
+
+impl Reason {
+    /// Stable code, `EBPF` and four digits.
+    pub fn code(&self) -> &'static str {
+        each!(self, r => r.code())
+    }
+
+    /// Error number that `bpf(2)` would return, positive.
+    pub fn errno(&self) -> i32 {
+        each!(self, r => r.errno())
+    }
+
+    /// Name of the variant, such as `UninitRegister`.
+    pub fn name(&self) -> &'static str {
+        each!(self, r => r.name())
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        each!(self, r => r.fmt(f))
+    }
+}
+
+/// A rejection with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejection {
+    /// Why.
+    pub reason: Reason,
+    /// Slot being verified.
+    pub insn: usize,
+}
+
+/// Why a step did not go on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// The program is rejected.
+    Reject(Box<Reason>),
+    /// Something is not modelled.
+    Unsupported(String),
+}
+
+impl Stop {
+    /// Something is not modelled.
+    pub fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported(what.into())
+    }
+}
+
+impl<T: Into<Reason>> From<T> for Stop {
+    fn from(reason: T) -> Self {
+        Self::Reject(Box::new(reason.into()))
+    }
+}
+
+/// Ends a step with a rejection.
+pub fn reject<T>(reason: impl Into<Reason>) -> crate::Step<T> {
+    Err(Stop::Reject(Box::new(reason.into())))
+}

@@ -1,0 +1,50 @@
+//! The macro that turns rows into a family of rejections.
+
+/// Declares a family: each row is a code, a variant with its facts, the error number and the kernel's message.
+/// The message is a format string over the facts; where the kernel prints several lines they stand in it, the last
+/// line being the one that tools show.
+macro_rules! reasons {
+    ($(#[$meta:meta])* $family:ident => $name:ident { $($(#[$vm:meta])* $code:literal $variant:ident { $($field:ident: $ty:ty),* $(,)? } $errno:ident, $fmt:literal;)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs)]
+        pub enum $name { $($(#[$vm])* $variant { $($field: $ty),* }),* }
+
+        #[allow(unused_variables, unreachable_patterns)]
+        impl $name {
+            /// Every row: code, variant, message template.
+            pub const ROWS: &'static [(&'static str, &'static str, &'static str)] =
+                &[$(($code, stringify!($variant), $fmt)),*];
+
+            /// Stable code.
+            pub fn code(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $code,)* _ => unreachable!() }
+            }
+
+            /// Error number, positive.
+            pub fn errno(&self) -> i32 {
+                match self { $(Self::$variant { .. } => crate::reason::errno::$errno,)* _ => unreachable!() }
+            }
+
+            /// Name of the variant.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => stringify!($variant),)* _ => unreachable!() }
+            }
+        }
+
+        #[allow(unused_variables, unreachable_patterns)]
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self { $(Self::$variant { $($field),* } => write!(f, $fmt),)* _ => unreachable!() }
+            }
+        }
+
+        impl From<$name> for crate::reason::Reason {
+            fn from(r: $name) -> Self {
+                Self::$family(r)
+            }
+        }
+    };
+}
+
+pub(crate) use reasons;

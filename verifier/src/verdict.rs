@@ -1,0 +1,64 @@
+//! What verification answers.
+
+use crate::reason::Rejection;
+use ebpfkit_object::Program;
+use std::sync::Arc;
+
+/// The decision on one program.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The kernel would load it.
+    Accepted(Verified),
+    /// The kernel would refuse it.
+    Rejected(Box<Rejection>),
+    /// Not modelled; no guess is made.
+    Unsupported {
+        /// What is missing.
+        what: String,
+        /// Slot.
+        at: usize,
+    },
+}
+
+/// Verdict and figures.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Decision.
+    pub verdict: Verdict,
+    /// Instructions processed, as the kernel counts them.
+    pub insns_processed: u64,
+    /// States kept over the whole run (`total_states`).
+    pub total_states: u64,
+    /// Most states at one time (`peak_states`).
+    pub peak_states: u64,
+    /// Most states of one instruction (`max_states_per_insn`).
+    pub max_states_per_insn: u64,
+    /// Stack depth of each function, in bytes, as in the kernel's `stack depth` line.
+    pub stack_depths: Vec<u32>,
+}
+
+/// A program that was verified, with what was proved of it. Only the verifier makes one.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    pub(crate) program: Arc<Program>,
+    pub(crate) facts: Arc<Facts>,
+}
+
+/// What was proved of each instruction.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// By slot: whether any path reaches it. Unreached instructions are dead.
+    pub reached: Vec<bool>,
+}
+
+impl Verified {
+    /// The program.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// What was proved.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}

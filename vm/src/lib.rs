@@ -1,0 +1,2 @@
+//! Maps, helpers, contexts and an interpreter for eBPF programs.
+#![deny(missing_docs)]
