@@ -1,2 +1,7 @@
 //! From a verifier rejection to its cause, its place in the source and its remedy.
 #![deny(missing_docs)]
+
+pub mod catalogue;
+pub mod cfg;
+pub mod diagnosis;
+pub mod source;
