@@ -49,7 +49,9 @@ impl KernelArgs {
         let target = Target {
             vmlinux: btf,
             kconfig: kconfig(),
-            version_code: u32::from(version.major) << 16 | u32::from(version.minor) << 8 | u32::from(version.patch.min(255)),
+            version_code: u32::from(version.major) << 16
+                | u32::from(version.minor) << 8
+                | u32::from(version.patch.min(255)),
             kallsyms: Some(Arc::new(symbol)),
         };
         Ok(Host { model, target })

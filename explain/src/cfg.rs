@@ -74,9 +74,7 @@ pub fn dot(name: &str, insns: &[Insn], text: &dyn Fn(&[Insn], usize) -> String) 
 fn callee(insns: &[Insn], at: usize) -> Option<usize> {
     let insn = insns[at];
     let local = insn.code == opcode::CALL && insn.src == opcode::pseudo::CALL;
-    local
-        .then(|| usize::try_from(at as i64 + 1 + i64::from(insn.imm)).ok().filter(|&t| t < insns.len()))
-        .flatten()
+    local.then(|| usize::try_from(at as i64 + 1 + i64::from(insn.imm)).ok().filter(|&t| t < insns.len())).flatten()
 }
 
 fn escape(text: &str) -> String {

@@ -25,7 +25,10 @@ pub fn run(args: &Args) -> Result<End> {
     let mut out = std::io::stdout().lock();
     for i in args.selection.pick(&prepared.object)? {
         let program = &prepared.object.programs[i];
-        out.write_all(ebpfkit_explain::cfg::dot(&program.name, &program.insns, &|insns, at| format!("{:?}", insns[at])).as_bytes())?;
+        out.write_all(
+            ebpfkit_explain::cfg::dot(&program.name, &program.insns, &|insns, at| format!("{:?}", insns[at]))
+                .as_bytes(),
+        )?;
     }
     Ok(End::Good)
 }
