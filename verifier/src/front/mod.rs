@@ -1,32 +1,64 @@
-//! All that is decided before the walk: subprograms, control flow, liveness, BTF records, maps, attach points.
+//! All that is decided without a walk: subprograms, control flow, liveness of registers, BTF records, maps, attach
+//! points, stack depth.
+//!
+//! [`Env::run_front`] keeps the kernel's order, because the first failure is the one that is reported.
 
-use crate::{Env, Step, Stop};
+use crate::{Env, Step};
 
+mod attach;
+mod btf_info;
+pub(crate) mod call_facts;
+mod cfg;
 pub mod global_args;
+pub mod graph;
+mod live_regs;
+mod maps;
+mod stack_depth;
+pub(crate) mod subprogs;
 
 /// Tables of the front passes.
 #[derive(Clone, Debug, Default)]
-pub struct Front {}
+pub struct Front {
+    /// Stack bytes that each function needs, once the walk is over.
+    pub stack_checked: bool,
+}
 
 impl Env<'_> {
     /// Runs every pass that comes before the walk, in the kernel's order.
     pub fn run_front(&mut self) -> Step {
-        Err(Stop::unsupported("front passes"))
-    }
-
-    /// Runs every pass that comes after the walk and may still reject (stack depth, context rewriting, fixups).
-    pub fn run_back(&mut self) -> Step {
+        self.find_subprogs()?;
+        self.check_subprogs()?;
+        self.check_btf_info()?;
+        self.resolve_imm64()?;
+        self.check_cfg()?;
+        self.compute_postorder();
+        self.check_attach_point()?;
+        self.compute_scc();
+        self.compute_live_regs();
         Ok(())
     }
 
-    /// Subprogram that contains a slot (`bpf_find_containing_subprog`).
-    pub fn subprog_at(&self, insn: usize) -> usize {
-        self.subprogs.partition_point(|s| s.start <= insn) - 1
+    /// Runs every pass that comes after the walk and may still reject.
+    pub fn run_back(&mut self) -> Step {
+        self.check_max_stack_depth()?;
+        self.front.stack_checked = true;
+        Ok(())
     }
 
-    /// Subprogram that starts at a slot (`find_subprog`).
+    /// Subprogram that contains a slot.
+    pub fn subprog_at(&self, insn: usize) -> usize {
+        let n = self.subprogs.len().saturating_sub(1);
+        self.subprogs[..n].partition_point(|s| s.start <= insn).saturating_sub(1)
+    }
+
+    /// Subprogram that starts at a slot.
     pub fn find_subprog(&self, insn: usize) -> Option<usize> {
         let n = self.subprogs.len().saturating_sub(1);
-        self.subprogs[..n].iter().position(|s| s.start == insn)
+        self.subprogs[..n].binary_search_by_key(&insn, |s| s.start).ok()
+    }
+
+    /// One past the last slot of a subprogram.
+    pub fn subprog_end(&self, subprog: usize) -> usize {
+        self.subprogs.get(subprog + 1).map_or(self.insns.len(), |s| s.start)
     }
 }

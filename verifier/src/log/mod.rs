@@ -30,3 +30,11 @@ impl Observer for KernelLog {
         self.text.truncate(position);
     }
 }
+
+impl crate::Env<'_> {
+    /// Prints one instruction and a line end.
+    pub fn log_insn(&mut self, at: usize) {
+        let insn = self.insns[at];
+        self.verbose(format_args!("{insn:?}\n"));
+    }
+}

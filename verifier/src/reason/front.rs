@@ -1,10 +1,79 @@
-//! Rejections before the walk: control flow, BTF, maps, attach points.
+//! Rejections before and after the walk: subprograms, control flow, BTF records, maps, attach points, stack depth.
 
 use super::rows::reasons;
 
 reasons! {
-    /// Rejections before the walk: control flow, BTF, maps, attach points.
+    /// Rejections before and after the walk.
     Front => FrontReason {
+        /// No path leads to an instruction.
         "EBPF0601" UnreachableInsn { insn: usize } EINVAL, "unreachable insn {insn}";
+        /// A jump leaves its function.
+        "EBPF0602" JumpOutOfRange { insn: usize, target: i64 } EINVAL, "jump out of range from insn {insn} to {target}";
+        /// A function may run past its end.
+        "EBPF0603" LastInsnNotExit {} EINVAL, "last insn is not an exit or jmp";
+        /// A call leads outside the program.
+        "EBPF0604" InvalidCallTarget {} EINVAL, "call to invalid destination";
+        /// More functions than are allowed.
+        "EBPF0605" TooManySubprogs {} E2BIG, "too many subprograms";
+        /// Functions need `CAP_BPF`.
+        "EBPF0606" CallsNeedCapability {} EPERM, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
+        /// A loop, for a user without capabilities.
+        "EBPF0607" BackEdge { from: usize, to: usize } EINVAL, "back-edge from insn {from} to {to}";
+        /// A jump into the second half of a 64-bit immediate.
+        "EBPF0608" JumpIntoImm64 { insn: usize } EINVAL, "jump into the middle of ldimm64 insn {insn}";
+        /// A jump with a register operand that has none.
+        "EBPF0609" UnknownOpcode { code: u8 } EINVAL, "unknown opcode {code:02x}";
+        /// A malformed 64-bit immediate load.
+        "EBPF0610" InvalidImm64 {} EINVAL, "invalid bpf_ld_imm64 insn";
+        /// A 64-bit immediate load of an unknown kind.
+        "EBPF0611" UnrecognizedImm64 {} EINVAL, "unrecognized bpf_ld_imm64 insn";
+        /// Fields of a load that must be zero are not.
+        "EBPF0612" LoadReservedFields {} EINVAL, "BPF_LDX uses reserved fields";
+        /// An offset into a map's value is too large.
+        "EBPF0613" DirectValueOffset { off: u32 } EINVAL, "direct value offset of {off} is not allowed";
+        /// The map type has no value to point into.
+        "EBPF0614" NoDirectValue {} EINVAL, "no direct value access support for this map type";
+        /// An offset into a map's value is outside of it.
+        "EBPF0615" DirectValueOutside { value_size: u32, off: u32 } EINVAL, "invalid access to map value pointer, value_size={value_size} off={off}";
+        /// A kernel variable has no address.
+        "EBPF0616" NoKernelSymbol { name: String } ENOENT, "ldimm64 failed to find the address for kernel symbol '{name}'.";
+        /// The records of functions do not match the functions.
+        "EBPF0617" FuncInfoCount {} EINVAL, "number of funcs in func_info doesn't match number of subprogs";
+        /// A record of a function stands at the wrong instruction.
+        "EBPF0618" FuncInfoLayout {} EINVAL, "func_info BTF section doesn't match subprog layout in BPF program";
+        /// Legacy packet loads in a function of unknown type.
+        "EBPF0619" LdAbsWithoutBtf {} EINVAL, "LD_ABS is not allowed in subprogs without BTF";
+        /// Tail calls in a function of unknown type.
+        "EBPF0620" TailCallWithoutBtf {} EINVAL, "tail_call is not allowed in subprogs without BTF";
+        /// Legacy packet loads in a function that does not return an integer.
+        "EBPF0621" LdAbsReturnsNoInt {} EINVAL, "LD_ABS is only allowed in functions that return 'int'.";
+        /// Tail calls in a function that does not return an integer.
+        "EBPF0622" TailCallReturnsNoInt {} EINVAL, "tail_call is only allowed in functions that return 'int'.";
+        /// The frames of a chain of calls are too large together.
+        "EBPF0623" CombinedStackTooLarge { calls: usize, depth: u32 } EACCES, "combined stack size of {calls} calls is {depth}. Too large";
+        /// One frame with a stack of its own is too large.
+        "EBPF0624" SubprogStackTooLarge { subprog: usize, depth: u32 } EACCES, "stack size of subprog {subprog} is {depth}. Too large";
+        /// A chain of calls is too long.
+        "EBPF0625" CallChainTooDeep { frames: usize } E2BIG, "the call stack of {frames} frames is too deep !";
+        /// A tail call below callers that use too much stack.
+        "EBPF0626" TailCallStack { depth: u32 } EACCES, "tail_calls are not allowed when call stack of previous frames is {depth} bytes. Too large";
+        /// An exception callback is called by name.
+        "EBPF0627" DirectExceptionCall { insn: usize } EINVAL, "insn {insn} cannot call exception cb directly";
+        /// A tail call from an exception callback.
+        "EBPF0628" TailCallInExceptionCb {} EINVAL, "cannot tail call within exception cb";
+        /// A program type that cannot sleep is marked sleepable.
+        "EBPF0629" NotSleepable {} EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable";
+        /// An attach point is named by no type.
+        "EBPF0630" MissingAttachBtf {} EINVAL, "Tracing programs must provide btf_id";
+        /// A `may_goto`-class jump of an unknown kind.
+        "EBPF0631" TooManyMaps {} E2BIG, "The total number of maps per program has reached the limit of 64";
+        /// A global function whose argument has no usable type.
+        "EBPF0632" GlobalArgKind { index: usize, kind: String, func: String } EINVAL, "Arg#{index} type {kind} in {func}() is not supported yet.";
+        /// A global function with too many arguments.
+        "EBPF0633" GlobalTooManyArgs { func: String, count: usize } EINVAL, "Global function {func}() with {count} > 5 args. Buggy compiler.";
+        /// A global function that returns no integer.
+        "EBPF0634" GlobalReturn { func: String } EINVAL, "Global function {func}() doesn't return scalar. Only those are supported.";
+        /// A pointer argument to memory of unknown size.
+        "EBPF0635" GlobalArgSize { index: usize, ty: String, name: String, error: String } EINVAL, "arg#{index} reference type('{ty} {name}') size cannot be determined: {error}";
     }
 }

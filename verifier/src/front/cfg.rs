@@ -1,0 +1,173 @@
+//! Control flow: every instruction is reachable, and the places where paths meet are marked.
+
+use super::subprogs::{call_target, is_func_address, is_kfunc_call, is_local_call, jump_distance};
+use crate::reason::FrontReason;
+use crate::{Env, Step, reason::reject};
+use ebpfkit_isa::opcode::{self, class, jmp};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Unseen,
+    /// On the current path.
+    Open,
+    Done,
+}
+
+/// One way out of an instruction.
+#[derive(Clone, Copy)]
+struct Edge {
+    to: i64,
+    /// A jump or call rather than the next instruction: its target is a place where paths meet.
+    is_branch: bool,
+}
+
+impl Env<'_> {
+    fn mark_meeting_point(&mut self, at: i64) {
+        if let Some(aux) = usize::try_from(at).ok().and_then(|i| self.aux.get_mut(i)) {
+            aux.prune_point = true;
+            aux.jmp_point = true;
+        }
+    }
+
+    /// Visits everything that can run, marks prune points, and rejects what cannot run.
+    pub(super) fn check_cfg(&mut self) -> Step {
+        let mut marks = vec![Mark::Unseen; self.insns.len()];
+        self.visit_from(0, &mut marks)?;
+        let exception = self.exception_callback;
+        if exception != 0 {
+            self.visit_from(self.subprogs[exception].start, &mut marks)?;
+        }
+        let mut at = 0;
+        while at < self.insns.len() {
+            if marks[at] != Mark::Done {
+                return reject(FrontReason::UnreachableInsn { insn: at });
+            }
+            if self.insns[at].is_ld_imm64() {
+                at += 1;
+                if marks.get(at).is_some_and(|&m| m != Mark::Unseen) {
+                    return reject(FrontReason::JumpIntoImm64 { insn: at - 1 });
+                }
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn visit_from(&mut self, start: usize, marks: &mut [Mark]) -> Step {
+        marks[start] = Mark::Open;
+        let mut path = vec![(start, self.edges(start)?)];
+        while let Some((at, edges)) = path.last_mut() {
+            let at = *at;
+            if edges.is_empty() {
+                marks[at] = Mark::Done;
+                path.pop();
+                // What a callee does, its caller does.
+                if let Some(&(caller, _)) = path.last()
+                    && is_local_call(self.insns[caller])
+                {
+                    self.merge_effects(caller);
+                }
+                continue;
+            }
+            let edge = edges.remove(0);
+            let Some(to) = usize::try_from(edge.to).ok().filter(|&t| t < self.insns.len()) else {
+                return reject(FrontReason::JumpOutOfRange { insn: at, target: edge.to });
+            };
+            if edge.is_branch {
+                self.mark_meeting_point(edge.to);
+            }
+            match marks[to] {
+                Mark::Unseen => {
+                    marks[to] = Mark::Open;
+                    let edges = self.edges(to)?;
+                    path.push((to, edges));
+                }
+                Mark::Open if !self.bpf_capable() => return reject(FrontReason::BackEdge { from: at, to }),
+                Mark::Open | Mark::Done => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The ways out of an instruction in the order they are followed; marks prune points on the way.
+    fn edges(&mut self, at: usize) -> Step<Vec<Edge>> {
+        let insn = self.insns[at];
+        let next = Edge { to: at as i64 + 1 + i64::from(insn.is_ld_imm64()), is_branch: false };
+        if is_func_address(insn) {
+            return Ok(self.call_edges(at, next, Some(call_target(insn, at))));
+        }
+        if !matches!(insn.class(), class::JMP | class::JMP32) {
+            return Ok(vec![next]);
+        }
+        let target = at as i64 + 1 + jump_distance(insn);
+        Ok(match insn.op() {
+            jmp::EXIT => Vec::new(),
+            jmp::CALL => {
+                self.mark_call(at);
+                let callee = is_local_call(insn).then(|| call_target(insn, at));
+                if callee.is_some() {
+                    // The callee may have been visited already, for another caller.
+                    self.merge_effects(at);
+                }
+                self.call_edges(at, next, callee)
+            }
+            jmp::JA => {
+                if insn.is_src_reg() {
+                    return reject(FrontReason::UnknownOpcode { code: insn.code });
+                }
+                self.mark_meeting_point(target);
+                vec![Edge { to: target, is_branch: false }]
+            }
+            _ => {
+                self.aux[at].prune_point = true;
+                if insn.code == opcode::MAY_GOTO {
+                    self.aux[at].force_checkpoint = true;
+                }
+                vec![next, Edge { to: target, is_branch: true }]
+            }
+        })
+    }
+
+    /// After a call control comes back by another way than it went, so the next instruction is a meeting point.
+    fn call_edges(&mut self, at: usize, next: Edge, callee: Option<i64>) -> Vec<Edge> {
+        self.mark_meeting_point(next.to);
+        match callee {
+            Some(to) => {
+                self.aux[at].prune_point = true;
+                vec![next, Edge { to, is_branch: true }]
+            }
+            None => vec![next],
+        }
+    }
+
+    fn mark_call(&mut self, at: usize) {
+        let insn = self.insns[at];
+        let subprog = self.subprog_at(at);
+        if self.is_callback_call(insn) {
+            let aux = &mut self.aux[at];
+            (aux.calls_callback, aux.force_checkpoint) = (true, true);
+            (aux.prune_point, aux.jmp_point) = (true, true);
+        }
+        if self.is_async_callback_call(insn) {
+            self.aux[at].prune_point = true;
+        }
+        if is_kfunc_call(insn) && self.is_iter_next(insn) {
+            self.aux[at].prune_point = true;
+            self.aux[at].force_checkpoint = true;
+        }
+        let effects = self.call_effects(insn);
+        self.subprogs[subprog].changes_pkt_data |= effects.changes_pkt_data;
+        self.subprogs[subprog].might_sleep |= effects.might_sleep;
+    }
+
+    /// A caller does what the function it calls does.
+    fn merge_effects(&mut self, caller: usize) {
+        let target = call_target(self.insns[caller], caller);
+        let callee = usize::try_from(target).ok().and_then(|t| self.find_subprog(t));
+        let Some(callee) = callee else { return };
+        let (pkt, sleep) = (self.subprogs[callee].changes_pkt_data, self.subprogs[callee].might_sleep);
+        let own = self.subprog_at(caller);
+        self.subprogs[own].changes_pkt_data |= pkt;
+        self.subprogs[own].might_sleep |= sleep;
+    }
+}

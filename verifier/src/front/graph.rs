@@ -1,0 +1,110 @@
+//! The graph of control flow inside functions: successors, postorder, strongly connected components.
+
+use super::subprogs::jump_distance;
+use crate::Env;
+use ebpfkit_isa::opcode::{class, jmp};
+use ebpfkit_isa::Insn;
+
+/// Where control may go after the instruction at `at`, inside its function. The next slot comes first.
+/// Targets outside of the program are left out.
+pub fn successors(insns: &[Insn], at: usize) -> impl Iterator<Item = usize> + Clone + use<> {
+    let insn = insns[at];
+    let next = at + if insn.is_ld_imm64() { 2 } else { 1 };
+    let is_jump = matches!(insn.class(), class::JMP | class::JMP32);
+    let target = || usize::try_from(at as i64 + 1 + jump_distance(insn)).ok();
+    let (next, target) = match insn.op() {
+        _ if !is_jump => (Some(next), None),
+        jmp::EXIT => (None, None),
+        jmp::CALL => (Some(next), None),
+        jmp::JA => (None, target()),
+        _ => (Some(next), target()),
+    };
+    let len = insns.len();
+    [next, target].into_iter().flatten().filter(move |&s| s < len)
+}
+
+impl Env<'_> {
+    /// Lists the reachable instructions of each function so that successors come before their predecessors, as far
+    /// as loops allow; analyses that go backwards converge quickly in this order.
+    pub(super) fn compute_postorder(&mut self) {
+        let mut seen = vec![false; self.insns.len()];
+        let mut order = Vec::with_capacity(self.insns.len());
+        for s in 0..self.subprogs.len() - 1 {
+            let first = order.len();
+            let start = self.subprogs[s].start;
+            seen[start] = true;
+            let mut path = vec![(start, successors(&self.insns, start))];
+            while let Some((at, rest)) = path.last_mut() {
+                match rest.next() {
+                    Some(next) if !seen[next] => {
+                        seen[next] = true;
+                        path.push((next, successors(&self.insns, next)));
+                    }
+                    Some(_) => {}
+                    None => {
+                        order.push(*at);
+                        path.pop();
+                    }
+                }
+            }
+            self.subprogs[s].postorder = (first, order.len());
+        }
+        self.postorder = order;
+    }
+
+    /// Numbers the loops: strongly connected components of more than one instruction, of one that jumps to itself,
+    /// or of a call that runs a callback any number of times (Tarjan's algorithm).
+    pub(super) fn compute_scc(&mut self) {
+        const UNSEEN: u32 = 0;
+        let n = self.insns.len();
+        let (mut index, mut low, mut on_stack) = (vec![UNSEEN; n], vec![0u32; n], vec![false; n]);
+        let (mut next_index, mut next_scc) = (1, 1);
+        let mut stack = Vec::new();
+        for root in 0..n {
+            if index[root] != UNSEEN || !self.is_insn_start(root) {
+                continue;
+            }
+            let mut path = vec![(root, successors(&self.insns, root))];
+            while let Some((at, rest)) = path.last_mut() {
+                let at = *at;
+                if index[at] == UNSEEN {
+                    (index[at], low[at]) = (next_index, next_index);
+                    next_index += 1;
+                    on_stack[at] = true;
+                    stack.push(at);
+                }
+                if let Some(next) = rest.next() {
+                    if index[next] == UNSEEN {
+                        path.push((next, successors(&self.insns, next)));
+                    } else if on_stack[next] {
+                        low[at] = low[at].min(index[next]);
+                    }
+                    continue;
+                }
+                path.pop();
+                if let Some((parent, _)) = path.last() {
+                    low[*parent] = low[*parent].min(low[at]);
+                }
+                if low[at] == index[at] {
+                    let from = stack.iter().rposition(|&m| m == at).unwrap_or(0);
+                    let members = stack.split_off(from);
+                    let is_loop = members.len() > 1
+                        || successors(&self.insns, at).any(|s| s == at)
+                        || self.aux[at].calls_callback;
+                    for &m in &members {
+                        on_stack[m] = false;
+                        if is_loop {
+                            self.aux[m].scc = next_scc;
+                        }
+                    }
+                    next_scc += u32::from(is_loop);
+                }
+            }
+        }
+    }
+
+    /// Whether a slot is the first of an instruction rather than the second half of a 64-bit immediate.
+    pub(super) fn is_insn_start(&self, at: usize) -> bool {
+        at == 0 || !(self.insns[at].code == 0 && self.insns[at - 1].is_ld_imm64())
+    }
+}

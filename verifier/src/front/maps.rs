@@ -1,0 +1,150 @@
+//! 64-bit immediates: the maps, values, functions and kernel variables that they name.
+
+use crate::env::UsedMap;
+use crate::reason::FrontReason;
+use crate::reg::{BtfRef, RegBase, RegExtra, RegType};
+use crate::{Env, Step, Stop, reason::reject};
+use ebpfkit_abi::{MapType, TypeFlags};
+use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{class, mode, pseudo};
+use ebpfkit_object::Map;
+use ebpfkit_object::btf::{Kind, Type};
+
+/// Most maps of one program (`MAX_USED_MAPS`).
+const MAX_MAPS: usize = 64;
+/// Offsets beyond this are never followed (`BPF_MAX_VAR_OFF`).
+const MAX_VAR_OFF: u32 = 1 << 29;
+
+impl Env<'_> {
+    /// Checks every 64-bit immediate and notes what it makes in `aux.ld_imm`; collects the maps in use.
+    pub(super) fn resolve_imm64(&mut self) -> Step {
+        let mut at = 0;
+        while at < self.insns.len() {
+            let insn = self.insns[at];
+            if insn.class() == class::LDX && (!matches!(insn.mode(), mode::MEM | mode::MEMSX) || insn.imm != 0) {
+                return reject(FrontReason::LoadReservedFields {});
+            }
+            if insn.is_ld_imm64() {
+                let next = self.insns.get(at + 1).copied();
+                let Some(next) = next.filter(|n| n.code == 0 && n.dst == 0 && n.src == 0 && n.off == 0) else {
+                    return reject(FrontReason::InvalidImm64 {});
+                };
+                self.aux[at].ld_imm = self.imm64_meaning(at, insn, next)?;
+                at += 1;
+            } else if !known_opcode(insn) {
+                return reject(FrontReason::UnknownOpcode { code: insn.code });
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    fn imm64_meaning(&mut self, at: usize, insn: Insn, next: Insn) -> Step<Option<(RegType, RegExtra, u32)>> {
+        match insn.src {
+            0 => Ok(None),
+            pseudo::MAP_FD | pseudo::MAP_IDX if next.imm == 0 => {
+                let map = self.use_map(insn.imm as u32)?;
+                Ok(Some((RegType::of(RegBase::ConstMap), RegExtra::Map { map, uid: 0 }, 0)))
+            }
+            pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE => {
+                let (map, off) = (self.use_map(insn.imm as u32)?, next.imm as u32);
+                self.check_direct_value(map, off)?;
+                Ok(Some((RegType::of(RegBase::MapValue), RegExtra::Map { map, uid: 0 }, off)))
+            }
+            pseudo::FUNC => {
+                let target = super::subprogs::call_target(insn, at);
+                let subprog = usize::try_from(target).ok().and_then(|t| self.find_subprog(t));
+                let Some(subprog) = subprog else { return reject(FrontReason::InvalidCallTarget {}) };
+                Ok(Some((RegType::of(RegBase::Func), RegExtra::Func { subprog: subprog as u32 }, 0)))
+            }
+            pseudo::BTF_ID => self.kernel_variable(insn.imm as u32, next.imm as u32).map(Some),
+            _ => reject(FrontReason::UnrecognizedImm64 {}),
+        }
+    }
+
+    /// Position of an object's map among the maps in use.
+    fn use_map(&mut self, index: u32) -> Step<u32> {
+        if let Some(known) = self.maps.iter().position(|m| m.index == index as usize) {
+            return Ok(known as u32);
+        }
+        let Some(def) = self.object.maps.get(index as usize) else {
+            return Err(Stop::unsupported(format!("map number {index} is not in the object")));
+        };
+        if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_MAPS {
+            return reject(FrontReason::TooManyMaps {});
+        }
+        let position = self.push_map(index as usize, def.clone());
+        self.check_map_prog_compatibility(position)?;
+        Ok(position)
+    }
+
+    fn push_map(&mut self, index: usize, def: Map) -> u32 {
+        let record = crate::memory::record::of_map(&def, self.btf.as_deref(), self.kernel);
+        let inner_def = def.inner.as_deref().cloned();
+        let position = self.maps.len();
+        self.maps.push(UsedMap { index, def, inner: None, record });
+        if let Some(inner) = inner_def {
+            // An inner template is reached through lookups only and has no number of its own.
+            let inner = self.push_map(usize::MAX, inner);
+            self.maps[position].inner = Some(inner);
+        }
+        position as u32
+    }
+
+    fn check_direct_value(&self, map: u32, off: u32) -> Step {
+        let def = &self.maps[map as usize].def;
+        if off >= MAX_VAR_OFF {
+            return reject(FrontReason::DirectValueOffset { off });
+        }
+        match def.map_type {
+            MapType::Array if def.max_entries != 1 || off >= def.value_size => {
+                reject(FrontReason::DirectValueOutside { value_size: def.value_size, off })
+            }
+            MapType::Array => Ok(()),
+            MapType::Arena => {
+                let bytes = u64::from(def.max_entries) * 4096;
+                if u64::from(off) >= bytes {
+                    return reject(FrontReason::DirectValueOutside { value_size: def.value_size, off });
+                }
+                Ok(())
+            }
+            _ => reject(FrontReason::NoDirectValue {}),
+        }
+    }
+
+    /// A kernel variable or function by BTF id: typed, per-CPU, or plain read-only memory.
+    fn kernel_variable(&mut self, id: u32, btf_fd: u32) -> Step<(RegType, RegExtra, u32)> {
+        if btf_fd != 0 {
+            return Err(Stop::unsupported("kernel variables of modules"));
+        }
+        let Some(btf) = self.kernel.btf() else {
+            return Err(Stop::unsupported("kernel variables without kernel BTF"));
+        };
+        match btf.get(id) {
+            Some(Type::Func { .. }) => Ok((
+                RegType::with(RegBase::Mem, TypeFlags::RDONLY),
+                RegExtra::Mem { size: 0, dynptr_id: 0 },
+                0,
+            )),
+            Some(Type::Var { ty, .. }) => {
+                let percpu = btf.find(".data..percpu", Kind::Datasec).is_some_and(|s| btf.sec_vars(s).any(|v| v.ty == id));
+                let ty = btf.resolve(ty);
+                if percpu {
+                    let extra = RegExtra::Btf { btf: BtfRef::Vmlinux, id: ty };
+                    return Ok((RegType::with(RegBase::BtfId, TypeFlags::PERCPU), extra, 0));
+                }
+                if btf.kind(ty) == Some(Kind::Struct) {
+                    return Ok((RegType::of(RegBase::BtfId), RegExtra::Btf { btf: BtfRef::Vmlinux, id: ty }, 0));
+                }
+                let size = btf.size_of(ty).unwrap_or(0);
+                Ok((RegType::with(RegBase::Mem, TypeFlags::RDONLY), RegExtra::Mem { size, dynptr_id: 0 }, 0))
+            }
+            _ => Err(Stop::unsupported(format!("kernel variable {id} is no variable"))),
+        }
+    }
+}
+
+/// Whether any instruction has this opcode. Fields are checked where the instruction is verified.
+fn known_opcode(insn: Insn) -> bool {
+    ebpfkit_isa::opcode::is_known(insn.code)
+}

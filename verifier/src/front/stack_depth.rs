@@ -1,0 +1,132 @@
+//! How much stack the deepest chain of calls needs, once the walk knows each function's own need.
+
+use super::subprogs::{call_target, is_func_address, is_local_call};
+use crate::reason::FrontReason;
+use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::{AttachType, ProgType};
+use ebpfkit_isa::STACK_SIZE;
+
+/// Deepest chain of frames (`MAX_CALL_FRAMES`).
+const MAX_FRAMES: usize = 8;
+/// Stack that callers of a tail-calling function may use at most.
+const TAIL_CALL_CALLER_STACK: u32 = 256;
+/// Smaller frames are not worth a stack of their own (`BPF_PRIV_STACK_MIN_SIZE`).
+const PRIVATE_STACK_MIN: u32 = 64;
+
+/// One function on the chain that is being measured.
+struct Frame {
+    subprog: usize,
+    /// Next slot to look at for calls.
+    at: usize,
+    /// Bytes that this frame adds to the shared stack.
+    bytes: u32,
+}
+
+impl Env<'_> {
+    /// Stack bytes as the machine reserves them: the JIT rounds to 16, the interpreter to 32.
+    fn rounded(&self, subprog: usize) -> u32 {
+        let own = self.subprogs[subprog].stack_depth.max(1);
+        own.next_multiple_of(if self.kernel.jit { 16 } else { 32 })
+    }
+
+    /// Whether frames may lie on a stack of their own: kinds of programs that can nest within themselves.
+    fn has_private_stacks(&self) -> bool {
+        let functions = self.subprogs.len() - 1;
+        if !self.kernel.jit || self.subprogs[..functions].iter().any(|s| s.has_tail_call) {
+            return false;
+        }
+        match self.prog.prog_type {
+            ProgType::Kprobe | ProgType::Tracepoint | ProgType::PerfEvent | ProgType::RawTracepoint => true,
+            ProgType::Tracing => self.prog.attach_type != AttachType::TraceIter,
+            ProgType::Lsm => self.prog.attach_type != AttachType::LsmCgroup,
+            _ => false,
+        }
+    }
+
+    /// Rejects when a chain of calls needs more than the stack holds or is too long.
+    pub(super) fn check_max_stack_depth(&mut self) -> Step {
+        let mut private = vec![None; self.subprogs.len()];
+        let allowed = self.has_private_stacks();
+        // Asynchronous callbacks run on the ordinary stack, and so does everything they share with the main program.
+        for root in (0..self.subprogs.len() - 1).rev() {
+            if root == 0 || self.subprogs[root].is_async_cb {
+                self.measure_from(root, root == 0 && allowed, &mut private)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&self, subprog: usize, depth: u32, allowed: bool, private: &mut [Option<bool>], chain: &[Frame]) -> Step<Frame> {
+        if subprog != 0 && self.subprogs[subprog].has_tail_call && depth >= TAIL_CALL_CALLER_STACK {
+            return reject(FrontReason::TailCallStack { depth });
+        }
+        let own = self.rounded(subprog);
+        if !allowed {
+            private[subprog] = Some(false);
+        } else if private[subprog].is_none() && own >= PRIVATE_STACK_MIN {
+            private[subprog] = Some(true);
+        }
+        let bytes = if private[subprog] == Some(true) {
+            if own > STACK_SIZE as u32 {
+                return reject(FrontReason::SubprogStackTooLarge { subprog, depth: own });
+            }
+            0
+        } else {
+            own
+        };
+        if depth + bytes > STACK_SIZE as u32 {
+            return reject(FrontReason::CombinedStackTooLarge { calls: chain.len() + 1, depth: depth + bytes });
+        }
+        Ok(Frame { subprog, at: self.subprogs[subprog].start, bytes })
+    }
+
+    fn measure_from(&mut self, root: usize, allowed: bool, private: &mut [Option<bool>]) -> Step {
+        let mut tail_call = false;
+        let mut chain = Vec::with_capacity(MAX_FRAMES);
+        chain.push(self.enter(root, 0, allowed, private, &chain)?);
+        let mut depth = chain[0].bytes;
+        while let Some(frame) = chain.last_mut() {
+            let (at, subprog) = (frame.at, frame.subprog);
+            if at >= self.subprog_end(subprog) {
+                if tail_call {
+                    self.mark_tail_call_chain(&chain)?;
+                }
+                if let Some(done) = chain.pop() {
+                    depth -= done.bytes;
+                }
+                continue;
+            }
+            frame.at += 1;
+            let insn = self.insns[at];
+            if !is_local_call(insn) && !is_func_address(insn) {
+                continue;
+            }
+            let target = usize::try_from(call_target(insn, at)).ok().and_then(|t| self.find_subprog(t));
+            let Some(callee) = target else { return reject(FrontReason::InvalidCallTarget {}) };
+            if self.subprogs[callee].is_async_cb && !is_local_call(insn) {
+                continue;
+            }
+            if self.subprogs[callee].is_exception_cb && is_local_call(insn) {
+                return reject(FrontReason::DirectExceptionCall { insn: at });
+            }
+            tail_call |= self.subprogs[callee].has_tail_call;
+            if chain.len() >= MAX_FRAMES {
+                return reject(FrontReason::CallChainTooDeep { frames: chain.len() + 1 });
+            }
+            let entered = self.enter(callee, depth, allowed, private, &chain)?;
+            depth += entered.bytes;
+            chain.push(entered);
+        }
+        Ok(())
+    }
+
+    fn mark_tail_call_chain(&mut self, chain: &[Frame]) -> Step {
+        for frame in chain {
+            if self.subprogs[frame.subprog].is_exception_cb {
+                return reject(FrontReason::TailCallInExceptionCb {});
+            }
+            self.subprogs[frame.subprog].tail_call_reachable = true;
+        }
+        Ok(())
+    }
+}
