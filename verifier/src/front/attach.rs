@@ -21,10 +21,7 @@ impl Env<'_> {
             || kind == ProgType::Tracing
                 && matches!(
                     attach,
-                    AttachType::TraceFentry
-                        | AttachType::TraceFexit
-                        | AttachType::ModifyReturn
-                        | AttachType::TraceIter
+                    AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn | AttachType::TraceIter
                 );
         if sleepable && !may_sleep {
             return reject(FrontReason::NotSleepable {});

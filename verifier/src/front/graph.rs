@@ -2,8 +2,8 @@
 
 use super::subprogs::jump_distance;
 use crate::Env;
-use ebpfkit_isa::opcode::{class, jmp};
 use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{class, jmp};
 
 /// Where control may go after the instruction at `at`, inside its function. The next slot comes first.
 /// Targets outside of the program are left out.

@@ -121,13 +121,12 @@ impl Env<'_> {
             return Err(Stop::unsupported("kernel variables without kernel BTF"));
         };
         match btf.get(id) {
-            Some(Type::Func { .. }) => Ok((
-                RegType::with(RegBase::Mem, TypeFlags::RDONLY),
-                RegExtra::Mem { size: 0, dynptr_id: 0 },
-                0,
-            )),
+            Some(Type::Func { .. }) => {
+                Ok((RegType::with(RegBase::Mem, TypeFlags::RDONLY), RegExtra::Mem { size: 0, dynptr_id: 0 }, 0))
+            }
             Some(Type::Var { ty, .. }) => {
-                let percpu = btf.find(".data..percpu", Kind::Datasec).is_some_and(|s| btf.sec_vars(s).any(|v| v.ty == id));
+                let percpu =
+                    btf.find(".data..percpu", Kind::Datasec).is_some_and(|s| btf.sec_vars(s).any(|v| v.ty == id));
                 let ty = btf.resolve(ty);
                 if percpu {
                     let extra = RegExtra::Btf { btf: BtfRef::Vmlinux, id: ty };

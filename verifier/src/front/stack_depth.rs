@@ -56,7 +56,14 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn enter(&self, subprog: usize, depth: u32, allowed: bool, private: &mut [Option<bool>], chain: &[Frame]) -> Step<Frame> {
+    fn enter(
+        &self,
+        subprog: usize,
+        depth: u32,
+        allowed: bool,
+        private: &mut [Option<bool>],
+        chain: &[Frame],
+    ) -> Step<Frame> {
         if subprog != 0 && self.subprogs[subprog].has_tail_call && depth >= TAIL_CALL_CALLER_STACK {
             return reject(FrontReason::TailCallStack { depth });
         }

@@ -3,8 +3,8 @@
 use crate::env::SubprogInfo;
 use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
-use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo};
 use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo};
 use std::collections::BTreeSet;
 
 /// Most functions of one program (`BPF_MAX_SUBPROGS`).
