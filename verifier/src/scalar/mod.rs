@@ -1,8 +1,9 @@
 //! Numbers: known bits, bounds, arithmetic, comparisons, and arithmetic on pointers.
 
 pub mod alu;
+pub mod bounds;
 pub mod branch;
+pub mod regs;
 pub mod tnum;
 
-pub use alu::*;
-pub use branch::*;
+pub use regs::{RegArg, reg_type_str};
