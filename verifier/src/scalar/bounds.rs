@@ -147,10 +147,7 @@ impl RegState {
 
     /// What contradicts what, if anything; contradictions happen on branches that cannot be taken.
     pub fn bounds_contradiction(&self) -> Option<&'static str> {
-        if self.umin > self.umax
-            || self.smin > self.smax
-            || self.u32_min > self.u32_max
-            || self.s32_min > self.s32_max
+        if self.umin > self.umax || self.smin > self.smax || self.u32_min > self.u32_max || self.s32_min > self.s32_max
         {
             return Some("range bounds violation");
         }

@@ -139,10 +139,7 @@ impl Tnum {
     /// Arithmetic right shift of the low 32 bits; the upper half becomes zero.
     pub const fn arsh32(self, n: u32) -> Self {
         let n = if n > 31 { 31 } else { n };
-        Self {
-            value: ((self.value as i32) >> n) as u32 as u64,
-            mask: ((self.mask as i32) >> n) as u32 as u64,
-        }
+        Self { value: ((self.value as i32) >> n) as u32 as u64, mask: ((self.mask as i32) >> n) as u32 as u64 }
     }
 
     /// What both say. When they contradict each other the result is arbitrary.
@@ -220,8 +217,7 @@ mod tests {
 
     /// All tnums of four bits.
     fn small() -> impl Iterator<Item = Tnum> + Clone {
-        (0..16u64)
-            .flat_map(|mask| (0..16u64).filter(move |v| v & mask == 0).map(move |value| Tnum { value, mask }))
+        (0..16u64).flat_map(|mask| (0..16u64).filter(move |v| v & mask == 0).map(move |value| Tnum { value, mask }))
     }
 
     fn members(t: Tnum) -> impl Iterator<Item = u64> {
