@@ -1,2 +1,41 @@
-//! What crosses crates: generators, differential tests, benches.
+//! What crosses crates: tests that are an input file beside its expected output, and the means to compare them.
 #![deny(missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+/// Set this variable to write expected files anew instead of comparing with them.
+pub const BLESS: &str = "EBPFKIT_BLESS";
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// Files with this extension directly in the folders of `dir`, sorted.
+pub fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = |d: &Path| {
+        std::fs::read_dir(d).map(|e| e.filter_map(Result::ok).map(|e| e.path()).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    let mut found: Vec<PathBuf> = entries(dir)
+        .iter()
+        .filter(|p| p.is_dir())
+        .flat_map(|d| entries(d))
+        .filter(|p| p.extension().is_some_and(|e| e == extension))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Compares `actual` with the file at `expected`, or writes it when blessing. The error shows both texts.
+pub fn compare(expected: &Path, actual: &str) -> Result<(), String> {
+    if std::env::var_os(BLESS).is_some() {
+        return std::fs::write(expected, actual).map_err(|e| format!("{}: {e}", expected.display()));
+    }
+    let wanted = std::fs::read_to_string(expected)
+        .map_err(|e| format!("{}: {e}; {BLESS}=1 writes it", expected.display()))?;
+    if wanted == actual {
+        return Ok(());
+    }
+    let diff = similar::TextDiff::from_lines(wanted.as_str(), actual);
+    Err(format!("{} differs ({BLESS}=1 accepts):\n{}", expected.display(), diff.unified_diff()))
+}
