@@ -2,6 +2,8 @@
 //!
 //! [`Btf`] keeps the bytes and an index of type offsets; a type is decoded when it is looked at.
 
+mod read;
 mod types;
 
-pub use types::{Btf, BtfError, Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};
+pub use read::{Btf, BtfError};
+pub use types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};

@@ -1,0 +1,372 @@
+//! Reading BTF: one pass checks every type and records where it starts; types are decoded on demand.
+
+use super::types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};
+use ebpfkit_isa::Endian;
+use rustc_hash::FxHashMap;
+use std::sync::{Arc, OnceLock};
+
+const MAGIC: u16 = 0xeb9f;
+const HEADER: usize = 24;
+const TYPE_HEADER: usize = 12;
+/// Chains of modifiers and nested arrays longer than this are taken for cycles.
+const MAX_DEPTH: u32 = 32;
+
+/// Why BTF cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("BTF {place}: {found}; expected {expected}")]
+pub struct BtfError {
+    /// Header field or type number.
+    pub place: String,
+    /// What stands there.
+    pub found: String,
+    /// What should.
+    pub expected: String,
+}
+
+fn error(place: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> BtfError {
+    BtfError { place: place.into(), found: found.into(), expected: expected.into() }
+}
+
+/// A set of types with their strings. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Btf {
+    data: Arc<[u8]>,
+    endian: Endian,
+    /// Start of each type in `data`; entry 0 stands for `void`.
+    offsets: Arc<[u32]>,
+    strings: (usize, usize),
+    names: Arc<OnceLock<FxHashMap<(Box<str>, u8), TypeId>>>,
+    tags: Arc<OnceLock<FxHashMap<TypeId, Vec<TypeId>>>>,
+}
+
+/// Bytes that follow a type's header, by kind and number of entries.
+fn tail_size(kind: Kind, len: usize) -> usize {
+    match kind {
+        Kind::Int | Kind::Var | Kind::DeclTag => 4,
+        Kind::Array => 12,
+        Kind::Struct | Kind::Union | Kind::Datasec | Kind::Enum64 => 12 * len,
+        Kind::Enum | Kind::FuncProto => 8 * len,
+        _ => 0,
+    }
+}
+
+fn kind_of(number: u32) -> Option<Kind> {
+    use Kind::*;
+    const ALL: [Kind; 20] = [
+        Void, Int, Ptr, Array, Struct, Union, Enum, Fwd, Typedef, Volatile, Const, Restrict, Func, FuncProto, Var,
+        Datasec, Float, DeclTag, TypeTag, Enum64,
+    ];
+    ALL.get(number as usize).copied().filter(|&k| k != Void)
+}
+
+impl Btf {
+    /// Reads and checks a `.BTF` section or `/sys/kernel/btf/vmlinux`, in either byte order.
+    pub fn parse(data: impl Into<Arc<[u8]>>) -> Result<Self, BtfError> {
+        let data: Arc<[u8]> = data.into();
+        if data.len() < HEADER {
+            return Err(error("header", format!("{} bytes", data.len()), format!("at least {HEADER}")));
+        }
+        let endian = match u16::from_le_bytes([data[0], data[1]]) {
+            MAGIC => Endian::Little,
+            m if m.swap_bytes() == MAGIC => Endian::Big,
+            m => return Err(error("magic", format!("{m:#06x}"), format!("{MAGIC:#06x}"))),
+        };
+        let mut btf = Self { data, endian, ..Self::default() };
+        if btf.data[2] != 1 {
+            return Err(error("version", btf.data[2].to_string(), "1"));
+        }
+        let header = btf.word(4) as usize;
+        let (type_off, type_len) = (btf.word(8) as usize, btf.word(12) as usize);
+        let (str_off, str_len) = (btf.word(16) as usize, btf.word(20) as usize);
+        let total = btf.data.len();
+        let section = |name: &str, off: usize, len: usize| {
+            let start = header.checked_add(off).filter(|_| header >= HEADER);
+            let end = start.and_then(|s| s.checked_add(len)).filter(|&e| e <= total);
+            match (start, end) {
+                (Some(s), Some(e)) => Ok((s, e)),
+                _ => Err(error(name, format!("{len} bytes at {off}"), format!("inside {total} bytes"))),
+            }
+        };
+        let types = section("types", type_off, type_len)?;
+        btf.strings = section("strings", str_off, str_len)?;
+        let strings = &btf.data[btf.strings.0..btf.strings.1];
+        if !strings.is_empty() && (strings[0] != 0 || strings[strings.len() - 1] != 0) {
+            return Err(error("strings", "no zero byte at start or end", "both"));
+        }
+        btf.offsets = btf.index(types)?.into();
+        btf.check_references()?;
+        Ok(btf)
+    }
+
+    fn index(&self, (mut at, end): (usize, usize)) -> Result<Vec<u32>, BtfError> {
+        let mut offsets = vec![u32::MAX];
+        while at < end {
+            let place = || format!("type {}", offsets.len());
+            if end - at < TYPE_HEADER {
+                return Err(error(place(), format!("{} bytes", end - at), format!("{TYPE_HEADER}")));
+            }
+            let info = self.word(at + 4);
+            let Some(kind) = kind_of(info >> 24 & 0x1f) else {
+                return Err(error(place(), format!("kind {}", info >> 24 & 0x1f), "1 to 19"));
+            };
+            let size = TYPE_HEADER + tail_size(kind, info as usize & 0xffff);
+            if end - at < size {
+                return Err(error(place(), format!("{} bytes", end - at), size.to_string()));
+            }
+            if self.word(at) as usize >= (self.strings.1 - self.strings.0).max(1) {
+                return Err(error(place(), format!("name at {}", self.word(at)), "an offset in the strings"));
+            }
+            offsets.push(at as u32);
+            at += size;
+        }
+        Ok(offsets)
+    }
+
+    /// Every type number that a modifier or pointer names must exist.
+    fn check_references(&self) -> Result<(), BtfError> {
+        for id in 1..self.len() {
+            let target = match self.get(id) {
+                Some(
+                    Type::Ptr(t)
+                    | Type::Typedef(t)
+                    | Type::Volatile(t)
+                    | Type::Const(t)
+                    | Type::Restrict(t)
+                    | Type::TypeTag { ty: t, .. }
+                    | Type::DeclTag { ty: t, .. }
+                    | Type::Func { proto: t, .. }
+                    | Type::Var { ty: t, .. },
+                ) => t,
+                Some(Type::Array { elem, .. }) => elem,
+                _ => continue,
+            };
+            if target >= self.len() {
+                return Err(error(format!("type {id}"), format!("type {target}"), format!("less than {}", self.len())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Word at an offset; zero when it lies outside.
+    fn word(&self, at: usize) -> u32 {
+        let Some(bytes) = self.data.get(at..).and_then(|b| b.first_chunk::<4>()) else { return 0 };
+        match self.endian {
+            Endian::Little => u32::from_le_bytes(*bytes),
+            Endian::Big => u32::from_be_bytes(*bytes),
+        }
+    }
+
+    /// The bytes it was read from, in their own byte order.
+    pub fn bytes(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// One more than the highest type number.
+    pub fn len(&self) -> u32 {
+        (self.offsets.len() as u32).max(1)
+    }
+
+    /// Whether there is no type but `void`.
+    pub fn is_empty(&self) -> bool {
+        self.len() <= 1
+    }
+
+    /// String at an offset; empty when out of range or not UTF-8.
+    pub fn str_at(&self, offset: u32) -> &str {
+        let strings = self.data.get(self.strings.0..self.strings.1).unwrap_or_default();
+        let rest = strings.get(offset as usize..).unwrap_or_default();
+        let end = rest.iter().position(|&b| b == 0).unwrap_or(rest.len());
+        std::str::from_utf8(&rest[..end]).unwrap_or_default()
+    }
+
+    /// Start of a type in the bytes.
+    fn start(&self, id: TypeId) -> Option<usize> {
+        self.offsets.get(id as usize).filter(|&&o| o != u32::MAX).map(|&o| o as usize)
+    }
+
+    /// Kind of a type; `None` when there is no such type.
+    pub fn kind(&self, id: TypeId) -> Option<Kind> {
+        if id == 0 {
+            return Some(Kind::Void);
+        }
+        kind_of(self.word(self.start(id)? + 4) >> 24 & 0x1f)
+    }
+
+    /// Name of a type; empty for anonymous ones and unknown numbers.
+    pub fn name(&self, id: TypeId) -> &str {
+        self.start(id).map_or("", |at| self.str_at(self.word(at)))
+    }
+
+    /// Decodes a type; `None` when there is no such type.
+    pub fn get(&self, id: TypeId) -> Option<Type> {
+        let kind = self.kind(id)?;
+        let Some(at) = self.start(id) else { return Some(Type::Void) };
+        let (info, word) = (self.word(at + 4), self.word(at + 8));
+        let (len, flag) = (info as u16, info >> 31 != 0);
+        let tail = at + TYPE_HEADER;
+        let composite = Composite { size: word, len, kind_flag: flag };
+        Some(match kind {
+            Kind::Void => Type::Void,
+            Kind::Int => {
+                let e = self.word(tail);
+                let encoding = IntEncoding {
+                    signed: e >> 24 & 1 != 0,
+                    char: e >> 24 & 2 != 0,
+                    bool: e >> 24 & 4 != 0,
+                    bit_offset: (e >> 16) as u8,
+                    bits: e as u8,
+                };
+                Type::Int { size: word, encoding }
+            }
+            Kind::Ptr => Type::Ptr(word),
+            Kind::Array => {
+                Type::Array { elem: self.word(tail), index: self.word(tail + 4), len: self.word(tail + 8) }
+            }
+            Kind::Struct => Type::Struct(composite),
+            Kind::Union => Type::Union(composite),
+            Kind::Enum => Type::Enum { size: word, len, signed: flag },
+            Kind::Fwd => Type::Fwd { union: flag },
+            Kind::Typedef => Type::Typedef(word),
+            Kind::Volatile => Type::Volatile(word),
+            Kind::Const => Type::Const(word),
+            Kind::Restrict => Type::Restrict(word),
+            Kind::Func => Type::Func { proto: word, linkage: len },
+            Kind::FuncProto => Type::FuncProto { ret: word, len },
+            Kind::Var => Type::Var { ty: word, linkage: self.word(tail) },
+            Kind::Datasec => Type::Datasec { size: word, len },
+            Kind::Float => Type::Float { size: word },
+            Kind::DeclTag => Type::DeclTag { ty: word, component: self.word(tail) as i32, kind_flag: flag },
+            Kind::TypeTag => Type::TypeTag { ty: word, kind_flag: flag },
+            Kind::Enum64 => Type::Enum64 { size: word, len, signed: flag },
+        })
+    }
+
+    /// Where the entries of a type start and how many there are, when it is of one of these kinds.
+    fn entries(&self, id: TypeId, kinds: &[Kind]) -> (usize, usize, bool) {
+        match (self.kind(id), self.start(id)) {
+            (Some(kind), Some(at)) if kinds.contains(&kind) => {
+                let info = self.word(at + 4);
+                (at + TYPE_HEADER, info as usize & 0xffff, info >> 31 != 0)
+            }
+            _ => (0, 0, false),
+        }
+    }
+
+    /// Members of a struct or union; empty for others.
+    pub fn members(&self, id: TypeId) -> impl ExactSizeIterator<Item = Member<'_>> + Clone {
+        let (at, len, flag) = self.entries(id, &[Kind::Struct, Kind::Union]);
+        (0..len).map(move |i| {
+            let offset = self.word(at + 12 * i + 8);
+            let (bit_offset, bitfield_size) = if flag { (offset & 0xff_ffff, (offset >> 24) as u8) } else { (offset, 0) };
+            Member { name: self.str_at(self.word(at + 12 * i)), ty: self.word(at + 12 * i + 4), bit_offset, bitfield_size }
+        })
+    }
+
+    /// Values of an enumeration of either kind; empty for others.
+    pub fn enum_values(&self, id: TypeId) -> impl ExactSizeIterator<Item = EnumValue<'_>> + Clone {
+        let (at, len, signed) = self.entries(id, &[Kind::Enum, Kind::Enum64]);
+        let wide = self.kind(id) == Some(Kind::Enum64);
+        (0..len).map(move |i| {
+            let entry = at + if wide { 12 } else { 8 } * i;
+            let low = self.word(entry + 4);
+            let value = match (wide, signed) {
+                (true, _) => u64::from(low) | u64::from(self.word(entry + 8)) << 32,
+                (false, true) => i64::from(low as i32) as u64,
+                (false, false) => low.into(),
+            };
+            EnumValue { name: self.str_at(self.word(entry)), value }
+        })
+    }
+
+    /// Parameters of a function prototype; empty for others.
+    pub fn params(&self, id: TypeId) -> impl ExactSizeIterator<Item = Param<'_>> + Clone {
+        let (at, len, _) = self.entries(id, &[Kind::FuncProto]);
+        (0..len).map(move |i| Param { name: self.str_at(self.word(at + 8 * i)), ty: self.word(at + 8 * i + 4) })
+    }
+
+    /// Variables of a data section; empty for others.
+    pub fn sec_vars(&self, id: TypeId) -> impl ExactSizeIterator<Item = SecVar> + Clone {
+        let (at, len, _) = self.entries(id, &[Kind::Datasec]);
+        (0..len).map(move |i| {
+            let entry = at + 12 * i;
+            SecVar { ty: self.word(entry), offset: self.word(entry + 4), size: self.word(entry + 8) }
+        })
+    }
+
+    /// First type of this kind and name. Indexed on first use.
+    pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
+        let names = self.names.get_or_init(|| {
+            let mut names = FxHashMap::default();
+            for id in 1..self.len() {
+                if let Some(kind) = self.kind(id)
+                    && !self.name(id).is_empty()
+                {
+                    names.entry((self.name(id).into(), kind as u8)).or_insert(id);
+                }
+            }
+            names
+        });
+        names.get(&(Box::from(name), kind as u8)).copied()
+    }
+
+    fn follow(&self, mut id: TypeId, typedefs: bool) -> TypeId {
+        for _ in 0..MAX_DEPTH {
+            id = match self.get(id) {
+                Some(Type::Volatile(t) | Type::Const(t) | Type::Restrict(t) | Type::TypeTag { ty: t, .. }) => t,
+                Some(Type::Typedef(t)) if typedefs => t,
+                _ => return id,
+            };
+        }
+        0
+    }
+
+    /// Follows modifiers (`const`, `volatile`, `restrict`, type tags) but not typedefs.
+    pub fn skip_modifiers(&self, id: TypeId) -> TypeId {
+        self.follow(id, false)
+    }
+
+    /// Follows modifiers and typedefs.
+    pub fn resolve(&self, id: TypeId) -> TypeId {
+        self.follow(id, true)
+    }
+
+    /// Size in bytes of a value of this type, if it has one.
+    pub fn size_of(&self, id: TypeId) -> Option<u32> {
+        let (mut id, mut count) = (id, 1u32);
+        for _ in 0..MAX_DEPTH {
+            match self.get(self.resolve(id))? {
+                Type::Int { size, .. }
+                | Type::Enum { size, .. }
+                | Type::Enum64 { size, .. }
+                | Type::Float { size }
+                | Type::Datasec { size, .. } => return size.checked_mul(count),
+                Type::Struct(c) | Type::Union(c) => return c.size.checked_mul(count),
+                Type::Ptr(_) => return count.checked_mul(8),
+                Type::Array { elem, len, .. } => {
+                    count = count.checked_mul(len)?;
+                    id = elem;
+                }
+                Type::Var { ty, .. } => id = ty,
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Declaration tags (`BTF_KIND_DECL_TAG`) on a type; `component` -1 for the type itself.
+    pub fn decl_tags(&self, id: TypeId, component: i32) -> impl Iterator<Item = &str> {
+        let tags = self.tags.get_or_init(|| {
+            let mut tags: FxHashMap<TypeId, Vec<TypeId>> = FxHashMap::default();
+            for tag in 1..self.len() {
+                if let Some(Type::DeclTag { ty, .. }) = self.get(tag) {
+                    tags.entry(ty).or_default().push(tag);
+                }
+            }
+            tags
+        });
+        let here = tags.get(&id).map(Vec::as_slice).unwrap_or_default();
+        here.iter()
+            .filter(move |&&t| matches!(self.get(t), Some(Type::DeclTag { component: c, .. }) if c == component))
+            .map(|&t| self.name(t))
+    }
+}
