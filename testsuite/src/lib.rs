@@ -31,8 +31,8 @@ pub fn compare(expected: &Path, actual: &str) -> Result<(), String> {
     if std::env::var_os(BLESS).is_some() {
         return std::fs::write(expected, actual).map_err(|e| format!("{}: {e}", expected.display()));
     }
-    let wanted = std::fs::read_to_string(expected)
-        .map_err(|e| format!("{}: {e}; {BLESS}=1 writes it", expected.display()))?;
+    let wanted =
+        std::fs::read_to_string(expected).map_err(|e| format!("{}: {e}; {BLESS}=1 writes it", expected.display()))?;
     if wanted == actual {
         return Ok(());
     }

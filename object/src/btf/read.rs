@@ -219,9 +219,7 @@ impl Btf {
                 Type::Int { size: word, encoding }
             }
             Kind::Ptr => Type::Ptr(word),
-            Kind::Array => {
-                Type::Array { elem: self.word(tail), index: self.word(tail + 4), len: self.word(tail + 8) }
-            }
+            Kind::Array => Type::Array { elem: self.word(tail), index: self.word(tail + 4), len: self.word(tail + 8) },
             Kind::Struct => Type::Struct(composite),
             Kind::Union => Type::Union(composite),
             Kind::Enum => Type::Enum { size: word, len, signed: flag },
@@ -257,8 +255,14 @@ impl Btf {
         let (at, len, flag) = self.entries(id, &[Kind::Struct, Kind::Union]);
         (0..len).map(move |i| {
             let offset = self.word(at + 12 * i + 8);
-            let (bit_offset, bitfield_size) = if flag { (offset & 0xff_ffff, (offset >> 24) as u8) } else { (offset, 0) };
-            Member { name: self.str_at(self.word(at + 12 * i)), ty: self.word(at + 12 * i + 4), bit_offset, bitfield_size }
+            let (bit_offset, bitfield_size) =
+                if flag { (offset & 0xff_ffff, (offset >> 24) as u8) } else { (offset, 0) };
+            Member {
+                name: self.str_at(self.word(at + 12 * i)),
+                ty: self.word(at + 12 * i + 4),
+                bit_offset,
+                bitfield_size,
+            }
         })
     }
 

@@ -164,4 +164,3 @@ pub enum Type {
         signed: bool,
     },
 }
-
