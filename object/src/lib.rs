@@ -8,6 +8,8 @@
 
 pub mod btf;
 pub mod model;
+mod prepare;
+mod read;
 
 pub use btf::Btf;
 pub use model::{FuncInfo, LineInfo, Map, MapInit, Object, ObjectError, Prepared, Program, ProgramFlags, Target};

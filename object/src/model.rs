@@ -62,6 +62,10 @@ pub struct Program {
     /// Reasons that libbpf would print instead of the kernel's message, by instruction: failed CO-RE relocations
     /// and missing externs that libbpf poisons instead of refusing.
     pub poison: Vec<(usize, String)>,
+    /// Why the program cannot be loaded, if something it refers to cannot be resolved.
+    pub refused: Option<String>,
+    /// It has CO-RE relocations that have not been applied.
+    pub has_core_relocations: bool,
 }
 
 /// Type of the function that starts at an instruction.
@@ -202,13 +206,11 @@ pub enum ObjectError {
 impl Object {
     /// Reads an ELF object (or, later, raw instructions) as `bpf_object__open` does.
     pub fn open(name: &str, bytes: &[u8]) -> Result<Self, ObjectError> {
-        let _ = (name, bytes);
-        unimplemented!("object reader")
+        crate::read::open(name, bytes)
     }
 
     /// Resolves what depends on the kernel, as `bpf_object__load` does before it loads programs.
     pub fn prepare(self, target: &Target) -> Result<Prepared, ObjectError> {
-        let _ = target;
-        unimplemented!("object preparation")
+        crate::prepare::prepare(self, target)
     }
 }

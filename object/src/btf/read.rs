@@ -161,6 +161,21 @@ impl Btf {
         &self.data
     }
 
+    /// A copy in which the functions of these names have static linkage.
+    pub fn with_static_functions(&self, names: &[&str]) -> Self {
+        let mut data = self.data.to_vec();
+        for id in 1..self.len() {
+            if let (Some(Kind::Func), Some(at)) = (self.kind(id), self.start(id))
+                && names.contains(&self.name(id))
+            {
+                // The linkage is the low half of the info word; static is zero.
+                let low = if self.endian == Endian::Little { at + 4 } else { at + 6 };
+                data[low..low + 2].fill(0);
+            }
+        }
+        Self { data: data.into(), names: Arc::default(), tags: Arc::default(), ..self.clone() }
+    }
+
     /// One more than the highest type number.
     pub fn len(&self) -> u32 {
         (self.offsets.len() as u32).max(1)
