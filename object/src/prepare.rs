@@ -42,8 +42,8 @@ fn attach_point(program: &mut Program, target: &Target) -> Result<(), String> {
         return Err(format!("prog '{}': attaching to {} needs kernel BTF", program.name, program.attach_target));
     };
     let name = format!("{prefix}{}", program.attach_target);
-    program.attach_btf_id = btf
-        .find(&name, kind)
-        .ok_or_else(|| format!("prog '{}': failed to find kernel BTF type ID of '{}'", program.name, program.attach_target))?;
+    program.attach_btf_id = btf.find(&name, kind).ok_or_else(|| {
+        format!("prog '{}': failed to find kernel BTF type ID of '{}'", program.name, program.attach_target)
+    })?;
     Ok(())
 }

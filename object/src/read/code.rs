@@ -6,8 +6,8 @@ use super::ext::Records;
 use super::maps::BySection;
 use super::sections;
 use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Program, ProgramFlags};
-use ebpfkit_isa::opcode::{self, pseudo};
 use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{self, pseudo};
 use std::collections::{BTreeMap, HashMap};
 
 /// A function as it stands in its section.
@@ -210,7 +210,10 @@ impl Linker<'_> {
                     }
                     None => {
                         let name = &self.sections[section].name;
-                        out.fail(format!("relocation against section '{name}', which holds no map at {}", symbol.value));
+                        out.fail(format!(
+                            "relocation against section '{name}', which holds no map at {}",
+                            symbol.value
+                        ));
                     }
                 }
                 None

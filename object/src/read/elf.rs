@@ -15,7 +15,11 @@ const MACHINE: u16 = 247;
 /// Sections and symbols beyond this are not believed.
 const MAX_INSNS: usize = 1 << 22;
 
-pub(crate) fn malformed(place: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> ObjectError {
+pub(crate) fn malformed(
+    place: impl Into<String>,
+    found: impl Into<String>,
+    expected: impl Into<String>,
+) -> ObjectError {
     ObjectError::Malformed { place: place.into(), found: found.into(), expected: expected.into() }
 }
 
@@ -96,7 +100,11 @@ fn sections<'a>(elf: &goblin::elf::Elf<'_>, bytes: &'a [u8]) -> Result<Vec<Secti
             let range = h.file_range().filter(|_| !no_bits);
             let data = match range {
                 Some(r) => bytes.get(r.clone()).ok_or_else(|| {
-                    malformed(format!("section {name}"), format!("bytes {r:?}"), format!("inside {} bytes", bytes.len()))
+                    malformed(
+                        format!("section {name}"),
+                        format!("bytes {r:?}"),
+                        format!("inside {} bytes", bytes.len()),
+                    )
                 })?,
                 None => &[],
             };
@@ -141,7 +149,11 @@ fn functions(sections: &[Section<'_>], symbols: &[Symbol], endian: Endian) -> Re
         for s in symbols.iter().filter(|s| s.is_func && s.section == Some(index)) {
             let at = usize::try_from(s.value).unwrap_or(usize::MAX);
             if at % Insn::SIZE != 0 || at >= section.data.len() {
-                return Err(malformed(format!("function {}", s.name), format!("offset {at}"), "an instruction of its section"));
+                return Err(malformed(
+                    format!("function {}", s.name),
+                    format!("offset {at}"),
+                    "an instruction of its section",
+                ));
             }
             starts.entry(at / Insn::SIZE).or_insert(s);
         }
@@ -172,10 +184,18 @@ fn relocations(
         for r in relocs.iter() {
             let at = usize::try_from(r.r_offset).unwrap_or(usize::MAX);
             if at % Insn::SIZE != 0 || at >= section.data.len() {
-                return Err(malformed(format!("relocation in {}", section.name), format!("offset {at}"), "an instruction"));
+                return Err(malformed(
+                    format!("relocation in {}", section.name),
+                    format!("offset {at}"),
+                    "an instruction",
+                ));
             }
             if r.r_sym >= symbols.len() {
-                return Err(malformed(format!("relocation in {}", section.name), format!("symbol {}", r.r_sym), "a symbol"));
+                return Err(malformed(
+                    format!("relocation in {}", section.name),
+                    format!("symbol {}", r.r_sym),
+                    "a symbol",
+                ));
             }
             let reference = Reference::of(&symbols[r.r_sym], sections);
             found.insert((target, at / Insn::SIZE), Relocation { symbol: r.r_sym, reference });

@@ -58,9 +58,8 @@ impl Words<'_> {
 /// Reads function and line records.
 pub(crate) fn read(data: &[u8], endian: Endian, btf: &Btf) -> Result<Records, ObjectError> {
     let words = Words { data, endian };
-    let field = |at: usize| {
-        words.at(at).ok_or_else(|| malformed(".BTF.ext", format!("{} bytes", data.len()), "at least 24"))
-    };
+    let field =
+        |at: usize| words.at(at).ok_or_else(|| malformed(".BTF.ext", format!("{} bytes", data.len()), "at least 24"));
     let header = field(4)? as usize;
     let mut records = Records::default();
     // The third pair of fields came later; older headers end before it.
@@ -75,7 +74,11 @@ pub(crate) fn read(data: &[u8], endian: Endian, btf: &Btf) -> Result<Records, Ob
         }
         let size = field(off)? as usize;
         if size < least || size % 4 != 0 {
-            return Err(malformed(format!(".BTF.ext {name}"), format!("records of {size} bytes"), format!("{least} or more")));
+            return Err(malformed(
+                format!(".BTF.ext {name}"),
+                format!("records of {size} bytes"),
+                format!("{least} or more"),
+            ));
         }
         let mut at = off + 4;
         while at + 8 <= end {

@@ -40,7 +40,9 @@ pub(crate) fn collect(
 ) -> Result<(Vec<Map>, BySection), ObjectError> {
     let (mut maps, mut by_section) = (Vec::new(), BySection::default());
     if sections.iter().any(|s| s.name == "maps") {
-        return Err(ObjectError::Refused("legacy map definitions in 'maps' section are not supported by libbpf v1.0+".into()));
+        return Err(ObjectError::Refused(
+            "legacy map definitions in 'maps' section are not supported by libbpf v1.0+".into(),
+        ));
     }
     if let Some(index) = sections.iter().position(|s| s.name == ".maps") {
         let Some(btf) = btf else {
@@ -67,7 +69,11 @@ pub(crate) fn collect(
             .find(|f| s.name == *f || s.name.strip_prefix(f).is_some_and(|rest| rest.starts_with('.')));
         let Some(family) = family.filter(|_| s.size > 0) else { continue };
         if s.size > MAX_DATA {
-            return Err(malformed(format!("section {}", s.name), format!("{} bytes", s.size), format!("at most {MAX_DATA}")));
+            return Err(malformed(
+                format!("section {}", s.name),
+                format!("{} bytes", s.size),
+                format!("at most {MAX_DATA}"),
+            ));
         }
         let rodata = family == ".rodata";
         let own_name: String = if s.name == family {
