@@ -63,6 +63,8 @@ pub struct InsnAux {
     pub nospec_result: bool,
     /// Reads through this pointer may fault and are probed.
     pub alu_sanitize: u8,
+    /// How far the masked offset may reach; with `alu_sanitize`.
+    pub alu_limit: u32,
     /// State of the constant-map-key and constant-map analyses for calls (`map_ptr_state`), by map index plus one;
     /// `u32::MAX` when several.
     pub map_ptr: u32,

@@ -1,12 +1,310 @@
-//! Arithmetic instructions.
+//! Arithmetic instructions: what the fields must be, and which rule decides the result.
 
-use crate::{Env, Step, Stop};
+use crate::reason::{ScalarReason, reject};
+use crate::reg::{RegBase, RegState, RegType};
+use crate::scalar::regs::{DstOp, DstOpNoMark, SrcOp};
+use crate::{Env, Step};
+use ebpfkit_abi::MapType;
+use ebpfkit_isa::opcode::{alu, class};
 use ebpfkit_isa::Insn;
+
+/// `off` of the move that casts between address spaces.
+const ADDR_SPACE_CAST: i16 = 1;
+
+/// The operator in messages about pointers and in instruction text.
+pub fn alu_str(op: u8) -> &'static str {
+    match op {
+        alu::ADD => "+=",
+        alu::SUB => "-=",
+        alu::MUL => "*=",
+        alu::DIV => "/=",
+        alu::OR => "|=",
+        alu::AND => "&=",
+        alu::LSH => "<<=",
+        alu::RSH => ">>=",
+        alu::NEG => "neg",
+        alu::MOD => "%=",
+        alu::XOR => "^=",
+        alu::MOV => "=",
+        alu::ARSH => "s>>=",
+        alu::END => "endian",
+        _ => "(null)",
+    }
+}
+
+/// Whether this works on 32 bits.
+fn is_alu32(insn: Insn) -> bool {
+    insn.class() != class::ALU64
+}
 
 impl Env<'_> {
     /// Verifies one ALU or ALU64 instruction and updates the destination.
     pub fn check_alu_op(&mut self, insn: Insn) -> Step {
-        let _ = insn;
-        Err(Stop::unsupported("arithmetic"))
+        match insn.op() {
+            alu::END | alu::NEG => self.check_unary(insn)?,
+            alu::MOV => self.check_mov(insn)?,
+            op if op > alu::END => return reject(ScalarReason::InvalidAluOpcode { op }),
+            _ => self.check_binary(insn)?,
+        }
+        let mut r = *self.reg(insn.dst);
+        if r.bounds_contradiction().is_some() {
+            self.heal_bounds(&mut r, "alu")?;
+            *self.reg_mut(insn.dst) = r;
+        }
+        Ok(())
+    }
+
+    fn check_unary(&mut self, insn: Insn) -> Step {
+        let neg = insn.op() == alu::NEG;
+        if neg {
+            if insn.is_src_reg() || insn.src != 0 || insn.off != 0 || insn.imm != 0 {
+                return reject(ScalarReason::ReservedFields { what: "BPF_NEG" });
+            }
+        } else if insn.src != 0
+            || insn.off != 0
+            || !matches!(insn.imm, 16 | 32 | 64)
+            || insn.class() == class::ALU64 && insn.is_src_reg()
+        {
+            return reject(ScalarReason::ReservedFields { what: "BPF_END" });
+        }
+        self.check_reg_arg(insn.dst, SrcOp)?;
+        if self.is_pointer_value(insn.dst) {
+            return reject(ScalarReason::PointerArithmetic { reg: insn.dst });
+        }
+        if neg && self.reg(insn.dst).is_scalar() {
+            self.check_reg_arg(insn.dst, DstOpNoMark)?;
+            let r = self.reg_mut(insn.dst);
+            r.scalar_neg();
+            if is_alu32(insn) {
+                r.zext_32_to_64();
+            }
+            r.sync_bounds();
+            Ok(())
+        } else {
+            self.check_reg_arg(insn.dst, DstOp)
+        }
+    }
+
+    fn check_mov(&mut self, insn: Insn) -> Step {
+        let reserved = || reject(ScalarReason::ReservedFields { what: "BPF_MOV" });
+        let alu32 = is_alu32(insn);
+        if insn.is_src_reg() {
+            if alu32 {
+                if !matches!(insn.off, 0 | 8 | 16) || insn.imm != 0 {
+                    return reserved();
+                }
+            } else if insn.off == ADDR_SPACE_CAST {
+                if insn.imm != 1 && insn.imm != 1 << 16 {
+                    return reject(ScalarReason::AddrSpace {});
+                }
+                if !self.maps.iter().any(|m| m.def.map_type == MapType::Arena) {
+                    return reject(ScalarReason::AddrSpaceWithoutArena {});
+                }
+            } else if !matches!(insn.off, 0 | 8 | 16 | 32) || insn.imm != 0 {
+                return reserved();
+            }
+            self.check_reg_arg(insn.src, SrcOp)?;
+        } else if insn.src != 0 || insn.off != 0 {
+            return reserved();
+        }
+        self.check_reg_arg(insn.dst, DstOpNoMark)?;
+        if !insn.is_src_reg() {
+            let value = if alu32 { u64::from(insn.imm as u32) } else { i64::from(insn.imm) as u64 };
+            *self.reg_mut(insn.dst) = RegState { precise: self.unknown_scalar().precise, ..RegState::known(value) };
+            return Ok(());
+        }
+        if alu32 { self.mov32(insn) } else { self.mov64(insn) }
+    }
+
+    fn mov64(&mut self, insn: Insn) -> Step {
+        let (dst, src) = (insn.dst, insn.src);
+        if insn.imm != 0 {
+            self.mark_reg_unknown(dst);
+            if insn.imm == 1 {
+                self.reg_mut(dst).ty = RegType::of(RegBase::Arena);
+            }
+        } else if insn.off == 0 {
+            self.assign_scalar_id_before_mov(src);
+            *self.reg_mut(dst) = *self.reg(src);
+        } else {
+            if self.is_pointer_value(src) {
+                return reject(ScalarReason::SignExtendPointer { reg: src });
+            }
+            if self.reg(src).is_scalar() {
+                self.copy_if_unchanged(insn, self.reg(src).umax < 1u64 << (insn.off - 1));
+                self.reg_mut(dst).coerce_to_size_sx(insn.off as u32 / 8);
+            } else {
+                self.mark_reg_unknown(dst);
+            }
+        }
+        Ok(())
+    }
+
+    fn mov32(&mut self, insn: Insn) -> Step {
+        let (dst, src) = (insn.dst, insn.src);
+        if self.is_pointer_value(src) {
+            return reject(ScalarReason::PartialPointerCopy { reg: src });
+        }
+        if self.reg(src).is_scalar() {
+            if insn.off == 0 {
+                self.copy_if_unchanged(insn, self.reg(src).width() <= 32);
+            } else {
+                self.copy_if_unchanged(insn, self.reg(src).umax < 1u64 << (insn.off - 1));
+                self.reg_mut(dst).coerce_subreg_to_size_sx(insn.off as u32 / 8);
+            }
+        } else {
+            self.mark_reg_unknown(dst);
+        }
+        let r = self.reg_mut(dst);
+        r.zext_32_to_64();
+        r.sync_bounds();
+        Ok(())
+    }
+
+    /// Copies a number that a narrowing move may change; only an unchanged value stays linked with its source.
+    fn copy_if_unchanged(&mut self, insn: Insn, unchanged: bool) {
+        if unchanged {
+            self.assign_scalar_id_before_mov(insn.src);
+        }
+        let src = *self.reg(insn.src);
+        let dst = self.reg_mut(insn.dst);
+        *dst = src;
+        if !unchanged {
+            dst.clear_scalar_id();
+        }
+    }
+
+    fn check_binary(&mut self, insn: Insn) -> Step {
+        let op = insn.op();
+        let may_be_signed = matches!(op, alu::MOD | alu::DIV);
+        let off_ok = insn.off == 0 || insn.off == 1 && may_be_signed;
+        let reserved = !off_ok || if insn.is_src_reg() { insn.imm != 0 } else { insn.src != 0 };
+        if reserved {
+            return reject(ScalarReason::ReservedFields { what: "BPF_ALU" });
+        }
+        if insn.is_src_reg() {
+            self.check_reg_arg(insn.src, SrcOp)?;
+        }
+        self.check_reg_arg(insn.dst, SrcOp)?;
+        if !insn.is_src_reg() {
+            if may_be_signed && insn.imm == 0 {
+                return reject(ScalarReason::DivByZero {});
+            }
+            let bits = if is_alu32(insn) { 32 } else { 64 };
+            if matches!(op, alu::LSH | alu::RSH | alu::ARSH) && !(0..bits).contains(&insn.imm) {
+                return reject(ScalarReason::InvalidShift { shift: insn.imm });
+            }
+        }
+        self.check_reg_arg(insn.dst, DstOpNoMark)?;
+        self.adjust_reg(insn)
+    }
+
+    /// Finds out what is combined with what (`adjust_reg_min_max_vals`).
+    fn adjust_reg(&mut self, insn: Insn) -> Step {
+        let dst = *self.reg(insn.dst);
+        let src = if insn.is_src_reg() {
+            *self.reg(insn.src)
+        } else {
+            RegState::known(i64::from(insn.imm) as u64)
+        };
+        let arena = RegType::of(RegBase::Arena);
+        if dst.ty == arena || src.ty == arena {
+            // Arena pointers are 32-bit offsets; any arithmetic on them is allowed.
+            if dst.ty != arena {
+                *self.reg_mut(insn.dst) = src;
+            }
+            return Ok(());
+        }
+        match (dst.is_scalar(), src.is_scalar()) {
+            (false, false) => {
+                if insn.op() == alu::SUB && self.allow_ptr_leaks() {
+                    self.mark_reg_unknown(insn.dst);
+                    return Ok(());
+                }
+                return reject(ScalarReason::TwoPointers { reg: insn.dst, op: alu_str(insn.op()) });
+            }
+            (true, false) => {
+                self.mark_chain_precision(insn.dst)?;
+                let off = *self.reg(insn.dst);
+                return self.adjust_pointer(insn, src, off, false);
+            }
+            (false, true) => {
+                if insn.is_src_reg() {
+                    self.mark_chain_precision(insn.src)?;
+                }
+                return self.adjust_pointer(insn, dst, src, true);
+            }
+            (true, true) => {
+                if insn.is_src_reg() && dst.precise {
+                    self.mark_chain_precision(insn.src)?;
+                }
+            }
+        }
+        self.adjust_scalar(insn, &src)?;
+        self.relink(insn, &src);
+        Ok(())
+    }
+
+    /// A number plus a constant stays linked with the numbers it was equal to, at a distance; anything else ends
+    /// the link.
+    fn relink(&mut self, insn: Insn, src: &RegState) {
+        let capable = self.bpf_capable();
+        let with_itself = insn.is_src_reg() && insn.src == insn.dst;
+        let dst = self.reg_mut(insn.dst);
+        match src.const_value() {
+            Some(delta)
+                if capable
+                    && insn.op() == alu::ADD
+                    && !is_alu32(insn)
+                    && dst.id != 0
+                    && !with_itself
+                    && dst.id & RegState::ADD_CONST == 0
+                    && delta <= i32::MAX as u64 =>
+            {
+                dst.id |= RegState::ADD_CONST;
+                dst.off = delta as i32;
+            }
+            _ => dst.clear_scalar_id(),
+        }
+    }
+
+    /// Combines two numbers (`adjust_scalar_min_max_vals`).
+    fn adjust_scalar(&mut self, insn: Insn, src: &RegState) -> Step {
+        let alu32 = is_alu32(insn);
+        let bits = if alu32 { 32 } else { 64 };
+        let op = insn.op();
+        let modelled = match op {
+            alu::ADD | alu::SUB | alu::AND | alu::OR | alu::XOR | alu::MUL => true,
+            alu::LSH | alu::RSH | alu::ARSH => src.is_one_value(alu32) && src.umax < bits,
+            _ => false,
+        };
+        if !modelled {
+            *self.reg_mut(insn.dst) = self.unknown_scalar();
+            return Ok(());
+        }
+        if matches!(op, alu::ADD | alu::SUB) {
+            self.sanitize_scalar(insn)?;
+        }
+        let n = if alu32 { src.u32_min } else { src.umin as u32 };
+        let dst = self.reg_mut(insn.dst);
+        match op {
+            alu::ADD => dst.scalar_add(src),
+            alu::SUB => dst.scalar_sub(src),
+            alu::MUL => dst.scalar_mul(src),
+            alu::AND => dst.scalar_and(src),
+            alu::OR => dst.scalar_or(src),
+            alu::XOR => dst.scalar_xor(src),
+            alu::LSH if alu32 => dst.scalar_lsh32(n),
+            alu::LSH => dst.scalar_lsh64(n),
+            alu::RSH if alu32 => dst.scalar_rsh32(n),
+            alu::RSH => dst.scalar_rsh64(n),
+            alu::ARSH if alu32 => dst.scalar_arsh32(n),
+            _ => dst.scalar_arsh64(n),
+        }
+        if alu32 {
+            dst.zext_32_to_64();
+        }
+        dst.sync_bounds();
+        Ok(())
     }
 }

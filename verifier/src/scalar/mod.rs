@@ -3,7 +3,10 @@
 pub mod alu;
 pub mod bounds;
 pub mod branch;
+mod ops;
+mod pointer;
 pub mod regs;
+mod sanitize;
 pub mod tnum;
 
 pub use regs::{RegArg, reg_type_str};

@@ -1,0 +1,169 @@
+//! Arithmetic of programs without privileges: what can be masked against speculation, and what is refused because it
+//! cannot be.
+
+use crate::reason::{ScalarReason, reject};
+use crate::reg::{RegBase, RegState, RegType};
+use crate::{Env, Step, Stop};
+use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::alu;
+
+/// Bytes of one stack frame.
+const MAX_STACK: i64 = 512;
+
+const SANITIZE_SRC: u8 = 1 << 0;
+const SANITIZE_DST: u8 = 1 << 1;
+const NEG_VALUE: u8 = 1 << 2;
+const NON_POINTER: u8 = 1 << 3;
+const IMMEDIATE: u8 = 1 << 4;
+
+/// What is known of the masking before the pointer moves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Window {
+    state: u8,
+    limit: u32,
+    mask_to_left: bool,
+}
+
+fn op_name(insn: Insn) -> &'static str {
+    if insn.op() == alu::ADD { "add" } else { "sub" }
+}
+
+impl Env<'_> {
+    fn skips_sanitation(&self, insn: Insn) -> bool {
+        self.bypass_spec() || !insn.is_src_reg()
+    }
+
+    /// All paths must agree on how the instruction is masked.
+    fn agree_on_masking(&mut self, insn: Insn, state: u8, limit: u32) -> Step {
+        let aux = &mut self.aux[self.insn_idx];
+        if aux.alu_sanitize != 0 && (aux.alu_sanitize != state || aux.alu_limit != limit) {
+            return reject(ScalarReason::SanitizePaths { reg: insn.dst, op: op_name(insn) });
+        }
+        (aux.alu_sanitize, aux.alu_limit) = (state, limit);
+        Ok(())
+    }
+
+    /// Numbers need no masking, but then no path may bring a pointer here.
+    pub(super) fn sanitize_scalar(&mut self, insn: Insn) -> Step {
+        if self.skips_sanitation(insn) {
+            return Ok(());
+        }
+        self.agree_on_masking(insn, NON_POINTER, 0)
+    }
+
+    /// How far the pointer may go in the direction of the mask.
+    fn pointer_limit(&self, insn: Insn, ptr: &RegState, ptr_is_dst: bool, left: bool) -> Step<u32> {
+        let fixed = i64::from(ptr.off);
+        let (most, limit) = if ptr.ty == RegType::of(RegBase::Stack) {
+            (MAX_STACK as u32 + u32::from(left), (ptr.var_off.value as i64).wrapping_add(fixed).wrapping_neg() as u32)
+        } else if let (true, Some(map)) = (ptr.ty == RegType::of(RegBase::MapValue), ptr.map()) {
+            let edge = if left { ptr.smin } else { ptr.umax as i64 };
+            let size = self.maps.get(map as usize).map_or(0, |m| m.def.value_size);
+            (size, edge.wrapping_add(fixed) as u32)
+        } else {
+            let reg = if ptr_is_dst { insn.dst } else { insn.src };
+            return reject(ScalarReason::SanitizeKind { reg });
+        };
+        if limit >= most {
+            return reject(ScalarReason::SanitizeLimit { reg: insn.dst, op: op_name(insn) });
+        }
+        Ok(limit)
+    }
+
+    /// Before the pointer moves: chooses the mask, and explores what happens when a mispredicted branch makes the
+    /// masked offset zero.
+    pub(super) fn sanitize_pointer(
+        &mut self,
+        insn: Insn,
+        ptr: &RegState,
+        off: &RegState,
+        ptr_is_dst: bool,
+        window: &mut Window,
+    ) -> Step {
+        if self.skips_sanitation(insn) {
+            return Ok(());
+        }
+        let off_is_imm = off.var_off.is_const();
+        if !self.cur.speculative {
+            let negative = off.smin < 0;
+            if !off_is_imm && negative != (off.smax < 0) {
+                let reg = if ptr_is_dst { insn.src } else { insn.dst };
+                return reject(ScalarReason::SanitizeBounds { reg });
+            }
+            window.mask_to_left = if insn.op() == alu::ADD { negative } else { !negative };
+            window.limit = self.pointer_limit(insn, ptr, ptr_is_dst, window.mask_to_left)?;
+            window.state = if negative { NEG_VALUE } else { 0 }
+                | if off_is_imm { IMMEDIATE } else { 0 }
+                | if ptr_is_dst { SANITIZE_SRC } else { SANITIZE_DST };
+        }
+        if off_is_imm {
+            return Ok(());
+        }
+        let saved = *self.reg(insn.dst);
+        *self.reg_mut(insn.dst) = *ptr;
+        let (next, here) = (self.insn_idx + 1, self.insn_idx);
+        let pushed = self.push_branch(next, here, true, |_, _| ());
+        *self.reg_mut(insn.dst) = saved;
+        pushed
+    }
+
+    /// After the pointer moved: the mask shrinks to the distance that is left.
+    pub(super) fn sanitize_moved_pointer(
+        &mut self,
+        insn: Insn,
+        moved: &RegState,
+        _off: &RegState,
+        window: &Window,
+    ) -> Step {
+        if self.skips_sanitation(insn) || self.cur.speculative {
+            return Ok(());
+        }
+        let limit = self.pointer_limit(insn, moved, true, window.mask_to_left)?;
+        let limit = (window.limit.wrapping_sub(limit) as i32).unsigned_abs();
+        self.agree_on_masking(insn, window.state, limit)
+    }
+
+    /// Without privileges a pointer must stay inside its object even before it is used.
+    pub(super) fn check_sanitized_bounds(&mut self, insn: Insn, dst: &RegState) -> Step {
+        if self.bypass_spec() {
+            return Ok(());
+        }
+        let reg = insn.dst;
+        if dst.ty == RegType::of(RegBase::Stack) {
+            if !dst.var_off.is_const() {
+                return reject(ScalarReason::SanitizeStackVariable { reg, var_off: dst.var_off, off: dst.off });
+            }
+            let off = i64::from(dst.off).wrapping_add(dst.var_off.value as i64);
+            if !(-MAX_STACK..0).contains(&off) {
+                return reject(ScalarReason::SanitizeStackRange { reg, off: off as i32 });
+            }
+        } else if dst.ty == RegType::of(RegBase::MapValue) {
+            let Some(map) = dst.map().and_then(|m| self.maps.get(m as usize)) else {
+                return Err(Stop::unsupported("map value without a map"));
+            };
+            let size = i64::from(map.def.value_size);
+            let low = dst.smin.saturating_add(dst.off.into());
+            let high = i64::try_from(dst.umax).unwrap_or(i64::MAX).saturating_add(dst.off.into());
+            let special = |f: &crate::memory::record::Field| {
+                let (start, end) = (i64::from(f.offset), i64::from(f.offset) + i64::from(f.size));
+                low < end && high >= start
+            };
+            if low < 0 || high >= size || map.record.fields.iter().any(special) {
+                return reject(ScalarReason::SanitizeMapValueRange { reg });
+            }
+        }
+        Ok(())
+    }
+
+    /// A branch that is never taken may still be run by speculation: explores it with unknown operands.
+    pub(super) fn explore_speculatively(&mut self, insn: Insn, target: usize) -> Step {
+        let here = self.insn_idx;
+        self.push_branch(target, here, true, |env, state| {
+            let unknown = env.unknown_scalar();
+            *state.reg_mut(insn.dst) = unknown;
+            if insn.is_src_reg() {
+                *state.reg_mut(insn.src) = unknown;
+            }
+        })
+    }
+}
