@@ -5,8 +5,8 @@ use crate::reg::{RegBase, RegState, RegType};
 use crate::scalar::regs::{DstOp, DstOpNoMark, SrcOp};
 use crate::{Env, Step};
 use ebpfkit_abi::MapType;
-use ebpfkit_isa::opcode::{alu, class};
 use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{alu, class};
 
 /// `off` of the move that casts between address spaces.
 const ADDR_SPACE_CAST: i16 = 1;
@@ -202,11 +202,7 @@ impl Env<'_> {
     /// Finds out what is combined with what (`adjust_reg_min_max_vals`).
     fn adjust_reg(&mut self, insn: Insn) -> Step {
         let dst = *self.reg(insn.dst);
-        let src = if insn.is_src_reg() {
-            *self.reg(insn.src)
-        } else {
-            RegState::known(i64::from(insn.imm) as u64)
-        };
+        let src = if insn.is_src_reg() { *self.reg(insn.src) } else { RegState::known(i64::from(insn.imm) as u64) };
         let arena = RegType::of(RegBase::Arena);
         if dst.ty == arena || src.ty == arena {
             // Arena pointers are 32-bit offsets; any arithmetic on them is allowed.

@@ -72,11 +72,11 @@ impl RegState {
     /// `self *= b`.
     pub(crate) fn scalar_mul(&mut self, b: &Self) {
         self.var_off = self.var_off.mul(b.var_off);
-        (self.u32_min, self.u32_max) =
-            match (self.u32_min.checked_mul(b.u32_min), self.u32_max.checked_mul(b.u32_max)) {
-                (Some(lo), Some(hi)) => (lo, hi),
-                _ => (0, u32::MAX),
-            };
+        (self.u32_min, self.u32_max) = match (self.u32_min.checked_mul(b.u32_min), self.u32_max.checked_mul(b.u32_max))
+        {
+            (Some(lo), Some(hi)) => (lo, hi),
+            _ => (0, u32::MAX),
+        };
         (self.s32_min, self.s32_max) =
             product_bounds((self.s32_min, self.s32_max), (b.s32_min, b.s32_max), i32::checked_mul)
                 .unwrap_or((i32::MIN, i32::MAX));
@@ -84,8 +84,8 @@ impl RegState {
             (Some(lo), Some(hi)) => (lo, hi),
             _ => (0, u64::MAX),
         };
-        (self.smin, self.smax) = product_bounds((self.smin, self.smax), (b.smin, b.smax), i64::checked_mul)
-            .unwrap_or((i64::MIN, i64::MAX));
+        (self.smin, self.smax) =
+            product_bounds((self.smin, self.smax), (b.smin, b.smax), i64::checked_mul).unwrap_or((i64::MIN, i64::MAX));
     }
 
     /// Signed bounds follow unsigned ones that do not cross the sign boundary.
@@ -175,16 +175,10 @@ impl RegState {
     /// `self <<= n` in 64 bits.
     pub(crate) fn scalar_lsh64(&mut self, n: u32) {
         // `<< 32` and `s>> 32` is how compilers sign-extend a low half, so its signed bounds survive the first step.
-        (self.smin, self.smax) = if n == 32 {
-            (i64::from(self.s32_min) << 32, i64::from(self.s32_max) << 32)
-        } else {
-            (i64::MIN, i64::MAX)
-        };
-        (self.umin, self.umax) = if n > 63 || self.umax > 1u64 << (63 - n) {
-            (0, u64::MAX)
-        } else {
-            (self.umin << n, self.umax << n)
-        };
+        (self.smin, self.smax) =
+            if n == 32 { (i64::from(self.s32_min) << 32, i64::from(self.s32_max) << 32) } else { (i64::MIN, i64::MAX) };
+        (self.umin, self.umax) =
+            if n > 63 || self.umax > 1u64 << (63 - n) { (0, u64::MAX) } else { (self.umin << n, self.umax << n) };
         self.lsh_bounds32(n);
         self.var_off = self.var_off.lsh(n);
         self.bounds_from_tnum();
@@ -269,7 +263,8 @@ mod tests {
     }
 
     fn number() -> impl Strategy<Value = u64> {
-        (any::<u64>(), 0u32..64, any::<bool>()).prop_map(|(x, n, neg)| if neg { (x >> n).wrapping_neg() } else { x >> n })
+        (any::<u64>(), 0u32..64, any::<bool>())
+            .prop_map(|(x, n, neg)| if neg { (x >> n).wrapping_neg() } else { x >> n })
     }
 
     proptest! {
