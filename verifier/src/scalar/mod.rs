@@ -3,6 +3,8 @@
 pub mod alu;
 pub mod bounds;
 pub mod branch;
+mod compare;
+pub mod linked;
 mod ops;
 mod pointer;
 pub mod regs;
