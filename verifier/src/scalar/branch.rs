@@ -106,9 +106,8 @@ fn mark_not_null(r: &mut RegState, maps: &[UsedMap]) {
 
 /// Whether a lock may live in what this points to, so that its identity matters.
 fn may_hold_lock(r: &RegState, maps: &[UsedMap]) -> bool {
-    let locked = |m: &UsedMap| {
-        m.record.find(FieldKind::SpinLock).is_some() || m.record.find(FieldKind::ResSpinLock).is_some()
-    };
+    let locked =
+        |m: &UsedMap| m.record.find(FieldKind::SpinLock).is_some() || m.record.find(FieldKind::ResSpinLock).is_some();
     match r.ty.base {
         RegBase::MapValue => r.map().and_then(|m| maps.get(m as usize)).is_some_and(locked),
         // Allocated objects keep their identity: whether they hold a lock is decided where locks are taken.
@@ -128,8 +127,7 @@ pub fn mark_ptr_or_null_regs(state: &mut VerifierState, reg: u8, is_null: bool, 
             state.res_mut().refs.remove(i);
         }
     }
-    let wanted =
-        move |r: &RegState| r.ty.may_be_null() && r.id == id && (id != 0 || r.ty.has(TypeFlags::RCU));
+    let wanted = move |r: &RegState| r.ty.may_be_null() && r.id == id && (id != 0 || r.ty.has(TypeFlags::RCU));
     state.for_each_reg(wanted, |r| {
         let owned = r.ty.has(TypeFlags::ALLOC) || r.ty.has(TypeFlags::NON_OWN_REF);
         if r.smin != 0 || r.smax != 0 || !r.var_off.equals_const(0) || r.off != 0 && !owned {

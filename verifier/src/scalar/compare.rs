@@ -188,8 +188,7 @@ impl Pair {
                 {
                     let r = &mut self.regs[r];
                     let bits = |t: Tnum| t.or(Tnum::constant(c));
-                    r.var_off =
-                        if w32 { r.var_off.with_subreg(bits(r.var_off.subreg())) } else { bits(r.var_off) };
+                    r.var_off = if w32 { r.var_off.with_subreg(bits(r.var_off.subreg())) } else { bits(r.var_off) };
                 }
             }
             NOT_SET => {
@@ -198,8 +197,7 @@ impl Pair {
                     // On a dead branch the old bounds could contradict the new bits.
                     r.set_unbounded();
                     let bits = |t: Tnum| t.and(Tnum::constant(!c));
-                    r.var_off =
-                        if w32 { r.var_off.with_subreg(bits(r.var_off.subreg())) } else { bits(r.var_off) };
+                    r.var_off = if w32 { r.var_off.with_subreg(bits(r.var_off.subreg())) } else { bits(r.var_off) };
                 }
             }
             jmp::JLE | jmp::JLT => self.below(a, b, op == jmp::JLT, false, w32),

@@ -31,9 +31,7 @@ impl LinkedRegs {
     pub fn pack(&self) -> u64 {
         let entries = self.0.iter().take(MOST).fold(0u64, |word, e| {
             let index = u64::from(e.index) & ((1 << INDEX_BITS) - 1);
-            let entry = u64::from(e.frame)
-                | index << FRAME_BITS
-                | u64::from(e.is_reg) << (FRAME_BITS + INDEX_BITS);
+            let entry = u64::from(e.frame) | index << FRAME_BITS | u64::from(e.is_reg) << (FRAME_BITS + INDEX_BITS);
             word << ENTRY_BITS | entry
         });
         entries << COUNT_BITS | self.0.len().min(MOST) as u64
@@ -128,9 +126,7 @@ mod tests {
 
     #[test]
     fn packing_keeps_order_and_place() {
-        let all = LinkedRegs(
-            (0..6).map(|i| LinkedReg { frame: i % 8, index: 63 - i, is_reg: i % 2 == 0 }).collect(),
-        );
+        let all = LinkedRegs((0..6).map(|i| LinkedReg { frame: i % 8, index: 63 - i, is_reg: i % 2 == 0 }).collect());
         assert_eq!(LinkedRegs::unpack(all.pack()), all);
         assert_eq!(LinkedRegs::unpack(0), LinkedRegs::default());
     }
