@@ -1,5 +1,11 @@
 //! The kernel's log text: an observer that keeps it, and the printing of states and instructions.
 
+pub mod insn;
+pub mod state;
+
+pub use insn::insn_text;
+pub use state::Scratched;
+
 use crate::observer::Observer;
 use std::fmt::Arguments;
 

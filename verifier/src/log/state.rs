@@ -1,0 +1,300 @@
+//! Text of registers and states as the kernel's log has it: `R0=scalar(smin=0,smax=255) R10=fp0 fp-8=mmmmmmmm`.
+
+use crate::Env;
+use crate::reg::{BtfRef, DynptrKind, IterState, RegBase, RegExtra, RegState, RegType};
+use crate::scalar::regs::reg_type_str;
+use crate::stack::{SLOT_SIZE, SlotKind};
+use crate::state::VerifierState;
+use ebpfkit_abi::TypeFlags;
+use ebpfkit_object::btf::TypeId;
+use std::fmt::Write;
+
+/// Which registers and slots of a frame to print.
+#[derive(Clone, Copy, Debug)]
+pub enum Scratched {
+    /// All of them.
+    All,
+    /// Those that the last instruction touched: bit n for rn, bit n for slot n.
+    Some {
+        /// Registers.
+        regs: u32,
+        /// Stack slots.
+        slots: u64,
+    },
+}
+
+impl Scratched {
+    fn reg(self, i: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some { regs, .. } => regs >> i & 1 != 0,
+        }
+    }
+
+    fn slot(self, i: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some { slots, .. } => i < 64 && slots >> i & 1 != 0,
+        }
+    }
+}
+
+/// Small numbers are decimal.
+fn unum(v: u64) -> String {
+    if v <= u64::from(u16::MAX) { v.to_string() } else { format!("{v:#x}") }
+}
+
+fn is_small(v: i64) -> bool {
+    (i64::from(i16::MIN)..=i64::from(i16::MAX)).contains(&v)
+}
+
+fn snum(v: i64) -> String {
+    if is_small(v) { v.to_string() } else { format!("{v:#x}") }
+}
+
+/// A 32-bit signed bound as printed: sign-extended where it is decimal, so that it can match its 64-bit fellow.
+fn widened(v: i32) -> u64 {
+    if is_small(v.into()) { i64::from(v) as u64 } else { u64::from(v as u32) }
+}
+
+/// All bounds that say something, equal ones together: `smin=smin32=0,smax=umax=255`.
+fn ranges(reg: &RegState, items: &mut Vec<String>) {
+    let all = [
+        ("smin", reg.smin as u64, reg.smin == i64::MIN),
+        ("smax", reg.smax as u64, reg.smax == i64::MAX),
+        ("umin", reg.umin, reg.umin == 0),
+        ("umax", reg.umax, reg.umax == u64::MAX),
+        ("smin32", widened(reg.s32_min), reg.s32_min == i32::MIN),
+        ("smax32", widened(reg.s32_max), reg.s32_max == i32::MAX),
+        ("umin32", reg.u32_min.into(), reg.u32_min == 0),
+        ("umax32", reg.u32_max.into(), reg.u32_max == u32::MAX),
+    ];
+    let signed = |i: usize| all[i].0.starts_with('s');
+    let negative = |i: usize| signed(i) && (all[i].1 as i64) < 0;
+    let mut done = all.map(|b| b.2);
+    for i in 0..all.len() {
+        if done[i] {
+            continue;
+        }
+        let mut text = format!("{}=", all[i].0);
+        // Lower bounds group with lower bounds, upper with upper.
+        for j in (i + 2..all.len()).step_by(2) {
+            if !done[j] && all[j].1 == all[i].1 && negative(i) == negative(j) {
+                done[j] = true;
+                let _ = write!(text, "{}=", all[j].0);
+            }
+        }
+        text += &if signed(i) { snum(all[i].1 as i64) } else { unum(all[i].1) };
+        items.push(text);
+    }
+}
+
+fn dynptr_str(kind: DynptrKind) -> &'static str {
+    match kind {
+        DynptrKind::Invalid => "<invalid>",
+        DynptrKind::Local => "local",
+        DynptrKind::Ringbuf => "ringbuf",
+        DynptrKind::Skb => "skb",
+        DynptrKind::Xdp => "xdp",
+        DynptrKind::SkbMeta => "skb_meta",
+    }
+}
+
+fn slot_char(kind: SlotKind) -> char {
+    match kind {
+        SlotKind::Invalid => '?',
+        SlotKind::Spill => 'r',
+        SlotKind::Misc => 'm',
+        SlotKind::Zero => '0',
+        SlotKind::Dynptr => 'd',
+        SlotKind::Iter => 'i',
+        SlotKind::IrqFlag => 'f',
+    }
+}
+
+impl Env<'_> {
+    /// Name of a type that a pointer has.
+    pub fn btf_type_name(&self, btf: BtfRef, id: TypeId) -> String {
+        let btf = match btf {
+            BtfRef::Vmlinux => self.kernel.btf(),
+            BtfRef::Program => self.btf.as_ref(),
+        };
+        btf.map(|b| b.name(id).to_owned()).unwrap_or_default()
+    }
+
+    /// Text of what a register holds, seen from frame `frame` (`print_reg_state`).
+    pub fn fmt_reg(&self, frame: u32, reg: &RegState) -> String {
+        let mut out = String::new();
+        let ty = reg.ty;
+        if ty == RegType::SCALAR {
+            if reg.precise {
+                out.push('P');
+            }
+            if reg.var_off.is_const() {
+                return out + &snum(reg.var_off.value as i64);
+            }
+        }
+        out += &reg_type_str(ty);
+        if ty == RegType::of(RegBase::Arena) {
+            return out;
+        }
+        if ty == RegType::of(RegBase::Stack) {
+            if frame != reg.frameno {
+                let _ = write!(out, "[{}]", reg.frameno);
+            }
+            if reg.var_off.is_const() {
+                return out + &snum((reg.var_off.value as i64).wrapping_add(reg.off.into()));
+            }
+        }
+        if let (RegBase::BtfId, Some((btf, id))) = (ty.base, reg.btf()) {
+            out += &self.btf_type_name(btf, id);
+        }
+        let mut items = Vec::new();
+        if reg.id != 0 {
+            let delta = if reg.id & RegState::ADD_CONST != 0 { format!("{:+}", reg.off) } else { String::new() };
+            items.push(format!("id={}{delta}", reg.id & !RegState::ADD_CONST));
+        }
+        if reg.ref_obj_id != 0 {
+            items.push(format!("ref_obj_id={}", reg.ref_obj_id));
+        }
+        if ty.has(TypeFlags::NON_OWN_REF) {
+            items.push("non_own_ref".into());
+        }
+        if let Some(map) = reg.map().and_then(|m| self.maps.get(m as usize)) {
+            if !map.def.name.is_empty() {
+                items.push(format!("map={}", map.def.name.chars().take(15).collect::<String>()));
+            }
+            items.push(format!("ks={},vs={}", map.def.key_size, map.def.value_size));
+        }
+        if ty != RegType::SCALAR && reg.off != 0 {
+            items.push(format!("off={}", snum(reg.off.into())));
+        }
+        if reg.is_pkt() {
+            items.push(format!("r={}", unum(i64::from(reg.range()) as u64)));
+        }
+        if let (RegBase::Mem, RegExtra::Mem { size, .. }) = (ty.base, reg.extra) {
+            items.push(format!("sz={}", unum(size.into())));
+        }
+        if let (RegBase::ConstDynptr, RegExtra::Dynptr { kind, .. }) = (ty.base, reg.extra) {
+            items.push(format!("type={}", dynptr_str(kind)));
+        }
+        if reg.var_off.is_const() {
+            if reg.var_off.value != 0 {
+                items.push(format!("imm={}", snum(reg.var_off.value as i64)));
+            }
+        } else {
+            ranges(reg, &mut items);
+            if !reg.var_off.is_unknown() {
+                items.push(format!("var_off={}", reg.var_off));
+            }
+        }
+        out + "(" + &items.join(",") + ")"
+    }
+
+    /// Text of one frame of a state, each entry after a space, without a line end (`print_verifier_state`).
+    pub fn fmt_state(&self, state: &VerifierState, frame: usize, which: Scratched) -> String {
+        let mut out = String::new();
+        let Some(f) = state.frames.get(frame) else { return out };
+        if f.frameno != 0 {
+            let _ = write!(out, " frame{}:", f.frameno);
+        }
+        for (i, r) in f.regs.iter().enumerate() {
+            if r.ty != RegType::NOT_INIT && which.reg(i) {
+                let _ = write!(out, " R{i}={}", self.fmt_reg(f.frameno, r));
+            }
+        }
+        let mut i = 0;
+        while let Some(slot) = f.stack.slots.get(i) {
+            let at = i;
+            i += 1;
+            if !which.slot(at) || slot.kinds.iter().all(|k| *k == SlotKind::Invalid) {
+                continue;
+            }
+            let mut place = -((at as i64 + 1) * SLOT_SIZE as i64);
+            let kinds: String = slot.kinds.iter().map(|k| slot_char(*k)).collect();
+            let text = match slot.kinds[SLOT_SIZE - 1] {
+                SlotKind::Spill => {
+                    let above: String =
+                        slot.kinds.iter().take_while(|k| **k != SlotKind::Spill).map(|k| slot_char(*k)).collect();
+                    above + &self.fmt_reg(f.frameno, &slot.spilled)
+                }
+                SlotKind::Dynptr => {
+                    // Two slots; the second one holds the details.
+                    let main = f.stack.slots.get(at + 1).unwrap_or(slot);
+                    i += 1;
+                    place -= SLOT_SIZE as i64;
+                    let kind = match main.spilled.extra {
+                        RegExtra::Dynptr { kind, .. } => dynptr_str(kind),
+                        _ => "<invalid>",
+                    };
+                    let mut items = Vec::new();
+                    if main.spilled.id != 0 {
+                        items.push(format!("id={}", main.spilled.id));
+                    }
+                    if main.spilled.ref_obj_id != 0 {
+                        items.push(format!("ref_id={}", main.spilled.ref_obj_id));
+                    }
+                    format!("dynptr_{kind}({})", items.join(","))
+                }
+                SlotKind::Iter => {
+                    if slot.spilled.ref_obj_id == 0 {
+                        continue;
+                    }
+                    self.fmt_iter(&slot.spilled)
+                }
+                _ => kinds,
+            };
+            let _ = write!(out, " fp{place}={text}");
+        }
+        let refs: Vec<String> = state.res.refs.iter().filter(|r| r.id != 0).map(|r| r.id.to_string()).collect();
+        if !refs.is_empty() {
+            let _ = write!(out, " refs={}", refs.join(","));
+        }
+        if f.in_callback {
+            out += " cb";
+        }
+        if f.in_async_callback {
+            out += " async_cb";
+        }
+        out
+    }
+
+    fn fmt_iter(&self, reg: &RegState) -> String {
+        let RegExtra::Iter { btf, id, state, depth } = reg.extra else { return "iter_<invalid>()".into() };
+        let name = self.btf_type_name(btf, id);
+        let name = name.strip_prefix("bpf_iter_").unwrap_or(&name);
+        let state = match state {
+            IterState::Invalid => "<invalid>",
+            IterState::Active => "active",
+            IterState::Drained => "drained",
+        };
+        format!("iter_{name}(ref_id={},state={state},depth={depth})", reg.ref_obj_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(r: &RegState) -> String {
+        let mut items = Vec::new();
+        ranges(r, &mut items);
+        items.join(",")
+    }
+
+    #[test]
+    fn equal_bounds_stand_together() {
+        let mut r = RegState::UNKNOWN;
+        (r.umin, r.umax) = (0, 255);
+        r.sync_bounds();
+        assert_eq!(text(&r), "smin=smin32=0,smax=umax=smax32=umax32=255");
+        let mut r = RegState::UNKNOWN;
+        r.zext_32_to_64();
+        r.sync_bounds();
+        assert_eq!(text(&r), "smin=0,smax=umax=0xffffffff");
+        let mut r = RegState::UNKNOWN;
+        (r.smin, r.smax) = (-2, 5);
+        r.sync_bounds();
+        assert_eq!(text(&r), "smin=smin32=-2,smax=smax32=5");
+    }
+}
