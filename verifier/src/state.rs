@@ -227,3 +227,26 @@ impl FuncState {
         }
     }
 }
+
+impl VerifierState {
+    /// The state at the start of a function that is verified on its own.
+    pub fn start(subprog: u32, sleepable: bool) -> Self {
+        Self {
+            frames: vec![Rc::new(FuncState::new(-1, 0, subprog))],
+            res: Rc::default(),
+            parent: None,
+            branches: 1,
+            insn_idx: 0,
+            first_insn_idx: 0,
+            last_insn_idx: 0,
+            history: Vec::new(),
+            dfs_depth: 0,
+            callback_unroll_depth: 0,
+            may_goto_depth: 0,
+            speculative: false,
+            in_sleepable: sleepable,
+            cleaned: false,
+            equal_state: None,
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! The one way in: a program, a kernel, an answer.
 
-use crate::{KernelModel, Observer, Options, Report, Verdict};
-use ebpfkit_object::Object;
+use crate::verdict::Facts;
+use crate::{Env, InsnAux, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified, VerifierState};
+use ebpfkit_object::{Object, ProgramFlags};
+use std::sync::Arc;
 
 /// Decides whether `kernel` would load program number `program` of a prepared object.
 ///
@@ -13,13 +15,84 @@ pub fn verify(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Report {
-    let _ = (kernel, object, program, options, observer);
-    Report {
-        verdict: Verdict::Unsupported { what: "verification".into(), at: 0 },
+    let unsupported = |what: &str| Report {
+        verdict: Verdict::Unsupported { what: what.into(), at: 0 },
         insns_processed: 0,
         total_states: 0,
         peak_states: 0,
         max_states_per_insn: 0,
         stack_depths: Vec::new(),
+    };
+    let Some(prog) = object.programs.get(program) else {
+        return unsupported("a program that the object does not have");
+    };
+    if prog.insns.is_empty() {
+        return unsupported("a program without instructions");
     }
+    if !options.privileged {
+        return unsupported("the rules for users without capabilities");
+    }
+    let (log_level, wants_events) = (observer.log_level(), observer.wants_events());
+    let mut env = Env {
+        kernel,
+        object,
+        prog,
+        options,
+        btf: object.btf.clone(),
+        observer,
+        log_level,
+        wants_events,
+        insns: prog.insns.clone(),
+        aux: vec![InsnAux::default(); prog.insns.len()],
+        subprogs: Vec::new(),
+        maps: Vec::new(),
+        postorder: Vec::new(),
+        exception_callback: 0,
+        cur: VerifierState::start(0, false),
+        insn_idx: 0,
+        prev_insn_idx: 0,
+        id_gen: 0,
+        subprog: 0,
+        walk: Default::default(),
+        calls: Default::default(),
+        front: Default::default(),
+        seen_direct_write: false,
+        strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
+        max_pkt_offset: 0,
+        max_ctx_offset: 0,
+        max_tp_access: 0,
+        insn_processed: 0,
+    };
+    let result = decide(&mut env);
+    let verdict = match result {
+        Ok(()) => {
+            let reached = env.aux.iter().map(|a| a.seen).collect();
+            Verdict::Accepted(Verified { program: Arc::new(prog.clone()), facts: Arc::new(Facts { reached }) })
+        }
+        Err(Stop::Reject(reason)) => Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.insn_idx })),
+        Err(Stop::Unsupported(what)) => Verdict::Unsupported { what, at: env.insn_idx },
+    };
+    if log_level != 0
+        && let Verdict::Rejected(r) = &verdict
+    {
+        env.observer.text(format_args!("{}\n", r.reason));
+    }
+    Report {
+        verdict,
+        insns_processed: env.insn_processed,
+        total_states: env.walk.total_states,
+        peak_states: env.walk.total_states,
+        max_states_per_insn: env.walk.max_states_per_insn,
+        stack_depths: env.subprogs.iter().rev().skip(1).rev().map(|s| s.stack_depth).collect(),
+    }
+}
+
+fn decide(env: &mut Env<'_>) -> Step {
+    env.run_front()?;
+    if env.subprogs.len() > 2 && env.subprogs[1..env.subprogs.len() - 1].iter().any(|s| s.global) {
+        return Err(Stop::unsupported("global functions"));
+    }
+    env.start_main();
+    env.walk()?;
+    env.run_back()
 }

@@ -5,6 +5,23 @@ use super::rows::reasons;
 reasons! {
     /// Rejections by the walk: limits, loops, exits.
     Explore => ExploreReason {
+        /// The budget of instructions is used up.
         "EBPF0501" TooLarge { insns: u32 } E2BIG, "BPF program is too large. Processed {insns} insn";
+        /// Too many branches are pending.
+        "EBPF0502" TooManyBranches { limit: usize } E2BIG, "The sequence of {limit} jumps is too complex.";
+        /// A return value outside of what the attach point allows.
+        "EBPF0503" ReturnRange { facts: String, min: i32, max: i32 } EINVAL, "At program exit the register R0 has{facts} should have been in [{min}, {max}]";
+        /// A return value that is no number.
+        "EBPF0504" ReturnNoScalar { ty: String } EINVAL, "At program exit the register R0 is not a known value ({ty})";
+        /// A global function that returns no number.
+        "EBPF0505" SubprogReturnNoScalar { ty: String } EINVAL, "At subprogram exit the register R0 is not a scalar value ({ty})";
+        /// An address would leave the program.
+        "EBPF0506" ReturnLeaksAddress {} EACCES, "R0 leaks addr as return value";
+        /// Fields that must be zero are not.
+        "EBPF0507" ReservedFields { insn: &'static str } EINVAL, "{insn} uses reserved fields";
+        /// A malformed 64-bit immediate load.
+        "EBPF0508" InvalidLoadImm {} EINVAL, "invalid BPF_LD_IMM insn";
+        /// A global function used as a callback.
+        "EBPF0509" CallbackNotStatic {} EINVAL, "callback function not static";
     }
 }

@@ -1,0 +1,179 @@
+//! One path after the other: dispatch of instructions, saved states, ends of paths.
+
+use super::{Saved, same};
+use crate::reason::{ExploreReason, reject};
+use crate::reg::{RegBase, RegExtra, RegState, RegType};
+use crate::scalar::RegArg::DstOpNoMark;
+use crate::state::{StateId, VerifierState};
+use crate::{Env, Step, Stop};
+use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
+
+/// Instructions that one verification may process (`BPF_COMPLEXITY_LIMIT_INSNS`).
+const MAX_PROCESSED: u64 = 1_000_000;
+
+/// Registers that survive a call and r10: what a caller's frame still holds of value.
+const CALLEE_SAVED: u16 = 0b11_1100_0000;
+
+impl Env<'_> {
+    /// Walks every path from the current state.
+    pub(crate) fn walk(&mut self) -> Step {
+        self.walk.by_insn.resize_with(self.insns.len(), Vec::new);
+        loop {
+            let ended = self.step()?;
+            if ended {
+                self.close_path();
+                if !self.resume() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Verifies one instruction; true at the end of a path.
+    fn step(&mut self) -> Step<bool> {
+        let at = self.insn_idx;
+        let Some(&insn) = self.insns.get(at) else {
+            return Err(Stop::unsupported(format!("control reaches instruction {at}, behind the program")));
+        };
+        self.insn_processed += 1;
+        if self.insn_processed > MAX_PROCESSED {
+            return Err(Stop::unsupported("programs that take a million steps without the kernel's pruning"));
+        }
+        if self.aux[at].prune_point && self.is_visited(at)? {
+            return Ok(true);
+        }
+        self.aux[at].seen = true;
+        let next = at + 1;
+        match insn.class() {
+            class::ALU | class::ALU64 => self.check_alu_op(insn)?,
+            class::LDX => self.check_load(insn)?,
+            class::STX if insn.mode() == mode::ATOMIC => self.check_atomic(insn)?,
+            class::ST | class::STX => self.check_store(insn)?,
+            class::LD if matches!(insn.mode(), mode::ABS | mode::IND) => self.check_ld_abs(insn)?,
+            class::LD => {
+                self.check_load_imm(insn)?;
+                self.insn_idx += 1;
+                self.aux[next.min(self.insns.len() - 1)].seen = true;
+            }
+            _ => return self.jump(insn),
+        }
+        self.prev_insn_idx = at;
+        self.insn_idx += 1;
+        Ok(false)
+    }
+
+    /// Jumps, calls and exits; true at the end of a path.
+    fn jump(&mut self, insn: Insn) -> Step<bool> {
+        let at = self.insn_idx;
+        let reserved = |insn| reject(ExploreReason::ReservedFields { insn });
+        match insn.op() {
+            jmp::CALL => {
+                let kfunc = insn.src == pseudo::KFUNC_CALL;
+                if insn.code != opcode::CALL || insn.off != 0 && !kfunc || insn.src > 2 || insn.dst != 0 {
+                    return reserved("BPF_CALL");
+                }
+                self.check_call(insn)?;
+            }
+            jmp::JA => {
+                let long = insn.class() == class::JMP32;
+                let unused = if long { insn.off == 0 } else { insn.imm == 0 };
+                if insn.is_src_reg() || insn.src != 0 || insn.dst != 0 || !unused {
+                    return reserved("BPF_JA");
+                }
+                let distance = if long { insn.imm as isize } else { insn.off as isize };
+                self.insn_idx = at.wrapping_add_signed(distance + 1);
+            }
+            jmp::EXIT => {
+                if insn.code != opcode::EXIT || insn.imm != 0 || insn.src != 0 || insn.dst != 0 {
+                    return reserved("BPF_EXIT");
+                }
+                let main = self.cur.frames.len() == 1;
+                let place = if main { "BPF_EXIT instruction in main prog" } else { "BPF_EXIT instruction in subprog" };
+                if main {
+                    self.check_resource_leak(false, true, place)?;
+                    self.check_return_code()?;
+                    return Ok(true);
+                }
+                self.prepare_func_exit()?;
+            }
+            _ => self.check_cond_jmp_op(insn)?,
+        }
+        self.prev_insn_idx = at;
+        Ok(false)
+    }
+
+    /// Verifies a 64-bit immediate load; what it makes was found before the walk.
+    fn check_load_imm(&mut self, insn: Insn) -> Step {
+        let at = self.insn_idx;
+        if insn.size_bits() != size::DW || insn.mode() != mode::IMM {
+            return reject(ExploreReason::InvalidLoadImm {});
+        }
+        if insn.off != 0 {
+            return reject(ExploreReason::ReservedFields { insn: "BPF_LD_IMM64" });
+        }
+        self.check_reg_arg(insn.dst, DstOpNoMark)?;
+        let reg = match self.aux[at].ld_imm {
+            None => RegState::known(insn.imm64(self.insns[at + 1])),
+            Some((ty, extra, off)) => {
+                let mut reg = RegState::pointer(ty, extra);
+                reg.off = off as i32;
+                match extra {
+                    RegExtra::Map { map, .. } if ty.base == RegBase::MapValue => {
+                        let record = &self.maps[map as usize].record;
+                        if !record.fields.is_empty() {
+                            // A lock is known by the value it lies in.
+                            reg.id = self.new_id();
+                        }
+                    }
+                    RegExtra::Func { subprog } if self.subprogs[subprog as usize].global => {
+                        return reject(ExploreReason::CallbackNotStatic {});
+                    }
+                    _ => {}
+                }
+                reg
+            }
+        };
+        *self.reg_mut(insn.dst) = reg;
+        Ok(())
+    }
+
+    /// Whether an equal state was finished here before. Otherwise saves the current state and goes on.
+    fn is_visited(&mut self, at: usize) -> Step<bool> {
+        let misc = self.allow_uninit_stack();
+        let top = self.cur.frames.len() - 1;
+        let live = self.aux[at].live_regs_before;
+        let live = |frame: usize| if frame == top { live } else { CALLEE_SAVED };
+        for &id in &self.walk.by_insn[at] {
+            let old = self.walk.state(id);
+            if old.branches == 0 {
+                if same::allows(old, &self.cur, false, misc, live) {
+                    return Ok(true);
+                }
+            } else if same::allows(old, &self.cur, true, misc, live) {
+                return Err(Stop::unsupported("a loop that comes back to the same state"));
+            }
+        }
+        let id = StateId(self.walk.saved.len() as u32);
+        let mut state = self.cur.clone();
+        state.insn_idx = at;
+        state.branches = 1;
+        state.history = Vec::new();
+        self.walk.saved.push(Saved { state });
+        self.walk.by_insn[at].push(id);
+        self.walk.total_states += 1;
+        self.walk.max_states_per_insn = self.walk.max_states_per_insn.max(self.walk.by_insn[at].len() as u64);
+        self.cur.parent = Some(id);
+        self.cur.history.clear();
+        Ok(false)
+    }
+
+    /// Sets the state at the start of the main program.
+    pub(crate) fn start_main(&mut self) {
+        self.cur = VerifierState::start(0, self.prog.flags.has(ebpfkit_object::ProgramFlags::SLEEPABLE));
+        self.subprog = 0;
+        self.insn_idx = 0;
+        self.prev_insn_idx = 0;
+        *self.cur.reg_mut(1) = RegState::pointer(RegType::of(RegBase::Ctx), RegExtra::None);
+    }
+}
