@@ -1,7 +1,9 @@
 //! The one way in: a program, a kernel, an answer.
 
 use crate::verdict::Facts;
-use crate::{Env, InsnAux, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified, VerifierState};
+use crate::{
+    Env, InsnAux, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified, VerifierState,
+};
 use ebpfkit_object::{Object, ProgramFlags};
 use std::sync::Arc;
 

@@ -2,8 +2,8 @@
 
 use crate::reason::{ExploreReason, reject};
 use crate::reg::RegState;
-use crate::scalar::reg_type_str;
 use crate::scalar::RegArg::SrcOp;
+use crate::scalar::reg_type_str;
 use crate::{Env, Step};
 use ebpfkit_abi::{AttachType as A, ProgType as P};
 
@@ -24,7 +24,9 @@ fn return_range(kind: P, attach: A, attach_btf_id: u32) -> Option<(i32, i32)> {
             _ => Some((0, 1)),
         },
         P::CgroupSkb if attach == A::CgroupInetEgress => Some((0, 3)),
-        P::CgroupSkb | P::CgroupSock | P::SockOps | P::CgroupDevice | P::CgroupSysctl | P::CgroupSockopt => Some((0, 1)),
+        P::CgroupSkb | P::CgroupSock | P::SockOps | P::CgroupDevice | P::CgroupSysctl | P::CgroupSockopt => {
+            Some((0, 1))
+        }
         P::RawTracepoint => (attach_btf_id != 0).then_some((0, 0)),
         P::Tracing => match attach {
             A::TraceFentry | A::TraceFexit => Some((0, 0)),

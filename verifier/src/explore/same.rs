@@ -56,11 +56,16 @@ fn reg_allows(old: &RegState, cur: &RegState, exact: bool, ids: &mut Identities)
             && ids.same(old.ref_obj_id, cur.ref_obj_id)
     };
     if exact {
-        return old.off == cur.off && old.extra == cur.extra && range_within(old, cur) && range_within(cur, old) && same_ids(ids);
+        return old.off == cur.off
+            && old.extra == cur.extra
+            && range_within(old, cur)
+            && range_within(cur, old)
+            && same_ids(ids);
     }
     match old.ty.base {
         RegBase::Scalar => {
-            let links = old.id == 0 || old.id & RegState::ADD_CONST == cur.id & RegState::ADD_CONST && old.off == cur.off;
+            let links =
+                old.id == 0 || old.id & RegState::ADD_CONST == cur.id & RegState::ADD_CONST && old.off == cur.off;
             links && range_within(old, cur) && same_ids(ids)
         }
         RegBase::Packet | RegBase::PacketMeta => {
@@ -90,7 +95,14 @@ fn stack_allows(old: &Stack, cur: &Stack, exact: bool, misc_is_any: bool, ids: &
     })
 }
 
-fn frame_allows(old: &FuncState, cur: &FuncState, live: u16, exact: bool, misc_is_any: bool, ids: &mut Identities) -> bool {
+fn frame_allows(
+    old: &FuncState,
+    cur: &FuncState,
+    live: u16,
+    exact: bool,
+    misc_is_any: bool,
+    ids: &mut Identities,
+) -> bool {
     let regs = old.regs.iter().zip(&cur.regs).enumerate();
     old.callsite == cur.callsite
         && old.subprog == cur.subprog
@@ -110,7 +122,10 @@ pub(super) fn allows(
     misc_is_any: bool,
     live: impl Fn(usize) -> u16,
 ) -> bool {
-    if old.frames.len() != cur.frames.len() || old.speculative != cur.speculative || old.in_sleepable != cur.in_sleepable {
+    if old.frames.len() != cur.frames.len()
+        || old.speculative != cur.speculative
+        || old.in_sleepable != cur.in_sleepable
+    {
         return false;
     }
     let mut ids = Identities::default();
