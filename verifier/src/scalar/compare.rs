@@ -66,11 +66,11 @@ impl View {
     }
 
     fn apart(&self, b: &Self) -> bool {
-        !self.bits.overlaps(b.bits)
-            || self.umin > b.umax
-            || self.umax < b.umin
-            || self.smin > b.smax
-            || self.smax < b.smin
+        !self.bits.overlaps(b.bits) || self.ranges_apart(b)
+    }
+
+    fn ranges_apart(&self, b: &Self) -> bool {
+        self.umin > b.umax || self.umax < b.umin || self.smin > b.smax || self.smax < b.smin
     }
 }
 
@@ -100,11 +100,7 @@ pub(super) fn known_outcome(a: &RegState, b: &RegState, op: u8, w32: bool) -> Op
         jmp::JEQ | jmp::JNE => {
             let equal = if x.bits.is_const() && y.bits.is_const() {
                 Some(x.bits.value == y.bits.value)
-            } else if x.apart(&y) {
-                Some(false)
-            } else if !w32
-                && (a.u32_min > b.u32_max || a.u32_max < b.u32_min || a.s32_min > b.s32_max || a.s32_max < b.s32_min)
-            {
+            } else if x.apart(&y) || !w32 && View::of(a, true).ranges_apart(&View::of(b, true)) {
                 Some(false)
             } else {
                 None

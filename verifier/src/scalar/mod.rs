@@ -10,5 +10,6 @@ mod pointer;
 pub mod regs;
 mod sanitize;
 pub mod tnum;
+pub mod widen;
 
 pub use regs::{RegArg, reg_type_str};
