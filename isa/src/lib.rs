@@ -5,12 +5,15 @@
 //! This crate depends on nothing and touches neither files nor system calls.
 #![deny(missing_docs)]
 
+mod code;
 pub mod insn;
 pub mod op;
 pub mod opcode;
+pub mod table;
 
 pub use insn::{Endian, Insn};
-pub use op::{AluOp, AtomicOp, CallKind, DecodeError, ImmKind, JmpOp, Op, Operand, Size, Width};
+pub use code::row;
+pub use op::{AluOp, AtomicOp, CallKind, DecodeError, EncodeError, ImmKind, JmpOp, Op, Operand, Size, Width, decode, encode};
 
 /// Registers that a program can name: `r0` to `r10`.
 pub const REG_COUNT: usize = 11;

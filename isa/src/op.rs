@@ -1,6 +1,6 @@
 //! The decoded form of an instruction: what it does, with nothing left to interpret.
 
-use crate::insn::Insn;
+pub use crate::code::{EncodeError, decode, encode};
 
 /// Access size of a load or store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -376,6 +376,12 @@ pub enum DecodeError {
         /// Number found.
         reg: u8,
     },
+    /// The program ends before this slot.
+    #[error("insn {at}: past the end of the program")]
+    OutOfRange {
+        /// Slot.
+        at: usize,
+    },
     /// A 64-bit immediate load without its second slot.
     #[error("insn {at}: 64-bit immediate load without a valid second slot")]
     TruncatedImm64 {
@@ -384,8 +390,3 @@ pub enum DecodeError {
     },
 }
 
-/// Decodes the instruction at slot `at`; the second number is how many slots it takes (1 or 2).
-pub fn decode(insns: &[Insn], at: usize) -> Result<(Op, usize), DecodeError> {
-    let _ = (insns, at);
-    unimplemented!("the instruction table decodes")
-}
