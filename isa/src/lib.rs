@@ -11,9 +11,11 @@ pub mod op;
 pub mod opcode;
 pub mod table;
 
-pub use insn::{Endian, Insn};
 pub use code::row;
-pub use op::{AluOp, AtomicOp, CallKind, DecodeError, EncodeError, ImmKind, JmpOp, Op, Operand, Size, Width, decode, encode};
+pub use insn::{Endian, Insn};
+pub use op::{
+    AluOp, AtomicOp, CallKind, DecodeError, EncodeError, ImmKind, JmpOp, Op, Operand, Size, Width, decode, encode,
+};
 
 /// Registers that a program can name: `r0` to `r10`.
 pub const REG_COUNT: usize = 11;

@@ -389,4 +389,3 @@ pub enum DecodeError {
         at: usize,
     },
 }
-
