@@ -297,4 +297,85 @@ mod tests {
         r.sync_bounds();
         assert_eq!(text(&r), "smin=smin32=-2,smax=smax32=5");
     }
+
+    /// What the log of Linux 6.18 shows after each of these operations.
+    #[test]
+    fn results_are_those_that_a_kernel_logged() {
+        let known = |v: i64| RegState::known(v as u64);
+        let full = |r: &RegState| {
+            let bits = if r.var_off.is_unknown() { String::new() } else { format!(",var_off={}", r.var_off) };
+            text(r) + &bits
+        };
+        let run = |r: &mut RegState, f: &dyn Fn(&mut RegState), alu32: bool| {
+            f(r);
+            if alu32 {
+                r.zext_32_to_64();
+            }
+            r.sync_bounds();
+            full(r)
+        };
+        let masked = |m: i64| {
+            let mut r = RegState::UNKNOWN;
+            r.scalar_and(&known(m));
+            r.sync_bounds();
+            r
+        };
+        let mut r = masked(0x15);
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_mul(&masked(0x2a)), false),
+            "smin=smin32=0,smax=umax=smax32=umax32=882,var_off=(0x0; 0x3fa)"
+        );
+        let mut r = masked(7);
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_or(&known(256)), false),
+            "smin=umin=smin32=umin32=256,smax=umax=smax32=umax32=263,var_off=(0x100; 0x7)"
+        );
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_mul(&masked(0x31)), false),
+            "smin=smin32=0,smax=umax=smax32=umax32=12887,var_off=(0x0; 0x33f7)"
+        );
+        let mut r = RegState::UNKNOWN;
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_lsh64(32), false),
+            "smax=0x7fffffff00000000,umax=0xffffffff00000000,smin32=0,smax32=umax32=0,var_off=(0x0; 0xffffffff00000000)"
+        );
+        assert_eq!(run(&mut r, &|r| r.scalar_arsh64(32), false), "smin=0xffffffff80000000,smax=0x7fffffff");
+        let mut r = RegState::UNKNOWN;
+        r.coerce_to_size_sx(1);
+        assert_eq!(full(&r), "smin=smin32=-128,smax=smax32=127");
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_lsh64(32), false),
+            "smin=0xffffff8000000000,smax=0x7f00000000,umax=0xffffffff00000000,smin32=0,smax32=umax32=0,var_off=(0x0; 0xffffffff00000000)"
+        );
+        assert_eq!(run(&mut r, &|r| r.scalar_arsh64(32), false), "smin=smin32=-128,smax=smax32=127");
+        let mut r = masked(0xff);
+        assert_eq!(run(&mut r, &RegState::scalar_neg, false), "smin=smin32=-255,smax=smax32=0");
+        assert_eq!(
+            run(&mut r, &RegState::scalar_neg, true),
+            "smin=smin32=0,smax=umax=smax32=umax32=255,var_off=(0x0; 0xff)"
+        );
+        let mut r = masked(0xff);
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_sub(&known(300)), false),
+            "smin=smin32=-300,smax=smax32=-45,umin=0xfffffffffffffed4,umax=0xffffffffffffffd3,umin32=0xfffffed4,umax32=0xffffffd3,var_off=(0xfffffffffffffe00; 0x1ff)"
+        );
+        let b = r;
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_add(&b), false),
+            "smin=smin32=-600,smax=smax32=-90,umin=0xfffffffffffffda8,umax=0xffffffffffffffa6,umin32=0xfffffda8,umax32=0xffffffa6,var_off=(0xfffffffffffffc00; 0x3ff)"
+        );
+        let mut r = masked(0xff);
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_xor(&known(-1)), false),
+            "smin=smin32=-256,smax=smax32=-1,umin=0xffffffffffffff00,umin32=0xffffff00,var_off=(0xffffffffffffff00; 0xff)"
+        );
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_sub(&known(5)), true),
+            "smin=umin=umin32=0xfffffefb,smax=umax=umax32=0xfffffffa,smin32=-261,smax32=-6,var_off=(0xfffffe00; 0x1ff)"
+        );
+        assert_eq!(
+            run(&mut r, &|r| r.scalar_rsh32(3), true),
+            "smin=umin=smin32=umin32=0x1fffffdf,smax=umax=smax32=umax32=0x1fffffff,var_off=(0x1fffffc0; 0x3f)"
+        );
+    }
 }
