@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod cfg;
+pub mod disasm;
 pub mod meta;
 pub mod verify;
 
