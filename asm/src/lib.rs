@@ -38,8 +38,14 @@ mod tests {
             Insn::new(0x95, 0, 0, 0, 0),
         ];
         let text: Vec<String> = disassemble(&p).into_iter().map(|(_, l)| l.unwrap_or_else(|e| e.to_string())).collect();
-        let expected =
-            ["w1 = -0x1", "*(u32 *)(r10 - 0x8) = w1", "r1 = 0x0 ll", "if r0 != r1 goto +0x1b", "insn 5: unknown opcode 0xff", "exit"];
+        let expected = [
+            "w1 = -0x1",
+            "*(u32 *)(r10 - 0x8) = w1",
+            "r1 = 0x0 ll",
+            "if r0 != r1 goto +0x1b",
+            "insn 5: unknown opcode 0xff",
+            "exit",
+        ];
         assert_eq!(text, expected);
     }
 }
