@@ -1,33 +1,197 @@
-//! The entry points of memory access: one check for each kind of instruction, and for helper buffers.
+//! The entry points of memory access: one check for each kind of instruction, and for buffers of calls.
 
 use super::Access;
-use crate::{Env, Step, Stop};
+use crate::reason::{MemoryReason, reject};
+use crate::reg::{RegBase, RegState, RegType};
+use crate::scalar::RegArg::{DstOp, DstOpNoMark, SrcOp};
+use crate::scalar::reg_type_str;
+use crate::{Env, Step, Stop, Tnum};
+use ebpfkit_abi::ProgType;
 use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{atomic, class, mode, size};
 
-#[allow(unused_variables)]
+/// Largest size that a call's buffer may have (`BPF_MAX_VAR_SIZ`).
+const MAX_SIZE: u64 = 1 << 29;
+/// Bytes of `struct bpf_flow_keys`.
+const FLOW_KEYS_SIZE: i32 = 56;
+
+/// Bytes of an access.
+fn access_size(insn: Insn) -> u32 {
+    match insn.size_bits() {
+        size::B => 1,
+        size::H => 2,
+        size::W => 4,
+        _ => 8,
+    }
+}
+
+/// Kinds of pointers whose accesses are rewritten by kind, so that one instruction must not mix them with others.
+fn needs_own_rewrite(ty: RegType) -> bool {
+    matches!(
+        ty.base,
+        RegBase::Ctx
+            | RegBase::Socket
+            | RegBase::SockCommon
+            | RegBase::TcpSock
+            | RegBase::XdpSock
+            | RegBase::BtfId
+            | RegBase::Arena
+    )
+}
+
 impl Env<'_> {
+    /// Every path must go through this instruction with compatible pointers.
+    fn note_pointer_kind(&mut self, ty: RegType) -> Step {
+        let seen = &mut self.aux[self.insn_idx].ptr_type;
+        match *seen {
+            None => *seen = Some(ty),
+            Some(old) if old != ty && (needs_own_rewrite(old) || needs_own_rewrite(ty)) => {
+                return reject(MemoryReason::DifferentPointers {});
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
     /// Verifies `LDX` (plain and sign-extending).
     pub fn check_load(&mut self, insn: Insn) -> Step {
-        Err(Stop::unsupported("load"))
+        let sign_extend = insn.mode() == mode::MEMSX;
+        if insn.imm != 0 || insn.mode() != mode::MEM && !sign_extend {
+            return reject(MemoryReason::ReservedFields { insn: "BPF_LDX" });
+        }
+        self.check_reg_arg(insn.src, SrcOp)?;
+        self.check_reg_arg(insn.dst, DstOpNoMark)?;
+        let ty = self.reg(insn.src).ty;
+        let size = access_size(insn);
+        self.check_mem_access(self.insn_idx, insn.src, insn.off.into(), size, Access::Read, Some(insn.dst), false, sign_extend)?;
+        self.note_pointer_kind(ty)
     }
 
     /// Verifies `ST` and plain `STX`.
     pub fn check_store(&mut self, insn: Insn) -> Step {
-        Err(Stop::unsupported("store"))
+        let from_reg = insn.class() == class::STX;
+        if insn.mode() != mode::MEM || from_reg && insn.imm != 0 || !from_reg && insn.src != 0 {
+            return reject(MemoryReason::ReservedFields { insn: if from_reg { "BPF_STX" } else { "BPF_ST" } });
+        }
+        if from_reg {
+            self.check_reg_arg(insn.src, SrcOp)?;
+        }
+        self.check_reg_arg(insn.dst, SrcOp)?;
+        let ty = self.reg(insn.dst).ty;
+        let value = from_reg.then_some(insn.src);
+        self.check_mem_access(self.insn_idx, insn.dst, insn.off.into(), access_size(insn), Access::Write, value, false, false)?;
+        self.note_pointer_kind(ty)
     }
 
-    /// Verifies an atomic instruction, load-acquire and store-release included.
+    /// Verifies an atomic instruction.
     pub fn check_atomic(&mut self, insn: Insn) -> Step {
-        Err(Stop::unsupported("atomic"))
+        let fetch = match insn.imm {
+            atomic::ADD | atomic::OR | atomic::AND | atomic::XOR => false,
+            op if op & atomic::FETCH != 0 && matches!(op & !atomic::FETCH, atomic::ADD | atomic::OR | atomic::AND | atomic::XOR) => true,
+            atomic::XCHG | atomic::CMPXCHG => true,
+            atomic::LOAD_ACQ | atomic::STORE_REL => return Err(Stop::unsupported("load-acquire and store-release")),
+            imm => return reject(MemoryReason::AtomicOpcode { imm }),
+        };
+        let size = access_size(insn);
+        if size < 4 {
+            return reject(MemoryReason::AtomicSize {});
+        }
+        self.check_reg_arg(insn.src, SrcOp)?;
+        self.check_reg_arg(insn.dst, SrcOp)?;
+        let result = match insn.imm {
+            atomic::CMPXCHG => {
+                self.check_reg_arg(0, SrcOp)?;
+                Some(0)
+            }
+            _ => fetch.then_some(insn.src),
+        };
+        let base = *self.reg(insn.dst);
+        let forbidden = base.is_pkt() || needs_own_rewrite(base.ty) || base.ty.base == RegBase::FlowKeys;
+        if forbidden && base.ty.base != RegBase::Arena && base.ty.base != RegBase::BtfId {
+            return reject(MemoryReason::AtomicStore { reg: insn.dst, ty: reg_type_str(base.ty).into_owned() });
+        }
+        let at = self.insn_idx;
+        let off = insn.off.into();
+        if let Some(r) = result {
+            self.check_reg_arg(r, DstOp)?;
+            if r == insn.dst {
+                // The address is gone once the result is in its register; put it back for the checks below.
+                *self.reg_mut(r) = base;
+            }
+        }
+        self.check_mem_access(at, insn.dst, off, size, Access::Read, None, true, false)?;
+        self.check_mem_access(at, insn.dst, off, size, Access::Write, None, true, false)?;
+        if let Some(r) = result {
+            self.mark_reg_unknown(r);
+            self.coerce_reg_to_size(r, size);
+        }
+        Ok(())
     }
 
     /// Verifies legacy `LD_ABS` and `LD_IND`.
     pub fn check_ld_abs(&mut self, insn: Insn) -> Step {
-        Err(Stop::unsupported("legacy packet load"))
+        let allowed = matches!(
+            self.prog.prog_type,
+            ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct
+        );
+        if !allowed {
+            return reject(MemoryReason::LegacyLoadType {});
+        }
+        let indirect = insn.mode() == mode::IND;
+        if insn.dst != 0 || insn.off != 0 || insn.size_bits() == size::DW || !indirect && insn.src != 0 {
+            return reject(MemoryReason::ReservedFields { insn: "BPF_LD_[ABS|IND]" });
+        }
+        if self.cur.frames.len() > 1 {
+            return Err(Stop::unsupported("legacy packet loads in functions"));
+        }
+        self.check_reg_arg(6, SrcOp)?;
+        self.check_resource_leak(false, true, "BPF_LD_[ABS|IND]")?;
+        if self.reg(6).ty.base != RegBase::Ctx {
+            return reject(MemoryReason::LegacyLoadContext {});
+        }
+        if indirect {
+            self.check_reg_arg(insn.src, SrcOp)?;
+        }
+        self.check_unmoved(6)?;
+        for r in 0..=5 {
+            self.mark_reg_not_init(r);
+        }
+        self.mark_reg_unknown(0);
+        Ok(())
+    }
+
+    /// Whether an access lies where the machine (or, when strict, every machine) can make it.
+    fn check_alignment(&self, reg: u8, off: i32, size: u32, once: bool) -> Step {
+        let r = self.reg(reg);
+        let (what, strict) = match r.ty.base {
+            RegBase::Packet | RegBase::PacketMeta => ("packet ", self.strict_alignment || once),
+            RegBase::FlowKeys => ("flow keys ", self.strict_alignment || once),
+            RegBase::MapKey => ("key ", self.strict_alignment || once),
+            RegBase::MapValue => ("value ", self.strict_alignment || once),
+            RegBase::Ctx => ("context ", self.strict_alignment || once),
+            RegBase::Stack => ("stack ", true),
+            RegBase::Arena => return Ok(()),
+            _ => ("", self.strict_alignment || once),
+        };
+        if !strict || size == 1 {
+            return Ok(());
+        }
+        let fixed = i64::from(r.off) + i64::from(off);
+        // Ethernet headers are laid so that what follows them is aligned.
+        let packet = what == "packet ";
+        let sum: Tnum = r.var_off.add(Tnum::constant((fixed + if packet { 2 } else { 0 }) as u64));
+        if (sum.value | sum.mask) & u64::from(size - 1) == 0 {
+            return Ok(());
+        }
+        let var_off = r.var_off.to_string();
+        if packet {
+            return reject(MemoryReason::MisalignedPacket { var_off, reg_off: r.off, off, size });
+        }
+        reject(MemoryReason::Misaligned { what, var_off, reg_off: r.off, off, size })
     }
 
     /// Checks an access of `size` bytes at `off` from register `reg`. A read sets `value_reg` (if given) to what is
-    /// read; a write takes its value from there (`check_mem_access`).
+    /// read; a write takes its value from there.
     #[allow(clippy::too_many_arguments)]
     pub fn check_mem_access(
         &mut self,
@@ -40,11 +204,77 @@ impl Env<'_> {
         strict_alignment_once: bool,
         sign_extend: bool,
     ) -> Step {
-        Err(Stop::unsupported("memory access"))
+        let _ = insn_idx;
+        self.check_alignment(reg, off, size, strict_alignment_once)?;
+        let r: RegState = *self.reg(reg);
+        let off = off.wrapping_add(r.off);
+        let invalid = || reject(MemoryReason::InvalidMemAccess { reg, ty: reg_type_str(r.ty).into_owned() });
+        if r.ty.may_be_null() {
+            return invalid();
+        }
+        let read_into = value_reg.filter(|_| access == Access::Read);
+        match r.ty.base {
+            RegBase::MapValue if r.ty.flags.is_empty() => {
+                self.check_map_value(reg, off, size, access, false)?;
+                if let Some(v) = read_into {
+                    match self.frozen_value(&r, off, size) {
+                        Some(value) => {
+                            *self.reg_mut(v) = RegState::known(value);
+                        }
+                        None => self.mark_reg_unknown(v),
+                    }
+                }
+            }
+            RegBase::Mem => {
+                self.check_plain_memory(reg, off, size, access, false)?;
+                if let Some(v) = read_into {
+                    self.mark_reg_unknown(v);
+                }
+            }
+            RegBase::Ctx => self.check_ctx(reg, off, size, access, value_reg, sign_extend)?,
+            RegBase::Stack => match access {
+                Access::Read => self.stack_read(reg, off, size, value_reg)?,
+                Access::Write => self.stack_write(reg, off, size, value_reg)?,
+            },
+            RegBase::Packet | RegBase::PacketMeta => {
+                if access == Access::Write && !self.may_write_packet() {
+                    return reject(MemoryReason::PacketReadOnly {});
+                }
+                self.check_packet(reg, off, size, false)?;
+                if let Some(v) = read_into {
+                    self.mark_reg_unknown(v);
+                }
+            }
+            RegBase::FlowKeys => {
+                if !r.var_off.is_const() {
+                    return Err(Stop::unsupported("variable offsets in flow keys"));
+                }
+                if off < 0 || off.saturating_add(size as i32) > FLOW_KEYS_SIZE {
+                    return reject(MemoryReason::FlowKeys { off, size });
+                }
+                if let Some(v) = read_into {
+                    self.mark_reg_unknown(v);
+                }
+            }
+            RegBase::Scalar | RegBase::PacketEnd | RegBase::ConstMap if access == Access::Write => return invalid(),
+            RegBase::Scalar | RegBase::PacketEnd => return invalid(),
+            _ => return Err(Stop::unsupported(format!("accesses through {} pointers", reg_type_str(r.ty)))),
+        }
+        if let Some(v) = read_into
+            && size < 8
+            && self.reg(v).is_scalar()
+        {
+            if sign_extend {
+                self.coerce_reg_to_size_sx(v, size);
+            } else {
+                self.coerce_reg_to_size(v, size);
+            }
+        }
+        Ok(())
     }
 
-    /// Checks a buffer of `size` bytes that a call reads or writes through register `reg`
-    /// (`check_helper_mem_access`). `raw_mode` is set for an uninitialised output buffer; see [`RawBuffer`].
+    /// Checks a buffer of `size` bytes that a call reads or writes through register `reg`. `raw` is given for an
+    /// output buffer that need not be initialised.
     pub fn check_helper_mem_access(
         &mut self,
         reg: u8,
@@ -53,10 +283,35 @@ impl Env<'_> {
         zero_size_allowed: bool,
         raw: Option<&mut RawBuffer>,
     ) -> Step {
-        Err(Stop::unsupported("helper buffer"))
+        let r = *self.reg(reg);
+        let bytes = size as u32;
+        match r.ty.base {
+            _ if r.ty.may_be_null() => {
+                reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() })
+            }
+            RegBase::Packet | RegBase::PacketMeta => self.check_packet(reg, r.off, bytes, zero_size_allowed),
+            RegBase::MapValue => self.check_map_value(reg, r.off, bytes, access, zero_size_allowed),
+            RegBase::Mem => self.check_plain_memory(reg, r.off, bytes, access, zero_size_allowed),
+            RegBase::Stack => {
+                if size == 0 && zero_size_allowed {
+                    return Ok(());
+                }
+                let is_raw = raw.is_some();
+                self.check_stack_buffer(reg, size, access, is_raw)?;
+                if let Some(raw) = raw {
+                    *raw = RawBuffer { reg, access_size: size };
+                }
+                Ok(())
+            }
+            _ if zero_size_allowed && size == 0 && r.is_null() => Ok(()),
+            RegBase::Scalar | RegBase::PacketEnd | RegBase::ConstMap => {
+                reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() })
+            }
+            _ => Err(Stop::unsupported(format!("{} pointers as buffers", reg_type_str(r.ty)))),
+        }
     }
 
-    /// Checks a buffer at register `mem` whose size is in register `size_reg` (`check_mem_size_reg`).
+    /// Checks a buffer at register `mem` whose size is in register `size_reg`.
     pub fn check_mem_size_reg(
         &mut self,
         mem: u8,
@@ -65,12 +320,24 @@ impl Env<'_> {
         zero_size_allowed: bool,
         raw: Option<&mut RawBuffer>,
     ) -> Step {
-        Err(Stop::unsupported("helper buffer"))
+        let s = *self.reg(size_reg);
+        if s.smin < 0 {
+            return reject(MemoryReason::NegativeSize { reg: size_reg });
+        }
+        if s.umin == 0 && !zero_size_allowed {
+            return reject(MemoryReason::ZeroSize { reg: size_reg, min: s.umin as i64, max: s.umax as i64 });
+        }
+        if s.umax >= MAX_SIZE {
+            return reject(MemoryReason::UnboundedSize { reg: size_reg });
+        }
+        // A buffer of unknown size may be written only in part, so all of it must be initialised.
+        let raw = raw.filter(|_| s.var_off.is_const());
+        self.check_helper_mem_access(mem, s.umax as i32, access, zero_size_allowed, raw)?;
+        self.mark_chain_precision(size_reg)
     }
 }
 
-/// An output buffer that need not be initialised: the call marks it as written once all arguments are checked
-/// (`raw_mode` in the kernel's `bpf_call_arg_meta`).
+/// An output buffer that need not be initialised: the call marks it as written once all arguments are checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RawBuffer {
     /// Register that points to it.

@@ -5,6 +5,71 @@ use super::rows::reasons;
 reasons! {
     /// Rejections by loads, stores and atomics.
     Memory => MemoryReason {
+        /// The register is no pointer to memory.
         "EBPF0201" InvalidMemAccess { reg: u8, ty: String } EACCES, "R{reg} invalid mem access '{ty}'";
+        /// Fields that must be zero are not.
+        "EBPF0202" ReservedFields { insn: &'static str } EINVAL, "{insn} uses reserved fields";
+        /// One instruction goes through pointers of different kinds.
+        "EBPF0203" DifferentPointers {} EINVAL, "same insn cannot be used with different pointers";
+        /// An access is not aligned to its size.
+        "EBPF0204" Misaligned { what: &'static str, var_off: String, reg_off: i32, off: i32, size: u32 } EACCES, "misaligned {what}access off {var_off}+{reg_off}+{off} size {size}";
+        /// A packet access is not aligned to its size.
+        "EBPF0205" MisalignedPacket { var_off: String, reg_off: i32, off: i32, size: u32 } EACCES, "misaligned packet access off 2+{var_off}+{reg_off}+{off} size {size}";
+        /// An offset may be negative.
+        "EBPF0206" NegativeIndex { reg: u8 } EACCES, "R{reg} min value is negative, either use unsigned index or do a if (index >=0) check.";
+        /// An access may lie outside of its region.
+        "EBPF0207" OutsideRegion { detail: String, reg: u8, bound: &'static str } EACCES, "{detail}\nR{reg} {bound} value is outside of the allowed memory range";
+        /// An offset has no bound.
+        "EBPF0208" UnboundedAccess { reg: u8 } EACCES, "R{reg} unbounded memory access, make sure to bounds check any such access";
+        /// A packet access that no comparison with the end covers.
+        "EBPF0209" OutsidePacket { detail: String, reg: u8 } EACCES, "{detail}R{reg} offset is outside of the packet";
+        /// This program type may not write packets.
+        "EBPF0210" PacketReadOnly {} EACCES, "cannot write into packet";
+        /// The map may not be written by programs.
+        "EBPF0211" MapReadOnly { value_size: u32, off: i64, size: u32 } EACCES, "write into map forbidden, value_size={value_size} off={off} size={size}";
+        /// The map may not be read by programs.
+        "EBPF0212" MapWriteOnly { value_size: u32, off: i64, size: u32 } EACCES, "read from map forbidden, value_size={value_size} off={off} size={size}";
+        /// Memory that may only be read.
+        "EBPF0213" CannotWrite { reg: u8, ty: String } EACCES, "R{reg} cannot write into {ty}";
+        /// An access below or above the stack.
+        "EBPF0214" OutsideStack { access: &'static str, reg: u8, off: i64, size: i32 } EACCES, "invalid {access} stack R{reg} off={off} size={size}";
+        /// Stack bytes that were never written, or belong to an object.
+        "EBPF0215" StackRead { off: i64, at: u32, size: u32 } EACCES, "invalid read from stack off {off}+{at} size {size}";
+        /// Stack bytes that a call may not read.
+        "EBPF0216" StackReadByCall { reg: u8, off: i64, at: i32, size: i32 } EACCES, "invalid read from stack R{reg} off {off}+{at} size {size}";
+        /// Part of a pointer is written.
+        "EBPF0217" SpillSize {} EACCES, "invalid size of register spill";
+        /// Part of a pointer is read.
+        "EBPF0218" FillSize {} EACCES, "invalid size of register fill";
+        /// A pointer to this frame's stack is left in a caller's.
+        "EBPF0219" SpillToCaller {} EINVAL, "cannot spill pointers to stack into stack frame of the caller";
+        /// The context has no such field, or not for this access.
+        "EBPF0220" ContextAccess { off: i32, size: u32 } EACCES, "invalid bpf_context access off={off} size={size}";
+        /// A pointer that must not be moved lies before its start.
+        "EBPF0221" NegativeOffset { ty: String, reg: u8, off: i32 } EACCES, "negative offset {ty} ptr R{reg} off={off} disallowed";
+        /// A pointer that must not be moved was.
+        "EBPF0222" ModifiedPointer { ty: String, reg: u8, off: i32 } EACCES, "dereference of modified {ty} ptr R{reg} off={off} disallowed";
+        /// A pointer that must not be moved was, by an unknown amount.
+        "EBPF0223" VariableOffset { ty: String, var_off: String } EACCES, "variable {ty} access var_off={var_off} disallowed";
+        /// No such atomic operation.
+        "EBPF0224" AtomicOpcode { imm: i32 } EINVAL, "BPF_ATOMIC uses invalid atomic opcode {imm:02x}";
+        /// Atomics are four or eight bytes wide.
+        "EBPF0225" AtomicSize {} EINVAL, "invalid atomic operand size";
+        /// Memory that has no atomics.
+        "EBPF0226" AtomicStore { reg: u8, ty: String } EACCES, "BPF_ATOMIC stores into R{reg} {ty} is not allowed";
+        /// A size may be negative.
+        "EBPF0227" NegativeSize { reg: u8 } EACCES, "R{reg} min value is negative, either use unsigned or 'var &= const'";
+        /// A size may be zero.
+        "EBPF0228" ZeroSize { reg: u8, min: i64, max: i64 } EACCES, "R{reg} invalid zero-sized read: u64=[{min},{max}]";
+        /// A size has no bound.
+        "EBPF0229" UnboundedSize { reg: u8 } EACCES, "R{reg} unbounded memory access, use 'var &= const' or 'if (var < const)'";
+        /// Outside of the flow keys.
+        "EBPF0230" FlowKeys { off: i32, size: u32 } EACCES, "invalid access to flow keys off={off} size={size}";
+        /// The register is no buffer.
+        "EBPF0231" NoBuffer { reg: u8, ty: String } EACCES, "R{reg} type={ty} expected=fp";
+        /// A legacy packet load in a program type that has none.
+        "EBPF0232" LegacyLoadType {} EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type";
+        /// A legacy packet load whose context is not in r6.
+        "EBPF0233" LegacyLoadContext {} EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb";
     }
 }

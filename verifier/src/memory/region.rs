@@ -1,0 +1,140 @@
+//! Regions of known size: map values and keys, packets, plain memory.
+
+use super::Access;
+use crate::reason::{MemoryReason, reject};
+use crate::reg::{RegBase, RegExtra, RegState};
+use crate::scalar::reg_type_str;
+use crate::{Env, Step, Stop};
+use ebpfkit_abi::{MapType, ProgType, TypeFlags};
+use ebpfkit_object::MapInit;
+
+/// Offsets beyond this are never followed (`BPF_MAX_VAR_OFF`).
+const MAX_VAR_OFF: u64 = 1 << 29;
+const MAP_RDONLY_PROG: u32 = 1 << 7;
+const MAP_WRONLY_PROG: u32 = 1 << 8;
+
+impl Env<'_> {
+    /// One end of an access against the region: `Err` is the kernel's first line.
+    fn inside(&self, reg: u8, off: i64, size: u32, region: u32, zero_size: bool) -> Result<(), String> {
+        if off >= 0 && (size > 0 || zero_size) && off.saturating_add(size.into()) <= region.into() {
+            return Ok(());
+        }
+        let r = self.reg(reg);
+        Err(match r.ty.base {
+            RegBase::MapKey => format!("invalid access to map key, key_size={region} off={off} size={size}"),
+            RegBase::MapValue => format!("invalid access to map value, value_size={region} off={off} size={size}"),
+            RegBase::Packet | RegBase::PacketMeta | RegBase::PacketEnd => {
+                format!("invalid access to packet, off={off} size={size}, R{reg}(id={},off={off},r={region})", r.id)
+            }
+            _ => format!("invalid access to memory, mem_size={region} off={off} size={size}"),
+        })
+    }
+
+    /// An access at `off` (fixed part included) from a register with a variable offset into a region.
+    pub(super) fn check_region(&mut self, reg: u8, off: i32, size: u32, region: u32, zero_size: bool) -> Step {
+        let r = *self.reg(reg);
+        let low = r.smin.checked_add(off.into());
+        if r.smin < 0 && low.is_none_or(|l| r.smin == i64::MIN || l < 0 || i32::try_from(l).is_err()) {
+            return reject(MemoryReason::NegativeIndex { reg });
+        }
+        let low = low.unwrap_or(i64::MAX);
+        if let Err(detail) = self.inside(reg, low, size, region, zero_size) {
+            return reject(MemoryReason::OutsideRegion { detail, reg, bound: "min" });
+        }
+        if r.umax >= MAX_VAR_OFF {
+            return reject(MemoryReason::UnboundedAccess { reg });
+        }
+        let high = r.umax as i64 + i64::from(off);
+        if let Err(detail) = self.inside(reg, high, size, region, zero_size) {
+            return reject(MemoryReason::OutsideRegion { detail, reg, bound: "max" });
+        }
+        Ok(())
+    }
+
+    /// An access to packet data.
+    pub(super) fn check_packet(&mut self, reg: u8, off: i32, size: u32, zero_size: bool) -> Step {
+        let r = *self.reg(reg);
+        if r.smin < 0 {
+            return reject(MemoryReason::NegativeIndex { reg });
+        }
+        let detail = match u32::try_from(r.range()) {
+            Err(_) => Some(String::new()),
+            Ok(range) => self.inside(reg, off.into(), size, range, zero_size).err().map(|d| d + "\n"),
+        };
+        if let Some(detail) = detail {
+            return reject(MemoryReason::OutsidePacket { detail, reg });
+        }
+        let end = (i64::from(off) + r.umax.min(u32::MAX.into()) as i64 + i64::from(size) - 1).max(0);
+        self.max_pkt_offset = self.max_pkt_offset.max(u32::try_from(end).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    /// Whether this program type may write packet data.
+    pub(crate) fn may_write_packet(&self) -> bool {
+        matches!(
+            self.prog.prog_type,
+            ProgType::SchedCls
+                | ProgType::SchedAct
+                | ProgType::Xdp
+                | ProgType::LwtXmit
+                | ProgType::SkSkb
+                | ProgType::SkMsg
+                | ProgType::CgroupSockopt
+        )
+    }
+
+    /// An access to a map's value, by an instruction or a call.
+    pub(super) fn check_map_value(&mut self, reg: u8, off: i32, size: u32, access: Access, zero_size: bool) -> Step {
+        let r = *self.reg(reg);
+        let Some(map) = r.map() else { return Err(Stop::unsupported("a map value without its map")) };
+        let used = &self.maps[map as usize];
+        let (flags, value_size) = (used.def.flags, used.def.value_size);
+        if !used.record.fields.is_empty() {
+            return Err(Stop::unsupported("map values with locks, timers or kernel pointers"));
+        }
+        let at = i64::from(off);
+        match access {
+            Access::Write if flags & MAP_RDONLY_PROG != 0 => {
+                return reject(MemoryReason::MapReadOnly { value_size, off: at, size });
+            }
+            Access::Read if flags & MAP_WRONLY_PROG != 0 => {
+                return reject(MemoryReason::MapWriteOnly { value_size, off: at, size });
+            }
+            _ => {}
+        }
+        self.check_region(reg, off, size, value_size, zero_size)
+    }
+
+    /// What a load of `size` bytes reads of a frozen map; `None` when it is not known.
+    pub(super) fn frozen_value(&self, r: &RegState, off: i32, size: u32) -> Option<u64> {
+        let def = &self.maps.get(r.map()? as usize)?.def;
+        let readable = def.frozen && def.flags & MAP_RDONLY_PROG != 0 && def.map_type == MapType::Array;
+        if !readable || !r.var_off.is_const() {
+            return None;
+        }
+        let MapInit::Data(data) = &def.init else { return None };
+        let start = usize::try_from(i64::from(off).checked_add(r.var_off.value as i64)?).ok()?;
+        let bytes = data.get(start..start.checked_add(size as usize)?)?;
+        let little = self.object.endian == ebpfkit_isa::Endian::Little;
+        let fold = |value: u64, b: &u8| value << 8 | u64::from(*b);
+        Some(if little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) })
+    }
+
+    /// An access to memory whose size the register knows.
+    pub(super) fn check_plain_memory(&mut self, reg: u8, off: i32, size: u32, access: Access, zero_size: bool) -> Step {
+        let r = *self.reg(reg);
+        if r.ty.may_be_null() {
+            return reject(MemoryReason::InvalidMemAccess { reg, ty: reg_type_str(r.ty).into_owned() });
+        }
+        if access == Access::Write && r.ty.has(TypeFlags::RDONLY) {
+            return reject(MemoryReason::CannotWrite { reg, ty: reg_type_str(r.ty).into_owned() });
+        }
+        let RegExtra::Mem { size: region, .. } = r.extra else {
+            return Err(Stop::unsupported("memory of unknown size"));
+        };
+        if r.ty.has(TypeFlags::UNTRUSTED) {
+            return Err(Stop::unsupported("untrusted memory"));
+        }
+        self.check_region(reg, off, size, region, zero_size)
+    }
+}
