@@ -7,6 +7,7 @@
 mod numbered;
 
 pub mod attach_type;
+pub mod base_helpers;
 pub mod kernel;
 pub mod map_type;
 pub mod prog_type;

@@ -1,63 +1,79 @@
-//! Calls: helpers, kfuncs, subprograms, callbacks, and the resources they acquire.
+//! Calls: helpers and subprograms, and the resources they acquire.
 
+mod args;
+mod helper;
+mod subprog;
+
+use crate::reg::RegState;
 use crate::state::VerifierState;
 use crate::{Env, Step, Stop};
+use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_isa::Insn;
 
-/// Tables that belong to calls: kfunc descriptors and the like.
+/// Tables that belong to calls.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {}
 
-#[allow(unused_variables)]
 impl Env<'_> {
-    /// Verifies a `call` of any kind and sets [`Env::insn_idx`] to the slot to go on from (the next one, or the
-    /// first of a subprogram).
+    /// Verifies a `call` of any kind and sets [`Env::insn_idx`] to the slot to go on from.
     pub fn check_call(&mut self, insn: Insn) -> Step {
-        Err(Stop::unsupported("call"))
+        match insn.src {
+            0 => self.check_helper_call(insn.imm),
+            pseudo::CALL => self.check_subprog_call(insn),
+            _ => Err(Stop::unsupported("calls of kernel functions")),
+        }
     }
 
-    /// Leaves the current frame for its caller at `exit`; sets [`Env::insn_idx`] (`prepare_func_exit`).
-    pub fn prepare_func_exit(&mut self) -> Step {
-        Err(Stop::unsupported("return from a subprogram"))
-    }
-
-    /// Rejects when something acquired would be left behind by `place` (`check_resource_leak`).
+    /// Rejects when something acquired would be left behind by `place`. No modelled call acquires anything yet.
     pub fn check_resource_leak(&mut self, exception_exit: bool, check_lock: bool, place: &str) -> Step {
-        Ok(())
+        let _ = (exception_exit, check_lock, place);
+        if self.cur.res.refs.is_empty() { Ok(()) } else { Err(Stop::unsupported("acquired references")) }
     }
 
-    /// Whether the map may be used by this program (`check_map_prog_compatibility`).
+    /// Whether the map may be used by this program.
     pub fn check_map_prog_compatibility(&mut self, map: u32) -> Step {
-        Ok(())
+        if self.maps[map as usize].record.fields.is_empty() {
+            return Ok(());
+        }
+        Err(Stop::unsupported("maps whose values hold locks, timers or kernel pointers"))
     }
 
-    /// Before the walk: finds the kfuncs that are called and checks that each may be (`add_kfunc_call`).
+    /// Before the walk: finds the kfuncs that are called and checks that each may be.
     pub fn add_kfunc_call(&mut self, func_id: u32, btf_index: i16) -> Step {
-        Err(Stop::unsupported("kfunc"))
+        let _ = (func_id, btf_index);
+        Err(Stop::unsupported("calls of kernel functions"))
     }
 
-    /// Whether a call at this slot runs a callback synchronously (`is_sync_callback_calling_insn`).
+    /// Whether a call at this slot runs a callback synchronously. Such helpers are not modelled; the walk stops there.
     pub fn is_callback_call(&self, insn: Insn) -> bool {
+        let _ = insn;
         false
     }
 
-    /// Whether a call at this slot is `bpf_iter_*_next` (`is_iter_next_kfunc`).
+    /// Whether a call at this slot is an iterator's `next`. Such calls are not modelled; the front passes stop there.
     pub fn is_iter_next(&self, insn: Insn) -> bool {
+        let _ = insn;
         false
     }
 
-    /// A write to stack bytes `[off, off+size)` of frame `frame` touches a dynptr, iterator or interrupt-flag slot:
-    /// rejects or destroys it (`destroy_if_dynptr_stack_slot`). `slot` is the slot's index.
-    pub fn destroy_if_dynptr_stack_slot(&mut self, frame: usize, slot: usize) -> Step {
-        Ok(())
+    /// Forgets packet pointers after packet data changed: they become numbers.
+    pub fn clear_all_pkt_pointers(&mut self) {
+        let unknown = self.unknown_scalar();
+        self.cur.for_each_reg(RegState::is_pkt_any, |r| *r = unknown);
     }
-
-    /// Forgets packet pointers after packet data changed (`clear_all_pkt_pointers`).
-    pub fn clear_all_pkt_pointers(&mut self) {}
 }
 
-/// Whether two states hold the same resources up to identity (`refsafe`); ids are compared through `same_id`.
+/// Whether two states hold the same resources up to identity; ids are compared through `same_id`.
 pub fn refsafe(old: &VerifierState, cur: &VerifierState, same_id: &mut dyn FnMut(u32, u32) -> bool) -> bool {
-    let _ = (old, cur, same_id);
-    false
+    let (o, c) = (&*old.res, &*cur.res);
+    o.refs.len() == c.refs.len()
+        && o.active_locks == c.active_locks
+        && o.active_preempt_locks == c.active_preempt_locks
+        && o.active_rcu_locks == c.active_rcu_locks
+        && same_id(o.active_irq_id, c.active_irq_id)
+        && same_id(o.active_lock_id, c.active_lock_id)
+        && o.active_lock_owner == c.active_lock_owner
+        && o.refs.iter().zip(&c.refs).all(|(a, b)| {
+            a.kind == b.kind && a.lock_owner == b.lock_owner && same_id(a.id, b.id)
+        })
 }

@@ -1,0 +1,48 @@
+//! Calls of functions of the same program.
+
+use crate::front::subprogs::call_target;
+use crate::reason::{CallReason, reject};
+use crate::reg::RegBase;
+use crate::state::FuncState;
+use crate::{Env, Step, Stop};
+use ebpfkit_isa::Insn;
+use std::rc::Rc;
+
+/// Deepest chain of frames (`MAX_CALL_FRAMES`).
+const MAX_FRAMES: usize = 8;
+
+impl Env<'_> {
+    /// Enters a static function: a new frame that sees the caller's r1 to r5.
+    pub(super) fn check_subprog_call(&mut self, insn: Insn) -> Step {
+        let at = self.insn_idx;
+        let target = usize::try_from(call_target(insn, at)).ok();
+        let Some((target, subprog)) = target.and_then(|t| Some((t, self.find_subprog(t)?))) else {
+            return Err(Stop::unsupported("a call into the middle of a function"));
+        };
+        let frames = self.cur.frames.len();
+        if frames >= MAX_FRAMES {
+            return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
+        }
+        let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);
+        callee.regs[1..=5].copy_from_slice(&self.cur.cur().regs[1..=5]);
+        for reg in 0..=5 {
+            self.mark_reg_not_init(reg);
+        }
+        self.cur.frames.push(Rc::new(callee));
+        self.insn_idx = target;
+        Ok(())
+    }
+
+    /// Leaves the current frame for its caller at `exit`.
+    pub fn prepare_func_exit(&mut self) -> Step {
+        let r0 = *self.reg(0);
+        if r0.ty.base == RegBase::Stack {
+            return reject(CallReason::ReturnsStackPointer {});
+        }
+        let callsite = self.cur.cur().callsite;
+        self.cur.frames.pop();
+        *self.reg_mut(0) = r0;
+        self.insn_idx = usize::try_from(callsite).unwrap_or(0) + 1;
+        Ok(())
+    }
+}
