@@ -2,8 +2,8 @@
 //!
 //! Only the rows that are complete are here; a helper without one is not judged at all.
 
-use crate::proto::{ArgBase, ArgType, Helper, HelperFlags, RetBase, RetType, TypeFlags};
 use crate::ProgType;
+use crate::proto::{ArgBase, ArgType, Helper, HelperFlags, RetBase, RetType, TypeFlags};
 
 /// Which program types have a helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,14 @@ const PKT: HelperFlags = HelperFlags::PKT_ACCESS;
 const CHANGES: HelperFlags = HelperFlags::CHANGES_PKT_DATA;
 const GPL: HelperFlags = HelperFlags::GPL_ONLY;
 
-const fn row(id: u32, name: &'static str, args: [ArgType; 5], ret: RetType, flags: HelperFlags, offer: Offer) -> BaseHelper {
+const fn row(
+    id: u32,
+    name: &'static str,
+    args: [ArgType; 5],
+    ret: RetType,
+    flags: HelperFlags,
+    offer: Offer,
+) -> BaseHelper {
     BaseHelper { helper: Helper { id, name, args, ret, flags }, offer }
 }
 
@@ -59,7 +66,8 @@ const XDP: Offer = Offer::Types(&[ProgType::Xdp]);
 const TC: Offer = Offer::Types(&[ProgType::SchedCls, ProgType::SchedAct]);
 const XDP_TC: Offer = Offer::Types(&[ProgType::Xdp, ProgType::SchedCls, ProgType::SchedAct]);
 const SKB: Offer = Offer::Types(&[ProgType::SchedCls, ProgType::SchedAct, ProgType::SocketFilter, ProgType::CgroupSkb]);
-const TRACING: Offer = Offer::Types(&[ProgType::Kprobe, ProgType::Tracepoint, ProgType::RawTracepoint, ProgType::PerfEvent]);
+const TRACING: Offer =
+    Offer::Types(&[ProgType::Kprobe, ProgType::Tracepoint, ProgType::RawTracepoint, ProgType::PerfEvent]);
 
 /// The rows, by number.
 #[rustfmt::skip]

@@ -7,8 +7,8 @@ mod subprog;
 use crate::reg::RegState;
 use crate::state::VerifierState;
 use crate::{Env, Step, Stop};
-use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::pseudo;
 
 /// Tables that belong to calls.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +73,8 @@ pub fn refsafe(old: &VerifierState, cur: &VerifierState, same_id: &mut dyn FnMut
         && same_id(o.active_irq_id, c.active_irq_id)
         && same_id(o.active_lock_id, c.active_lock_id)
         && o.active_lock_owner == c.active_lock_owner
-        && o.refs.iter().zip(&c.refs).all(|(a, b)| {
-            a.kind == b.kind && a.lock_owner == b.lock_owner && same_id(a.id, b.id)
-        })
+        && o.refs
+            .iter()
+            .zip(&c.refs)
+            .all(|(a, b)| a.kind == b.kind && a.lock_owner == b.lock_owner && same_id(a.id, b.id))
 }

@@ -63,7 +63,16 @@ impl Env<'_> {
         self.check_reg_arg(insn.dst, DstOpNoMark)?;
         let ty = self.reg(insn.src).ty;
         let size = access_size(insn);
-        self.check_mem_access(self.insn_idx, insn.src, insn.off.into(), size, Access::Read, Some(insn.dst), false, sign_extend)?;
+        self.check_mem_access(
+            self.insn_idx,
+            insn.src,
+            insn.off.into(),
+            size,
+            Access::Read,
+            Some(insn.dst),
+            false,
+            sign_extend,
+        )?;
         self.note_pointer_kind(ty)
     }
 
@@ -79,7 +88,16 @@ impl Env<'_> {
         self.check_reg_arg(insn.dst, SrcOp)?;
         let ty = self.reg(insn.dst).ty;
         let value = from_reg.then_some(insn.src);
-        self.check_mem_access(self.insn_idx, insn.dst, insn.off.into(), access_size(insn), Access::Write, value, false, false)?;
+        self.check_mem_access(
+            self.insn_idx,
+            insn.dst,
+            insn.off.into(),
+            access_size(insn),
+            Access::Write,
+            value,
+            false,
+            false,
+        )?;
         self.note_pointer_kind(ty)
     }
 
@@ -87,7 +105,11 @@ impl Env<'_> {
     pub fn check_atomic(&mut self, insn: Insn) -> Step {
         let fetch = match insn.imm {
             atomic::ADD | atomic::OR | atomic::AND | atomic::XOR => false,
-            op if op & atomic::FETCH != 0 && matches!(op & !atomic::FETCH, atomic::ADD | atomic::OR | atomic::AND | atomic::XOR) => true,
+            op if op & atomic::FETCH != 0
+                && matches!(op & !atomic::FETCH, atomic::ADD | atomic::OR | atomic::AND | atomic::XOR) =>
+            {
+                true
+            }
             atomic::XCHG | atomic::CMPXCHG => true,
             atomic::LOAD_ACQ | atomic::STORE_REL => return Err(Stop::unsupported("load-acquire and store-release")),
             imm => return reject(MemoryReason::AtomicOpcode { imm }),
@@ -130,10 +152,7 @@ impl Env<'_> {
 
     /// Verifies legacy `LD_ABS` and `LD_IND`.
     pub fn check_ld_abs(&mut self, insn: Insn) -> Step {
-        let allowed = matches!(
-            self.prog.prog_type,
-            ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct
-        );
+        let allowed = matches!(self.prog.prog_type, ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct);
         if !allowed {
             return reject(MemoryReason::LegacyLoadType {});
         }
@@ -286,9 +305,7 @@ impl Env<'_> {
         let r = *self.reg(reg);
         let bytes = size as u32;
         match r.ty.base {
-            _ if r.ty.may_be_null() => {
-                reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() })
-            }
+            _ if r.ty.may_be_null() => reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() }),
             RegBase::Packet | RegBase::PacketMeta => self.check_packet(reg, r.off, bytes, zero_size_allowed),
             RegBase::MapValue => self.check_map_value(reg, r.off, bytes, access, zero_size_allowed),
             RegBase::Mem => self.check_plain_memory(reg, r.off, bytes, access, zero_size_allowed),

@@ -174,7 +174,15 @@ impl Env<'_> {
     }
 
     /// An access to the context; a read sets `value_reg`.
-    pub(super) fn check_ctx(&mut self, reg: u8, off: i32, size: u32, access: Access, value_reg: Option<u8>, sign_extend: bool) -> Step {
+    pub(super) fn check_ctx(
+        &mut self,
+        reg: u8,
+        off: i32,
+        size: u32,
+        access: Access,
+        value_reg: Option<u8>,
+        sign_extend: bool,
+    ) -> Step {
         self.check_unmoved(reg)?;
         let want = Want { off, size: size as i32, access };
         let found = field(self.prog.prog_type, self.prog.attach_type, want).map_err(Stop::Unsupported)?;
