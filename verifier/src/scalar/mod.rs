@@ -10,6 +10,8 @@ mod pointer;
 pub mod regs;
 mod sanitize;
 pub mod tnum;
+#[cfg(test)]
+mod verdict_tests;
 pub mod widen;
 
 pub use regs::{RegArg, reg_type_str};
