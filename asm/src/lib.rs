@@ -1,8 +1,10 @@
-//! eBPF instructions as text: a disassembler to pseudo-C.
+//! eBPF instructions as pseudo-C text: assembler and disassembler.
 #![deny(missing_docs)]
 
+mod parse;
 mod pseudo_c;
 
+pub use parse::{AsmError, assemble};
 pub use pseudo_c::pseudo_c;
 
 use ebpfkit_isa::{DecodeError, Insn, decode};
