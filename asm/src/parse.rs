@@ -247,8 +247,7 @@ pub fn assemble(text: &str) -> Result<Vec<Insn>, Vec<AsmError>> {
             [label] if labels.contains_key(label) => labels.get(label).map(|l| l - next),
             _ => number(t).and_then(|n| i32::try_from(n).ok()),
         };
-        let mut fail =
-            |problem: String| errors.push(AsmError { line, problem, text: whole.trim().into() });
+        let mut fail = |problem: String| errors.push(AsmError { line, problem, text: whole.trim().into() });
         match instruction(&words, &target).map(encode) {
             Some(Ok((first, second))) => out.extend([Some(first), second].into_iter().flatten()),
             Some(Err(e)) => fail(e.to_string()),
