@@ -41,6 +41,8 @@ enum Command {
     Verify(cmd::verify::Args),
     /// Draw a program's control flow as DOT
     Cfg(cmd::cfg::Args),
+    /// Assemble pseudo-C text
+    Asm(cmd::asm::Args),
     /// Print programs as pseudo-C
     Disasm(cmd::disasm::Args),
     /// Print a shell's completions
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Verify(a) => cmd::verify::run(&a),
         Command::Cfg(a) => cmd::cfg::run(&a),
+        Command::Asm(a) => cmd::asm::run(&a),
         Command::Disasm(a) => cmd::disasm::run(&a),
         Command::Completions(a) => cmd::meta::completions(&a),
         Command::Man(a) => cmd::meta::man(&a),

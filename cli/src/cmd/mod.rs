@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod asm;
 pub mod cfg;
 pub mod disasm;
 pub mod meta;
