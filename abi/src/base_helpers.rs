@@ -76,7 +76,7 @@ pub static ROWS: &[BaseHelper] = &[
     row(2, "bpf_map_update_elem", [MAP, KEY, VALUE, ANY, NONE], INT, PKT, Offer::All),
     row(3, "bpf_map_delete_elem", [MAP, KEY, NONE, NONE, NONE], INT, PKT, Offer::All),
     row(5, "bpf_ktime_get_ns", [NONE; 5], INT, PLAIN, Offer::All),
-    row(6, "bpf_trace_printk", [IN, SIZE, ANY, ANY, ANY], INT, GPL, Offer::All),
+    row(6, "bpf_trace_printk", [IN, SIZE, NONE, NONE, NONE], INT, GPL, Offer::All),
     row(7, "bpf_get_prandom_u32", [NONE; 5], INT, PLAIN, Offer::All),
     row(8, "bpf_get_smp_processor_id", [NONE; 5], INT, PLAIN, Offer::All),
     row(9, "bpf_skb_store_bytes", [CTX, ANY, IN, SIZE, ANY], INT, CHANGES, TC),
