@@ -53,7 +53,8 @@ pub struct Program {
     /// Whether libbpf would load it without being asked to (`?` in the section name turns it off).
     pub autoload: bool,
     /// The main program, then the subprograms it reaches, linked. After [`Object::prepare`] nothing is left to
-    /// resolve: map immediates hold the map's index in [`Object::maps`], kernel functions and variables hold BTF ids.
+    /// resolve: map immediates hold the map's index in [`Object::maps`] (or, for a descriptor that was written by hand,
+    /// its complement, which is negative), kernel functions and variables hold BTF ids.
     pub insns: Vec<Insn>,
     /// Functions by first instruction (`.BTF.ext`), sorted.
     pub func_info: Vec<FuncInfo>,

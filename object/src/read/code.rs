@@ -180,6 +180,10 @@ impl Linker<'_> {
         let relocation = self.relocations.get(&(f.section, f.start + slot));
         let is_call = insn.code == opcode::CALL && insn.src == pseudo::CALL;
         let Some(relocation) = relocation else {
+            if insn.is_ld_imm64() && matches!(insn.src, pseudo::MAP_FD | pseudo::MAP_VALUE) {
+                // A descriptor written by hand names no map of the object; see `Program::insns`.
+                out.insns[here].imm = !insn.imm;
+            }
             // A call inside the section needs no relocation.
             let target = f.start as i64 + slot as i64 + 1 + i64::from(insn.imm);
             return if is_call { self.function_at(f.section, target, out) } else { None };

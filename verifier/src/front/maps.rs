@@ -67,6 +67,9 @@ impl Env<'_> {
         if let Some(known) = self.maps.iter().position(|m| m.index == index as usize) {
             return Ok(known as u32);
         }
+        if (index as i32) < 0 {
+            return reject(FrontReason::NoMapDescriptor { fd: !(index as i32) });
+        }
         let Some(def) = self.object.maps.get(index as usize) else {
             return Err(Stop::unsupported(format!("map number {index} is not in the object")));
         };

@@ -65,8 +65,10 @@ reasons! {
         "EBPF0629" NotSleepable {} EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable";
         /// An attach point is named by no type.
         "EBPF0630" MissingAttachBtf {} EINVAL, "Tracing programs must provide btf_id";
-        /// A `may_goto`-class jump of an unknown kind.
+        /// The program uses more maps than are allowed.
         "EBPF0631" TooManyMaps {} E2BIG, "The total number of maps per program has reached the limit of 64";
+        /// A descriptor that was written by hand names no map.
+        "EBPF0636" NoMapDescriptor { fd: i32 } EINVAL, "fd {fd} is not pointing to valid bpf_map";
         /// A global function whose argument has no usable type.
         "EBPF0632" GlobalArgKind { index: usize, kind: String, func: String } EINVAL, "Arg#{index} type {kind} in {func}() is not supported yet.";
         /// A global function with too many arguments.
