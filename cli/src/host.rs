@@ -1,9 +1,10 @@
 //! What this machine says of its kernel: types, configuration, symbols, release.
 
 use anyhow::{Context, Result};
-use ebpfkit_abi::KernelVersion;
-use ebpfkit_object::{Btf, Target};
+use ebpfkit_abi::{KernelVersion, ProgType};
+use ebpfkit_object::{Btf, Object, Program, Target};
 use ebpfkit_verifier::KernelModel;
+use ebpfkit_verifier::kernel_model::BtfSource;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,8 +25,16 @@ pub struct KernelArgs {
 pub struct Host {
     /// For the verifier.
     pub model: KernelModel,
-    /// For the loader.
-    pub target: Target,
+    target: Target,
+}
+
+impl Host {
+    /// The kernel for the loader. Its types are read only when a program of the object attaches to one of them.
+    pub fn target(&self, object: &Object) -> Target {
+        let typed = |p: &Program| matches!(p.prog_type, ProgType::Tracing | ProgType::Lsm);
+        let vmlinux = object.programs.iter().any(typed).then(|| self.model.btf().cloned()).flatten();
+        Target { vmlinux, ..self.target.clone() }
+    }
 }
 
 impl KernelArgs {
@@ -37,17 +46,17 @@ impl KernelArgs {
                 .with_context(|| format!("--kernel {text}: expected a version such as 6.12"))?,
             None => running.unwrap_or(KernelVersion::NEWEST),
         };
-        let btf = match &self.btf {
-            Some(path) => Some(Arc::new(read_btf(path)?)),
-            None => match read_btf(Path::new(HOST_BTF)) {
-                Ok(btf) => Some(Arc::new(btf)),
-                Err(_) => None,
-            },
+        let source: BtfSource = match &self.btf {
+            Some(path) => {
+                let btf = Arc::new(read_btf(path)?);
+                Arc::new(move || Some(btf.clone()))
+            }
+            // Read when a program needs it; most do not.
+            None => Arc::new(|| read_btf(Path::new(HOST_BTF)).ok().map(Arc::new)),
         };
-        let for_model = btf.clone();
-        let model = KernelModel::new(version, Arc::new(move || for_model.clone()));
+        let model = KernelModel::new(version, source);
         let target = Target {
-            vmlinux: btf,
+            vmlinux: None,
             kconfig: kconfig(),
             version_code: u32::from(version.major) << 16
                 | u32::from(version.minor) << 8

@@ -163,6 +163,9 @@ pub struct Object {
     pub btf: Option<Arc<Btf>>,
 }
 
+/// Address of a kernel symbol by name.
+pub type SymbolAddress = Arc<dyn Fn(&str) -> Option<u64> + Send + Sync>;
+
 /// The kernel that programs are prepared for.
 #[derive(Clone, Default)]
 pub struct Target {
@@ -173,7 +176,7 @@ pub struct Target {
     /// `LINUX_VERSION_CODE`.
     pub version_code: u32,
     /// Addresses of kernel symbols, for untyped ksyms; asked by name.
-    pub kallsyms: Option<Arc<dyn Fn(&str) -> Option<u64> + Send + Sync>>,
+    pub kallsyms: Option<SymbolAddress>,
 }
 
 /// An object whose programs are final for one kernel.

@@ -47,3 +47,42 @@ fn attach_point(program: &mut Program, target: &Target) -> Result<(), String> {
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Object, Target};
+    use proptest::prelude::*;
+
+    const OBJECT: &[u8] = include_bytes!("../../examples/xdp-firewall/firewall.o");
+
+    #[test]
+    fn the_example_opens() {
+        let object = Object::open("firewall.o", OBJECT).expect("a valid object");
+        assert_eq!(object.license, "Dual MIT/GPL");
+        assert_eq!(object.maps.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["blocked"]);
+        assert_eq!((object.maps[0].key_size, object.maps[0].value_size, object.maps[0].max_entries), (4, 8, 1024));
+        let program = &object.programs[0];
+        assert_eq!((program.name.as_str(), program.section.as_str()), ("firewall", "xdp"));
+        assert_eq!(program.func_info.len(), 1);
+        assert!(!program.line_info.is_empty());
+        let prepared = object.prepare(&Target::default()).expect("nothing to resolve");
+        assert_eq!(prepared.unloadable, [None]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Broken files give an error or an object, never a panic.
+        #[test]
+        fn mutated_objects_are_harmless(changes in prop::collection::vec((0..OBJECT.len(), any::<u8>()), 1..12), cut in 0..OBJECT.len() * 4) {
+            let mut bytes = OBJECT.to_vec();
+            for (at, value) in changes {
+                bytes[at] = value;
+            }
+            bytes.truncate(cut);
+            if let Ok(object) = Object::open("x.o", &bytes) {
+                let _ = object.prepare(&Target::default());
+            }
+        }
+    }
+}

@@ -16,7 +16,8 @@ pub fn load(path: &Path, host: &Host) -> Result<Prepared> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let object = Object::open(&name, &bytes).with_context(|| path.display().to_string())?;
-    object.prepare(&host.target).with_context(|| path.display().to_string())
+    let target = host.target(&object);
+    object.prepare(&target).with_context(|| path.display().to_string())
 }
 
 /// Which programs of an object are meant.

@@ -27,6 +27,9 @@ fn error(place: impl Into<String>, found: impl Into<String>, expected: impl Into
     BtfError { place: place.into(), found: found.into(), expected: expected.into() }
 }
 
+/// Types by name and kind.
+type Names = FxHashMap<(Box<str>, u8), TypeId>;
+
 /// A set of types with their strings. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Btf {
@@ -35,7 +38,7 @@ pub struct Btf {
     /// Start of each type in `data`; entry 0 stands for `void`.
     offsets: Arc<[u32]>,
     strings: (usize, usize),
-    names: Arc<OnceLock<FxHashMap<(Box<str>, u8), TypeId>>>,
+    names: Arc<OnceLock<Names>>,
     tags: Arc<OnceLock<FxHashMap<TypeId, Vec<TypeId>>>>,
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn read(data: &[u8], endian: Endian, btf: &Btf) -> Result<Records, Ob
             continue;
         }
         let size = field(off)? as usize;
-        if size < least || size % 4 != 0 {
+        if size < least || !size.is_multiple_of(4) {
             return Err(malformed(
                 format!(".BTF.ext {name}"),
                 format!("records of {size} bytes"),

@@ -99,11 +99,14 @@ impl Env<'_> {
                 let info = &mut self.subprogs[s];
                 match insn.class() {
                     class::LD if matches!(insn.mode(), mode::ABS | mode::IND) => info.has_ld_abs = true,
-                    class::JMP | class::JMP32 if insn.op() == jmp::CALL => {
-                        if insn.code == opcode::CALL && insn.src == 0 && insn.imm == TAIL_CALL {
-                            info.has_tail_call = true;
-                            info.tail_call_reachable = true;
-                        }
+                    class::JMP | class::JMP32
+                        if insn.op() == jmp::CALL
+                            && insn.code == opcode::CALL
+                            && insn.src == 0
+                            && insn.imm == TAIL_CALL =>
+                    {
+                        info.has_tail_call = true;
+                        info.tail_call_reachable = true;
                     }
                     class::JMP | class::JMP32 if insn.op() != jmp::EXIT => {
                         let target = at as i64 + jump_distance(insn) + 1;
