@@ -5,6 +5,7 @@ use crate::source;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use ebpfkit_object::Object;
 use ebpfkit_verifier::Rejection;
+use ebpfkit_verifier::log::insn_text;
 
 /// Renders the rejection of one program. `message` replaces the kernel's message where the loader rewrites it.
 pub fn render(object: &Object, program: usize, rejection: &Rejection, message: Option<&str>) -> String {
@@ -13,7 +14,8 @@ pub fn render(object: &Object, program: usize, rejection: &Rejection, message: O
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let message = message.or(lines.last().copied()).unwrap_or_default();
     let line = object.btf.as_deref().and_then(|btf| source::line_of(program, btf, rejection.insn));
-    let insn = program.insns.get(rejection.insn).map(|i| format!("{i:?}")).unwrap_or_default();
+    let next = program.insns.get(rejection.insn + 1).copied();
+    let insn = program.insns.get(rejection.insn).map(|&i| insn_text(i, next, &|_| None)).unwrap_or_default();
 
     let title = Level::ERROR.primary_title(message).id(rejection.reason.code());
     let shown = match &line {

@@ -79,6 +79,12 @@ pub fn verify(
     {
         env.observer.text(format_args!("{}\n", r.reason));
     }
+    if log_level != 0 {
+        env.observer.text(format_args!(
+            "processed {} insns (limit 1000000) max_states_per_insn {} total_states {}\n",
+            env.insn_processed, env.walk.max_states_per_insn, env.walk.total_states
+        ));
+    }
     Report {
         verdict,
         insns_processed: env.insn_processed,

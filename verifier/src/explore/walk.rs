@@ -44,6 +44,9 @@ impl Env<'_> {
             return Ok(true);
         }
         self.aux[at].seen = true;
+        if self.log_level != 0 {
+            self.log_step(at);
+        }
         let next = at + 1;
         match insn.class() {
             class::ALU | class::ALU64 => self.check_alu_op(insn)?,

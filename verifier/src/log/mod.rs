@@ -38,9 +38,26 @@ impl Observer for KernelLog {
 }
 
 impl crate::Env<'_> {
-    /// Prints one instruction and a line end.
+    /// Prints one instruction in the kernel's form, and a line end.
     pub fn log_insn(&mut self, at: usize) {
         let insn = self.insns[at];
-        self.verbose(format_args!("{insn:?}\n"));
+        let name = |i: ebpfkit_isa::Insn| {
+            let row = u32::try_from(i.imm).ok().filter(|_| i.src == 0).and_then(ebpfkit_abi::base_helpers::find);
+            row.map(|r| r.helper.name.to_owned())
+        };
+        let text = insn_text(insn, self.insns.get(at + 1).copied(), &name);
+        self.verbose(format_args!("{text}\n"));
+    }
+
+    /// Prints an instruction that is about to be verified, with its source line where a new one starts.
+    pub(crate) fn log_step(&mut self, at: usize) {
+        let line = self.prog.line_info.iter().find(|l| l.insn as usize == at).copied();
+        if let (Some(line), Some(btf)) = (line, self.btf.clone()) {
+            let file = btf.str_at(line.file_name);
+            let file = file.rsplit('/').next().unwrap_or(file);
+            self.verbose(format_args!("; {} @ {file}:{}\n", btf.str_at(line.line_text).trim_start(), line.line));
+        }
+        self.verbose(format_args!("{at}: "));
+        self.log_insn(at);
     }
 }
