@@ -98,7 +98,7 @@ pub struct Composite {
     pub kind_flag: bool,
 }
 
-/// A decoded type. Lists (members, parameters, values, variables) are read with [`Btf`]'s iterators.
+/// A decoded type. Lists (members, parameters, values, variables) are read with [`super::Btf`]'s iterators.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub enum Type {
