@@ -44,6 +44,7 @@ const IN0: ArgType = with(ArgBase::Mem, TypeFlags::RDONLY.union(TypeFlags::MAYBE
 const OUT: ArgType = with(ArgBase::Mem, TypeFlags::UNINIT.union(TypeFlags::WRITE));
 
 const INT: RetType = RetType { base: RetBase::Integer, flags: TypeFlags::empty(), btf: "" };
+const VOID: RetType = RetType { base: RetBase::Void, flags: TypeFlags::empty(), btf: "" };
 const VALUE_OR_NULL: RetType = RetType { base: RetBase::MapValue, flags: TypeFlags::MAYBE_NULL, btf: "" };
 
 const PLAIN: HelperFlags = HelperFlags::empty();
@@ -75,6 +76,7 @@ pub static ROWS: &[BaseHelper] = &[
     row(1, "bpf_map_lookup_elem", [MAP, KEY, NONE, NONE, NONE], VALUE_OR_NULL, PKT, Offer::All),
     row(2, "bpf_map_update_elem", [MAP, KEY, VALUE, ANY, NONE], INT, PKT, Offer::All),
     row(3, "bpf_map_delete_elem", [MAP, KEY, NONE, NONE, NONE], INT, PKT, Offer::All),
+    row(4, "bpf_probe_read", [OUT, SIZE0, ANY, NONE, NONE], INT, GPL, TRACING),
     row(5, "bpf_ktime_get_ns", [NONE; 5], INT, PLAIN, Offer::All),
     row(6, "bpf_trace_printk", [IN, SIZE, NONE, NONE, NONE], INT, GPL, Offer::All),
     row(7, "bpf_get_prandom_u32", [NONE; 5], INT, PLAIN, Offer::All),
@@ -82,6 +84,7 @@ pub static ROWS: &[BaseHelper] = &[
     row(9, "bpf_skb_store_bytes", [CTX, ANY, IN, SIZE, ANY], INT, CHANGES, TC),
     row(10, "bpf_l3_csum_replace", [CTX, ANY, ANY, ANY, ANY], INT, CHANGES, TC),
     row(11, "bpf_l4_csum_replace", [CTX, ANY, ANY, ANY, ANY], INT, CHANGES, TC),
+    row(12, "bpf_tail_call", [CTX, MAP, ANY, NONE, NONE], VOID, CHANGES, Offer::All),
     row(13, "bpf_clone_redirect", [CTX, ANY, ANY, NONE, NONE], INT, CHANGES, TC),
     row(14, "bpf_get_current_pid_tgid", [NONE; 5], INT, PLAIN, TRACING),
     row(15, "bpf_get_current_uid_gid", [NONE; 5], INT, PLAIN, TRACING),
@@ -96,6 +99,8 @@ pub static ROWS: &[BaseHelper] = &[
     row(51, "bpf_redirect_map", [MAP, ANY, ANY, NONE, NONE], INT, PLAIN, XDP),
     row(54, "bpf_xdp_adjust_meta", [CTX, ANY, NONE, NONE, NONE], INT, CHANGES, XDP),
     row(65, "bpf_xdp_adjust_tail", [CTX, ANY, NONE, NONE, NONE], INT, CHANGES, XDP),
+    row(112, "bpf_probe_read_user", [OUT, SIZE0, ANY, NONE, NONE], INT, GPL, TRACING),
+    row(113, "bpf_probe_read_kernel", [OUT, SIZE0, ANY, NONE, NONE], INT, GPL, TRACING),
     row(118, "bpf_jiffies64", [NONE; 5], INT, PLAIN, Offer::All),
     row(125, "bpf_ktime_get_boot_ns", [NONE; 5], INT, PLAIN, Offer::All),
 ];

@@ -76,11 +76,8 @@ impl Env<'_> {
         let (fits, expected) = match want.base {
             ArgBase::Ctx => (plain && ty.base == RegBase::Ctx, "ctx"),
             ArgBase::ConstMapPtr => (plain && ty.base == RegBase::ConstMap, "map_ptr"),
-            ArgBase::MapKey | ArgBase::MapValue => {
-                (plain && KEY_KINDS.contains(&ty.base), "fp, pkt, pkt_meta, map_key, map_value")
-            }
             ArgBase::ConstSize | ArgBase::ConstSizeOrZero => (ty.base == RegBase::Scalar, "scalar"),
-            ArgBase::Mem => {
+            ArgBase::Mem | ArgBase::MapKey | ArgBase::MapValue => {
                 let simple = plain && (KEY_KINDS.contains(&ty.base) || ty.base == RegBase::Mem);
                 if !simple && matches!(ty.base, RegBase::Mem | RegBase::Buf | RegBase::BtfId) {
                     return Err(Stop::unsupported(format!("{} pointers as buffers", reg_type_str(ty))));

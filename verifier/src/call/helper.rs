@@ -18,6 +18,7 @@ pub(super) struct CallFacts {
 }
 
 const GET_SMP_PROCESSOR_ID: u32 = 8;
+const TAIL_CALL: u32 = 12;
 const REDIRECT_MAP: u32 = 51;
 const MAP_RDONLY_PROG: u32 = 1 << 7;
 
@@ -49,11 +50,15 @@ impl Env<'_> {
                 self.check_mem_access(self.insn_idx, raw.reg, i, 1, Access::Write, None, false, false)?;
             }
         }
+        if helper.id == TAIL_CALL {
+            self.check_resource_leak(false, true, "tail_call")?;
+        }
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
         match helper.ret.base {
             RetBase::Integer => self.mark_reg_unknown(0),
+            RetBase::Void => {}
             RetBase::MapValue => {
                 let Some(map) = facts.map else { return Err(Stop::unsupported("a value without a map")) };
                 let max = u64::from(self.maps[map as usize].def.max_entries);
@@ -96,7 +101,11 @@ impl Env<'_> {
         );
         let redirects =
             matches!(def.map_type, MapType::Devmap | MapType::DevmapHash | MapType::Cpumap | MapType::Xskmap);
-        let fits = if helper == REDIRECT_MAP { redirects } else { keyed };
+        let fits = match helper {
+            REDIRECT_MAP => redirects,
+            TAIL_CALL => def.map_type == MapType::ProgArray,
+            _ => keyed,
+        };
         if !fits || helper > 1 && def.flags & MAP_RDONLY_PROG != 0 {
             return Err(Stop::unsupported(format!("helper number {helper} on {} maps", def.map_type)));
         }

@@ -69,7 +69,10 @@ fn reg_allows(old: &RegState, cur: &RegState, exact: bool, ids: &mut Identities)
             links && range_within(old, cur) && same_ids(ids)
         }
         RegBase::Packet | RegBase::PacketMeta => {
-            old.range() <= cur.range() && old.off == cur.off && range_within(old, cur) && same_ids(ids)
+            // A negative range says on which side of the end the pointer lies; only the same says the same.
+            let (o, c) = (old.range(), cur.range());
+            let covers = if o < 0 || c < 0 { o == c } else { o <= c };
+            covers && old.off == cur.off && range_within(old, cur) && same_ids(ids)
         }
         _ => old.off == cur.off && old.extra == cur.extra && range_within(old, cur) && same_ids(ids),
     }

@@ -311,7 +311,7 @@ impl Env<'_> {
             RegBase::Mem => self.check_plain_memory(reg, r.off, bytes, access, zero_size_allowed),
             RegBase::Stack => {
                 if size == 0 && zero_size_allowed {
-                    return Ok(());
+                    return Err(Stop::unsupported("stack buffers of size zero"));
                 }
                 let is_raw = raw.is_some();
                 self.check_stack_buffer(reg, size, access, is_raw)?;

@@ -20,7 +20,7 @@ mod skb {
     pub const DATA: Range<i32> = 76..80;
     pub const DATA_END: Range<i32> = 80..84;
     pub const ADDRESSES: Range<i32> = 88..140;
-    pub const IP6: Range<i32> = 100..132;
+    pub const WHOLE_ADDRESSES: Range<i32> = 92..132;
     pub const DATA_META: Range<i32> = 140..144;
     pub const FLOW_KEYS: Range<i32> = 144..152;
     pub const TSTAMP: Range<i32> = 152..160;
@@ -84,7 +84,7 @@ fn skb_common(w: Want) -> Option<Field> {
     }
     let ok = if w.touches(&skb::CB) {
         w.off + w.size <= skb::CB.end
-    } else if w.any(&[skb::DATA, skb::DATA_META, skb::DATA_END, skb::IP6]) {
+    } else if w.any(&[skb::DATA, skb::DATA_META, skb::DATA_END, skb::WHOLE_ADDRESSES]) {
         w.size == 4
     } else if w.touches(&skb::FLOW_KEYS) || w.off == skb::TSTAMP_TYPE || w.touches(&skb::TSTAMP_GAP) {
         false
