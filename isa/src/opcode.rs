@@ -180,34 +180,3 @@ pub const JA: u8 = class::JMP | jmp::JA;
 pub const JA32: u8 = class::JMP32 | jmp::JA;
 /// `may_goto`.
 pub const MAY_GOTO: u8 = class::JMP | jmp::JCOND;
-
-/// Whether any instruction has this opcode byte. Says nothing of the other fields.
-pub const fn is_known(code: u8) -> bool {
-    let op = code & 0xf0;
-    let register = code & X != 0;
-    match code & 0x07 {
-        class::LD => match code & 0xe0 {
-            mode::IMM => code & 0x18 == size::DW,
-            mode::ABS | mode::IND => code & 0x18 != size::DW,
-            _ => false,
-        },
-        class::LDX => match code & 0xe0 {
-            mode::MEM => true,
-            mode::MEMSX => code & 0x18 != size::DW,
-            _ => false,
-        },
-        class::ST => code & 0xe0 == mode::MEM,
-        class::STX => matches!(code & 0xe0, mode::MEM | mode::ATOMIC),
-        class::ALU => op <= alu::END && !(op == alu::NEG && register),
-        class::ALU64 => op <= alu::END && !(matches!(op, alu::NEG | alu::END) && register),
-        class::JMP => match op {
-            jmp::EXIT | jmp::JA | jmp::JCOND => !register,
-            _ => op <= jmp::JCOND,
-        },
-        _ => match op {
-            jmp::JA => !register,
-            jmp::CALL | jmp::EXIT => false,
-            _ => op <= jmp::JSLE,
-        },
-    }
-}

@@ -1,35 +1,9 @@
 //! Whether a saved state allows everything that another state allows.
 
-use crate::Tnum;
 use crate::reg::{RegBase, RegState};
+use crate::scalar::widen::SameIds;
 use crate::stack::{SlotKind, Stack};
 use crate::state::{FuncState, VerifierState};
-
-/// Which identity of one state stands for which of the other. Both must be told apart alike.
-#[derive(Default)]
-pub(super) struct Identities {
-    pairs: Vec<(u32, u32)>,
-}
-
-impl Identities {
-    fn same(&mut self, old: u32, cur: u32) -> bool {
-        if old == 0 || cur == 0 {
-            return old == cur;
-        }
-        if let Some(&(_, c)) = self.pairs.iter().find(|&&(o, _)| o == old) {
-            return c == cur;
-        }
-        if self.pairs.iter().any(|&(_, c)| c == cur) {
-            return false;
-        }
-        self.pairs.push((old, cur));
-        true
-    }
-}
-
-fn tnum_in(outer: Tnum, inner: Tnum) -> bool {
-    inner.mask & !outer.mask == 0 && inner.value & !outer.mask == outer.value
-}
 
 fn range_within(old: &RegState, cur: &RegState) -> bool {
     old.umin <= cur.umin
@@ -40,10 +14,10 @@ fn range_within(old: &RegState, cur: &RegState) -> bool {
         && old.u32_max >= cur.u32_max
         && old.s32_min <= cur.s32_min
         && old.s32_max >= cur.s32_max
-        && tnum_in(old.var_off, cur.var_off)
+        && old.var_off.contains(cur.var_off)
 }
 
-fn reg_allows(old: &RegState, cur: &RegState, exact: bool, ids: &mut Identities) -> bool {
+fn reg_allows(old: &RegState, cur: &RegState, exact: bool, ids: &mut SameIds) -> bool {
     if old.ty.base == RegBase::NotInit && !exact {
         return true;
     }
@@ -51,7 +25,7 @@ fn reg_allows(old: &RegState, cur: &RegState, exact: bool, ids: &mut Identities)
         return false;
     }
     let linked = |r: &RegState| if r.is_scalar() { r.id & !RegState::ADD_CONST } else { r.id };
-    let same_ids = |ids: &mut Identities| {
+    let same_ids = |ids: &mut SameIds| {
         (old.id == 0 && old.is_scalar() && !exact || ids.same(linked(old), linked(cur)))
             && ids.same(old.ref_obj_id, cur.ref_obj_id)
     };
@@ -78,7 +52,7 @@ fn reg_allows(old: &RegState, cur: &RegState, exact: bool, ids: &mut Identities)
     }
 }
 
-fn stack_allows(old: &Stack, cur: &Stack, exact: bool, misc_is_any: bool, ids: &mut Identities) -> bool {
+fn stack_allows(old: &Stack, cur: &Stack, exact: bool, misc_is_any: bool, ids: &mut SameIds) -> bool {
     if exact && old.slots.len() != cur.slots.len() {
         return false;
     }
@@ -104,7 +78,7 @@ fn frame_allows(
     live: u16,
     exact: bool,
     misc_is_any: bool,
-    ids: &mut Identities,
+    ids: &mut SameIds,
 ) -> bool {
     let regs = old.regs.iter().zip(&cur.regs).enumerate();
     old.callsite == cur.callsite
@@ -131,7 +105,7 @@ pub(super) fn allows(
     {
         return false;
     }
-    let mut ids = Identities::default();
+    let mut ids = SameIds::default();
     let frames = old.frames.iter().zip(&cur.frames).enumerate();
     for (i, (o, c)) in frames {
         // r10 always matters; it is the same in all states of a frame.

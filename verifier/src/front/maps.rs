@@ -31,7 +31,7 @@ impl Env<'_> {
                 };
                 self.aux[at].ld_imm = self.imm64_meaning(at, insn, next)?;
                 at += 1;
-            } else if !known_opcode(insn) {
+            } else if ebpfkit_isa::table::rows_of(insn.code).is_empty() {
                 return reject(FrontReason::UnknownOpcode { code: insn.code });
             }
             at += 1;
@@ -144,9 +144,4 @@ impl Env<'_> {
             _ => Err(Stop::unsupported(format!("kernel variable {id} is no variable"))),
         }
     }
-}
-
-/// Whether any instruction has this opcode. Fields are checked where the instruction is verified.
-fn known_opcode(insn: Insn) -> bool {
-    ebpfkit_isa::opcode::is_known(insn.code)
 }

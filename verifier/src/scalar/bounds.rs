@@ -211,15 +211,8 @@ impl Env<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scalar::holds;
     use proptest::prelude::*;
-
-    fn holds(r: &RegState, x: u64) -> bool {
-        r.var_off.holds(x)
-            && (r.umin..=r.umax).contains(&x)
-            && (r.smin..=r.smax).contains(&(x as i64))
-            && (r.u32_min..=r.u32_max).contains(&(x as u32))
-            && (r.s32_min..=r.s32_max).contains(&(x as i32))
-    }
 
     fn interesting() -> impl Strategy<Value = u64> {
         prop_oneof![

@@ -257,6 +257,7 @@ fn not_equal(r: &mut RegState, c: u64, w32: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scalar::holds;
     use proptest::prelude::*;
 
     const OPS: [u8; 11] = [
@@ -272,14 +273,6 @@ mod tests {
         jmp::JSLT,
         jmp::JSLE,
     ];
-
-    fn holds(r: &RegState, x: u64) -> bool {
-        r.var_off.holds(x)
-            && (r.umin..=r.umax).contains(&x)
-            && (r.smin..=r.smax).contains(&(x as i64))
-            && (r.u32_min..=r.u32_max).contains(&(x as u32))
-            && (r.s32_min..=r.s32_max).contains(&(x as i32))
-    }
 
     fn truth(x: u64, y: u64, op: u8, w32: bool) -> bool {
         let (ux, uy) = if w32 { (x as u32 as u64, y as u32 as u64) } else { (x, y) };

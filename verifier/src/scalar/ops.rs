@@ -233,15 +233,8 @@ impl RegState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scalar::holds;
     use proptest::prelude::*;
-
-    fn holds(r: &RegState, x: u64) -> bool {
-        r.var_off.holds(x)
-            && (r.umin..=r.umax).contains(&x)
-            && (r.smin..=r.smax).contains(&(x as i64))
-            && (r.u32_min..=r.u32_max).contains(&(x as u32))
-            && (r.s32_min..=r.s32_max).contains(&(x as i32))
-    }
 
     /// A state that holds `x`, with some of its bounds given by `other`.
     fn around(x: u64, other: u64, mask: u64, pick: u8) -> RegState {

@@ -5,10 +5,11 @@ use crate::state::VerifierState;
 
 /// Pairs of identities that stand for each other.
 #[derive(Default)]
-struct SameIds(Vec<(u32, u32)>);
+pub(crate) struct SameIds(Vec<(u32, u32)>);
 
 impl SameIds {
-    fn same(&mut self, old: u32, new: u32) -> bool {
+    /// Whether `old` stands for `new`, given all pairs so far; zero stands for itself only.
+    pub(crate) fn same(&mut self, old: u32, new: u32) -> bool {
         if (old == 0) != (new == 0) {
             return false;
         }
