@@ -8,12 +8,14 @@ mod numbered;
 
 pub mod attach_type;
 pub mod base_helpers;
+mod helper_names;
 pub mod kernel;
 pub mod map_type;
 pub mod prog_type;
 pub mod proto;
 
 pub use attach_type::AttachType;
+pub use helper_names::{helper_id, helper_name, helper_names};
 pub use kernel::{Feature, KernelVersion};
 pub use map_type::MapType;
 pub use prog_type::ProgType;
