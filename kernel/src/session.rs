@@ -1,0 +1,225 @@
+//! Loading an object as libbpf does: types first, then maps with their contents, then programs.
+
+use crate::error::{KernelError, errno_name};
+use crate::map::{KernelMap, MapParams};
+use crate::prog::{LoadParams, LoadResult, LogLevel};
+use crate::{Kernel, raw};
+use ebpfkit_abi::{MapType, ProgType};
+use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::pseudo;
+use ebpfkit_object::{Map, MapInit, Prepared};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Room for logs; the kernel keeps the end of a longer one.
+const LOG_SIZE: u32 = 64 << 20;
+
+/// A prepared object whose types and maps are in the kernel.
+#[derive(Debug)]
+pub struct Session<'a> {
+    kernel: Kernel,
+    prepared: &'a Prepared,
+    btf: Option<OwnedFd>,
+    maps: Vec<Result<KernelMap, KernelError>>,
+    /// Templates of inner maps must live while their outer maps are created; they are kept with them.
+    _inner: Vec<KernelMap>,
+}
+
+/// Maps whose key and value types the kernel does not take.
+fn takes_no_btf(kind: MapType) -> bool {
+    matches!(
+        kind,
+        MapType::PerfEventArray
+            | MapType::CgroupArray
+            | MapType::StackTrace
+            | MapType::ArrayOfMaps
+            | MapType::HashOfMaps
+            | MapType::Devmap
+            | MapType::DevmapHash
+            | MapType::Cpumap
+            | MapType::Xskmap
+            | MapType::Sockmap
+            | MapType::Sockhash
+    )
+}
+
+/// Maps that have no number of entries.
+fn is_storage(kind: MapType) -> bool {
+    matches!(
+        kind,
+        MapType::SkStorage
+            | MapType::TaskStorage
+            | MapType::InodeStorage
+            | MapType::CgroupStorage
+            | MapType::PercpuCgroupStorage
+            | MapType::CgrpStorage
+    )
+}
+
+/// Entries of a map; one that says none is created with the least that its kind allows.
+fn entries(map: &Map) -> u32 {
+    match map.map_type {
+        kind if map.max_entries != 0 || is_storage(kind) => map.max_entries,
+        MapType::Ringbuf | MapType::UserRingbuf => 4096,
+        _ => 1,
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Gives an object's types and maps to the kernel. A map that cannot be created is an error only for programs
+    /// that use it.
+    pub fn new(kernel: Kernel, prepared: &'a Prepared) -> Result<Self, KernelError> {
+        let object = &prepared.object;
+        let btf = object.btf.as_ref().map(|b| kernel.load_btf(b.bytes())).transpose()?;
+        let mut session = Self { kernel, prepared, btf, maps: Vec::new(), _inner: Vec::new() };
+        for map in &object.maps {
+            let created = session.create(map);
+            session.maps.push(created);
+        }
+        for (at, map) in object.maps.iter().enumerate() {
+            if let Err(e) = session.fill(at, map) {
+                session.maps[at] = Err(e);
+            }
+        }
+        Ok(session)
+    }
+
+    /// The map of an index in the object.
+    pub fn map(&self, index: usize) -> Result<&KernelMap, KernelError> {
+        match self.maps.get(index) {
+            Some(Ok(map)) => Ok(map),
+            Some(Err(e)) => Err(e.clone()),
+            None => Err(KernelError::Unloadable(format!("the object has no map number {index}"))),
+        }
+    }
+
+    fn create(&mut self, map: &Map) -> Result<KernelMap, KernelError> {
+        if map.map_type == MapType::StructOps {
+            return Err(KernelError::Unloadable(format!(
+                "map {}: struct_ops maps are attached when created",
+                map.name
+            )));
+        }
+        let inner = map.inner.as_deref().map(|inner| self.create(inner)).transpose()?;
+        let params = MapParams {
+            map_type: map.map_type,
+            key_size: map.key_size,
+            value_size: map.value_size,
+            max_entries: entries(map),
+            flags: map.flags,
+            extra: map.extra,
+            name: &map.name,
+            numa_node: map.numa_node,
+            inner: inner.as_ref().map(AsFd::as_fd),
+            btf: None,
+            kernel_value_type: 0,
+        };
+        let typed = map.key_type != 0 || map.value_type != 0;
+        let btf = self.btf.as_ref().filter(|_| typed && !takes_no_btf(map.map_type));
+        let with_types = MapParams { btf: btf.map(|fd| (fd.as_fd(), map.key_type, map.value_type)), ..params.clone() };
+        // As libbpf: a kernel that does not take the types may take the map without them.
+        let created = match self.kernel.create_map(&with_types) {
+            Err(_) if btf.is_some() => self.kernel.create_map(&params),
+            other => other,
+        }?;
+        self._inner.extend(inner);
+        Ok(created)
+    }
+
+    /// Initial contents, other than programs.
+    fn fill(&self, at: usize, map: &Map) -> Result<(), KernelError> {
+        let Ok(created) = &self.maps[at] else { return Ok(()) };
+        match &map.init {
+            MapInit::Data(bytes) if map.map_type == MapType::Array => {
+                let mut value = bytes.clone();
+                value.resize(created.value_bytes, 0);
+                created.update(&[0; 4], &value, 0)?;
+            }
+            MapInit::Maps(slots) => {
+                for &(slot, inner) in slots {
+                    created.set_fd(&slot.to_ne_bytes(), self.map(inner)?.as_fd())?;
+                }
+            }
+            _ => {}
+        }
+        if map.frozen { created.freeze() } else { Ok(()) }
+    }
+
+    /// Loads one program. A rejection by the verifier is a result; an error is a program that cannot be given to it.
+    pub fn load(&self, index: usize, log_level: LogLevel) -> Result<LoadResult, KernelError> {
+        let object = &self.prepared.object;
+        let program = object
+            .programs
+            .get(index)
+            .ok_or_else(|| KernelError::Unloadable(format!("the object has no program number {index}")))?;
+        if let Some(Some(why)) = self.prepared.unloadable.get(index) {
+            return Err(KernelError::Unloadable(why.clone()));
+        }
+        if program.prog_type == ProgType::Ext {
+            return Err(KernelError::Unloadable(format!(
+                "prog '{}': it replaces a function of a program that is not known here",
+                program.name
+            )));
+        }
+        let insns = self.with_descriptors(&program.insns)?;
+        let params = LoadParams {
+            prog_type: program.prog_type,
+            attach_type: program.attach_type,
+            insns: &insns,
+            license: &object.license,
+            name: &program.name,
+            flags: program.flags.0,
+            kern_version: object.kern_version,
+            btf: self.btf.as_ref().map(AsFd::as_fd),
+            func_info: &program.func_info,
+            line_info: &program.line_info,
+            attach_btf_id: program.attach_btf_id,
+            attach_prog: None,
+            log_level,
+            log_size: LOG_SIZE,
+        };
+        self.kernel.load_program(&params)
+    }
+
+    /// Puts loaded programs into the slots of the object's prog arrays. `loaded` gives them by index in the object.
+    pub fn fill_prog_arrays<'p>(
+        &self,
+        loaded: impl Fn(usize) -> Option<&'p crate::LoadedProgram>,
+    ) -> Result<(), KernelError> {
+        for (map, created) in self.prepared.object.maps.iter().zip(&self.maps) {
+            let (MapInit::Programs(slots), Ok(created)) = (&map.init, created) else { continue };
+            for &(slot, program) in slots {
+                if let Some(program) = loaded(program) {
+                    created.set_fd(&slot.to_ne_bytes(), program.as_fd())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Instructions whose map indices have become descriptors.
+    fn with_descriptors(&self, insns: &[Insn]) -> Result<Vec<Insn>, KernelError> {
+        let mut out = insns.to_vec();
+        let mut at = 0;
+        while at < out.len() {
+            let insn = &mut out[at];
+            if !insn.is_ld_imm64() {
+                at += 1;
+                continue;
+            }
+            if matches!(insn.src, pseudo::MAP_FD | pseudo::MAP_VALUE) {
+                insn.imm = match usize::try_from(insn.imm) {
+                    Ok(index) => raw(self.map(index)?),
+                    // A descriptor that the source wrote as a number.
+                    Err(_) => !insn.imm,
+                };
+            }
+            at += 2;
+        }
+        Ok(out)
+    }
+}
+
+/// One line on why a load failed when the verifier had nothing to say.
+pub fn load_failure(errno: i32) -> String {
+    format!("BPF_PROG_LOAD: {} (errno {errno})", errno_name(errno))
+}

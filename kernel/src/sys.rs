@@ -1,0 +1,51 @@
+//! The system call itself.
+
+use std::os::fd::{FromRawFd, OwnedFd};
+
+pub(crate) const MAP_CREATE: i32 = 0;
+pub(crate) const MAP_LOOKUP_ELEM: i32 = 1;
+pub(crate) const MAP_UPDATE_ELEM: i32 = 2;
+pub(crate) const MAP_DELETE_ELEM: i32 = 3;
+pub(crate) const MAP_GET_NEXT_KEY: i32 = 4;
+pub(crate) const PROG_LOAD: i32 = 5;
+pub(crate) const PROG_TEST_RUN: i32 = 10;
+pub(crate) const BTF_LOAD: i32 = 18;
+pub(crate) const MAP_LOOKUP_AND_DELETE_ELEM: i32 = 21;
+pub(crate) const MAP_FREEZE: i32 = 22;
+
+/// An attribute structure of bpf(2): plain old data whose addresses stay valid during the call.
+///
+/// # Safety
+/// Every address in the structure must point to memory of the length that the structure says, writable where the
+/// command writes, for as long as the structure is passed to [`call`].
+pub(crate) unsafe trait Attr: Copy {}
+
+/// Calls bpf(2); the result, or the error number.
+#[cfg(target_os = "linux")]
+pub(crate) fn call<A: Attr>(command: i32, attr: &mut A) -> Result<i32, i32> {
+    loop {
+        // SAFETY: `attr` is a live structure of the size given, and `Attr` vouches for the addresses inside.
+        let r = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<A>()) };
+        if r >= 0 {
+            return Ok(r as i32);
+        }
+        let errno = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
+        // The verifier is interrupted by signals and asks to be called again.
+        if errno != libc::EAGAIN && errno != libc::EINTR {
+            return Err(errno);
+        }
+    }
+}
+
+/// There is no bpf(2) elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn call<A: Attr>(_command: i32, _attr: &mut A) -> Result<i32, i32> {
+    Err(libc::ENOSYS)
+}
+
+/// Calls a command that gives a descriptor.
+pub(crate) fn call_fd<A: Attr>(command: i32, attr: &mut A) -> Result<OwnedFd, i32> {
+    let fd = call(command, attr)?;
+    // SAFETY: the command succeeded, so the number is a fresh descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,67 @@
+//! Running a loaded program on given input (`BPF_PROG_TEST_RUN`).
+
+use crate::attr::TestRunAttr;
+use crate::error::KernelError;
+use crate::{Kernel, LoadedProgram, raw, sys};
+
+/// Input of a test-run.
+#[derive(Clone, Debug, Default)]
+pub struct TestRun<'a> {
+    /// Packet; empty for program types that take none.
+    pub data: &'a [u8],
+    /// Context as the user sees it (`struct xdp_md`, `struct __sk_buff`, ...); empty for none.
+    pub ctx: &'a [u8],
+    /// Runs; zero is one.
+    pub repeat: u32,
+    /// `BPF_F_TEST_*`.
+    pub flags: u32,
+    /// CPU, with `BPF_F_TEST_RUN_ON_CPU`.
+    pub cpu: u32,
+    /// The program type gives packets and contexts back.
+    pub wants_output: bool,
+}
+
+/// Output of a test-run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestRunResult {
+    /// Return value.
+    pub retval: u32,
+    /// Nanoseconds of one run, on average.
+    pub duration_ns: u32,
+    /// Packet afterwards.
+    pub data: Vec<u8>,
+    /// Context afterwards.
+    pub ctx: Vec<u8>,
+}
+
+/// Room for what a program adds to a packet.
+const GROWTH: usize = 4096;
+
+impl Kernel {
+    /// Runs a program.
+    pub fn test_run(&self, program: &LoadedProgram, input: &TestRun<'_>) -> Result<TestRunResult, KernelError> {
+        let size = |n: usize, what| u32::try_from(n).map_err(|_| KernelError::TooLarge { what });
+        let mut data = vec![0u8; if input.wants_output { input.data.len() + GROWTH } else { 0 }];
+        let mut ctx = vec![0u8; if input.ctx.is_empty() || !input.wants_output { 0 } else { input.ctx.len() }];
+        let address = |b: &[u8]| if b.is_empty() { 0 } else { b.as_ptr() as u64 };
+        let mut attr = TestRunAttr {
+            prog_fd: raw(program) as u32,
+            data_size_in: size(input.data.len(), "a packet")?,
+            data_size_out: size(data.len(), "a packet")?,
+            data_in: address(input.data),
+            data_out: if data.is_empty() { 0 } else { data.as_mut_ptr() as u64 },
+            repeat: input.repeat,
+            ctx_size_in: size(input.ctx.len(), "a context")?,
+            ctx_size_out: size(ctx.len(), "a context")?,
+            ctx_in: address(input.ctx),
+            ctx_out: if ctx.is_empty() { 0 } else { ctx.as_mut_ptr() as u64 },
+            flags: input.flags,
+            cpu: input.cpu,
+            ..TestRunAttr::default()
+        };
+        sys::call(sys::PROG_TEST_RUN, &mut attr).map_err(|e| KernelError::call("BPF_PROG_TEST_RUN", e))?;
+        data.truncate(attr.data_size_out as usize);
+        ctx.truncate(attr.ctx_size_out as usize);
+        Ok(TestRunResult { retval: attr.retval, duration_ns: attr.duration, data, ctx })
+    }
+}
