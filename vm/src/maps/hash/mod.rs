@@ -1,0 +1,279 @@
+//! Hash maps: plain and per CPU.
+
+mod table;
+
+use super::check::flag;
+use super::mem;
+use super::value::ValueLayout;
+use super::{Facts, Visit};
+use crate::Errno;
+use ebpfkit_abi::MapType;
+use ebpfkit_verifier::memory::record::Record;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+use table::{HEADER, Key, Locked, Node, Pool, Table};
+
+/// `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_PERCPU_HASH`.
+#[derive(Debug)]
+pub struct HashMap {
+    table: Table,
+    pool: Pool,
+    layout: ValueLayout,
+    /// Layout of the user's copies of per-CPU values: padding goes along where there are no special fields.
+    padded: ValueLayout,
+    /// Bytes from the start of a node to its first value.
+    value_offset: usize,
+    /// Bytes from one CPU's value to the next CPU's.
+    stride: usize,
+    key_size: usize,
+    /// CPUs with a value of their own; zero for maps that all CPUs share.
+    cpus: u32,
+    count: AtomicU32,
+    max_entries: u32,
+}
+
+impl HashMap {
+    pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
+        let size = facts.value_size as usize;
+        let key_size = facts.key_size as usize;
+        let cpus = if facts.map_type == MapType::PercpuHash { facts.cpus } else { 0 };
+        let value_offset = HEADER + key_size.next_multiple_of(8);
+        // Values of different CPUs do not share cache lines.
+        let stride = size.next_multiple_of(if cpus > 1 { 64 } else { 8 });
+        let node = value_offset + stride * cpus.max(1) as usize;
+        let padded = if fields.fields.is_empty() { size.next_multiple_of(8) } else { size };
+        Ok(Self {
+            table: Table::new(facts.max_entries, key_size)?,
+            pool: Pool::new(node),
+            layout: ValueLayout::new(size, fields),
+            padded: ValueLayout::new(padded, fields),
+            value_offset,
+            stride,
+            key_size,
+            cpus,
+            count: AtomicU32::new(0),
+            max_entries: facts.max_entries,
+        })
+    }
+
+    pub(super) fn value_layout(&self) -> &ValueLayout {
+        &self.layout
+    }
+
+    /// Elements in the map.
+    pub fn len(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn value_at(&self, node: NonNull<Node>, cpu: u32) -> NonNull<u8> {
+        debug_assert!(cpu < self.cpus.max(1));
+        // SAFETY: every node has the values of all CPUs behind head and key.
+        unsafe { node.cast::<u8>().add(self.value_offset + cpu as usize * self.stride) }
+    }
+
+    /// The slot that a program on `cpu` uses.
+    fn slot(&self, cpu: u32) -> u32 {
+        if self.cpus == 0 { 0 } else { cpu }
+    }
+
+    /// Address of the value of `cpu`.
+    #[inline]
+    pub fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
+        let cpu = self.slot(cpu);
+        if cpu >= self.cpus.max(1) {
+            return None;
+        }
+        self.table.find(&Key::new(key)).map(|node| self.value_at(node, cpu))
+    }
+
+    /// `cpu` is nothing for user space, which brings the values of all CPUs.
+    pub(super) fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: Option<u32>) -> Result<(), Errno> {
+        let known = if self.cpus == 0 { flag::LOCK } else { 0 };
+        if flags & !known > flag::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        if flags & flag::LOCK != 0 && self.layout.spin_lock().is_none() {
+            return Err(Errno::EINVAL);
+        }
+        if cpu.is_some_and(|cpu| self.slot(cpu) >= self.cpus.max(1)) {
+            return Err(Errno::EINVAL);
+        }
+        let key = Key::new(key);
+        let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
+        let old = bucket.find(&key);
+        match (old, flags & !flag::LOCK) {
+            (Some(_), flag::NOEXIST) => return Err(Errno::EEXIST),
+            (None, flag::EXIST) => return Err(Errno::ENOENT),
+            _ => {}
+        }
+        match old {
+            Some(node) if self.cpus != 0 => {
+                self.write_percpu(node, value, cpu, false);
+                Ok(())
+            }
+            // SAFETY: the address is a value of this map, and `value` has its size.
+            Some(node) if flags & flag::LOCK != 0 => unsafe {
+                self.layout.write_locked(self.value_at(node, 0).as_ptr(), value)
+            },
+            Some(node) => self.replace(&mut bucket, &key, node, value),
+            None => self.add(&mut bucket, &key, value, cpu),
+        }
+    }
+
+    fn add(&self, bucket: &mut Locked<'_>, key: &Key, value: &[u8], cpu: Option<u32>) -> Result<(), Errno> {
+        let within = |n| (n < self.max_entries).then_some(n + 1);
+        self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).map_err(|_| Errno::E2BIG)?;
+        let node = match self.pool.take() {
+            Ok(node) => node,
+            Err(errno) => {
+                self.count.fetch_sub(1, Ordering::Relaxed);
+                return Err(errno);
+            }
+        };
+        if self.cpus == 0 {
+            // SAFETY: the address is a value of this map, and `value` has its size.
+            unsafe { self.layout.write(self.value_at(node, 0).as_ptr(), value) };
+        } else {
+            self.write_percpu(node, value, cpu, true);
+        }
+        bucket.insert(node, key);
+        Ok(())
+    }
+
+    /// A value is never overwritten in place: programs that hold the old one go on seeing it.
+    fn replace(&self, bucket: &mut Locked<'_>, key: &Key, old: NonNull<Node>, value: &[u8]) -> Result<(), Errno> {
+        let node = self.pool.take()?;
+        // SAFETY: the address is a value of this map, and `value` has its size.
+        unsafe { self.layout.write(self.value_at(node, 0).as_ptr(), value) };
+        bucket.insert(node, key);
+        bucket.remove(old);
+        self.retire(old);
+        Ok(())
+    }
+
+    fn write_percpu(&self, node: NonNull<Node>, value: &[u8], cpu: Option<u32>, new: bool) {
+        match cpu {
+            Some(this) => {
+                for cpu in 0..self.cpus {
+                    let dst = self.value_at(node, cpu).as_ptr();
+                    // SAFETY: the address is a value of this map, and `value` has its size.
+                    unsafe {
+                        if cpu == this {
+                            self.layout.write(dst, value);
+                            self.layout.free_fields(dst);
+                        } else if new {
+                            self.layout.clear(dst);
+                        }
+                    }
+                }
+            }
+            None => {
+                for (cpu, value) in (0..self.cpus).zip(value.chunks_exact(self.layout.size().next_multiple_of(8))) {
+                    let dst = self.value_at(node, cpu).as_ptr();
+                    // SAFETY: the address is a value of this map with its padding, and the chunk is as long.
+                    unsafe {
+                        self.padded.write(dst, value);
+                        self.layout.free_fields(dst);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Frees what a node owns and makes it free for the next element.
+    fn retire(&self, node: NonNull<Node>) {
+        for cpu in 0..self.cpus.max(1) {
+            // SAFETY: the address is a value of this map.
+            unsafe { self.layout.free_fields(self.value_at(node, cpu).as_ptr()) };
+        }
+        self.pool.give(node);
+    }
+
+    pub(super) fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        let key = Key::new(key);
+        let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
+        let node = bucket.find(&key).ok_or(Errno::ENOENT)?;
+        self.unlink(&mut bucket, node);
+        Ok(())
+    }
+
+    fn unlink(&self, bucket: &mut Locked<'_>, node: NonNull<Node>) {
+        bucket.remove(node);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.retire(node);
+    }
+
+    fn read(&self, node: NonNull<Node>, out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        if self.cpus != 0 {
+            for (cpu, out) in (0..self.cpus).zip(out.chunks_exact_mut(self.layout.size().next_multiple_of(8))) {
+                // SAFETY: the address is a value of this map with its padding, and the chunk is as long.
+                unsafe { self.padded.read(self.value_at(node, cpu).as_ptr(), out) };
+            }
+            return Ok(());
+        }
+        let src = self.value_at(node, 0).as_ptr();
+        // SAFETY: the address is a value of this map, and `out` has its size.
+        unsafe {
+            if flags & flag::LOCK != 0 {
+                self.layout.read_locked(src, out)
+            } else {
+                self.layout.read(src, out);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        let node = self.table.find(&Key::new(key)).ok_or(Errno::ENOENT)?;
+        self.read(node, out, flags)
+    }
+
+    pub(super) fn user_take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        let key = Key::new(key);
+        let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
+        let node = bucket.find(&key).ok_or(Errno::ENOENT)?;
+        self.read(node, out, flags)?;
+        self.unlink(&mut bucket, node);
+        Ok(())
+    }
+
+    pub(super) fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        let mut start = 0;
+        let mut after = None;
+        if let Some(key) = key.map(Key::new)
+            && let Some(node) = self.table.find(&key)
+        {
+            start = self.table.bucket_of(key.hash);
+            after = Some(node);
+        }
+        for bucket in start..self.table.buckets() {
+            let nodes = self.table.nodes(bucket);
+            let skip = after.take().and_then(|a| nodes.iter().position(|n| *n == a)).map_or(0, |i| i + 1);
+            if let Some(node) = nodes.get(skip) {
+                // SAFETY: the key lies behind the head, `key_size` bytes long.
+                unsafe { mem::load(table::key_of(*node).as_ptr(), &mut next[..self.key_size]) };
+                return Ok(());
+            }
+        }
+        Err(Errno::ENOENT)
+    }
+
+    pub(super) fn for_each(&self, cpu: u32, visit: &mut Visit<'_>) -> u64 {
+        let cpu = self.slot(cpu).min(self.cpus.max(1) - 1);
+        let mut visited = 0;
+        for bucket in 0..self.table.buckets() {
+            for node in self.table.nodes(bucket) {
+                visited += 1;
+                if visit(table::key_of(node), self.value_at(node, cpu)).is_break() {
+                    return visited;
+                }
+            }
+        }
+        visited
+    }
+}

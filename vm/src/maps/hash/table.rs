@@ -1,0 +1,326 @@
+//! The table under the hash maps: chains of nodes with a version and a lock for each bucket.
+//!
+//! Readers take no lock. A bucket's version is odd while it is being changed; a reader walks the chain and then looks
+//! whether the version is still the even one that it started from, otherwise it starts over. Nodes are never given
+//! back while the table lives, and every access to them is atomic, so a reader that was overtaken reads stale bytes at
+//! worst, and then discards them.
+
+use crate::Errno;
+use crate::maps::mem::{self, Region};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Mutex, PoisonError};
+
+/// Head of an element; the key follows, padded to words, then the value.
+#[repr(C, align(8))]
+#[derive(Debug)]
+pub struct Node {
+    next: AtomicPtr<Node>,
+    hash: AtomicU32,
+    /// Position in the slab of an LRU table.
+    pub index: AtomicU32,
+}
+
+/// Bytes of the head.
+pub const HEADER: usize = size_of::<Node>();
+
+/// A bucket.
+#[derive(Debug)]
+struct Bucket {
+    /// Odd while a writer is inside.
+    version: AtomicU32,
+    head: AtomicPtr<Node>,
+}
+
+/// A key as words, zero-padded, and its hash.
+#[derive(Debug)]
+pub struct Key {
+    short: [u64; 8],
+    long: Vec<u64>,
+    words: usize,
+    /// Hash of the words.
+    pub hash: u32,
+}
+
+impl Key {
+    /// From a key's bytes.
+    #[inline]
+    pub fn new(bytes: &[u8]) -> Self {
+        let words = bytes.len().div_ceil(8);
+        let mut key = Self { short: [0; 8], long: Vec::new(), words, hash: 0 };
+        if words > 8 {
+            key.long.resize(words, 0);
+        }
+        let to = if words > 8 { &mut key.long[..] } else { &mut key.short[..words] };
+        let mut chunks = bytes.chunks_exact(8);
+        for (to, from) in to.iter_mut().zip(&mut chunks) {
+            *to = u64::from_ne_bytes(from.try_into().unwrap_or_default());
+        }
+        let rest = chunks.remainder();
+        if let Some(last) = to.last_mut().filter(|_| !rest.is_empty()) {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            *last = u64::from_ne_bytes(word);
+        }
+        key.hash = hash(key.words());
+        key
+    }
+
+    #[inline]
+    fn words(&self) -> &[u64] {
+        if self.words > 8 { &self.long } else { &self.short[..self.words] }
+    }
+}
+
+/// Mixes words into 32 bits; the same for the same key in every run.
+#[inline]
+fn hash(words: &[u64]) -> u32 {
+    let mut h = 0x9e37_79b9_7f4a_7c15u64;
+    for w in words {
+        let wide = u128::from(h ^ w) * 0xa076_1d64_78bd_642f_u128;
+        h = (wide as u64) ^ (wide >> 64) as u64;
+    }
+    (h ^ (h >> 32)) as u32
+}
+
+/// Address of the key of a node.
+pub fn key_of(node: NonNull<Node>) -> NonNull<u8> {
+    // SAFETY: every node has its key behind the head, in the same allocation.
+    unsafe { node.cast::<u8>().add(HEADER) }
+}
+
+/// Buckets and chains.
+#[derive(Debug)]
+pub struct Table {
+    buckets: Region,
+    mask: usize,
+    key_words: usize,
+}
+
+/// Exclusive use of a bucket; readers start over when it ends.
+pub struct Locked<'a> {
+    bucket: &'a Bucket,
+    version: u32,
+    table: &'a Table,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.bucket.version.store(self.version.wrapping_add(2), Ordering::Release);
+    }
+}
+
+impl Table {
+    /// For at least this many elements.
+    pub fn new(entries: u32, key_size: usize) -> Result<Self, Errno> {
+        let count = (entries as usize).next_power_of_two();
+        // Zero bytes are an even version and an empty chain.
+        let buckets = Region::new(count, size_of::<Bucket>())?;
+        Ok(Self { buckets, mask: count - 1, key_words: key_size.div_ceil(8) })
+    }
+
+    /// Number of buckets.
+    pub fn buckets(&self) -> usize {
+        self.mask + 1
+    }
+
+    /// Bucket that a hash belongs to.
+    pub fn bucket_of(&self, hash: u32) -> usize {
+        hash as usize & self.mask
+    }
+
+    fn bucket(&self, i: usize) -> &Bucket {
+        // SAFETY: `i` is masked; the region holds `mask + 1` buckets, zeroed, for as long as `self` lives.
+        unsafe { self.buckets.base().cast::<Bucket>().add(i & self.mask).as_ref() }
+    }
+
+    #[inline]
+    fn matches(&self, node: NonNull<Node>, key: &Key) -> bool {
+        // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head.
+        unsafe {
+            if node.as_ref().hash.load(Ordering::Relaxed) != key.hash {
+                return false;
+            }
+            let stored = key_of(node).cast::<u64>();
+            let words = &key.words()[..self.key_words];
+            words
+                .iter()
+                .enumerate()
+                .all(|(i, w)| AtomicU64::from_ptr(stored.add(i).as_ptr()).load(Ordering::Relaxed) == *w)
+        }
+    }
+
+    /// Runs `read` on a bucket's chain without a lock, again if it was changed meanwhile.
+    #[inline]
+    fn read<T>(&self, bucket: usize, mut read: impl FnMut(Option<NonNull<Node>>, &dyn Fn() -> bool) -> T) -> T {
+        let b = self.bucket(bucket);
+        let mut turn = 0;
+        loop {
+            let before = b.version.load(Ordering::Acquire);
+            if before & 1 == 0 {
+                let same = || {
+                    fence(Ordering::Acquire);
+                    b.version.load(Ordering::Relaxed) == before
+                };
+                let value = read(NonNull::new(b.head.load(Ordering::Acquire)), &same);
+                if same() {
+                    return value;
+                }
+            }
+            mem::pause(turn);
+            turn += 1;
+        }
+    }
+
+    /// The node with a key.
+    #[inline]
+    pub fn find(&self, key: &Key) -> Option<NonNull<Node>> {
+        self.read(self.bucket_of(key.hash), |mut at, same| {
+            let mut steps = 0u32;
+            while let Some(node) = at {
+                if self.matches(node, key) {
+                    return at;
+                }
+                at = next(node);
+                steps += 1;
+                // A chain that changes under the walk may lead anywhere; one that does not is finite.
+                if steps.is_multiple_of(64) && !same() {
+                    return None;
+                }
+            }
+            None
+        })
+    }
+
+    /// The nodes of a bucket, at one moment.
+    pub fn nodes(&self, bucket: usize) -> Vec<NonNull<Node>> {
+        self.read(bucket, |mut at, same| {
+            let mut nodes = Vec::new();
+            while let Some(node) = at {
+                nodes.push(node);
+                at = next(node);
+                if nodes.len().is_multiple_of(64) && !same() {
+                    break;
+                }
+            }
+            nodes
+        })
+    }
+
+    /// Takes a bucket for writing.
+    pub fn lock(&self, bucket: usize) -> Locked<'_> {
+        let b = self.bucket(bucket);
+        let mut turn = 0;
+        loop {
+            let version = b.version.load(Ordering::Relaxed);
+            if version & 1 == 0
+                && b.version.compare_exchange_weak(version, version + 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                fence(Ordering::Release);
+                return Locked { bucket: b, version, table: self };
+            }
+            mem::pause(turn);
+            turn += 1;
+        }
+    }
+}
+
+fn next(node: NonNull<Node>) -> Option<NonNull<Node>> {
+    // SAFETY: nodes live as long as the table.
+    NonNull::new(unsafe { node.as_ref() }.next.load(Ordering::Acquire))
+}
+
+impl Locked<'_> {
+    /// The node with a key, and the one before it.
+    pub fn find(&self, key: &Key) -> Option<NonNull<Node>> {
+        let mut at = NonNull::new(self.bucket.head.load(Ordering::Relaxed));
+        while let Some(node) = at {
+            if self.table.matches(node, key) {
+                return at;
+            }
+            at = next(node);
+        }
+        None
+    }
+
+    /// Puts a node that is in no chain first in this one, under a key.
+    pub fn insert(&mut self, node: NonNull<Node>, key: &Key) {
+        // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head.
+        unsafe {
+            for (i, w) in key.words().iter().enumerate() {
+                AtomicU64::from_ptr(key_of(node).cast::<u64>().add(i).as_ptr()).store(*w, Ordering::Relaxed);
+            }
+            let head = node.as_ref();
+            head.hash.store(key.hash, Ordering::Relaxed);
+            head.next.store(self.bucket.head.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.bucket.head.store(node.as_ptr(), Ordering::Release);
+    }
+
+    /// Takes a node out of the chain; false when it is not in it.
+    pub fn remove(&mut self, node: NonNull<Node>) -> bool {
+        let mut link = &self.bucket.head;
+        loop {
+            let at = link.load(Ordering::Relaxed);
+            let Some(found) = NonNull::new(at) else { return false };
+            // SAFETY: nodes live as long as the table.
+            let head = unsafe { &*at };
+            if found == node {
+                link.store(head.next.load(Ordering::Relaxed), Ordering::Release);
+                return true;
+            }
+            link = &head.next;
+        }
+    }
+}
+
+/// Nodes in slabs that double, with a list of those that are free. The last freed is used first, as in the kernel.
+#[derive(Debug)]
+pub struct Pool {
+    state: Mutex<PoolState>,
+    stride: usize,
+}
+
+#[derive(Debug, Default)]
+struct PoolState {
+    slabs: Vec<Region>,
+    /// Nodes of the last slab that were never used.
+    fresh: usize,
+    free: Vec<NonNull<Node>>,
+}
+
+// SAFETY: the free nodes are addresses into the slabs, which the state owns.
+unsafe impl Send for PoolState {}
+
+/// Nodes of the first slab.
+const FIRST_SLAB: usize = 32;
+/// Bytes that a slab does not pass, unless one node does.
+const MAX_SLAB: usize = 64 << 20;
+
+impl Pool {
+    /// Nodes of `stride` bytes, head included; a multiple of 8.
+    pub fn new(stride: usize) -> Self {
+        Self { state: Mutex::default(), stride }
+    }
+
+    /// A node that is in no chain.
+    pub fn take(&self) -> Result<NonNull<Node>, Errno> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(node) = state.free.pop() {
+            return Ok(node);
+        }
+        if state.fresh == 0 {
+            let count = (FIRST_SLAB << state.slabs.len().min(24)).min(MAX_SLAB / self.stride).max(1);
+            state.slabs.push(Region::new(count, self.stride)?);
+            state.fresh = count;
+        }
+        state.fresh -= 1;
+        let slab = state.slabs.last().ok_or(Errno::ENOMEM)?;
+        Ok(slab.at(state.fresh * self.stride).cast())
+    }
+
+    /// Gives a node back that is in no chain any more.
+    pub fn give(&self, node: NonNull<Node>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).free.push(node);
+    }
+}
