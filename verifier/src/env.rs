@@ -33,7 +33,7 @@ pub struct UsedMap {
     /// For map-in-map: position of the inner template in [`Env::maps`].
     pub inner: Option<u32>,
     /// Special fields of the value (locks, timers, kptrs, lists, ...).
-    pub record: crate::memory::record::Record,
+    pub record: std::rc::Rc<crate::memory::record::Record>,
 }
 
 /// What is kept by instruction (`bpf_insn_aux_data`).
@@ -171,6 +171,8 @@ pub struct Env<'a> {
     pub walk: crate::explore::Walk,
     /// The calls' own tables.
     pub calls: crate::call::Calls,
+    /// What has been found out about types.
+    pub types: crate::memory::types::Types,
     /// Tables of the front passes.
     pub front: crate::front::Front,
     /// Packet data is accessed directly somewhere.
@@ -231,6 +233,13 @@ impl Env<'_> {
     /// Whether CPU speculation needs no care (`bypass_spec_v1`, `bypass_spec_v4`).
     pub fn bypass_spec(&self) -> bool {
         self.options.privileged
+    }
+
+    /// Whether the program's license is one that the kernel takes for compatible with the GPL.
+    pub fn is_gpl_compatible(&self) -> bool {
+        const COMPATIBLE: [&str; 6] =
+            ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+        COMPATIBLE.contains(&self.object.license.as_str())
     }
 
     /// Whether the program runs with `CAP_BPF` (`bpf_capable`).

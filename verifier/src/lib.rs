@@ -12,7 +12,8 @@
 //! | [`explore`] | the walk itself: branches, states, pruning, precision, exits |
 //! | [`scalar`] | numbers: tnums, bounds, arithmetic, comparisons, pointer arithmetic |
 //! | [`memory`] | loads, stores and atomics, one file a region kind |
-//! | [`call`] | helpers, kfuncs, subprograms, callbacks, and the resources they acquire |
+//! | [`call`] | helpers, kfuncs, subprograms, callbacks |
+//! | [`resource`] | references, locks and regions that calls open and close |
 //! | [`log`] | the kernel's log text, as an observer |
 //! | [`reason`] | every rejection, one variant each |
 //!
@@ -29,6 +30,7 @@ pub mod memory;
 pub mod observer;
 pub mod reason;
 pub mod reg;
+pub mod resource;
 pub mod scalar;
 pub mod stack;
 pub mod state;

@@ -57,6 +57,7 @@ pub fn verify(
         subprog: 0,
         walk: Default::default(),
         calls: Default::default(),
+        types: Default::default(),
         front: Default::default(),
         seen_direct_write: false,
         strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),

@@ -4,9 +4,10 @@ mod args;
 mod helper;
 mod subprog;
 
-use crate::reg::RegState;
+use crate::reg::RegBase;
 use crate::state::VerifierState;
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::TypeFlags;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
 
@@ -22,20 +23,6 @@ impl Env<'_> {
             pseudo::CALL => self.check_subprog_call(insn),
             _ => Err(Stop::unsupported("calls of kernel functions")),
         }
-    }
-
-    /// Rejects when something acquired would be left behind by `place`. No modelled call acquires anything yet.
-    pub fn check_resource_leak(&mut self, exception_exit: bool, check_lock: bool, place: &str) -> Step {
-        let _ = (exception_exit, check_lock, place);
-        if self.cur.res.refs.is_empty() { Ok(()) } else { Err(Stop::unsupported("acquired references")) }
-    }
-
-    /// Whether the map may be used by this program.
-    pub fn check_map_prog_compatibility(&mut self, map: u32) -> Step {
-        if self.maps[map as usize].record.fields.is_empty() {
-            return Ok(());
-        }
-        Err(Stop::unsupported("maps whose values hold locks, timers or kernel pointers"))
     }
 
     /// Before the walk: finds the kfuncs that are called and checks that each may be.
@@ -58,8 +45,10 @@ impl Env<'_> {
 
     /// Forgets packet pointers after packet data changed: they become numbers.
     pub fn clear_all_pkt_pointers(&mut self) {
-        let unknown = self.unknown_scalar();
-        self.cur.for_each_reg(RegState::is_pkt_any, |r| *r = unknown);
+        self.invalidate_regs(|r| {
+            let slice = TypeFlags::DYNPTR_SKB | TypeFlags::DYNPTR_XDP | TypeFlags::DYNPTR_SKB_META;
+            r.is_pkt_any() || r.ty.base == RegBase::Mem && r.ty.flags.intersects(slice)
+        });
     }
 }
 

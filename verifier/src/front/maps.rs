@@ -1,6 +1,7 @@
 //! 64-bit immediates: the maps, values, functions and kernel variables that they name.
 
 use crate::env::UsedMap;
+use crate::memory::record;
 use crate::reason::FrontReason;
 use crate::reg::{BtfRef, RegBase, RegExtra, RegType};
 use crate::{Env, Step, Stop, reason::reject};
@@ -82,7 +83,14 @@ impl Env<'_> {
     }
 
     fn push_map(&mut self, index: usize, def: Map) -> u32 {
-        let record = crate::memory::record::of_map(&def, self.btf.as_deref(), self.kernel);
+        let mut def = def;
+        let mut record = record::of_map(&def, self.btf.as_deref(), self.kernel);
+        if !record.fields.is_empty() && !record::map_allows(&def, &record) {
+            // Loaders make such a map once more, without its types.
+            (def.key_type, def.value_type) = (0, 0);
+            record = Default::default();
+        }
+        let record = std::rc::Rc::new(record);
         let inner_def = def.inner.as_deref().cloned();
         let position = self.maps.len();
         self.maps.push(UsedMap { index, def, inner: None, record });

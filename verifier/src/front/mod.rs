@@ -5,13 +5,14 @@
 
 use crate::{Env, Step};
 
-mod attach;
+pub mod attach;
 mod btf_info;
 pub(crate) mod call_facts;
 mod cfg;
 pub mod global_args;
 pub mod graph;
 mod live_regs;
+mod map_fit;
 mod maps;
 mod stack_depth;
 pub(crate) mod subprogs;
@@ -21,6 +22,8 @@ pub(crate) mod subprogs;
 pub struct Front {
     /// Stack bytes that each function needs, once the walk is over.
     pub stack_checked: bool,
+    /// What the program attaches to.
+    pub attach: attach::AttachInfo,
 }
 
 impl Env<'_> {

@@ -1,6 +1,7 @@
 //! The entry points of memory access: one check for each kind of instruction, and for buffers of calls.
 
 use super::Access;
+use super::special::Touch;
 use crate::reason::{MemoryReason, reject};
 use crate::reg::{RegBase, RegState, RegType};
 use crate::scalar::RegArg::{DstOp, DstOpNoMark, SrcOp};
@@ -234,8 +235,10 @@ impl Env<'_> {
         let read_into = value_reg.filter(|_| access == Access::Read);
         match r.ty.base {
             RegBase::MapValue if r.ty.flags.is_empty() => {
-                self.check_map_value(reg, off, size, access, false)?;
-                if let Some(v) = read_into {
+                let kptr = self.check_map_value(reg, off, size, access, false, Touch::Insn)?;
+                if let Some(field) = kptr {
+                    self.check_kptr_access(value_reg, &field)?;
+                } else if let Some(v) = read_into {
                     match self.frozen_value(&r, off, size) {
                         Some(value) => {
                             *self.reg_mut(v) = RegState::known(value);
@@ -275,8 +278,9 @@ impl Env<'_> {
                     self.mark_reg_unknown(v);
                 }
             }
-            RegBase::Scalar | RegBase::PacketEnd | RegBase::ConstMap if access == Access::Write => return invalid(),
-            RegBase::Scalar | RegBase::PacketEnd => return invalid(),
+            RegBase::BtfId => self.check_btf_object(reg, off, size, access, value_reg)?,
+            RegBase::ConstMap => self.check_map_struct(reg, off, size, access, value_reg)?,
+            RegBase::Scalar | RegBase::PacketEnd | RegBase::ConstDynptr | RegBase::Func => return invalid(),
             _ => return Err(Stop::unsupported(format!("accesses through {} pointers", reg_type_str(r.ty)))),
         }
         if let Some(v) = read_into
@@ -307,7 +311,9 @@ impl Env<'_> {
         match r.ty.base {
             _ if r.ty.may_be_null() => reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() }),
             RegBase::Packet | RegBase::PacketMeta => self.check_packet(reg, r.off, bytes, zero_size_allowed),
-            RegBase::MapValue => self.check_map_value(reg, r.off, bytes, access, zero_size_allowed),
+            RegBase::MapValue => {
+                self.check_map_value(reg, r.off, bytes, access, zero_size_allowed, Touch::Call).map(|_| ())
+            }
             RegBase::Mem => self.check_plain_memory(reg, r.off, bytes, access, zero_size_allowed),
             RegBase::Stack => {
                 if size == 0 && zero_size_allowed {

@@ -1,10 +1,17 @@
 //! Loads, stores and atomics, one file a region kind.
 
 pub mod access;
+pub(crate) mod btf_object;
+pub(crate) mod btf_walk;
 mod ctx;
+pub mod dynptr;
+pub(crate) mod iter;
+pub mod objects;
 pub mod record;
 mod region;
+mod special;
 mod stack;
+pub mod types;
 
 /// Direction of a memory access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,8 @@
 //! Regions of known size: map values and keys, packets, plain memory.
 
 use super::Access;
+use super::record::Field;
+use super::special::Touch;
 use crate::reason::{MemoryReason, reject};
 use crate::reg::{RegBase, RegExtra, RegState};
 use crate::scalar::reg_type_str;
@@ -83,15 +85,20 @@ impl Env<'_> {
         )
     }
 
-    /// An access to a map's value, by an instruction or a call.
-    pub(super) fn check_map_value(&mut self, reg: u8, off: i32, size: u32, access: Access, zero_size: bool) -> Step {
+    /// An access to a map's value, by an instruction or a call. The kernel pointer in it, when one is accessed.
+    pub(super) fn check_map_value(
+        &mut self,
+        reg: u8,
+        off: i32,
+        size: u32,
+        access: Access,
+        zero_size: bool,
+        touch: Touch,
+    ) -> Step<Option<Field>> {
         let r = *self.reg(reg);
         let Some(map) = r.map() else { return Err(Stop::unsupported("a map value without its map")) };
         let used = &self.maps[map as usize];
         let (flags, value_size) = (used.def.flags, used.def.value_size);
-        if !used.record.fields.is_empty() {
-            return Err(Stop::unsupported("map values with locks, timers or kernel pointers"));
-        }
         let at = i64::from(off);
         match access {
             Access::Write if flags & MAP_RDONLY_PROG != 0 => {
@@ -102,7 +109,8 @@ impl Env<'_> {
             }
             _ => {}
         }
-        self.check_region(reg, off, size, value_size, zero_size)
+        self.check_region(reg, off, size, value_size, zero_size)?;
+        self.check_special_fields(&r, off, size, touch)
     }
 
     /// What a load of `size` bytes reads of a frozen map; `None` when it is not known.

@@ -69,6 +69,10 @@ reasons! {
         "EBPF0631" TooManyMaps {} E2BIG, "The total number of maps per program has reached the limit of 64";
         /// A descriptor that was written by hand names no map.
         "EBPF0636" NoMapDescriptor { fd: i32 } EINVAL, "fd {fd} is not pointing to valid bpf_map";
+        /// A map of operations is no data.
+        "EBPF0637" StructOpsMap {} EINVAL, "bpf_struct_ops map cannot be used in prog";
+        /// The map cannot be used while sleeping.
+        "EBPF0638" SleepableMap {} EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps";
         /// A global function whose argument has no usable type.
         "EBPF0632" GlobalArgKind { index: usize, kind: String, func: String } EINVAL, "Arg#{index} type {kind} in {func}() is not supported yet.";
         /// A global function with too many arguments.

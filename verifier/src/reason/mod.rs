@@ -2,7 +2,8 @@
 //!
 //! The kernel's message, the code, the page in the catalogue and the diagnosis all start from the variant.
 //! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,
-//! `EBPF06xx` the front passes.
+//! `EBPF06xx` the front passes, `EBPF07xx` objects on the stack, `EBPF08xx` typed pointers and
+//! special fields.
 
 mod rows;
 
@@ -10,15 +11,19 @@ pub mod call;
 pub mod explore;
 pub mod front;
 pub mod memory;
+pub mod object;
 pub mod resource;
 pub mod scalar;
+pub mod types;
 
 pub use call::CallReason;
 pub use explore::ExploreReason;
 pub use front::FrontReason;
 pub use memory::MemoryReason;
+pub use object::ObjectReason;
 pub use resource::ResourceReason;
 pub use scalar::ScalarReason;
+pub use types::TypeReason;
 
 /// Error numbers that `bpf(2)` returns for a rejection.
 #[allow(missing_docs)]
@@ -47,6 +52,8 @@ pub enum Reason {
     Memory(MemoryReason),
     Call(CallReason),
     Resource(ResourceReason),
+    Object(ObjectReason),
+    Type(TypeReason),
     Explore(ExploreReason),
     Front(FrontReason),
 }
@@ -58,6 +65,8 @@ macro_rules! each {
             Reason::Memory($r) => $e,
             Reason::Call($r) => $e,
             Reason::Resource($r) => $e,
+            Reason::Object($r) => $e,
+            Reason::Type($r) => $e,
             Reason::Explore($r) => $e,
             Reason::Front($r) => $e,
         }

@@ -1,0 +1,69 @@
+//! Which maps a kind of program may use.
+
+use crate::memory::record::FieldKind;
+use crate::reason::{FrontReason, TypeReason};
+use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::{MapType as M, ProgType as P};
+use ebpfkit_object::ProgramFlags;
+
+impl Env<'_> {
+    /// Whether the map may be used by this program.
+    pub fn check_map_prog_compatibility(&mut self, map: u32) -> Step {
+        let (map_type, record) = {
+            let used = &self.maps[map as usize];
+            (used.def.map_type, used.record.clone())
+        };
+        let kind = self.effective_prog_type();
+        let tracing =
+            matches!(kind, P::Kprobe | P::Tracepoint | P::PerfEvent | P::RawTracepoint | P::RawTracepointWritable);
+        let refuse = |field| reject(TypeReason::TracingField { field });
+        if tracing && (record.has(FieldKind::ListHead) || record.has(FieldKind::RbRoot)) {
+            return refuse("bpf_{list_head,rb_root}");
+        }
+        if record.has(FieldKind::SpinLock) || record.has(FieldKind::ResSpinLock) {
+            if kind == P::SocketFilter {
+                return reject(TypeReason::SocketFilterLock {});
+            }
+            if tracing {
+                return refuse("bpf_spin_lock");
+            }
+        }
+        for field in [FieldKind::Timer, FieldKind::Workqueue] {
+            if tracing && record.has(field) {
+                return refuse(field.name());
+            }
+        }
+        if map_type == M::StructOps {
+            return reject(FrontReason::StructOpsMap {});
+        }
+        let sleeps_with = matches!(
+            map_type,
+            M::Hash
+                | M::LruHash
+                | M::Array
+                | M::PercpuHash
+                | M::PercpuArray
+                | M::LruPercpuHash
+                | M::ArrayOfMaps
+                | M::HashOfMaps
+                | M::Ringbuf
+                | M::UserRingbuf
+                | M::InodeStorage
+                | M::SkStorage
+                | M::TaskStorage
+                | M::CgrpStorage
+                | M::Queue
+                | M::Stack
+                | M::Arena
+        );
+        if self.prog.flags.has(ProgramFlags::SLEEPABLE) && !sleeps_with {
+            return reject(FrontReason::SleepableMap {});
+        }
+        Ok(())
+    }
+
+    /// The program's type; of an extension, the type of what it extends.
+    pub fn effective_prog_type(&self) -> P {
+        self.prog.prog_type
+    }
+}

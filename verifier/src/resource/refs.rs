@@ -1,0 +1,93 @@
+//! Counted references: acquired, passed on, released, and none left behind.
+
+use crate::reason::{ResourceReason, reject};
+use crate::reg::RegState;
+use crate::state::{RefKind, Reference};
+use crate::{Env, Step};
+use ebpfkit_abi::{ProgType, TypeFlags};
+
+impl Env<'_> {
+    /// Notes that the instruction at `insn` acquired an object; the identity of the reference.
+    pub fn acquire_reference(&mut self, insn: usize) -> u32 {
+        let id = self.new_id();
+        self.cur.res_mut().refs.push(Reference { kind: RefKind::Ptr, id, insn, lock_owner: 0 });
+        id
+    }
+
+    /// Whether this object was acquired and not yet released.
+    pub fn holds_reference(&self, id: u32) -> bool {
+        self.cur.res.refs.iter().any(|r| r.kind == RefKind::Ptr && r.id == id)
+    }
+
+    /// Drops a reference without touching the pointers that carry it; false when there is none.
+    pub fn forget_reference(&mut self, id: u32) -> bool {
+        let held = self.cur.res.refs.iter().position(|r| r.kind == RefKind::Ptr && r.id == id);
+        if let Some(at) = held {
+            self.cur.res_mut().refs.remove(at);
+        }
+        held.is_some()
+    }
+
+    /// Releases a reference: every pointer that came from it becomes a number. False when there is none.
+    pub fn release_reference(&mut self, id: u32) -> bool {
+        let held = self.forget_reference(id);
+        if held {
+            self.invalidate_regs(|r| r.ref_obj_id == id);
+        }
+        held
+    }
+
+    /// Makes numbers of all registers that fit (`mark_reg_invalid`).
+    pub fn invalidate_regs(&mut self, wanted: impl Fn(&RegState) -> bool) {
+        let gone = if self.allow_ptr_leaks() { self.unknown_scalar() } else { RegState::NOT_INIT };
+        self.cur.for_each_reg(wanted, |r| *r = gone);
+    }
+
+    /// Pointers to graph nodes that the program does not own are good only while the lock is held.
+    pub fn invalidate_non_owning_refs(&mut self) {
+        self.invalidate_regs(|r| r.ty.has(TypeFlags::ALLOC) && r.ty.has(TypeFlags::NON_OWN_REF));
+    }
+
+    /// Rejects when something acquired would be left behind by `place`, such as "BPF_EXIT instruction in main prog".
+    /// An exit by exception leaves all frames at once. With `check_lock`, no region may be open either.
+    pub fn check_resource_leak(&mut self, exception_exit: bool, check_lock: bool, place: &str) -> Step {
+        let place = || place.to_owned();
+        if check_lock && self.cur.res.active_locks != 0 {
+            return reject(ResourceReason::InsideLock { place: place() });
+        }
+        self.check_reference_leak(exception_exit, place())?;
+        if !check_lock {
+            return Ok(());
+        }
+        let res = &self.cur.res;
+        let region = if res.active_irq_id != 0 {
+            "bpf_local_irq_save"
+        } else if res.active_rcu_locks != 0 {
+            "bpf_rcu_read_lock"
+        } else if res.active_preempt_locks != 0 {
+            "bpf_preempt_disable"
+        } else {
+            return Ok(());
+        };
+        reject(ResourceReason::InsideRegion { place: place(), region })
+    }
+
+    fn check_reference_leak(&mut self, exception_exit: bool, place: String) -> Step {
+        if !exception_exit && self.cur.curframe() != 0 {
+            return Ok(());
+        }
+        // A struct_ops program may hand what it holds back to the kernel.
+        let returned = (self.prog.prog_type == ProgType::StructOps && !exception_exit)
+            .then(|| self.reg(0).ref_obj_id)
+            .filter(|&id| id != 0);
+        let leaked: Vec<Reference> =
+            self.cur.res.refs.iter().filter(|r| r.kind == RefKind::Ptr && Some(r.id) != returned).copied().collect();
+        if leaked.is_empty() {
+            return Ok(());
+        }
+        for r in leaked {
+            self.verbose(format_args!("Unreleased reference id={} alloc_insn={}\n", r.id, r.insn));
+        }
+        reject(ResourceReason::ReferenceLeak { place })
+    }
+}
