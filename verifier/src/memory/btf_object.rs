@@ -120,7 +120,7 @@ impl Env<'_> {
     }
 
     /// A register becomes a typed pointer, with an identity when it may be null.
-    pub(crate) fn mark_btf_reg(&mut self, reg: u8, btf: BtfRef, id: TypeId, flags: TypeFlags) {
+    pub fn mark_btf_reg(&mut self, reg: u8, btf: BtfRef, id: TypeId, flags: TypeFlags) {
         let null_id = if flags.contains(TypeFlags::MAYBE_NULL) { self.new_id() } else { 0 };
         *self.reg_mut(reg) = RegState { id: null_id, ..btf_reg(btf, id, flags) };
     }
@@ -262,7 +262,7 @@ impl Env<'_> {
     }
 
     /// The typed pointer that a register stands for: its own type, or the struct behind a socket or a map.
-    pub(crate) fn as_btf(&self, r: &RegState) -> Step<Option<(BtfRef, TypeId)>> {
+    pub fn as_btf(&self, r: &RegState) -> Step<Option<(BtfRef, TypeId)>> {
         use crate::reg::RegBase;
         let name = match r.ty.base {
             RegBase::BtfId => {

@@ -8,7 +8,8 @@ use ebpfkit_object::btf::{Kind, Type, TypeId};
 
 /// What lies at an offset.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Walk<'a> {
+#[allow(missing_docs)]
+pub enum Walk<'a> {
     /// Plain bytes.
     Scalar,
     /// A pointer to a struct; the member that holds it.
@@ -45,7 +46,7 @@ fn size_of(btf: &Btf, ty: TypeId) -> Option<Size> {
 }
 
 /// Modifiers that a pointer's type tag stands for.
-pub(crate) fn tag_flags(btf: &Btf, target: TypeId) -> TypeFlags {
+pub fn tag_flags(btf: &Btf, target: TypeId) -> TypeFlags {
     match btf.get(target) {
         Some(Type::TypeTag { .. }) => match btf.name(target) {
             "user" => TypeFlags::USER,
@@ -60,7 +61,7 @@ pub(crate) fn tag_flags(btf: &Btf, target: TypeId) -> TypeFlags {
 /// Finds what an access of `size` bytes at `off` of a struct touches, up to the next nested struct that starts
 /// there. `flags` collects what the way there says of a pointer. With `flexible`, a last array without a length
 /// may be accessed behind the struct's end.
-pub(crate) fn walk<'a>(
+pub fn walk<'a>(
     btf: &'a Btf,
     id: TypeId,
     off: u32,
@@ -156,7 +157,7 @@ pub(crate) fn walk<'a>(
 
 /// Whether an object of type `id` has one of type `need` at `off`, itself or nested at its start. With `strict` only
 /// itself counts. Both types are from the same set.
-pub(crate) fn holds_struct(btf: &Btf, id: TypeId, off: i32, need: TypeId, strict: bool, flexible: bool) -> bool {
+pub fn holds_struct(btf: &Btf, id: TypeId, off: i32, need: TypeId, strict: bool, flexible: bool) -> bool {
     if off == 0 && id == need {
         return true;
     }
@@ -176,7 +177,7 @@ pub(crate) fn holds_struct(btf: &Btf, id: TypeId, off: i32, need: TypeId, strict
 }
 
 /// Whether a struct, nested at most three deep, consists of numbers only. `None` when it is nested deeper.
-pub(crate) fn is_scalar_struct(btf: &Btf, id: TypeId, depth: u32) -> Option<bool> {
+pub fn is_scalar_struct(btf: &Btf, id: TypeId, depth: u32) -> Option<bool> {
     if btf.kind(id) != Some(Kind::Struct) && btf.kind(id) != Some(Kind::Union) {
         return Some(false);
     }

@@ -11,7 +11,7 @@ use ebpfkit_object::btf::TypeId;
 
 /// An iterator type: its struct in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IterType {
+pub struct IterType {
     /// The struct.
     pub id: TypeId,
     /// Its name without `bpf_iter_`.
@@ -22,7 +22,7 @@ pub(crate) struct IterType {
 
 /// Why no initialised iterator lies where a register points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoIter {
+pub enum NoIter {
     /// Nothing, or something else.
     Missing,
     /// It was good only in an RCU region that has ended.
@@ -31,7 +31,7 @@ pub(crate) enum NoIter {
 
 impl Env<'_> {
     /// Makes an iterator in uninitialised slots. `rcu_protected`: it is good only in an RCU region.
-    pub(crate) fn new_iter(&mut self, reg: u8, ty: &IterType, rcu_protected: bool) -> Step {
+    pub fn new_iter(&mut self, reg: u8, ty: &IterType, rcu_protected: bool) -> Step {
         let r = *self.reg(reg);
         let free = match self.stack_object_slot(&r, ty.slots) {
             Err(e) => e == NoSlot::NotAllocated,
@@ -65,7 +65,7 @@ impl Env<'_> {
     }
 
     /// First slot of the initialised iterator of this type at a register.
-    pub(crate) fn iter_at(&self, r: &RegState, ty: &IterType) -> Result<usize, NoIter> {
+    pub fn iter_at(&self, r: &RegState, ty: &IterType) -> Result<usize, NoIter> {
         let first = self.stack_object_slot(r, ty.slots).map_err(|_| NoIter::Missing)?;
         let slots = &self.cur.frame(r.frameno as usize).stack.slots;
         for i in 0..ty.slots {
@@ -83,7 +83,7 @@ impl Env<'_> {
     }
 
     /// Destroys the iterator whose first slot this is.
-    pub(crate) fn destroy_iter(&mut self, frame: usize, first: usize, slots: usize) {
+    pub fn destroy_iter(&mut self, frame: usize, first: usize, slots: usize) {
         let id = self.cur.frame(frame).stack.slots[first].spilled.ref_obj_id;
         self.release_reference(id);
         let stack = &mut self.cur.frame_mut(frame).stack.slots;

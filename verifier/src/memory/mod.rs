@@ -1,11 +1,11 @@
 //! Loads, stores and atomics, one file a region kind.
 
 pub mod access;
-pub(crate) mod btf_object;
-pub(crate) mod btf_walk;
+pub mod btf_object;
+pub mod btf_walk;
 mod ctx;
 pub mod dynptr;
-pub(crate) mod iter;
+pub mod iter;
 pub mod objects;
 pub mod record;
 mod region;

@@ -313,7 +313,7 @@ impl Reader<'_> {
             },
         };
         let (size, align) = kind.layout();
-        if expected.is_some_and(|e| e != size.wrapping_mul(count)) || offset % align != 0 {
+        if expected.is_some_and(|e| e != size.wrapping_mul(count)) || !offset.is_multiple_of(align) {
             return Ok(());
         }
         let mut field = Field { kind, offset, size, btf: BtfRef::Program, type_id, node_offset: 0 };

@@ -120,7 +120,7 @@ impl Env<'_> {
     }
 
     /// Whether the pointer in a register may be kept in a field for kernel pointers.
-    pub(crate) fn check_kptr_type(&self, field: &Field, reg: u8) -> Step {
+    pub fn check_kptr_type(&self, field: &Field, reg: u8) -> Step {
         let r = self.reg(reg);
         let target = self.type_name(field.btf, field.type_id);
         let bad = |name: String| {
@@ -156,7 +156,7 @@ impl Env<'_> {
     }
 
     /// A typed pointer must stand at a known place, and at its start unless `fixed_ok`.
-    pub(crate) fn check_btf_offset(&self, reg: u8, fixed_ok: bool) -> Step {
+    pub fn check_btf_offset(&self, reg: u8, fixed_ok: bool) -> Step {
         use crate::reason::MemoryReason;
         let r = self.reg(reg);
         let ty = || reg_type_str(r.ty).into_owned();
@@ -173,7 +173,7 @@ impl Env<'_> {
     }
 
     /// A pointer to a graph node of the type that a list head or tree root holds.
-    pub(crate) fn graph_node_reg(&self, root: &Field) -> RegState {
+    pub fn graph_node_reg(&self, root: &Field) -> RegState {
         RegState { off: root.node_offset as i32, ..btf_reg(root.btf, root.type_id, TypeFlags::ALLOC) }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Env, Step};
 impl Env<'_> {
     /// Saves interrupt flags in the stack slot that a register points to. `native`: by `bpf_local_irq_save`, not by
     /// a lock.
-    pub(crate) fn save_irq_flag(&mut self, reg: u8, native: bool) -> Step {
+    pub fn save_irq_flag(&mut self, reg: u8, native: bool) -> Step {
         let r = *self.reg(reg);
         let free = match self.stack_object_slot(&r, 1) {
             Err(e) => e == NoSlot::NotAllocated,
@@ -37,7 +37,7 @@ impl Env<'_> {
     }
 
     /// Restores interrupt flags from the stack slot that a register points to.
-    pub(crate) fn restore_irq_flag(&mut self, reg: u8, native: bool) -> Step {
+    pub fn restore_irq_flag(&mut self, reg: u8, native: bool) -> Step {
         let r = *self.reg(reg);
         let none = || reject(ResourceReason::NoIrqFlag { index: reg - 1 });
         let Ok(slot) = self.stack_object_slot(&r, 1) else { return none() };

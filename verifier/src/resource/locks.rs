@@ -40,7 +40,7 @@ fn is_lock(r: &Reference) -> bool {
 }
 
 /// What a pointer's allocation belongs to, as locks are told apart: a map, or the BTF of an allocated object.
-pub(crate) fn lock_owner(r: &RegState) -> u64 {
+pub fn lock_owner(r: &RegState) -> u64 {
     const OBJECTS: u64 = 1 << 32;
     match r.extra {
         RegExtra::Map { map, .. } => u64::from(map) + 1,
@@ -124,7 +124,7 @@ impl Env<'_> {
     }
 
     /// Whether the allocation that a register points into is locked.
-    pub(crate) fn allocation_locked(&self, r: &RegState) -> bool {
+    pub fn allocation_locked(&self, r: &RegState) -> bool {
         let res = &self.cur.res;
         res.active_locks != 0 && res.refs.iter().any(|l| is_lock(l) && l.id == r.id && l.lock_owner == lock_owner(r))
     }

@@ -27,12 +27,12 @@ impl Env<'_> {
     }
 
     /// Enters an RCU read-side region.
-    pub(crate) fn enter_rcu(&mut self) {
+    pub fn enter_rcu(&mut self) {
         self.cur.res_mut().active_rcu_locks += 1;
     }
 
     /// Leaves an RCU read-side region; what it protected is no longer trusted.
-    pub(crate) fn leave_rcu(&mut self, func: &str) -> Step {
+    pub fn leave_rcu(&mut self, func: &str) -> Step {
         if self.cur.res.active_rcu_locks == 0 {
             return reject(ResourceReason::UnmatchedRcuUnlock { func: func.to_owned() });
         }
@@ -63,12 +63,12 @@ impl Env<'_> {
     }
 
     /// Turns preemption off, once more.
-    pub(crate) fn disable_preemption(&mut self) {
+    pub fn disable_preemption(&mut self) {
         self.cur.res_mut().active_preempt_locks += 1;
     }
 
     /// Turns preemption on, once.
-    pub(crate) fn enable_preemption(&mut self, func: &str) -> Step {
+    pub fn enable_preemption(&mut self, func: &str) -> Step {
         if self.cur.res.active_preempt_locks == 0 {
             return reject(ResourceReason::UnmatchedPreemptEnable { func: func.to_owned() });
         }
