@@ -3,6 +3,7 @@
 
 mod cmd;
 mod host;
+mod judge;
 mod paint;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +40,8 @@ struct Cli {
 enum Command {
     /// Say for each program whether the kernel would accept it, and why not
     Verify(cmd::verify::Args),
+    /// Compare verdicts with those of the running kernel
+    CheckKernel(cmd::check_kernel::Args),
     /// Draw a program's control flow as DOT
     Cfg(cmd::cfg::Args),
     /// Assemble pseudo-C text
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     paint::choose(cli.color);
     let result = match cli.command {
         Command::Verify(a) => cmd::verify::run(&a),
+        Command::CheckKernel(a) => cmd::check_kernel::run(&a),
         Command::Cfg(a) => cmd::cfg::run(&a),
         Command::Asm(a) => cmd::asm::run(&a),
         Command::Disasm(a) => cmd::disasm::run(&a),

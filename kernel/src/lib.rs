@@ -15,7 +15,7 @@ mod sys;
 mod test_run;
 
 pub use error::KernelError;
-pub use map::{KernelMap, MapParams};
+pub use map::{Entry, KernelMap, MapParams};
 pub use prog::{LoadParams, LoadResult, LoadedProgram, LogLevel};
 pub use session::{Session, load_failure};
 pub use test_run::{TestRun, TestRunResult};

@@ -33,6 +33,9 @@ pub struct MapParams<'a> {
     pub kernel_value_type: u32,
 }
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 /// A map that the kernel holds.
 #[derive(Debug)]
 pub struct KernelMap {
@@ -167,7 +170,7 @@ impl KernelMap {
     }
 
     /// Every key with its value, at most `max_entries` of them.
-    pub fn entries(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KernelError> {
+    pub fn entries(&self) -> Result<Vec<Entry>, KernelError> {
         let mut out = Vec::new();
         let mut key = self.next_key(None)?;
         while let Some(k) = key {

@@ -2,6 +2,7 @@
 
 pub mod asm;
 pub mod cfg;
+pub mod check_kernel;
 pub mod disasm;
 pub mod meta;
 pub mod verify;

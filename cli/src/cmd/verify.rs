@@ -2,16 +2,16 @@
 
 use crate::cmd::{Selection, load};
 use crate::host::{Host, KernelArgs};
+use crate::judge::{Judged, ProgramResult, duration, judge};
 use crate::{End, paint};
 use anyhow::Result;
-use ebpfkit_explain::{diagnosis, source};
+use ebpfkit_explain::diagnosis;
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::{Observer, Silent};
 use ebpfkit_verifier::{Options, Report, Verdict};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::time::Instant;
 
 /// Arguments of `verify`.
 #[derive(clap::Args)]
@@ -42,35 +42,6 @@ pub struct Args {
 struct FileResult {
     object: String,
     programs: Vec<ProgramResult>,
-}
-
-/// One program's result.
-#[derive(Serialize)]
-struct ProgramResult {
-    name: String,
-    section: String,
-    #[serde(rename = "type")]
-    program_type: String,
-    verdict: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    insn: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<SourceResult>,
-    insns_processed: u64,
-    states: u64,
-    verification_ns: u64,
-}
-
-/// A place in the source.
-#[derive(Serialize)]
-struct SourceResult {
-    file: String,
-    line: u32,
-    text: String,
 }
 
 /// Verifies every file; the worst end counts.
@@ -109,76 +80,35 @@ fn file(args: &Args, host: &Host, prepared: &Prepared) -> Result<End> {
 
 /// Verifies one program; prints it unless JSON is wanted.
 fn program(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> (ProgramResult, End) {
-    let program = &prepared.object.programs[index];
-    let mut result = ProgramResult {
-        name: program.name.clone(),
-        section: program.section.clone(),
-        program_type: program.prog_type.to_string(),
-        verdict: "unloadable",
-        code: None,
-        message: None,
-        insn: None,
-        source: None,
-        insns_processed: 0,
-        states: 0,
-        verification_ns: 0,
-    };
-    if let Some(why) = prepared.unloadable.get(index).cloned().flatten() {
-        if !args.json {
-            anstream::println!("{} {} ({}): {why}", paint::error("unloadable"), program.name, program.section);
-        }
-        result.message = Some(why);
-        return (result, End::Bad);
-    }
     let options = Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment };
     let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
     let observer: &mut dyn Observer = if args.log_level == 0 { &mut Silent } else { &mut log };
-    let start = Instant::now();
-    let report = ebpfkit_verifier::verify(&host.model, &prepared.object, index, options, observer);
-    result.verification_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
-    result.insns_processed = report.insns_processed;
-    result.states = report.total_states;
+    let Judged { result, report } = judge(host, prepared, index, options, observer);
+    let end = end_of(result.verdict);
     if !args.json {
         anstream::print!("{}", log.text);
-    }
-    let end = fill(&mut result, &report, prepared, index);
-    if !args.json {
-        show(&result, &report, prepared, index);
+        show(&result, report.as_ref(), prepared, index);
     }
     (result, end)
 }
 
-/// Moves the verdict into the result.
-fn fill(result: &mut ProgramResult, report: &Report, prepared: &Prepared, index: usize) -> End {
-    let program = &prepared.object.programs[index];
-    match &report.verdict {
-        Verdict::Accepted(_) => {
-            result.verdict = "accepted";
-            End::Good
-        }
-        Verdict::Rejected(r) => {
-            result.verdict = "rejected";
-            result.code = Some(r.reason.code());
-            let poison = program.poison.iter().find(|(at, _)| *at == r.insn).map(|(_, text)| text.clone());
-            let text = poison.unwrap_or_else(|| r.reason.to_string());
-            result.message = text.trim_end().lines().last().map(str::to_owned);
-            result.insn = Some(r.insn);
-            let line = prepared.object.btf.as_deref().and_then(|btf| source::line_of(program, btf, r.insn));
-            result.source = line.map(|l| SourceResult { file: l.file, line: l.line, text: l.text.trim().to_owned() });
-            End::Bad
-        }
-        Verdict::Unsupported { what, at } => {
-            result.verdict = "unsupported";
-            result.message = Some(format!("not modelled yet: {what}"));
-            result.insn = Some(*at);
-            End::Unsupported
-        }
+/// How a verdict counts for the exit code.
+fn end_of(verdict: &str) -> End {
+    match verdict {
+        "accepted" => End::Good,
+        "unsupported" => End::Unsupported,
+        _ => End::Bad,
     }
 }
 
 /// Prints one program's result for people.
-fn show(result: &ProgramResult, report: &Report, prepared: &Prepared, index: usize) {
+fn show(result: &ProgramResult, report: Option<&Report>, prepared: &Prepared, index: usize) {
     let head = format!("{} ({})", result.name, result.section);
+    let message = result.message.as_deref().unwrap_or_default();
+    let Some(report) = report else {
+        anstream::println!("{} {head}: {message}", paint::error("unloadable"));
+        return;
+    };
     match &report.verdict {
         Verdict::Accepted(_) => {
             anstream::println!(
@@ -194,18 +124,8 @@ fn show(result: &ProgramResult, report: &Report, prepared: &Prepared, index: usi
             anstream::println!("{}", diagnosis::render(&prepared.object, index, r, result.message.as_deref()));
         }
         Verdict::Unsupported { .. } => {
-            let message = result.message.as_deref().unwrap_or_default();
             let at = result.insn.unwrap_or_default();
             anstream::println!("{} {head}: {message} (instruction {at})", paint::warning("unsupported"));
         }
-    }
-}
-
-/// Nanoseconds in a unit that people read.
-fn duration(ns: u64) -> String {
-    match ns {
-        0..10_000 => format!("{ns} ns"),
-        10_000..10_000_000 => format!("{} µs", ns / 1_000),
-        _ => format!("{} ms", ns / 1_000_000),
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! [`Btf`] keeps the bytes and an index of type offsets; a type is decoded when it is looked at.
 
+mod fixup;
 mod read;
 mod types;
 
+pub use fixup::SectionLayout;
 pub use read::{Btf, BtfError};
 pub use types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};

@@ -33,13 +33,13 @@ type Names = FxHashMap<(Box<str>, u8), TypeId>;
 /// A set of types with their strings. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Btf {
-    data: Arc<[u8]>,
-    endian: Endian,
+    pub(super) data: Arc<[u8]>,
+    pub(super) endian: Endian,
     /// Start of each type in `data`; entry 0 stands for `void`.
-    offsets: Arc<[u32]>,
-    strings: (usize, usize),
-    names: Arc<OnceLock<Names>>,
-    tags: Arc<OnceLock<FxHashMap<TypeId, Vec<TypeId>>>>,
+    pub(super) offsets: Arc<[u32]>,
+    pub(super) strings: (usize, usize),
+    pub(super) names: Arc<OnceLock<Names>>,
+    pub(super) tags: Arc<OnceLock<FxHashMap<TypeId, Vec<TypeId>>>>,
 }
 
 /// Bytes that follow a type's header, by kind and number of entries.
@@ -164,21 +164,6 @@ impl Btf {
         &self.data
     }
 
-    /// A copy in which the functions of these names have static linkage.
-    pub fn with_static_functions(&self, names: &[&str]) -> Self {
-        let mut data = self.data.to_vec();
-        for id in 1..self.len() {
-            if let (Some(Kind::Func), Some(at)) = (self.kind(id), self.start(id))
-                && names.contains(&self.name(id))
-            {
-                // The linkage is the low half of the info word; static is zero.
-                let low = if self.endian == Endian::Little { at + 4 } else { at + 6 };
-                data[low..low + 2].fill(0);
-            }
-        }
-        Self { data: data.into(), names: Arc::default(), tags: Arc::default(), ..self.clone() }
-    }
-
     /// One more than the highest type number.
     pub fn len(&self) -> u32 {
         (self.offsets.len() as u32).max(1)
@@ -198,7 +183,7 @@ impl Btf {
     }
 
     /// Start of a type in the bytes.
-    fn start(&self, id: TypeId) -> Option<usize> {
+    pub(super) fn start(&self, id: TypeId) -> Option<usize> {
         self.offsets.get(id as usize).filter(|&&o| o != u32::MAX).map(|&o| o as usize)
     }
 

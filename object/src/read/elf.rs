@@ -2,7 +2,7 @@
 
 use super::code::{self, Function, Reference, Relocation};
 use super::{ext, maps};
-use crate::btf::Btf;
+use crate::btf::{Btf, SectionLayout};
 use crate::model::{Object, ObjectError};
 use ebpfkit_isa::{Endian, Insn};
 use goblin::elf::section_header::{SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS};
@@ -72,9 +72,18 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
         object.kern_version = u32::from_le_bytes(*version);
     }
     let btf = match find(".BTF") {
-        Some(s) => Some(Arc::new(
-            Btf::parse(sections[s].data).map_err(|e| malformed(name, e.to_string(), "a valid .BTF section"))?,
-        )),
+        Some(s) => {
+            let parsed = Btf::parse(sections[s].data);
+            let parsed = parsed.map_err(|e| malformed(name, e.to_string(), "a valid .BTF section"))?;
+            Some(Arc::new(parsed.with_layout(&SectionLayout {
+                size: &|name| find(name).and_then(|s| u32::try_from(sections[s].size).ok()),
+                // Static variables keep the offset that the compiler gave them.
+                offset: &|name| {
+                    let symbol = symbols.iter().find(|s| s.is_global && s.section.is_some() && s.name == name)?;
+                    u32::try_from(symbol.value).ok()
+                },
+            })))
+        }
         None => None,
     };
     let records = match (&btf, find(".BTF.ext")) {
