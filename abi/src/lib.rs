@@ -7,16 +7,16 @@
 mod numbered;
 
 pub mod attach_type;
-pub mod base_helpers;
-mod helper_names;
+pub mod helpers;
 pub mod kernel;
 pub mod map_type;
 pub mod prog_type;
 pub mod proto;
 
 pub use attach_type::AttachType;
-pub use helper_names::{helper_id, helper_name, helper_names};
+pub use helpers::callers::Callers;
+pub use helpers::{helper_id, helper_name, helper_names};
 pub use kernel::{Feature, KernelVersion};
 pub use map_type::MapType;
 pub use prog_type::ProgType;
-pub use proto::{ArgBase, ArgType, Helper, HelperFlags, RetBase, RetType, TypeFlags};
+pub use proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype, RetBase, RetType, TypeFlags};

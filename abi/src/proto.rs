@@ -2,6 +2,9 @@
 //!
 //! The verifier's register types use the same modifiers ([`TypeFlags`]).
 
+use crate::KernelVersion;
+use crate::helpers::callers::Callers;
+
 bitflags::bitflags! {
     /// Modifiers of a register, argument or return type (names as in the kernel's `enum bpf_type_flag`).
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -147,20 +150,42 @@ bitflags::bitflags! {
         const CAP_BPF = 1 << 5;
         /// Needs `CAP_PERFMON`.
         const CAP_PERFMON = 1 << 6;
+        /// May sleep when the program may.
+        const SLEEPS_IF_SLEEPABLE = 1 << 7;
+        /// Offered only where the kernel is configured for it, which the modelled one is not.
+        const OPTIONAL = 1 << 8;
     }
 }
 
-/// One prototype of a helper. A helper may have several, for different program types.
+/// One prototype of a helper: what programs of some kinds call.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Helper {
-    /// Number in `BPF_CALL`.
-    pub id: u32,
-    /// Name with its `bpf_` prefix.
-    pub name: &'static str,
+pub struct Prototype {
     /// Arguments; trailing ones are [`ArgBase::DontCare`].
     pub args: [ArgType; 5],
     /// Return type.
     pub ret: RetType,
     /// Properties.
     pub flags: HelperFlags,
+    /// Kinds of programs that have it.
+    pub callers: Callers,
+}
+
+impl Prototype {
+    /// How many arguments it takes.
+    pub fn arg_count(&self) -> usize {
+        self.args.iter().rposition(|a| a.base != ArgBase::DontCare).map_or(0, |last| last + 1)
+    }
+}
+
+/// A helper. It may have several prototypes, for different kinds of programs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Helper {
+    /// Number in `BPF_CALL`.
+    pub id: u32,
+    /// Name with its `bpf_` prefix.
+    pub name: &'static str,
+    /// First version that has it.
+    pub since: KernelVersion,
+    /// Prototypes; no kind of program has two.
+    pub prototypes: &'static [Prototype],
 }

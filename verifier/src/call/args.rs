@@ -9,7 +9,7 @@ use crate::scalar::RegArg::SrcOp;
 use crate::scalar::reg_type_str;
 use crate::stack::{SLOT_SIZE, SlotKind};
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, HelperFlags};
+use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype};
 use ebpfkit_abi::{MapType, TypeFlags};
 
 const KEY_KINDS: &[RegBase] =
@@ -17,7 +17,13 @@ const KEY_KINDS: &[RegBase] =
 
 impl Env<'_> {
     /// Checks argument number `index` of a helper.
-    pub(super) fn check_helper_arg(&mut self, helper: &Helper, index: usize, facts: &mut CallFacts) -> Step {
+    pub(super) fn check_helper_arg(
+        &mut self,
+        row: &Helper,
+        helper: &Prototype,
+        index: usize,
+        facts: &mut CallFacts,
+    ) -> Step {
         let (want, reg) = (helper.args[index], index as u8 + 1);
         if want.base == ArgBase::DontCare {
             return Ok(());
@@ -66,7 +72,7 @@ impl Env<'_> {
                 }
                 Ok(())
             }
-            _ => Err(Stop::unsupported(format!("arguments of helper {}", helper.name))),
+            _ => Err(Stop::unsupported(format!("arguments of helper {}", row.name))),
         }
     }
 

@@ -5,9 +5,8 @@ use crate::memory::access::RawBuffer;
 use crate::reason::{CallReason, reject};
 use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::base_helpers;
 use ebpfkit_abi::proto::{HelperFlags, RetBase};
-use ebpfkit_abi::{MapType, TypeFlags};
+use ebpfkit_abi::{Callers, MapType, TypeFlags, helpers};
 
 /// What the arguments of a call have shown.
 #[derive(Default)]
@@ -32,25 +31,26 @@ fn is_gpl_compatible(license: &str) -> bool {
 impl Env<'_> {
     /// Verifies the call of a helper.
     pub(super) fn check_helper_call(&mut self, id: i32) -> Step {
-        let row = u32::try_from(id).ok().and_then(base_helpers::find);
-        let Some(row) = row.filter(|r| base_helpers::offered(r, self.prog.prog_type)) else {
-            return Err(Stop::unsupported(format!("helper number {id} in {} programs", self.prog.prog_type)));
+        let row = u32::try_from(id).ok().and_then(helpers::find);
+        let Some(row) = row else { return reject(CallReason::UnknownHelper { name: "unknown".into(), id }) };
+        let kind = Callers::of(self.prog.prog_type, self.prog.attach_type);
+        let Some(helper) = row.prototype(kind).filter(|p| !p.flags.contains(HelperFlags::OPTIONAL)) else {
+            return reject(CallReason::HelperNotOffered { name: row.name, id: row.id });
         };
-        let helper = &row.helper;
         if helper.flags.contains(HelperFlags::GPL_ONLY) && !is_gpl_compatible(&self.object.license) {
             return reject(CallReason::GplOnly {});
         }
         let mut facts = CallFacts::default();
         for index in 0..helper.args.len() {
-            self.check_helper_arg(helper, index, &mut facts)?;
+            self.check_helper_arg(row, helper, index, &mut facts)?;
         }
-        self.check_map_fits(helper.id, facts.map)?;
+        self.check_map_fits(row.id, facts.map)?;
         if let Some(raw) = facts.raw {
             for i in 0..raw.access_size {
                 self.check_mem_access(self.insn_idx, raw.reg, i, 1, Access::Write, None, false, false)?;
             }
         }
-        if helper.id == TAIL_CALL {
+        if row.id == TAIL_CALL {
             self.check_resource_leak(false, true, "tail_call")?;
         }
         for reg in 0..=5 {
@@ -69,9 +69,9 @@ impl Env<'_> {
                 let id = if present { 0 } else { self.new_id() };
                 *self.reg_mut(0) = RegState { id, ..RegState::pointer(ty, RegExtra::Map { map, uid: 0 }) };
             }
-            _ => return Err(Stop::unsupported(format!("what helper {} returns", helper.name))),
+            _ => return Err(Stop::unsupported(format!("what helper {} returns", row.name))),
         }
-        if helper.id == GET_SMP_PROCESSOR_ID {
+        if row.id == GET_SMP_PROCESSOR_ID {
             let last = self.kernel.cpus.saturating_sub(1);
             let r0 = self.reg_mut(0);
             (r0.umin, r0.umax, r0.u32_min, r0.u32_max) = (0, last.into(), 0, last);

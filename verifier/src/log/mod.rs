@@ -42,8 +42,8 @@ impl crate::Env<'_> {
     pub fn log_insn(&mut self, at: usize) {
         let insn = self.insns[at];
         let name = |i: ebpfkit_isa::Insn| {
-            let row = u32::try_from(i.imm).ok().filter(|_| i.src == 0).and_then(ebpfkit_abi::base_helpers::find);
-            row.map(|r| r.helper.name.to_owned())
+            let row = u32::try_from(i.imm).ok().filter(|_| i.src == 0).and_then(ebpfkit_abi::helpers::find);
+            row.map(|r| r.name.to_owned())
         };
         let text = insn_text(insn, self.insns.get(at + 1).copied(), &name);
         self.verbose(format_args!("{text}\n"));

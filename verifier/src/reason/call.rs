@@ -7,6 +7,8 @@ reasons! {
     Call => CallReason {
         /// No helper has this number.
         "EBPF0301" UnknownHelper { name: String, id: i32 } EINVAL, "invalid func {name}#{id}";
+        /// This kind of program does not have the helper.
+        "EBPF0307" HelperNotOffered { name: &'static str, id: u32 } EINVAL, "program of this type cannot use helper {name}#{id}";
         /// A helper for programs under the GPL only.
         "EBPF0302" GplOnly {} EINVAL, "cannot call GPL-restricted function from non-GPL compatible program";
         /// An argument of the wrong kind.

@@ -1,0 +1,85 @@
+//! Sockets: lookup, conversion, options, redirection.
+
+use super::callers::set::{
+    ADDR_CONNECT, CGROUP_SKB, CGROUP_SOCK, CONVERTS_SOCK, LSM_CGROUP, SETSOCKOPT, SK_LOOKUP, SK_MSG, SK_REUSEPORT,
+    SK_SKB, SOCK_ADDR, SOCK_LOOKUPS, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS_TCP_CA, TC, TYPED, XDP,
+};
+use super::words::{
+    ANY, CHANGES, CTX, CTX_OR_NULL, GPL, IN, INOUT, INT, KEY, MAP, MEM, OUT, PKT, SIZE, SIZE0, SOCK_COMMON,
+    SOCK_COMMON_OR_NULL_RET, SOCKET_OR_NULL, SOCKET_OR_NULL_RET, TCP_SOCK_OR_NULL_RET, TYPED_SOCK, TYPED_SOCK_OR_NULL,
+    TYPED_SOCK_RELEASE, btf, btf_or_null_ret, fixed_in, helper, proto, v,
+};
+use crate::proto::Helper;
+
+/// The rows.
+#[rustfmt::skip]
+pub(super) static ROWS: &[Helper] = &[
+    helper(46, "bpf_get_socket_cookie", v(4, 12), &[
+        proto(&[TYPED_SOCK_OR_NULL], INT, 0, TYPED | SK_REUSEPORT),
+        proto(&[CTX], INT, 0, SOCK_ADDR | TC | CGROUP_SKB | CGROUP_SOCK | SK_SKB | SOCKET_FILTER | SOCK_OPS),
+    ]),
+    helper(47, "bpf_get_socket_uid", v(4, 12), &[proto(&[CTX], INT, 0, TC | CGROUP_SKB | SK_SKB | SOCKET_FILTER)]),
+    helper(49, "bpf_setsockopt", v(4, 13), &[
+        proto(&[CTX, ANY, ANY, IN, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
+        proto(&[TYPED_SOCK, ANY, ANY, IN, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA),
+    ]),
+    helper(52, "bpf_sk_redirect_map", v(4, 14), &[proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_SKB)]),
+    helper(53, "bpf_sock_map_update", v(4, 14), &[proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)]),
+    helper(57, "bpf_getsockopt", v(4, 15), &[
+        proto(&[CTX, ANY, ANY, OUT, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
+        proto(&[TYPED_SOCK, ANY, ANY, OUT, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA),
+    ]),
+    helper(59, "bpf_sock_ops_cb_flags_set", v(4, 16), &[proto(&[CTX, ANY], INT, 0, SOCK_OPS)]),
+    helper(60, "bpf_msg_redirect_map", v(4, 17), &[proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_MSG)]),
+    helper(61, "bpf_msg_apply_bytes", v(4, 17), &[proto(&[CTX, ANY], INT, 0, SK_MSG)]),
+    helper(62, "bpf_msg_cork_bytes", v(4, 17), &[proto(&[CTX, ANY], INT, 0, SK_MSG)]),
+    helper(63, "bpf_msg_pull_data", v(4, 17), &[proto(&[CTX, ANY, ANY, ANY], INT, CHANGES, SK_MSG)]),
+    helper(64, "bpf_bind", v(4, 17), &[proto(&[CTX, IN, SIZE], INT, 0, ADDR_CONNECT)]),
+    helper(70, "bpf_sock_hash_update", v(4, 18), &[proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)]),
+    helper(71, "bpf_msg_redirect_hash", v(4, 18), &[proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_MSG)]),
+    helper(72, "bpf_sk_redirect_hash", v(4, 18), &[proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_SKB)]),
+    helper(82, "bpf_sk_select_reuseport", v(4, 19), &[proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_REUSEPORT)]),
+    helper(84, "bpf_sk_lookup_tcp", v(4, 20), &[
+        proto(&[CTX, IN, SIZE0, ANY, ANY], SOCKET_OR_NULL_RET, 0, SOCK_ADDR),
+        proto(&[CTX, IN, SIZE0, ANY, ANY], SOCKET_OR_NULL_RET, PKT, TC | CGROUP_SKB | SK_SKB | XDP),
+    ]),
+    helper(85, "bpf_sk_lookup_udp", v(4, 20), &[
+        proto(&[CTX, IN, SIZE0, ANY, ANY], SOCKET_OR_NULL_RET, 0, SOCK_ADDR),
+        proto(&[CTX, IN, SIZE0, ANY, ANY], SOCKET_OR_NULL_RET, PKT, TC | CGROUP_SKB | SK_SKB | XDP),
+    ]),
+    helper(86, "bpf_sk_release", v(4, 20), &[proto(&[TYPED_SOCK_RELEASE], INT, 0, SOCK_LOOKUPS | SK_LOOKUP)]),
+    helper(90, "bpf_msg_push_data", v(4, 20), &[proto(&[CTX, ANY, ANY, ANY], INT, CHANGES, SK_MSG)]),
+    helper(91, "bpf_msg_pop_data", v(5, 0), &[proto(&[CTX, ANY, ANY, ANY], INT, CHANGES, SK_MSG)]),
+    helper(95, "bpf_sk_fullsock", v(5, 1), &[proto(&[SOCK_COMMON], SOCKET_OR_NULL_RET, 0, TC | CGROUP_SKB)]),
+    helper(96, "bpf_tcp_sock", v(5, 1), &[proto(&[SOCK_COMMON], TCP_SOCK_OR_NULL_RET, 0, TC | SOCKOPT | CGROUP_SKB | SOCK_OPS)]),
+    helper(98, "bpf_get_listener_sock", v(5, 1), &[proto(&[SOCK_COMMON], SOCKET_OR_NULL_RET, 0, TC | CGROUP_SKB)]),
+    helper(99, "bpf_skc_lookup_tcp", v(5, 2), &[
+        proto(&[CTX, IN, SIZE0, ANY, ANY], SOCK_COMMON_OR_NULL_RET, 0, SOCK_ADDR),
+        proto(&[CTX, IN, SIZE0, ANY, ANY], SOCK_COMMON_OR_NULL_RET, PKT, TC | CGROUP_SKB | SK_SKB | XDP),
+    ]),
+    helper(100, "bpf_tcp_check_syncookie", v(5, 2), &[proto(&[TYPED_SOCK, IN, SIZE, IN, SIZE], INT, GPL | PKT, TC | XDP)]),
+    helper(110, "bpf_tcp_gen_syncookie", v(5, 4), &[proto(&[TYPED_SOCK, IN, SIZE, IN, SIZE], INT, GPL | PKT, TC | XDP)]),
+    helper(116, "bpf_tcp_send_ack", v(5, 6), &[proto(&[btf("tcp_sock"), ANY], INT, 0, STRUCT_OPS_TCP_CA)]),
+    helper(122, "bpf_get_netns_cookie", v(5, 7), &[proto(&[CTX_OR_NULL], INT, 0, SOCK_ADDR | TC | SOCKOPT | CGROUP_SKB | CGROUP_SOCK | SK_MSG | SOCKET_FILTER | SOCK_OPS)]),
+    helper(124, "bpf_sk_assign", v(5, 7), &[
+        proto(&[CTX, SOCKET_OR_NULL, ANY], INT, 0, SK_LOOKUP),
+        proto(&[CTX, TYPED_SOCK, ANY], INT, 0, TC),
+    ]),
+    helper(128, "bpf_sk_cgroup_id", v(5, 8), &[proto(&[TYPED_SOCK], INT, 0, CGROUP_SKB)]),
+    helper(129, "bpf_sk_ancestor_cgroup_id", v(5, 8), &[proto(&[TYPED_SOCK, ANY], INT, 0, CGROUP_SKB)]),
+    helper(136, "bpf_skc_to_tcp6_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp6_sock"), 0, CONVERTS_SOCK)]),
+    helper(137, "bpf_skc_to_tcp_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_sock"), 0, CONVERTS_SOCK)]),
+    helper(138, "bpf_skc_to_tcp_timewait_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_timewait_sock"), 0, CONVERTS_SOCK)]),
+    helper(139, "bpf_skc_to_tcp_request_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_request_sock"), 0, CONVERTS_SOCK)]),
+    helper(140, "bpf_skc_to_udp6_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("udp6_sock"), 0, CONVERTS_SOCK)]),
+    helper(142, "bpf_load_hdr_opt", v(5, 10), &[proto(&[CTX, INOUT, SIZE, ANY], INT, 0, SOCK_OPS)]),
+    helper(143, "bpf_store_hdr_opt", v(5, 10), &[proto(&[CTX, IN, SIZE, ANY], INT, CHANGES, SOCK_OPS)]),
+    helper(144, "bpf_reserve_hdr_opt", v(5, 10), &[proto(&[CTX, ANY, ANY], INT, 0, SOCK_OPS)]),
+    helper(162, "bpf_sock_from_file", v(5, 11), &[proto(&[btf("file")], btf_or_null_ret("socket"), 0, TYPED)]),
+    helper(178, "bpf_skc_to_unix_sock", v(5, 16), &[proto(&[TYPED_SOCK], btf_or_null_ret("unix_sock"), 0, CONVERTS_SOCK)]),
+    helper(196, "bpf_skc_to_mptcp_sock", v(5, 19), &[proto(&[SOCK_COMMON], btf_or_null_ret("mptcp_sock"), 0, CONVERTS_SOCK)]),
+    helper(204, "bpf_tcp_raw_gen_syncookie_ipv4", v(6, 0), &[proto(&[fixed_in(20), MEM, SIZE0], INT, GPL | PKT, TC | XDP)]),
+    helper(205, "bpf_tcp_raw_gen_syncookie_ipv6", v(6, 0), &[proto(&[fixed_in(40), MEM, SIZE0], INT, GPL | PKT, TC | XDP)]),
+    helper(206, "bpf_tcp_raw_check_syncookie_ipv4", v(6, 0), &[proto(&[fixed_in(20), fixed_in(20)], INT, GPL | PKT, TC | XDP)]),
+    helper(207, "bpf_tcp_raw_check_syncookie_ipv6", v(6, 0), &[proto(&[fixed_in(40), fixed_in(20)], INT, GPL | PKT, TC | XDP)]),
+];
