@@ -7,6 +7,7 @@
 mod numbered;
 
 pub mod attach_type;
+pub mod ctx;
 pub mod helpers;
 pub mod kernel;
 pub mod map_type;

@@ -49,6 +49,9 @@ pub struct Verified {
 pub struct Facts {
     /// By slot: whether any path reaches it. Unreached instructions are dead.
     pub reached: Vec<bool>,
+    /// By slot of a load, store or atomic operation: the kind of pointer that it goes through. All paths agree where
+    /// either kind is one whose accesses are translated (contexts, sockets, kernel objects, arenas).
+    pub pointers: Vec<Option<crate::RegType>>,
 }
 
 impl Verified {

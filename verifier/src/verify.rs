@@ -70,7 +70,11 @@ pub fn verify(
     let verdict = match result {
         Ok(()) => {
             let reached = env.aux.iter().map(|a| a.seen).collect();
-            Verdict::Accepted(Verified { program: Arc::new(prog.clone()), facts: Arc::new(Facts { reached }) })
+            let pointers = env.aux.iter().map(|a| a.ptr_type).collect();
+            Verdict::Accepted(Verified {
+                program: Arc::new(prog.clone()),
+                facts: Arc::new(Facts { reached, pointers }),
+            })
         }
         Err(Stop::Reject(reason)) => Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.insn_idx })),
         Err(Stop::Unsupported(what)) => Verdict::Unsupported { what, at: env.insn_idx },

@@ -1,7 +1,25 @@
 //! Maps, helpers, contexts and an interpreter for eBPF programs.
+//!
+//! A [`Program`] is loaded once with its maps; a [`Run`] is a place to run it in, with a context, a packet and a
+//! [`World`] around it; an engine such as [`interp`] runs it there, any number of times.
 #![deny(missing_docs)]
 
+pub mod context;
 mod errno;
+mod fault;
+pub mod helpers;
+pub mod interp;
 pub mod maps;
+pub mod memory;
+pub mod packet;
+mod program;
+mod run;
+mod world;
 
+pub use context::{CtxLayout, CtxMemory};
 pub use errno::Errno;
+pub use fault::{Fault, FaultKind};
+pub use packet::Packet;
+pub use program::{Function, KfuncName, LoadError, Loader, Program};
+pub use run::{CallbackFn, DEFAULT_BUDGET, Event, HelperFn, MAX_TAIL_CALLS, Redirect, Run};
+pub use world::{Device, Neighbour, Route, Task, World};

@@ -19,6 +19,7 @@
 
 mod array;
 pub mod check;
+mod engine;
 mod hash;
 pub mod mem;
 mod value;

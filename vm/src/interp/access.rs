@@ -1,0 +1,159 @@
+//! Loads, stores and atomic operations of the interpreter.
+
+use crate::fault::{Fault, FaultKind};
+use crate::memory::{load_raw, store_raw};
+use crate::program::dense::Rmw;
+use crate::run::Run;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+/// A load of `SIZE` bytes, zero-extended.
+#[inline(always)]
+pub(super) fn load<const CHECKED: bool, const SIZE: u64>(run: &mut Run, address: u64) -> Result<u64, Fault> {
+    let m = &run.memory;
+    if !CHECKED || m.packet.has(address, SIZE) || m.stack.has(address, SIZE) || m.recent.has(address, SIZE) {
+        // SAFETY: the bytes lie in a region of the run, or the verifier has proved that they do.
+        return Ok(unsafe { load_raw(address, SIZE) });
+    }
+    run.memory.load(&run.ctx, address, SIZE).map_err(Fault::from)
+}
+
+/// A store of the low `SIZE` bytes.
+#[inline(always)]
+pub(super) fn store<const CHECKED: bool, const SIZE: u64>(
+    run: &mut Run,
+    address: u64,
+    value: u64,
+) -> Result<(), Fault> {
+    let m = &run.memory;
+    if !CHECKED || m.stack.has(address, SIZE) || m.recent.has(address, SIZE) {
+        // SAFETY: the bytes lie in a writable region of the run, or the verifier has proved that they do.
+        unsafe { store_raw(address, SIZE, value) };
+        return Ok(());
+    }
+    run.memory.store(&run.ctx, address, SIZE, value).map_err(Fault::from)
+}
+
+/// A load that the kernel would guard against stale pointers: what is in no region reads as zero.
+pub(super) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
+    let size = how & 15;
+    // Memory of kernel objects is known only as regions, so that they are kept even without other checks.
+    let Ok(value) = run.memory.load(&run.ctx, address, size) else { return 0 };
+    match (how & 16 != 0, size) {
+        (false, _) => value,
+        (true, 1) => value as i8 as i64 as u64,
+        (true, 2) => value as i16 as i64 as u64,
+        (true, 4) => value as i32 as i64 as u64,
+        (true, _) => value,
+    }
+}
+
+/// Where an atomic operation's old value goes.
+#[derive(Clone, Copy)]
+pub(super) enum Fetch {
+    Nothing,
+    Source,
+    R0,
+}
+
+/// Makes sure that an atomic access is good.
+fn place<const CHECKED: bool>(run: &mut Run, address: u64, size: u64, write: bool) -> Result<(), Fault> {
+    if CHECKED {
+        run.allow(address, size, write)?;
+    }
+    // The verifier demands alignment too, so this costs little and keeps the operations below sound.
+    if !address.is_multiple_of(size) {
+        return Err(FaultKind::Misaligned { address, size }.into());
+    }
+    Ok(())
+}
+
+/// An atomic read-modify-write; the old value and where it goes.
+pub(super) fn atomic<const CHECKED: bool>(
+    run: &mut Run,
+    address: u64,
+    how: u64,
+    operand: u64,
+    expected: u64,
+) -> Result<(u64, Fetch), Fault> {
+    use Ordering::{Relaxed, SeqCst};
+    let wide = how & Rmw::WIDE != 0;
+    place::<CHECKED>(run, address, if wide { 8 } else { 4 }, true)?;
+    let fetch = how & Rmw::FETCH != 0;
+    // As in the kernel, an operation that returns nothing orders nothing.
+    let order = if fetch { SeqCst } else { Relaxed };
+    macro_rules! rmw {
+        ($atomic:ty, $word:ty) => {{
+            // SAFETY: the bytes are valid, as just checked or proved, and aligned.
+            let a = unsafe { <$atomic>::from_ptr(address as usize as *mut $word) };
+            let v = operand as $word;
+            u64::from(match how & 7 {
+                0 => a.fetch_add(v, order),
+                1 => a.fetch_or(v, order),
+                2 => a.fetch_and(v, order),
+                3 => a.fetch_xor(v, order),
+                4 => a.swap(v, SeqCst),
+                _ => match a.compare_exchange(expected as $word, v, SeqCst, SeqCst) {
+                    Ok(old) | Err(old) => old,
+                },
+            })
+        }};
+    }
+    let old = if wide { rmw!(AtomicU64, u64) } else { rmw!(AtomicU32, u32) };
+    let to = match (how & 7, fetch) {
+        (5, _) => Fetch::R0,
+        (4, _) | (_, true) => Fetch::Source,
+        _ => Fetch::Nothing,
+    };
+    Ok((old, to))
+}
+
+/// `load_acquire`, zero-extended.
+pub(super) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, size: u64) -> Result<u64, Fault> {
+    place::<CHECKED>(run, address, size, false)?;
+    let p = address as usize;
+    // SAFETY: the bytes are valid and aligned.
+    Ok(unsafe {
+        match size {
+            1 => AtomicU8::from_ptr(p as *mut u8).load(Ordering::Acquire).into(),
+            2 => AtomicU16::from_ptr(p as *mut u16).load(Ordering::Acquire).into(),
+            4 => AtomicU32::from_ptr(p as *mut u32).load(Ordering::Acquire).into(),
+            _ => AtomicU64::from_ptr(p as *mut u64).load(Ordering::Acquire),
+        }
+    })
+}
+
+/// `store_release`.
+pub(super) fn store_release<const CHECKED: bool>(run: &mut Run, address: u64, size: u64, v: u64) -> Result<(), Fault> {
+    place::<CHECKED>(run, address, size, true)?;
+    let p = address as usize;
+    // SAFETY: the bytes are valid and aligned.
+    unsafe {
+        match size {
+            1 => AtomicU8::from_ptr(p as *mut u8).store(v as u8, Ordering::Release),
+            2 => AtomicU16::from_ptr(p as *mut u16).store(v as u16, Ordering::Release),
+            4 => AtomicU32::from_ptr(p as *mut u32).store(v as u32, Ordering::Release),
+            _ => AtomicU64::from_ptr(p as *mut u64).store(v, Ordering::Release),
+        }
+    }
+    Ok(())
+}
+
+/// Offsets of the legacy packet loads below this count from the network header.
+const NET_OFFSET: i32 = -0x10_0000;
+/// Offsets below this count from the link header.
+const LINK_OFFSET: i32 = -0x20_0000;
+
+/// A legacy packet load, in host order; `None` outside the packet.
+pub(super) fn packet_load(run: &Run, offset: i32, size: usize) -> Option<u64> {
+    let start = if offset >= 0 {
+        offset as usize
+    } else if offset >= NET_OFFSET {
+        run.network_offset() + (offset - NET_OFFSET) as usize
+    } else if offset >= LINK_OFFSET {
+        (offset - LINK_OFFSET) as usize
+    } else {
+        return None;
+    };
+    let bytes = run.packet.bytes().get(start..start.checked_add(size)?)?;
+    Some(bytes.iter().fold(0, |v, b| v << 8 | u64::from(*b)))
+}

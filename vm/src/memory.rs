@@ -1,0 +1,287 @@
+//! The memory that a run may use, and the checks of checked mode.
+//!
+//! Addresses are real ones, as in the kernel. In checked mode every access must fall into one region: the frames of the
+//! stack, the context, the packet, a map's value, or memory that a helper has lent. Outside of them nothing is touched.
+
+use crate::context::{CtxMemory, Translated};
+use crate::fault::FaultKind;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bytes of stack that all frames have together.
+pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_FRAMES;
+/// Nested calls, the main program included (kernel: `MAX_CALL_FRAMES`).
+pub const MAX_FRAMES: usize = 8;
+
+/// What a region is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegionKind {
+    /// Frames of functions that have not returned.
+    Stack,
+    /// The context.
+    Context,
+    /// The packet, metadata included.
+    Packet,
+    /// A value of the named map.
+    MapValue(Arc<str>),
+    /// Something else, such as a record of a ring buffer.
+    Other(&'static str),
+}
+
+impl std::fmt::Display for RegionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stack => f.write_str("the stack"),
+            Self::Context => f.write_str("the context"),
+            Self::Packet => f.write_str("the packet"),
+            Self::MapValue(name) => write!(f, "a value of map {name}"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Memory that programs may use.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// First byte.
+    pub base: u64,
+    /// Bytes.
+    pub len: u64,
+    /// What it is.
+    pub kind: RegionKind,
+    /// Programs may write it.
+    pub writable: bool,
+}
+
+impl Region {
+    fn window(&self) -> Window {
+        Window { base: self.base, len: self.len }
+    }
+}
+
+/// Where a bad address lies, seen from the nearest region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The nearest region and its size; `None` when nothing is near.
+    pub region: Option<(RegionKind, u64)>,
+    /// Offset from the region's start, in bytes.
+    pub offset: i64,
+    /// The region holds the bytes, but they may only be read.
+    pub read_only: bool,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.region {
+            Some((kind, _)) if self.read_only => write!(f, "offset {} of {kind}, which is read-only", self.offset),
+            Some((kind, len)) => write!(f, "offset {} of {kind}, which has {len} bytes", self.offset),
+            None => f.write_str("no memory of the program is near"),
+        }
+    }
+}
+
+/// A range of addresses; empty when `len` is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub base: u64,
+    pub len: u64,
+}
+
+impl Window {
+    /// Whether `size` bytes from `address` lie inside. `size` is not zero.
+    #[inline(always)]
+    pub(crate) fn has(&self, address: u64, size: u64) -> bool {
+        let offset = address.wrapping_sub(self.base);
+        // No overflow: `offset` is below `len`, which is the size of something in memory.
+        offset < self.len && size <= self.len - offset
+    }
+}
+
+/// Regions further than this from a bad address are not named in its fault.
+const NEAR: u64 = 1 << 20;
+
+/// The regions of one run.
+#[derive(Debug)]
+pub struct Memory {
+    /// Accesses are checked.
+    pub(crate) checked: bool,
+    /// Frames in use.
+    pub(crate) stack: Window,
+    /// The packet from its metadata to its end.
+    pub(crate) packet: Window,
+    pub(crate) packet_writable: bool,
+    /// Region of the last access that was none of the above; read-only ones never stand here.
+    pub(crate) recent: Window,
+    /// Lent by helpers, by address.
+    lent: BTreeMap<u64, Region>,
+    /// Known since the program was loaded, by address.
+    pub(crate) fixed: Arc<[Region]>,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Self {
+            checked: true,
+            stack: Window::default(),
+            packet: Window::default(),
+            packet_writable: true,
+            recent: Window::default(),
+            lent: BTreeMap::new(),
+            fixed: Arc::new([]),
+        }
+    }
+
+    /// Forgets what helpers have lent.
+    pub(crate) fn reset(&mut self) {
+        self.recent = Window::default();
+        self.lent.clear();
+    }
+
+    /// Adds a region, or replaces the one that starts at the same address. Nothing happens in unchecked mode.
+    pub fn lend(&mut self, region: Region) {
+        if !self.checked || region.len == 0 || self.recent == region.window() {
+            return;
+        }
+        if region.writable {
+            self.recent = region.window();
+        }
+        self.lent.insert(region.base, region);
+    }
+
+    /// Takes a region back; later accesses to it are faults.
+    pub fn take_back(&mut self, base: u64) {
+        if self.recent.base == base {
+            self.recent = Window::default();
+        }
+        self.lent.remove(&base);
+    }
+
+    /// The region that holds an address: lent ones first.
+    fn find(&self, address: u64) -> Option<&Region> {
+        let lent = self.lent.range(..=address).next_back().map(|(_, r)| r);
+        let fixed = || {
+            let after = self.fixed.partition_point(|r| r.base <= address);
+            self.fixed.get(after.checked_sub(1)?)
+        };
+        let holds = |r: &&Region| r.window().has(address, 1);
+        lent.filter(holds).or_else(|| fixed().filter(holds))
+    }
+
+    /// Whether an access is inside one region; remembers the region.
+    pub(crate) fn allows(&mut self, address: u64, size: u64, write: bool) -> bool {
+        if size == 0 || self.stack.has(address, size) || self.recent.has(address, size) {
+            return true;
+        }
+        if self.packet.has(address, size) {
+            return !write || self.packet_writable;
+        }
+        let Some(region) = self.find(address) else { return false };
+        let (window, writable) = (region.window(), region.writable);
+        if !window.has(address, size) || write && !writable {
+            return false;
+        }
+        if writable {
+            self.recent = window;
+        }
+        true
+    }
+
+    /// The fault of an access that is not allowed.
+    #[cold]
+    pub(crate) fn fault(&self, ctx: &CtxMemory, address: u64, size: u64, write: bool) -> FaultKind {
+        if let Some(offset) = ctx.offset(address)
+            && offset + size <= ctx.size()
+        {
+            return FaultKind::BadContextAccess { layout: ctx.name(), offset, size, write };
+        }
+        FaultKind::BadAccess { address, size, write, place: self.place(ctx, address, size, write) }
+    }
+
+    fn place(&self, ctx: &CtxMemory, address: u64, size: u64, write: bool) -> Place {
+        let own = [
+            (self.stack, RegionKind::Stack, true),
+            (self.packet, RegionKind::Packet, self.packet_writable),
+            (ctx.window(), RegionKind::Context, true),
+        ];
+        let own = own.into_iter().map(|(w, kind, writable)| Region { base: w.base, len: w.len, kind, writable });
+        let distance = |r: &Region| {
+            if address < r.base { r.base - address } else { address.saturating_sub(r.base + r.len) }
+        };
+        let nearest = own
+            .chain(self.lent.values().cloned())
+            .chain(self.fixed.iter().cloned())
+            .filter(|r| r.len != 0)
+            .min_by_key(distance)
+            .filter(|r| distance(r) < NEAR);
+        match nearest {
+            Some(r) => Place {
+                offset: address.wrapping_sub(r.base) as i64,
+                read_only: write && !r.writable && r.window().has(address, size),
+                region: Some((r.kind, r.len)),
+            },
+            None => Place { region: None, offset: 0, read_only: false },
+        }
+    }
+
+    /// A checked load, zero-extended: the slow way, for everything that the engine's own windows do not cover.
+    pub(crate) fn load(&mut self, ctx: &CtxMemory, address: u64, size: u64) -> Result<u64, FaultKind> {
+        if self.allows(address, size, false) {
+            // SAFETY: the bytes lie inside a region of this run.
+            return Ok(unsafe { load_raw(address, size) });
+        }
+        match ctx.translate(address, size, false) {
+            // SAFETY: the context owns the translated bytes.
+            Some(Translated { address, size }) => Ok(unsafe { load_raw(address, size) }),
+            None => Err(self.fault(ctx, address, size, false)),
+        }
+    }
+
+    /// A checked store: the slow way.
+    pub(crate) fn store(&mut self, ctx: &CtxMemory, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
+        let place = if self.allows(address, size, true) {
+            Translated { address, size }
+        } else {
+            ctx.translate(address, size, true).ok_or_else(|| self.fault(ctx, address, size, true))?
+        };
+        // SAFETY: the bytes lie inside a region of this run, or the context owns them.
+        unsafe { store_raw(place.address, place.size, value) };
+        Ok(())
+    }
+}
+
+/// Reads 1, 2, 4 or 8 bytes.
+///
+/// # Safety
+/// The bytes are valid for reads.
+#[inline(always)]
+pub(crate) unsafe fn load_raw(address: u64, size: u64) -> u64 {
+    let p = address as usize;
+    // SAFETY: the caller answers for the bytes; no alignment is needed.
+    unsafe {
+        match size {
+            1 => u64::from((p as *const u8).read()),
+            2 => u64::from((p as *const u16).read_unaligned()),
+            4 => u64::from((p as *const u32).read_unaligned()),
+            _ => (p as *const u64).read_unaligned(),
+        }
+    }
+}
+
+/// Writes the low 1, 2, 4 or 8 bytes.
+///
+/// # Safety
+/// The bytes are valid for writes.
+#[inline(always)]
+pub(crate) unsafe fn store_raw(address: u64, size: u64, value: u64) {
+    let p = address as usize;
+    // SAFETY: the caller answers for the bytes; no alignment is needed.
+    unsafe {
+        match size {
+            1 => (p as *mut u8).write(value as u8),
+            2 => (p as *mut u16).write_unaligned(value as u16),
+            4 => (p as *mut u32).write_unaligned(value as u32),
+            _ => (p as *mut u64).write_unaligned(value),
+        }
+    }
+}

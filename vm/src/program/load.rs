@@ -1,0 +1,242 @@
+//! Making a program from instructions, from an object's program, or from what the verifier accepted.
+
+use super::decode;
+use super::{LoadError, Program};
+use crate::context::CtxLayout;
+use crate::helpers;
+use crate::maps::Map;
+use crate::memory::{Region, RegionKind};
+use crate::run::HelperFn;
+use ebpfkit_abi::{AttachType, MapType, ProgType};
+use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, decode as decode_insn};
+use ebpfkit_verifier::{RegBase, RegType, Verified};
+use std::sync::{Arc, OnceLock};
+
+/// Finds the name of a kernel function by BTF id and descriptor index.
+pub type KfuncName<'a> = &'a dyn Fn(u32, i16) -> Option<String>;
+
+/// What a program is made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pieces {
+    pub name: String,
+    pub prog_type: ProgType,
+    pub attach_type: AttachType,
+    pub insns: Vec<Insn>,
+    /// Slots of functions, sorted; the first is zero.
+    pub functions: Vec<usize>,
+    pub maps: Vec<Arc<Map>>,
+    /// Number of the arena map.
+    pub arena: Option<usize>,
+    pub verified: Option<Verified>,
+    /// Functions that calls name by index.
+    pub helpers: Vec<HelperFn>,
+    /// By slot of a call: index into `helpers`.
+    calls: Vec<(usize, usize)>,
+    /// Registered by the user, by number.
+    own: Vec<(u32, HelperFn)>,
+    ctx: Option<Arc<CtxLayout>>,
+}
+
+impl Pieces {
+    pub(super) fn map(&self, map: u32, at: usize) -> Result<&Arc<Map>, LoadError> {
+        self.maps.get(map as usize).ok_or(LoadError::NoMap { at, map })
+    }
+
+    pub(super) fn value_address(&self, map: u32, off: u32, at: usize) -> Result<u64, LoadError> {
+        let m = self.map(map, at)?;
+        let value = m.lookup(&0u32.to_ne_bytes(), 0).map(|p| p.as_ptr() as u64);
+        let value = value.ok_or_else(|| LoadError::Unsupported {
+            at,
+            what: format!("an address inside map {}, which is no array", m.facts().name),
+        })?;
+        Ok(value.wrapping_add(off.into()))
+    }
+
+    pub(super) fn function_at(&self, slot: i64, at: usize) -> Result<usize, LoadError> {
+        let found = usize::try_from(slot).ok().and_then(|s| self.functions.binary_search(&s).ok());
+        found.ok_or(LoadError::BadTarget { at, target: slot })
+    }
+
+    pub(super) fn call_at(&self, at: usize) -> Option<usize> {
+        self.calls.binary_search_by_key(&at, |c| c.0).ok().map(|n| self.calls[n].1)
+    }
+
+    pub(super) fn find_helper(&self, id: u32) -> Option<HelperFn> {
+        self.own.iter().find(|(n, _)| *n == id).map(|(_, f)| *f).or_else(|| helpers::find(id))
+    }
+
+    fn pointer_at(&self, at: usize) -> Option<RegType> {
+        self.verified.as_ref()?.facts().pointers.get(at).copied().flatten()
+    }
+
+    /// The translated struct that the access at a slot goes to, as the verifier has seen it.
+    pub(super) fn object_layout(&self, at: usize) -> Option<&CtxLayout> {
+        static SOCK: OnceLock<CtxLayout> = OnceLock::new();
+        static TCP_SOCK: OnceLock<CtxLayout> = OnceLock::new();
+        match self.pointer_at(at)?.base {
+            RegBase::Ctx => self.ctx.as_deref(),
+            RegBase::Socket | RegBase::SockCommon => {
+                Some(SOCK.get_or_init(|| CtxLayout::of_struct(&ebpfkit_abi::ctx::SOCK)))
+            }
+            RegBase::TcpSock => Some(TCP_SOCK.get_or_init(|| CtxLayout::of_struct(&ebpfkit_abi::ctx::TCP_SOCK))),
+            _ => None,
+        }
+    }
+
+    /// Whether the load at a slot may go to memory that is gone, so that the kernel probes it.
+    pub(super) fn probed(&self, at: usize) -> bool {
+        self.pointer_at(at).is_some_and(|t| t.base == RegBase::BtfId)
+    }
+}
+
+/// Collects what a program needs and loads it.
+#[derive(Clone, Debug, Default)]
+pub struct Loader {
+    pieces: Pieces,
+}
+
+impl Loader {
+    /// A program from its slots, without anything else: no context type, no maps.
+    pub fn new(insns: &[Insn]) -> Self {
+        Self { pieces: Pieces { insns: insns.to_vec(), ..Pieces::default() } }
+    }
+
+    /// An object's program; it runs with checks.
+    pub fn program(program: &ebpfkit_object::Program) -> Self {
+        let mut this = Self::new(&program.insns).prog_type(program.prog_type).attach_type(program.attach_type);
+        this.pieces.name.clone_from(&program.name);
+        this
+    }
+
+    /// A verified program; it can run without checks.
+    pub fn verified(verified: &Verified) -> Self {
+        let mut this = Self::program(verified.program());
+        this.pieces.verified = Some(verified.clone());
+        this
+    }
+
+    /// The program type, which decides the context.
+    pub fn prog_type(mut self, kind: ProgType) -> Self {
+        self.pieces.prog_type = kind;
+        self
+    }
+
+    /// The attach type.
+    pub fn attach_type(mut self, kind: AttachType) -> Self {
+        self.pieces.attach_type = kind;
+        self
+    }
+
+    /// The maps that instructions name by number.
+    pub fn maps(mut self, maps: &[Arc<Map>]) -> Self {
+        self.pieces.maps = maps.to_vec();
+        self
+    }
+
+    /// Adds one map; its number is how many there were before.
+    pub fn map(mut self, map: Arc<Map>) -> Self {
+        self.pieces.maps.push(map);
+        self
+    }
+
+    /// Registers a helper under a number; it takes the place of a built-in one. A verified program that calls it was
+    /// proved for the built-in prototype, which the function must keep.
+    pub fn helper(mut self, id: u32, function: HelperFn) -> Self {
+        self.pieces.own.insert(0, (id, function));
+        self
+    }
+
+    /// Loads a program that calls no kernel functions.
+    pub fn load(self) -> Result<Arc<Program>, LoadError> {
+        self.load_with(&|_, _| None)
+    }
+
+    /// Loads the program; `kfunc` names kernel functions.
+    pub fn load_with(self, kfunc: KfuncName<'_>) -> Result<Arc<Program>, LoadError> {
+        let mut pieces = self.pieces;
+        if pieces.insns.is_empty() {
+            return Err(LoadError::Empty);
+        }
+        pieces.arena = pieces.maps.iter().position(|m| m.facts().map_type == MapType::Arena);
+        scan(&mut pieces, kfunc)?;
+        let ctx = Arc::new(CtxLayout::of(pieces.prog_type));
+        pieces.ctx = Some(ctx.clone());
+        let checked = decode::code(&pieces, false)?;
+        let unchecked = OnceLock::new();
+        if pieces.verified.is_some() {
+            // What cannot be translated is said now.
+            let _ = unchecked.set(decode::code(&pieces, true)?);
+        }
+        let fixed = fixed_regions(&pieces);
+        Ok(Arc::new(Program { pieces, ctx, fixed, checked, unchecked }))
+    }
+}
+
+/// Finds functions and resolves calls.
+fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
+    let unsupported = |at, what: String| LoadError::Unsupported { at, what };
+    let mut functions = vec![0];
+    let mut at = 0;
+    while at < pieces.insns.len() {
+        let (op, slots) = decode_insn(&pieces.insns, at)?;
+        let function = match op {
+            Op::Call(CallKind::Helper(id)) if id != decode::TAIL_CALL => {
+                let f = pieces.find_helper(id).ok_or_else(|| unsupported(at, helper_name(id)))?;
+                pieces.calls.push((at, pieces.helpers.len()));
+                pieces.helpers.push(f);
+                None
+            }
+            Op::Call(CallKind::Kfunc { id, btf_index }) => {
+                let name = kfunc(id, btf_index).ok_or_else(|| {
+                    unsupported(at, format!("the kernel function of BTF id {id}, whose name is unknown"))
+                })?;
+                let f = helpers::kfunc(&name).ok_or_else(|| unsupported(at, format!("kernel function {name}")))?;
+                pieces.calls.push((at, pieces.helpers.len()));
+                pieces.helpers.push(f);
+                None
+            }
+            Op::Call(CallKind::Local(d)) | Op::LoadImm64 { imm: ImmKind::Func(d), .. } => {
+                Some(at as i64 + 1 + i64::from(d))
+            }
+            _ => None,
+        };
+        if let Some(target) = function {
+            let fits = usize::try_from(target).ok().filter(|t| *t < pieces.insns.len());
+            functions.push(fits.ok_or(LoadError::BadTarget { at, target })?);
+        }
+        at += slots;
+    }
+    functions.sort_unstable();
+    functions.dedup();
+    pieces.functions = functions;
+    Ok(())
+}
+
+fn helper_name(id: u32) -> String {
+    match ebpfkit_abi::helper_name(id) {
+        Some(name) => format!("helper {name}"),
+        None => format!("helper {id}, which does not exist"),
+    }
+}
+
+/// Global data: the single values of maps whose addresses instructions hold.
+fn fixed_regions(pieces: &Pieces) -> Arc<[Region]> {
+    let mut regions = Vec::new();
+    let mut at = 0;
+    while let Ok((op, slots)) = decode_insn(&pieces.insns, at) {
+        if let Op::LoadImm64 { imm: ImmKind::MapValue { map, .. } | ImmKind::MapIdxValue { index: map, .. }, .. } = op
+            && let (Ok(base), Some(m)) = (pieces.value_address(map, 0, at), pieces.maps.get(map as usize))
+        {
+            regions.push(Region {
+                base,
+                len: m.value_size() as u64,
+                kind: RegionKind::MapValue(m.facts().name.as_str().into()),
+                writable: m.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0,
+            });
+        }
+        at += slots;
+    }
+    regions.sort_by_key(|r| r.base);
+    regions.dedup_by_key(|r| r.base);
+    regions.into()
+}

@@ -1,0 +1,168 @@
+//! Programs that are ready to run: functions found, maps and helpers resolved, decoded once.
+
+mod decode;
+pub(crate) mod dense;
+mod load;
+
+pub(crate) use load::Pieces;
+pub use load::{KfuncName, Loader};
+
+use crate::context::CtxLayout;
+use crate::maps::Map;
+use crate::memory::Region;
+use crate::run::HelperFn;
+use decode::Code;
+use ebpfkit_abi::{AttachType, ProgType};
+use ebpfkit_isa::{DecodeError, Insn};
+use ebpfkit_verifier::Verified;
+use std::sync::{Arc, OnceLock};
+
+/// Why a program cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// A slot that is no instruction.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// There are no instructions.
+    #[error("a program without instructions")]
+    Empty,
+    /// A jump or call that leads to no instruction.
+    #[error("insn {at}: target {target} is no instruction of the program")]
+    BadTarget {
+        /// Slot of the jump.
+        at: usize,
+        /// Slot it leads to.
+        target: i64,
+    },
+    /// A map that was not given.
+    #[error("insn {at}: map number {map} does not exist")]
+    NoMap {
+        /// Slot.
+        at: usize,
+        /// Its number.
+        map: u32,
+    },
+    /// Something that cannot be run yet.
+    #[error("insn {at}: not supported yet: {what}")]
+    Unsupported {
+        /// Slot.
+        at: usize,
+        /// What.
+        what: String,
+    },
+}
+
+/// Where the handles of functions start. No memory has such addresses.
+const FUNCTIONS: u64 = 0xffff_b000_0000_0000;
+
+/// What a register holds as the address of function number `index`.
+pub(crate) fn func_handle(index: usize) -> u64 {
+    FUNCTIONS + index as u64 * 16
+}
+
+/// One function of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Slot of its first instruction.
+    pub start: usize,
+    /// Slot after its last.
+    pub end: usize,
+}
+
+/// A program that can be run. Cheap to share between threads and runs.
+#[derive(Debug)]
+pub struct Program {
+    pieces: Pieces,
+    ctx: Arc<CtxLayout>,
+    fixed: Arc<[Region]>,
+    checked: Code,
+    unchecked: OnceLock<Code>,
+}
+
+impl Program {
+    /// Name; empty when unknown.
+    pub fn name(&self) -> &str {
+        &self.pieces.name
+    }
+
+    /// Program type.
+    pub fn prog_type(&self) -> ProgType {
+        self.pieces.prog_type
+    }
+
+    /// Attach type.
+    pub fn attach_type(&self) -> AttachType {
+        self.pieces.attach_type
+    }
+
+    /// The slots, as they were given.
+    pub fn insns(&self) -> &[Insn] {
+        &self.pieces.insns
+    }
+
+    /// Functions by first slot; the main one comes first.
+    pub fn functions(&self) -> Vec<Function> {
+        let starts = &self.pieces.functions;
+        let ends = starts.iter().skip(1).copied().chain([self.pieces.insns.len()]);
+        starts.iter().copied().zip(ends).map(|(start, end)| Function { start, end }).collect()
+    }
+
+    /// The number of the function that a register's value names (a `FUNC` immediate), if it is one.
+    pub fn function_of_handle(&self, handle: u64) -> Option<usize> {
+        let distance = handle.checked_sub(FUNCTIONS)?;
+        let index = usize::try_from(distance / 16).ok()?;
+        (distance % 16 == 0 && index < self.pieces.functions.len()).then_some(index)
+    }
+
+    /// The maps that instructions name, by number.
+    pub fn maps(&self) -> &[Arc<Map>] {
+        &self.pieces.maps
+    }
+
+    /// The 64-bit number that the immediate load at a slot makes: handles of maps and functions, addresses of values.
+    /// `None` when the slot is no such load.
+    pub fn imm64_at(&self, slot: usize) -> Option<u64> {
+        let at = self.checked.slots.binary_search(&u32::try_from(slot).ok()?).ok()?;
+        let inst = self.checked.insts[at];
+        (inst.op == dense::Op::MovK && self.insns()[slot].is_ld_imm64()).then_some(inst.imm)
+    }
+
+    /// The function behind the helper or kernel function call at a slot.
+    pub fn helper_at(&self, slot: usize) -> Option<HelperFn> {
+        let at = self.checked.slots.binary_search(&u32::try_from(slot).ok()?).ok()?;
+        let inst = self.checked.insts[at];
+        (inst.op == dense::Op::CallHelper).then(|| self.pieces.helpers[inst.imm as usize])
+    }
+
+    /// How the context is kept.
+    pub fn ctx_layout(&self) -> &Arc<CtxLayout> {
+        &self.ctx
+    }
+
+    /// What the verifier proved, if it did.
+    pub fn verified(&self) -> Option<&Verified> {
+        self.pieces.verified.as_ref()
+    }
+
+    /// Memory that the program may use in every run: global data.
+    pub fn fixed_regions(&self) -> &Arc<[Region]> {
+        &self.fixed
+    }
+
+    pub(crate) fn helpers(&self) -> &[HelperFn] {
+        &self.pieces.helpers
+    }
+
+    pub(crate) fn helper_by_id(&self, id: u32) -> Option<HelperFn> {
+        self.pieces.find_helper(id)
+    }
+
+    pub(crate) fn code(&self, checked: bool) -> &Code {
+        if checked {
+            return &self.checked;
+        }
+        // Decoding has already succeeded with checks, and `Loader::load` has tried the translation.
+        self.unchecked.get_or_init(|| decode::code(&self.pieces, true).unwrap_or_default())
+    }
+}

@@ -1,0 +1,347 @@
+//! One run at a time of a program: everything that it and its helpers touch.
+
+use crate::context::CtxMemory;
+use crate::fault::{Fault, FaultKind};
+use crate::maps::Map;
+use crate::memory::{MAX_FRAMES, Memory, Region, STACK_BYTES, Window};
+use crate::packet::Packet;
+use crate::program::Program;
+use crate::world::World;
+use ebpfkit_isa::STACK_SIZE;
+use std::any::Any;
+use std::sync::Arc;
+
+/// A helper: the run and `r1` to `r5` in, `r0` out. A fault ends the run.
+pub type HelperFn = fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
+
+/// Runs the function behind a handle on behalf of a helper: the way back into the engine.
+pub type CallbackFn = fn(&mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
+
+/// Tail calls that a run may make (kernel: `MAX_TAIL_CALL_CNT`).
+pub const MAX_TAIL_CALLS: u32 = 33;
+/// Instructions that a run may execute unless told otherwise.
+pub const DEFAULT_BUDGET: u64 = 10_000_000_000;
+
+/// Something that a program told the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Text of `bpf_trace_printk`.
+    Printk(String),
+    /// A record of a perf event array.
+    Perf {
+        /// Name of the map.
+        map: String,
+        /// Index in the map, which is the CPU unless the program chose another.
+        index: u32,
+        /// The record.
+        data: Vec<u8>,
+    },
+    /// A record of a ring buffer.
+    Ring {
+        /// Name of the map.
+        map: String,
+        /// The record.
+        data: Vec<u8>,
+    },
+}
+
+/// Where a program wants its packet to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redirect {
+    /// To a device.
+    Device {
+        /// `ifindex`.
+        index: u32,
+        /// Helper flags, such as `BPF_F_INGRESS`.
+        flags: u64,
+    },
+    /// To an entry of a map of devices, CPUs or sockets.
+    Map {
+        /// `id` of the map.
+        map: u32,
+        /// Key.
+        key: u64,
+        /// Helper flags.
+        flags: u64,
+    },
+}
+
+/// The stack of all frames.
+#[repr(C, align(16))]
+#[derive(Debug)]
+struct Stack([u8; STACK_BYTES]);
+
+/// A place to run a program in. It is made once and used for many runs; nothing is allocated in between.
+#[derive(Debug)]
+pub struct Run {
+    /// Clock, random numbers, tasks, devices.
+    pub world: World,
+    /// The context object.
+    pub ctx: CtxMemory,
+    /// The packet, for program types that have one.
+    pub packet: Packet,
+    /// Regions of checked mode.
+    pub memory: Memory,
+    /// What programs emitted since [`Run::events`] was last emptied.
+    pub events: Vec<Event>,
+    /// What the last redirect helper asked for.
+    pub redirect: Option<Redirect>,
+    /// Whatever the user's own helpers need.
+    pub user: Option<Box<dyn Any + Send>>,
+    /// Instructions that the next run may execute.
+    pub budget: u64,
+    /// What is left of the budget.
+    pub left: u64,
+    /// Tail calls made in this run.
+    pub tail_calls: u32,
+    /// Nested calls at this moment; zero in the main program. Engines keep it true when they call helpers.
+    pub depth: usize,
+    program: Arc<Program>,
+    /// The program that runs now; differs from `program` after a tail call.
+    current: Arc<Program>,
+    /// Programs reached by tail calls, kept until the run ends.
+    pub(crate) retired: Vec<Arc<Program>>,
+    held: Vec<Arc<Map>>,
+    stack: Box<Stack>,
+    callback: CallbackFn,
+    has_packet: bool,
+}
+
+impl Run {
+    /// A place for a program. It runs with checks unless the program is verified.
+    pub fn new(program: &Arc<Program>, world: World) -> Self {
+        let mut memory = Memory::new();
+        memory.checked = program.verified().is_none();
+        memory.fixed = program.fixed_regions().clone();
+        Self {
+            world,
+            ctx: CtxMemory::new(program.ctx_layout().clone()),
+            packet: Packet::default(),
+            memory,
+            events: Vec::new(),
+            redirect: None,
+            user: None,
+            budget: DEFAULT_BUDGET,
+            left: 0,
+            tail_calls: 0,
+            depth: 0,
+            program: program.clone(),
+            current: program.clone(),
+            retired: Vec::new(),
+            held: Vec::new(),
+            stack: Box::new(Stack([0; STACK_BYTES])),
+            callback: |_, _, _| Err(Fault::unsupported("callbacks in this engine")),
+            has_packet: false,
+        }
+    }
+
+    /// The program that was given.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// The program that runs now; differs after a tail call.
+    pub fn current(&self) -> &Arc<Program> {
+        &self.current
+    }
+
+    /// Turns checks on or off. They stay on when the program is not verified; the answer is whether they are on.
+    pub fn set_checked(&mut self, checked: bool) -> bool {
+        self.memory.checked = checked || self.program.verified().is_none();
+        self.memory.checked
+    }
+
+    /// Whether accesses are checked.
+    pub fn is_checked(&self) -> bool {
+        self.memory.checked
+    }
+
+    /// Puts a packet in for the next runs.
+    pub fn set_packet(&mut self, bytes: &[u8]) {
+        self.packet.set(bytes);
+        self.has_packet = true;
+    }
+
+    /// The packet's edges moved: sets the context's pointers and the region anew.
+    pub fn packet_moved(&mut self) {
+        let (meta, data, end) = self.packet.addresses();
+        self.memory.packet = Window { base: meta, len: end - meta };
+        self.ctx.set_packet(meta, data, end);
+    }
+
+    /// Gets ready for a run: engines call it first. The context keeps its fields, maps keep their contents.
+    pub fn begin(&mut self, callback: CallbackFn) {
+        self.callback = callback;
+        self.left = self.budget;
+        self.tail_calls = 0;
+        self.redirect = None;
+        self.memory.reset();
+        self.set_depth(0);
+        if !self.retired.is_empty() || !Arc::ptr_eq(&self.current, &self.program) {
+            self.current = self.program.clone();
+            self.memory.fixed = self.program.fixed_regions().clone();
+            self.retired.clear();
+        }
+        self.held.clear();
+        if self.has_packet {
+            self.packet_moved();
+        }
+    }
+
+    /// Address just above the frame of the main program; frame `n` ends `n * 512` bytes below.
+    pub fn stack_top(&self) -> u64 {
+        self.stack.0.as_ptr() as u64 + STACK_BYTES as u64
+    }
+
+    /// `r10` of the function that runs now.
+    pub fn frame_pointer(&self) -> u64 {
+        self.stack_top() - (self.depth * STACK_SIZE) as u64
+    }
+
+    /// Says how many calls are nested. In checked mode a new frame starts with zeros.
+    #[inline]
+    pub fn set_depth(&mut self, depth: usize) {
+        debug_assert!(depth < MAX_FRAMES);
+        if self.memory.checked && (depth > self.depth || depth == 0) {
+            let end = STACK_BYTES - depth * STACK_SIZE;
+            self.stack.0[end - STACK_SIZE..end].fill(0);
+        }
+        self.depth = depth;
+        let len = ((depth + 1) * STACK_SIZE) as u64;
+        self.memory.stack = Window { base: self.stack_top() - len, len };
+    }
+
+    /// The map behind a handle that a program passed.
+    pub fn map(&self, handle: u64) -> Result<&Arc<Map>, Fault> {
+        let found = self.current.maps().iter().chain(&self.held).find(|m| crate::maps::address(m) == handle);
+        found.ok_or_else(|| FaultKind::BadMap(handle).into())
+    }
+
+    /// Keeps a map, such as the inner one of a lookup, until the run ends; the answer is its handle.
+    pub fn hold(&mut self, map: Arc<Map>) -> u64 {
+        let handle = crate::maps::address(&map);
+        if self.map(handle).is_err() {
+            self.held.push(map);
+        }
+        handle
+    }
+
+    /// Lets the program use memory that a helper returns.
+    #[inline]
+    pub fn lend(&mut self, region: Region) {
+        self.memory.lend(region);
+    }
+
+    /// Bytes that a program points a helper to, for reading. They may change while they are borrowed when another
+    /// thread shares the map that they lie in; [`Run::read`] copies instead.
+    pub fn bytes(&mut self, address: u64, len: u64) -> Result<&[u8], Fault> {
+        if len == 0 {
+            return Ok(&[]);
+        }
+        self.allow(address, len, false)?;
+        // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do.
+        Ok(unsafe { std::slice::from_raw_parts(address as usize as *const u8, len as usize) })
+    }
+
+    /// Copies out of the program's memory.
+    pub fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), Fault> {
+        if !out.is_empty() {
+            self.allow(address, out.len() as u64, false)?;
+            // SAFETY: as in `bytes`; `out` is the caller's own.
+            unsafe { std::ptr::copy(address as usize as *const u8, out.as_mut_ptr(), out.len()) };
+        }
+        Ok(())
+    }
+
+    /// Copies into the program's memory.
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+        if !bytes.is_empty() {
+            self.allow(address, bytes.len() as u64, true)?;
+            // SAFETY: as in `bytes`; the region is writable.
+            unsafe { std::ptr::copy(bytes.as_ptr(), address as usize as *mut u8, bytes.len()) };
+        }
+        Ok(())
+    }
+
+    /// Whether a program may access these bytes; unchecked programs always may.
+    pub fn allow(&mut self, address: u64, len: u64, write: bool) -> Result<(), Fault> {
+        if !self.memory.checked || self.memory.allows(address, len, write) {
+            return Ok(());
+        }
+        Err(self.memory.fault(&self.ctx, address, len, write).into())
+    }
+
+    /// Calls a function of the program for a helper such as `bpf_loop`; `handle` is what the program passed.
+    pub fn call(&mut self, handle: u64, args: [u64; 5]) -> Result<u64, Fault> {
+        let function = self.current.function_of_handle(handle).ok_or(FaultKind::BadCallTarget(handle))?;
+        if self.depth + 1 >= MAX_FRAMES {
+            return Err(FaultKind::CallDepth(MAX_FRAMES).into());
+        }
+        let depth = self.depth;
+        self.set_depth(depth + 1);
+        let result = (self.callback)(self, function, args);
+        self.set_depth(depth);
+        result
+    }
+
+    /// Takes `count` instructions from the budget.
+    #[inline]
+    pub fn spend(&mut self, count: u64) -> Result<(), Fault> {
+        match self.left.checked_sub(count) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(FaultKind::Budget(self.budget).into()),
+        }
+    }
+
+    /// A tail call: the program that takes over, or `None` when the call fails and the old one goes on.
+    pub fn tail_call(&mut self, map: u64, index: u64) -> Result<Option<Arc<Program>>, Fault> {
+        let index = index as u32;
+        let target = self.map(map)?.program(index);
+        let Some(target) = target.filter(|_| self.tail_calls < MAX_TAIL_CALLS) else { return Ok(None) };
+        if self.memory.checked || target.verified().is_some() {
+            self.tail_calls += 1;
+            self.enter(target.clone());
+            return Ok(Some(target));
+        }
+        Err(Fault::helper(format!("tail call to {}, which is not verified", target.name())))
+    }
+
+    /// Goes back to a program that was entered before.
+    pub(crate) fn leave(&mut self, back_to: *const Program) {
+        let found = self.retired.iter().chain([&self.program]).find(|p| std::ptr::eq(Arc::as_ptr(p), back_to)).cloned();
+        if let Some(program) = found {
+            self.enter(program);
+        }
+    }
+
+    /// Bytes of link header before the network header: 14 for everything that looks like Ethernet.
+    pub fn network_offset(&self) -> usize {
+        14
+    }
+
+    /// `addr_space_cast` to the kernel's view: an arena offset as an address.
+    pub(crate) fn arena_to_kernel(&self, map: usize, value: u64) -> u64 {
+        let base = self.current.maps().get(map).and_then(|m| m.arena_base()).unwrap_or(0);
+        base.wrapping_add(u64::from(value as u32))
+    }
+
+    /// `addr_space_cast` to the user's view. Null stays null.
+    pub(crate) fn arena_to_user(&self, map: usize, value: u64) -> u64 {
+        if value as u32 == 0 {
+            return 0;
+        }
+        let base = self.current.maps().get(map).and_then(|m| m.arena_base()).unwrap_or(0);
+        (base & !u64::from(u32::MAX)) | u64::from(value.wrapping_sub(base) as u32)
+    }
+
+    /// Makes a program the running one.
+    pub(crate) fn enter(&mut self, program: Arc<Program>) {
+        self.memory.fixed = program.fixed_regions().clone();
+        let old = std::mem::replace(&mut self.current, program);
+        self.retired.push(old);
+    }
+}

@@ -1,0 +1,129 @@
+//! What programs can see of the machine around them: all of it is set by the user, so that runs repeat exactly.
+
+/// A device that programs can name by index.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Device {
+    /// `ifindex`.
+    pub index: u32,
+    /// Name, such as `eth0`.
+    pub name: String,
+    /// Hardware address.
+    pub mac: [u8; 6],
+    /// Largest packet without the link header, in bytes.
+    pub mtu: u32,
+}
+
+/// A route, as `bpf_fib_lookup` finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Network, IPv4 mapped or IPv6.
+    pub network: std::net::IpAddr,
+    /// Significant bits of the network.
+    pub prefix: u8,
+    /// Next hop; `None` when the network is on the link.
+    pub gateway: Option<std::net::IpAddr>,
+    /// Device that packets leave by.
+    pub device: u32,
+}
+
+/// A known neighbour on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Address.
+    pub address: std::net::IpAddr,
+    /// Device.
+    pub device: u32,
+    /// Hardware address.
+    pub mac: [u8; 6],
+}
+
+/// The task that a program runs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Thread.
+    pub pid: u32,
+    /// Process.
+    pub tgid: u32,
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Command name, at most 15 bytes count.
+    pub comm: String,
+    /// Cgroup.
+    pub cgroup: u64,
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self { pid: 1, tgid: 1, uid: 0, gid: 0, comm: "ebpfkit".into(), cgroup: 1 }
+    }
+}
+
+/// Everything outside the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct World {
+    /// Nanoseconds since boot (`bpf_ktime_get_ns`).
+    pub monotonic_ns: u64,
+    /// Nanoseconds since 1970 at monotonic time zero; sums to `CLOCK_TAI` and the like.
+    pub epoch_ns: u64,
+    /// Nanoseconds that each reading of a clock lets pass.
+    pub tick_ns: u64,
+    /// State of the random numbers; never zero in use.
+    pub random: u64,
+    /// Running CPU.
+    pub cpu: u32,
+    /// CPUs of the machine; per-CPU maps have as many slots.
+    pub cpus: u32,
+    /// NUMA node of the CPU.
+    pub numa_node: u32,
+    /// The running task.
+    pub task: Task,
+    /// Devices.
+    pub devices: Vec<Device>,
+    /// Routes, in no order; the longest prefix wins.
+    pub routes: Vec<Route>,
+    /// Neighbours.
+    pub neighbours: Vec<Neighbour>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            monotonic_ns: 1_000_000_000,
+            epoch_ns: 1_700_000_000_000_000_000,
+            tick_ns: 0,
+            random: 0x9e37_79b9_7f4a_7c15,
+            cpu: 0,
+            cpus: 1,
+            numa_node: 0,
+            task: Task::default(),
+            devices: vec![Device { index: 1, name: "lo".into(), mac: [0; 6], mtu: 65536 }],
+            routes: Vec::new(),
+            neighbours: Vec::new(),
+        }
+    }
+}
+
+impl World {
+    /// Reads the monotonic clock and lets it tick.
+    pub fn now_ns(&mut self) -> u64 {
+        let now = self.monotonic_ns;
+        self.monotonic_ns = now.wrapping_add(self.tick_ns);
+        now
+    }
+
+    /// The next random number (SplitMix64: the same seed gives the same numbers).
+    pub fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A device by index.
+    pub fn device(&self, index: u32) -> Option<&Device> {
+        self.devices.iter().find(|d| d.index == index)
+    }
+}

@@ -1,0 +1,109 @@
+//! The interpreter on hand-written slots: memory checks, calls, contexts.
+
+use ebpfkit_abi::ProgType;
+use ebpfkit_isa::Insn;
+use ebpfkit_vm::{Fault, FaultKind, Loader, Run, World, interp};
+
+const EXIT: Insn = Insn::new(0x95, 0, 0, 0, 0);
+
+fn run(insns: &[Insn]) -> Result<u64, Fault> {
+    let program = Loader::new(insns).load().expect("loads");
+    interp::run(&mut Run::new(&program, World::default()))
+}
+
+#[test]
+fn arithmetic() {
+    assert_eq!(run(&[Insn::new(0xb7, 0, 0, 0, -1), Insn::new(0x77, 0, 0, 0, 60), EXIT]), Ok(15));
+    assert_eq!(run(&[Insn::new(0xb4, 0, 0, 0, -1), EXIT]), Ok(0xffff_ffff));
+}
+
+#[test]
+fn stack_bounds() {
+    let good = [Insn::new(0x7a, 10, 0, -8, 7), Insn::new(0x79, 0, 10, -8, 0), EXIT];
+    assert_eq!(run(&good), Ok(7));
+    let below = [Insn::new(0x7a, 10, 0, -520, 7), Insn::new(0xb7, 0, 0, 0, 0), EXIT];
+    let fault = run(&below).expect_err("outside the frame");
+    assert_eq!(fault.insn, Some(0));
+    assert!(fault.to_string().contains("offset -8 of the stack, which has 512 bytes"), "{fault}");
+    let null = [Insn::new(0xb7, 1, 0, 0, 0), Insn::new(0x79, 0, 1, 0, 0), EXIT];
+    assert!(matches!(run(&null).expect_err("null").kind, FaultKind::BadAccess { address: 0, .. }));
+}
+
+#[test]
+fn endless_loops_end() {
+    let program = Loader::new(&[Insn::new(0x05, 0, 0, -1, 0)]).load().expect("loads");
+    let mut run = Run::new(&program, World::default());
+    run.budget = 1000;
+    assert_eq!(interp::run(&mut run).expect_err("endless").kind, FaultKind::Budget(1000));
+}
+
+#[test]
+fn recursion_ends() {
+    let insns = [Insn::new(0x85, 0, 1, 0, -1), EXIT];
+    assert_eq!(run(&insns).expect_err("recursion").kind, FaultKind::CallDepth(8));
+}
+
+#[test]
+fn running_past_the_end_is_a_fault() {
+    assert!(run(&[Insn::new(0xb7, 0, 0, 0, 0)]).is_err());
+}
+
+#[test]
+fn calls_keep_saved_registers() {
+    // r6 = 5; call f; r0 += r6; exit; f: r6 = 100; r0 = 1; exit
+    let insns = [
+        Insn::new(0xb7, 6, 0, 0, 5),
+        Insn::new(0x85, 0, 1, 0, 2),
+        Insn::new(0x0f, 0, 6, 0, 0),
+        EXIT,
+        Insn::new(0xb7, 6, 0, 0, 100),
+        Insn::new(0xb7, 0, 0, 0, 1),
+        EXIT,
+    ];
+    assert_eq!(run(&insns), Ok(6));
+}
+
+#[test]
+fn xdp_context_gives_pointers_from_u32_fields() {
+    // r2 = ctx->data; r3 = ctx->data_end; r0 = r3 - r2; r1 = first byte; r0 += r1
+    let insns = [
+        Insn::new(0x61, 2, 1, 0, 0),
+        Insn::new(0x61, 3, 1, 4, 0),
+        Insn::new(0xbf, 0, 3, 0, 0),
+        Insn::new(0x1f, 0, 2, 0, 0),
+        Insn::new(0x71, 1, 2, 0, 0),
+        Insn::new(0x0f, 0, 1, 0, 0),
+        EXIT,
+    ];
+    let program = Loader::new(&insns).prog_type(ProgType::Xdp).load().expect("loads");
+    let mut run = Run::new(&program, World::default());
+    run.set_packet(&[100, 2, 3]);
+    assert_eq!(interp::run(&mut run), Ok(103));
+}
+
+#[test]
+fn context_rules_are_kept() {
+    // *(u32 *)(r1 + 12) = 0 is no write that xdp programs have; a byte of `data` is no load.
+    for bad in [Insn::new(0x62, 1, 0, 12, 0), Insn::new(0x71, 0, 1, 0, 0)] {
+        let program = Loader::new(&[bad, EXIT]).prog_type(ProgType::Xdp).load().expect("loads");
+        let fault = interp::run(&mut Run::new(&program, World::default())).expect_err("refused");
+        assert!(matches!(fault.kind, FaultKind::BadContextAccess { layout: "xdp_md", .. }), "{fault}");
+    }
+    // tc: cb[1] written as two bytes, read back as part of eight.
+    let insns = [Insn::new(0x6a, 1, 0, 54, 0x1234), Insn::new(0x79, 0, 1, 48, 0), Insn::new(0x77, 0, 0, 0, 48), EXIT];
+    let program = Loader::new(&insns).prog_type(ProgType::SchedCls).load().expect("loads");
+    let mut run = Run::new(&program, World::default());
+    assert_eq!(interp::run(&mut run), Ok(0x1234));
+    assert_eq!(run.ctx.to_struct()[54..56], [0x34, 0x12]);
+}
+
+#[test]
+fn packet_loads_give_host_order_or_end_the_program() {
+    let insns = [Insn::new(0x28, 0, 0, 0, 1), EXIT];
+    let program = Loader::new(&insns).prog_type(ProgType::SocketFilter).load().expect("loads");
+    let mut run = Run::new(&program, World::default());
+    run.set_packet(&[1, 2, 3]);
+    assert_eq!(interp::run(&mut run), Ok(0x0203));
+    run.set_packet(&[1, 2]);
+    assert_eq!(interp::run(&mut run), Ok(0));
+}
