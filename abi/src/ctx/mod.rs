@@ -111,7 +111,7 @@ mod tests {
     fn rules_name_fields_that_exist() {
         for kind in crate::ProgType::ALL {
             let Some(Context::Fields { layout, hidden, writable }) = context_of(*kind) else { continue };
-            for name in hidden.iter().chain(*writable) {
+            for name in hidden.iter().chain(writable) {
                 assert!(layout.field(name).is_some(), "{kind}: {name}");
             }
         }
