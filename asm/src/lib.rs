@@ -1,13 +1,25 @@
-//! eBPF instructions as pseudo-C text: assembler and disassembler.
+//! eBPF as text: assembler and disassembler, in two syntaxes.
 #![deny(missing_docs)]
 
-mod parse;
+mod error;
+mod near;
 mod pseudo_c;
+mod text;
+mod unit;
 
-pub use parse::{AsmError, assemble};
+pub use error::{AsmError, Errors};
 pub use pseudo_c::pseudo_c;
+pub use text::Syntax;
 
 use ebpfkit_isa::{DecodeError, Insn, decode};
+
+/// Assembles a text into instructions, in the order of the text.
+///
+/// Maps and variables have no place there; functions of the kernel need their BTF id. The error has everything that
+/// is wrong with the text.
+pub fn assemble_insns(text: &str, syntax: Syntax) -> Result<Vec<Insn>, Errors> {
+    unit::Unit::read(text, syntax).insns("")
+}
 
 /// Disassembles a program: each instruction's slot and its text, or why the slot is none.
 ///
@@ -22,32 +34,4 @@ pub fn disassemble(insns: &[Insn]) -> Vec<(usize, Result<String, DecodeError>)> 
         at += slots;
     }
     lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_objdumps() {
-        let p = [
-            Insn::new(0xb4, 1, 0, 0, -1),
-            Insn::new(0x63, 10, 1, -8, 0),
-            Insn::new(0x18, 1, 0, 0, 0),
-            Insn::default(),
-            Insn::new(0x5d, 0, 1, 0x1b, 0),
-            Insn::new(0xff, 0, 0, 0, 0),
-            Insn::new(0x95, 0, 0, 0, 0),
-        ];
-        let text: Vec<String> = disassemble(&p).into_iter().map(|(_, l)| l.unwrap_or_else(|e| e.to_string())).collect();
-        let expected = [
-            "w1 = -0x1",
-            "*(u32 *)(r10 - 0x8) = w1",
-            "r1 = 0x0 ll",
-            "if r0 != r1 goto +0x1b",
-            "insn 5: unknown opcode 0xff",
-            "exit",
-        ];
-        assert_eq!(text, expected);
-    }
 }

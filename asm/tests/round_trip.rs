@@ -1,5 +1,5 @@
 //! What the disassembler prints, the assembler reads back.
-use ebpfkit_asm::{assemble, pseudo_c};
+use ebpfkit_asm::{Syntax, assemble_insns, pseudo_c};
 use ebpfkit_isa::table::{Field, Kind, ROWS};
 use ebpfkit_isa::{Insn, decode};
 
@@ -17,14 +17,14 @@ fn every_row() {
         let slots = [i, Insn::default()];
         let (op, len) = decode(&slots, 0).unwrap();
         let text = pseudo_c(op);
-        assert_eq!(assemble(&text).as_deref(), Ok(&slots[..len]), "{text}");
+        assert_eq!(assemble_insns(&text, Syntax::PseudoC).as_deref(), Ok(&slots[..len]), "{text}");
     }
 }
 
 #[test]
 fn labels_and_all_errors() {
-    let good = assemble("r0 = 0\nl:\nr0 += 1 // one\nif r0 < 5 goto l\nexit").unwrap();
+    let good = assemble_insns("r0 = 0\nl:\nr0 += 1 // one\nif r0 < 5 goto l\nexit", Syntax::Auto).unwrap();
     assert_eq!(good[2].off, -2);
-    let bad = assemble("r0 = 1\nr11 = 2\ngoto nowhere\nexit").unwrap_err();
-    assert_eq!(bad.iter().map(|e| e.line).collect::<Vec<_>>(), [2, 3]);
+    let bad = assemble_insns("r0 = 1\nr11 = 2\ngoto nowhere\nexit", Syntax::Auto).unwrap_err();
+    assert_eq!(bad.list.iter().map(|e| e.line).collect::<Vec<_>>(), [2, 3]);
 }

@@ -15,6 +15,27 @@ enum Format {
     Hex,
 }
 
+/// How the text is written.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum SyntaxArg {
+    /// Whichever fits the text
+    Auto,
+    /// r0 = *(u32 *)(r1 + 4)
+    PseudoC,
+    /// ldxw r0, [r1+4]
+    Mnemonic,
+}
+
+impl From<SyntaxArg> for ebpfkit_asm::Syntax {
+    fn from(arg: SyntaxArg) -> Self {
+        match arg {
+            SyntaxArg::Auto => Self::Auto,
+            SyntaxArg::PseudoC => Self::PseudoC,
+            SyntaxArg::Mnemonic => Self::Mnemonic,
+        }
+    }
+}
+
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
@@ -26,17 +47,20 @@ pub struct Args {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Hex)]
     format: Format,
+    /// Syntax of the text
+    #[arg(long, value_enum, default_value_t = SyntaxArg::Auto)]
+    syntax: SyntaxArg,
 }
 
 /// Assembles one file.
 pub fn run(args: &Args) -> Result<End> {
     let path = args.file.display().to_string();
     let text = std::fs::read_to_string(&args.file).with_context(|| path.clone())?;
-    let insns = match ebpfkit_asm::assemble(&text) {
+    let insns = match ebpfkit_asm::assemble_insns(&text, args.syntax.into()) {
         Ok(insns) => insns,
         Err(errors) => {
-            for e in errors {
-                anstream::eprintln!("{path}: {e}");
+            for e in errors.list {
+                anstream::eprintln!("{path}:{e}");
             }
             return Ok(End::Usage);
         }

@@ -1,0 +1,268 @@
+//! Words of the text: what both syntaxes and the directives are made of.
+
+use super::statement::Register;
+use ebpfkit_isa::Width;
+use logos::{Lexer, Logos};
+use std::ops::Range;
+
+/// One word. Operators that mean the same kind of thing share a variant and keep their text.
+#[derive(Logos, Clone, Copy, Debug, PartialEq, Eq)]
+#[logos(skip r"[ \t\r\x0c]+")]
+#[logos(skip(r"//[^\n]*", allow_greedy = true))]
+#[logos(skip(r"#[^\n]*", allow_greedy = true))]
+#[logos(skip r"/\*([^*]|\*+[^*/])*\*+/")]
+// What objdump writes behind a jump or a call, such as `<main+0x18>`.
+#[logos(skip r"<[A-Za-z_.$][^ \t\r\n>]*>")]
+pub(crate) enum Token<'t> {
+    #[token("\n")]
+    Newline,
+    #[token(";")]
+    Semicolon,
+    #[token(",")]
+    Comma,
+    #[token(":")]
+    Colon,
+    #[token("(")]
+    LeftParen,
+    #[token(")")]
+    RightParen,
+    #[token("[")]
+    LeftBracket,
+    #[token("]")]
+    RightBracket,
+    #[token("{")]
+    LeftBrace,
+    #[token("}")]
+    RightBrace,
+    #[token("*")]
+    Star,
+    #[token("+")]
+    Plus,
+    #[token("-")]
+    Minus,
+    #[token("&")]
+    And,
+    #[token("|")]
+    Or,
+    #[token("<<")]
+    ShiftLeft,
+    #[token("/")]
+    Slash,
+    #[token("@")]
+    At,
+    #[token("?")]
+    Question,
+    #[token("->")]
+    Arrow,
+    #[token("=")]
+    Assign,
+    #[regex(r"[-+*/|&%^]=|<<=|>>=|s/=|s%=|s>>=")]
+    Update(&'t str),
+    #[regex(r"==|!=|s?[<>]=?")]
+    Compare(&'t str),
+    #[token("if")]
+    If,
+    #[token("goto")]
+    Goto,
+    #[token("gotol")]
+    GotoLong,
+    #[token("may_goto")]
+    MayGoto,
+    #[token("lock")]
+    Lock,
+    #[token("call")]
+    Call,
+    #[token("callx")]
+    CallX,
+    #[token("exit")]
+    Exit,
+    #[token("ll")]
+    LongLong,
+    #[regex(r"%?[rw][0-9]{1,3}", register, priority = 20)]
+    Register(Register),
+    #[regex(r"0[xX][0-9A-Za-z_]*|[0-9][0-9A-Za-z_]*", integer)]
+    Integer(u64),
+    /// Something that begins with a digit and is no number of 64 bits.
+    BadInteger(&'t str),
+    /// `1f`, `1b`: the nearest label of that number, forward or backward.
+    #[regex(r"[0-9]+[bf]", near, priority = 20)]
+    Near((u32, bool)),
+    #[regex(r"'([^'\\\n]|\\[^\n])'", character)]
+    Character(u8),
+    #[regex(r#""([^"\\\n]|\\[^\n])*""#)]
+    Text(&'t str),
+    #[regex(r"[A-Za-z_.$][A-Za-z0-9_.$]*")]
+    Word(&'t str),
+    /// `bpf_map_lookup_elem#1`, as the kernel writes calls.
+    #[regex(r"[A-Za-z_][A-Za-z0-9_]*#[0-9]+", numbered)]
+    Numbered((&'t str, u32)),
+    /// A character that nothing begins with.
+    Stray(&'t str),
+}
+
+fn register<'t>(lex: &Lexer<'t, Token<'t>>) -> Option<Register> {
+    let text = lex.slice().trim_start_matches('%');
+    let width = if text.starts_with('w') { Width::W32 } else { Width::W64 };
+    // Three digits may exceed a byte; the number is refused later anyway.
+    Some(Register { width, number: text[1..].parse::<u16>().ok()?.min(255) as u8 })
+}
+
+fn integer<'t>(lex: &Lexer<'t, Token<'t>>) -> Option<u64> {
+    let text = lex.slice().replace('_', "");
+    let lower = text.to_ascii_lowercase();
+    match (lower.strip_prefix("0x"), lower.strip_prefix("0b")) {
+        (Some(hex), _) => u64::from_str_radix(hex, 16).ok(),
+        (_, Some(binary)) => u64::from_str_radix(binary, 2).ok(),
+        _ => text.parse().ok(),
+    }
+}
+
+fn near<'t>(lex: &Lexer<'t, Token<'t>>) -> Option<(u32, bool)> {
+    let text = lex.slice();
+    Some((text[..text.len() - 1].parse().ok()?, text.ends_with('f')))
+}
+
+fn numbered<'t>(lex: &Lexer<'t, Token<'t>>) -> Option<(&'t str, u32)> {
+    let (name, number) = lex.slice().split_once('#')?;
+    Some((name, number.parse().ok()?))
+}
+
+fn character<'t>(lex: &Lexer<'t, Token<'t>>) -> Option<u8> {
+    let text = lex.slice();
+    match unescape(text)?.as_slice() {
+        [byte] => Some(*byte),
+        _ => None,
+    }
+}
+
+/// The bytes of a quoted text; `None` when it has an escape that is unknown.
+pub(crate) fn unescape(quoted: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = quoted.get(1..quoted.len() - 1)?.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'0' => 0,
+            b'x' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            c @ (b'\\' | b'"' | b'\'') => c,
+            _ => return None,
+        });
+    }
+    Some(bytes)
+}
+
+/// A word and where it stands, in bytes of the text.
+pub(crate) type Spanned<'t> = (usize, Token<'t>, usize);
+
+/// How lines are cut into statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Semicolons {
+    /// A semicolon separates statements, unless it is the first thing on its line.
+    Separate,
+    /// A semicolon starts a comment.
+    Comment,
+}
+
+/// What stands before the instruction on a line that was not written by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listed {
+    /// Bytes of the line to skip.
+    prefix: usize,
+    /// From a log of the kernel, where a semicolon starts a comment.
+    log: bool,
+    /// It is a 64-bit load, which the kernel's log writes without `ll`.
+    wide: bool,
+}
+
+/// Recognises `12: (b7) r0 = 1` of the kernel's log, and `12: b7 00 00 00 01 00 00 00 r0 = 1` of llvm-objdump.
+fn listed(line: &str) -> Option<Listed> {
+    let (number, rest) = line.split_once(':')?;
+    let number = number.trim();
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let is_hex = |t: &str| t.len() == 2 && t.bytes().all(|b| b.is_ascii_hexdigit());
+    let rest = rest.trim_start();
+    let prefix = |after: &str| line.len() - after.len();
+    if let Some((code, after)) = rest.strip_prefix('(').and_then(|r| r.split_once(") ")) {
+        return is_hex(code).then_some(Listed { prefix: prefix(after), log: true, wide: code == "18" });
+    }
+    let mut after = rest;
+    for bytes in 0.. {
+        match after.split_once(char::is_whitespace) {
+            Some((byte, next)) if is_hex(byte) => after = next,
+            _ => return (bytes >= 8).then_some(Listed { prefix: prefix(after), log: false, wide: false }),
+        }
+    }
+    None
+}
+
+/// Cuts a text into statements: the words between line ends and semicolons. A brace that is open holds lines together.
+/// Lines that a log or a listing has written may stand in the text; see [`listed`].
+pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<Spanned<'t>>> {
+    let mut statements = Vec::new();
+    let mut current: Vec<Spanned<'t>> = Vec::new();
+    let mut lexer = Token::lexer(text);
+    let line_at = |at: usize| text[at..].split('\n').next().unwrap_or_default();
+    let (mut fresh, mut depth) = (true, 0usize);
+    let mut from = None;
+    loop {
+        if fresh {
+            fresh = false;
+            let at = lexer.span().end;
+            from = listed(line_at(at));
+            lexer.bump(from.map_or(0, |l| l.prefix));
+        }
+        let Some(result) = lexer.next() else { break };
+        let Range { start, end } = lexer.span();
+        let slice = lexer.slice();
+        let token = result.unwrap_or_else(|()| {
+            if slice.starts_with(|c: char| c.is_ascii_digit()) { Token::BadInteger(slice) } else { Token::Stray(slice) }
+        });
+        match token {
+            Token::Newline => {
+                fresh = true;
+                if from.is_some_and(|l| l.wide) && !matches!(current.last(), None | Some((_, Token::LongLong, _))) {
+                    current.push((start, Token::LongLong, start));
+                }
+                if depth == 0 && !current.is_empty() {
+                    statements.push(std::mem::take(&mut current));
+                }
+            }
+            Token::Semicolon => {
+                let first = text[..start].rsplit('\n').next().is_none_or(|before| before.trim().is_empty());
+                if semicolons == Semicolons::Comment || first || from.is_some_and(|l| l.log) {
+                    let rest = line_at(end).len();
+                    lexer.bump(rest);
+                } else if depth == 0 {
+                    if !current.is_empty() {
+                        statements.push(std::mem::take(&mut current));
+                    }
+                } else {
+                    current.push((start, token, end));
+                }
+            }
+            _ => {
+                match token {
+                    Token::LeftBrace => depth += 1,
+                    Token::RightBrace => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                current.push((start, token, end));
+            }
+        }
+    }
+    if !current.is_empty() {
+        statements.push(current);
+    }
+    statements
+}

@@ -1,0 +1,112 @@
+//! A text as a list of labels, instructions and directives.
+
+mod flat;
+mod labels;
+
+use crate::error::Problem;
+use crate::near::nearest;
+use crate::text::statement::{At, Draft};
+use crate::text::token::{Semicolons, Spanned, Token, statements};
+use crate::text::{Context, Syntax, instruction};
+use std::ops::Range;
+
+/// One thing of the text.
+#[derive(Clone, Debug)]
+pub(crate) enum Item<'t> {
+    /// `name:`
+    Label(At<&'t str>),
+    /// `1:`, which may be repeated.
+    Numbered(u32),
+    /// An instruction and the words it was read from.
+    Insn(Draft<'t>, Range<usize>),
+}
+
+/// A text that has been read; nothing has been looked up yet.
+#[derive(Debug)]
+pub(crate) struct Unit<'t> {
+    pub text: &'t str,
+    pub items: Vec<Item<'t>>,
+    pub problems: Vec<Problem>,
+}
+
+impl<'t> Unit<'t> {
+    /// Reads a text.
+    pub(crate) fn read(text: &'t str, syntax: Syntax) -> Self {
+        if syntax != Syntax::Auto {
+            return Reader::read(text, syntax);
+        }
+        let (c, mnemonic) = (Reader::read(text, Syntax::PseudoC), Reader::read(text, Syntax::Mnemonic));
+        if mnemonic.problems.len() < c.problems.len() { mnemonic } else { c }
+    }
+}
+
+struct Reader<'t> {
+    cx: Context<'t>,
+    syntax: Syntax,
+    items: Vec<Item<'t>>,
+}
+
+impl<'t> Reader<'t> {
+    fn read(text: &'t str, syntax: Syntax) -> Unit<'t> {
+        let semicolons = if syntax == Syntax::Mnemonic { Semicolons::Comment } else { Semicolons::Separate };
+        let cx = Context { text, ..Context::default() };
+        let mut reader = Reader { cx, syntax, items: Vec::new() };
+        for words in statements(text, semicolons) {
+            reader.statement(&words);
+        }
+        Unit { text, items: reader.items, problems: reader.cx.problems }
+    }
+
+    fn statement(&mut self, words: &[Spanned<'t>]) {
+        let mut words = words;
+        while let [(l, label, r), (_, Token::Colon, _), rest @ ..] = words {
+            let text = &self.cx.text[*l..*r];
+            match label {
+                Token::Integer(n) => self.items.push(Item::Numbered(*n as u32)),
+                _ if text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '.' | '$')) => {
+                    self.items.push(Item::Label(At { value: text, span: *l..*r }));
+                }
+                _ => break,
+            }
+            words = rest;
+        }
+        let [(start, first, first_end), .., (_, _, end)] = words else {
+            if let [(start, first, end)] = words {
+                self.begin(*first, *start..*end, *start..*end, words);
+            }
+            return;
+        };
+        self.begin(*first, *start..*first_end, *start..*end, words);
+    }
+
+    /// A statement without its labels.
+    fn begin(&mut self, first: Token<'t>, first_span: Range<usize>, span: Range<usize>, words: &[Spanned<'t>]) {
+        match first {
+            Token::Word(name) if name.starts_with('.') => self.directive(name, first_span, words),
+            _ => {
+                let draft = instruction(&mut self.cx, self.syntax, words, span.end);
+                self.items.push(Item::Insn(draft, span));
+            }
+        }
+    }
+
+    fn directive(&mut self, name: &'t str, span: Range<usize>, words: &[Spanned<'t>]) {
+        match name {
+            ".syntax" => {
+                let (from, to) = words.get(1).zip(words.last()).map_or((span.end, span.end), |(a, b)| (a.0, b.2));
+                match Syntax::from_name(&self.cx.text[from..to]) {
+                    Some(syntax) => self.syntax = syntax,
+                    None => self.cx.problem(from..to, "expected `pseudo-c` or `mnemonic`"),
+                }
+            }
+            ".8byte" | ".quad" => match words {
+                [_, (_, Token::Integer(n), _)] => self.items.push(Item::Insn(Draft::Raw(*n), span)),
+                _ => self.cx.problem(span.end..span.end, "expected a number"),
+            },
+            _ => {
+                let help = nearest(name, [".syntax", ".8byte", ".quad"]).map(|n| format!("did you mean `{n}`?"));
+                self.cx.problem_with(span, format!("`{name}` is no directive"), help);
+            }
+        }
+    }
+}
