@@ -1,6 +1,8 @@
 //! What crosses crates: tests that are an input file beside its expected output, and the means to compare them.
 #![deny(missing_docs)]
 
+pub mod conformance;
+
 use std::path::{Path, PathBuf};
 
 /// Set this variable to write expected files anew instead of comparing with them.

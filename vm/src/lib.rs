@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 pub mod context;
+mod engine;
 mod errno;
 mod fault;
 pub mod helpers;
@@ -17,6 +18,7 @@ mod run;
 mod world;
 
 pub use context::{CtxLayout, CtxMemory};
+pub use engine::{Engine, Interpreter};
 pub use errno::Errno;
 pub use fault::{Fault, FaultKind};
 pub use packet::Packet;

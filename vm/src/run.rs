@@ -163,6 +163,13 @@ impl Run {
         self.has_packet = true;
     }
 
+    /// Address and length of the packet, as the first two arguments of a program that takes plain memory.
+    pub fn packet_args(&self) -> [u64; 5] {
+        let (_, data, end) = self.packet.addresses();
+        let data = if self.has_packet { data } else { 0 };
+        [data, end.saturating_sub(data).min(self.packet.len() as u64), 0, 0, 0]
+    }
+
     /// The packet's edges moved: sets the context's pointers and the region anew.
     pub fn packet_moved(&mut self) {
         let (meta, data, end) = self.packet.addresses();
@@ -177,7 +184,11 @@ impl Run {
         self.tail_calls = 0;
         self.redirect = None;
         self.memory.reset();
+        self.depth = 0;
         self.set_depth(0);
+        if self.memory.checked {
+            self.clear_frame();
+        }
         if !self.retired.is_empty() || !Arc::ptr_eq(&self.current, &self.program) {
             self.current = self.program.clone();
             self.memory.fixed = self.program.fixed_regions().clone();
@@ -203,13 +214,18 @@ impl Run {
     #[inline]
     pub fn set_depth(&mut self, depth: usize) {
         debug_assert!(depth < MAX_FRAMES);
-        if self.memory.checked && (depth > self.depth || depth == 0) {
-            let end = STACK_BYTES - depth * STACK_SIZE;
-            self.stack.0[end - STACK_SIZE..end].fill(0);
-        }
+        let deeper = depth > self.depth;
         self.depth = depth;
+        if deeper && self.memory.checked {
+            self.clear_frame();
+        }
         let len = ((depth + 1) * STACK_SIZE) as u64;
         self.memory.stack = Window { base: self.stack_top() - len, len };
+    }
+
+    fn clear_frame(&mut self) {
+        let end = STACK_BYTES - self.depth * STACK_SIZE;
+        self.stack.0[end - STACK_SIZE..end].fill(0);
     }
 
     /// The map behind a handle that a program passed.
