@@ -169,6 +169,8 @@ pub struct Env<'a> {
     pub subprog: usize,
     /// The walk's own tables.
     pub walk: crate::explore::Walk,
+    /// Which stack slots may still be read.
+    pub liveness: crate::liveness::Liveness,
     /// The calls' own tables.
     pub calls: crate::call::Calls,
     /// What has been found out about types.

@@ -1,6 +1,8 @@
 //! One frame's stack as the verifier sees it: slots of eight bytes, each byte with its kind.
 
 use crate::reg::RegState;
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
 
 /// Bytes in a slot (`BPF_REG_SIZE`).
 pub const SLOT_SIZE: usize = 8;
@@ -29,11 +31,46 @@ pub struct StackSlot {
     pub kinds: [SlotKind; SLOT_SIZE],
 }
 
+/// Slots that are shared between copies until one of them is written.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Slots(Rc<Vec<StackSlot>>);
+
+impl Deref for Slots {
+    type Target = [StackSlot];
+
+    fn deref(&self) -> &[StackSlot] {
+        &self.0
+    }
+}
+
+impl DerefMut for Slots {
+    fn deref_mut(&mut self) -> &mut [StackSlot] {
+        let slots: &mut Vec<StackSlot> = Rc::make_mut(&mut self.0);
+        slots
+    }
+}
+
+impl Slots {
+    /// Whether both are the same memory, and so the same slots.
+    pub fn same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<'a> IntoIterator for &'a Slots {
+    type Item = &'a StackSlot;
+    type IntoIter = std::slice::Iter<'a, StackSlot>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// The slots in use; slot 0 is `[fp-8, fp)`. The number of slots only grows.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Stack {
     /// Slots.
-    pub slots: Vec<StackSlot>,
+    pub slots: Slots,
 }
 
 impl Stack {
@@ -46,7 +83,7 @@ impl Stack {
     pub fn grow(&mut self, bytes: usize) {
         let want = bytes.div_ceil(SLOT_SIZE);
         if want > self.slots.len() {
-            self.slots.resize(want, StackSlot::default());
+            Rc::make_mut(&mut self.slots.0).resize(want, StackSlot::default());
         }
     }
 }

@@ -95,15 +95,58 @@ pub struct Resources {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StateId(pub u32);
 
+/// What an instruction did with the stack, for following values backwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct StackUse(u16);
+
+impl StackUse {
+    const ACCESS: u16 = 1 << 9;
+    const SRC_IS_STACK: u16 = 1 << 10;
+    const DST_IS_STACK: u16 = 1 << 11;
+
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+
+    /// Spilled a register to, or filled it from, a slot of a frame.
+    pub const fn access(frame: usize, slot: usize) -> Self {
+        Self(Self::ACCESS | (slot as u16 & 63) << 3 | frame as u16 & 7)
+    }
+
+    /// A comparison whose operands are stack pointers, which have no precision.
+    pub const fn compared(dst_is_stack: bool, src_is_stack: bool) -> Self {
+        Self(if dst_is_stack { Self::DST_IS_STACK } else { 0 } | if src_is_stack { Self::SRC_IS_STACK } else { 0 })
+    }
+
+    /// Frame and slot of a spill or fill.
+    pub const fn slot(self) -> Option<(usize, usize)> {
+        if self.0 & Self::ACCESS != 0 { Some(((self.0 & 7) as usize, (self.0 >> 3 & 63) as usize)) } else { None }
+    }
+
+    /// The source of the comparison is a stack pointer.
+    pub const fn src_is_stack(self) -> bool {
+        self.0 & Self::SRC_IS_STACK != 0
+    }
+
+    /// The destination of the comparison is a stack pointer.
+    pub const fn dst_is_stack(self) -> bool {
+        self.0 & Self::DST_IS_STACK != 0
+    }
+
+    /// Both.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
 /// One step in the history of a state: an instruction that cannot be followed backwards by its number alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {
     /// Slot.
     pub insn: u32,
-    /// Slot before it on the path.
-    pub prev: u32,
-    /// Stack access of this instruction: frame and slot, when it touches the stack.
-    pub stack_access: Option<(u8, u8)>,
+    /// Slot before it on the path; -1 at the start of a walk.
+    pub prev: i32,
+    /// What it did with the stack.
+    pub stack: StackUse,
     /// Registers and slots of linked scalars whose bounds this comparison moved, packed by `scalar::linked`.
     pub linked_regs: u64,
 }
@@ -117,14 +160,12 @@ pub struct VerifierState {
     pub res: Rc<Resources>,
     /// State that this one continues.
     pub parent: Option<StateId>,
-    /// Paths from here that are still open.
-    pub branches: u32,
-    /// Slot to go on from (for pending states) or where the state was saved.
+    /// Slot being verified, or where the state was saved.
     pub insn_idx: usize,
     /// First slot after the parent.
     pub first_insn_idx: usize,
-    /// Last slot of this state.
-    pub last_insn_idx: usize,
+    /// Slot before [`VerifierState::insn_idx`] on the path; -1 at the start of a walk.
+    pub last_insn_idx: i32,
     /// Jumps and stack accesses since the parent.
     pub history: Vec<HistoryEntry>,
     /// Depth in the walk.
@@ -137,16 +178,26 @@ pub struct VerifierState {
     pub speculative: bool,
     /// May sleep here.
     pub in_sleepable: bool,
-    /// Dead registers and slots were dropped.
-    pub cleaned: bool,
-    /// For a state inside a loop that was found equal: the explored state it met.
-    pub equal_state: Option<StateId>,
 }
 
 impl VerifierState {
     /// Index of the current frame.
     pub fn curframe(&self) -> usize {
         self.frames.len() - 1
+    }
+
+    /// Slot that a frame is at: where the innermost one is, or where it called the next.
+    pub fn frame_insn(&self, frame: usize) -> usize {
+        match self.frames.get(frame + 1) {
+            Some(callee) => callee.callsite.max(0) as usize,
+            None => self.insn_idx,
+        }
+    }
+
+    /// Whether both states got to where they are by the same calls.
+    pub fn same_callsites(&self, other: &Self) -> bool {
+        self.frames.len() == other.frames.len()
+            && self.frames.iter().zip(&other.frames).all(|(a, b)| a.callsite == b.callsite)
     }
 
     /// The current frame.
@@ -206,6 +257,13 @@ impl VerifierState {
 }
 
 impl FuncState {
+    /// Registers (bit n for rn) and slots (bit n for slot n) that hold numbers.
+    pub fn scalars(&self) -> (u16, u64) {
+        let regs = self.regs.iter().enumerate().filter(|(_, r)| r.is_scalar()).fold(0, |m, (i, _)| m | 1 << i);
+        let slots = self.stack.slots.iter().take(64).enumerate().filter(|(_, s)| s.is_scalar_spill());
+        (regs, slots.fold(0, |m, (i, _)| m | 1 << i))
+    }
+
     /// A fresh frame: everything unwritten but the frame pointer.
     pub fn new(callsite: i32, frameno: u32, subprog: u32) -> Self {
         let mut regs = [RegState::NOT_INIT; REG_COUNT];
@@ -229,24 +287,30 @@ impl FuncState {
 }
 
 impl VerifierState {
+    /// A state without frames, to stand where another has been taken away.
+    pub(crate) fn empty() -> Self {
+        Self::start_with(Vec::new(), false)
+    }
+
     /// The state at the start of a function that is verified on its own.
     pub fn start(subprog: u32, sleepable: bool) -> Self {
+        Self::start_with(vec![Rc::new(FuncState::new(-1, 0, subprog))], sleepable)
+    }
+
+    fn start_with(frames: Vec<Rc<FuncState>>, sleepable: bool) -> Self {
         Self {
-            frames: vec![Rc::new(FuncState::new(-1, 0, subprog))],
+            frames,
             res: Rc::default(),
             parent: None,
-            branches: 1,
             insn_idx: 0,
             first_insn_idx: 0,
-            last_insn_idx: 0,
+            last_insn_idx: -1,
             history: Vec::new(),
             dfs_depth: 0,
             callback_unroll_depth: 0,
             may_goto_depth: 0,
             speculative: false,
             in_sleepable: sleepable,
-            cleaned: false,
-            equal_state: None,
         }
     }
 }

@@ -56,6 +56,7 @@ pub fn verify(
         id_gen: 0,
         subprog: 0,
         walk: Default::default(),
+        liveness: Default::default(),
         calls: Default::default(),
         types: Default::default(),
         front: Default::default(),
@@ -94,7 +95,7 @@ pub fn verify(
         verdict,
         insns_processed: env.insn_processed,
         total_states: env.walk.total_states,
-        peak_states: env.walk.total_states,
+        peak_states: env.walk.peak_states,
         max_states_per_insn: env.walk.max_states_per_insn,
         stack_depths: env.subprogs.iter().rev().skip(1).rev().map(|s| s.stack_depth).collect(),
     }
@@ -105,6 +106,7 @@ fn decide(env: &mut Env<'_>) -> Step {
     if env.subprogs.len() > 2 && env.subprogs[1..env.subprogs.len() - 1].iter().any(|s| s.global) {
         return Err(Stop::unsupported("global functions"));
     }
+    env.prepare_liveness();
     env.start_main();
     env.walk()?;
     env.run_back()

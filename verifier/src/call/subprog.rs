@@ -28,6 +28,7 @@ impl Env<'_> {
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
+        self.leave_stack_chain();
         self.cur.frames.push(Rc::new(callee));
         self.insn_idx = target;
         Ok(())
@@ -35,6 +36,7 @@ impl Env<'_> {
 
     /// Leaves the current frame for its caller at `exit`.
     pub fn prepare_func_exit(&mut self) -> Step {
+        self.update_live_stack();
         let r0 = *self.reg(0);
         if r0.ty.base == RegBase::Stack {
             return reject(CallReason::ReturnsStackPointer {});

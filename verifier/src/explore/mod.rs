@@ -1,17 +1,17 @@
 //! The walk: paths, pending branches, explored states, pruning, exits.
 //!
-//! States that were saved at prune points form a tree; a state is finished when no path from it is open any more.
-//! A path ends early when it meets a finished state that allows everything its own state allows.
-//! Every number counts as precise, so the walk may visit more than the kernel's and never less; where that decides
-//! (the budget is used up, a loop comes back to where it was) the answer is "unsupported".
+//! Each path is walked to its end; where it forks, the other way is pushed for later. At prune points the state is
+//! compared with saved ones and perhaps saved itself ([`crate::prune`]). Saved states form a tree; a state is finished
+//! when no path from it is open any more.
 
 mod exit;
-mod same;
 mod walk;
 
+use crate::prune::{IdMap, Loops, SavedStates};
 use crate::reason::{ExploreReason, reject};
-use crate::state::{HistoryEntry, StateId, VerifierState};
+use crate::state::{FuncState, VerifierState};
 use crate::{Env, Step};
+use std::rc::Rc;
 
 /// Most pending branches (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
 const MAX_PENDING: usize = 8192;
@@ -21,36 +21,52 @@ const MAX_PENDING: usize = 8192;
 struct Pending {
     state: VerifierState,
     insn: usize,
-    prev: usize,
+    prev: i32,
     log_position: usize,
-}
-
-/// A saved state.
-#[derive(Debug)]
-struct Saved {
-    state: VerifierState,
 }
 
 /// Tables of the walk.
 #[derive(Debug, Default)]
 pub struct Walk {
     pending: Vec<Pending>,
-    saved: Vec<Saved>,
-    /// Saved states by slot.
-    by_insn: Vec<Vec<StateId>>,
+    /// Saved states.
+    pub(crate) saved: SavedStates,
+    /// Loops that are being visited.
+    pub(crate) loops: Loops,
+    /// Identities that stand for each other in the states being compared.
+    pub(crate) ids: IdMap,
+    /// The instruction being verified has an entry in the history.
+    pub(crate) insn_in_history: bool,
+    /// Stands in for the current state where that is set aside.
+    pub(crate) spare: Option<VerifierState>,
+    /// Jumps verified so far.
+    pub(crate) jumps_processed: u64,
+    jumps_at_checkpoint: u64,
+    insns_at_checkpoint: u64,
+    /// The path that is taken up next has not been announced in the log.
+    pub(crate) announce: bool,
     /// States saved over the whole run.
     pub total_states: u64,
-    /// Most states saved at one slot.
+    /// Most states kept at one time.
+    pub peak_states: u64,
+    /// Most states compared at one instruction.
     pub max_states_per_insn: u64,
 }
 
 impl Walk {
-    fn state(&self, id: StateId) -> &VerifierState {
-        &self.saved[id.0 as usize].state
+    /// Jumps and instructions verified since the last state was saved.
+    pub(crate) fn since_checkpoint(&self, insns: u64) -> (u64, u64) {
+        (self.jumps_processed - self.jumps_at_checkpoint, insns - self.insns_at_checkpoint)
     }
 
-    fn state_mut(&mut self, id: StateId) -> &mut VerifierState {
-        &mut self.saved[id.0 as usize].state
+    /// A state is saved now.
+    pub(crate) fn mark_checkpoint(&mut self, insns: u64) {
+        (self.jumps_at_checkpoint, self.insns_at_checkpoint) = (self.jumps_processed, insns);
+    }
+
+    /// The number of states kept has changed.
+    pub(crate) fn update_peak(&mut self) {
+        self.peak_states = self.peak_states.max(self.saved.kept() + self.loops.back_edges());
     }
 }
 
@@ -66,42 +82,60 @@ impl Env<'_> {
     ) -> Step {
         let mut state = self.cur.clone();
         state.speculative |= speculative;
-        state.branches = 0;
-        if let Some(parent) = state.parent {
-            self.walk.state_mut(parent).branches += 1;
-        }
         finish(self, &mut state);
-        let log_position = self.observer.position();
-        self.walk.pending.push(Pending { state, insn, prev: prev_insn, log_position });
-        if self.walk.pending.len() > MAX_PENDING {
-            return reject(ExploreReason::TooManyBranches { limit: self.walk.pending.len() });
+        self.push_pending(state, insn, prev_insn)
+    }
+
+    /// Pushes the start of an asynchronous callback, which begins with an empty stack and nothing acquired; the
+    /// closure gives it its arguments.
+    pub fn push_async(
+        &mut self,
+        subprog: usize,
+        prev_insn: usize,
+        sleepable: bool,
+        finish: impl FnOnce(&mut Self, &mut FuncState),
+    ) -> Step {
+        let mut state = VerifierState::start(subprog as u32, sleepable);
+        if let Some(frame) = state.frames.first_mut() {
+            finish(self, Rc::make_mut(frame));
         }
-        Ok(())
+        self.push_pending(state, self.subprogs[subprog].start, prev_insn)
     }
 
-    /// Marks a register of the current frame precise, and all that it came from. Every number counts as precise
-    /// already, so nothing is left to do.
-    pub fn mark_chain_precision(&mut self, reg: u8) -> Step {
-        let _ = reg;
-        Ok(())
-    }
-
-    /// Adds to the history of the current state.
-    pub fn push_history(&mut self, stack_access: Option<(u8, u8)>, linked_regs: u64) -> Step {
-        let entry =
-            HistoryEntry { insn: self.insn_idx as u32, prev: self.prev_insn_idx as u32, stack_access, linked_regs };
-        self.cur.history.push(entry);
+    fn push_pending(&mut self, state: VerifierState, insn: usize, prev_insn: usize) -> Step {
+        let log_position = self.observer.position();
+        self.walk.pending.push(Pending { state, insn, prev: prev_insn as i32, log_position });
+        let limit = self.walk.pending.len();
+        if limit > MAX_PENDING {
+            return reject(ExploreReason::TooManyBranches { limit });
+        }
+        if let Some(parent) = self.walk.pending[limit - 1].state.parent {
+            self.walk.saved.get_mut(parent).branches += 1;
+        }
         Ok(())
     }
 
     /// Ends the current path: its ancestors have one open path less.
-    fn close_path(&mut self) {
+    fn close_path(&mut self) -> Step {
         let mut at = self.cur.parent;
+        let mut last = None;
         while let Some(id) = at {
-            let state = self.walk.state_mut(id);
-            state.branches = state.branches.saturating_sub(1);
-            at = if state.branches == 0 { state.parent } else { None };
+            let saved = self.walk.saved.get_mut(id);
+            saved.branches -= 1;
+            if saved.branches > 0 {
+                break;
+            }
+            at = saved.state.parent;
+            self.exit_loop(id)?;
+            if let Some(last) = last.replace(id) {
+                self.drop_if_unused(last);
+            }
         }
+        if let Some(last) = last {
+            self.drop_if_unused(last);
+        }
+        self.update_live_stack();
+        Ok(())
     }
 
     /// Takes up the next pending branch; false when there is none.
@@ -109,10 +143,12 @@ impl Env<'_> {
         let Some(next) = self.walk.pending.pop() else { return false };
         self.cur = next.state;
         self.insn_idx = next.insn;
-        self.prev_insn_idx = next.prev;
+        self.cur.last_insn_idx = next.prev;
+        self.prev_insn_idx = usize::try_from(next.prev).unwrap_or(0);
         if self.log_level == 1 {
             self.observer.rewind(next.log_position);
         }
+        self.walk.announce = true;
         true
     }
 }

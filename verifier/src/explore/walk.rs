@@ -1,10 +1,9 @@
 //! One path after the other: dispatch of instructions, saved states, ends of paths.
 
-use super::{Saved, same};
 use crate::reason::{ExploreReason, reject};
 use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::scalar::RegArg::DstOpNoMark;
-use crate::state::{StateId, VerifierState};
+use crate::state::{StackUse, VerifierState};
 use crate::{Env, Step, Stop};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
@@ -12,17 +11,16 @@ use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
 /// Instructions that one verification may process (`BPF_COMPLEXITY_LIMIT_INSNS`).
 const MAX_PROCESSED: u64 = 1_000_000;
 
-/// Registers that survive a call and r10: what a caller's frame still holds of value.
-const CALLEE_SAVED: u16 = 0b11_1100_0000;
-
 impl Env<'_> {
     /// Walks every path from the current state.
     pub(crate) fn walk(&mut self) -> Step {
-        self.walk.by_insn.resize_with(self.insns.len(), Vec::new);
+        self.walk.saved.reset(self.insns.len());
+        self.walk.loops.reset();
+        self.walk.announce = false;
         loop {
             let ended = self.step()?;
             if ended {
-                self.close_path();
+                self.close_path()?;
                 if !self.resume() {
                     return Ok(());
                 }
@@ -36,18 +34,31 @@ impl Env<'_> {
         let Some(&insn) = self.insns.get(at) else {
             return Err(Stop::unsupported(format!("control reaches instruction {at}, behind the program")));
         };
+        self.walk.insn_in_history = false;
         self.insn_processed += 1;
         if self.insn_processed > MAX_PROCESSED {
-            return Err(Stop::unsupported("programs that take a million steps without the kernel's pruning"));
+            return reject(ExploreReason::TooLarge { insns: self.insn_processed as u32 });
         }
-        if self.aux[at].prune_point && self.is_visited(at)? {
+        self.cur.insn_idx = at;
+        if self.aux[at].prune_point && self.is_state_visited(at)? {
             return Ok(true);
+        }
+        if self.aux[at].jmp_point {
+            self.push_history(StackUse::NONE, 0)?;
         }
         self.aux[at].seen = true;
         if self.log_level != 0 {
             self.log_step(at);
         }
-        let next = at + 1;
+        self.begin_stack_marks();
+        let ended = self.dispatch(at, insn)?;
+        self.commit_stack_marks(at);
+        self.prev_insn_idx = at;
+        self.cur.last_insn_idx = at as i32;
+        Ok(ended)
+    }
+
+    fn dispatch(&mut self, at: usize, insn: Insn) -> Step<bool> {
         match insn.class() {
             class::ALU | class::ALU64 => self.check_alu_op(insn)?,
             class::LDX => self.check_load(insn)?,
@@ -57,11 +68,13 @@ impl Env<'_> {
             class::LD => {
                 self.check_load_imm(insn)?;
                 self.insn_idx += 1;
-                self.aux[next.min(self.insns.len() - 1)].seen = true;
+                self.aux[(at + 1).min(self.insns.len() - 1)].seen = true;
             }
-            _ => return self.jump(insn),
+            _ => {
+                self.walk.jumps_processed += 1;
+                return self.jump(insn);
+            }
         }
-        self.prev_insn_idx = at;
         self.insn_idx += 1;
         Ok(false)
     }
@@ -102,7 +115,6 @@ impl Env<'_> {
             }
             _ => self.check_cond_jmp_op(insn)?,
         }
-        self.prev_insn_idx = at;
         Ok(false)
     }
 
@@ -139,36 +151,6 @@ impl Env<'_> {
         };
         *self.reg_mut(insn.dst) = reg;
         Ok(())
-    }
-
-    /// Whether an equal state was finished here before. Otherwise saves the current state and goes on.
-    fn is_visited(&mut self, at: usize) -> Step<bool> {
-        let misc = self.allow_uninit_stack();
-        let top = self.cur.frames.len() - 1;
-        let live = self.aux[at].live_regs_before;
-        let live = |frame: usize| if frame == top { live } else { CALLEE_SAVED };
-        for &id in &self.walk.by_insn[at] {
-            let old = self.walk.state(id);
-            if old.branches == 0 {
-                if same::allows(old, &self.cur, false, misc, live) {
-                    return Ok(true);
-                }
-            } else if same::allows(old, &self.cur, true, misc, live) {
-                return Err(Stop::unsupported("a loop that comes back to the same state"));
-            }
-        }
-        let id = StateId(self.walk.saved.len() as u32);
-        let mut state = self.cur.clone();
-        state.insn_idx = at;
-        state.branches = 1;
-        state.history = Vec::new();
-        self.walk.saved.push(Saved { state });
-        self.walk.by_insn[at].push(id);
-        self.walk.total_states += 1;
-        self.walk.max_states_per_insn = self.walk.max_states_per_insn.max(self.walk.by_insn[at].len() as u64);
-        self.cur.parent = Some(id);
-        self.cur.history.clear();
-        Ok(false)
     }
 
     /// Sets the state at the start of the main program.

@@ -4,6 +4,7 @@ use super::Access;
 use crate::reason::{MemoryReason, reject};
 use crate::reg::{RegBase, RegState};
 use crate::stack::{SLOT_SIZE, SlotKind, StackSlot};
+use crate::state::StackUse;
 use crate::{Env, Step, Stop};
 use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode::class;
@@ -105,6 +106,15 @@ impl Env<'_> {
             _ => None,
         };
         let is_zero = value.is_some_and(|v| v.is_null()) || stored_imm == Some(0);
+        if size as usize == SLOT_SIZE && at % 8 == 0 {
+            self.mark_stack_write(frame, 1 << slot);
+        }
+        if spilled.is_some() {
+            self.push_history(StackUse::access(frame, slot), 0)?;
+        } else if is_zero && let Some(r) = value_reg {
+            // Zeros are not followed backwards.
+            self.mark_chain_precision(r)?;
+        }
         let uninit_ok = self.allow_ptr_leaks();
         let slots = &mut self.cur.frame_mut(frame).stack.slots;
         if let Some(v) = spilled {
@@ -133,6 +143,7 @@ impl Env<'_> {
     pub(super) fn stack_read(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
         let (frame, at) = self.stack_place(reg, off, size as i32, Access::Read)?;
         let (slot, _) = place(at);
+        self.mark_stack_read(frame, 1 << slot);
         let s = self.cur.frame(frame).stack.slots[slot];
         let spill_size = s.spill_size();
         if s.is_spill() && (size != 8 || spill_size != 8) && !s.spilled.is_scalar() {
@@ -144,7 +155,7 @@ impl Env<'_> {
                 let cut = s.spilled.is_scalar() && s.spilled.width() > size * 8;
                 *self.reg_mut(r) = RegState { id: if cut { 0 } else { s.spilled.id }, ..s.spilled };
             }
-            return Ok(());
+            return self.push_history(StackUse::access(frame, slot), 0);
         }
         let (mut zeros, mut spills) = (0, 0);
         for i in 0..size {
@@ -158,8 +169,12 @@ impl Env<'_> {
             }
         }
         if let Some(r) = value_reg {
-            if zeros == size || spills == size && s.spilled.is_null() {
+            let spilled_zeros = spills == size && s.spilled.is_null();
+            if zeros == size || spilled_zeros {
                 self.mark_reg_known_zero(r);
+                if spilled_zeros {
+                    self.push_history(StackUse::access(frame, slot), 0)?;
+                }
             } else {
                 self.mark_reg_unknown(r);
             }
@@ -174,6 +189,9 @@ impl Env<'_> {
         let (frame, at) = self.stack_place(reg, off, size, access)?;
         for i in 0..size {
             let (slot, byte) = place(at + i64::from(i));
+            if !raw {
+                self.mark_stack_read(frame, 1 << slot);
+            }
             let s = self.cur.frame(frame).stack.slots[slot];
             if s.is_object() {
                 return Err(Stop::unsupported("objects on the stack inside a buffer"));

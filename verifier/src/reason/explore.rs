@@ -23,5 +23,7 @@ reasons! {
         "EBPF0508" InvalidLoadImm {} EINVAL, "invalid BPF_LD_IMM insn";
         /// A global function used as a callback.
         "EBPF0509" CallbackNotStatic {} EINVAL, "callback function not static";
+        /// A loop that comes back to where it was.
+        "EBPF0510" InfiniteLoop { insn: usize } EINVAL, "infinite loop detected at insn {insn}";
     }
 }

@@ -7,7 +7,7 @@ use crate::memory::record::FieldKind;
 use crate::reason::{ScalarReason, reject};
 use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::scalar::regs::SrcOp;
-use crate::state::{RefKind, VerifierState};
+use crate::state::{RefKind, StackUse, VerifierState};
 use crate::{Env, Step};
 use ebpfkit_abi::{MapType, TypeFlags};
 use ebpfkit_isa::Insn;
@@ -297,7 +297,8 @@ impl Env<'_> {
         let (dst, src) = (*self.reg(insn.dst), operand(&self.cur, insn));
         let stack = RegType::of(RegBase::Stack);
         if dst.ty == stack || insn.is_src_reg() && src.ty == stack {
-            self.push_history(None, 0)?;
+            let src_is_stack = insn.is_src_reg() && src.ty == stack;
+            self.push_history(StackUse::compared(dst.ty == stack, src_is_stack), 0)?;
         }
         if let Some(taken) = branch_taken(&dst, &src, op, w32) {
             if dst.is_scalar() {
@@ -322,7 +323,7 @@ impl Env<'_> {
             linked.collect(&mut self.cur, dst.id);
         }
         if linked.0.len() > 1 {
-            self.push_history(None, linked.pack())?;
+            self.push_history(StackUse::NONE, linked.pack())?;
         }
         let mut contradictions = Vec::new();
         self.push_branch(jump, here, false, |env, state| {

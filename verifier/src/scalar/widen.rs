@@ -1,72 +1,64 @@
 //! Forgetting numbers that change from one round of a loop to the next, so that the loop's states meet.
 
+use crate::Env;
+use crate::explore::Walk;
+use crate::prune::compare::regs_exact;
+use crate::prune::{IdMap, Precise};
 use crate::reg::RegState;
-use crate::state::VerifierState;
+use crate::state::{StateId, VerifierState};
 
-/// Pairs of identities that stand for each other.
-#[derive(Default)]
-pub(crate) struct SameIds(Vec<(u32, u32)>);
-
-impl SameIds {
-    /// Whether `old` stands for `new`, given all pairs so far; zero stands for itself only.
-    pub(crate) fn same(&mut self, old: u32, new: u32) -> bool {
-        if (old == 0) != (new == 0) {
-            return false;
-        }
-        if old == 0 {
-            return true;
-        }
-        match self.0.iter().find(|(o, n)| *o == old || *n == new) {
-            Some(pair) => *pair == (old, new),
-            None => {
-                self.0.push((old, new));
-                true
-            }
-        }
-    }
-}
-
-/// Whether both registers hold exactly the same, up to identity.
-fn exact(old: &RegState, new: &RegState, ids: &mut SameIds) -> bool {
-    let plain = |r: &RegState| RegState { id: 0, ref_obj_id: 0, frameno: 0, subreg_def: 0, precise: false, ..*r };
-    plain(old) == plain(new) && ids.same(old.id, new.id) && ids.same(old.ref_obj_id, new.ref_obj_id)
-}
-
-fn widen(old: &RegState, new: &RegState, ids: &mut SameIds, unknown: RegState) -> Option<RegState> {
-    let forget = old.is_scalar() && new.is_scalar() && !old.precise && !new.precise && !exact(old, new, ids);
-    forget.then_some(unknown)
+/// Whether a number has changed since the round before and its exact value mattered to nothing.
+fn changed(old: &RegState, new: &RegState, precise: bool, ids: &mut IdMap) -> bool {
+    old.is_scalar() && new.is_scalar() && !precise && !old.precise && !new.precise && !regs_exact(old, new, ids)
 }
 
 /// Numbers of `new` that differ from the state of the round before and whose value mattered to nothing become
-/// `unknown` (`widen_imprecise_scalars`). Frames that stay the same stay shared.
-pub fn widen_imprecise_scalars(old: &VerifierState, new: &mut VerifierState, unknown: RegState) {
-    let mut ids = SameIds::default();
+/// `unknown` (`widen_imprecise_scalars`). `precise` marks what mattered in `old`, by frame. Frames that stay the same
+/// stay shared.
+pub fn widen_imprecise_scalars(
+    old: &VerifierState,
+    precise: &[Precise],
+    new: &mut VerifierState,
+    unknown: RegState,
+    ids: &mut IdMap,
+) {
     for frame in (0..new.frames.len().min(old.frames.len())).rev() {
         let (was, is) = (old.frame(frame), new.frame(frame));
+        let marks = precise.get(frame).copied().unwrap_or_default();
         let mut regs = Vec::new();
         for (i, (o, n)) in was.regs.iter().zip(&is.regs).enumerate() {
-            if let Some(r) = widen(o, n, &mut ids, unknown) {
-                regs.push((i, r));
+            if changed(o, n, marks.regs >> i & 1 != 0, ids) {
+                regs.push(i);
             }
         }
         let mut slots = Vec::new();
         for (i, (o, n)) in was.stack.slots.iter().zip(&is.stack.slots).enumerate() {
-            if o.is_spill()
-                && n.is_spill()
-                && let Some(r) = widen(&o.spilled, &n.spilled, &mut ids, unknown)
-            {
-                slots.push((i, r));
+            let mark = i < 64 && marks.slots >> i & 1 != 0;
+            if o.is_spill() && n.is_spill() && changed(&o.spilled, &n.spilled, mark, ids) {
+                slots.push(i);
             }
         }
         if regs.is_empty() && slots.is_empty() {
             continue;
         }
         let f = new.frame_mut(frame);
-        for (i, r) in regs {
-            f.regs[i] = r;
+        for i in regs {
+            f.regs[i] = unknown;
         }
-        for (i, r) in slots {
-            f.stack.slots[i].spilled = r;
+        for i in slots {
+            f.stack.slots[i].spilled = unknown;
         }
+    }
+}
+
+impl Env<'_> {
+    /// Widens `state`, which begins another round, against the saved state of the round before.
+    pub fn widen_against(&mut self, previous: StateId, state: &mut VerifierState) {
+        let unknown = self.unknown_scalar();
+        let id_gen = self.id_gen;
+        let Walk { saved, ids, .. } = &mut self.walk;
+        let saved = saved.get(previous);
+        ids.reset(id_gen);
+        widen_imprecise_scalars(&saved.state, &saved.precise, state, unknown, ids);
     }
 }

@@ -1,0 +1,232 @@
+//! Which stack slots may still be read: a data-flow analysis over the control-flow graph of each function, kept apart
+//! for every chain of calls that leads there.
+//!
+//! The walk feeds it: each instruction it verifies adds the slots that it may read and narrows the slots that it
+//! always writes. When a path ends, what has changed is propagated against the flow, and from a function to the call
+//! that led there. Pruning asks which slots of a saved state are alive, and drops the others.
+//!
+//! A slot is alive before an instruction if it is alive after it and not always written by it, or if it may be read
+//! by it. Marks are bit masks: bit n stands for slot n.
+
+mod flow;
+mod query;
+
+use crate::state::VerifierState;
+use crate::{Env, state::FuncState};
+use ebpfkit_isa::opcode::{CALL, class, mode};
+
+/// Frames of the deepest chain of calls.
+pub(crate) const FRAMES: usize = 8;
+/// Number of `bpf_tail_call`.
+const TAIL_CALL: i32 = 12;
+
+/// What one instruction does with the slots of one frame, and what follows from it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Masks {
+    may_read: u64,
+    must_write: u64,
+    /// Written by this instruction or later on every way to the function's end.
+    written_later: u64,
+    live_before: u64,
+}
+
+/// What an instruction has been seen to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    Never,
+    WritesNothing,
+    Writes,
+}
+
+/// A function as called by one chain of calls.
+#[derive(Debug)]
+struct Instance {
+    /// The caller's instance and the slot of the call.
+    outer: Option<(usize, usize)>,
+    /// Frame number of this function.
+    frame: usize,
+    subprog: usize,
+    start: usize,
+    len: usize,
+    seen: Vec<Seen>,
+    /// By frame, then by instruction of this function.
+    masks: [Option<Box<[Masks]>>; FRAMES],
+    /// By frame: positions in the function's postorder that must be looked at again.
+    dirty: [flow::Dirty; FRAMES],
+    updated: bool,
+    /// Functions called from here: slot of the call, first slot of the function, instance.
+    callees: Vec<(usize, usize, usize)>,
+}
+
+/// The analysis of one verification.
+#[derive(Debug, Default)]
+pub struct Liveness {
+    instances: Vec<Instance>,
+    /// Instances that no other one calls: first slot of the function, instance.
+    roots: Vec<(usize, usize)>,
+    /// Instance of the instruction being verified, while it is known.
+    current: Option<usize>,
+    /// Slots that the instruction being verified writes, by frame.
+    writes: [u64; FRAMES],
+    wrote: bool,
+    graph: flow::Graph,
+}
+
+impl Instance {
+    fn masks_mut(&mut self, frame: usize) -> &mut [Masks] {
+        let len = self.len;
+        self.masks[frame].get_or_insert_with(|| vec![Masks::default(); len].into_boxed_slice())
+    }
+}
+
+impl Liveness {
+    /// The instance of frame number `depth` of a state.
+    fn instance(&mut self, frames: &[std::rc::Rc<FuncState>], depth: usize, subprogs: &[crate::SubprogInfo]) -> usize {
+        let mut at: Option<usize> = None;
+        for frame in &frames[..=depth] {
+            let subprog = frame.subprog as usize;
+            let start = subprogs[subprog].start;
+            let callsite = frame.callsite.max(0) as usize;
+            let known = match at {
+                None => self.roots.iter().find(|r| r.0 == start).map(|r| r.1),
+                Some(outer) => {
+                    let callees = &self.instances[outer].callees;
+                    callees.iter().find(|c| c.0 == callsite && c.1 == start).map(|c| c.2)
+                }
+            };
+            at = Some(known.unwrap_or_else(|| {
+                let len = subprogs.get(subprog + 1).map_or(0, |s| s.start - start);
+                let new = self.instances.len();
+                self.instances.push(Instance {
+                    outer: at.map(|o| (o, callsite)),
+                    frame: at.map_or(0, |o| self.instances[o].frame + 1),
+                    subprog,
+                    start,
+                    len,
+                    seen: vec![Seen::Never; len],
+                    masks: Default::default(),
+                    dirty: Default::default(),
+                    updated: false,
+                    callees: Vec::new(),
+                });
+                match at {
+                    None => self.roots.push((start, new)),
+                    Some(outer) => self.instances[outer].callees.push((callsite, start, new)),
+                }
+                new
+            }));
+        }
+        at.unwrap_or(0)
+    }
+
+    fn read(&mut self, instance: usize, frame: usize, insn: usize, slots: u64) {
+        let i = &mut self.instances[instance];
+        let at = insn - i.start;
+        let masks = i.masks_mut(frame);
+        if slots & !masks[at].may_read != 0 {
+            masks[at].may_read |= slots;
+            self.touch(instance, frame, insn);
+        }
+    }
+
+    /// Narrows what an instruction always writes to what it wrote this time.
+    fn commit(&mut self, instance: usize, insn: usize) {
+        let i = &mut self.instances[instance];
+        let at = insn - i.start;
+        let Some(&seen) = i.seen.get(at) else { return };
+        if !self.wrote && seen == Seen::WritesNothing {
+            return;
+        }
+        let mut any = false;
+        for frame in 0..=i.frame {
+            let mut writes = self.writes[frame];
+            let i = &mut self.instances[instance];
+            if writes == 0 && (seen == Seen::Never || i.masks[frame].is_none()) {
+                continue;
+            }
+            let masks = &mut i.masks_mut(frame)[at];
+            if seen != Seen::Never {
+                writes &= masks.must_write;
+            }
+            any |= writes != 0;
+            if masks.must_write != writes {
+                masks.must_write = writes;
+                self.touch(instance, frame, insn);
+            }
+        }
+        self.instances[instance].seen[at] = if any { Seen::Writes } else { Seen::WritesNothing };
+        self.forget_writes();
+    }
+
+    fn forget_writes(&mut self) {
+        if self.wrote {
+            self.writes = [0; FRAMES];
+            self.wrote = false;
+        }
+    }
+}
+
+impl Env<'_> {
+    /// Starts the marks of the next instruction.
+    pub(crate) fn begin_stack_marks(&mut self) {
+        self.liveness.forget_writes();
+        if self.liveness.current.is_none() {
+            let depth = self.cur.curframe();
+            self.liveness.current = Some(self.liveness.instance(&self.cur.frames, depth, &self.subprogs));
+        }
+    }
+
+    /// Ends the marks of the instruction at `insn`. Calls and exits of functions have none of their own: they get
+    /// those of the function.
+    pub(crate) fn commit_stack_marks(&mut self, insn: usize) {
+        if let Some(instance) = self.liveness.current {
+            self.liveness.commit(instance, insn);
+        }
+    }
+
+    /// The chain of calls changes.
+    pub(crate) fn leave_stack_chain(&mut self) {
+        self.liveness.current = None;
+    }
+
+    /// The instruction being verified may read these slots of a frame (bit n for slot n).
+    pub fn mark_stack_read(&mut self, frame: usize, slots: u64) {
+        if let Some(instance) = self.liveness.current {
+            self.liveness.read(instance, frame, self.cur.insn_idx, slots);
+        }
+    }
+
+    /// The instruction being verified writes these slots of a frame whole (bit n for slot n).
+    pub fn mark_stack_write(&mut self, frame: usize, slots: u64) {
+        self.liveness.writes[frame] |= slots;
+        self.liveness.wrote = true;
+    }
+
+    /// Propagates what has changed, at the end of a path and where a function returns.
+    pub(crate) fn update_live_stack(&mut self) {
+        self.liveness.current = None;
+        for depth in (0..self.cur.frames.len()).rev() {
+            let instance = self.liveness.instance(&self.cur.frames, depth, &self.subprogs);
+            self.liveness.propagate(instance, &self.subprogs, &self.postorder);
+        }
+    }
+
+    /// Prepares the graph that the analysis runs on.
+    pub(crate) fn prepare_liveness(&mut self) {
+        let tail_call = |at: usize| {
+            let i = self.insns[at];
+            i.code == CALL && i.src == 0 && i.imm == TAIL_CALL
+        };
+        let leaves = |at: usize| {
+            let i = self.insns[at];
+            tail_call(at) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
+        };
+        self.liveness.graph = flow::Graph::new(&self.insns, &self.postorder, &leaves);
+    }
+
+    /// Slots of a frame of a saved state that may still be read.
+    pub(crate) fn live_slots(&mut self, state: &VerifierState, frame: usize) -> u64 {
+        query::live_slots(&mut self.liveness, state, frame, &self.subprogs, &self.aux)
+    }
+}

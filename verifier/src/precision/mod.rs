@@ -1,0 +1,294 @@
+//! Which numbers of saved states must be compared precisely.
+//!
+//! Numbers start imprecise: a saved state allows any value for them. Where an exact value matters (an offset added to
+//! a pointer, the outcome of a comparison, a size), the path is followed backwards through the history of the current
+//! state and of its ancestors, and every register and stack slot that the value came from is marked in each ancestor.
+//! Marks of the current state itself mean nothing; they begin when it is saved.
+
+mod insn;
+mod masks;
+
+pub use masks::Wanted;
+
+use crate::explore::Walk;
+use crate::log::Scratched;
+use crate::prune::Precise;
+use crate::state::{HistoryEntry, StackUse, StateId, VerifierState};
+use crate::{Env, Step, Stop};
+use insn::Lost;
+use masks::{RegList, SlotList};
+
+/// r1 to r5.
+const ARGS: u16 = 0b11_1110;
+
+/// The history of a state while it is followed backwards.
+struct Backwards<'a> {
+    /// Entries not yet passed.
+    history: &'a [HistoryEntry],
+    /// First instruction of the state.
+    first: usize,
+}
+
+impl Backwards<'_> {
+    fn entry(&self, at: usize) -> Option<&HistoryEntry> {
+        self.history.last().filter(|e| e.insn as usize == at)
+    }
+
+    /// The instruction executed before the one at `at`; `None` at the start of the state. A state may come past its
+    /// first instruction again: as long as there is history, there is more.
+    fn previous(&mut self, at: usize) -> Option<i64> {
+        match self.history {
+            [] if at == self.first => None,
+            [only] if at == self.first && only.insn as usize == at => None,
+            [rest @ .., last] if last.insn as usize == at => {
+                self.history = rest;
+                Some(last.prev.into())
+            }
+            _ => Some(at as i64 - 1),
+        }
+    }
+}
+
+impl Env<'_> {
+    /// Marks the number in a register of the current frame precise, and all that it came from.
+    pub fn mark_chain_precision(&mut self, reg: u8) -> Step {
+        if !self.bpf_capable() {
+            return Ok(());
+        }
+        let frame = self.cur.curframe();
+        let mut wanted = Wanted::nothing(frame);
+        wanted.add(reg);
+        self.with_cur_aside(|env, cur| env.mark_chain(cur, wanted, &mut false))
+    }
+
+    /// Adds to the history of the current state, once for each instruction.
+    pub fn push_history(&mut self, stack: StackUse, linked_regs: u64) -> Step {
+        if self.walk.insn_in_history
+            && let Some(last) = self.cur.history.last_mut()
+        {
+            last.stack = last.stack.and(stack);
+            last.linked_regs = linked_regs;
+            return Ok(());
+        }
+        self.walk.insn_in_history = true;
+        let entry = HistoryEntry { insn: self.cur.insn_idx as u32, prev: self.cur.last_insn_idx, stack, linked_regs };
+        self.cur.history.push(entry);
+        Ok(())
+    }
+
+    /// Calls `f` with the current state apart from the environment.
+    pub(crate) fn with_cur_aside<T>(&mut self, f: impl FnOnce(&mut Self, &VerifierState) -> T) -> T {
+        let spare = self.walk.spare.take().unwrap_or_else(VerifierState::empty);
+        let cur = std::mem::replace(&mut self.cur, spare);
+        let result = f(self, &cur);
+        self.walk.spare = Some(std::mem::replace(&mut self.cur, cur));
+        result
+    }
+
+    /// Wants everything precise in `state` that is precise in the saved state that was found equal to it.
+    pub(crate) fn propagate_precision(&mut self, equal: StateId, state: &VerifierState, changed: &mut bool) -> Step {
+        if !self.bpf_capable() {
+            return Ok(());
+        }
+        let top = state.curframe();
+        let mut wanted = Wanted::nothing(top);
+        for frame in (0..=top).rev() {
+            let Precise { regs, slots } = self.walk.saved.get(equal).precise[frame];
+            (wanted.regs[frame], wanted.slots[frame]) = (regs, slots);
+            if self.log_level > 1 && (regs != 0 || slots != 0) {
+                let regs = (0..16).filter(|i| regs >> i & 1 != 0).map(|i| format!("r{i}"));
+                let slots = (0..64).filter(|i| slots >> i & 1 != 0).map(|i| format!("fp{}", -8 * (i + 1)));
+                let all: Vec<String> = regs.chain(slots).collect();
+                self.verbose(format_args!("frame {frame}: propagating {}\n", all.join(",")));
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.mark_chain(state, wanted, changed)
+    }
+
+    /// Follows `wanted` backwards from the end of `start`; sets `changed` when an ancestor was marked anew.
+    fn mark_chain(&mut self, start: &VerifierState, mut wanted: Wanted, changed: &mut bool) -> Step {
+        let bug = || Err(Stop::unsupported("a path that cannot be followed backwards"));
+        let mut first = start.first_insn_idx;
+        let mut last = start.insn_idx as i64;
+        let mut after: Option<usize> = None;
+        self.log_span(&wanted, last, first, after);
+        // The instruction that wants the value is not part of its past.
+        let mut result = self.follow(&start.history, first, last, true, &mut after, &mut wanted);
+        let mut parent = start.parent;
+        loop {
+            match result {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(Lost::Bug) => return bug(),
+                Err(Lost::Fallback) => break,
+            }
+            // When no ancestor is left, the rest came by a way that is not recorded.
+            let Some(id) = parent else { break };
+            self.mark_saved(id, &mut wanted, changed);
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            after = Some(first);
+            let state = &mut self.walk.saved.get_mut(id).state;
+            (last, first, parent) = (state.last_insn_idx.into(), state.first_insn_idx, state.parent);
+            let history = std::mem::take(&mut state.history);
+            self.log_span(&wanted, last, first, after);
+            if last < 0 {
+                self.walk.saved.get_mut(id).state.history = history;
+                return if self.reaches_function_start(id, &wanted, changed) { Ok(()) } else { bug() };
+            }
+            result = self.follow(&history, first, last, false, &mut after, &mut wanted);
+            self.walk.saved.get_mut(id).state.history = history;
+        }
+        self.mark_all_scalars_precise(start.curframe(), start.parent);
+        Ok(())
+    }
+
+    /// Follows one state backwards from the instruction `last`; true when nothing is wanted any more.
+    fn follow(
+        &mut self,
+        history: &[HistoryEntry],
+        first: usize,
+        last: i64,
+        skip_first: bool,
+        after: &mut Option<usize>,
+        wanted: &mut Wanted,
+    ) -> Result<bool, Lost> {
+        let mut back = Backwards { history, first };
+        let (mut skip, mut at) = (skip_first, last);
+        loop {
+            let Some(i) = usize::try_from(at).ok().filter(|&i| i < self.insns.len()) else { return Err(Lost::Bug) };
+            if !std::mem::take(&mut skip) {
+                self.backtrack_insn(i, *after, back.entry(i), wanted)?;
+            }
+            if wanted.is_empty() {
+                return Ok(true);
+            }
+            *after = Some(i);
+            match back.previous(i) {
+                Some(previous) => at = previous,
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Marks what is wanted in a saved state. What is no number, or marked already, is wanted no more.
+    fn mark_saved(&mut self, id: StateId, wanted: &mut Wanted, changed: &mut bool) {
+        for frame in (0..=wanted.frame).rev() {
+            let saved = self.walk.saved.get_mut(id);
+            let (regs, slots) = (wanted.regs[frame], wanted.slots[frame]);
+            if regs != 0 || slots != 0 {
+                let Some(f) = saved.state.frames.get(frame) else { continue };
+                let is_scalar = |i: u32| f.regs.get(i as usize).is_some_and(|r| r.is_scalar());
+                let is_spill = |i: u32| f.stack.slots.get(i as usize).is_some_and(|s| s.is_scalar_spill());
+                let precise = &mut saved.precise[frame];
+                let regs = bits16(regs & !precise.regs).filter(|&i| is_scalar(i)).fold(0, |m, i| m | 1 << i);
+                let slots = bits64(slots & !precise.slots).filter(|&i| is_spill(i)).fold(0, |m, i| m | 1 << i);
+                precise.regs |= regs;
+                precise.slots |= slots;
+                *changed |= regs != 0 || slots != 0;
+                (wanted.regs[frame], wanted.slots[frame]) = (regs, slots);
+            }
+            if self.log_level > 1 {
+                let (regs, slots) = (RegList(wanted.regs[frame]), SlotList(wanted.slots[frame]));
+                let state = self.saved_with_marks(id);
+                let state = self.fmt_state(&state, frame, Scratched::All);
+                self.verbose(format_args!(
+                    "mark_precise: frame{frame}: parent state regs={regs} stack={slots}: {state}\n"
+                ));
+            }
+        }
+    }
+
+    /// A saved state with its marks in its numbers, for the log.
+    pub(crate) fn saved_with_marks(&self, id: StateId) -> VerifierState {
+        let saved = self.walk.saved.get(id);
+        let mut state = saved.state.clone();
+        for (i, precise) in saved.precise.iter().enumerate() {
+            let f = state.frame_mut(i);
+            for (n, r) in f.regs.iter_mut().enumerate() {
+                r.precise = precise.regs >> n & 1 != 0;
+            }
+            for (n, s) in f.stack.slots.iter_mut().enumerate().take(64) {
+                s.spilled.precise = precise.slots >> n & 1 != 0;
+            }
+        }
+        state
+    }
+
+    /// At the start of a function that is verified on its own only its arguments may be left.
+    fn reaches_function_start(&mut self, id: StateId, wanted: &Wanted, changed: &mut bool) -> bool {
+        let saved = self.walk.saved.get_mut(id);
+        let f = &saved.state.frames[0];
+        let alone = saved.state.frames.len() == 1 && f.subprog > 0 && f.callsite == -1;
+        if !alone || wanted.frame != 0 || wanted.slots[0] != 0 || wanted.regs[0] & !ARGS != 0 {
+            return false;
+        }
+        let (scalars, _) = f.scalars();
+        let regs = wanted.regs[0] & scalars;
+        saved.precise[0].regs |= regs;
+        *changed |= regs != 0;
+        true
+    }
+
+    /// Marks every number of a saved state and of all its ancestors.
+    pub(crate) fn mark_all_scalars_precise(&mut self, frame: usize, from: Option<StateId>) {
+        if self.log_level > 1 {
+            self.verbose(format_args!("mark_precise: frame{frame}: falling back to forcing all scalars precise\n"));
+        }
+        let mut at = from;
+        while let Some(id) = at {
+            let Walk { saved, .. } = &mut self.walk;
+            let saved = saved.get_mut(id);
+            at = saved.state.parent;
+            let mut lines = Vec::new();
+            for (n, (f, precise)) in saved.state.frames.iter().zip(&mut saved.precise).enumerate() {
+                let (mut regs, slots) = f.scalars();
+                regs &= 0x3ff;
+                if self.log_level > 1 {
+                    let regs = bits16(regs & !precise.regs).map(|i| format!("r{i}"));
+                    let slots = bits64(slots & !precise.slots).map(|i| format!("fp{}", -8 * (i as i32 + 1)));
+                    lines.extend(regs.chain(slots).map(|what| (n, what)));
+                }
+                precise.regs |= regs;
+                precise.slots |= slots;
+            }
+            for (n, what) in lines {
+                self.verbose(format_args!("force_precise: frame{n}: forcing {what} to be precise\n"));
+            }
+        }
+    }
+
+    fn log_span(&mut self, wanted: &Wanted, last: i64, first: usize, after: Option<usize>) {
+        if self.log_level > 1 {
+            let after = after.map_or(-1, |a| a as i64);
+            self.verbose(format_args!(
+                "mark_precise: frame{}: last_idx {last} first_idx {first} subseq_idx {after} \n",
+                wanted.frame
+            ));
+        }
+    }
+}
+
+fn bits16(mut mask: u16) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let i = mask.trailing_zeros();
+        (mask != 0).then(|| {
+            mask &= mask - 1;
+            i
+        })
+    })
+}
+
+fn bits64(mut mask: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let i = mask.trailing_zeros();
+        (mask != 0).then(|| {
+            mask &= mask - 1;
+            i
+        })
+    })
+}

@@ -1,0 +1,210 @@
+//! Whether a saved state allows everything that the current state allows.
+
+use super::ids::IdMap;
+use super::saved::{Precise, Saved};
+use crate::Env;
+use crate::reg::{RegBase, RegExtra, RegState, RegType};
+use crate::stack::{SlotKind, Stack, StackSlot};
+use crate::state::{FuncState, StateId, VerifierState};
+
+/// How closely states must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exactness {
+    /// Imprecise numbers and what is not initialised do not matter: for finished states.
+    NotExact,
+    /// Ranges of all numbers must be within the old ones: for states inside of loops.
+    RangeWithin,
+    /// Nothing may differ but identities: to find loops that never end.
+    Exact,
+}
+
+use Exactness::{Exact, NotExact};
+
+fn range_within(old: &RegState, cur: &RegState) -> bool {
+    old.umin <= cur.umin
+        && old.umax >= cur.umax
+        && old.smin <= cur.smin
+        && old.smax >= cur.smax
+        && old.u32_min <= cur.u32_min
+        && old.u32_max >= cur.u32_max
+        && old.s32_min <= cur.s32_min
+        && old.s32_max >= cur.s32_max
+        && old.var_off.contains(cur.var_off)
+}
+
+/// Whether all but identities agree.
+fn same_value(old: &RegState, cur: &RegState) -> bool {
+    old.ty == cur.ty
+        && old.off == cur.off
+        && old.extra == cur.extra
+        && old.var_off == cur.var_off
+        && (old.smin, old.smax, old.umin, old.umax) == (cur.smin, cur.smax, cur.umin, cur.umax)
+        && (old.s32_min, old.s32_max, old.u32_min, old.u32_max) == (cur.s32_min, cur.s32_max, cur.u32_min, cur.u32_max)
+}
+
+/// Whether both registers hold exactly the same, up to identity (`regs_exact`).
+pub(crate) fn regs_exact(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
+    same_value(old, cur) && ids.same(old.id, cur.id) && ids.same(old.ref_obj_id, cur.ref_obj_id)
+}
+
+fn scalar_allows(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
+    let delta = |r: &RegState| r.id & RegState::ADD_CONST != 0;
+    // What is linked with a distance must be so in both, by the same distance.
+    let links = old.id == 0 || delta(old) == delta(cur) && (!delta(old) || old.off == cur.off);
+    links && ids.same_scalar(old.id, cur.id) && range_within(old, cur)
+}
+
+fn reg_allows(old: &RegState, cur: &RegState, precise: bool, how: Exactness, ids: &mut IdMap) -> bool {
+    if how == Exact {
+        return regs_exact(old, cur, ids);
+    }
+    if old.ty == RegType::NOT_INIT && (how == NotExact || cur.ty == RegType::NOT_INIT) {
+        return true;
+    }
+    if old.ty != cur.ty {
+        return false;
+    }
+    match old.ty.base {
+        RegBase::Scalar => !precise && how == NotExact || scalar_allows(old, cur, ids),
+        RegBase::MapKey | RegBase::MapValue | RegBase::Mem | RegBase::Buf | RegBase::TpBuffer => {
+            old.off == cur.off
+                && old.extra == cur.extra
+                && range_within(old, cur)
+                && ids.same(old.id, cur.id)
+                && ids.same(old.ref_obj_id, cur.ref_obj_id)
+        }
+        RegBase::Packet | RegBase::PacketMeta => {
+            // A negative range says on which side of the end the pointer lies; only the same says the same.
+            let (o, c) = (old.range(), cur.range());
+            let covers = if o < 0 || c < 0 { o == c } else { o <= c };
+            covers && old.off == cur.off && ids.same(old.id, cur.id) && range_within(old, cur)
+        }
+        RegBase::Stack => regs_exact(old, cur, ids) && old.frameno == cur.frameno,
+        RegBase::Arena => true,
+        _ => regs_exact(old, cur, ids),
+    }
+}
+
+/// The number that reading a whole slot gives, if it holds one.
+fn slot_scalar(slot: &StackSlot, misc_is_any: bool) -> Option<&RegState> {
+    if slot.is_scalar_spill() && slot.kinds[0] == SlotKind::Spill {
+        return Some(&slot.spilled);
+    }
+    let misc = |k: &SlotKind| *k == SlotKind::Misc || *k == SlotKind::Invalid && misc_is_any;
+    slot.kinds.iter().all(misc).then_some(&RegState::UNKNOWN)
+}
+
+fn slot_allows(
+    o: &StackSlot,
+    c: &StackSlot,
+    precise: bool,
+    how: Exactness,
+    misc_is_any: bool,
+    ids: &mut IdMap,
+) -> bool {
+    let matters = |k: SlotKind| k != SlotKind::Invalid && !(misc_is_any && k == SlotKind::Misc);
+    let Some(first) = o.kinds.iter().position(|&k| matters(k)) else { return true };
+    if let (Some(old), Some(cur)) = (slot_scalar(o, misc_is_any), slot_scalar(c, misc_is_any)) {
+        return reg_allows(old, cur, precise, how, ids);
+    }
+    for (&ok, &ck) in o.kinds.iter().zip(&c.kinds).skip(first).filter(|(o, _)| matters(**o)) {
+        if ok != ck && !(ok == SlotKind::Misc && ck == SlotKind::Zero) {
+            return false;
+        }
+    }
+    let (old, cur) = (&o.spilled, &c.spilled);
+    match o.kinds[7] {
+        SlotKind::Spill => reg_allows(old, cur, precise, how, ids),
+        SlotKind::Dynptr => old.extra == cur.extra && ids.same(old.ref_obj_id, cur.ref_obj_id),
+        SlotKind::Iter => {
+            let fixed = |r: &RegState| match r.extra {
+                // The round is kept only to tell rounds apart; see the search for endless loops.
+                RegExtra::Iter { btf, id, state, .. } => Some((btf, id, state)),
+                _ => None,
+            };
+            old.ty == cur.ty && fixed(old) == fixed(cur) && ids.same(old.ref_obj_id, cur.ref_obj_id)
+        }
+        SlotKind::IrqFlag => ids.same(old.ref_obj_id, cur.ref_obj_id) && old.extra == cur.extra,
+        SlotKind::Misc | SlotKind::Zero | SlotKind::Invalid => true,
+    }
+}
+
+fn stack_allows(old: &Stack, cur: &Stack, precise: u64, how: Exactness, misc_is_any: bool, ids: &mut IdMap) -> bool {
+    old.slots.iter().enumerate().all(|(i, o)| {
+        let c = cur.slots.get(i);
+        if how != NotExact && c.is_none_or(|c| c.kinds != o.kinds) {
+            return false;
+        }
+        if c.is_none() && o.kinds.iter().all(|&k| k == SlotKind::Invalid || misc_is_any && k == SlotKind::Misc) {
+            return true;
+        }
+        let Some(c) = c else { return false };
+        slot_allows(o, c, precise >> (i & 63) & 1 != 0, how, misc_is_any, ids)
+    })
+}
+
+/// What comparing frames depends on besides the frames.
+struct FrameFacts {
+    live: u16,
+    precise: Precise,
+    how: Exactness,
+    misc_is_any: bool,
+}
+
+fn frame_allows(old: &FuncState, cur: &FuncState, facts: &FrameFacts, ids: &mut IdMap) -> bool {
+    if old.callback_depth > cur.callback_depth {
+        return false;
+    }
+    let mut live = facts.live & 0x7ff;
+    while live != 0 {
+        let i = live.trailing_zeros() as usize;
+        live &= live - 1;
+        let precise = facts.precise.regs >> i & 1 != 0 || old.regs[i].precise;
+        if !reg_allows(&old.regs[i], &cur.regs[i], precise, facts.how, ids) {
+            return false;
+        }
+    }
+    stack_allows(&old.stack, &cur.stack, facts.precise.slots, facts.how, facts.misc_is_any, ids)
+}
+
+impl Saved {
+    /// A quick look whether the current frames could be exactly the same (`states_maybe_looping`).
+    pub(super) fn maybe_looping(&self, cur: &VerifierState) -> bool {
+        let old = &self.state;
+        old.frames.len() == cur.frames.len()
+            && old.cur().regs.iter().zip(&cur.cur().regs).all(|(o, c)| {
+                same_value(o, c)
+                    && (o.id, o.ref_obj_id) == (c.id, c.ref_obj_id)
+                    && (o.ty.base != RegBase::Stack || o.frameno == c.frameno)
+            })
+    }
+}
+
+impl Env<'_> {
+    /// Whether a saved state allows everything that the current state allows.
+    pub(super) fn states_equal(&mut self, id: StateId, how: Exactness) -> bool {
+        let misc_is_any = self.allow_uninit_stack();
+        let Self { walk, cur, aux, id_gen, .. } = self;
+        let Saved { state: old, precise, .. } = walk.saved.get(id);
+        if old.frames.len() != cur.frames.len()
+            || old.speculative && !cur.speculative
+            || old.in_sleepable != cur.in_sleepable
+        {
+            return false;
+        }
+        let ids = &mut walk.ids;
+        ids.reset(*id_gen);
+        if !crate::call::refsafe(old, cur, &mut |o, c| ids.same(o, c)) {
+            return false;
+        }
+        let frames = old.frames.iter().zip(&cur.frames).enumerate();
+        for (i, (o, c)) in frames {
+            let live = aux[old.frame_insn(i)].live_regs_before;
+            let facts = FrameFacts { live, precise: precise[i], how, misc_is_any };
+            if o.callsite != c.callsite || !frame_allows(o, c, &facts, ids) {
+                return false;
+            }
+        }
+        true
+    }
+}

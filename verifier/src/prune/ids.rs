@@ -1,0 +1,77 @@
+//! Identities that stand for each other in two states.
+
+use crate::reg::RegState;
+
+/// Pairs of identities of an old and a current state.
+#[derive(Debug, Default)]
+pub struct IdMap {
+    pairs: Vec<(u32, u32)>,
+    /// Next identity for numbers that have none.
+    temporary: u32,
+}
+
+impl IdMap {
+    /// Forgets all pairs. `last_id` is the last identity that any state holds.
+    pub fn reset(&mut self, last_id: u32) {
+        self.pairs.clear();
+        self.temporary = last_id;
+    }
+
+    /// Whether `old` stands for `cur`, given all pairs so far; zero stands for itself only (`check_ids`).
+    pub fn same(&mut self, old: u32, cur: u32) -> bool {
+        if old == 0 || cur == 0 {
+            return old == cur;
+        }
+        match self.pairs.iter().find(|(o, c)| *o == old || *c == cur) {
+            Some(&pair) => pair == (old, cur),
+            None => {
+                self.pairs.push((old, cur));
+                true
+            }
+        }
+    }
+
+    /// The same for numbers: an old one without identity relied on nothing; a current one without identity is
+    /// linked with no other (`check_scalar_ids`).
+    pub fn same_scalar(&mut self, old: u32, cur: u32) -> bool {
+        if old == 0 {
+            return true;
+        }
+        let cur = if cur != 0 {
+            cur
+        } else {
+            self.temporary += 1;
+            self.temporary
+        };
+        let base = |id: u32| id & !RegState::ADD_CONST;
+        self.same(old, cur) && (old & RegState::ADD_CONST == 0 || self.same(base(old), base(cur)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn unlinked_numbers_do_not_stand_for_linked_ones() {
+        let mut ids = IdMap::default();
+        assert!(ids.same_scalar(7, 0));
+        assert!(!ids.same_scalar(7, 0));
+        assert!(ids.same_scalar(0, 9));
+    }
+
+    proptest! {
+        /// Pairs that were accepted are a bijection.
+        #[test]
+        fn accepted_pairs_are_one_to_one(pairs in proptest::collection::vec((0u32..6, 0u32..6), 0..24)) {
+            let mut ids = IdMap::default();
+            let accepted: Vec<_> = pairs.into_iter().filter(|&(o, c)| ids.same(o, c)).collect();
+            for &(o, c) in &accepted {
+                for &(p, d) in &accepted {
+                    prop_assert_eq!(o == p, c == d);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Loops: strongly connected components of the control-flow graph, by chain of calls.
+//!
+//! While paths through a loop are open, states inside it do not know yet what later rounds need of them. A state
+//! that is found equal to one of the loop ends its path there; it is kept as a back edge. When the loop's first state
+//! is finished, precision is propagated along all back edges until nothing changes.
+
+use super::saved::SavedStates;
+use crate::state::{StateId, VerifierState};
+use crate::{Env, InsnAux, Step};
+
+/// Rounds of propagation before everything is made precise instead.
+const MOST_ROUNDS: u32 = 64;
+
+/// A loop in a chain of calls: call sites that lead to it, then its component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+struct Place {
+    callsites: [u32; 8],
+    depth: u8,
+    scc: u32,
+}
+
+/// A path that came back to a state of the loop.
+#[derive(Debug)]
+struct BackEdge {
+    state: VerifierState,
+    equal: StateId,
+}
+
+#[derive(Debug)]
+struct Visit {
+    place: Place,
+    entry: Option<StateId>,
+    back_edges: Vec<BackEdge>,
+}
+
+/// Visits of loops by the walk.
+#[derive(Debug, Default)]
+pub struct Loops {
+    /// By component.
+    visits: Vec<Vec<Visit>>,
+    back_edges: u64,
+}
+
+/// The outermost loop that a state is in.
+fn place_of(state: &VerifierState, aux: &[InsnAux]) -> Option<Place> {
+    let mut place = Place::default();
+    let top = state.curframe();
+    for frame in 0..=top {
+        let insn = state.frame_insn(frame);
+        place.scc = aux[insn].scc;
+        if place.scc != 0 {
+            return Some(place);
+        }
+        if frame < top {
+            place.callsites[frame] = insn as u32;
+            place.depth += 1;
+        }
+    }
+    None
+}
+
+impl Loops {
+    /// Forgets all.
+    pub fn reset(&mut self) {
+        self.visits.clear();
+        self.back_edges = 0;
+    }
+
+    /// Back edges that are kept now.
+    pub fn back_edges(&self) -> u64 {
+        self.back_edges
+    }
+
+    fn find(&self, place: &Place) -> Option<(usize, usize)> {
+        let scc = place.scc as usize;
+        let n = self.visits.get(scc)?.iter().position(|v| v.place == *place)?;
+        Some((scc, n))
+    }
+
+    /// Whether the loop that a state is in has open back edges, so that its marks are not final.
+    pub fn unfinished(&self, state: &VerifierState, aux: &[InsnAux]) -> bool {
+        let Some(place) = place_of(state, aux) else { return false };
+        self.find(&place).is_some_and(|(scc, n)| !self.visits[scc][n].back_edges.is_empty())
+    }
+}
+
+impl Env<'_> {
+    fn log_loop(&mut self, what: &str, place: &Place) {
+        if self.log_level > 1 {
+            let sites: String = place.callsites[..place.depth.into()].iter().map(|c| format!("{c},")).collect();
+            self.verbose(format_args!("SCC {what} ({sites}{})\n", place.scc));
+        }
+    }
+
+    /// A state was saved: it is the entry of its loop if that has none.
+    pub(super) fn enter_loop(&mut self, id: StateId) {
+        let Some(place) = place_of(&self.walk.saved.get(id).state, &self.aux) else { return };
+        let loops = &mut self.walk.loops;
+        let (scc, n) = loops.find(&place).unwrap_or_else(|| {
+            let scc = place.scc as usize;
+            if scc >= loops.visits.len() {
+                loops.visits.resize_with(scc + 1, Vec::new);
+            }
+            loops.visits[scc].push(Visit { place, entry: None, back_edges: Vec::new() });
+            (scc, loops.visits[scc].len() - 1)
+        });
+        let visit = &mut loops.visits[scc][n];
+        if visit.entry.is_none() {
+            visit.entry = Some(id);
+            self.log_loop("enter", &place);
+        }
+    }
+
+    /// All paths from a saved state are finished: if it was the entry of its loop, the loop is.
+    pub(crate) fn exit_loop(&mut self, id: StateId) -> Step {
+        let Some(place) = place_of(&self.walk.saved.get(id).state, &self.aux) else { return Ok(()) };
+        let loops = &mut self.walk.loops;
+        let Some((scc, n)) = loops.find(&place) else { return Ok(()) };
+        let visit = &mut loops.visits[scc][n];
+        if visit.entry != Some(id) {
+            return Ok(());
+        }
+        visit.entry = None;
+        loops.back_edges -= visit.back_edges.len() as u64;
+        self.log_loop("exit", &place);
+        self.walk.update_peak();
+        let edges = std::mem::take(&mut self.walk.loops.visits[scc][n].back_edges);
+        for round in 0.. {
+            if round > MOST_ROUNDS {
+                if self.log_level > 1 {
+                    self.verbose(format_args!("propagate_backedges: too many iterations\n"));
+                }
+                for edge in &edges {
+                    self.mark_all_scalars_precise(edge.state.curframe(), edge.state.parent);
+                }
+                break;
+            }
+            let mut changed = false;
+            for edge in edges.iter().rev() {
+                self.propagate_precision(edge.equal, &edge.state, &mut changed)?;
+            }
+            if !changed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The current path came back to a state of its loop.
+    pub(super) fn add_back_edge(&mut self, equal: StateId) {
+        let Some(place) = place_of(&self.walk.saved.get(equal).state, &self.aux) else { return };
+        self.log_loop("backedge", &place);
+        let state = self.cur.clone();
+        let loops = &mut self.walk.loops;
+        if let Some((scc, n)) = loops.find(&place) {
+            loops.visits[scc][n].back_edges.push(BackEdge { state, equal });
+            loops.back_edges += 1;
+        }
+        self.walk.update_peak();
+    }
+
+    /// Whether the marks of a saved state may still change through its loop.
+    pub(crate) fn in_unfinished_loop(&self, id: StateId) -> bool {
+        self.walk.loops.unfinished(&self.walk.saved.get(id).state, &self.aux)
+    }
+
+    /// The nearest earlier state of the current path at `insn` with the same callers (`find_prev_entry`). For a call
+    /// that has just been saved, pass its saved state as `cur`.
+    pub fn find_prev_entry(&self, insn: usize, cur: &VerifierState) -> Option<StateId> {
+        let saved: &SavedStates = &self.walk.saved;
+        let list = saved.list(insn, self.cur.cur().callsite);
+        (0..saved.list_len(list)).rev().filter_map(|n| saved.at(list, n, insn)).find(|&id| {
+            let old = saved.get(id);
+            old.branches > 0 && old.state.same_callsites(cur) && old.state.dfs_depth < cur.dfs_depth
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! At a prune point: whether the path ends here because a saved state allows all that it allows, and whether the
+//! state is saved.
+
+use super::compare::Exactness::{Exact, NotExact, RangeWithin};
+use crate::reason::{ExploreReason, reject};
+use crate::reg::{IterState, RegExtra};
+use crate::stack::SlotKind;
+use crate::state::{StackUse, StateId, VerifierState};
+use crate::{Env, Step};
+use ebpfkit_isa::opcode::MAY_GOTO;
+use ebpfkit_object::ProgramFlags;
+
+/// Entries in a state's history after which it is saved in any case.
+const LONG_HISTORY: usize = 40;
+
+/// Whether an iterator that is active in both states is in different rounds.
+fn iter_depths_differ(old: &VerifierState, cur: &VerifierState) -> bool {
+    old.frames.iter().zip(&cur.frames).any(|(o, c)| {
+        o.stack.slots.iter().enumerate().any(|(i, slot)| {
+            let RegExtra::Iter { state: IterState::Active, depth, .. } = slot.spilled.extra else { return false };
+            let now = c.stack.slots.get(i).map(|s| s.spilled.extra);
+            slot.kinds[0] == SlotKind::Iter && !matches!(now, Some(RegExtra::Iter { depth: d, .. }) if d == depth)
+        })
+    })
+}
+
+/// What a comparison of states means for the current path.
+enum Outcome {
+    Miss,
+    Hit { in_loop: bool },
+}
+
+impl Env<'_> {
+    /// Whether the current path ends at the prune point `insn`; saves the state there when it is worth it.
+    pub(crate) fn is_state_visited(&mut self, insn: usize) -> Step<bool> {
+        let force = self.prog.flags.has(ProgramFlags::TEST_STATE_FREQ)
+            || self.aux[insn].force_checkpoint
+            || self.cur.history.len() > LONG_HISTORY;
+        let (jumps, steps) = self.walk.since_checkpoint(self.insn_processed);
+        let mut add = force || jumps >= 2 && steps >= 8;
+        let list = self.walk.saved.list(insn, self.cur.cur().callsite);
+        self.clean_live_states(list, insn);
+
+        let count = self.walk.saved.list_len(list);
+        for n in (0..count).rev() {
+            let Some(id) = self.walk.saved.at(list, n, insn) else { continue };
+            let open = self.walk.saved.get(id).branches > 0;
+            let outcome = if open { self.meets_open_state(id, insn)? } else { self.meets_finished_state(id) };
+            if let Outcome::Hit { in_loop } = outcome {
+                self.walk.saved.hit(id);
+                if self.aux[insn].jmp_point {
+                    self.push_history(StackUse::NONE, 0)?;
+                }
+                self.with_cur_aside(|env, cur| env.propagate_precision(id, cur, &mut false))?;
+                if in_loop {
+                    self.add_back_edge(id);
+                }
+                return Ok(true);
+            }
+            // Inside a loop states differ from round to round; few of them help.
+            if open && !force && jumps < 20 && steps < 100 {
+                add = false;
+            }
+            if self.walk.saved.miss(id, add, self.aux[insn].force_checkpoint) {
+                self.walk.saved.retire(list, n);
+                self.drop_if_unused(id);
+            }
+        }
+        self.walk.max_states_per_insn = self.walk.max_states_per_insn.max(count as u64);
+        if add {
+            self.save_state(list, insn);
+        }
+        Ok(false)
+    }
+
+    /// Compares with a state that lies on the current path: a loop.
+    fn meets_open_state(&mut self, id: StateId, insn: usize) -> Step<Outcome> {
+        let old = self.walk.saved.get(id);
+        let (frame, now) = (old.state.cur(), self.cur.cur());
+        if frame.in_async_callback && frame.async_entry_count != now.async_entry_count {
+            // Another run of the same callback, not a loop.
+            return Ok(Outcome::Miss);
+        }
+        if self.is_iter_next(self.insns[insn]) {
+            let converged = self.states_equal(id, RangeWithin) && self.iterator_is_active();
+            return Ok(if converged { Outcome::Hit { in_loop: true } } else { Outcome::Miss });
+        }
+        if self.insns[insn].code == MAY_GOTO {
+            let another_round = old.state.may_goto_depth != self.cur.may_goto_depth;
+            if another_round && self.states_equal(id, RangeWithin) {
+                return Ok(Outcome::Hit { in_loop: true });
+            }
+        }
+        if self.aux[insn].calls_callback {
+            let converged = self.states_equal(id, RangeWithin);
+            return Ok(if converged { Outcome::Hit { in_loop: true } } else { Outcome::Miss });
+        }
+        let old = self.walk.saved.get(id);
+        if old.maybe_looping(&self.cur) && self.states_equal(id, Exact) {
+            let old = &self.walk.saved.get(id).state;
+            if !iter_depths_differ(old, &self.cur)
+                && old.may_goto_depth == self.cur.may_goto_depth
+                && old.callback_unroll_depth == self.cur.callback_unroll_depth
+            {
+                return reject(ExploreReason::InfiniteLoop { insn });
+            }
+        }
+        Ok(Outcome::Miss)
+    }
+
+    /// Compares with a state from which every path has ended well.
+    fn meets_finished_state(&mut self, id: StateId) -> Outcome {
+        let in_loop = self.in_unfinished_loop(id);
+        let how = if in_loop { RangeWithin } else { NotExact };
+        if self.states_equal(id, how) { Outcome::Hit { in_loop } } else { Outcome::Miss }
+    }
+
+    /// Whether the iterator that r1 points to has elements left.
+    fn iterator_is_active(&self) -> bool {
+        let r1 = self.reg(1);
+        let at = i64::from(r1.off).wrapping_add(r1.var_off.value as i64);
+        let slot = usize::try_from(-at - 1).ok().map(|b| b / crate::stack::SLOT_SIZE);
+        let frame = self.cur.frames.get(r1.frameno as usize);
+        let slot = slot.zip(frame).and_then(|(s, f)| f.stack.slots.get(s));
+        matches!(slot.map(|s| s.spilled.extra), Some(RegExtra::Iter { state: IterState::Active, .. }))
+    }
+
+    fn save_state(&mut self, list: usize, insn: usize) {
+        self.walk.total_states += 1;
+        self.walk.mark_checkpoint(self.insn_processed);
+        let history = std::mem::take(&mut self.cur.history);
+        let state = VerifierState { insn_idx: insn, history, ..self.cur.clone() };
+        let id = self.walk.saved.add(list, state);
+        self.walk.update_peak();
+        self.enter_loop(id);
+        self.cur.parent = Some(id);
+        self.cur.first_insn_idx = insn;
+        self.cur.dfs_depth += 1;
+    }
+
+    /// Drops a retired state that nothing needs any more.
+    pub(crate) fn drop_if_unused(&mut self, id: StateId) {
+        let saved = self.walk.saved.get(id);
+        if saved.retired && saved.branches == 0 && !self.in_unfinished_loop(id) {
+            self.walk.saved.drop_retired(id);
+        }
+    }
+}
