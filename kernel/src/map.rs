@@ -108,7 +108,8 @@ impl KernelMap {
         if bytes.len() != expected {
             return Err(KernelError::Size { what, found: bytes.len(), expected });
         }
-        Ok(bytes.as_ptr() as u64)
+        // Maps without keys want no address at all.
+        Ok(if bytes.is_empty() { 0 } else { bytes.as_ptr() as u64 })
     }
 
     fn run(&self, command: i32, name: &str, attr: &mut MapElem) -> Result<(), KernelError> {

@@ -17,15 +17,31 @@
 //! a program therefore only has to keep the `Arc` of each map it can reach. All accesses by map operations are atomic,
 //! so racing ones are no undefined behaviour here; a value can be torn, as in the kernel.
 
+mod arena;
 mod array;
 pub mod check;
 mod engine;
 mod hash;
+mod lpm;
 pub mod mem;
+mod queue;
+mod refs;
+pub mod ringbuf;
+mod set;
+pub mod stack_trace;
+pub mod storage;
 mod value;
 
+pub use arena::Arena;
 pub use array::{Array, ArrayLayout, PercpuArray};
 pub use hash::HashMap;
+pub use lpm::Lpm;
+pub use queue::{Bloom, Queue};
+pub use refs::{Maps, Slots, Targets};
+pub use ringbuf::{Ringbuf, UserRingbuf};
+pub use set::{create_all, created_size};
+pub use stack_trace::StackTrace;
+pub use storage::Storage;
 pub use value::{Released, ValueLayout};
 
 use crate::Errno;
@@ -100,6 +116,34 @@ pub enum Kind {
     PercpuArray(PercpuArray),
     /// Hash tables of all four kinds.
     Hash(HashMap),
+    /// Longest-prefix-match trie.
+    Lpm(Lpm),
+    /// Queue or stack.
+    Queue(Queue),
+    /// Bloom filter.
+    Bloom(Bloom),
+    /// Ring buffer to user space.
+    Ringbuf(Ringbuf),
+    /// Ring buffer from user space.
+    UserRingbuf(UserRingbuf),
+    /// Programs, perf events, cgroups, AF_XDP sockets, sockets by index.
+    Slots(Slots),
+    /// Sockets by key: opaque numbers.
+    Sockhash(HashMap),
+    /// Devices or CPUs by index.
+    Targets(Targets),
+    /// Devices by key.
+    DevmapHash(HashMap),
+    /// Maps by index or key.
+    Maps(Maps),
+    /// Stack traces.
+    StackTrace(StackTrace),
+    /// Storage of other objects.
+    Storage(Storage),
+    /// Arena.
+    Arena(Arena),
+    /// The bytes of a kernel struct, with functions as numbers; not registered with anything.
+    StructOps(Array),
 }
 
 /// Number of the next map.
@@ -117,7 +161,28 @@ pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
     };
     check::check(def).map_err(|(errno, what)| fail(errno, what, false))?;
     let cpus = cpus.max(1);
-    let facts = Facts {
+    let facts = facts_of(def, cpus);
+    let no_memory = |errno| fail(errno, "not enough memory", false);
+    let template = match (def.map_type, &def.inner) {
+        (MapType::ArrayOfMaps | MapType::HashOfMaps, Some(inner)) => {
+            check::check(inner).map_err(|(errno, what)| fail(errno, &format!("inner map: {what}"), false))?;
+            if inner.inner.is_some() {
+                return Err(fail(Errno::EINVAL, "inner map: maps of maps cannot be nested", false));
+            }
+            facts_of(inner, cpus)
+        }
+        (MapType::ArrayOfMaps | MapType::HashOfMaps, None) => {
+            return Err(fail(Errno::EBADF, "no inner map", false));
+        }
+        _ => Facts::default(),
+    };
+    let kind = new_kind(&facts, fields, template).map_err(no_memory)?;
+    let kind = kind.ok_or_else(|| fail(Errno::EOPNOTSUPP, "maps of this type are not simulated", true))?;
+    Ok(Map { facts, frozen: AtomicBool::new(false), kind })
+}
+
+fn facts_of(def: &Def, cpus: u32) -> Facts {
+    Facts {
         name: def.name.clone(),
         map_type: def.map_type,
         key_size: def.key_size,
@@ -129,15 +194,42 @@ pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
         cpus,
         key_type: def.key_type,
         value_type: def.value_type,
-    };
-    let no_memory = |errno| fail(errno, "not enough memory", false);
-    let kind = match def.map_type {
-        MapType::Array => Kind::Array(Array::new(&facts, fields).map_err(no_memory)?),
-        MapType::PercpuArray => Kind::PercpuArray(PercpuArray::new(&facts, fields).map_err(no_memory)?),
-        MapType::Hash | MapType::PercpuHash => Kind::Hash(HashMap::new(&facts, fields).map_err(no_memory)?),
-        _ => return Err(fail(Errno::EOPNOTSUPP, "maps of this type are not simulated", true)),
-    };
-    Ok(Map { facts, frozen: AtomicBool::new(false), kind })
+    }
+}
+
+fn new_kind(facts: &Facts, fields: &Record, template: Facts) -> Result<Option<Kind>, Errno> {
+    Ok(Some(match facts.map_type {
+        MapType::Array => Kind::Array(Array::new(facts, fields)?),
+        MapType::PercpuArray => Kind::PercpuArray(PercpuArray::new(facts, fields)?),
+        MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
+            Kind::Hash(HashMap::new(facts, fields)?)
+        }
+        MapType::LpmTrie => Kind::Lpm(Lpm::new(facts, fields)?),
+        MapType::Queue | MapType::Stack => Kind::Queue(Queue::new(facts)?),
+        MapType::BloomFilter => Kind::Bloom(Bloom::new(facts)?),
+        MapType::Ringbuf => Kind::Ringbuf(Ringbuf::new(facts)?),
+        MapType::UserRingbuf => Kind::UserRingbuf(UserRingbuf::new(facts)?),
+        MapType::ProgArray
+        | MapType::PerfEventArray
+        | MapType::CgroupArray
+        | MapType::Xskmap
+        | MapType::Sockmap
+        | MapType::ReuseportSockarray => Kind::Slots(Slots::new(facts)?),
+        MapType::Sockhash => Kind::Sockhash(HashMap::new(facts, &Record::default())?),
+        MapType::Devmap | MapType::Cpumap => Kind::Targets(Targets::new(facts)?),
+        MapType::DevmapHash => Kind::DevmapHash(HashMap::new(facts, &Record::default())?),
+        MapType::ArrayOfMaps | MapType::HashOfMaps => Kind::Maps(Maps::new(facts, template)?),
+        MapType::StackTrace => Kind::StackTrace(StackTrace::new(facts)),
+        MapType::SkStorage
+        | MapType::InodeStorage
+        | MapType::TaskStorage
+        | MapType::CgrpStorage
+        | MapType::CgroupStorage
+        | MapType::PercpuCgroupStorage => Kind::Storage(Storage::new(facts, fields)),
+        MapType::Arena => Kind::Arena(Arena::new(facts)?),
+        MapType::StructOps => Kind::StructOps(Array::new(facts, fields)?),
+        _ => return Ok(None),
+    }))
 }
 
 /// Visits one element: addresses of key and value.
@@ -191,9 +283,12 @@ impl Map {
     /// Layout of the values, where values are the map's own memory.
     pub fn value_layout(&self) -> Option<&ValueLayout> {
         match &self.kind {
-            Kind::Array(a) => Some(a.value_layout()),
+            Kind::Array(a) | Kind::StructOps(a) => Some(a.value_layout()),
             Kind::PercpuArray(a) => Some(a.value_layout()),
             Kind::Hash(h) => Some(h.value_layout()),
+            Kind::Lpm(l) => Some(l.value_layout()),
+            Kind::Storage(s) => Some(s.value_layout()),
+            _ => None,
         }
     }
 
@@ -205,13 +300,18 @@ impl Map {
         value.get(..size).ok_or(Errno::EINVAL)
     }
 
-    /// `bpf_map_lookup_elem`: address of the value of `cpu`, or nothing. Longer keys are cut, shorter find nothing.
+    /// `bpf_map_lookup_elem`: address of the value of `cpu`, or nothing. Longer keys are cut, shorter find nothing. For
+    /// maps of maps it is the address of the inner [`Map`].
     pub fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
         let key = self.key(key).ok()?;
         match &self.kind {
             Kind::Array(a) => a.lookup(index(key)),
             Kind::PercpuArray(a) => a.lookup(index(key), cpu),
-            Kind::Hash(h) => h.lookup(key, cpu),
+            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.lookup(key, cpu),
+            Kind::Lpm(l) => l.lookup(key),
+            Kind::Targets(t) => t.lookup(index(key)),
+            Kind::Maps(m) => m.lookup(key).map(NonNull::cast),
+            _ => None,
         }
     }
 
@@ -222,7 +322,10 @@ impl Map {
         match &self.kind {
             Kind::Array(a) => a.update(index(key), value, flags),
             Kind::PercpuArray(a) => a.update(index(key), value, flags, cpu),
-            Kind::Hash(h) => h.update(key, value, flags, Some(cpu)),
+            Kind::Hash(h) | Kind::Sockhash(h) => h.update(key, value, flags, Some(cpu)),
+            Kind::Lpm(l) => l.update(key, value, flags),
+            Kind::Slots(s) => s.update(index(key), value, flags),
+            _ => Err(Errno::EINVAL),
         }
     }
 
@@ -230,27 +333,46 @@ impl Map {
     pub fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let key = self.key(key)?;
         match &self.kind {
-            Kind::Array(_) | Kind::PercpuArray(_) => Err(Errno::EINVAL),
-            Kind::Hash(h) => h.delete(key),
+            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.delete(key),
+            Kind::Lpm(l) => l.delete(key),
+            Kind::Slots(s) => s.delete(index(key)),
+            Kind::Targets(t) => t.delete(index(key)),
+            Kind::Maps(m) => m.delete(key),
+            Kind::StackTrace(s) => s.delete(index(key)),
+            Kind::Bloom(_) | Kind::Arena(_) => Err(Errno::EOPNOTSUPP),
+            Kind::Ringbuf(_) | Kind::UserRingbuf(_) => Err(Errno::ENOTSUPP),
+            _ => Err(Errno::EINVAL),
         }
     }
 
     /// `bpf_map_push_elem`.
     pub fn push(&self, value: &[u8], flags: u64) -> Result<(), Errno> {
-        let _ = (value, flags);
-        Err(Errno::ENOTSUPP)
+        let value = self.value(value, self.value_size())?;
+        match &self.kind {
+            Kind::Queue(q) => q.push(value, flags),
+            Kind::Bloom(b) => b.push(value, flags),
+            _ => Err(Errno::ENOTSUPP),
+        }
     }
 
     /// `bpf_map_pop_elem`.
     pub fn pop(&self, out: &mut [u8]) -> Result<(), Errno> {
-        let _ = out;
-        Err(Errno::ENOTSUPP)
+        let out = out.get_mut(..self.value_size()).ok_or(Errno::EINVAL)?;
+        match &self.kind {
+            Kind::Queue(q) => q.get(out, true),
+            Kind::Bloom(_) => Err(Errno::EOPNOTSUPP),
+            _ => Err(Errno::ENOTSUPP),
+        }
     }
 
-    /// `bpf_map_peek_elem`.
+    /// `bpf_map_peek_elem`. For a bloom filter `out` is the value to look for.
     pub fn peek(&self, out: &mut [u8]) -> Result<(), Errno> {
-        let _ = out;
-        Err(Errno::ENOTSUPP)
+        let out = out.get_mut(..self.value_size()).ok_or(Errno::EINVAL)?;
+        match &self.kind {
+            Kind::Queue(q) => q.get(out, false),
+            Kind::Bloom(b) => b.peek(out),
+            _ => Err(Errno::ENOTSUPP),
+        }
     }
 
     /// `bpf_map_lookup_percpu_elem`.
@@ -264,6 +386,7 @@ impl Map {
             Kind::Array(a) => Ok(a.for_each(visit)),
             Kind::PercpuArray(a) => Ok(a.for_each(cpu, visit)),
             Kind::Hash(h) => Ok(h.for_each(cpu, visit)),
+            _ => Err(Errno::EINVAL),
         }
     }
 
@@ -273,7 +396,19 @@ impl Map {
         let next = next.get_mut(..self.key_size()).ok_or(Errno::EINVAL)?;
         match &self.kind {
             Kind::Array(_) | Kind::PercpuArray(_) => array::next_key(self.facts.max_entries, key, next),
-            Kind::Hash(h) => h.next_key(key, next),
+            Kind::Slots(_) | Kind::Targets(_) => array::next_key(self.facts.max_entries, key, next),
+            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.next_key(key, next),
+            Kind::Lpm(l) => l.next_key(key, next),
+            Kind::Maps(m) => m.next_key(key, next),
+            Kind::StackTrace(s) => s.next_key(key, next),
+            Kind::StructOps(_) if key.is_none() => {
+                next.fill(0);
+                Ok(())
+            }
+            Kind::StructOps(_) => Err(Errno::ENOENT),
+            Kind::Bloom(_) | Kind::Arena(_) => Err(Errno::EOPNOTSUPP),
+            Kind::Ringbuf(_) | Kind::UserRingbuf(_) | Kind::Storage(_) => Err(Errno::ENOTSUPP),
+            Kind::Queue(_) => Err(Errno::EINVAL),
         }
     }
 
@@ -284,13 +419,35 @@ impl Map {
         let key = self.key(key)?;
         let out = out.get_mut(..self.user_value_size()).ok_or(Errno::EINVAL)?;
         match &self.kind {
-            Kind::Array(a) => a.user_lookup(index(key), out, flags),
+            Kind::Array(a) | Kind::StructOps(a) => a.user_lookup(index(key), out, flags),
             Kind::PercpuArray(a) => a.user_lookup(index(key), out),
-            Kind::Hash(h) => h.user_lookup(key, out, flags),
+            Kind::Hash(h) | Kind::DevmapHash(h) => h.user_lookup(key, out, flags),
+            Kind::Sockhash(_) if out.len() != 8 => Err(Errno::ENOSPC),
+            Kind::Sockhash(h) => h.user_lookup(key, out, flags),
+            Kind::Lpm(l) => {
+                let value = l.lookup(key).ok_or(Errno::ENOENT)?.as_ptr();
+                // SAFETY: the address is a value of this map, and `out` has its size.
+                unsafe { l.value_layout().read(value, out) };
+                Ok(())
+            }
+            Kind::Queue(q) => q.get(out, false),
+            Kind::Bloom(b) => b.peek(out),
+            Kind::Slots(s) => s.user_lookup(index(key), out),
+            Kind::Targets(t) => t.user_lookup(index(key), out),
+            Kind::Maps(m) => {
+                let inner = m.get(key).ok_or(Errno::ENOENT)?;
+                out.copy_from_slice(&inner.facts.id.to_ne_bytes());
+                Ok(())
+            }
+            Kind::StackTrace(s) => s.user_lookup(index(key), out),
+            Kind::Arena(_) => Err(Errno::EINVAL),
+            Kind::Ringbuf(_) | Kind::UserRingbuf(_) => Err(Errno::ENOTSUPP),
+            Kind::Storage(_) => Err(Errno::EBADF),
         }
     }
 
-    /// `BPF_MAP_UPDATE_ELEM`.
+    /// `BPF_MAP_UPDATE_ELEM`. Entries that are descriptors in the kernel are numbers here: what the owner of the map
+    /// takes for a program, a socket or a device. Inner maps are set with [`Maps::set`].
     pub fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         self.writable()?;
         if flags & flag::LOCK != 0 && !self.has_lock() {
@@ -301,7 +458,24 @@ impl Map {
         match &self.kind {
             Kind::Array(a) => a.update(index(key), value, flags),
             Kind::PercpuArray(a) => a.user_update(index(key), value, flags),
-            Kind::Hash(h) => h.update(key, value, flags, None),
+            Kind::Hash(h) | Kind::Sockhash(h) => h.update(key, value, flags, None),
+            Kind::DevmapHash(h) => {
+                if index(value) == 0 || flags > flag::EXIST {
+                    return Err(Errno::EINVAL);
+                }
+                // The kernel makes an entry even when it is told to replace one.
+                h.update(key, value, flags & flag::NOEXIST, None)
+            }
+            Kind::Lpm(l) => l.update(key, value, flags),
+            Kind::Queue(q) => q.push(value, flags),
+            Kind::Bloom(b) => b.push(value, flags),
+            Kind::Slots(s) => s.update(index(key), value, flags),
+            Kind::Targets(t) => t.update(index(key), value, flags),
+            Kind::StructOps(a) => a.update(index(key), value, flags),
+            Kind::Maps(_) | Kind::Storage(_) => Err(Errno::EBADF),
+            Kind::StackTrace(_) => Err(Errno::EINVAL),
+            Kind::Arena(_) => Err(Errno::EOPNOTSUPP),
+            Kind::Ringbuf(_) | Kind::UserRingbuf(_) => Err(Errno::ENOTSUPP),
         }
     }
 
@@ -320,6 +494,7 @@ impl Map {
         let out = out.get_mut(..self.user_value_size()).ok_or(Errno::EINVAL)?;
         match &self.kind {
             Kind::Hash(h) => h.user_take(key, out, flags),
+            Kind::Queue(q) => q.get(out, true),
             _ => Err(Errno::ENOTSUPP),
         }
     }

@@ -1,23 +1,25 @@
-//! Hash maps: plain and per CPU.
+//! Hash maps: plain, per CPU, and those that give up the least recently used element when they are full.
 
+mod lru;
 mod table;
 
 use super::check::flag;
-use super::mem;
+use super::mem::{self, Region};
 use super::value::ValueLayout;
 use super::{Facts, Visit};
 use crate::Errno;
 use ebpfkit_abi::MapType;
 use ebpfkit_verifier::memory::record::Record;
+use lru::Lru;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use table::{HEADER, Key, Locked, Node, Pool, Table};
 
-/// `BPF_MAP_TYPE_HASH` and `BPF_MAP_TYPE_PERCPU_HASH`.
+/// `BPF_MAP_TYPE_HASH`, `PERCPU_HASH`, `LRU_HASH`, `LRU_PERCPU_HASH`, and the table under `HASH_OF_MAPS`.
 #[derive(Debug)]
 pub struct HashMap {
     table: Table,
-    pool: Pool,
+    nodes: Nodes,
     layout: ValueLayout,
     /// Layout of the user's copies of per-CPU values: padding goes along where there are no special fields.
     padded: ValueLayout,
@@ -32,19 +34,57 @@ pub struct HashMap {
     max_entries: u32,
 }
 
+/// Number of a node of an LRU map.
+fn element(node: NonNull<Node>) -> u32 {
+    // SAFETY: nodes live as long as the table.
+    unsafe { node.as_ref() }.index.load(Ordering::Relaxed)
+}
+
+/// Refusals of an update.
+fn check(old: Option<NonNull<Node>>, flags: u64) -> Result<(), Errno> {
+    match (old, flags & !flag::LOCK) {
+        (Some(_), flag::NOEXIST) => Err(Errno::EEXIST),
+        (None, flag::EXIST) => Err(Errno::ENOENT),
+        _ => Ok(()),
+    }
+}
+
+/// Where nodes come from.
+#[derive(Debug)]
+enum Nodes {
+    /// As many as are needed.
+    Pool(Pool),
+    /// A fixed number; when none is left, an old one goes.
+    Lru { slab: Region, stride: usize, lru: Lru },
+}
+
 impl HashMap {
     pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
         let size = facts.value_size as usize;
         let key_size = facts.key_size as usize;
-        let cpus = if facts.map_type == MapType::PercpuHash { facts.cpus } else { 0 };
+        let percpu = matches!(facts.map_type, MapType::PercpuHash | MapType::LruPercpuHash);
+        let cpus = if percpu { facts.cpus } else { 0 };
         let value_offset = HEADER + key_size.next_multiple_of(8);
         // Values of different CPUs do not share cache lines.
         let stride = size.next_multiple_of(if cpus > 1 { 64 } else { 8 });
         let node = value_offset + stride * cpus.max(1) as usize;
+        let mut max_entries = facts.max_entries;
+        let nodes = if matches!(facts.map_type, MapType::LruHash | MapType::LruPercpuHash) {
+            let own_lists = facts.flags & flag::NO_COMMON_LRU != 0;
+            if own_lists {
+                // Each CPU gets the same share.
+                let whole = max_entries / facts.cpus * facts.cpus;
+                max_entries = max_entries.checked_next_multiple_of(facts.cpus).unwrap_or(whole);
+            }
+            let slab = Region::new(max_entries as usize, node)?;
+            Nodes::Lru { slab, stride: node, lru: Lru::new(max_entries, facts.cpus, own_lists)? }
+        } else {
+            Nodes::Pool(Pool::new(node))
+        };
         let padded = if fields.fields.is_empty() { size.next_multiple_of(8) } else { size };
         Ok(Self {
-            table: Table::new(facts.max_entries, key_size)?,
-            pool: Pool::new(node),
+            table: Table::new(max_entries, key_size)?,
+            nodes,
             layout: ValueLayout::new(size, fields),
             padded: ValueLayout::new(padded, fields),
             value_offset,
@@ -52,7 +92,7 @@ impl HashMap {
             key_size,
             cpus,
             count: AtomicU32::new(0),
-            max_entries: facts.max_entries,
+            max_entries,
         })
     }
 
@@ -88,12 +128,22 @@ impl HashMap {
         if cpu >= self.cpus.max(1) {
             return None;
         }
-        self.table.find(&Key::new(key)).map(|node| self.value_at(node, cpu))
+        let node = self.table.find(&Key::new(key))?;
+        if let Nodes::Lru { lru, .. } = &self.nodes {
+            lru.touch(element(node));
+        }
+        Some(self.value_at(node, cpu))
+    }
+
+    /// As [`HashMap::lookup`], but the element does not count as used.
+    pub fn look(&self, key: &[u8]) -> Option<NonNull<u8>> {
+        self.table.find(&Key::new(key)).map(|node| self.value_at(node, 0))
     }
 
     /// `cpu` is nothing for user space, which brings the values of all CPUs.
     pub(super) fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: Option<u32>) -> Result<(), Errno> {
-        let known = if self.cpus == 0 { flag::LOCK } else { 0 };
+        let in_place = self.cpus == 0 && matches!(self.nodes, Nodes::Pool(_));
+        let known = if in_place { flag::LOCK } else { 0 };
         if flags & !known > flag::EXIST {
             return Err(Errno::EINVAL);
         }
@@ -104,13 +154,16 @@ impl HashMap {
             return Err(Errno::EINVAL);
         }
         let key = Key::new(key);
+        let pool = match &self.nodes {
+            Nodes::Pool(pool) => pool,
+            Nodes::Lru { slab, stride, lru } => {
+                let node = |element| slab.at(element as usize * stride).cast();
+                return self.update_lru(lru, &node, &key, value, flags, cpu);
+            }
+        };
         let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
         let old = bucket.find(&key);
-        match (old, flags & !flag::LOCK) {
-            (Some(_), flag::NOEXIST) => return Err(Errno::EEXIST),
-            (None, flag::EXIST) => return Err(Errno::ENOENT),
-            _ => {}
-        }
+        check(old, flags)?;
         match old {
             Some(node) if self.cpus != 0 => {
                 self.write_percpu(node, value, cpu, false);
@@ -120,15 +173,95 @@ impl HashMap {
             Some(node) if flags & flag::LOCK != 0 => unsafe {
                 self.layout.write_locked(self.value_at(node, 0).as_ptr(), value)
             },
-            Some(node) => self.replace(&mut bucket, &key, node, value),
-            None => self.add(&mut bucket, &key, value, cpu),
+            Some(node) => {
+                // A value is never overwritten: programs that hold the old one go on seeing it.
+                let new = pool.take()?;
+                // SAFETY: the address is a value of this map, and `value` has its size.
+                unsafe { self.layout.write(self.value_at(new, 0).as_ptr(), value) };
+                bucket.insert(new, &key);
+                bucket.remove(node);
+                self.retire(node);
+                Ok(())
+            }
+            None => self.add(pool, &mut bucket, &key, value, cpu),
         }
     }
 
-    fn add(&self, bucket: &mut Locked<'_>, key: &Key, value: &[u8], cpu: Option<u32>) -> Result<(), Errno> {
+    fn update_lru(
+        &self,
+        lru: &Lru,
+        node: &dyn Fn(u32) -> NonNull<Node>,
+        key: &Key,
+        value: &[u8],
+        flags: u64,
+        cpu: Option<u32>,
+    ) -> Result<(), Errno> {
+        // An element is found before the bucket is taken, since others may have to leave their buckets for it.
+        let mut new = None;
+        if self.cpus == 0 || flags != flag::EXIST {
+            let mut evict = |element, hash| {
+                let old = node(element);
+                let gone = self.table.lock(self.table.bucket_of(hash)).remove(old);
+                if gone {
+                    self.count.fetch_sub(1, Ordering::Relaxed);
+                    self.free_fields(old);
+                }
+                gone
+            };
+            let taken = lru.take(cpu.unwrap_or(0), key.hash, &mut evict).ok_or(Errno::ENOMEM)?;
+            // SAFETY: nodes live as long as the table.
+            unsafe { node(taken).as_ref() }.index.store(taken, Ordering::Relaxed);
+            new = Some(taken);
+        }
+        let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
+        let old = bucket.find(key);
+        let mut spare = new;
+        let done = check(old, flags).map(|()| match (old, new) {
+            (Some(old), _) if self.cpus != 0 => {
+                lru.touch(element(old));
+                self.write_percpu(old, value, cpu, false);
+            }
+            (_, Some(taken)) => {
+                let new = node(taken);
+                if self.cpus == 0 {
+                    // SAFETY: the address is a value of this map, and `value` has its size.
+                    unsafe { self.layout.write(self.value_at(new, 0).as_ptr(), value) };
+                } else {
+                    self.write_percpu(new, value, cpu, true);
+                }
+                bucket.insert(new, key);
+                spare = old.map(element);
+                match old {
+                    Some(old) => {
+                        lru.touch(taken);
+                        bucket.remove(old);
+                        self.free_fields(old);
+                    }
+                    None => {
+                        self.count.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+            (_, None) => {}
+        });
+        drop(bucket);
+        if let Some(spare) = spare {
+            lru.give(spare);
+        }
+        done
+    }
+
+    fn add(
+        &self,
+        pool: &Pool,
+        bucket: &mut Locked<'_>,
+        key: &Key,
+        value: &[u8],
+        cpu: Option<u32>,
+    ) -> Result<(), Errno> {
         let within = |n| (n < self.max_entries).then_some(n + 1);
         self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).map_err(|_| Errno::E2BIG)?;
-        let node = match self.pool.take() {
+        let node = match pool.take() {
             Ok(node) => node,
             Err(errno) => {
                 self.count.fetch_sub(1, Ordering::Relaxed);
@@ -142,17 +275,6 @@ impl HashMap {
             self.write_percpu(node, value, cpu, true);
         }
         bucket.insert(node, key);
-        Ok(())
-    }
-
-    /// A value is never overwritten in place: programs that hold the old one go on seeing it.
-    fn replace(&self, bucket: &mut Locked<'_>, key: &Key, old: NonNull<Node>, value: &[u8]) -> Result<(), Errno> {
-        let node = self.pool.take()?;
-        // SAFETY: the address is a value of this map, and `value` has its size.
-        unsafe { self.layout.write(self.value_at(node, 0).as_ptr(), value) };
-        bucket.insert(node, key);
-        bucket.remove(old);
-        self.retire(old);
         Ok(())
     }
 
@@ -185,26 +307,35 @@ impl HashMap {
         }
     }
 
-    /// Frees what a node owns and makes it free for the next element.
-    fn retire(&self, node: NonNull<Node>) {
+    fn free_fields(&self, node: NonNull<Node>) {
         for cpu in 0..self.cpus.max(1) {
             // SAFETY: the address is a value of this map.
             unsafe { self.layout.free_fields(self.value_at(node, cpu).as_ptr()) };
         }
-        self.pool.give(node);
+    }
+
+    /// Frees what a node owns and makes it free for the next element.
+    fn retire(&self, node: NonNull<Node>) {
+        self.free_fields(node);
+        match &self.nodes {
+            Nodes::Pool(pool) => pool.give(node),
+            Nodes::Lru { lru, .. } => lru.give(element(node)),
+        }
     }
 
     pub(super) fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let key = Key::new(key);
-        let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
+        let bucket = self.table.lock(self.table.bucket_of(key.hash));
         let node = bucket.find(&key).ok_or(Errno::ENOENT)?;
-        self.unlink(&mut bucket, node);
+        self.unlink(bucket, node);
         Ok(())
     }
 
-    fn unlink(&self, bucket: &mut Locked<'_>, node: NonNull<Node>) {
+    fn unlink(&self, mut bucket: Locked<'_>, node: NonNull<Node>) {
         bucket.remove(node);
         self.count.fetch_sub(1, Ordering::Relaxed);
+        // The LRU lists are taken before buckets, never after.
+        drop(bucket);
         self.retire(node);
     }
 
@@ -235,10 +366,10 @@ impl HashMap {
 
     pub(super) fn user_take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
         let key = Key::new(key);
-        let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
+        let bucket = self.table.lock(self.table.bucket_of(key.hash));
         let node = bucket.find(&key).ok_or(Errno::ENOENT)?;
         self.read(node, out, flags)?;
-        self.unlink(&mut bucket, node);
+        self.unlink(bucket, node);
         Ok(())
     }
 

@@ -1,0 +1,330 @@
+//! Maps whose entries stand for something else: programs, maps, perf events, cgroups, devices, CPUs, sockets.
+
+use super::check::flag;
+use super::hash::HashMap;
+use super::mem::Region;
+use super::{Facts, Map};
+use crate::{Errno, Program};
+use ebpfkit_abi::MapType;
+use ebpfkit_verifier::memory::record::Record;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// Slots that hold a number each: `PROG_ARRAY`, `PERF_EVENT_ARRAY`, `CGROUP_ARRAY`, `XSKMAP`, `SOCKMAP`,
+/// `REUSEPORT_SOCKARRAY`. What a number stands for is known to who fills the slots, such as a program's number.
+#[derive(Debug)]
+pub struct Slots {
+    slots: Region,
+    count: u32,
+    map_type: MapType,
+    /// Programs of a prog array whose owner gave more than their numbers.
+    programs: RwLock<Vec<Option<Arc<Program>>>>,
+}
+
+/// What a slot holds that is in use: the number with this bit set.
+const USED: u64 = 1 << 63;
+
+impl Slots {
+    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
+        let slots = Region::new(facts.max_entries as usize, 8)?;
+        Ok(Self { slots, count: facts.max_entries, map_type: facts.map_type, programs: RwLock::default() })
+    }
+
+    fn slot(&self, index: u32) -> Option<&AtomicU64> {
+        // SAFETY: the index is below the number of words; the region lives as long as `self`.
+        (index < self.count).then(|| unsafe { AtomicU64::from_ptr(self.slots.at(index as usize * 8).as_ptr().cast()) })
+    }
+
+    /// Slots.
+    pub fn len(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The number in a slot.
+    #[inline]
+    pub fn get(&self, index: u32) -> Option<u64> {
+        let word = self.slot(index)?.load(Ordering::Acquire);
+        (word & USED != 0).then_some(word & !USED)
+    }
+
+    /// Puts a number, below 2^63, into a slot.
+    pub fn set(&self, index: u32, number: u64) -> Result<(), Errno> {
+        self.slot(index).ok_or(Errno::E2BIG)?.store(number | USED, Ordering::Release);
+        Ok(())
+    }
+
+    /// Puts a program into a slot of a prog array, under a number. Programs and maps that hold each other are freed
+    /// only after [`Slots::clear_programs`].
+    pub fn set_program(&self, index: u32, number: u64, program: Arc<Program>) -> Result<(), Errno> {
+        self.set(index, number)?;
+        let mut programs = self.programs.write().unwrap_or_else(PoisonError::into_inner);
+        if programs.len() <= index as usize {
+            programs.resize(index as usize + 1, None);
+        }
+        programs[index as usize] = Some(program);
+        Ok(())
+    }
+
+    /// The program in a slot, when the slot is in use and its program was given.
+    pub fn program(&self, index: u32) -> Option<Arc<Program>> {
+        self.get(index)?;
+        self.programs.read().unwrap_or_else(PoisonError::into_inner).get(index as usize)?.clone()
+    }
+
+    /// Lets go of all programs.
+    pub fn clear_programs(&self) {
+        self.programs.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(super) fn update(&self, index: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
+        match self.map_type {
+            // Sockets: the kernel takes all three update flags.
+            MapType::Sockmap | MapType::Xskmap | MapType::ReuseportSockarray => {
+                if flags > flag::EXIST {
+                    return Err(Errno::EINVAL);
+                }
+                let used = self.get(index).is_some();
+                if index >= self.count {
+                    return Err(Errno::E2BIG);
+                }
+                match flags {
+                    flag::NOEXIST if used => return Err(Errno::EEXIST),
+                    flag::EXIST if !used => return Err(Errno::ENOENT),
+                    _ => {}
+                }
+            }
+            _ if flags != flag::ANY => return Err(Errno::EINVAL),
+            _ => {}
+        }
+        self.set(index, number(value))
+    }
+
+    pub(super) fn user_lookup(&self, index: u32, out: &mut [u8]) -> Result<(), Errno> {
+        let number = match (self.map_type, self.get(index)) {
+            (MapType::PerfEventArray | MapType::CgroupArray, _) => return Err(Errno::ENOTSUPP),
+            (MapType::Xskmap, _) => return Err(Errno::EOPNOTSUPP),
+            (MapType::Sockmap | MapType::ReuseportSockarray, _) if out.len() != 8 => return Err(Errno::ENOSPC),
+            (_, number) => number.ok_or(Errno::ENOENT)?,
+        };
+        put(number, out);
+        Ok(())
+    }
+
+    pub(super) fn delete(&self, index: u32) -> Result<(), Errno> {
+        let slot = self.slot(index);
+        let was = |slot: &AtomicU64| slot.swap(0, Ordering::AcqRel) & USED != 0;
+        match self.map_type {
+            MapType::Xskmap => {
+                was(slot.ok_or(Errno::EINVAL)?);
+                Ok(())
+            }
+            MapType::Sockmap => slot.filter(|s| was(s)).map(drop).ok_or(Errno::EINVAL),
+            _ => {
+                let slot = slot.ok_or(Errno::E2BIG)?;
+                if was(slot) { Ok(()) } else { Err(Errno::ENOENT) }
+            }
+        }
+    }
+}
+
+fn number(value: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let n = value.len().min(8);
+    bytes[..n].copy_from_slice(&value[..n]);
+    u64::from_ne_bytes(bytes) & !USED
+}
+
+fn put(number: u64, out: &mut [u8]) {
+    let n = out.len().min(8);
+    out[..n].copy_from_slice(&number.to_ne_bytes()[..n]);
+}
+
+/// `DEVMAP`, `CPUMAP`: slots with a value of four or eight bytes that programs may read.
+#[derive(Debug)]
+pub struct Targets {
+    slots: Region,
+    size: usize,
+    count: u32,
+    cpumap: bool,
+    cpus: u32,
+}
+
+/// Longest queue of a CPU.
+const MAX_QUEUE: u32 = 16384;
+
+impl Targets {
+    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
+        Ok(Self {
+            slots: Region::new(facts.max_entries as usize, 8)?,
+            size: facts.value_size as usize,
+            count: facts.max_entries,
+            cpumap: facts.map_type == MapType::Cpumap,
+            cpus: facts.cpus,
+        })
+    }
+
+    fn slot(&self, index: u32) -> Option<&AtomicU64> {
+        // SAFETY: the index is below the number of words; the region lives as long as `self`.
+        (index < self.count).then(|| unsafe { AtomicU64::from_ptr(self.slots.at(index as usize * 8).as_ptr().cast()) })
+    }
+
+    /// Address of an entry's value: the interface or queue length, then the program.
+    pub fn lookup(&self, index: u32) -> Option<NonNull<u8>> {
+        // An entry without interface, or without queue, is empty.
+        let used = self.slot(index)?.load(Ordering::Acquire) as u32 != 0;
+        used.then(|| self.slots.at(index as usize * 8))
+    }
+
+    pub(super) fn update(&self, index: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
+        let content = check_target(value)?;
+        if flags > flag::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        let slot = self.slot(index).ok_or(Errno::E2BIG)?;
+        if flags == flag::NOEXIST {
+            return Err(Errno::EEXIST);
+        }
+        let first = content as u32;
+        if self.cpumap && first > MAX_QUEUE {
+            return Err(Errno::EOVERFLOW);
+        }
+        if self.cpumap && index >= self.cpus {
+            return Err(Errno::ENODEV);
+        }
+        if !self.cpumap && first == 0 && content != 0 {
+            return Err(Errno::EINVAL);
+        }
+        slot.store(content, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn delete(&self, index: u32) -> Result<(), Errno> {
+        self.slot(index).ok_or(Errno::EINVAL)?.store(0, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn user_lookup(&self, index: u32, out: &mut [u8]) -> Result<(), Errno> {
+        self.lookup(index).ok_or(Errno::ENOENT)?;
+        let content = self.slot(index).map_or(0, |s| s.load(Ordering::Acquire));
+        put(content, &mut out[..self.size]);
+        Ok(())
+    }
+}
+
+/// Interface or queue length and program; a program of zero or less is none.
+fn check_target(value: &[u8]) -> Result<u64, Errno> {
+    let content = number(value);
+    Ok(if (content >> 32) as i32 <= 0 { content & u64::from(u32::MAX) } else { content })
+}
+
+/// `ARRAY_OF_MAPS` and `HASH_OF_MAPS`.
+#[derive(Debug)]
+pub struct Maps {
+    template: Facts,
+    entries: Entries,
+    /// Every map that was ever inside: programs may still use one that was replaced.
+    held: Mutex<Vec<Arc<Map>>>,
+}
+
+#[derive(Debug)]
+enum Entries {
+    Array { slots: Region, count: u32 },
+    Hash(Box<HashMap>),
+}
+
+impl Maps {
+    pub(super) fn new(facts: &Facts, template: Facts) -> Result<Self, Errno> {
+        let entries = if facts.map_type == MapType::HashOfMaps {
+            let wide = Facts { value_size: 8, map_type: MapType::Hash, ..facts.clone() };
+            Entries::Hash(Box::new(HashMap::new(&wide, &Record::default())?))
+        } else {
+            Entries::Array { slots: Region::new(facts.max_entries as usize, 8)?, count: facts.max_entries }
+        };
+        Ok(Self { template, entries, held: Mutex::default() })
+    }
+
+    fn slot(&self, key: &[u8]) -> Option<&AtomicPtr<Map>> {
+        let address = match &self.entries {
+            Entries::Array { slots, count } => {
+                let index = super::index(key);
+                (index < *count).then(|| slots.at(index as usize * 8))?
+            }
+            Entries::Hash(hash) => hash.look(key)?,
+        };
+        // SAFETY: every value is a pointer in this map's memory.
+        Some(unsafe { AtomicPtr::from_ptr(address.as_ptr().cast()) })
+    }
+
+    /// Address of the inner map of a key, valid as long as this map lives.
+    pub fn lookup(&self, key: &[u8]) -> Option<NonNull<Map>> {
+        NonNull::new(self.slot(key)?.load(Ordering::Acquire))
+    }
+
+    /// The inner map of a key.
+    pub fn get(&self, key: &[u8]) -> Option<Arc<Map>> {
+        let address = self.lookup(key)?.as_ptr().cast_const();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter().find(|m| std::ptr::eq(Arc::as_ptr(m), address)).cloned()
+    }
+
+    /// Puts a map in; [`Errno::EINVAL`] when it is unlike the template.
+    pub fn set(&self, key: &[u8], map: &Arc<Map>, flags: u64) -> Result<(), Errno> {
+        if let Entries::Array { count, .. } = &self.entries {
+            if flags != flag::ANY {
+                return Err(Errno::EINVAL);
+            }
+            if super::index(key) >= *count {
+                return Err(Errno::E2BIG);
+            }
+        }
+        self.like_template(map.facts())?;
+        {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            if !held.iter().any(|m| Arc::ptr_eq(m, map)) {
+                held.push(map.clone());
+            }
+        }
+        let address = Arc::as_ptr(map).cast_mut();
+        match &self.entries {
+            Entries::Array { .. } => {
+                self.slot(key).ok_or(Errno::E2BIG)?.store(address, Ordering::Release);
+                Ok(())
+            }
+            Entries::Hash(hash) => hash.update(key, &(address as u64).to_ne_bytes(), flags, Some(0)),
+        }
+    }
+
+    fn like_template(&self, map: &Facts) -> Result<(), Errno> {
+        let t = &self.template;
+        let any_length = matches!(map.map_type, MapType::Array) && map.flags & flag::INNER_MAP != 0;
+        let same = t.map_type == map.map_type
+            && t.key_size == map.key_size
+            && t.value_size == map.value_size
+            && t.flags == map.flags
+            && (any_length || !matches!(map.map_type, MapType::Array) || t.max_entries == map.max_entries);
+        if same { Ok(()) } else { Err(Errno::EINVAL) }
+    }
+
+    pub(super) fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        match &self.entries {
+            Entries::Array { .. } => {
+                let old = self.slot(key).ok_or(Errno::E2BIG)?.swap(std::ptr::null_mut(), Ordering::AcqRel);
+                if old.is_null() { Err(Errno::ENOENT) } else { Ok(()) }
+            }
+            Entries::Hash(hash) => hash.delete(key),
+        }
+    }
+
+    pub(super) fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        match &self.entries {
+            Entries::Array { count, .. } => super::array::next_key(*count, key, next),
+            Entries::Hash(hash) => hash.next_key(key, next),
+        }
+    }
+}
