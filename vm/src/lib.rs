@@ -15,6 +15,7 @@ pub mod memory;
 pub mod packet;
 mod program;
 mod run;
+pub mod show;
 mod world;
 
 pub use context::{CtxLayout, CtxMemory};

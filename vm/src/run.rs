@@ -318,12 +318,12 @@ impl Run {
         let index = index as u32;
         let target = self.map(map)?.program(index);
         let Some(target) = target.filter(|_| self.tail_calls < MAX_TAIL_CALLS) else { return Ok(None) };
-        if self.memory.checked || target.verified().is_some() {
-            self.tail_calls += 1;
-            self.enter(target.clone());
-            return Ok(Some(target));
+        if !self.memory.checked && target.verified().is_none() {
+            return Err(Fault::helper(format!("tail call to {}, which is not verified", target.name())));
         }
-        Err(Fault::helper(format!("tail call to {}, which is not verified", target.name())))
+        self.tail_calls += 1;
+        self.enter(target.clone());
+        Ok(Some(target))
     }
 
     /// Goes back to a program that was entered before.

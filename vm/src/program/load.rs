@@ -10,7 +10,11 @@ use crate::run::HelperFn;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, decode as decode_insn};
 use ebpfkit_verifier::{RegBase, RegType, Verified};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+
+/// Number of the next program.
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 /// Finds the name of a kernel function by BTF id and descriptor index.
 pub type KfuncName<'a> = &'a dyn Fn(u32, i16) -> Option<String>;
@@ -24,8 +28,11 @@ pub(crate) struct Pieces {
     pub insns: Vec<Insn>,
     /// Slots of functions, sorted; the first is zero.
     pub functions: Vec<usize>,
+    /// By number; what could not be made is missing.
+    pub given: Vec<Option<Arc<Map>>>,
+    /// Those that instructions name, each once.
     pub maps: Vec<Arc<Map>>,
-    /// Number of the arena map.
+    /// Place of the arena in `maps`.
     pub arena: Option<usize>,
     pub verified: Option<Verified>,
     /// Functions that calls name by index.
@@ -39,7 +46,7 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     pub(super) fn map(&self, map: u32, at: usize) -> Result<&Arc<Map>, LoadError> {
-        self.maps.get(map as usize).ok_or(LoadError::NoMap { at, map })
+        self.given.get(map as usize).and_then(Option::as_ref).ok_or(LoadError::NoMap { at, map })
     }
 
     pub(super) fn value_address(&self, map: u32, off: u32, at: usize) -> Result<u64, LoadError> {
@@ -127,15 +134,15 @@ impl Loader {
         self
     }
 
-    /// The maps that instructions name by number.
-    pub fn maps(mut self, maps: &[Arc<Map>]) -> Self {
-        self.pieces.maps = maps.to_vec();
+    /// The maps that instructions name by number. Missing ones matter only to programs that name them.
+    pub fn maps(mut self, maps: impl IntoIterator<Item = Option<Arc<Map>>>) -> Self {
+        self.pieces.given = maps.into_iter().collect();
         self
     }
 
     /// Adds one map; its number is how many there were before.
     pub fn map(mut self, map: Arc<Map>) -> Self {
-        self.pieces.maps.push(map);
+        self.pieces.given.push(Some(map));
         self
     }
 
@@ -157,8 +164,8 @@ impl Loader {
         if pieces.insns.is_empty() {
             return Err(LoadError::Empty);
         }
-        pieces.arena = pieces.maps.iter().position(|m| m.facts().map_type == MapType::Arena);
         scan(&mut pieces, kfunc)?;
+        pieces.arena = pieces.maps.iter().position(|m| m.facts().map_type == MapType::Arena);
         let ctx = Arc::new(CtxLayout::of(pieces.prog_type));
         pieces.ctx = Some(ctx.clone());
         let checked = decode::code(&pieces, false)?;
@@ -168,7 +175,8 @@ impl Loader {
             let _ = unchecked.set(decode::code(&pieces, true)?);
         }
         let fixed = fixed_regions(&pieces);
-        Ok(Arc::new(Program { pieces, ctx, fixed, checked, unchecked }))
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Program { id, pieces, ctx, fixed, checked, unchecked }))
     }
 }
 
@@ -195,6 +203,13 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
                 pieces.helpers.push(f);
                 None
             }
+            Op::LoadImm64 { imm, .. } if map_number(imm).is_some() => {
+                let map = pieces.map(map_number(imm).unwrap_or_default(), at)?.clone();
+                if !pieces.maps.iter().any(|m| Arc::ptr_eq(m, &map)) {
+                    pieces.maps.push(map);
+                }
+                None
+            }
             Op::Call(CallKind::Local(d)) | Op::LoadImm64 { imm: ImmKind::Func(d), .. } => {
                 Some(at as i64 + 1 + i64::from(d))
             }
@@ -212,6 +227,15 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// The map that a 64-bit immediate names.
+fn map_number(imm: ImmKind) -> Option<u32> {
+    match imm {
+        ImmKind::Map(n) | ImmKind::MapIdx(n) => Some(n),
+        ImmKind::MapValue { map, .. } | ImmKind::MapIdxValue { index: map, .. } => Some(map),
+        _ => None,
+    }
+}
+
 fn helper_name(id: u32) -> String {
     match ebpfkit_abi::helper_name(id) {
         Some(name) => format!("helper {name}"),
@@ -225,7 +249,7 @@ fn fixed_regions(pieces: &Pieces) -> Arc<[Region]> {
     let mut at = 0;
     while let Ok((op, slots)) = decode_insn(&pieces.insns, at) {
         if let Op::LoadImm64 { imm: ImmKind::MapValue { map, .. } | ImmKind::MapIdxValue { index: map, .. }, .. } = op
-            && let (Ok(base), Some(m)) = (pieces.value_address(map, 0, at), pieces.maps.get(map as usize))
+            && let (Ok(base), Ok(m)) = (pieces.value_address(map, 0, at), pieces.map(map, at))
         {
             regions.push(Region {
                 base,

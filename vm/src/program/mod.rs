@@ -73,6 +73,7 @@ pub struct Function {
 /// A program that can be run. Cheap to share between threads and runs.
 #[derive(Debug)]
 pub struct Program {
+    id: u32,
     pieces: Pieces,
     ctx: Arc<CtxLayout>,
     fixed: Arc<[Region]>,
@@ -81,6 +82,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// Number, unique in this process.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// Name; empty when unknown.
     pub fn name(&self) -> &str {
         &self.pieces.name
@@ -115,9 +121,14 @@ impl Program {
         (distance % 16 == 0 && index < self.pieces.functions.len()).then_some(index)
     }
 
-    /// The maps that instructions name, by number.
+    /// The maps that instructions name, each once.
     pub fn maps(&self) -> &[Arc<Map>] {
         &self.pieces.maps
+    }
+
+    /// A map by the number that instructions use.
+    pub fn map_by_number(&self, number: u32) -> Option<&Arc<Map>> {
+        self.pieces.given.get(number as usize)?.as_ref()
     }
 
     /// The 64-bit number that the immediate load at a slot makes: handles of maps and functions, addresses of values.

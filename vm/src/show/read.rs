@@ -1,0 +1,183 @@
+//! From bytes and a BTF type to a [`Value`].
+
+use super::Value;
+use ebpfkit_object::Btf;
+use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
+
+/// Types inside types deeper than this are shown as bytes.
+const MAX_DEPTH: u32 = 32;
+
+/// Reads a value of a type. Bytes that are missing, or types that are unknown, give [`Value::Bytes`].
+pub fn read(btf: &Btf, ty: TypeId, bytes: &[u8]) -> Value {
+    value(btf, ty, bytes, MAX_DEPTH).unwrap_or_else(|| Value::Bytes(bytes.to_vec()))
+}
+
+/// The variables of a data section and their values, by the section's type.
+pub fn variables(btf: &Btf, section: TypeId, bytes: &[u8]) -> Vec<(String, Value)> {
+    if btf.kind(section) != Some(Kind::Datasec) {
+        return Vec::new();
+    }
+    let shown = btf.sec_vars(section).filter_map(|v| {
+        let Some(Type::Var { ty, .. }) = btf.get(v.ty) else { return None };
+        let (start, end) = (v.offset as usize, v.offset as usize + v.size as usize);
+        Some((btf.name(v.ty).to_owned(), read(btf, ty, bytes.get(start..end)?)))
+    });
+    shown.collect()
+}
+
+/// Bits as a number, in the machine's byte order.
+fn number(bytes: &[u8]) -> Option<u128> {
+    if bytes.len() > 16 {
+        return None;
+    }
+    let step = |n: u128, b: &u8| n << 8 | u128::from(*b);
+    Some(if cfg!(target_endian = "little") { bytes.iter().rev().fold(0, step) } else { bytes.iter().fold(0, step) })
+}
+
+fn signed(n: u128, bits: u32) -> i128 {
+    let shift = 128u32.saturating_sub(bits).min(127);
+    (n << shift) as i128 >> shift
+}
+
+fn integer(n: u128, bits: u32, is_signed: bool) -> Value {
+    Value::Int(if is_signed { signed(n, bits) } else { n as i128 })
+}
+
+fn value(btf: &Btf, ty: TypeId, bytes: &[u8], depth: u32) -> Option<Value> {
+    let depth = depth.checked_sub(1)?;
+    let id = btf.resolve(ty);
+    match btf.get(id)? {
+        Type::Int { size, encoding } => {
+            let n = number(bytes.get(..size as usize)?)?;
+            Some(if encoding.bool { Value::Bool(n != 0) } else { integer(n, size * 8, encoding.signed) })
+        }
+        Type::Ptr(_) => Some(Value::Pointer(number(bytes.get(..8)?)? as u64)),
+        Type::Float { size: 4 } => Some(Value::Float(f32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?).into())),
+        Type::Float { size: 8 } => Some(Value::Float(f64::from_ne_bytes(bytes.get(..8)?.try_into().ok()?))),
+        Type::Enum { size, signed: is_signed, .. } | Type::Enum64 { size, signed: is_signed, .. } => {
+            Some(constant(btf, id, number(bytes.get(..size as usize)?)?, size * 8, is_signed))
+        }
+        Type::Array { elem, len, .. } => array(btf, elem, len, bytes, depth),
+        Type::Struct(c) | Type::Union(c) => composite(btf, id, c, bytes, depth),
+        _ => None,
+    }
+}
+
+/// A constant by name, or its number when it has none.
+fn constant(btf: &Btf, id: TypeId, n: u128, bits: u32, is_signed: bool) -> Value {
+    let number = if is_signed { signed(n, bits) } else { n as i128 };
+    let fits = |v: u64| if is_signed { i128::from(v as i64) == number } else { i128::from(v) == number };
+    match btf.enum_values(id).find(|v| fits(v.value)) {
+        Some(v) => Value::Enum(v.name.to_owned()),
+        None => Value::Int(number),
+    }
+}
+
+fn array(btf: &Btf, elem: TypeId, len: u32, bytes: &[u8], depth: u32) -> Option<Value> {
+    let size = btf.size_of(elem)? as usize;
+    let bytes = bytes.get(..size.checked_mul(len as usize)?)?;
+    if size == 0 {
+        return Some(Value::List(Vec::new()));
+    }
+    let is_char = matches!(btf.get(btf.resolve(elem)), Some(Type::Int { size: 1, .. })) && named_char(btf, elem);
+    if is_char && let Some(text) = text(bytes) {
+        return Some(Value::Text(text));
+    }
+    bytes.chunks_exact(size).map(|b| value(btf, elem, b, depth)).collect::<Option<_>>().map(Value::List)
+}
+
+/// Whether a one-byte integer is `char` itself, not `unsigned char` or a name for it.
+fn named_char(btf: &Btf, ty: TypeId) -> bool {
+    btf.name(btf.skip_modifiers(ty)) == "char"
+}
+
+/// Text before zeros, when all of it can be printed and there is some.
+fn text(bytes: &[u8]) -> Option<String> {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    let rest_is_zero = bytes[end..].iter().all(|b| *b == 0);
+    let text = std::str::from_utf8(&bytes[..end]).ok()?;
+    (rest_is_zero && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+fn composite(btf: &Btf, id: TypeId, c: Composite, bytes: &[u8], depth: u32) -> Option<Value> {
+    let bytes = bytes.get(..c.size as usize)?;
+    let mut members = Vec::new();
+    for m in btf.members(id) {
+        let v = if m.bitfield_size != 0 {
+            bit_field(btf, m.ty, m.bit_offset, u32::from(m.bitfield_size), bytes)?
+        } else {
+            value(btf, m.ty, bytes.get(m.bit_offset as usize / 8..)?, depth)?
+        };
+        match v {
+            Value::Struct(inner) if m.name.is_empty() => members.extend(inner),
+            v => members.push((m.name.to_owned(), v)),
+        }
+    }
+    Some(Value::Struct(members))
+}
+
+fn bit_field(btf: &Btf, ty: TypeId, offset: u32, bits: u32, bytes: &[u8]) -> Option<Value> {
+    let (first, last) = (offset / 8, (offset + bits).div_ceil(8));
+    let n = number(bytes.get(first as usize..last as usize)?)?;
+    let inside = if cfg!(target_endian = "little") { offset % 8 } else { last * 8 - offset - bits };
+    let n = n >> inside & ((1 << bits) - 1);
+    match btf.get(btf.resolve(ty))? {
+        Type::Int { encoding, .. } if encoding.bool => Some(Value::Bool(n != 0)),
+        Type::Int { encoding, .. } => Some(integer(n, bits, encoding.signed)),
+        Type::Enum { signed, .. } | Type::Enum64 { signed, .. } => {
+            Some(constant(btf, btf.resolve(ty), n, bits, signed))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Types by number: 1 `int`, 2 `char`, 3 `char[4]`, 4 `struct { int a; char n[4]; int b:3; }`, 5 `enum { X = 7 }`,
+    /// 6 `int[2]`.
+    fn types() -> Btf {
+        let strings = b"\0int\0char\0a\0n\0b\0E\0X\0s\0";
+        let name = |s: &str| {
+            let joined: Vec<u8> = [b"\0", s.as_bytes(), b"\0"].concat();
+            strings.windows(joined.len()).position(|w| w == joined).map_or(0, |p| p as u32 + 1)
+        };
+        let mut t: Vec<u32> = Vec::new();
+        t.extend([name("int"), 1 << 24, 4, 1 << 24 | 32]);
+        t.extend([name("char"), 1 << 24, 1, 1 << 24 | 8]);
+        t.extend([0, 3 << 24, 0, 2, 1, 4]);
+        t.extend([name("s"), 1 << 31 | 4 << 24 | 3, 12]);
+        t.extend([name("a"), 1, 0, name("n"), 3, 32, name("b"), 1, 3 << 24 | 64]);
+        t.extend([name("E"), 6 << 24 | 1, 4, name("X"), 7]);
+        t.extend([0, 3 << 24, 0, 1, 1, 2]);
+        let types: Vec<u8> = t.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let mut b = vec![0x9f, 0xeb, 1, 0];
+        for w in [24u32, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+            b.extend(w.to_le_bytes());
+        }
+        b.extend(types);
+        b.extend(strings);
+        Btf::parse(b).expect("well-formed types")
+    }
+
+    #[test]
+    fn values_follow_their_types() {
+        let btf = types();
+        let mut bytes = vec![0xff, 0xff, 0xff, 0xff];
+        bytes.extend(b"hi\0\0");
+        bytes.extend([0b101, 0, 0, 0]);
+        assert_eq!(read(&btf, 4, &bytes).to_string(), r#"{a: -1, n: "hi", b: -3}"#);
+        assert_eq!(read(&btf, 5, &[7, 0, 0, 0]).to_string(), "X");
+        assert_eq!(read(&btf, 5, &[8, 0, 0, 0]).to_string(), "8");
+        assert_eq!(read(&btf, 6, &[1, 0, 0, 0, 2, 0, 0, 0]).to_string(), "[1, 2]");
+        assert_eq!(read(&btf, 3, &[1, 2, 3, 4]).to_string(), "[1, 2, 3, 4]");
+    }
+
+    #[test]
+    fn missing_bytes_and_types_are_shown_as_bytes() {
+        let btf = types();
+        assert_eq!(read(&btf, 1, &[0xab, 1]).to_string(), "ab01");
+        assert_eq!(read(&btf, 99, &[0xab]).to_string(), "ab");
+    }
+}
