@@ -2,7 +2,9 @@
 #![deny(missing_docs)]
 
 pub mod conformance;
+pub mod generate;
 
+use ebpfkit_object::Prepared;
 use std::path::{Path, PathBuf};
 
 /// Set this variable to write expected files anew instead of comparing with them.
@@ -40,4 +42,17 @@ pub fn compare(expected: &Path, actual: &str) -> Result<(), String> {
     }
     let diff = similar::TextDiff::from_lines(wanted.as_str(), actual);
     Err(format!("{} differs ({BLESS}=1 accepts):\n{}", expected.display(), diff.unified_diff()))
+}
+
+/// A program as text with instruction numbers, for reports.
+pub fn text_of(prepared: &Prepared) -> String {
+    use std::fmt::Write;
+    let mut out = String::new();
+    for (at, line) in ebpfkit_asm::disassemble(&prepared.object.programs[0].insns) {
+        let _ = match line {
+            Ok(text) => writeln!(out, "{at:4}: {text}"),
+            Err(e) => writeln!(out, "{at:4}: {e}"),
+        };
+    }
+    out
 }

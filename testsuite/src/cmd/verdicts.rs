@@ -1,0 +1,153 @@
+//! `verdicts`: random programs, judged by the verifier here and by the running kernel.
+
+use anyhow::{Context, Result};
+use ebpfkit_kernel::{Kernel, LogLevel, Session};
+use ebpfkit_object::Prepared;
+use ebpfkit_testsuite::generate::{self, Config, Seeded};
+use ebpfkit_verifier::observer::Silent;
+use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
+use std::collections::BTreeMap;
+
+/// Arguments of `verdicts`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Programs
+    #[arg(short, long, default_value_t = 1000)]
+    count: u64,
+    /// First seed; the others follow
+    #[arg(short, long, default_value_t = 1)]
+    seed: u64,
+    /// Chance in 1000 that a statement ignores what is known
+    #[arg(long, default_value_t = 10)]
+    careless: u32,
+    /// Statements of a program, at most
+    #[arg(long, default_value_t = 40)]
+    statements: u32,
+    /// Print every difference with its seed
+    #[arg(short, long)]
+    list: bool,
+    /// Print why the kernel rejects
+    #[arg(short, long)]
+    rejections: bool,
+    /// Print the program of the first seed and stop
+    #[arg(long)]
+    print: bool,
+}
+
+/// A verdict in comparable form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    Accepted(u64),
+    Rejected(String, u64),
+    Unsupported(String),
+}
+
+/// How often something happened, and the first seed with it.
+type Classes = BTreeMap<String, (u64, u64)>;
+
+fn print(classes: &Classes) {
+    let mut sorted: Vec<_> = classes.iter().collect();
+    sorted.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
+    for (class, (n, seed)) in sorted {
+        println!("{n:8}  seed {seed:<8} {class}");
+    }
+}
+
+/// Compares and prints counts; the last line is for machines.
+pub fn run(args: &Args) -> Result<()> {
+    let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
+    if args.print {
+        let prepared = generate::program(&mut Seeded(args.seed), &config);
+        println!("{}", ebpfkit_testsuite::text_of(&prepared));
+        return Ok(());
+    }
+    let kernel = Kernel::open().context("random programs are compared with the running kernel")?;
+    let model = KernelModel::newest();
+    let (mut classes, mut reasons) = (Classes::new(), Classes::new());
+    let (mut accepted, mut same_work) = (0u64, 0u64);
+    for seed in args.seed..args.seed + args.count {
+        let prepared = generate::program(&mut Seeded(seed), &config);
+        let (ours, theirs) = (judge(&model, &prepared), ask(kernel, &prepared)?);
+        match &theirs {
+            Answer::Rejected(message, _) if args.rejections => {
+                reasons.entry(shape(message)).or_insert((0, seed)).0 += 1;
+            }
+            Answer::Accepted(_) => accepted += 1,
+            _ => {}
+        }
+        let class = match (&ours, &theirs) {
+            (a, b) if a == b => {
+                same_work += 1;
+                continue;
+            }
+            (Answer::Accepted(_), Answer::Accepted(_)) => "other number of instructions processed".to_owned(),
+            (Answer::Rejected(a, _), Answer::Rejected(b, _)) if a == b => {
+                "rejected after another number of instructions".to_owned()
+            }
+            (Answer::Rejected(a, _), Answer::Rejected(b, _)) => format!("message: {} | {}", shape(a), shape(b)),
+            (Answer::Accepted(_), Answer::Rejected(m, _)) => format!("false accept: {}", shape(m)),
+            (Answer::Rejected(m, _), _) => format!("false reject: {}", shape(m)),
+            (Answer::Unsupported(m), _) => format!("unsupported: {}", shape(m)),
+            (_, Answer::Unsupported(m)) => format!("kernel: {m}"),
+        };
+        if args.list {
+            println!("{seed}\t{class}\t{ours:?}\t{theirs:?}");
+        }
+        let entry = classes.entry(class).or_insert((0, seed));
+        entry.0 += 1;
+    }
+    print(&reasons);
+    print(&classes);
+    let of = |prefix: &str| classes.iter().filter(|(c, _)| c.starts_with(prefix)).map(|(_, (n, _))| n).sum::<u64>();
+    println!(
+        "programs={} accepted={accepted} same={same_work} false_accept={} false_reject={} message={} unsupported={} insns={}",
+        args.count,
+        of("false accept"),
+        of("false reject"),
+        of("message"),
+        of("unsupported"),
+        of("other number") + of("rejected after"),
+    );
+    Ok(())
+}
+
+fn judge(model: &KernelModel, prepared: &Prepared) -> Answer {
+    let report = verify(model, &prepared.object, 0, Options::default(), &mut Silent);
+    match report.verdict {
+        Verdict::Accepted(_) => Answer::Accepted(report.insns_processed),
+        Verdict::Rejected(r) => {
+            let text = r.reason.to_string();
+            Answer::Rejected(text.trim_end().lines().last().unwrap_or_default().to_owned(), report.insns_processed)
+        }
+        Verdict::Unsupported { what, .. } => Answer::Unsupported(what),
+    }
+}
+
+fn ask(kernel: Kernel, prepared: &Prepared) -> Result<Answer> {
+    let session = Session::new(kernel, prepared)?;
+    let quick = session.load(0, LogLevel::STATS)?;
+    let insns = quick.summary().insns_processed.unwrap_or(0);
+    if quick.program.is_ok() {
+        return Ok(Answer::Accepted(insns));
+    }
+    let with_log = session.load(0, LogLevel::FAILING_PATH)?;
+    Ok(Answer::Rejected(with_log.summary().message, insns))
+}
+
+/// A message without its numbers, so that differences fall into classes.
+fn shape(message: &str) -> String {
+    let mut out = String::new();
+    let mut in_number = false;
+    for c in message.chars() {
+        if c.is_ascii_digit() {
+            if !in_number {
+                out.push('N');
+            }
+            in_number = true;
+        } else {
+            in_number = false;
+            out.push(c);
+        }
+    }
+    out
+}

@@ -1,0 +1,562 @@
+//! The statements of one function.
+
+use super::code::Code;
+use super::known::{Known, SLOTS, Slot, Value};
+use super::source::Source;
+use super::{ENTRIES, VALUE_SIZES};
+use ebpfkit_isa::opcode::{X, alu, atomic, class, jmp, mode, size};
+use std::ops::Range;
+
+const CONDITIONS: [u8; 11] =
+    [jmp::JEQ, jmp::JNE, jmp::JGT, jmp::JGE, jmp::JLT, jmp::JLE, jmp::JSGT, jmp::JSGE, jmp::JSLT, jmp::JSLE, jmp::JSET];
+
+const ARITHMETIC: [u8; 10] =
+    [alu::ADD, alu::SUB, alu::MUL, alu::DIV, alu::OR, alu::AND, alu::MOD, alu::XOR, alu::ADD, alu::SUB];
+
+const SHIFTS: [u8; 3] = [alu::LSH, alu::RSH, alu::ARSH];
+
+/// Offsets of `data` and `data_end` in `struct xdp_md`.
+const XDP_DATA: i16 = 0;
+const XDP_DATA_END: i16 = 4;
+
+/// Offset from the frame pointer of a slot.
+fn slot_off(slot: usize) -> i16 {
+    -8 * (slot as i16 + 1)
+}
+
+/// One function being written.
+pub(super) struct Body<'a, S> {
+    pub(super) source: &'a mut S,
+    pub(super) code: Code,
+    pub(super) known: Known,
+    /// Statements that may still be written.
+    pub(super) budget: u32,
+    /// Functions that may be called.
+    pub(super) callees: Range<usize>,
+    pub(super) careless: u32,
+}
+
+impl<S: Source> Body<'_, S> {
+    /// Writes the whole function, with its exit.
+    pub(super) fn write(&mut self) {
+        self.block(0);
+        self.result();
+        self.code.exit();
+    }
+
+    fn careless(&mut self) -> bool {
+        let chance = self.careless;
+        self.source.chance(chance)
+    }
+
+    /// r0 becomes a mix of what the numbers hold.
+    fn result(&mut self) {
+        let numbers = self.known.regs_where(Value::is_number);
+        let first = numbers.iter().copied().find(|&r| r == 0).or_else(|| numbers.first().copied());
+        match first {
+            Some(0) => {}
+            Some(r) => self.code.mov(0, r),
+            None => self.code.mov_imm(0, 1),
+        }
+        for &r in numbers.iter().filter(|&&r| Some(r) != first) {
+            self.code.push(class::ALU64 | alu::MUL, 0, 0, 0, 31);
+            self.code.push(class::ALU64 | alu::XOR | X, 0, r, 0, 0);
+        }
+        self.known.regs[0] = Value::Scalar;
+    }
+
+    fn block(&mut self, depth: u32) {
+        let wanted = 1 + self.source.below(if depth == 0 { self.budget.max(1) } else { 6 });
+        for _ in 0..wanted {
+            if self.budget == 0 {
+                return;
+            }
+            self.budget -= 1;
+            self.statement(depth);
+        }
+    }
+
+    fn statement(&mut self, depth: u32) {
+        match self.source.below(if depth < 4 { 24 } else { 18 }) {
+            0..=4 => self.arithmetic(),
+            5 => _ = self.constant(),
+            6 | 7 => self.store_stack(),
+            8 => self.load_stack(),
+            9 => self.spill(),
+            10 => self.fill(),
+            11 => self.atomic(),
+            12 | 13 => self.value_access(),
+            14 => self.bound(),
+            15 => self.convert(),
+            16 => self.packet_access(),
+            17 => self.map_write(),
+            18..=20 => self.branch(depth),
+            21 => self.lookup(depth),
+            22 => self.repeat(depth),
+            _ => self.call(),
+        }
+    }
+
+    /// A register to write to.
+    fn target(&mut self) -> u8 {
+        let free = self.known.free();
+        if self.careless() { self.source.below(11) as u8 } else { self.source.pick(&free) }
+    }
+
+    /// A register that holds a number, made if there is none. When careless, any register.
+    fn number(&mut self) -> u8 {
+        if self.careless() {
+            return self.source.below(11) as u8;
+        }
+        let numbers = self.known.regs_where(Value::is_number);
+        if numbers.is_empty() {
+            return self.constant();
+        }
+        self.source.pick(&numbers)
+    }
+
+    /// A register that holds a number and may be written.
+    fn own_number(&mut self) -> u8 {
+        let r = self.number();
+        if r < 10 && self.known.reserved >> r & 1 == 0 {
+            return r;
+        }
+        let free = self.known.free();
+        let to = self.source.pick(&free);
+        self.code.mov(to, r);
+        self.set(to, Value::Scalar);
+        to
+    }
+
+    fn set(&mut self, reg: u8, value: Value) {
+        if let Some(r) = self.known.regs.get_mut(reg as usize) {
+            *r = value;
+        }
+    }
+
+    fn constant(&mut self) -> u8 {
+        let to = self.target();
+        let value = self.source.number();
+        match i32::try_from(value as i64) {
+            Ok(imm) if self.source.chance(900) => self.code.mov_imm(to, imm),
+            _ => self.code.imm64(to, value),
+        }
+        self.set(to, Value::Scalar);
+        to
+    }
+
+    fn arithmetic(&mut self) {
+        let wide = if self.source.chance(600) { class::ALU64 } else { class::ALU };
+        let dst = self.own_number();
+        let shift = self.source.chance(200);
+        let op = if shift { self.source.pick(&SHIFTS) } else { self.source.pick(&ARITHMETIC) };
+        // Signed division and remainder have the offset 1.
+        let off = i16::from(matches!(op, alu::DIV | alu::MOD) && self.source.chance(300));
+        if self.source.chance(500) {
+            let src = self.number();
+            self.code.push(wide | op | X, dst, src, off, 0);
+        } else {
+            let bits = if wide == class::ALU64 { 64 } else { 32 };
+            let mut imm = if shift { self.source.below(bits) as i32 } else { self.source.number() as i32 };
+            if matches!(op, alu::DIV | alu::MOD) && imm == 0 && !self.careless() {
+                imm = 3;
+            }
+            self.code.push(wide | op, dst, 0, off, imm);
+        }
+        self.set(dst, Value::Scalar);
+    }
+
+    /// Moves, negation, byte order, sign extension.
+    fn convert(&mut self) {
+        let dst = self.own_number();
+        match self.source.below(6) {
+            0 => self.code.push(class::ALU64 | alu::NEG, dst, 0, 0, 0),
+            1 => self.code.push(class::ALU | alu::NEG, dst, 0, 0, 0),
+            2 => {
+                let order = self.source.pick(&[0, X]);
+                let bits = self.source.pick(&[16, 32, 64]);
+                self.code.push(class::ALU | alu::END | order, dst, 0, 0, bits);
+            }
+            3 => {
+                let bits = self.source.pick(&[16, 32, 64]);
+                self.code.push(class::ALU64 | alu::END, dst, 0, 0, bits);
+            }
+            4 => {
+                let (src, bits) = (self.number(), self.source.pick(&[0, 8, 16, 32]));
+                self.code.push(class::ALU64 | alu::MOV | X, dst, src, bits, 0);
+            }
+            _ => {
+                let (src, bits) = (self.number(), self.source.pick(&[0, 8, 16]));
+                self.code.push(class::ALU | alu::MOV | X, dst, src, bits, 0);
+            }
+        }
+        self.set(dst, Value::Scalar);
+    }
+
+    /// A number gets a known upper bound.
+    fn bound(&mut self) {
+        let dst = self.own_number();
+        let max = self.source.pick(&[0u32, 1, 3, 7, 15, 31, 63]);
+        self.code.push(class::ALU64 | alu::AND, dst, 0, 0, max as i32);
+        self.set(dst, Value::UpTo(max));
+    }
+
+    /// An offset inside a slot that is aligned for an access.
+    fn place_in_slot(&mut self, slot: usize, bytes: u8) -> i16 {
+        let steps = 8 / u32::from(bytes);
+        let within = self.source.below(steps) as i16 * i16::from(bytes);
+        let stray = if self.careless() { self.source.below(1200) as i16 - 600 } else { 0 };
+        slot_off(slot) + within + stray
+    }
+
+    fn store_stack(&mut self) {
+        let slot = self.source.below(SLOTS as u32) as usize;
+        let mut bytes = self.source.pick(&[1, 2, 4, 8]);
+        if self.known.slots[slot] != Slot::Data {
+            bytes = 8;
+        }
+        let off = self.place_in_slot(slot, bytes);
+        if self.source.chance(300) {
+            let imm = self.source.number() as i32;
+            self.code.store_imm(bytes, 10, off, imm);
+        } else {
+            let src = self.number();
+            self.code.store(bytes, 10, off, src);
+        }
+        self.known.slots[slot] = Slot::Data;
+    }
+
+    fn slots_where(&self, fits: impl Fn(Slot) -> bool) -> Vec<usize> {
+        (0..SLOTS).filter(|&s| fits(self.known.slots[s])).collect()
+    }
+
+    fn load_stack(&mut self) {
+        let with_data = self.slots_where(|s| s == Slot::Data || matches!(s, Slot::Spill(v) if v.is_number()));
+        if with_data.is_empty() {
+            return self.store_stack();
+        }
+        let slot = self.source.pick(&with_data);
+        let bytes = self.source.pick(&[1, 2, 4, 8]);
+        let (off, to) = (self.place_in_slot(slot, bytes), self.target());
+        if bytes < 8 && self.source.chance(250) {
+            let bits = [size::B, size::H, size::W][bytes.trailing_zeros() as usize];
+            self.code.push(class::LDX | mode::MEMSX | bits, to, 10, off, 0);
+        } else {
+            self.code.load(bytes, to, 10, off);
+        }
+        self.set(to, Value::Scalar);
+    }
+
+    fn spill(&mut self) {
+        let regs = self.known.regs_where(|v| v != Value::Uninit);
+        if regs.is_empty() {
+            return;
+        }
+        let (reg, slot) = (self.source.pick(&regs), self.source.below(SLOTS as u32) as usize);
+        self.code.store(8, 10, slot_off(slot), reg);
+        self.known.slots[slot] = Slot::Spill(self.known.regs[reg as usize]);
+    }
+
+    fn fill(&mut self) {
+        let spilled = self.slots_where(|s| matches!(s, Slot::Spill(_)));
+        if spilled.is_empty() {
+            return self.spill();
+        }
+        let (slot, to) = (self.source.pick(&spilled), self.target());
+        self.code.load(8, to, 10, slot_off(slot));
+        if let Slot::Spill(value) = self.known.slots[slot] {
+            self.set(to, value);
+        }
+    }
+
+    /// An atomic operation on stack or a map value.
+    fn atomic(&mut self) {
+        const OPS: [i32; 9] = [
+            atomic::ADD,
+            atomic::OR,
+            atomic::AND,
+            atomic::XOR,
+            atomic::ADD | atomic::FETCH,
+            atomic::OR | atomic::FETCH,
+            atomic::XOR | atomic::FETCH,
+            atomic::XCHG,
+            atomic::CMPXCHG,
+        ];
+        let bytes = self.source.pick(&[4, 8]);
+        let (base, off) = match self.value_register() {
+            Some((reg, room)) if self.source.chance(600) => {
+                let at = self.source.below((room / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes);
+                (reg, at)
+            }
+            _ => {
+                let data = self.slots_where(|s| s == Slot::Data);
+                if data.is_empty() {
+                    return self.store_stack();
+                }
+                let slot = self.source.pick(&data);
+                (10, self.place_in_slot(slot, bytes))
+            }
+        };
+        let (op, src) = (self.source.pick(&OPS), self.own_number());
+        if src == base {
+            return;
+        }
+        if op == atomic::CMPXCHG {
+            if self.known.reserved & 1 != 0 || base == 0 {
+                return;
+            }
+            if !self.known.regs[0].is_number() {
+                self.code.mov_imm(0, 0);
+            }
+            self.set(0, Value::Scalar);
+        } else if op & atomic::FETCH != 0 {
+            self.set(src, Value::Scalar);
+        }
+        self.code.atomic(bytes, base, off, src, op);
+    }
+
+    /// A register that points into a map value, with the bytes behind it.
+    fn value_register(&mut self) -> Option<(u8, i32)> {
+        let regs = self.known.regs_where(|v| matches!(v, Value::MapValue { .. }));
+        if regs.is_empty() {
+            return None;
+        }
+        let reg = self.source.pick(&regs);
+        let Value::MapValue { map, off } = self.known.regs[reg as usize] else { return None };
+        Some((reg, VALUE_SIZES[map] as i32 - i32::from(off)))
+    }
+
+    /// Loads from or stores to a map value, at a fixed or a bounded offset.
+    fn value_access(&mut self) {
+        let Some((reg, room)) = self.value_register() else { return self.arithmetic() };
+        let bytes = self.source.pick(&[1u8, 2, 4, 8]);
+        let stray = if self.careless() { self.source.below(80) as i16 } else { 0 };
+        let mut base = reg;
+        let mut off = self.source.below((room / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes) + stray;
+        if self.source.chance(400) {
+            let index = self.own_number();
+            let free = self.known.free();
+            base = self.source.pick(&free);
+            if index == base || base == reg || index == reg {
+                return;
+            }
+            let room_left = (room - i32::from(bytes)).max(0) as u32;
+            let mask = [0u32, 1, 3, 7, 15, 31, 63].into_iter().rfind(|&m| m <= room_left).unwrap_or(0);
+            if !self.careless() {
+                self.code.push(class::ALU64 | alu::AND, index, 0, 0, mask as i32);
+                self.set(index, Value::UpTo(mask));
+            }
+            self.code.mov(base, reg);
+            self.code.push(class::ALU64 | alu::ADD | X, base, index, 0, 0);
+            self.set(base, Value::Uninit);
+            off = stray;
+        }
+        if self.source.chance(500) {
+            let src = self.number();
+            if src == base {
+                return;
+            }
+            self.code.store(bytes, base, off, src);
+        } else {
+            let to = self.target();
+            self.code.load(bytes, to, base, off);
+            self.set(to, Value::Scalar);
+        }
+    }
+
+    /// Reads or writes the packet behind a check of its length.
+    fn packet_access(&mut self) {
+        let Some(&ctx) = self.known.regs_where(|v| v == Value::Ctx).first() else { return self.arithmetic() };
+        let free = self.known.free();
+        let (data, end, to) = (self.source.pick(&free), self.source.pick(&free), self.source.pick(&free));
+        if data == end || data == to || end == to || [data, end, to].contains(&ctx) {
+            return;
+        }
+        let length = 1 + self.source.below(80) as u16;
+        let skip = self.code.label();
+        self.code.load(4, data, ctx, XDP_DATA);
+        self.code.load(4, end, ctx, XDP_DATA_END);
+        self.code.mov(to, data);
+        self.code.add_imm(to, i32::from(length));
+        self.code.branch(true, jmp::JGT, to, Ok(end), skip);
+        let mut bytes = self.source.pick(&[1u8, 2, 4, 8]);
+        while u16::from(bytes) > length {
+            bytes /= 2;
+        }
+        let stray = if self.careless() { 3 } else { 0 };
+        let off = self.source.below(u32::from(length) - u32::from(bytes) + 1) as i16 + stray;
+        if self.source.chance(300) {
+            let imm = self.source.number() as i32;
+            self.code.store_imm(bytes, data, off, imm);
+            self.code.mov_imm(to, imm);
+        } else {
+            self.code.load(bytes, to, data, off);
+        }
+        let done = self.code.label();
+        self.code.jump(done);
+        self.code.place(skip);
+        self.code.mov_imm(to, -1);
+        self.code.place(done);
+        self.set(to, Value::Scalar);
+        self.set(data, Value::Packet { proved: 0 });
+        self.set(end, Value::Uninit);
+    }
+
+    /// A key in a stack slot, r1 the map and r2 the key.
+    fn key(&mut self, map: usize) {
+        let slot = self.source.below(SLOTS as u32) as usize;
+        if self.source.chance(500) {
+            let key = self.source.below(ENTRIES + 1) as i32;
+            self.code.store_imm(8, 10, slot_off(slot), key);
+        } else {
+            let number = self.number();
+            self.code.store(8, 10, slot_off(slot), number);
+            if number < 10 && !self.known.regs[number as usize].is_number() {
+                self.known.slots[slot] = Slot::Empty;
+            }
+        }
+        self.known.slots[slot] = Slot::Data;
+        self.code.mov(2, 10);
+        self.code.add_imm(2, i32::from(slot_off(slot)));
+        self.code.map(1, map);
+    }
+
+    /// Whether r0 to r5 may be lost to a call.
+    fn may_call(&self) -> bool {
+        self.known.reserved & 0x3f == 0
+    }
+
+    fn lookup(&mut self, depth: u32) {
+        if !self.may_call() {
+            return self.arithmetic();
+        }
+        let map = self.source.below(VALUE_SIZES.len() as u32) as usize;
+        self.key(map);
+        self.code.helper(1);
+        self.known.after_call(Value::Uninit);
+        let value = Value::MapValue { map, off: 0 };
+        let saved: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
+        let skip = self.code.label();
+        if !self.careless() {
+            self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
+        }
+        let before = self.known.clone();
+        self.known.regs[0] = value;
+        if !saved.is_empty() {
+            let keep = self.source.pick(&saved);
+            self.code.mov(keep, 0);
+            self.set(keep, value);
+        }
+        self.value_access();
+        self.block(depth + 1);
+        self.code.place(skip);
+        let mut without = before;
+        without.regs[0] = Value::Scalar;
+        self.known.join(&without);
+    }
+
+    /// Sets or removes an element.
+    fn map_write(&mut self) {
+        let data = self.slots_where(|s| s == Slot::Data);
+        if !self.may_call() {
+            return self.arithmetic();
+        }
+        let hash = 1;
+        self.key(hash);
+        if data.len() >= 2 && self.source.chance(700) {
+            // Two neighbouring slots are a value.
+            let pair = data.windows(2).find(|w| w[1] == w[0] + 1).map(|w| w[1]);
+            let Some(slot) = pair.filter(|&s| self.known.slots[s] == Slot::Data) else {
+                self.code.helper(3);
+                return self.known.after_call(Value::Scalar);
+            };
+            self.code.mov(3, 10);
+            self.code.add_imm(3, i32::from(slot_off(slot)));
+            let flags = self.source.below(4) as i32;
+            self.code.mov_imm(4, flags);
+            self.code.helper(2);
+        } else {
+            self.code.helper(3);
+        }
+        self.known.after_call(Value::Scalar);
+    }
+
+    fn branch(&mut self, depth: u32) {
+        let (wide, op, dst) = (self.source.chance(600), self.source.pick(&CONDITIONS), self.number());
+        let src = if self.source.chance(500) { Ok(self.number()) } else { Err(self.source.number() as i32) };
+        let (other, done) = (self.code.label(), self.code.label());
+        self.code.branch(wide, op, dst, src, other);
+        let before = self.known.clone();
+        self.block(depth + 1);
+        let after_first = std::mem::replace(&mut self.known, before);
+        if self.source.chance(500) {
+            self.code.jump(done);
+            self.code.place(other);
+            self.block(depth + 1);
+        } else {
+            self.code.place(other);
+        }
+        self.code.place(done);
+        self.known.join(&after_first);
+    }
+
+    /// A loop with a counter that runs a few times.
+    fn repeat(&mut self, depth: u32) {
+        let free: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
+        if free.len() < 2 || depth > 2 {
+            return self.arithmetic();
+        }
+        let (counter, rounds) = (self.source.pick(&free), 1 + self.source.below(6) as i32);
+        self.code.mov_imm(counter, 0);
+        let reserved = self.known.reserved;
+        self.known.reserved |= 1 << counter;
+        self.set(counter, Value::Scalar);
+        self.known.at_loop_head();
+        let head = self.known.clone();
+        let start = self.code.label();
+        self.code.place(start);
+        self.block(depth + 1);
+        self.restore(&head);
+        self.code.add_imm(counter, 1);
+        let limit = if self.source.chance(self.careless / 8) { -1 } else { rounds };
+        self.code.branch(true, jmp::JLT, counter, Err(limit), start);
+        self.known = head;
+        self.known.reserved = reserved;
+    }
+
+    /// Makes true again what was known at the head of a loop.
+    fn restore(&mut self, head: &Known) {
+        for r in 0..10u8 {
+            let (was, is) = (head.regs[r as usize], self.known.regs[r as usize]);
+            if was.is_number() && !is.is_number() {
+                self.code.mov_imm(r, i32::from(r));
+            }
+        }
+        for slot in 0..SLOTS {
+            let is_data = match self.known.slots[slot] {
+                Slot::Data => true,
+                Slot::Spill(v) => v.is_number(),
+                Slot::Empty => false,
+            };
+            if head.slots[slot] == Slot::Data && !is_data {
+                self.code.store_imm(8, 10, slot_off(slot), slot as i32);
+            }
+        }
+    }
+
+    /// Calls a later function with three numbers.
+    fn call(&mut self) {
+        if self.callees.is_empty() || !self.may_call() {
+            return self.arithmetic();
+        }
+        let callee = self.callees.start + self.source.below(self.callees.len() as u32) as usize;
+        for r in 1..=3u8 {
+            if !self.known.regs[r as usize].is_number() {
+                let imm = self.source.number() as i32;
+                self.code.mov_imm(r, imm);
+            }
+        }
+        self.code.call(callee);
+        self.known.after_call(Value::Scalar);
+    }
+}

@@ -1,0 +1,26 @@
+//! Comparisons that are too long for a test: against the running kernel, against recorded verdicts, between engines.
+#![deny(missing_docs)]
+
+mod cmd;
+
+use clap::{Parser, Subcommand};
+
+/// Compare ebpfkit with kernels and with itself.
+#[derive(Parser)]
+#[command(name = "ebpfkit-testsuite")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Judge random programs here and in the running kernel
+    Verdicts(cmd::verdicts::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Verdicts(a) => cmd::verdicts::run(&a),
+    }
+}
