@@ -118,7 +118,7 @@ impl Env<'_> {
             }
             tail_call |= self.subprogs[callee].has_tail_call;
             if chain.len() >= MAX_FRAMES {
-                return reject(FrontReason::CallChainTooDeep { frames: chain.len() + 1 });
+                return reject(FrontReason::CallChainTooDeep { frames: chain.len() });
             }
             let entered = self.enter(callee, depth, allowed, private, &chain)?;
             depth += entered.bytes;

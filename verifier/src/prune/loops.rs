@@ -4,7 +4,6 @@
 //! that is found equal to one of the loop ends its path there; it is kept as a back edge. When the loop's first state
 //! is finished, precision is propagated along all back edges until nothing changes.
 
-use super::saved::SavedStates;
 use crate::state::{StateId, VerifierState};
 use crate::{Env, InsnAux, Step};
 
@@ -162,16 +161,5 @@ impl Env<'_> {
     /// Whether the marks of a saved state may still change through its loop.
     pub(crate) fn in_unfinished_loop(&self, id: StateId) -> bool {
         self.walk.loops.unfinished(&self.walk.saved.get(id).state, &self.aux)
-    }
-
-    /// The nearest earlier state of the current path at `insn` with the same callers (`find_prev_entry`). For a call
-    /// that has just been saved, pass its saved state as `cur`.
-    pub fn find_prev_entry(&self, insn: usize, cur: &VerifierState) -> Option<StateId> {
-        let saved: &SavedStates = &self.walk.saved;
-        let list = saved.list(insn, self.cur.cur().callsite);
-        (0..saved.list_len(list)).rev().filter_map(|n| saved.at(list, n, insn)).find(|&id| {
-            let old = saved.get(id);
-            old.branches > 0 && old.state.same_callsites(cur) && old.state.dfs_depth < cur.dfs_depth
-        })
     }
 }

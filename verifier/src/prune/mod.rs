@@ -4,6 +4,7 @@ mod clean;
 pub(crate) mod compare;
 pub mod ids;
 pub mod loops;
+mod rounds;
 pub mod saved;
 mod visited;
 

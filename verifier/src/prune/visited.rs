@@ -2,6 +2,7 @@
 //! state is saved.
 
 use super::compare::Exactness::{Exact, NotExact, RangeWithin};
+use crate::log::Scratched;
 use crate::reason::{ExploreReason, reject};
 use crate::reg::{IterState, RegExtra};
 use crate::stack::SlotKind;
@@ -102,7 +103,10 @@ impl Env<'_> {
                 && old.may_goto_depth == self.cur.may_goto_depth
                 && old.callback_unroll_depth == self.cur.callback_unroll_depth
             {
-                return reject(ExploreReason::InfiniteLoop { insn });
+                let frame = self.cur.curframe();
+                let cur = self.fmt_state(&self.cur, frame, Scratched::All);
+                let old = self.fmt_state(&self.saved_with_marks(id), frame, Scratched::All);
+                return reject(ExploreReason::InfiniteLoop { insn, cur, old });
             }
         }
         Ok(Outcome::Miss)

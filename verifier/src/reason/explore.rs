@@ -24,6 +24,6 @@ reasons! {
         /// A global function used as a callback.
         "EBPF0509" CallbackNotStatic {} EINVAL, "callback function not static";
         /// A loop that comes back to where it was.
-        "EBPF0510" InfiniteLoop { insn: usize } EINVAL, "infinite loop detected at insn {insn}";
+        "EBPF0510" InfiniteLoop { insn: usize, cur: String, old: String } EINVAL, "infinite loop detected at insn {insn}\ncur state:{cur}\nold state:{old}";
     }
 }

@@ -80,6 +80,12 @@ impl Env<'_> {
             }
             r.sync_bounds();
             Ok(())
+        } else if !neg && self.reg(insn.dst).is_scalar() {
+            self.check_reg_arg(insn.dst, DstOpNoMark)?;
+            // The modelled machines are little-endian: `le` truncates, `be` and `bswap` swap.
+            let swaps = !is_alu32(insn) || insn.is_src_reg();
+            self.reg_mut(insn.dst).scalar_byte_swap(insn.imm as u32 / 8, swaps);
+            Ok(())
         } else {
             self.check_reg_arg(insn.dst, DstOp)
         }

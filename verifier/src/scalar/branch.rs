@@ -347,7 +347,7 @@ impl Env<'_> {
             return reject(ScalarReason::InvalidMayGoto { off: insn.off, imm: insn.imm });
         }
         let here = self.insn_idx;
-        self.push_branch(next, here, false, |_, state| state.may_goto_depth += 1)?;
+        self.push_round(next, here, |_, state| state.may_goto_depth += 1)?;
         self.insn_idx = jump;
         Ok(())
     }

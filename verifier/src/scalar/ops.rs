@@ -48,6 +48,22 @@ add_sub_bounds!(
 );
 
 impl RegState {
+    /// The low `bytes` bytes, zero-extended and with their order reversed if it `swaps`.
+    pub fn scalar_byte_swap(&mut self, bytes: u32, swaps: bool) {
+        if swaps || bytes < 8 {
+            // No longer the value of the numbers it was linked with.
+            self.id = 0;
+        }
+        if swaps {
+            self.var_off = self.var_off.byte_swap(bytes);
+            self.set_unbounded();
+        }
+        if bytes < 8 {
+            self.coerce_to_size(bytes);
+        }
+        self.sync_bounds();
+    }
+
     /// `self += b`; bounds are not synchronised.
     pub(crate) fn scalar_add(&mut self, b: &Self) {
         self.add32(b);

@@ -171,6 +171,13 @@ impl Tnum {
         Self { value: self.value & keep, mask: self.mask & keep }
     }
 
+    /// The low `bytes` bytes (2, 4 or 8) in reverse order, zero-extended.
+    pub const fn byte_swap(self, bytes: u32) -> Self {
+        let shift = 64 - bytes * 8;
+        let low = self.cast(bytes);
+        Self { value: low.value.swap_bytes() >> shift, mask: low.mask.swap_bytes() >> shift }
+    }
+
     /// The low 32 bits, zero-extended.
     pub const fn subreg(self) -> Self {
         self.cast(4)

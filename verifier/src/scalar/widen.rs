@@ -1,11 +1,9 @@
 //! Forgetting numbers that change from one round of a loop to the next, so that the loop's states meet.
 
-use crate::Env;
-use crate::explore::Walk;
 use crate::prune::compare::regs_exact;
 use crate::prune::{IdMap, Precise};
 use crate::reg::RegState;
-use crate::state::{StateId, VerifierState};
+use crate::state::VerifierState;
 
 /// Whether a number has changed since the round before and its exact value mattered to nothing.
 fn changed(old: &RegState, new: &RegState, precise: bool, ids: &mut IdMap) -> bool {
@@ -48,17 +46,5 @@ pub fn widen_imprecise_scalars(
         for i in slots {
             f.stack.slots[i].spilled = unknown;
         }
-    }
-}
-
-impl Env<'_> {
-    /// Widens `state`, which begins another round, against the saved state of the round before.
-    pub fn widen_against(&mut self, previous: StateId, state: &mut VerifierState) {
-        let unknown = self.unknown_scalar();
-        let id_gen = self.id_gen;
-        let Walk { saved, ids, .. } = &mut self.walk;
-        let saved = saved.get(previous);
-        ids.reset(id_gen);
-        widen_imprecise_scalars(&saved.state, &saved.precise, state, unknown, ids);
     }
 }
