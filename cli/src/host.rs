@@ -1,14 +1,16 @@
 //! What this machine says of its kernel: types, configuration, symbols, release.
 
 use anyhow::{Context, Result};
-use ebpfkit_abi::{KernelVersion, ProgType};
-use ebpfkit_object::{Btf, Object, Program, Target};
+use ebpfkit_abi::KernelVersion;
+use ebpfkit_object::{Btf, Object, Target};
 use ebpfkit_verifier::KernelModel;
 use ebpfkit_verifier::kernel_model::BtfSource;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const HOST_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Longest configuration that is believed, in bytes.
+const MAX_CONFIG: u64 = 4 << 20;
 
 /// Options that choose the modelled kernel.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -29,11 +31,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// The kernel for the loader. Its types are read only when a program of the object attaches to one of them.
+    /// The kernel for the loader. Of the machine, only what the object needs is read.
     pub fn target(&self, object: &Object) -> Target {
-        let typed = |p: &Program| matches!(p.prog_type, ProgType::Tracing | ProgType::Lsm);
-        let vmlinux = object.programs.iter().any(typed).then(|| self.model.btf().cloned()).flatten();
-        Target { vmlinux, ..self.target.clone() }
+        let needs = object.needs();
+        Target {
+            vmlinux: if needs.types { self.model.btf().cloned() } else { None },
+            kconfig: if needs.config { kconfig() } else { None },
+            kallsyms: if needs.symbols { Some(Arc::new(addresses)) } else { None },
+            syscall_wrapper: cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")),
+            cpus: possible_cpus(),
+            ..self.target.clone()
+        }
     }
 }
 
@@ -56,12 +64,10 @@ impl KernelArgs {
         };
         let model = KernelModel::new(version, source);
         let target = Target {
-            vmlinux: None,
-            kconfig: kconfig(),
             version_code: u32::from(version.major) << 16
                 | u32::from(version.minor) << 8
                 | u32::from(version.patch.min(255)),
-            kallsyms: Some(Arc::new(symbol)),
+            ..Target::default()
         };
         Ok(Host { model, target })
     }
@@ -80,18 +86,42 @@ fn running_version() -> Option<KernelVersion> {
     KernelVersion::parse(&release()?)
 }
 
+/// The kernel's configuration, where the machine shows it: as the distribution installed it, or as the kernel does.
 fn kconfig() -> Option<Arc<str>> {
-    let text = std::fs::read_to_string(format!("/boot/config-{}", release()?)).ok()?;
+    use std::io::Read;
+    if let Ok(text) = std::fs::read_to_string(format!("/boot/config-{}", release()?)) {
+        return Some(text.into());
+    }
+    let mut text = String::new();
+    let packed = std::fs::File::open("/proc/config.gz").ok()?;
+    flate2::read::GzDecoder::new(packed).take(MAX_CONFIG).read_to_string(&mut text).ok()?;
     Some(text.into())
 }
 
-/// Address of a kernel symbol.
-fn symbol(name: &str) -> Option<u64> {
+/// CPUs that the machine may ever have; zero when it does not say.
+fn possible_cpus() -> u32 {
+    let Ok(text) = std::fs::read_to_string("/sys/devices/system/cpu/possible") else { return 0 };
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(last.parse::<u32>().ok()?.checked_sub(first.parse().ok()?)? + 1)
+    };
+    text.trim().split(',').filter_map(range).sum()
+}
+
+/// Addresses of kernel symbols, all names in one pass. Suffixes that the linker adds to local data do not count.
+fn addresses(names: &[&str]) -> Vec<Vec<u64>> {
     use std::io::BufRead;
-    let file = std::io::BufReader::new(std::fs::File::open("/proc/kallsyms").ok()?);
-    file.lines().map_while(Result::ok).find_map(|line| {
+    let mut found = vec![Vec::new(); names.len()];
+    let Ok(file) = std::fs::File::open("/proc/kallsyms") else { return found };
+    for line in std::io::BufReader::new(file).lines().map_while(Result::ok) {
         let mut words = line.split_whitespace();
-        let address = words.next()?;
-        (words.nth(1)? == name).then(|| u64::from_str_radix(address, 16).ok())?
-    })
+        let (Some(address), Some(kind), Some(name)) = (words.next(), words.next(), words.next()) else { continue };
+        let name = if kind == "d" { name.split(".llvm.").next().unwrap_or(name) } else { name };
+        if let Some(at) = names.iter().position(|n| *n == name)
+            && let Ok(address) = u64::from_str_radix(address, 16)
+        {
+            found[at].push(address);
+        }
+    }
+    found
 }

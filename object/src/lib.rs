@@ -7,9 +7,13 @@
 #![deny(missing_docs)]
 
 pub mod btf;
+mod core_relo;
 pub mod model;
 mod prepare;
 mod read;
 
 pub use btf::Btf;
-pub use model::{FuncInfo, LineInfo, Map, MapInit, Object, ObjectError, Prepared, Program, ProgramFlags, Target};
+pub use model::{
+    ConfigForm, CoreRelocation, Extern, ExternKind, FuncInfo, LineInfo, Map, MapInit, Needs, Object, ObjectError,
+    Pending, PendingKind, Prepared, Program, ProgramFlags, Target,
+};

@@ -38,7 +38,7 @@ impl ProgramFlags {
 pub struct Program {
     /// Function name.
     pub name: String,
-    /// ELF section, as written in the source.
+    /// ELF section, as written in the source but for a leading `?` (see `autoload`).
     pub section: String,
     /// Program type, from the section name.
     pub prog_type: ProgType,
@@ -65,8 +65,105 @@ pub struct Program {
     pub poison: Vec<(usize, String)>,
     /// Why the program cannot be loaded, if something it refers to cannot be resolved.
     pub refused: Option<String>,
-    /// It has CO-RE relocations that have not been applied.
-    pub has_core_relocations: bool,
+    /// What of the instructions depends on the kernel. Empty after [`Object::prepare`].
+    pub pending: Vec<Pending>,
+}
+
+/// An instruction that waits for a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Its slot in the program.
+    pub insn: usize,
+    /// What it waits for.
+    pub what: PendingKind,
+}
+
+/// What an instruction waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PendingKind {
+    /// The value or address of [`Object::externs`] of this number.
+    Extern(usize),
+    /// [`Object::core`] of this number.
+    Core(usize),
+    /// Map of this number, which libbpf does not create unless it is asked to.
+    Map(usize),
+}
+
+/// A CO-RE relocation (`.BTF.ext`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoreRelocation {
+    /// Function that contains the instruction.
+    pub function: Arc<str>,
+    /// Number among the relocations of the function's section.
+    pub number: usize,
+    /// Slot of the instruction in the function.
+    pub insn: usize,
+    /// Root type in the object's BTF.
+    pub type_id: TypeId,
+    /// The access, such as `0:1:2`; its meaning depends on the kind.
+    pub access: Arc<str>,
+    /// `enum bpf_core_relo_kind`
+    pub kind: u32,
+    /// The function is a subprogram: it may be part of several programs.
+    pub shared: bool,
+}
+
+/// A variable or function that an object expects of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extern {
+    /// Name.
+    pub name: String,
+    /// Its `VAR` or `FUNC` in the object's BTF.
+    pub btf_id: TypeId,
+    /// Missing, it is zero rather than an error.
+    pub is_weak: bool,
+    /// Where it comes from.
+    pub kind: ExternKind,
+}
+
+/// Where an extern comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExternKind {
+    /// The kernel's configuration: a place in the `.kconfig` map.
+    Config {
+        /// Byte offset in the map's value.
+        offset: u32,
+        /// Bytes.
+        size: u32,
+        /// How the value is written.
+        form: ConfigForm,
+    },
+    /// A kernel variable.
+    Variable {
+        /// Its type without modifiers in the object's BTF; zero for `void`: then only its address is wanted.
+        type_id: TypeId,
+    },
+    /// A kernel function.
+    Function {
+        /// Its prototype in the object's BTF.
+        proto: TypeId,
+    },
+}
+
+/// How a configuration value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigForm {
+    /// One byte, 0 or 1.
+    Bool,
+    /// `enum libbpf_tristate`: no, yes, module.
+    Tristate,
+    /// One byte: `y`, `n` or `m`, or a number.
+    Char {
+        /// Whether it can be negative.
+        signed: bool,
+    },
+    /// A number.
+    Int {
+        /// Whether it can be negative.
+        signed: bool,
+    },
+    /// Text with a zero byte.
+    Text,
 }
 
 /// Type of the function that starts at an instruction.
@@ -105,6 +202,13 @@ pub enum MapInit {
     Maps(Vec<(u32, usize)>),
     /// Slots of a prog array: index and program.
     Programs(Vec<(u32, usize)>),
+    /// The struct of a struct_ops map.
+    StructOps {
+        /// Its bytes: as in the object at first, in the kernel's layout after [`Object::prepare`].
+        data: Vec<u8>,
+        /// Programs by byte offset of the function pointer in `data`.
+        programs: Vec<(u32, usize)>,
+    },
 }
 
 /// A map definition.
@@ -140,8 +244,10 @@ pub struct Map {
     pub init: MapInit,
     /// Frozen after initialisation (`.rodata`, `.kconfig`), so that programs see constants.
     pub frozen: bool,
-    /// ELF section of global data; empty for declared maps.
+    /// ELF section of global data and of struct_ops maps; empty for maps declared in `.maps`.
     pub section: String,
+    /// libbpf creates it only if it is asked to (`?` in the section name).
+    pub on_demand: bool,
 }
 
 /// An opened object. Nothing in it depends on a kernel yet.
@@ -161,10 +267,27 @@ pub struct Object {
     pub maps: Vec<Map>,
     /// The object's types, as libbpf would give them to the kernel.
     pub btf: Option<Arc<Btf>>,
+    /// What it expects of the kernel, in libbpf's order.
+    pub externs: Vec<Extern>,
+    /// CO-RE relocations of all functions.
+    pub core: Vec<CoreRelocation>,
+    /// Functions that the kernel's verifier shall treat as static although they are global for the linker.
+    pub hidden: Vec<String>,
 }
 
-/// Address of a kernel symbol by name.
-pub type SymbolAddress = Arc<dyn Fn(&str) -> Option<u64> + Send + Sync>;
+/// What of a kernel an object needs to be prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The kernel's types.
+    pub types: bool,
+    /// The kernel's configuration.
+    pub config: bool,
+    /// Addresses of kernel symbols.
+    pub symbols: bool,
+}
+
+/// Addresses of kernel symbols: for each name asked for, every address it has.
+pub type SymbolAddresses = Arc<dyn Fn(&[&str]) -> Vec<Vec<u64>> + Send + Sync>;
 
 /// The kernel that programs are prepared for.
 #[derive(Clone, Default)]
@@ -175,8 +298,14 @@ pub struct Target {
     pub kconfig: Option<Arc<str>>,
     /// `LINUX_VERSION_CODE`.
     pub version_code: u32,
-    /// Addresses of kernel symbols, for untyped ksyms; asked by name.
-    pub kallsyms: Option<SymbolAddress>,
+    /// Addresses of kernel symbols (`/proc/kallsyms`), for untyped ksyms.
+    pub kallsyms: Option<SymbolAddresses>,
+    /// Whether system calls have wrappers (`__x64_sys_...`), as libbpf's `LINUX_HAS_SYSCALL_WRAPPER` says.
+    pub syscall_wrapper: bool,
+    /// Byte order.
+    pub endian: Endian,
+    /// Possible CPUs, for perf event arrays without a size; zero stands for one.
+    pub cpus: u32,
 }
 
 /// An object whose programs are final for one kernel.
@@ -208,6 +337,11 @@ pub enum ObjectError {
 }
 
 impl Object {
+    /// What of a kernel [`Self::prepare`] will look at.
+    pub fn needs(&self) -> Needs {
+        crate::prepare::needs(self)
+    }
+
     /// Reads an ELF object (or, later, raw instructions) as `bpf_object__open` does.
     pub fn open(name: &str, bytes: &[u8]) -> Result<Self, ObjectError> {
         crate::read::open(name, bytes)

@@ -2,10 +2,12 @@
 //!
 //! [`Btf`] keeps the bytes and an index of type offsets; a type is decoded when it is looked at.
 
-mod fixup;
+mod edit;
+mod names;
 mod read;
 mod types;
 
-pub use fixup::SectionLayout;
+pub use edit::Edit;
+pub use names::essential;
 pub use read::{Btf, BtfError};
 pub use types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};

@@ -1,15 +1,19 @@
 //! Reading BTF: one pass checks every type and records where it starts; types are decoded on demand.
 
+use super::names::Names;
 use super::types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};
 use ebpfkit_isa::Endian;
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-const MAGIC: u16 = 0xeb9f;
-const HEADER: usize = 24;
+pub(super) const MAGIC: u16 = 0xeb9f;
+pub(super) const HEADER: usize = 24;
 const TYPE_HEADER: usize = 12;
 /// Chains of modifiers and nested arrays longer than this are taken for cycles.
 const MAX_DEPTH: u32 = 32;
+/// Types that one question about a nested type may look at.
+const MAX_VISITS: u32 = 1 << 16;
 
 /// Why BTF cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,19 +31,17 @@ fn error(place: impl Into<String>, found: impl Into<String>, expected: impl Into
     BtfError { place: place.into(), found: found.into(), expected: expected.into() }
 }
 
-/// Types by name and kind.
-type Names = FxHashMap<(Box<str>, u8), TypeId>;
-
 /// A set of types with their strings. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Btf {
-    pub(super) data: Arc<[u8]>,
-    pub(super) endian: Endian,
+    data: Arc<[u8]>,
+    endian: Endian,
     /// Start of each type in `data`; entry 0 stands for `void`.
-    pub(super) offsets: Arc<[u32]>,
-    pub(super) strings: (usize, usize),
-    pub(super) names: Arc<OnceLock<Names>>,
-    pub(super) tags: Arc<OnceLock<FxHashMap<TypeId, Vec<TypeId>>>>,
+    offsets: Arc<[u32]>,
+    types: (usize, usize),
+    strings: (usize, usize),
+    names: Arc<Names>,
+    tags: Arc<OnceLock<FxHashMap<TypeId, Vec<TypeId>>>>,
 }
 
 /// Bytes that follow a type's header, by kind and number of entries.
@@ -55,11 +57,29 @@ fn tail_size(kind: Kind, len: usize) -> usize {
 
 fn kind_of(number: u32) -> Option<Kind> {
     use Kind::*;
-    const ALL: [Kind; 20] = [
-        Void, Int, Ptr, Array, Struct, Union, Enum, Fwd, Typedef, Volatile, Const, Restrict, Func, FuncProto, Var,
-        Datasec, Float, DeclTag, TypeTag, Enum64,
+    const ALL: [Option<Kind>; 20] = [
+        None,
+        Some(Int),
+        Some(Ptr),
+        Some(Array),
+        Some(Struct),
+        Some(Union),
+        Some(Enum),
+        Some(Fwd),
+        Some(Typedef),
+        Some(Volatile),
+        Some(Const),
+        Some(Restrict),
+        Some(Func),
+        Some(FuncProto),
+        Some(Var),
+        Some(Datasec),
+        Some(Float),
+        Some(DeclTag),
+        Some(TypeTag),
+        Some(Enum64),
     ];
-    ALL.get(number as usize).copied().filter(|&k| k != Void)
+    ALL.get(number as usize).copied().flatten()
 }
 
 impl Btf {
@@ -90,64 +110,63 @@ impl Btf {
                 _ => Err(error(name, format!("{len} bytes at {off}"), format!("inside {total} bytes"))),
             }
         };
-        let types = section("types", type_off, type_len)?;
+        btf.types = section("types", type_off, type_len)?;
         btf.strings = section("strings", str_off, str_len)?;
         let strings = &btf.data[btf.strings.0..btf.strings.1];
         if !strings.is_empty() && (strings[0] != 0 || strings[strings.len() - 1] != 0) {
             return Err(error("strings", "no zero byte at start or end", "both"));
         }
-        btf.offsets = btf.index(types)?.into();
-        btf.check_references()?;
+        btf.offsets = btf.index(btf.types)?.into();
         Ok(btf)
     }
 
-    fn index(&self, (mut at, end): (usize, usize)) -> Result<Vec<u32>, BtfError> {
-        let mut offsets = vec![u32::MAX];
+    /// Where each type starts. Every type number that a modifier, pointer or declaration names must exist.
+    fn index(&self, (start, end): (usize, usize)) -> Result<Vec<u32>, BtfError> {
+        let types = &self.data[..end];
+        let swap = self.endian == Endian::Big;
+        let word = |at: usize| {
+            let w = types.get(at..).and_then(|b| b.first_chunk::<4>()).map_or(0, |b| u32::from_le_bytes(*b));
+            if swap { w.swap_bytes() } else { w }
+        };
+        let names = (self.strings.1 - self.strings.0).max(1);
+        let mut offsets = Vec::with_capacity((end - start) / 32 + 1);
+        offsets.push(u32::MAX);
+        let (mut at, mut highest) = (start, (0, 0));
         while at < end {
-            let place = || format!("type {}", offsets.len());
+            let id = offsets.len();
             if end - at < TYPE_HEADER {
-                return Err(error(place(), format!("{} bytes", end - at), format!("{TYPE_HEADER}")));
+                return Err(error(format!("type {id}"), format!("{} bytes", end - at), format!("{TYPE_HEADER}")));
             }
-            let info = self.word(at + 4);
+            let info = word(at + 4);
             let Some(kind) = kind_of(info >> 24 & 0x1f) else {
-                return Err(error(place(), format!("kind {}", info >> 24 & 0x1f), "1 to 19"));
+                return Err(error(format!("type {id}"), format!("kind {}", info >> 24 & 0x1f), "1 to 19"));
             };
             let size = TYPE_HEADER + tail_size(kind, info as usize & 0xffff);
             if end - at < size {
-                return Err(error(place(), format!("{} bytes", end - at), size.to_string()));
+                return Err(error(format!("type {id}"), format!("{} bytes", end - at), size.to_string()));
             }
-            if self.word(at) as usize >= (self.strings.1 - self.strings.0).max(1) {
-                return Err(error(place(), format!("name at {}", self.word(at)), "an offset in the strings"));
+            if word(at) as usize >= names {
+                return Err(error(format!("type {id}"), format!("name at {}", word(at)), "an offset in the strings"));
+            }
+            let target = match kind {
+                Kind::Ptr | Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
+                    word(at + 8)
+                }
+                Kind::DeclTag | Kind::Func | Kind::Var => word(at + 8),
+                Kind::Array => word(at + TYPE_HEADER),
+                _ => 0,
+            };
+            if target > highest.0 {
+                highest = (target, id);
             }
             offsets.push(at as u32);
             at += size;
         }
-        Ok(offsets)
-    }
-
-    /// Every type number that a modifier or pointer names must exist.
-    fn check_references(&self) -> Result<(), BtfError> {
-        for id in 1..self.len() {
-            let target = match self.get(id) {
-                Some(
-                    Type::Ptr(t)
-                    | Type::Typedef(t)
-                    | Type::Volatile(t)
-                    | Type::Const(t)
-                    | Type::Restrict(t)
-                    | Type::TypeTag { ty: t, .. }
-                    | Type::DeclTag { ty: t, .. }
-                    | Type::Func { proto: t, .. }
-                    | Type::Var { ty: t, .. },
-                ) => t,
-                Some(Type::Array { elem, .. }) => elem,
-                _ => continue,
-            };
-            if target >= self.len() {
-                return Err(error(format!("type {id}"), format!("type {target}"), format!("less than {}", self.len())));
-            }
+        if highest.0 as usize >= offsets.len() {
+            let (place, found) = (format!("type {}", highest.1), format!("type {}", highest.0));
+            return Err(error(place, found, format!("less than {}", offsets.len())));
         }
-        Ok(())
+        Ok(offsets)
     }
 
     /// Word at an offset; zero when it lies outside.
@@ -164,6 +183,44 @@ impl Btf {
         &self.data
     }
 
+    /// Byte order of the bytes.
+    pub fn endian(&self) -> Endian {
+        self.endian
+    }
+
+    /// Lookup state.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The strings, each with its zero byte.
+    pub(super) fn strings(&self) -> &[u8] {
+        self.data.get(self.strings.0..self.strings.1).unwrap_or_default()
+    }
+
+    /// The types.
+    pub(super) fn type_bytes(&self) -> &[u8] {
+        self.data.get(self.types.0..self.types.1).unwrap_or_default()
+    }
+
+    /// Where a type stands in [`Self::type_bytes`].
+    pub(super) fn type_range(&self, id: TypeId) -> Option<Range<usize>> {
+        let start = self.start(id)?;
+        let info = self.word(start + 4);
+        let size = TYPE_HEADER + tail_size(kind_of(info >> 24 & 0x1f)?, info as usize & 0xffff);
+        Some(start - self.types.0..start - self.types.0 + size)
+    }
+
+    /// A word of a type: 0 name, 1 info, 2 size or type, then what follows the header.
+    pub(super) fn type_word(&self, id: TypeId, word: usize) -> Option<u32> {
+        self.type_range(id).filter(|r| word * 4 + 4 <= r.len()).map(|r| self.word(self.types.0 + r.start + word * 4))
+    }
+
+    /// Offset of a type's name in the strings; zero for anonymous ones and unknown numbers.
+    pub fn name_offset(&self, id: TypeId) -> u32 {
+        self.start(id).map_or(0, |at| self.word(at))
+    }
+
     /// One more than the highest type number.
     pub fn len(&self) -> u32 {
         (self.offsets.len() as u32).max(1)
@@ -178,12 +235,12 @@ impl Btf {
     pub fn str_at(&self, offset: u32) -> &str {
         let strings = self.data.get(self.strings.0..self.strings.1).unwrap_or_default();
         let rest = strings.get(offset as usize..).unwrap_or_default();
-        let end = rest.iter().position(|&b| b == 0).unwrap_or(rest.len());
+        let end = memchr::memchr(0, rest).unwrap_or(rest.len());
         std::str::from_utf8(&rest[..end]).unwrap_or_default()
     }
 
     /// Start of a type in the bytes.
-    pub(super) fn start(&self, id: TypeId) -> Option<usize> {
+    fn start(&self, id: TypeId) -> Option<usize> {
         self.offsets.get(id as usize).filter(|&&o| o != u32::MAX).map(|&o| o as usize)
     }
 
@@ -300,22 +357,6 @@ impl Btf {
         })
     }
 
-    /// First type of this kind and name. Indexed on first use.
-    pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
-        let names = self.names.get_or_init(|| {
-            let mut names = FxHashMap::default();
-            for id in 1..self.len() {
-                if let Some(kind) = self.kind(id)
-                    && !self.name(id).is_empty()
-                {
-                    names.entry((self.name(id).into(), kind as u8)).or_insert(id);
-                }
-            }
-            names
-        });
-        names.get(&(Box::from(name), kind as u8)).copied()
-    }
-
     fn follow(&self, mut id: TypeId, typedefs: bool) -> TypeId {
         for _ in 0..MAX_DEPTH {
             id = match self.get(id) {
@@ -358,6 +399,36 @@ impl Btf {
             }
         }
         None
+    }
+
+    /// Alignment in bytes of a value of this type, if it has one. A packed struct has 1.
+    pub fn align_of(&self, id: TypeId) -> Option<u32> {
+        self.align(id, MAX_DEPTH, &mut MAX_VISITS.clone())
+    }
+
+    fn align(&self, id: TypeId, depth: u32, visits: &mut u32) -> Option<u32> {
+        let depth = depth.checked_sub(1)?;
+        *visits = visits.checked_sub(1)?;
+        let id = self.resolve(id);
+        match self.get(id)? {
+            Type::Int { size, .. } | Type::Enum { size, .. } | Type::Enum64 { size, .. } | Type::Float { size } => {
+                Some(size.min(8)).filter(|&s| s > 0)
+            }
+            Type::Ptr(_) => Some(8),
+            Type::Array { elem, .. } => self.align(elem, depth, visits),
+            Type::Struct(c) | Type::Union(c) => {
+                let mut highest = 1;
+                for m in self.members(id) {
+                    let align = self.align(m.ty, depth, visits)?;
+                    if m.bitfield_size == 0 && m.bit_offset % (8 * align) != 0 {
+                        return Some(1);
+                    }
+                    highest = highest.max(align);
+                }
+                Some(if c.size % highest == 0 { highest } else { 1 })
+            }
+            _ => None,
+        }
     }
 
     /// Declaration tags (`BTF_KIND_DECL_TAG`) on a type; `component` -1 for the type itself.

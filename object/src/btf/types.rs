@@ -30,6 +30,34 @@ pub enum Kind {
     Enum64 = 19,
 }
 
+impl Kind {
+    /// Name, as libbpf prints it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Void => "void",
+            Self::Int => "int",
+            Self::Ptr => "ptr",
+            Self::Array => "array",
+            Self::Struct => "struct",
+            Self::Union => "union",
+            Self::Enum => "enum",
+            Self::Fwd => "fwd",
+            Self::Typedef => "typedef",
+            Self::Volatile => "volatile",
+            Self::Const => "const",
+            Self::Restrict => "restrict",
+            Self::Func => "func",
+            Self::FuncProto => "func_proto",
+            Self::Var => "var",
+            Self::Datasec => "datasec",
+            Self::Float => "float",
+            Self::DeclTag => "decl_tag",
+            Self::TypeTag => "type_tag",
+            Self::Enum64 => "enum64",
+        }
+    }
+}
+
 /// Encoding of an integer type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IntEncoding {

@@ -1,63 +1,31 @@
-//! From functions and relocations to programs: every program gets a copy of the functions it reaches, appended in
+//! From functions and references to programs: every program gets a copy of the functions it reaches, appended in
 //! the order in which they are first called.
 
-use super::elf::{Section, Symbol};
+use super::elf::{File, malformed};
 use super::ext::Records;
-use super::maps::BySection;
+use super::functions::{Function, Functions};
+use super::relocations::{Reference, References};
 use super::sections;
-use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Program, ProgramFlags};
+use crate::btf::{Btf, Kind, Type};
+use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Pending, PendingKind, Program, ProgramFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, pseudo};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-/// A function as it stands in its section.
-pub(crate) struct Function {
-    pub name: String,
-    pub section: usize,
-    /// First slot in the section.
-    pub start: usize,
-    pub insns: Vec<Insn>,
-    pub is_static: bool,
-    pub is_hidden: bool,
-}
-
-/// What kind of thing a relocation refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reference {
-    /// Code of a section.
-    Code,
-    /// A section of data or of map definitions.
-    Data,
-    /// Something outside of the object.
-    Extern,
-    /// Nothing that can be resolved.
-    Unknown,
-}
-
-impl Reference {
-    pub(crate) fn of(symbol: &Symbol, sections: &[Section<'_>]) -> Self {
-        match symbol.section.and_then(|s| sections.get(s)) {
-            Some(s) if s.is_code => Self::Code,
-            Some(_) => Self::Data,
-            None if symbol.is_extern => Self::Extern,
-            None => Self::Unknown,
-        }
-    }
-}
-
-/// One relocation of an instruction.
-pub(crate) struct Relocation {
-    pub symbol: usize,
-    pub reference: Reference,
-}
+/// Instructions of all programs together that are believed.
+const MAX_LINKED: usize = 1 << 24;
+/// Declaration tag that names a program's exception callback.
+const EXCEPTION_TAG: &str = "exception_callback:";
 
 struct Linker<'a> {
-    sections: &'a [Section<'a>],
-    symbols: &'a [Symbol],
-    functions: &'a [Function],
-    relocations: &'a BTreeMap<(usize, usize), Relocation>,
-    maps: &'a BySection,
+    functions: &'a Functions,
+    references: &'a References,
     records: &'a Records,
+    /// CO-RE relocations of each function: first number and slots in the function.
+    core: Vec<(usize, Vec<usize>)>,
+    section_names: Vec<&'a str>,
+    /// For each map, whether libbpf creates it only when it is asked to.
+    on_demand: Vec<bool>,
 }
 
 /// One program being put together.
@@ -68,54 +36,58 @@ struct Output {
     lines: Vec<LineInfo>,
     /// Where each function was appended.
     placed: HashMap<usize, usize>,
-    /// It has CO-RE relocations.
-    core: bool,
+    pending: Vec<Pending>,
     /// What keeps the program from being loaded.
     failure: Option<String>,
 }
 
 pub(crate) fn link(
     object: &mut Object,
-    sections: &[Section<'_>],
-    symbols: &[Symbol],
-    functions: Vec<Function>,
-    relocations: &BTreeMap<(usize, usize), Relocation>,
-    maps: &BySection,
+    file: &File<'_>,
+    functions: &Functions,
+    references: &References,
     records: &Records,
 ) -> Result<(), ObjectError> {
-    let hidden: Vec<&str> = functions.iter().filter(|f| f.is_hidden).map(|f| f.name.as_str()).collect();
-    if let Some(btf) = object.btf.as_deref().filter(|_| !hidden.is_empty()) {
-        // The linker may see them, the verifier treats them as static.
-        object.btf = Some(std::sync::Arc::new(btf.with_static_functions(&hidden)));
+    let mut core = Vec::new();
+    for f in functions.iter() {
+        let first = object.core.len();
+        let range = f.start as u32..(f.start + f.insns.len()) as u32;
+        let name = f.name.as_str().into();
+        object.core.extend(records.core(file.section_name(f.section), range).map(|r| r.relocation(f, &name)));
+        core.push((first, object.core[first..].iter().map(|r| r.insn).collect()));
     }
-    let linker = Linker { sections, symbols, functions: &functions, relocations, maps, records };
-    for (index, function) in functions.iter().enumerate() {
-        let section = &sections[function.section].name;
-        let is_subprog = section == ".text" && functions.len() > 1;
-        if is_subprog {
-            continue;
-        }
-        if function.is_static {
-            return Err(ObjectError::Refused(format!(
-                "sec '{section}': function '{}' is static; static BPF programs are not supported",
-                function.name
-            )));
-        }
+    let section_names = functions.iter().map(|f| file.section_name(f.section)).collect();
+    let on_demand = object.maps.iter().map(|m| m.on_demand).collect();
+    let linker = Linker { functions, references, records, core, section_names, on_demand };
+    let callbacks = object.btf.as_deref().map(|btf| callbacks(btf)).unwrap_or_default();
+    let mut total = 0;
+    for (index, function) in functions.iter().enumerate().filter(|(_, f)| !f.is_subprog) {
+        let section = file.section_name(function.section);
         let mut out = Output::default();
-        linker.append(index, &mut out)?;
+        linker.append(index, &mut out);
+        match exception_callback(object.btf.as_deref(), functions, function, &callbacks) {
+            Ok(Some(callback)) if !out.placed.contains_key(&callback) => linker.append(callback, &mut out),
+            Ok(_) => {}
+            Err(why) => out.fail(why),
+        }
+        total += out.insns.len();
+        if total > MAX_LINKED {
+            let found = format!("more than {MAX_LINKED} instructions with their subprograms");
+            return Err(malformed("programs", found, "fewer"));
+        }
         let (autoload, known) = match section.strip_prefix('?') {
             Some(rest) => (false, rest),
-            None => (true, section.as_str()),
+            None => (true, section),
         };
         let mut program = Program {
             name: function.name.clone(),
-            section: section.clone(),
+            section: known.to_owned(),
             autoload,
             insns: out.insns,
             func_info: out.funcs,
             line_info: out.lines,
             refused: out.failure,
-            has_core_relocations: out.core,
+            pending: out.pending,
             ..Program::default()
         };
         if let Some((row, target)) = sections::lookup(known) {
@@ -129,9 +101,54 @@ pub(crate) fn link(
     Ok(())
 }
 
+/// Functions with tags that name an exception callback, with the names.
+fn callbacks(btf: &Btf) -> Vec<(u32, &str)> {
+    let tags = (1..btf.len()).filter(|&id| btf.kind(id) == Some(Kind::DeclTag));
+    tags.filter_map(|id| match btf.get(id) {
+        Some(Type::DeclTag { ty, component: -1, .. }) => Some((ty, btf.name(id).strip_prefix(EXCEPTION_TAG)?)),
+        _ => None,
+    })
+    .collect()
+}
+
+/// The exception callback that a program's tags name.
+fn exception_callback(
+    btf: Option<&Btf>,
+    functions: &Functions,
+    program: &Function,
+    callbacks: &[(u32, &str)],
+) -> Result<Option<usize>, String> {
+    let Some(btf) = btf else { return Ok(None) };
+    let fail = |why: String| Err(format!("prog '{}': {why}", program.name));
+    let mut found = None;
+    for &(ty, name) in callbacks {
+        if !matches!(btf.get(ty), Some(Type::Func { linkage: 1, .. })) {
+            return fail("exception_callback:<value> decl tag not applied to the main program".into());
+        }
+        if btf.name(ty) != program.name {
+            continue;
+        }
+        if found.is_some() {
+            // The kernel says what is wrong with two.
+            return Ok(None);
+        }
+        if name.is_empty() {
+            return fail("exception_callback:<value> decl tag contains empty value".into());
+        }
+        let Some(index) = functions.iter().position(|f| f.is_subprog && f.name == name) else {
+            return fail(format!("cannot find exception callback '{name}'"));
+        };
+        if !functions[index].is_global || functions[index].is_hidden {
+            return fail(format!("exception callback {name} must be a global non-hidden function"));
+        }
+        found = Some(index);
+    }
+    Ok(found)
+}
+
 impl Linker<'_> {
     /// Appends a function, then everything it calls, and points the calls there.
-    fn append(&self, root: usize, out: &mut Output) -> Result<(), ObjectError> {
+    fn append(&self, root: usize, out: &mut Output) {
         self.place(root, out);
         // Functions whose calls are being resolved, with the next slot to look at.
         let mut path = vec![(root, 0)];
@@ -155,20 +172,37 @@ impl Linker<'_> {
                 out.insns[here].imm = position as i32 - here as i32 - 1;
             }
         }
-        Ok(())
     }
 
     fn place(&self, index: usize, out: &mut Output) -> usize {
         let f = &self.functions[index];
         let position = out.insns.len();
+        let main = out.placed.is_empty();
         out.placed.insert(index, position);
         out.insns.extend_from_slice(&f.insns);
-        let section = &self.sections[f.section].name;
+        let section = self.section_names[index];
         let range = f.start as u32..(f.start + f.insns.len()) as u32;
-        out.core |= self.records.has_core(section, range.clone());
         let moved = |insn: u32| insn - range.start + position as u32;
-        out.funcs.extend(self.records.funcs(section, range.clone()).map(|r| FuncInfo { insn: moved(r.insn), ..r }));
-        out.lines.extend(self.records.lines(section, range.clone()).map(|r| LineInfo { insn: moved(r.insn), ..r }));
+        let funcs: Vec<FuncInfo> =
+            self.records.funcs(section, range.clone()).map(|r| FuncInfo { insn: moved(r.insn), ..r }).collect();
+        let lines: Vec<LineInfo> =
+            self.records.lines(section, range.clone()).map(|r| LineInfo { insn: moved(r.insn), ..r }).collect();
+        // Without records for the main program those of the subprograms are left out too.
+        for (what, have, new) in [("function", out.funcs.len(), funcs.len()), ("line", out.lines.len(), lines.len())] {
+            if !main && have > 0 && new == 0 {
+                out.fail(format!("prog '{}': missing .BTF.ext {what} info.", f.name));
+            }
+        }
+        if main || !out.funcs.is_empty() {
+            out.funcs.extend(funcs);
+        }
+        if main || !out.lines.is_empty() {
+            out.lines.extend(lines);
+        }
+        let (first, slots) = &self.core[index];
+        for (n, &slot) in slots.iter().enumerate() {
+            out.pending.push(Pending { insn: position + slot, what: PendingKind::Core(first + n) });
+        }
         position
     }
 
@@ -177,71 +211,54 @@ impl Linker<'_> {
         let f = &self.functions[index];
         let insn = f.insns[slot];
         let here = out.placed[&index] + slot;
-        let relocation = self.relocations.get(&(f.section, f.start + slot));
         let is_call = insn.code == opcode::CALL && insn.src == pseudo::CALL;
-        let Some(relocation) = relocation else {
+        let Some(&reference) = self.references.get(&(index, slot)) else {
             if insn.is_ld_imm64() && matches!(insn.src, pseudo::MAP_FD | pseudo::MAP_VALUE) {
                 // A descriptor written by hand names no map of the object; see `Program::insns`.
                 out.insns[here].imm = !insn.imm;
             }
+            if insn.is_ld_imm64() && insn.src == pseudo::FUNC {
+                out.fail(format!("prog '{}': missing subprog addr relo for insn #{slot}", f.name));
+            }
+            if !is_call {
+                return None;
+            }
             // A call inside the section needs no relocation.
             let target = f.start as i64 + slot as i64 + 1 + i64::from(insn.imm);
-            return if is_call { self.function_at(f.section, target, out) } else { None };
+            return self.subprogram(f, target, out);
         };
-        let symbol = &self.symbols[relocation.symbol];
-        match relocation.reference {
-            Reference::Code if is_call => {
-                let target = (symbol.value / 8) as i64 + if symbol.is_section { i64::from(insn.imm) + 1 } else { 0 };
-                self.function_at(symbol.section?, target, out)
-            }
-            Reference::Code if insn.is_ld_imm64() => {
+        match reference {
+            Reference::Call(start) => self.subprogram(f, start as i64 + i64::from(insn.imm) + 1, out),
+            Reference::FuncAddress(start) => {
                 out.insns[here].src = pseudo::FUNC;
-                let target = (symbol.value as i64 + i64::from(insn.imm)) / 8;
-                self.function_at(symbol.section?, target, out)
+                self.subprogram(f, start.wrapping_add(i64::from(insn.imm) as u64) as i64 / Insn::SIZE as i64, out)
             }
-            Reference::Data if insn.is_ld_imm64() && out.insns.len() > here + 1 => {
-                let section = symbol.section?;
-                match self.maps.find(section, symbol.value) {
-                    Some((map, true)) => {
-                        out.insns[here].src = pseudo::MAP_FD;
-                        out.insns[here].imm = map as i32;
-                        out.insns[here + 1].imm = 0;
-                    }
-                    Some((map, false)) => {
-                        out.insns[here].src = pseudo::MAP_VALUE;
-                        out.insns[here + 1].imm = insn.imm.wrapping_add(symbol.value as i32);
-                        out.insns[here].imm = map as i32;
-                    }
-                    None => {
-                        let name = &self.sections[section].name;
-                        out.fail(format!(
-                            "relocation against section '{name}', which holds no map at {}",
-                            symbol.value
-                        ));
-                    }
+            Reference::Map(map) => {
+                out.insns[here].src = pseudo::MAP_FD;
+                out.insns[here].imm = map as i32;
+                if self.on_demand.get(map) == Some(&true) {
+                    out.pending.push(Pending { insn: here, what: PendingKind::Map(map) });
                 }
                 None
             }
-            Reference::Extern if symbol.is_weak => {
-                out.fail(format!("weak extern '{}' is not resolved yet", symbol.name));
+            Reference::Value(map, offset) => {
+                out.insns[here].src = pseudo::MAP_VALUE;
+                out.insns[here].imm = map as i32;
+                out.insns[here + 1].imm = insn.imm.wrapping_add(offset as i32);
                 None
             }
-            Reference::Extern => {
-                out.fail(format!("extern '{}' is not resolved yet", symbol.name));
-                None
-            }
-            _ => {
-                out.fail(format!("relocation of instruction {here} against '{}' has no meaning", symbol.name));
+            Reference::Extern(number) => {
+                out.pending.push(Pending { insn: here, what: PendingKind::Extern(number) });
                 None
             }
         }
     }
 
-    fn function_at(&self, section: usize, slot: i64, out: &mut Output) -> Option<usize> {
-        let found = self.functions.iter().position(|f| f.section == section && f.start as i64 == slot);
+    /// The subprogram that contains a slot of `.text`.
+    fn subprogram(&self, caller: &Function, slot: i64, out: &mut Output) -> Option<usize> {
+        let found = usize::try_from(slot).ok().and_then(|slot| self.functions.at(self.functions.text()?, slot));
         if found.is_none() {
-            let name = self.sections.get(section).map_or("?", |s| s.name.as_str());
-            out.fail(format!("no function starts at instruction {slot} of section '{name}'"));
+            out.fail(format!("prog '{}': no .text section found yet sub-program call exists", caller.name));
         }
         found
     }

@@ -1,19 +1,20 @@
-//! The ELF file: sections, symbols and relocations, and how they become an object.
+//! The ELF file: its sections, symbols and relocations, checked, and the order in which they become an object.
 
-use super::code::{self, Function, Reference, Relocation};
-use super::{ext, maps};
-use crate::btf::{Btf, SectionLayout};
+use super::{code, ext, externs, fixup, functions, maps, relocations, struct_ops};
+use crate::btf::Btf;
 use crate::model::{Object, ObjectError};
-use ebpfkit_isa::{Endian, Insn};
-use goblin::elf::section_header::{SHF_EXECINSTR, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS};
-use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_SECTION};
-use std::collections::BTreeMap;
+use ebpfkit_isa::Endian;
+use goblin::elf::header::{EM_BPF, ET_REL};
+use goblin::elf::section_header::{SHF_EXECINSTR, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SHT_SYMTAB};
+use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION};
 use std::sync::Arc;
 
-/// `EM_BPF`
-const MACHINE: u16 = 247;
-/// Sections and symbols beyond this are not believed.
-const MAX_INSNS: usize = 1 << 22;
+/// Symbols of sections from this number on stand in no section (`SHN_LORESERVE`).
+const RESERVED: usize = 0xff00;
+/// Longest name of a section or symbol that is believed.
+const MAX_NAME: usize = 4096;
+/// Longest license that libbpf keeps.
+const LICENSE_LEN: usize = 63;
 
 pub(crate) fn malformed(
     place: impl Into<String>,
@@ -23,23 +24,34 @@ pub(crate) fn malformed(
     ObjectError::Malformed { place: place.into(), found: found.into(), expected: expected.into() }
 }
 
+/// libbpf's own words for why it does not open a file.
+pub(crate) fn refused(why: impl Into<String>) -> ObjectError {
+    ObjectError::Refused(why.into())
+}
+
 /// A section that something else refers to.
 pub(crate) struct Section<'a> {
-    pub name: String,
+    pub name: &'a str,
     pub data: &'a [u8],
     /// Bytes in memory, also for sections without contents.
     pub size: usize,
     pub is_code: bool,
     pub no_bits: bool,
+    /// It has contents that are neither code nor tables of the file's own.
+    pub is_data: bool,
 }
 
 /// A symbol.
-pub(crate) struct Symbol {
-    pub name: String,
-    /// Section, when it has one.
+pub(crate) struct Symbol<'a> {
+    pub name: &'a str,
+    /// Section, when it stands in one.
     pub section: Option<usize>,
+    /// The section number as written, for messages.
+    pub section_number: usize,
     pub value: u64,
+    pub size: u64,
     pub is_func: bool,
+    pub is_object: bool,
     pub is_section: bool,
     pub is_extern: bool,
     pub is_weak: bool,
@@ -48,63 +60,133 @@ pub(crate) struct Symbol {
     pub is_hidden: bool,
 }
 
+/// One entry of a relocation section.
+pub(crate) struct RawRelocation {
+    pub offset: usize,
+    pub symbol: usize,
+}
+
+/// The parts of a file.
+pub(crate) struct File<'a> {
+    pub name: &'a str,
+    pub endian: Endian,
+    pub sections: Vec<Section<'a>>,
+    pub symbols: Vec<Symbol<'a>>,
+    /// Relocations by the section that they apply to, in the file's order.
+    pub relocations: Vec<(usize, Vec<RawRelocation>)>,
+}
+
+impl<'a> File<'a> {
+    fn parse(name: &'a str, bytes: &'a [u8]) -> Result<Self, ObjectError> {
+        if bytes.get(..4) != Some(b"\x7fELF") {
+            return Err(refused(format!("elf: '{name}' is not a proper ELF object")));
+        }
+        let elf = goblin::elf::Elf::parse(bytes).map_err(|e| malformed(name, e.to_string(), "an ELF file"))?;
+        if !elf.is_64 {
+            return Err(refused(format!("elf: '{name}' is not a 64-bit ELF object")));
+        }
+        // Old compilers left the machine out.
+        if elf.header.e_type != ET_REL || !matches!(elf.header.e_machine, 0 | EM_BPF) {
+            return Err(refused(format!("elf: {name} is not a valid eBPF object file")));
+        }
+        match elf.section_headers.iter().filter(|h| h.sh_type == SHT_SYMTAB).count() {
+            0 => return Err(refused(format!("elf: couldn't find symbol table in {name}, stripped object file?"))),
+            1 => {}
+            _ => return Err(refused(format!("elf: multiple symbol tables in {name}"))),
+        }
+        let endian = if elf.little_endian { Endian::Little } else { Endian::Big };
+        let sections = sections(&elf, bytes)?;
+        let symbols = symbols(&elf)?;
+        let relocations = relocations_of(&elf, &sections)?;
+        Ok(Self { name, endian, sections, symbols, relocations })
+    }
+
+    /// Number of the first section of this name.
+    pub(crate) fn find(&self, wanted: &str) -> Option<usize> {
+        self.sections.iter().position(|s| s.name == wanted)
+    }
+
+    /// Name of a section; `?` when there is none.
+    pub(crate) fn section_name(&self, index: usize) -> &str {
+        self.sections.get(index).map_or("?", |s| s.name)
+    }
+
+    /// Name of a symbol, or of its section when it stands for that.
+    pub(crate) fn symbol_name(&self, symbol: &Symbol<'a>) -> &str {
+        match symbol.section {
+            Some(s) if symbol.is_section && symbol.name.is_empty() => self.section_name(s),
+            _ => symbol.name,
+        }
+    }
+}
+
 /// Reads an ELF object.
 pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
-    let elf = goblin::elf::Elf::parse(bytes).map_err(|e| malformed(name, e.to_string(), "an ELF file"))?;
-    if elf.header.e_machine != MACHINE || !elf.is_64 {
-        return Err(malformed(
-            format!("{name}: ELF header"),
-            format!("machine {}, {} bit", elf.header.e_machine, if elf.is_64 { 64 } else { 32 }),
-            format!("machine {MACHINE} (BPF), 64 bit"),
-        ));
+    let file = File::parse(name, bytes)?;
+    let mut object = Object { name: name.to_owned(), endian: file.endian, ..Object::default() };
+    if file.find("maps").is_some() {
+        return Err(refused("elf: legacy map definitions in 'maps' section are not supported by libbpf v1.0+"));
     }
-    let endian = if elf.little_endian { Endian::Little } else { Endian::Big };
-    let sections = sections(&elf, bytes)?;
-    let symbols = symbols(&elf);
-    let find = |wanted: &str| sections.iter().position(|s| s.name == wanted);
-
-    let mut object = Object { name: name.to_owned(), endian, ..Object::default() };
-    if let Some(s) = find("license") {
-        let text = sections[s].data.split(|&b| b == 0).next().unwrap_or_default();
-        object.license = String::from_utf8_lossy(text).into_owned();
+    if let Some(s) = file.find("license") {
+        let text = file.sections[s].data.split(|&b| b == 0).next().unwrap_or_default();
+        object.license = String::from_utf8_lossy(&text[..text.len().min(LICENSE_LEN)]).into_owned();
     }
-    if let Some(version) = find("version").and_then(|s| sections[s].data.first_chunk::<4>()) {
-        object.kern_version = u32::from_le_bytes(*version);
+    if let Some(s) = file.find("version") {
+        let Ok(version) = <[u8; 4]>::try_from(file.sections[s].data) else {
+            return Err(refused(format!("invalid kver section in {name}")));
+        };
+        object.kern_version = match file.endian {
+            Endian::Little => u32::from_le_bytes(version),
+            Endian::Big => u32::from_be_bytes(version),
+        };
     }
-    let btf = match find(".BTF") {
-        Some(s) => {
-            let parsed = Btf::parse(sections[s].data);
-            let parsed = parsed.map_err(|e| malformed(name, e.to_string(), "a valid .BTF section"))?;
-            Some(Arc::new(parsed.with_layout(&SectionLayout {
-                size: &|name| find(name).and_then(|s| u32::try_from(sections[s].size).ok()),
-                // Static variables keep the offset that the compiler gave them.
-                offset: &|name| {
-                    let symbol = symbols.iter().find(|s| s.is_global && s.section.is_some() && s.name == name)?;
-                    u32::try_from(symbol.value).ok()
-                },
-            })))
-        }
-        None => None,
+    let functions = functions::collect(&file)?;
+    let needs_btf = file.sections.iter().any(|s| s.name == ".maps" || (s.is_data && struct_ops::is_section(s.name)));
+    let btf = match file.find(".BTF").map(|s| Btf::parse(file.sections[s].data)) {
+        Some(Ok(btf)) => Some(btf),
+        Some(Err(e)) if needs_btf => return Err(malformed(name, e.to_string(), "a valid .BTF section")),
+        None if needs_btf => return Err(refused("BTF is required, but is missing or corrupted.")),
+        // Without it the programs still load.
+        _ => None,
     };
-    let records = match (&btf, find(".BTF.ext")) {
-        (Some(btf), Some(s)) => ext::read(sections[s].data, endian, btf)?,
+    let records = match (&btf, file.find(".BTF.ext")) {
+        (Some(btf), Some(s)) => ext::read(file.sections[s].data, file.endian, btf).or_else(|e| {
+            // libbpf ignores a broken one where it can.
+            if needs_btf { Err(e) } else { Ok(ext::Records::default()) }
+        })?,
         _ => ext::Records::default(),
     };
-    let (found, by_section) = maps::collect(name, &sections, &symbols, btf.as_deref())?;
-    object.maps = found;
+    let externs = externs::collect(&file, btf.as_ref())?;
+    let btf = match &btf {
+        Some(btf) => Some(Arc::new(fixup::apply(&file, btf, &externs)?)),
+        None => None,
+    };
+    let maps = maps::collect(&file, btf.as_deref(), &externs, &mut object.maps)?;
     object.btf = btf;
-
-    let functions = functions(&sections, &symbols, endian)?;
-    let relocations = relocations(&elf, &sections, &symbols)?;
-    code::link(&mut object, &sections, &symbols, functions, &relocations, &by_section, &records)?;
+    object.hidden = functions.iter().filter(|f| f.is_hidden && f.is_subprog).map(|f| f.name.clone()).collect();
+    let resolved = relocations::collect(&file, &functions, &maps, &externs, &mut object)?;
+    object.externs = externs.list;
+    code::link(&mut object, &file, &functions, &resolved, &records)?;
     Ok(object)
 }
 
-fn sections<'a>(elf: &goblin::elf::Elf<'_>, bytes: &'a [u8]) -> Result<Vec<Section<'a>>, ObjectError> {
+fn name_at<'a>(table: &goblin::strtab::Strtab<'a>, at: usize) -> Result<&'a str, ObjectError> {
+    let name = table.get_at(at).unwrap_or_default();
+    if name.len() > MAX_NAME {
+        return Err(malformed(
+            "string table",
+            format!("a name of {} bytes", name.len()),
+            format!("at most {MAX_NAME}"),
+        ));
+    }
+    Ok(name)
+}
+
+fn sections<'a>(elf: &goblin::elf::Elf<'a>, bytes: &'a [u8]) -> Result<Vec<Section<'a>>, ObjectError> {
     elf.section_headers
         .iter()
         .map(|h| {
-            let name = elf.shdr_strtab.get_at(h.sh_name).unwrap_or_default().to_owned();
+            let name = name_at(&elf.shdr_strtab, h.sh_name)?;
             let no_bits = h.sh_type == SHT_NOBITS;
             let range = h.file_range().filter(|_| !no_bits);
             let data = match range {
@@ -117,97 +199,56 @@ fn sections<'a>(elf: &goblin::elf::Elf<'_>, bytes: &'a [u8]) -> Result<Vec<Secti
                 })?,
                 None => &[],
             };
-            let is_code = h.sh_flags & u64::from(SHF_EXECINSTR) != 0 && h.sh_type == SHT_PROGBITS;
-            Ok(Section { name, data, size: usize::try_from(h.sh_size).unwrap_or(usize::MAX), is_code, no_bits })
+            let has_bits = h.sh_type == SHT_PROGBITS && !data.is_empty();
+            let is_code = h.sh_flags & u64::from(SHF_EXECINSTR) != 0 && has_bits;
+            let size = usize::try_from(h.sh_size).unwrap_or(usize::MAX);
+            Ok(Section { name, data, size, is_code, no_bits, is_data: has_bits && !is_code })
         })
         .collect()
 }
 
-fn symbols(elf: &goblin::elf::Elf<'_>) -> Vec<Symbol> {
+fn symbols<'a>(elf: &goblin::elf::Elf<'a>) -> Result<Vec<Symbol<'a>>, ObjectError> {
     elf.syms
         .iter()
         .map(|s| {
-            let special = matches!(s.st_shndx as u32, SHN_UNDEF | SHN_ABS | SHN_COMMON);
-            Symbol {
-                name: elf.strtab.get_at(s.st_name).unwrap_or_default().to_owned(),
-                section: (!special && s.st_shndx < elf.section_headers.len()).then_some(s.st_shndx),
+            let bind = s.st_bind();
+            let undefined = s.st_shndx as u32 == SHN_UNDEF;
+            Ok(Symbol {
+                name: name_at(&elf.strtab, s.st_name)?,
+                section: (!undefined && s.st_shndx < elf.section_headers.len().min(RESERVED)).then_some(s.st_shndx),
+                section_number: s.st_shndx,
                 value: s.st_value,
+                size: s.st_size,
                 is_func: s.st_type() == STT_FUNC,
+                is_object: s.st_type() == STT_OBJECT,
                 is_section: s.st_type() == STT_SECTION,
-                is_extern: s.st_shndx as u32 == SHN_UNDEF && s.st_bind() != STB_LOCAL,
-                is_weak: s.st_bind() == STB_WEAK,
-                is_global: s.st_bind() == STB_GLOBAL || s.st_bind() == STB_WEAK,
-                is_hidden: matches!(s.st_visibility(), 1 | 2),
-            }
+                is_extern: undefined && matches!(bind, STB_GLOBAL | STB_WEAK) && s.st_type() == STT_NOTYPE,
+                is_weak: bind == STB_WEAK,
+                is_global: bind != STB_LOCAL,
+                is_hidden: bind != STB_LOCAL && matches!(s.st_visibility(), 1 | 2),
+            })
         })
         .collect()
 }
 
-/// Every function of every code section, by section and offset.
-fn functions(sections: &[Section<'_>], symbols: &[Symbol], endian: Endian) -> Result<Vec<Function>, ObjectError> {
-    let mut functions = Vec::new();
-    for (index, section) in sections.iter().enumerate().filter(|(_, s)| s.is_code && !s.data.is_empty()) {
-        let place = || format!("section {}", section.name);
-        let Some(insns) = Insn::read_all(section.data, endian) else {
-            return Err(malformed(place(), format!("{} bytes", section.data.len()), "a multiple of 8"));
-        };
-        if insns.len() > MAX_INSNS {
-            return Err(malformed(place(), format!("{} instructions", insns.len()), format!("at most {MAX_INSNS}")));
-        }
-        let mut starts: BTreeMap<usize, &Symbol> = BTreeMap::new();
-        for s in symbols.iter().filter(|s| s.is_func && s.section == Some(index)) {
-            let at = usize::try_from(s.value).unwrap_or(usize::MAX);
-            if at % Insn::SIZE != 0 || at >= section.data.len() {
-                return Err(malformed(
-                    format!("function {}", s.name),
-                    format!("offset {at}"),
-                    "an instruction of its section",
-                ));
-            }
-            starts.entry(at / Insn::SIZE).or_insert(s);
-        }
-        let bounds: Vec<usize> = starts.keys().copied().chain([insns.len()]).collect();
-        for (i, (&start, symbol)) in starts.iter().enumerate() {
-            functions.push(Function {
-                name: symbol.name.clone(),
-                section: index,
-                start,
-                insns: insns[start..bounds[i + 1]].to_vec(),
-                is_static: !symbol.is_global,
-                is_hidden: symbol.is_hidden,
-            });
-        }
-    }
-    Ok(functions)
-}
-
-fn relocations(
+fn relocations_of(
     elf: &goblin::elf::Elf<'_>,
     sections: &[Section<'_>],
-    symbols: &[Symbol],
-) -> Result<BTreeMap<(usize, usize), Relocation>, ObjectError> {
-    let mut found = BTreeMap::new();
-    for (header, relocs) in &elf.shdr_relocs {
-        let target = elf.section_headers.get(*header).map_or(usize::MAX, |h| h.sh_info as usize);
-        let Some(section) = sections.get(target).filter(|s| s.is_code) else { continue };
-        for r in relocs.iter() {
-            let at = usize::try_from(r.r_offset).unwrap_or(usize::MAX);
-            if at % Insn::SIZE != 0 || at >= section.data.len() {
-                return Err(malformed(
-                    format!("relocation in {}", section.name),
-                    format!("offset {at}"),
-                    "an instruction",
-                ));
-            }
-            if r.r_sym >= symbols.len() {
-                return Err(malformed(
-                    format!("relocation in {}", section.name),
-                    format!("symbol {}", r.r_sym),
-                    "a symbol",
-                ));
-            }
-            let reference = Reference::of(&symbols[r.r_sym], sections);
-            found.insert((target, at / Insn::SIZE), Relocation { symbol: r.r_sym, reference });
+) -> Result<Vec<(usize, Vec<RawRelocation>)>, ObjectError> {
+    let mut found = Vec::new();
+    for (header, entries) in &elf.shdr_relocs {
+        let Some(header) = elf.section_headers.get(*header).filter(|h| h.sh_type == SHT_REL) else { continue };
+        let target = header.sh_info as usize;
+        let Some(section) = sections.get(target) else {
+            return Err(malformed("relocation section", format!("for section {target}"), "an existing section"));
+        };
+        let wanted = section.is_code || section.name == ".maps" || struct_ops::is_section(section.name);
+        if wanted {
+            let entry = |r: goblin::elf::Reloc| RawRelocation {
+                offset: usize::try_from(r.r_offset).unwrap_or(usize::MAX),
+                symbol: r.r_sym,
+            };
+            found.push((target, entries.iter().map(entry).collect()));
         }
     }
     Ok(found)

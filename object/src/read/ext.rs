@@ -1,42 +1,71 @@
 //! `.BTF.ext`: types of functions and source lines of instructions, by section.
 
 use super::elf::malformed;
-use crate::btf::Btf;
-use crate::model::{FuncInfo, LineInfo, ObjectError};
+use super::functions::Function;
+use crate::btf::{Btf, TypeId};
+use crate::model::{CoreRelocation, FuncInfo, LineInfo, ObjectError};
 use ebpfkit_isa::{Endian, Insn};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
+
+/// Longest access string of a CO-RE relocation that is believed.
+const MAX_ACCESS: usize = 1024;
 
 /// Records by section name. Instructions count from the section's start.
 #[derive(Default)]
 pub(crate) struct Records {
     funcs: HashMap<String, Vec<FuncInfo>>,
     lines: HashMap<String, Vec<LineInfo>>,
-    /// Slots with CO-RE relocations.
-    core: HashMap<String, Vec<u32>>,
+    core: HashMap<String, Vec<CoreRecord>>,
 }
 
-fn within<R: Copy>(all: Option<&Vec<R>>, range: Range<u32>, insn: impl Fn(&R) -> u32) -> impl Iterator<Item = R> {
+/// A CO-RE relocation as it stands in its section.
+#[derive(Clone, Debug)]
+pub(crate) struct CoreRecord {
+    insn: u32,
+    number: usize,
+    type_id: TypeId,
+    access: Arc<str>,
+    kind: u32,
+}
+
+impl CoreRecord {
+    /// As a relocation of the function that contains it.
+    pub(crate) fn relocation(&self, function: &Function, name: &Arc<str>) -> CoreRelocation {
+        CoreRelocation {
+            function: name.clone(),
+            number: self.number,
+            insn: self.insn as usize - function.start,
+            type_id: self.type_id,
+            access: self.access.clone(),
+            kind: self.kind,
+            shared: function.is_subprog,
+        }
+    }
+}
+
+fn within<R>(all: Option<&Vec<R>>, range: Range<u32>, insn: impl Fn(&R) -> u32) -> impl Iterator<Item = &R> {
     let all = all.map(Vec::as_slice).unwrap_or_default();
     let first = all.partition_point(|r| insn(r) < range.start);
     let last = all.partition_point(|r| insn(r) < range.end).max(first);
-    all[first..last].iter().copied()
+    all[first..last].iter()
 }
 
 impl Records {
     /// Function records of a range of a section's slots.
     pub(crate) fn funcs(&self, section: &str, range: Range<u32>) -> impl Iterator<Item = FuncInfo> {
-        within(self.funcs.get(section), range, |r| r.insn)
+        within(self.funcs.get(section), range, |r| r.insn).copied()
     }
 
-    /// Whether a range of a section's slots has CO-RE relocations.
-    pub(crate) fn has_core(&self, section: &str, range: Range<u32>) -> bool {
-        within(self.core.get(section), range, |&r| r).next().is_some()
+    /// CO-RE relocations of a range of a section's slots.
+    pub(crate) fn core(&self, section: &str, range: Range<u32>) -> impl Iterator<Item = &CoreRecord> {
+        within(self.core.get(section), range, |r| r.insn)
     }
 
     /// Line records of a range of a section's slots.
     pub(crate) fn lines(&self, section: &str, range: Range<u32>) -> impl Iterator<Item = LineInfo> {
-        within(self.lines.get(section), range, |r| r.insn)
+        within(self.lines.get(section), range, |r| r.insn).copied()
     }
 }
 
@@ -88,30 +117,38 @@ pub(crate) fn read(data: &[u8], endian: Endian, btf: &Btf) -> Result<Records, Ob
             if count > (end - at) / size {
                 return Err(malformed(format!(".BTF.ext {name}"), format!("{count} records"), "as many as fit"));
             }
+            let (mut core, mut funcs, mut lines) = (Vec::new(), Vec::new(), Vec::new());
             for i in 0..count {
                 let r = at + i * size;
                 let insn = field(r)? / Insn::SIZE as u32;
-                if name == "core_relo" {
-                    records.core.entry(section.clone()).or_default().push(insn);
-                } else if name == "func_info" {
-                    records.funcs.entry(section.clone()).or_default().push(FuncInfo { insn, type_id: field(r + 4)? });
-                } else {
-                    let place = field(r + 12)?;
-                    let line = LineInfo {
-                        insn,
-                        file_name: field(r + 4)?,
-                        line_text: field(r + 8)?,
-                        line: place >> 10,
-                        column: place & 0x3ff,
-                    };
-                    records.lines.entry(section.clone()).or_default().push(line);
+                match name {
+                    "core_relo" => {
+                        let access = btf.str_at(field(r + 8)?);
+                        if access.len() > MAX_ACCESS {
+                            let found = format!("an access of {} characters", access.len());
+                            return Err(malformed(".BTF.ext core_relo", found, format!("at most {MAX_ACCESS}")));
+                        }
+                        let (type_id, kind) = (field(r + 4)?, field(r + 12)?);
+                        core.push(CoreRecord { insn, number: i, type_id, access: access.into(), kind });
+                    }
+                    "func_info" => funcs.push(FuncInfo { insn, type_id: field(r + 4)? }),
+                    _ => {
+                        let place = field(r + 12)?;
+                        let (file_name, line_text) = (field(r + 4)?, field(r + 8)?);
+                        lines.push(LineInfo { insn, file_name, line_text, line: place >> 10, column: place & 0x3ff });
+                    }
                 }
+            }
+            match name {
+                "core_relo" => records.core.entry(section).or_default().extend(core),
+                "func_info" => records.funcs.entry(section).or_default().extend(funcs),
+                _ => records.lines.entry(section).or_default().extend(lines),
             }
             at += count * size;
         }
     }
     records.funcs.values_mut().for_each(|r| r.sort_by_key(|f| f.insn));
-    records.core.values_mut().for_each(|r| r.sort_unstable());
+    records.core.values_mut().for_each(|r| r.sort_by_key(|c| c.insn));
     records.lines.values_mut().for_each(|r| r.sort_by_key(|l| l.insn));
     Ok(records)
 }

@@ -1,11 +1,14 @@
-//! Maps: the ones declared in `.maps`, and global data sections as maps of one value.
+//! Maps: the ones declared in `.maps`, global data, configuration and struct_ops, in libbpf's order.
 
-use super::elf::{Section, Symbol, malformed};
-use crate::btf::{Btf, Kind, Type, TypeId};
+use super::elf::{File, Section, malformed, refused};
+use super::externs::{Externs, KCONFIG};
+use super::map_def;
+use super::struct_ops;
+use crate::btf::{Btf, Kind, Type};
 use crate::model::{Map, MapInit, ObjectError};
 use ebpfkit_abi::MapType;
 
-/// Most bytes of one section of global data that are believed.
+/// Most bytes of global data, all sections together, that are believed.
 const MAX_DATA: usize = 1 << 28;
 /// `BPF_F_MMAPABLE`
 const MMAPABLE: u32 = 1 << 10;
@@ -13,173 +16,195 @@ const MMAPABLE: u32 = 1 << 10;
 const RDONLY_PROG: u32 = 1 << 7;
 /// Longest name of a map, with its zero byte.
 const NAME_LEN: usize = 16;
+/// Bytes that libbpf keeps for the section in the name of a map of global data.
+const SUFFIX_LEN: usize = 7;
+/// Longest name of a declared map that is believed.
+const MAX_NAME: usize = 4096;
+/// Section of global variables in an arena.
+const ARENA: &str = ".addr_space.1";
+/// Section of map definitions.
+const MAPS: &str = ".maps";
 
 /// Which map a place in a section stands for.
 #[derive(Default)]
 pub(crate) struct BySection {
-    /// Section, offset, map.
-    declared: Vec<(usize, u64, usize)>,
+    /// Section, offset, size, map.
+    pub declared: Vec<(usize, u32, u32, usize)>,
     /// Section, map.
-    data: Vec<(usize, usize)>,
+    pub data: Vec<(usize, usize)>,
+    /// Section, offset, map.
+    pub struct_ops: Vec<(usize, u32, usize)>,
+    /// The `.kconfig` map.
+    pub config: Option<usize>,
 }
 
-impl BySection {
-    /// The map at a place; whether it is the map itself rather than its value.
-    pub(crate) fn find(&self, section: usize, offset: u64) -> Option<(usize, bool)> {
-        let declared = self.declared.iter().find(|&&(s, o, _)| s == section && o == offset).map(|&(_, _, m)| (m, true));
-        declared.or_else(|| self.data.iter().find(|&&(s, _)| s == section).map(|&(_, m)| (m, false)))
-    }
-}
-
-/// Finds every map, in libbpf's order: declared ones, then data sections by their place in the file.
+/// Finds every map.
 pub(crate) fn collect(
-    object: &str,
-    sections: &[Section<'_>],
-    symbols: &[Symbol],
+    file: &File<'_>,
     btf: Option<&Btf>,
-) -> Result<(Vec<Map>, BySection), ObjectError> {
-    let (mut maps, mut by_section) = (Vec::new(), BySection::default());
-    if sections.iter().any(|s| s.name == "maps") {
-        return Err(ObjectError::Refused(
-            "legacy map definitions in 'maps' section are not supported by libbpf v1.0+".into(),
-        ));
+    externs: &Externs,
+    maps: &mut Vec<Map>,
+) -> Result<BySection, ObjectError> {
+    let mut places = BySection::default();
+    if let Some(section) = file.find(MAPS) {
+        declared(file, section, btf, maps, &mut places)?;
     }
-    if let Some(index) = sections.iter().position(|s| s.name == ".maps") {
-        let Some(btf) = btf else {
-            return Err(malformed(".maps", "no .BTF section", "types of the map definitions"));
+    arena(file, maps, &mut places)?;
+    let mut budget = MAX_DATA;
+    for (index, section) in file.sections.iter().enumerate() {
+        if let Some(family) = family(section) {
+            budget = budget.checked_sub(section.size).ok_or_else(|| {
+                let found = format!("{} bytes", section.size);
+                malformed(format!("section {}", section.name), found, format!("at most {MAX_DATA} in all sections"))
+            })?;
+            let data = if section.no_bits { vec![0; section.size] } else { section.data.to_vec() };
+            places.data.push((index, maps.len()));
+            maps.push(global_data(file.name, section.name, family == ".rodata", data, btf));
+        }
+    }
+    if externs.config_size > 0 {
+        places.config = Some(maps.len());
+        let data = vec![0; (externs.config_size as usize).min(MAX_DATA)];
+        maps.push(global_data(file.name, KCONFIG, true, data, btf));
+    }
+    struct_ops::collect(file, btf, maps, &mut places)?;
+    Ok(places)
+}
+
+/// Kind of global data that a section holds.
+fn family(section: &Section<'_>) -> Option<&'static str> {
+    let held =
+        |f: &&'static str| section.name == *f || section.name.strip_prefix(f).is_some_and(|rest| rest.starts_with('.'));
+    let (data, bss) = (section.is_data, section.no_bits && section.size > 0);
+    match [".data", ".rodata", ".bss"].into_iter().find(held)? {
+        ".bss" => bss.then_some(".bss"),
+        other => data.then_some(other),
+    }
+}
+
+/// The name that the kernel sees: as much of the object's name as fits, then the section; a section with a name of
+/// its own stands alone.
+fn data_name(object: &str, section: &str) -> String {
+    let object = object.split('.').next().unwrap_or_default();
+    let suffix = section.len().clamp(SUFFIX_LEN, NAME_LEN - 1);
+    let prefix = if section[1..].contains('.') { 0 } else { NAME_LEN - 1 - suffix };
+    let name = object.bytes().take(prefix).chain(section.bytes().take(suffix));
+    name.map(|b| if b.is_ascii_alphanumeric() || b == b'.' { b as char } else { '_' }).collect()
+}
+
+fn global_data(object: &str, section: &str, read_only: bool, data: Vec<u8>, btf: Option<&Btf>) -> Map {
+    let value_type = btf.and_then(|b| b.find(section, Kind::Datasec)).unwrap_or(0);
+    // User space shares it when it has variables to show there.
+    let shared = btf.is_some_and(|b| {
+        b.sec_vars(value_type).any(|v| matches!(b.get(v.ty), Some(Type::Var { linkage, .. }) if linkage != 0))
+    });
+    Map {
+        name: data_name(object, section),
+        map_type: MapType::Array,
+        key_size: 4,
+        value_size: data.len() as u32,
+        max_entries: 1,
+        flags: if read_only { RDONLY_PROG } else { 0 } | if shared { MMAPABLE } else { 0 },
+        value_type,
+        init: MapInit::Data(data),
+        frozen: read_only,
+        section: section.to_owned(),
+        ..Map::default()
+    }
+}
+
+fn declared(
+    file: &File<'_>,
+    section: usize,
+    btf: Option<&Btf>,
+    maps: &mut Vec<Map>,
+    places: &mut BySection,
+) -> Result<(), ObjectError> {
+    let Some(btf) = btf else { return Err(refused("BTF is required, but is missing or corrupted.")) };
+    let Some(datasec) = btf.find(MAPS, Kind::Datasec) else {
+        return Err(refused(format!("DATASEC '{MAPS}' not found.")));
+    };
+    for (number, var) in btf.sec_vars(datasec).enumerate() {
+        let name = btf.name(var.ty);
+        if name.is_empty() {
+            return Err(refused(format!("map #{number}: empty name.")));
+        }
+        if name.len() > MAX_NAME {
+            return Err(malformed(format!("map {number}"), format!("a name of {} bytes", name.len()), "fewer"));
+        }
+        if u64::from(var.offset) + u64::from(var.size) > file.sections[section].size as u64 {
+            return Err(refused(format!("map '{name}' BTF data is corrupted.")));
+        }
+        let Some(Type::Var { ty, linkage }) = btf.get(var.ty) else {
+            return Err(refused(format!("map '{name}': unexpected var kind.")));
         };
-        for var in btf.find(".maps", Kind::Datasec).map(|id| btf.sec_vars(id).collect::<Vec<_>>()).unwrap_or_default() {
-            let name = btf.name(var.ty);
-            // The compiler leaves offsets in BTF to the loader; the symbol has them.
-            let symbol = symbols.iter().find(|s| s.section == Some(index) && s.name == name);
-            let Some(symbol) = symbol else {
-                return Err(malformed(format!("map {name}"), "no symbol", "one in section .maps"));
+        if linkage != 1 {
+            let linkage = match linkage {
+                0 => "static",
+                2 => "extern",
+                _ => "unknown",
             };
-            let Some(Type::Var { ty, .. }) = btf.get(var.ty) else {
-                return Err(malformed(format!("map {name}"), "no variable", "a variable of struct type"));
-            };
-            by_section.declared.push((index, symbol.value, maps.len()));
-            maps.push(declared(btf, name, ty, true)?);
+            return Err(refused(format!("map '{name}': unsupported map linkage {linkage}.")));
         }
-    }
-    let prefix: String = object.chars().take_while(|&c| c != '.').take(8).collect();
-    for (index, s) in sections.iter().enumerate() {
-        let family = [".data", ".rodata", ".bss"]
-            .into_iter()
-            .find(|f| s.name == *f || s.name.strip_prefix(f).is_some_and(|rest| rest.starts_with('.')));
-        let Some(family) = family.filter(|_| s.size > 0) else { continue };
-        if s.size > MAX_DATA {
-            return Err(malformed(
-                format!("section {}", s.name),
-                format!("{} bytes", s.size),
-                format!("at most {MAX_DATA}"),
-            ));
+        let definition = btf.resolve(ty);
+        match btf.get(definition) {
+            Some(Type::Struct(c)) if c.size > var.size => {
+                return Err(refused(format!("map '{name}': invalid def size.")));
+            }
+            Some(Type::Struct(_)) => {}
+            _ => return Err(refused(format!("map '{name}': unexpected def kind var."))),
         }
-        let rodata = family == ".rodata";
-        let own_name: String = if s.name == family {
-            format!("{prefix}{family}").chars().take(NAME_LEN - 1).collect()
-        } else {
-            s.name.chars().take(NAME_LEN - 1).collect()
-        };
-        let data = if s.no_bits { vec![0; s.size] } else { s.data.to_vec() };
-        by_section.data.push((index, maps.len()));
-        maps.push(Map {
-            name: own_name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' }).collect(),
-            map_type: MapType::Array,
-            key_size: 4,
-            value_size: s.size as u32,
-            max_entries: 1,
-            flags: if rodata { RDONLY_PROG | MMAPABLE } else { MMAPABLE },
-            value_type: btf.and_then(|b| b.find(&s.name, Kind::Datasec)).unwrap_or(0),
-            init: MapInit::Data(data),
-            frozen: rodata,
-            section: s.name.clone(),
-            ..Map::default()
-        });
+        places.declared.push((section, var.offset, var.size, maps.len()));
+        maps.push(map_def::parse(btf, name, definition, true)?);
     }
-    Ok((maps, by_section))
+    Ok(())
 }
 
-/// `__uint(name, N)` is a pointer to an array of N elements; `__ulong(name, N)` an enumeration of one value.
-fn uint(btf: &Btf, ty: TypeId) -> Option<u64> {
-    if let Some(value) = btf.enum_values(btf.resolve(ty)).next() {
-        return Some(value.value);
+/// Global variables of the one arena.
+fn arena(file: &File<'_>, maps: &mut [Map], places: &mut BySection) -> Result<(), ObjectError> {
+    let mut arenas = maps.iter().enumerate().filter(|(_, m)| m.map_type == MapType::Arena).map(|(i, _)| i);
+    let (first, second) = (arenas.next(), arenas.next());
+    if let (Some(first), Some(second)) = (first, second) {
+        return Err(refused(format!(
+            "map '{}': only single ARENA map is supported (map '{}' is also ARENA)",
+            maps[second].name, maps[first].name
+        )));
     }
-    let Some(Type::Ptr(array)) = btf.get(btf.resolve(ty)) else { return None };
-    match btf.get(btf.resolve(array)) {
-        Some(Type::Array { len, .. }) => Some(len.into()),
-        _ => None,
+    let Some(section) = file.find(ARENA).filter(|&s| file.sections[s].is_data) else { return Ok(()) };
+    let Some(map) = first else {
+        return Err(refused(format!(
+            "elf: sec '{ARENA}': to use global __arena variables the ARENA map should be explicitly declared in \
+             SEC(\".maps\")"
+        )));
+    };
+    let data = file.sections[section].data;
+    let room = u64::from(maps[map].max_entries) * u64::from(map_def::PAGE);
+    if (data.len() as u64).next_multiple_of(map_def::PAGE.into()) > room {
+        return Err(refused(format!(
+            "elf: sec '{ARENA}': declared ARENA map size ({room}) is too small to hold global __arena variables of \
+             size {}",
+            data.len()
+        )));
     }
+    maps[map].init = MapInit::Data(data.to_vec());
+    places.data.push((section, map));
+    Ok(())
 }
 
-/// `__type(name, T)` is a pointer to T.
-fn pointee(btf: &Btf, ty: TypeId) -> Option<TypeId> {
-    match btf.get(btf.resolve(ty)) {
-        Some(Type::Ptr(target)) => Some(target),
-        _ => None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::data_name;
 
-fn declared(btf: &Btf, name: &str, ty: TypeId, outer: bool) -> Result<Map, ObjectError> {
-    let definition = btf.resolve(ty);
-    if btf.kind(definition) != Some(Kind::Struct) {
-        return Err(malformed(format!("map {name}"), "no struct", "a struct that describes the map"));
-    }
-    let mut map = Map { name: name.to_owned(), ..Map::default() };
-    for member in btf.members(definition) {
-        let long = || {
-            uint(btf, member.ty).ok_or_else(|| {
-                malformed(format!("map {name}"), format!("attribute {} without a number", member.name), "__uint()")
-            })
-        };
-        let number = || {
-            u32::try_from(long()?).map_err(|_| {
-                malformed(format!("map {name}"), format!("attribute {} above 32 bits", member.name), "a 32-bit number")
-            })
-        };
-        let target = || {
-            pointee(btf, member.ty).ok_or_else(|| {
-                malformed(format!("map {name}"), format!("attribute {} without a type", member.name), "__type()")
-            })
-        };
-        match member.name {
-            "type" => map.map_type = MapType(number()?),
-            "max_entries" => map.max_entries = number()?,
-            "map_flags" => map.flags = number()?,
-            "numa_node" => map.numa_node = number()?,
-            "key_size" => map.key_size = number()?,
-            "value_size" => map.value_size = number()?,
-            "map_extra" => map.extra = long()?,
-            "pinning" => map.pinning = number()?,
-            "key" => {
-                map.key_type = target()?;
-                map.key_size = btf.size_of(map.key_type).unwrap_or(0);
-            }
-            "value" => {
-                map.value_type = target()?;
-                map.value_size = btf.size_of(map.value_type).unwrap_or(0);
-            }
-            "values" if outer => {
-                // A flexible array of pointers to inner maps, functions, or (for older programs) map definitions.
-                let Some(Type::Array { elem, .. }) = btf.get(btf.resolve(member.ty)) else {
-                    return Err(malformed(format!("map {name}"), "values that are no array", "an array of pointers"));
-                };
-                map.value_size = 4;
-                map.key_size = if map.key_size == 0 { 4 } else { map.key_size };
-                if let Some(inner) = pointee(btf, elem)
-                    && btf.kind(btf.resolve(inner)) == Some(Kind::Struct)
-                {
-                    map.inner = Some(Box::new(declared(btf, &format!("{name}.inner"), inner, false)?));
-                }
-            }
-            other => {
-                return Err(ObjectError::Refused(format!("map '{name}': unknown field '{other}'.")));
-            }
+    #[test]
+    fn names_of_global_data() {
+        for (object, section, expected) in [
+            ("my_object_name.bpf.o", ".rodata", "my_objec.rodata"),
+            ("my_object_name.bpf.o", ".bss", "my_objec.bss"),
+            ("my_object_name.bpf.o", ".kconfig", "my_obje.kconfig"),
+            ("x.o", ".rodata.abracadabra", ".rodata.abracad"),
+            ("a-b.o", ".data", "a_b.data"),
+        ] {
+            assert_eq!(data_name(object, section), expected);
         }
     }
-    if map.map_type == MapType::Unspec {
-        return Err(ObjectError::Refused(format!("map '{name}': map type isn't specified.")));
-    }
-    map.init = MapInit::Empty;
-    Ok(map)
 }

@@ -1,0 +1,154 @@
+//! Types by name. The kernel has well over a hundred thousand; one program asks for a handful.
+//!
+//! The first lookups scan: they find where the name stands in the strings, then look through the type headers.
+//! A user who asks more often gets an index: types in buckets by the hash of their name's essential part, which
+//! serves both whole names and CO-RE's families of flavours (`task_struct`, `task_struct___old`).
+
+use super::read::Btf;
+use super::types::{Kind, TypeId};
+use memchr::memmem;
+use rustc_hash::FxHasher;
+use std::hash::Hasher;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Lookups before the index pays for itself.
+const SCANS: u32 = 16;
+/// With fewer types than this the index is built at once.
+const SMALL: u32 = 4096;
+/// A name that stands in the strings more often than this is too common to scan for.
+const MAX_PLACES: usize = 4096;
+
+/// The part of a name that CO-RE compares: everything before the last `___`, if something stands on both sides.
+pub fn essential(name: &str) -> &str {
+    let b = name.as_bytes();
+    for at in (0..b.len().saturating_sub(4)).rev() {
+        if b[at] != b'_' && b[at + 1..at + 4] == *b"___" && b[at + 4] != b'_' {
+            return &name[..at + 1];
+        }
+    }
+    name
+}
+
+fn hash(name: &str) -> u32 {
+    let mut h = FxHasher::default();
+    h.write(name.as_bytes());
+    (h.finish() >> 32) as u32 ^ h.finish() as u32
+}
+
+/// Types with names, in buckets; within a bucket they ascend.
+#[derive(Debug)]
+struct Index {
+    /// Where each bucket starts in `ids`; one more entry than there are buckets.
+    starts: Vec<u32>,
+    ids: Vec<TypeId>,
+}
+
+impl Index {
+    fn new(btf: &Btf) -> Self {
+        let buckets = (btf.len() as usize / 2).next_power_of_two();
+        let mask = buckets as u32 - 1;
+        let mut starts = vec![0u32; buckets + 1];
+        let hashes: Vec<(u32, TypeId)> = (1..btf.len())
+            .filter_map(|id| {
+                let name = btf.name(id);
+                (!name.is_empty()).then(|| (hash(essential(name)) & mask, id))
+            })
+            .collect();
+        for (h, _) in &hashes {
+            starts[*h as usize + 1] += 1;
+        }
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let mut next = starts.clone();
+        let mut ids = vec![0; hashes.len()];
+        for (h, id) in hashes {
+            let at = &mut next[h as usize];
+            ids[*at as usize] = id;
+            *at += 1;
+        }
+        Self { starts, ids }
+    }
+
+    /// Types that may have this essential name, ascending.
+    fn bucket(&self, essential: &str) -> &[TypeId] {
+        let at = hash(essential) as usize & (self.starts.len() - 2);
+        &self.ids[self.starts[at] as usize..self.starts[at + 1] as usize]
+    }
+}
+
+/// Lookup state of one set of types.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    scans: AtomicU32,
+    index: OnceLock<Index>,
+}
+
+impl Btf {
+    /// First type of this kind and name.
+    pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
+        if name.is_empty() {
+            return None;
+        }
+        if let Some(places) = self.scan_places(name, false) {
+            let fits =
+                |&id: &TypeId| places.binary_search(&self.name_offset(id)).is_ok() && self.kind(id) == Some(kind);
+            return if places.is_empty() { None } else { (1..self.len()).find(fits) };
+        }
+        let index = self.names().index.get_or_init(|| Index::new(self));
+        let fits = |&&id: &&TypeId| self.kind(id) == Some(kind) && self.name(id) == name;
+        index.bucket(essential(name)).iter().find(fits).copied()
+    }
+
+    /// Types whose names differ from this one at most in their flavour (`___suffix`), ascending.
+    pub fn find_flavours(&self, name: &str) -> Vec<TypeId> {
+        let wanted = essential(name);
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        if let Some(places) = self.scan_places(wanted, true) {
+            let fits = |&id: &TypeId| places.binary_search(&self.name_offset(id)).is_ok();
+            return if places.is_empty() { Vec::new() } else { (1..self.len()).filter(fits).collect() };
+        }
+        let index = self.names().index.get_or_init(|| Index::new(self));
+        index.bucket(wanted).iter().copied().filter(|&id| essential(self.name(id)) == wanted).collect()
+    }
+
+    /// Offsets in the strings at which a name stands, alone or also with flavours, while scanning is the cheaper way.
+    fn scan_places(&self, name: &str, flavours: bool) -> Option<Vec<u32>> {
+        let names = self.names();
+        if self.len() < SMALL || names.index.get().is_some() || names.scans.fetch_add(1, Ordering::Relaxed) >= SCANS {
+            return None;
+        }
+        let strings = self.strings();
+        let stands = |&at: &usize| match strings.get(at + name.len()) {
+            Some(0) => true,
+            Some(b'_') if flavours => essential(self.str_at(at as u32)) == name,
+            _ => false,
+        };
+        let found = memmem::find_iter(strings, name).filter(stands).take(MAX_PLACES + 1);
+        let places: Vec<u32> = found.map(|at| at as u32).collect();
+        (places.len() <= MAX_PLACES).then_some(places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::essential;
+
+    #[test]
+    fn flavours_are_cut_off() {
+        for (name, expected) in [
+            ("task_struct", "task_struct"),
+            ("task_struct___old", "task_struct"),
+            ("a___b___c", "a___b"),
+            ("a____b", "a____b"),
+            ("___b", "___b"),
+            ("a___", "a___"),
+            ("", ""),
+        ] {
+            assert_eq!(essential(name), expected, "{name}");
+        }
+    }
+}
