@@ -89,7 +89,8 @@ fn code(
     let name = file.symbol_name(symbol);
     let fail = |why: String| Err(refused(format!("prog '{}': {why}", function.name)));
     let is_call = insn.code == opcode::CALL && insn.dst == 0;
-    if !is_call && !(insn.is_ld_imm64() && at + 1 < function.insns.len()) {
+    let is_wide = insn.is_ld_imm64() && at + 1 < function.insns.len();
+    if !is_call && !is_wide {
         return fail(format!("invalid relo against '{name}' for insns[{at}].code {:#x}", insn.code));
     }
     let reference = if symbol.is_extern {
