@@ -25,4 +25,4 @@ pub use fault::{Fault, FaultKind};
 pub use packet::Packet;
 pub use program::{Function, KfuncName, LoadError, Loader, Program};
 pub use run::{CallbackFn, DEFAULT_BUDGET, Event, HelperFn, MAX_TAIL_CALLS, Redirect, Run};
-pub use world::{Device, Neighbour, Route, Task, World};
+pub use world::{Device, Image, Neighbour, Route, Task, World};

@@ -168,6 +168,11 @@ impl Memory {
         lent.filter(holds).or_else(|| fixed().filter(holds))
     }
 
+    /// Whether bytes lie inside a region that was lent or is fixed.
+    pub(crate) fn holds(&self, address: u64, size: u64) -> bool {
+        self.find(address).is_some_and(|r| r.window().has(address, size))
+    }
+
     /// Whether an access is inside one region; remembers the region.
     pub(crate) fn allows(&mut self, address: u64, size: u64, write: bool) -> bool {
         if size == 0 || self.stack.has(address, size) || self.recent.has(address, size) {

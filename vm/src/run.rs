@@ -2,6 +2,7 @@
 
 use crate::context::CtxMemory;
 use crate::fault::{Fault, FaultKind};
+use crate::helpers::State;
 use crate::maps::Map;
 use crate::memory::{MAX_FRAMES, Memory, Region, STACK_BYTES, Window};
 use crate::packet::Packet;
@@ -36,6 +37,13 @@ pub enum Event {
         index: u32,
         /// The record.
         data: Vec<u8>,
+    },
+    /// A signal to the running task.
+    Signal {
+        /// Thread.
+        pid: u32,
+        /// Number of the signal.
+        signal: u32,
     },
     /// A record of a ring buffer.
     Ring {
@@ -87,6 +95,8 @@ pub struct Run {
     pub events: Vec<Event>,
     /// What the last redirect helper asked for.
     pub redirect: Option<Redirect>,
+    /// What helpers keep between calls.
+    pub state: State,
     /// Whatever the user's own helpers need.
     pub user: Option<Box<dyn Any + Send>>,
     /// Instructions that the next run may execute.
@@ -121,6 +131,7 @@ impl Run {
             memory,
             events: Vec::new(),
             redirect: None,
+            state: State::default(),
             user: None,
             budget: DEFAULT_BUDGET,
             left: 0,
@@ -168,6 +179,11 @@ impl Run {
         let (_, data, end) = self.packet.addresses();
         let data = if self.has_packet { data } else { 0 };
         [data, end.saturating_sub(data).min(self.packet.len() as u64), 0, 0, 0]
+    }
+
+    /// Whether the program works on a packet.
+    pub fn has_packet(&self) -> bool {
+        self.has_packet
     }
 
     /// The packet's edges moved: sets the context's pointers and the region anew.

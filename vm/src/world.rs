@@ -85,6 +85,27 @@ pub struct World {
     pub routes: Vec<Route>,
     /// Neighbours.
     pub neighbours: Vec<Neighbour>,
+    /// Memory of the kernel and of processes that probing reads find.
+    pub memory: Vec<Image>,
+}
+
+/// Bytes at an address.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Image {
+    /// First address.
+    pub address: u64,
+    /// What stands there.
+    pub bytes: Vec<u8>,
+    /// Programs may write there (`bpf_probe_write_user`).
+    pub writable: bool,
+}
+
+impl Image {
+    fn range(&self, address: u64, len: usize) -> Option<std::ops::Range<usize>> {
+        let start = usize::try_from(address.checked_sub(self.address)?).ok()?;
+        let end = start.checked_add(len)?;
+        (end <= self.bytes.len()).then_some(start..end)
+    }
 }
 
 impl Default for World {
@@ -101,6 +122,7 @@ impl Default for World {
             devices: vec![Device { index: 1, name: "lo".into(), mac: [0; 6], mtu: 65536 }],
             routes: Vec::new(),
             neighbours: Vec::new(),
+            memory: Vec::new(),
         }
     }
 }
@@ -120,6 +142,20 @@ impl World {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// Bytes of the described memory, when all of them are in one image.
+    pub fn bytes_at(&self, address: u64, len: usize) -> Option<&[u8]> {
+        self.memory.iter().find_map(|i| i.bytes.get(i.range(address, len)?))
+    }
+
+    /// Writes into the described memory; false when it is not there or may not be written.
+    pub fn write_at(&mut self, address: u64, bytes: &[u8]) -> bool {
+        let found = self.memory.iter_mut().filter(|i| i.writable).find_map(|i| {
+            let range = i.range(address, bytes.len())?;
+            i.bytes.get_mut(range)
+        });
+        found.map(|to| to.copy_from_slice(bytes)).is_some()
     }
 
     /// A device by index.

@@ -1,15 +1,73 @@
 //! Helpers and kernel functions, by number and by name.
+//!
+//! A helper is a [`HelperFn`]: it gets the run and the five argument registers and gives what goes into `r0`, or a fault
+//! that ends the run. What the kernel answers with an error number is a normal result here too. Each room below lists
+//! its helpers by the kernel's name; a name that is in no list is not simulated, and a program that calls it is refused
+//! when it is loaded.
+
+mod cx;
+mod dynptr;
+mod events;
+mod format;
+mod kptr;
+mod map;
+mod probe;
+mod state;
+mod sync;
+mod text;
+mod time;
+
+pub use events::collect;
+pub use format::format;
+pub use state::{Heap, State, Timer};
 
 use crate::run::HelperFn;
+use std::sync::OnceLock;
+
+/// A helper by name.
+pub(crate) type Row = (&'static str, HelperFn);
+
+/// The rooms' lists.
+const ROOMS: &[&[Row]] =
+    &[map::ROWS, time::ROWS, format::ROWS, probe::ROWS, text::ROWS, events::ROWS, dynptr::ROWS, sync::ROWS, kptr::ROWS];
+
+fn table() -> &'static [Option<HelperFn>] {
+    static TABLE: OnceLock<Vec<Option<HelperFn>>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = vec![None; ebpfkit_abi::helpers::LAST as usize + 1];
+        for (name, function) in ROOMS.iter().copied().flatten() {
+            if let Some(slot) = ebpfkit_abi::helper_id(name).and_then(|id| table.get_mut(id as usize)) {
+                *slot = Some(*function);
+            }
+        }
+        table
+    })
+}
 
 /// A helper by number; `None` when it is not simulated.
 pub fn find(id: u32) -> Option<HelperFn> {
-    let _ = id;
-    None
+    table().get(id as usize).copied().flatten()
 }
 
 /// A kernel function by name; `None` when it is not simulated.
 pub fn kfunc(name: &str) -> Option<HelperFn> {
     let _ = name;
     None
+}
+
+/// Names of the helpers that are simulated.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ROOMS.iter().copied().flatten().map(|(name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_name_is_the_kernels_and_stands_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        for name in super::names() {
+            assert!(ebpfkit_abi::helper_id(name).is_some(), "no helper {name}");
+            assert!(seen.insert(name), "{name} twice");
+        }
+    }
 }

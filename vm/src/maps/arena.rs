@@ -40,6 +40,10 @@ impl Arena {
         self.memory.base().as_ptr() as u64 + GUARD as u64
     }
 
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        self.memory.contains(address, len)
+    }
+
     /// Bytes.
     pub fn len(&self) -> u64 {
         u64::from(self.pages) * u64::from(PAGE)

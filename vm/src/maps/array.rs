@@ -75,6 +75,10 @@ impl Array {
         }
     }
 
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        self.values.contains(address, len)
+    }
+
     pub(super) fn value_layout(&self) -> &ValueLayout {
         &self.layout
     }
@@ -167,6 +171,10 @@ impl PercpuArray {
             cpu_stride: self.cpu_stride as u64,
             max_entries: self.max_entries,
         }
+    }
+
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        self.values.contains(address, len)
     }
 
     pub(super) fn value_layout(&self) -> &ValueLayout {

@@ -13,6 +13,21 @@ impl Map {
         }
     }
 
+    /// Whether bytes lie inside the map's own memory: values, keys or records.
+    pub fn contains(&self, address: u64, len: u64) -> bool {
+        match &self.kind {
+            Kind::Array(a) | Kind::StructOps(a) => a.contains(address, len),
+            Kind::PercpuArray(a) => a.contains(address, len),
+            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.contains(address, len),
+            Kind::Lpm(l) => l.contains(address, len),
+            Kind::Ringbuf(r) => r.contains(address, len),
+            Kind::UserRingbuf(r) => r.contains(address, len),
+            Kind::Storage(s) => s.contains(address, len),
+            Kind::Arena(a) => a.contains(address, len),
+            _ => false,
+        }
+    }
+
     /// Address of an arena's first byte; `None` for another kind of map.
     pub fn arena_base(&self) -> Option<u64> {
         match &self.kind {

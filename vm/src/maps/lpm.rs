@@ -87,6 +87,10 @@ impl Lpm {
         })
     }
 
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).slabs.iter().any(|s| s.contains(address, len))
+    }
+
     pub(super) fn value_layout(&self) -> &ValueLayout {
         &self.layout
     }

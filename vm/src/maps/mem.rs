@@ -66,9 +66,10 @@ impl Region {
         unsafe { self.base.add(offset) }
     }
 
-    /// Whether an address lies inside.
-    pub fn contains(&self, address: usize) -> bool {
-        address.wrapping_sub(self.base.as_ptr() as usize) < self.len
+    /// Whether bytes lie inside.
+    pub fn contains(&self, address: u64, len: u64) -> bool {
+        let offset = address.wrapping_sub(self.base.as_ptr() as u64);
+        offset < self.len as u64 && len <= self.len as u64 - offset
     }
 }
 

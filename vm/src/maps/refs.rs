@@ -273,6 +273,12 @@ impl Maps {
         held.iter().find(|m| std::ptr::eq(Arc::as_ptr(m), address)).cloned()
     }
 
+    /// An inner map by its address; `None` when no such map was ever inside.
+    pub fn held_at(&self, address: u64) -> Option<Arc<Map>> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter().find(|m| Arc::as_ptr(m) as u64 == address).cloned()
+    }
+
     /// Puts a map in; [`Errno::EINVAL`] when it is unlike the template.
     pub fn set(&self, key: &[u8], map: &Arc<Map>, flags: u64) -> Result<(), Errno> {
         if let Entries::Array { count, .. } = &self.entries {

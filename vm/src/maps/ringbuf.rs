@@ -83,6 +83,10 @@ impl Ringbuf {
         Ok(Self { ring: Ring::new(facts)?, pending: Mutex::default(), consuming: Mutex::default() })
     }
 
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        self.ring.data.contains(address, len)
+    }
+
     /// A record of `len` bytes to write to, at an address aligned to 8; nothing when there is no room.
     pub fn reserve(&self, len: u64) -> Option<NonNull<u8>> {
         if len > MAX_RECORD || whole(len) > self.ring.mask + 1 {
@@ -184,6 +188,10 @@ pub struct UserRingbuf {
 impl UserRingbuf {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
         Ok(Self { ring: Ring::new(facts)?, producing: Mutex::default(), draining: AtomicBool::new(false) })
+    }
+
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        self.ring.data.contains(address, len)
     }
 
     /// Puts a record in, as user space does; [`Errno::ENOSPC`] when there is no room, [`Errno::E2BIG`] when there

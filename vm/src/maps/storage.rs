@@ -37,6 +37,10 @@ impl Storage {
         Self { layout: ValueLayout::new(size, fields), stride, cpus, values: Mutex::default() }
     }
 
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).of.values().any(|r| r.contains(address, len))
+    }
+
     pub(super) fn value_layout(&self) -> &ValueLayout {
         &self.layout
     }

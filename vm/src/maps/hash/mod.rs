@@ -96,6 +96,13 @@ impl HashMap {
         })
     }
 
+    pub(super) fn contains(&self, address: u64, len: u64) -> bool {
+        match &self.nodes {
+            Nodes::Pool(pool) => pool.contains(address, len),
+            Nodes::Lru { slab, .. } => slab.contains(address, len),
+        }
+    }
+
     pub(super) fn value_layout(&self) -> &ValueLayout {
         &self.layout
     }

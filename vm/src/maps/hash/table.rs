@@ -303,6 +303,11 @@ impl Pool {
         Self { state: Mutex::default(), stride }
     }
 
+    /// Whether bytes lie inside a slab.
+    pub fn contains(&self, address: u64, len: u64) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).slabs.iter().any(|s| s.contains(address, len))
+    }
+
     /// A node that is in no chain.
     pub fn take(&self) -> Result<NonNull<Node>, Errno> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

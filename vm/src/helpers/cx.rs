@@ -1,0 +1,138 @@
+//! What all helpers need: arguments as maps and bytes, results as registers.
+
+use crate::maps::{Map, mem};
+use crate::memory::{Region, RegionKind};
+use crate::{Errno, Fault, FaultKind, Run};
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+/// What a helper gives.
+pub(crate) type Ret = Result<u64, Fault>;
+
+/// Zero, or an error number as the kernel returns it.
+pub(crate) fn status(result: Result<(), Errno>) -> Ret {
+    Ok(result.map_or_else(Errno::ret, |()| 0))
+}
+
+/// A number, or an error number as the kernel returns it.
+pub(crate) fn number(result: Result<u64, Errno>) -> Ret {
+    Ok(result.unwrap_or_else(Errno::ret))
+}
+
+/// The error number as a result.
+pub(crate) fn fail(errno: Errno) -> Ret {
+    Ok(errno.ret())
+}
+
+/// The map behind a handle.
+pub(crate) fn map<'m>(run: &Run, handle: u64) -> Result<&'m Map, Fault> {
+    // SAFETY: the run keeps its programs, their maps and what it holds until the next run begins; helpers use the map
+    // only while they are called.
+    run.map(handle).map(|m| unsafe { &*std::sync::Arc::as_ptr(m) })
+}
+
+/// Bytes that fit beside the arguments without an allocation.
+const SHORT: usize = 128;
+
+/// A copy of bytes of the program's memory.
+pub(crate) struct Copied {
+    short: [u8; SHORT],
+    long: Vec<u8>,
+    len: usize,
+}
+
+impl Deref for Copied {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        if self.len > SHORT { &self.long } else { &self.short[..self.len] }
+    }
+}
+
+/// Copies bytes that the program points to; they may be shared with other threads.
+pub(crate) fn copy(run: &mut Run, address: u64, len: usize) -> Result<Copied, Fault> {
+    let mut copied = Copied { short: [0; SHORT], long: Vec::new(), len };
+    if len == 0 {
+        return Ok(copied);
+    }
+    run.allow(address, len as u64, false)?;
+    let to = if len > SHORT {
+        copied.long.resize(len, 0);
+        &mut copied.long[..]
+    } else {
+        &mut copied.short[..len]
+    };
+    // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do.
+    unsafe { mem::load(address as usize as *const u8, to) };
+    Ok(copied)
+}
+
+/// Copies bytes into memory that the program points to, which may be shared with other threads.
+pub(crate) fn write(run: &mut Run, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+    if !bytes.is_empty() {
+        run.allow(address, bytes.len() as u64, true)?;
+        // SAFETY: the bytes lie in a writable region of this run, or the verifier has proved that they do.
+        unsafe { mem::store(address as usize as *mut u8, bytes) };
+    }
+    Ok(())
+}
+
+/// Zeroes memory that the program points to.
+pub(crate) fn clear(run: &mut Run, address: u64, len: u64) -> Result<(), Fault> {
+    if len != 0 {
+        run.allow(address, len, true)?;
+        // SAFETY: as in `write`.
+        unsafe { mem::zero(address as usize as *mut u8, len as usize) };
+    }
+    Ok(())
+}
+
+/// A 32-bit number of the program's memory.
+#[expect(dead_code, reason = "the rooms of packets and sockets need it")]
+pub(crate) fn read_u32(run: &mut Run, address: u64) -> Result<u32, Fault> {
+    let mut bytes = [0; 4];
+    run.read(address, &mut bytes)?;
+    Ok(u32::from_ne_bytes(bytes))
+}
+
+/// A 64-bit number of the program's memory.
+pub(crate) fn read_u64(run: &mut Run, address: u64) -> Result<u64, Fault> {
+    let mut bytes = [0; 8];
+    run.read(address, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Lets the program use a value of a map.
+pub(crate) fn lend_value(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
+    let base = value.as_ptr() as u64;
+    if run.is_checked() {
+        let writable = map.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0;
+        let kind = RegionKind::MapValue(map.facts().name.as_str().into());
+        run.lend(Region { base, len: map.value_size() as u64, kind, writable });
+    }
+    base
+}
+
+/// Lets the program use other memory.
+pub(crate) fn lend(run: &mut Run, base: u64, len: u64, what: &'static str, writable: bool) {
+    if run.is_checked() {
+        run.lend(Region { base, len, kind: RegionKind::Other(what), writable });
+    }
+}
+
+/// Whether an address is memory of this run in any mode: what probing reads may look at.
+pub(crate) fn is_known(run: &Run, address: u64, len: u64) -> bool {
+    if len == 0 {
+        return true;
+    }
+    let memory = &run.memory;
+    let own = memory.stack.has(address, len) || memory.packet.has(address, len) || run.ctx.window().has(address, len);
+    own || memory.holds(address, len)
+        || run.current().maps().iter().any(|m| m.contains(address, len))
+        || run.state.heap.contains(address, len)
+}
+
+/// A fault for an argument that no verified program passes.
+pub(crate) fn bad(what: &str) -> Fault {
+    FaultKind::Helper(what.to_owned()).into()
+}

@@ -1,0 +1,22 @@
+//! Pointers to kernel objects inside map values.
+
+use super::Row;
+use super::cx::{self, Ret};
+use crate::Run;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(super) const ROWS: &[Row] = &[("kptr_xchg", xchg)];
+
+fn xchg(run: &mut Run, [place, new, ..]: [u64; 5]) -> Ret {
+    if !place.is_multiple_of(8) {
+        return Err(cx::bad("a kptr that is not aligned"));
+    }
+    run.allow(place, 8, true)?;
+    // SAFETY: the bytes are the run's and aligned.
+    let place = unsafe { AtomicU64::from_ptr(place as usize as *mut u64) };
+    let old = place.swap(new, Ordering::AcqRel);
+    if let Some(len) = run.state.heap.len_of(old) {
+        cx::lend(run, old, len as u64, "an allocated object", true);
+    }
+    Ok(old)
+}

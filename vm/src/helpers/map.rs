@@ -1,0 +1,176 @@
+//! Map elements.
+
+use super::Row;
+use super::cx::{self, Ret};
+use crate::maps::{Kind, Map};
+use crate::{Errno, Fault, Run};
+use std::ops::ControlFlow;
+
+pub(super) const ROWS: &[Row] = &[
+    ("map_lookup_elem", lookup),
+    ("map_update_elem", update),
+    ("map_delete_elem", delete),
+    ("map_push_elem", push),
+    ("map_pop_elem", pop),
+    ("map_peek_elem", peek),
+    ("map_lookup_percpu_elem", lookup_percpu),
+    ("for_each_map_elem", for_each),
+    ("get_local_storage", local_storage),
+    ("sk_storage_get", storage_get),
+    ("sk_storage_delete", storage_delete),
+    ("task_storage_get", storage_get),
+    ("task_storage_delete", storage_delete),
+    ("inode_storage_get", storage_get),
+    ("inode_storage_delete", storage_delete),
+    ("cgrp_storage_get", storage_get),
+    ("cgrp_storage_delete", storage_delete),
+    ("per_cpu_ptr", per_cpu_ptr),
+    ("this_cpu_ptr", this_cpu_ptr),
+    ("current_task_under_cgroup", under_cgroup),
+];
+
+fn found(run: &mut Run, map: &Map, value: Option<std::ptr::NonNull<u8>>) -> Ret {
+    let Some(value) = value else { return Ok(0) };
+    if let Kind::Maps(maps) = map.kind() {
+        // The outer map keeps every inner one for as long as it lives.
+        let address = value.as_ptr() as u64;
+        return Ok(maps.held_at(address).map_or(0, |inner| run.hold(inner)));
+    }
+    Ok(cx::lend_value(run, map, value))
+}
+
+fn lookup(run: &mut Run, [handle, key, ..]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let key = cx::copy(run, key, map.key_size())?;
+    let value = map.lookup(&key, run.world.cpu);
+    found(run, map, value)
+}
+
+fn lookup_percpu(run: &mut Run, [handle, key, cpu, ..]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let key = cx::copy(run, key, map.key_size())?;
+    let value = map.lookup_percpu(&key, cpu as u32);
+    found(run, map, value)
+}
+
+fn update(run: &mut Run, [handle, key, value, flags, _]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let key = cx::copy(run, key, map.key_size())?;
+    let value = cx::copy(run, value, map.value_size())?;
+    cx::status(map.update(&key, &value, flags, run.world.cpu))
+}
+
+fn delete(run: &mut Run, [handle, key, ..]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let key = cx::copy(run, key, map.key_size())?;
+    cx::status(map.delete(&key))
+}
+
+fn push(run: &mut Run, [handle, value, flags, ..]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let value = cx::copy(run, value, map.value_size())?;
+    cx::status(map.push(&value, flags))
+}
+
+fn take(run: &mut Run, handle: u64, value: u64, get: fn(&Map, &mut [u8]) -> Result<(), Errno>) -> Ret {
+    let map = cx::map(run, handle)?;
+    // A bloom filter reads the value that it looks for.
+    let mut out = match map.kind() {
+        Kind::Bloom(_) => cx::copy(run, value, map.value_size())?.to_vec(),
+        _ => vec![0; map.value_size()],
+    };
+    let result = get(map, &mut out);
+    if !matches!(map.kind(), Kind::Bloom(_)) {
+        cx::write(run, value, &out)?;
+    }
+    cx::status(result)
+}
+
+fn pop(run: &mut Run, [handle, value, ..]: [u64; 5]) -> Ret {
+    take(run, handle, value, Map::pop)
+}
+
+fn peek(run: &mut Run, [handle, value, ..]: [u64; 5]) -> Ret {
+    take(run, handle, value, Map::peek)
+}
+
+fn for_each(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) -> Ret {
+    if flags != 0 {
+        return cx::fail(Errno::EINVAL);
+    }
+    let map = cx::map(run, handle)?;
+    let mut fault: Option<Fault> = None;
+    let cpu = run.world.cpu;
+    let visited = map.for_each(cpu, &mut |key, value| {
+        let key = key.as_ptr() as u64;
+        cx::lend(run, key, map.key_size() as u64, "a key of a map", false);
+        let value = cx::lend_value(run, map, value);
+        match run.call(callback, [handle, key, value, context, 0]) {
+            Ok(0) => ControlFlow::Continue(()),
+            Ok(_) => ControlFlow::Break(()),
+            Err(f) => {
+                fault = Some(f);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    match fault {
+        Some(fault) => Err(fault),
+        None => cx::number(visited),
+    }
+}
+
+/// Storage of the cgroup that the program is attached to.
+fn local_storage(run: &mut Run, [handle, ..]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let Kind::Storage(storage) = map.kind() else { return Err(cx::bad("get_local_storage on another kind of map")) };
+    match storage.get(run.world.task.cgroup, true, None, run.world.cpu) {
+        Ok(value) => Ok(cx::lend_value(run, map, value)),
+        Err(_) => Ok(0),
+    }
+}
+
+fn storage_get(run: &mut Run, [handle, owner, init, flags, _]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let Kind::Storage(storage) = map.kind() else { return Err(cx::bad("a storage helper on another kind of map")) };
+    if owner == 0 || flags > crate::maps::storage::GET_CREATE {
+        return Ok(0);
+    }
+    let create = flags == crate::maps::storage::GET_CREATE;
+    let init = if init != 0 && create { Some(cx::copy(run, init, map.value_size())?) } else { None };
+    match storage.get(owner, create, init.as_deref(), 0) {
+        Ok(value) => Ok(cx::lend_value(run, map, value)),
+        Err(_) => Ok(0),
+    }
+}
+
+fn storage_delete(run: &mut Run, [handle, owner, ..]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let Kind::Storage(storage) = map.kind() else { return Err(cx::bad("a storage helper on another kind of map")) };
+    if owner == 0 {
+        return cx::fail(Errno::EINVAL);
+    }
+    cx::status(storage.remove(owner))
+}
+
+/// Per-CPU variables of the kernel have the same address for every CPU here.
+fn per_cpu_ptr(run: &mut Run, [address, cpu, ..]: [u64; 5]) -> Ret {
+    Ok(if (cpu as u32) < run.world.cpus.max(1) { address } else { 0 })
+}
+
+fn this_cpu_ptr(_: &mut Run, [address, ..]: [u64; 5]) -> Ret {
+    Ok(address)
+}
+
+fn under_cgroup(run: &mut Run, [handle, index, ..]: [u64; 5]) -> Ret {
+    let map = cx::map(run, handle)?;
+    let index = index as u32;
+    if index >= map.facts().max_entries {
+        return cx::fail(Errno::E2BIG);
+    }
+    let Kind::Slots(slots) = map.kind() else { return Err(cx::bad("a cgroup helper on another kind of map")) };
+    match slots.get(index) {
+        None => cx::fail(Errno::EAGAIN),
+        Some(cgroup) => Ok((cgroup == run.world.task.cgroup).into()),
+    }
+}

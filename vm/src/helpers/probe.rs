@@ -1,0 +1,94 @@
+//! Reads and writes of memory that may not be there.
+
+use super::Row;
+use super::cx::{self, Ret};
+use crate::maps::mem;
+use crate::{Errno, Run};
+
+pub(super) const ROWS: &[Row] = &[
+    ("probe_read", probe_read),
+    ("probe_read_kernel", probe_read),
+    ("probe_read_user", probe_read),
+    ("probe_read_str", probe_read_str),
+    ("probe_read_kernel_str", probe_read_str),
+    ("probe_read_user_str", probe_read_str),
+    ("probe_write_user", probe_write_user),
+    ("copy_from_user", probe_read),
+    ("copy_from_user_task", copy_from_user_task),
+];
+
+/// The bytes at an address, if all of them are there: in this run's memory or in what the world describes.
+fn bytes_at(run: &Run, address: u64, len: usize) -> Option<Vec<u8>> {
+    if cx::is_known(run, address, len as u64) {
+        let mut out = vec![0; len];
+        // SAFETY: the bytes lie in memory that this run owns or keeps.
+        unsafe { mem::load(address as usize as *const u8, &mut out) };
+        return Some(out);
+    }
+    run.world.bytes_at(address, len).map(<[u8]>::to_vec)
+}
+
+/// A string of at most `len` bytes: what is there up to its zero byte, which is included.
+pub(super) fn string_at(run: &Run, address: u64, len: usize) -> Option<Vec<u8>> {
+    if let Some(all) = bytes_at(run, address, len) {
+        return Some(all);
+    }
+    let mut text = Vec::new();
+    for i in 0..len as u64 {
+        let byte = bytes_at(run, address.wrapping_add(i), 1)?[0];
+        text.push(byte);
+        if byte == 0 {
+            break;
+        }
+    }
+    Some(text)
+}
+
+/// What cannot be read is zeroed.
+fn probe_read(run: &mut Run, [to, size, from, ..]: [u64; 5]) -> Ret {
+    let size = size as u32 as usize;
+    match bytes_at(run, from, size) {
+        Some(bytes) => {
+            cx::write(run, to, &bytes)?;
+            Ok(0)
+        }
+        None => {
+            cx::clear(run, to, size as u64)?;
+            cx::fail(Errno::EFAULT)
+        }
+    }
+}
+
+/// The length with the zero byte; the last byte of the buffer is always zero.
+fn probe_read_str(run: &mut Run, [to, size, from, ..]: [u64; 5]) -> Ret {
+    let size = size as u32 as usize;
+    if size == 0 {
+        return Ok(0);
+    }
+    let Some(mut text) = string_at(run, from, size) else {
+        cx::clear(run, to, size as u64)?;
+        return cx::fail(Errno::EFAULT);
+    };
+    let end = text.iter().position(|b| *b == 0).unwrap_or(text.len()).min(size - 1);
+    text.truncate(end);
+    text.push(0);
+    cx::write(run, to, &text)?;
+    Ok(text.len() as u64)
+}
+
+/// There is no user memory to write to but what the world describes, which stays as it is.
+fn probe_write_user(run: &mut Run, [to, from, size, ..]: [u64; 5]) -> Ret {
+    let size = size as u32 as usize;
+    let bytes = cx::copy(run, from, size)?;
+    if run.world.write_at(to, &bytes) { Ok(0) } else { cx::fail(Errno::EPERM) }
+}
+
+fn copy_from_user_task(run: &mut Run, [to, size, from, task, flags]: [u64; 5]) -> Ret {
+    if flags != 0 {
+        return cx::fail(Errno::EINVAL);
+    }
+    if size as u32 == 0 {
+        return Ok(0);
+    }
+    probe_read(run, [to, size, from, task, 0])
+}

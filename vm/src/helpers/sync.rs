@@ -1,0 +1,117 @@
+//! Locks, loops and timers.
+
+use super::Row;
+use super::cx::{self, Ret};
+use super::state::Timer;
+use crate::maps::mem;
+use crate::{Errno, Fault, Run};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub(super) const ROWS: &[Row] = &[
+    ("loop", bpf_loop),
+    ("spin_lock", spin_lock),
+    ("spin_unlock", spin_unlock),
+    ("timer_init", timer_init),
+    ("timer_set_callback", timer_set_callback),
+    ("timer_start", timer_start),
+    ("timer_cancel", timer_cancel),
+];
+
+/// Turns that a loop may ask for (`BPF_MAX_LOOPS`).
+const MAX_LOOPS: u32 = 8 << 20;
+
+fn bpf_loop(run: &mut Run, [turns, callback, context, flags, _]: [u64; 5]) -> Ret {
+    let turns = turns as u32;
+    if flags != 0 {
+        return cx::fail(Errno::EINVAL);
+    }
+    if turns > MAX_LOOPS {
+        return cx::fail(Errno::E2BIG);
+    }
+    for i in 0..u64::from(turns) {
+        if run.call(callback, [i, context, 0, 0, 0])? != 0 {
+            return Ok(i + 1);
+        }
+    }
+    Ok(turns.into())
+}
+
+/// The lock word at an address.
+fn word<'a>(run: &mut Run, address: u64) -> Result<&'a AtomicU32, Fault> {
+    if !address.is_multiple_of(4) {
+        return Err(cx::bad("a lock that is not aligned"));
+    }
+    run.allow(address, 4, true)?;
+    // SAFETY: the bytes are the run's, aligned, and stay for as long as the helper runs.
+    Ok(unsafe { AtomicU32::from_ptr(address as usize as *mut u32) })
+}
+
+fn spin_lock(run: &mut Run, [address, ..]: [u64; 5]) -> Ret {
+    let lock = word(run, address)?;
+    mem::acquire(lock).map_err(|_| cx::bad("a lock that nobody gives back"))?;
+    Ok(0)
+}
+
+fn spin_unlock(run: &mut Run, [address, ..]: [u64; 5]) -> Ret {
+    word(run, address)?.store(0, Ordering::Release);
+    Ok(0)
+}
+
+/// `CLOCK_REALTIME` is not among them.
+const CLOCKS: [u64; 2] = [1, 7];
+/// `BPF_F_TIMER_ABS | BPF_F_TIMER_CPU_PIN`.
+const TIMER_FLAGS: u64 = 3;
+
+/// Whether the timer's field in the value is in use: its first word is not zero.
+fn is_set(run: &mut Run, timer: u64) -> Result<bool, Fault> {
+    Ok(cx::read_u64(run, timer)? != 0)
+}
+
+fn timer_init(run: &mut Run, [timer, map, flags, ..]: [u64; 5]) -> Ret {
+    let clock = flags & 15;
+    if flags >= 16 || clock != 0 && !CLOCKS.contains(&clock) {
+        return cx::fail(Errno::EINVAL);
+    }
+    if is_set(run, timer)? {
+        return cx::fail(Errno::EBUSY);
+    }
+    cx::write(run, timer, &timer.to_ne_bytes())?;
+    run.state.timers.insert(timer, Timer { map, ..Timer::default() });
+    Ok(0)
+}
+
+fn timer_set_callback(run: &mut Run, [timer, callback, ..]: [u64; 5]) -> Ret {
+    if !is_set(run, timer)? {
+        return cx::fail(Errno::EINVAL);
+    }
+    let entry = run.state.timers.entry(timer).or_default();
+    entry.callback = callback;
+    Ok(0)
+}
+
+fn timer_start(run: &mut Run, [timer, nsecs, flags, ..]: [u64; 5]) -> Ret {
+    if flags & !TIMER_FLAGS != 0 || !is_set(run, timer)? {
+        return cx::fail(Errno::EINVAL);
+    }
+    let absolute = flags & 1 != 0;
+    let due = if absolute { nsecs } else { run.world.monotonic_ns.wrapping_add(nsecs) };
+    match run.state.timers.get_mut(&timer).filter(|t| t.callback != 0) {
+        Some(entry) => {
+            entry.due = Some(due);
+            Ok(0)
+        }
+        None => cx::fail(Errno::EINVAL),
+    }
+}
+
+fn timer_cancel(run: &mut Run, [timer, ..]: [u64; 5]) -> Ret {
+    if !is_set(run, timer)? {
+        return cx::fail(Errno::EINVAL);
+    }
+    let Some(entry) = run.state.timers.get_mut(&timer) else { return cx::fail(Errno::EINVAL) };
+    if entry.running {
+        return cx::fail(Errno::EDEADLK);
+    }
+    entry.callback = 0;
+    Ok(entry.due.take().is_some().into())
+}
