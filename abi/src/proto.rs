@@ -154,6 +154,14 @@ bitflags::bitflags! {
         const SLEEPS_IF_SLEEPABLE = 1 << 7;
         /// Offered only where the kernel is configured for it, which the modelled one is not.
         const OPTIONAL = 1 << 8;
+        /// Returns an object that must be released.
+        const ACQUIRES = 1 << 9;
+        /// Returns its first argument as another type, with the same reference.
+        const CASTS = 1 << 10;
+        /// Runs a function of the program before it returns.
+        const CALLS_BACK = 1 << 11;
+        /// Has a function of the program run later.
+        const CALLS_BACK_LATER = 1 << 12;
     }
 }
 

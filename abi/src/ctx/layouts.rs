@@ -24,6 +24,7 @@ pub const LAYOUTS: &[&Layout] = &[
     &SOCK_ADDR,
     &SOCK,
     &TCP_SOCK,
+    &XDP_SOCK,
     &SK_MSG_MD,
     &SK_REUSEPORT_MD,
     &CGROUP_DEV_CTX,
@@ -227,6 +228,9 @@ pub static TCP_SOCK: Layout = Layout {
         num("icsk_retransmits", 108, 4),
     ],
 };
+
+/// `struct bpf_xdp_sock`
+pub static XDP_SOCK: Layout = Layout { name: "bpf_xdp_sock", size: 4, fields: &[num("queue_id", 0, 4)] };
 
 /// `struct sk_msg_md`
 pub static SK_MSG_MD: Layout = Layout {

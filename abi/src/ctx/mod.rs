@@ -3,9 +3,11 @@
 //! Programs see these structs, the kernel keeps others: an access to a field becomes an access to wherever the kernel
 //! keeps it. [`Layout`] says which fields there are; [`Context`] says which of them a program type may read and write.
 
+mod access;
 mod layouts;
 mod rules;
 
+pub use access::{Loaded, SocketKind, Touch, access, socket_access};
 pub use layouts::*;
 pub use rules::{Context, context_of};
 

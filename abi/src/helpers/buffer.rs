@@ -5,9 +5,9 @@ use super::callers::set::{
     SOCKET_FILTER, SOCKOPT, TRACING, TYPED,
 };
 use super::words::{
-    ALLOC_SIZE0, ANY, CAP_BPF, CTX, DYNPTR, FUNC, GPL, IN, IN_OR_NULL, INT, LOCAL_DYNPTR_OUT, MAP, MEM_OR_NULL_RET,
-    OUT, RINGBUF_DYNPTR_OUT, RINGBUF_DYNPTR_RELEASE, RINGBUF_MEM_OR_NULL_RET, RINGBUF_MEM_RELEASE, SIZE, SIZE0,
-    STACK_OR_NULL, VOID, btf, helper, proto, v,
+    ACQUIRES, ALLOC_SIZE0, ANY, CALLS_BACK, CAP_BPF, CTX, DYNPTR, FUNC, GPL, IN, IN_OR_NULL, INT, LOCAL_DYNPTR_OUT,
+    MAP, MEM_OR_NULL_RET, OUT, RINGBUF_DYNPTR_OUT, RINGBUF_DYNPTR_RELEASE, RINGBUF_MEM_OR_NULL_RET,
+    RINGBUF_MEM_RELEASE, SIZE, SIZE0, STACK_OR_NULL, VOID, btf, helper, proto, v,
 };
 use crate::proto::Helper;
 
@@ -20,7 +20,7 @@ pub(super) static ROWS: &[Helper] = &[
     helper(126, "bpf_seq_printf", v(5, 8), &[proto(&[btf("seq_file"), IN, SIZE, IN_OR_NULL, SIZE0], INT, GPL, ITER)]),
     helper(127, "bpf_seq_write", v(5, 8), &[proto(&[btf("seq_file"), IN, SIZE0], INT, GPL, ITER)]),
     helper(130, "bpf_ringbuf_output", v(5, 8), &[proto(&[MAP, IN, SIZE0, ANY], INT, 0, EVERY)]),
-    helper(131, "bpf_ringbuf_reserve", v(5, 8), &[proto(&[MAP, ALLOC_SIZE0, ANY], RINGBUF_MEM_OR_NULL_RET, 0, EVERY)]),
+    helper(131, "bpf_ringbuf_reserve", v(5, 8), &[proto(&[MAP, ALLOC_SIZE0, ANY], RINGBUF_MEM_OR_NULL_RET, ACQUIRES, EVERY)]),
     helper(132, "bpf_ringbuf_submit", v(5, 8), &[proto(&[RINGBUF_MEM_RELEASE, ANY], VOID, 0, EVERY)]),
     helper(133, "bpf_ringbuf_discard", v(5, 8), &[proto(&[RINGBUF_MEM_RELEASE, ANY], VOID, 0, EVERY)]),
     helper(134, "bpf_ringbuf_query", v(5, 8), &[proto(&[MAP, ANY], INT, 0, EVERY)]),
@@ -32,5 +32,5 @@ pub(super) static ROWS: &[Helper] = &[
     helper(201, "bpf_dynptr_read", v(5, 19), &[proto(&[OUT, SIZE0, DYNPTR, ANY, ANY], INT, CAP_BPF, EVERY)]),
     helper(202, "bpf_dynptr_write", v(5, 19), &[proto(&[DYNPTR, ANY, IN, SIZE0, ANY], INT, CAP_BPF, EVERY)]),
     helper(203, "bpf_dynptr_data", v(5, 19), &[proto(&[DYNPTR, ANY, ALLOC_SIZE0], MEM_OR_NULL_RET, CAP_BPF, EVERY)]),
-    helper(209, "bpf_user_ringbuf_drain", v(6, 1), &[proto(&[MAP, FUNC, STACK_OR_NULL, ANY], INT, CAP_BPF, EVERY)]),
+    helper(209, "bpf_user_ringbuf_drain", v(6, 1), &[proto(&[MAP, FUNC, STACK_OR_NULL, ANY], INT, CAP_BPF | CALLS_BACK, EVERY)]),
 ];

@@ -4,8 +4,8 @@ use super::callers::set::{
     BTF_TP, EVERY, KPROBE, LIRC_MODE2, LSM_ANY, PERF_EVENT, PROBES, RAW, TRACEPOINT, TRACING, TRAMPOLINE, TYPED,
 };
 use super::words::{
-    ANY, CAP_PERFMON, CTX, FUNC, GPL, IN, IN_OR_NULL, INT, MAP, MEM, MEM_OR_NULL, OPTIONAL, OUT, SIZE, SIZE0, SLEEPS,
-    SLEEPS_IF_MAY, STACK_OR_NULL, btf, btf_ret, fixed_out, helper, proto, trusted_ret, v,
+    ANY, CALLS_BACK, CAP_PERFMON, CTX, FUNC, GPL, IN, IN_OR_NULL, INT, MAP, MEM, MEM_OR_NULL, OPTIONAL, OUT, SIZE,
+    SIZE0, SLEEPS, SLEEPS_IF_MAY, STACK_OR_NULL, btf, btf_ret, fixed_out, helper, proto, trusted_ret, v,
 };
 use crate::proto::Helper;
 
@@ -52,7 +52,7 @@ pub(super) static ROWS: &[Helper] = &[
     helper(175, "bpf_task_pt_regs", v(5, 15), &[proto(&[btf("task_struct")], btf_ret("pt_regs"), GPL | CAP_PERFMON, EVERY)]),
     helper(176, "bpf_get_branch_snapshot", v(5, 16), &[proto(&[OUT, SIZE0], INT, GPL, EVERY)]),
     helper(177, "bpf_trace_vprintk", v(5, 16), &[proto(&[IN, SIZE, IN_OR_NULL, SIZE0], INT, GPL | CAP_PERFMON, EVERY)]),
-    helper(180, "bpf_find_vma", v(5, 17), &[proto(&[btf("task_struct"), ANY, FUNC, STACK_OR_NULL, ANY], INT, 0, EVERY)]),
+    helper(180, "bpf_find_vma", v(5, 17), &[proto(&[btf("task_struct"), ANY, FUNC, STACK_OR_NULL, ANY], INT, CALLS_BACK, EVERY)]),
     helper(183, "bpf_get_func_arg", v(5, 17), &[proto(&[CTX, ANY, fixed_out(8)], INT, 0, TRAMPOLINE | LSM_ANY)]),
     helper(184, "bpf_get_func_ret", v(5, 17), &[proto(&[CTX, fixed_out(8)], INT, 0, TRAMPOLINE | LSM_ANY)]),
     helper(185, "bpf_get_func_arg_cnt", v(5, 17), &[proto(&[CTX], INT, 0, TRAMPOLINE | LSM_ANY)]),

@@ -122,6 +122,10 @@ pub(super) const CHANGES: u32 = HelperFlags::CHANGES_PKT_DATA.bits();
 pub(super) const FASTCALL: u32 = HelperFlags::FASTCALL.bits();
 pub(super) const CAP_BPF: u32 = HelperFlags::CAP_BPF.bits();
 pub(super) const CAP_PERFMON: u32 = HelperFlags::CAP_PERFMON.bits();
+pub(super) const ACQUIRES: u32 = HelperFlags::ACQUIRES.bits();
+pub(super) const CASTS: u32 = HelperFlags::CASTS.bits();
+pub(super) const CALLS_BACK: u32 = HelperFlags::CALLS_BACK.bits();
+pub(super) const CALLS_BACK_LATER: u32 = HelperFlags::CALLS_BACK_LATER.bits();
 pub(super) const OPTIONAL: u32 = HelperFlags::OPTIONAL.bits();
 
 /// A version.

@@ -4,119 +4,276 @@ use super::helper::CallFacts;
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
 use crate::reason::{CallReason, reject};
-use crate::reg::RegBase;
+use crate::reg::{RegBase, RegExtra, RegState, RegType};
+use crate::resource::LockKind;
 use crate::scalar::RegArg::SrcOp;
-use crate::scalar::reg_type_str;
 use crate::stack::{SLOT_SIZE, SlotKind};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype};
 use ebpfkit_abi::{MapType, TypeFlags};
 
-const KEY_KINDS: &[RegBase] =
-    &[RegBase::Stack, RegBase::Packet, RegBase::PacketMeta, RegBase::MapKey, RegBase::MapValue];
+const MAP_PEEK_ELEM: u32 = 89;
+const SPIN_LOCK: u32 = 93;
+
+/// How a call uses a buffer.
+fn access_of(mem: ArgType) -> Access {
+    if mem.flags.contains(TypeFlags::WRITE) { Access::Write } else { Access::Read }
+}
 
 impl Env<'_> {
     /// Checks argument number `index` of a helper.
     pub(super) fn check_helper_arg(
         &mut self,
         row: &Helper,
-        helper: &Prototype,
+        proto: &Prototype,
         index: usize,
         facts: &mut CallFacts,
     ) -> Step {
-        let (want, reg) = (helper.args[index], index as u8 + 1);
+        let (mut want, reg) = (proto.args[index], index as u8 + 1);
         if want.base == ArgBase::DontCare {
             return Ok(());
         }
         self.check_reg_arg(reg, SrcOp)?;
         if want.base == ArgBase::Anything {
+            if self.is_pointer_value(reg) {
+                return reject(CallReason::LeaksAddress { reg });
+            }
             return Ok(());
         }
         let r = *self.reg(reg);
-        if r.is_pkt() && !helper.flags.contains(HelperFlags::PKT_ACCESS) {
+        let helper_reads_packets = proto.flags.contains(HelperFlags::PKT_ACCESS);
+        if r.is_pkt() && !self.may_give_packet(helper_reads_packets) {
             return reject(CallReason::PacketArgument {});
         }
-        if want.flags.contains(TypeFlags::MAYBE_NULL) && r.is_null() {
-            return Ok(());
+        if want.base == ArgBase::MapValue {
+            want = self.map_value_arg(row, want, facts)?;
         }
-        self.check_arg_kind(want, reg)?;
-        match want.base {
-            ArgBase::Ctx => self.check_unmoved(reg),
-            ArgBase::ConstMapPtr => {
-                self.check_unmoved(reg)?;
-                facts.map = r.map();
-                Ok(())
+        if want.flags.contains(TypeFlags::MAYBE_NULL) && r.is_null() {
+            self.mark_chain_precision(reg)?;
+        } else {
+            self.check_arg_kind(row, want, reg, facts.kptr.as_ref())?;
+            self.check_arg_offset(want, reg)?;
+        }
+        if want.flags.contains(TypeFlags::RELEASE) {
+            self.check_release(want, reg)?;
+            facts.release = Some(reg);
+        }
+        if r.ref_obj_id != 0 && want.base != ArgBase::KptrXchgDest {
+            if facts.ref_obj_id != 0 {
+                let (first, second) = (r.ref_obj_id, facts.ref_obj_id);
+                return reject(CallReason::TwoReferences { reg, first, second });
             }
+            facts.ref_obj_id = r.ref_obj_id;
+        }
+        self.check_arg_use(row, proto, index, want, facts)
+    }
+
+    /// What a call does with an argument of the right kind.
+    fn check_arg_use(
+        &mut self,
+        row: &Helper,
+        proto: &Prototype,
+        index: usize,
+        want: ArgType,
+        facts: &mut CallFacts,
+    ) -> Step {
+        let reg = index as u8 + 1;
+        let r = *self.reg(reg);
+        let no_map = || Err(Stop::unsupported("a key or value before its map"));
+        match want.base {
+            ArgBase::ConstMapPtr => self.note_map(&r, facts),
             ArgBase::MapKey => {
-                let Some(map) = facts.map else { return Err(Stop::unsupported("a key without a map")) };
+                let Some(map) = facts.map else { return no_map() };
                 let size = self.maps[map as usize].def.key_size;
                 self.check_helper_mem_access(reg, size as i32, Access::Read, false, None)?;
-                facts.const_key = self.const_map_key(map, reg);
+                facts.const_key = self.const_map_key(map, reg)?;
                 Ok(())
             }
             ArgBase::MapValue => {
-                let Some(map) = facts.map else { return Err(Stop::unsupported("a value without a map")) };
+                if want.flags.contains(TypeFlags::MAYBE_NULL) && r.is_null() {
+                    return Ok(());
+                }
+                let Some(map) = facts.map else { return no_map() };
                 let size = self.maps[map as usize].def.value_size;
-                self.check_helper_mem_access(reg, size as i32, Access::Read, false, None)
+                self.check_fixed_buffer(reg, size, want, facts)
             }
-            // Memory is checked together with its size, the next argument.
-            ArgBase::Mem => Ok(()),
-            ArgBase::ConstSize | ArgBase::ConstSizeOrZero => {
-                let mem = helper.args[index - 1];
-                let access = if mem.flags.contains(TypeFlags::WRITE) { Access::Write } else { Access::Read };
-                let mut raw = RawBuffer::default();
-                let wanted = mem.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
-                self.check_mem_size_reg(reg - 1, reg, access, want.base == ArgBase::ConstSizeOrZero, wanted)?;
-                if raw.access_size > 0 {
-                    facts.raw = Some(raw);
+            ArgBase::Mem => {
+                // Other memory is checked together with its size, the next argument.
+                if want.flags.contains(TypeFlags::FIXED_SIZE) {
+                    self.check_fixed_buffer(reg, want.size, want, facts)?;
+                    if want.flags.contains(TypeFlags::ALIGNED) {
+                        self.check_alignment(reg, 0, want.size, true)?;
+                    }
                 }
                 Ok(())
             }
-            _ => Err(Stop::unsupported(format!("arguments of helper {}", row.name))),
+            ArgBase::ConstSize | ArgBase::ConstSizeOrZero => {
+                let mem = proto.args[index - 1];
+                facts.size_max = r.umax;
+                let mut raw = RawBuffer::default();
+                let wanted = mem.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
+                let zero_ok = want.base == ArgBase::ConstSizeOrZero;
+                self.check_mem_size_reg(reg - 1, reg, access_of(mem), zero_ok, wanted)?;
+                facts.note_raw(raw);
+                Ok(())
+            }
+            ArgBase::ConstAllocSizeOrZero => {
+                if !r.var_off.is_const() {
+                    return reject(CallReason::NotConstant { reg });
+                }
+                facts.mem_size = r.var_off.value;
+                self.mark_chain_precision(reg)
+            }
+            ArgBase::PercpuBtfId => {
+                let RegExtra::Btf { btf, id } = r.extra else {
+                    return reject(CallReason::InvalidBtfId { reg });
+                };
+                facts.percpu = Some((btf, id));
+                Ok(())
+            }
+            ArgBase::SpinLock if row.id == SPIN_LOCK => self.process_lock(reg, LockKind::Spin),
+            ArgBase::SpinLock => self.process_unlock(reg, LockKind::Spin),
+            ArgBase::Timer => self.check_timer(reg, facts),
+            ArgBase::Func => {
+                if let RegExtra::Func { subprog } = r.extra {
+                    facts.callback = Some(subprog as usize);
+                }
+                Ok(())
+            }
+            ArgBase::Dynptr => self.process_dynptr(reg, want.flags, 0),
+            ArgBase::ConstStr => self.check_const_string(reg),
+            ArgBase::KptrXchgDest => self.check_kptr_dest(reg, facts),
+            ArgBase::DontCare
+            | ArgBase::Anything
+            | ArgBase::Ctx
+            | ArgBase::SockCommon
+            | ArgBase::Socket
+            | ArgBase::BtfId
+            | ArgBase::BtfIdSockCommon
+            | ArgBase::RingbufMem
+            | ArgBase::Stack
+            | ArgBase::Arena => Ok(()),
         }
     }
 
-    fn check_arg_kind(&self, want: ArgType, reg: u8) -> Step {
-        let ty = self.reg(reg).ty;
-        let plain = ty.flags.is_empty();
-        let (fits, expected) = match want.base {
-            ArgBase::Ctx => (plain && ty.base == RegBase::Ctx, "ctx"),
-            ArgBase::ConstMapPtr => (plain && ty.base == RegBase::ConstMap, "map_ptr"),
-            ArgBase::ConstSize | ArgBase::ConstSizeOrZero => (ty.base == RegBase::Scalar, "scalar"),
-            ArgBase::Mem | ArgBase::MapKey | ArgBase::MapValue => {
-                let simple = plain && (KEY_KINDS.contains(&ty.base) || ty.base == RegBase::Mem);
-                if !simple && matches!(ty.base, RegBase::Mem | RegBase::Buf | RegBase::BtfId) {
-                    return Err(Stop::unsupported(format!("{} pointers as buffers", reg_type_str(ty))));
-                }
-                (simple, "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_")
-            }
-            _ => return Err(Stop::unsupported("this kind of argument")),
-        };
-        if fits {
-            return Ok(());
+    /// The map of a call. With a timer's map before it, both must be the same map, inner maps by the same lookup.
+    fn note_map(&mut self, r: &RegState, facts: &mut CallFacts) -> Step {
+        let RegExtra::Map { map, uid } = r.extra else { return Err(Stop::unsupported("a map pointer without map")) };
+        if let Some(timer_map) = facts.map
+            && (timer_map, facts.map_uid) != (map, uid)
+        {
+            return reject(CallReason::OtherMapThanTimer { timer: facts.map_uid, map: uid });
         }
-        reject(CallReason::ArgumentKind { reg, ty: reg_type_str(ty).into_owned(), expected })
+        (facts.map, facts.map_uid) = (Some(map), uid);
+        Ok(())
+    }
+
+    /// What a map value is for some maps (`resolve_map_arg_type`): a socket, or memory that is read where other maps
+    /// write it.
+    fn map_value_arg(&self, row: &Helper, want: ArgType, facts: &CallFacts) -> Step<ArgType> {
+        let Some(map) = facts.map else { return Err(Stop::unsupported("a value before its map")) };
+        match self.maps[map as usize].def.map_type {
+            MapType::Sockmap | MapType::Sockhash => {
+                if !want.flags.is_empty() {
+                    return reject(CallReason::SockmapValue {});
+                }
+                Ok(ArgType { base: ArgBase::BtfIdSockCommon, ..want })
+            }
+            MapType::BloomFilter if row.id == MAP_PEEK_ELEM => Ok(ArgType { flags: TypeFlags::empty(), ..want }),
+            _ => Ok(want),
+        }
+    }
+
+    fn check_fixed_buffer(&mut self, reg: u8, size: u32, want: ArgType, facts: &mut CallFacts) -> Step {
+        let mut raw = RawBuffer::default();
+        let wanted = want.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
+        self.check_helper_mem_access(reg, size as i32, access_of(want), false, wanted)?;
+        facts.note_raw(raw);
+        Ok(())
+    }
+
+    /// Whether what an argument releases was acquired.
+    fn check_release(&self, want: ArgType, reg: u8) -> Step {
+        let r = self.reg(reg);
+        if want.base == ArgBase::Dynptr {
+            if r.ty != RegType::of(RegBase::Stack) {
+                return reject(CallReason::UnownedDynptr {});
+            }
+            if self.dynptr_slot_reference(r) == 0 {
+                return reject(CallReason::UnacquiredArgument { reg });
+            }
+        } else if r.ref_obj_id == 0 && !r.is_null() {
+            return reject(CallReason::NotReferenced { reg });
+        }
+        Ok(())
     }
 
     /// The key of an array lookup, when it lies on the stack as a known number.
-    fn const_map_key(&self, map: u32, reg: u8) -> Option<u64> {
+    fn const_map_key(&mut self, map: u32, reg: u8) -> Step<Option<u64>> {
         let def = &self.maps[map as usize].def;
         if !matches!(def.map_type, MapType::Array | MapType::PercpuArray) {
-            return None;
+            return Ok(None);
         }
-        let r = self.reg(reg);
+        let (r, key_size) = (*self.reg(reg), def.key_size as usize);
         if r.ty.base != RegBase::Stack || !r.var_off.is_const() {
-            return None;
+            return Ok(None);
         }
         let at = i64::from(r.off).wrapping_add(r.var_off.value as i64);
-        let below = usize::try_from(-at - 1).ok()?;
-        let slot = self.cur.frames.get(r.frameno as usize)?.stack.slots.get(below / SLOT_SIZE)?;
+        let Ok(below) = usize::try_from(-at - 1) else { return Ok(None) };
+        let frame = r.frameno as usize;
+        let slot_index = below / SLOT_SIZE;
+        let Some(slot) = self.cur.frames.get(frame).and_then(|f| f.stack.slots.get(slot_index)) else {
+            return Ok(None);
+        };
         let from = &slot.kinds[..=below % SLOT_SIZE];
         let run = |kind| from.iter().rev().take_while(|&&k| k == kind).count();
-        if run(SlotKind::Zero) >= def.key_size as usize {
-            return Some(0);
+        if run(SlotKind::Zero) >= key_size {
+            return Ok(Some(0));
         }
-        let spilled = slot.is_scalar_spill() && run(SlotKind::Spill) == def.key_size as usize;
-        slot.spilled.const_value().filter(|_| spilled)
+        let spilled = slot.is_scalar_spill() && run(SlotKind::Spill) == key_size;
+        let value = slot.spilled.const_value().filter(|_| spilled);
+        if value.is_some() {
+            self.mark_slot_precise(frame, slot_index)?;
+        }
+        Ok(value)
+    }
+
+    /// A pointer to the start of constant, zero-terminated text in a map.
+    fn check_const_string(&mut self, reg: u8) -> Step {
+        let r = *self.reg(reg);
+        let Some(map) = r.map() else { return Err(Stop::unsupported("text outside of a map")) };
+        let def = &self.maps[map as usize].def;
+        let value_size = def.value_size;
+        if def.flags & super::map_fits::MAP_RDONLY_PROG == 0 || !def.frozen {
+            return reject(CallReason::StringNotReadOnly { reg });
+        }
+        if !r.var_off.is_const() {
+            return reject(CallReason::StringNotConstant { reg });
+        }
+        if def.map_type != MapType::Array {
+            return reject(CallReason::StringInOtherMap {});
+        }
+        let size = (value_size as i32).wrapping_sub(r.off);
+        self.check_helper_map_value(reg, r.off, size as u32)?;
+        if self.const_text(&r).is_none() {
+            return reject(CallReason::StringUnterminated {});
+        }
+        Ok(())
+    }
+
+    /// The zero-terminated text in a constant map that a register points to, without its end.
+    pub(super) fn const_text(&self, r: &RegState) -> Option<Vec<u8>> {
+        let def = &self.maps.get(r.map()? as usize)?.def;
+        let start = usize::try_from(i64::from(r.off).checked_add(r.var_off.value as i64)?).ok()?;
+        let zeros;
+        let data = match &def.init {
+            ebpfkit_object::MapInit::Data(data) => data.get(start..)?,
+            _ => {
+                zeros = [0u8; 1];
+                &zeros[..]
+            }
+        };
+        let end = data.iter().position(|&b| b == 0)?;
+        Some(data[..end].to_vec())
     }
 }

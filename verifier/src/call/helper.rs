@@ -1,114 +1,184 @@
-//! Helpers: whether one may be called, and what the call leaves behind.
+//! Helpers: whether one may be called, and the order of its checks.
 
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
-use crate::reason::{CallReason, reject};
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
-use crate::{Env, Step, Stop};
-use ebpfkit_abi::proto::{HelperFlags, RetBase};
-use ebpfkit_abi::{Callers, MapType, TypeFlags, helpers};
+use crate::memory::dynptr::DynptrArg;
+use crate::memory::record::Field;
+use crate::reason::{CallReason, ResourceReason, reject};
+use crate::reg::BtfRef;
+use crate::{Env, Step};
+use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
+use ebpfkit_abi::{Callers, Helper, TypeFlags, helpers};
+use ebpfkit_object::btf::TypeId;
 
-/// What the arguments of a call have shown.
+const SPIN_UNLOCK: i32 = 94;
+const KPTR_XCHG: i32 = 194;
+
+/// What the arguments of a call have shown (`bpf_call_arg_meta`).
 #[derive(Default)]
 pub(super) struct CallFacts {
+    /// The map, as index in the environment.
     pub map: Option<u32>,
+    /// Which lookup an inner map came from.
+    pub map_uid: u32,
+    /// A known key of an array.
     pub const_key: Option<u64>,
+    /// An output buffer on the stack.
     pub raw: Option<RawBuffer>,
+    /// Greatest size of the last buffer.
+    pub size_max: u64,
+    /// Constant size of the memory that is returned.
+    pub mem_size: u64,
+    /// The register that the call releases.
+    pub release: Option<u8>,
+    /// Reference of the argument that has one.
+    pub ref_obj_id: u32,
+    /// Function of the program that is called back.
+    pub callback: Option<usize>,
+    /// Type of a per-CPU variable.
+    pub percpu: Option<(BtfRef, TypeId)>,
+    /// The per-CPU object was allocated by the program.
+    pub percpu_alloc: bool,
+    /// Field of `bpf_kptr_xchg`.
+    pub kptr: Option<Field>,
+    /// The dynptr that memory is taken from.
+    pub dynptr: Option<DynptrArg>,
+    /// The call changes packet data.
+    pub changes_packet: bool,
 }
 
-const GET_SMP_PROCESSOR_ID: u32 = 8;
-const TAIL_CALL: u32 = 12;
-const REDIRECT_MAP: u32 = 51;
-const MAP_RDONLY_PROG: u32 = 1 << 7;
-
-/// Licenses that the kernel takes for compatible with the GPL.
-fn is_gpl_compatible(license: &str) -> bool {
-    const COMPATIBLE: [&str; 6] =
-        ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
-    COMPATIBLE.contains(&license)
+impl CallFacts {
+    /// Remembers an output buffer, when the check found one on the stack.
+    pub fn note_raw(&mut self, raw: RawBuffer) {
+        if raw.access_size > 0 {
+            self.raw = Some(raw);
+        }
+    }
 }
 
 impl Env<'_> {
+    /// What kind of caller of helpers the program is.
+    pub(crate) fn caller_kind(&self) -> Callers {
+        match self.struct_ops_name() {
+            "" => Callers::of(self.effective_prog_type(), self.prog.attach_type),
+            table => Callers::of_struct_ops(table),
+        }
+    }
+
+    /// The helper with this number and the prototype that this program calls, or why it may not.
+    pub(crate) fn helper_prototype(&self, id: i32) -> Result<(&'static Helper, &'static Prototype), CallReason> {
+        let row = u32::try_from(id).ok().and_then(helpers::find).filter(|h| h.since <= self.kernel.version);
+        let Some(row) = row else { return Err(CallReason::UnknownHelper { name: "unknown".into(), id }) };
+        let offered = row.prototype(self.caller_kind()).filter(|p| !p.flags.contains(HelperFlags::OPTIONAL));
+        match offered {
+            Some(proto) => Ok((row, proto)),
+            None => Err(CallReason::HelperNotOffered { name: row.name, id: row.id }),
+        }
+    }
+
+    /// Whether a prototype sleeps when this program calls it.
+    pub(crate) fn helper_sleeps(&self, proto: &Prototype) -> bool {
+        proto.flags.contains(HelperFlags::MIGHT_SLEEP)
+            || proto.flags.contains(HelperFlags::SLEEPS_IF_SLEEPABLE)
+                && self.prog.flags.has(ebpfkit_object::ProgramFlags::SLEEPABLE)
+    }
+
     /// Verifies the call of a helper.
     pub(super) fn check_helper_call(&mut self, id: i32) -> Step {
-        let row = u32::try_from(id).ok().and_then(helpers::find);
-        let Some(row) = row else { return reject(CallReason::UnknownHelper { name: "unknown".into(), id }) };
-        let kind = Callers::of(self.prog.prog_type, self.prog.attach_type);
-        let Some(helper) = row.prototype(kind).filter(|p| !p.flags.contains(HelperFlags::OPTIONAL)) else {
-            return reject(CallReason::HelperNotOffered { name: row.name, id: row.id });
-        };
-        if helper.flags.contains(HelperFlags::GPL_ONLY) && !is_gpl_compatible(&self.object.license) {
-            return reject(CallReason::GplOnly {});
+        if self.cur.res.active_locks != 0 && id != SPIN_UNLOCK && id != KPTR_XCHG {
+            return reject(ResourceReason::CallUnderLock {});
         }
-        let mut facts = CallFacts::default();
-        for index in 0..helper.args.len() {
-            self.check_helper_arg(row, helper, index, &mut facts)?;
+        let (row, proto) = self.helper_prototype(id)?;
+        self.check_may_call(row, proto)?;
+        let mut facts =
+            CallFacts { changes_packet: proto.flags.contains(HelperFlags::CHANGES_PKT_DATA), ..CallFacts::default() };
+        for index in 0..proto.args.len() {
+            self.check_helper_arg(row, proto, index, &mut facts)?;
         }
-        self.check_map_fits(row.id, facts.map)?;
+        self.check_map_writable(row, &facts)?;
+        self.check_tail_call_key(row, &facts)?;
         if let Some(raw) = facts.raw {
             for i in 0..raw.access_size {
                 self.check_mem_access(self.insn_idx, raw.reg, i, 1, Access::Write, None, false, false)?;
             }
         }
-        if row.id == TAIL_CALL {
-            self.check_resource_leak(false, true, "tail_call")?;
-        }
+        self.release_argument(row, proto, &facts)?;
+        self.check_special(row, &mut facts)?;
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
-        match helper.ret.base {
-            RetBase::Integer => self.mark_reg_unknown(0),
-            RetBase::Void => {}
-            RetBase::MapValue => {
-                let Some(map) = facts.map else { return Err(Stop::unsupported("a value without a map")) };
-                let max = u64::from(self.maps[map as usize].def.max_entries);
-                // An array has every element there is.
-                let present = facts.const_key.is_some_and(|k| k < max);
-                let flags = if present { TypeFlags::empty() } else { helper.ret.flags };
-                let ty = RegType::with(RegBase::MapValue, flags);
-                let id = if present { 0 } else { self.new_id() };
-                *self.reg_mut(0) = RegState { id, ..RegState::pointer(ty, RegExtra::Map { map, uid: 0 }) };
-            }
-            _ => return Err(Stop::unsupported(format!("what helper {} returns", row.name))),
-        }
-        if row.id == GET_SMP_PROCESSOR_ID {
-            let last = self.kernel.cpus.saturating_sub(1);
-            let r0 = self.reg_mut(0);
-            (r0.umin, r0.umax, r0.u32_min, r0.u32_max) = (0, last.into(), 0, last);
-            (r0.smin, r0.smax, r0.s32_min, r0.s32_max) = (0, last.into(), 0, last as i32);
-            r0.sync_bounds();
-        }
-        if helper.flags.contains(HelperFlags::CHANGES_PKT_DATA) {
+        self.set_return(row, proto, &facts)?;
+        self.check_map_fits(row, &facts)?;
+        self.check_supported_here(row)?;
+        if facts.changes_packet {
             self.clear_all_pkt_pointers();
         }
         self.insn_idx += 1;
         Ok(())
     }
 
-    /// Whether this helper works on this type of map, as far as that is modelled.
-    fn check_map_fits(&self, helper: u32, map: Option<u32>) -> Step {
-        let Some(map) = map else { return Ok(()) };
-        let def = &self.maps[map as usize].def;
-        let keyed = matches!(
-            def.map_type,
-            MapType::Hash
-                | MapType::Array
-                | MapType::PercpuHash
-                | MapType::PercpuArray
-                | MapType::LruHash
-                | MapType::LruPercpuHash
-                | MapType::LpmTrie
-        );
-        let redirects =
-            matches!(def.map_type, MapType::Devmap | MapType::DevmapHash | MapType::Cpumap | MapType::Xskmap);
-        let fits = match helper {
-            REDIRECT_MAP => redirects,
-            TAIL_CALL => def.map_type == MapType::ProgArray,
-            _ => keyed,
-        };
-        if !fits || helper > 1 && def.flags & MAP_RDONLY_PROG != 0 {
-            return Err(Stop::unsupported(format!("helper number {helper} on {} maps", def.map_type)));
+    /// Whether the helper may be called by this program and at this place.
+    fn check_may_call(&self, row: &'static Helper, proto: &Prototype) -> Step {
+        if proto.flags.contains(HelperFlags::GPL_ONLY) && !self.is_gpl_compatible() {
+            return reject(CallReason::GplOnly {});
         }
-        Ok(())
+        if !self.helper_allowed(row)? {
+            return reject(CallReason::NotInThisProbe {});
+        }
+        if !self.helper_sleeps(proto) {
+            return Ok(());
+        }
+        if !self.in_sleepable() {
+            return reject(CallReason::SleepsInNonSleepable {});
+        }
+        let res = &self.cur.res;
+        let region = if res.active_rcu_locks != 0 {
+            "rcu_read_lock"
+        } else if res.active_preempt_locks != 0 {
+            "non-preemptible"
+        } else if res.active_irq_id != 0 {
+            "IRQ-disabled"
+        } else {
+            return Ok(());
+        };
+        reject(ResourceReason::SleepableHelper { func: row.name.to_owned(), id: row.id, region })
+    }
+
+    /// Releases what an argument hands over.
+    fn release_argument(&mut self, row: &Helper, proto: &Prototype, facts: &CallFacts) -> Step {
+        let Some(reg) = facts.release else { return Ok(()) };
+        let r = *self.reg(reg);
+        if proto.args[reg as usize - 1].base == ArgBase::Dynptr {
+            return self.release_dynptr(&r);
+        }
+        let released = match facts.ref_obj_id {
+            0 => r.is_null(),
+            id if facts.kptr.is_some() => self.hand_over_kptr(id),
+            id => self.release_reference(id),
+        };
+        if released {
+            return Ok(());
+        }
+        reject(CallReason::NeverAcquired { name: row.name, id: row.id })
+    }
+
+    /// A pointer that `bpf_kptr_xchg` stores is no longer the program's. A per-CPU object stays readable under RCU.
+    fn hand_over_kptr(&mut self, id: u32) -> bool {
+        if !self.forget_reference(id) {
+            return false;
+        }
+        let in_rcu = self.in_rcu_cs();
+        let percpu = TypeFlags::ALLOC | TypeFlags::PERCPU;
+        let stays = move |r: &crate::RegState| in_rcu && r.ty.has(percpu);
+        self.cur.for_each_reg(
+            |r| r.ref_obj_id == id && stays(r),
+            |r| {
+                r.ref_obj_id = 0;
+                r.ty.flags -= TypeFlags::ALLOC;
+                r.ty.flags |= TypeFlags::RCU;
+            },
+        );
+        self.invalidate_regs(|r| r.ref_obj_id == id);
+        true
     }
 }

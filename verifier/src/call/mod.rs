@@ -1,7 +1,14 @@
 //! Calls: helpers and subprograms, and the resources they acquire.
 
 mod args;
+mod bprintf;
+mod callbacks;
+mod fields;
 mod helper;
+mod kinds;
+mod map_fits;
+mod returns;
+mod special;
 mod subprog;
 
 use crate::reg::RegBase;
@@ -31,10 +38,9 @@ impl Env<'_> {
         Err(Stop::unsupported("calls of kernel functions"))
     }
 
-    /// Whether a call at this slot runs a callback synchronously. Such helpers are not modelled; the walk stops there.
+    /// Whether a call at this slot runs a callback before it returns.
     pub fn is_callback_call(&self, insn: Insn) -> bool {
-        let _ = insn;
-        false
+        self.helper_callback(insn) == Some(true)
     }
 
     /// Whether a call at this slot is an iterator's `next`. Such calls are not modelled; the front passes stop there.

@@ -9,7 +9,7 @@ use ebpfkit_isa::Insn;
 use std::rc::Rc;
 
 /// Deepest chain of frames (`MAX_CALL_FRAMES`).
-const MAX_FRAMES: usize = 8;
+pub(super) const MAX_FRAMES: usize = 8;
 
 impl Env<'_> {
     /// Enters a static function: a new frame that sees the caller's r1 to r5.
@@ -40,6 +40,9 @@ impl Env<'_> {
         let r0 = *self.reg(0);
         if r0.ty.base == RegBase::Stack {
             return reject(CallReason::ReturnsStackPointer {});
+        }
+        if self.cur.cur().in_callback {
+            return self.leave_callback();
         }
         let callsite = self.cur.cur().callsite;
         self.cur.frames.pop();

@@ -39,7 +39,8 @@ fn return_range(kind: P, attach: A, attach_btf_id: u32) -> Option<(i32, i32)> {
     }
 }
 
-fn known_bounds(reg: &RegState) -> String {
+/// Bounds of a return value as messages about it print them.
+pub(crate) fn known_bounds(reg: &RegState) -> String {
     let mut text = String::new();
     if reg.smin > i64::MIN {
         text += &format!(" smin={}", reg.smin);
@@ -59,18 +60,28 @@ impl Env<'_> {
         }
         let reg = *self.reg(0);
         let ty = || reg_type_str(reg.ty).into_owned();
-        if self.subprog != 0 {
+        let frame = self.cur.frame(0);
+        if frame.in_async_callback {
+            let range = frame.callback_ret_range;
+            return self.check_return_range("At async callback return", range.min, range.max);
+        }
+        if frame.subprog != 0 {
             return if reg.is_scalar() { Ok(()) } else { reject(ExploreReason::SubprogReturnNoScalar { ty: ty() }) };
         }
         let Some((min, max)) = return_range(self.prog.prog_type, self.prog.attach_type, self.prog.attach_btf_id) else {
             return Ok(());
         };
+        self.check_return_range("At program exit", min, max)
+    }
+
+    fn check_return_range(&mut self, place: &'static str, min: i32, max: i32) -> Step {
+        let reg = *self.reg(0);
         if !reg.is_scalar() {
-            return reject(ExploreReason::ReturnNoScalar { ty: ty() });
+            return reject(ExploreReason::ReturnNoScalar { place, ty: reg_type_str(reg.ty).into_owned() });
         }
         self.mark_chain_precision(0)?;
         if reg.smin < min.into() || reg.smax > max.into() {
-            return reject(ExploreReason::ReturnRange { facts: known_bounds(&reg), min, max });
+            return reject(ExploreReason::ReturnRange { place, facts: known_bounds(&reg), min, max });
         }
         Ok(())
     }

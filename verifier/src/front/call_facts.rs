@@ -1,10 +1,8 @@
 //! What the front passes need to know of a call before it is verified.
 
 use crate::Env;
+use ebpfkit_abi::HelperFlags;
 use ebpfkit_isa::Insn;
-
-/// Numbers of helpers that take an asynchronous callback (`bpf_timer_set_callback`).
-const ASYNC_CALLBACK_HELPERS: &[i32] = &[170];
 
 /// Effects of a call that its caller inherits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,18 +16,23 @@ pub(crate) struct CallEffects {
 impl Env<'_> {
     /// Whether a call registers a callback that runs later.
     pub(super) fn is_async_callback_call(&self, insn: Insn) -> bool {
-        insn.src == 0 && ASYNC_CALLBACK_HELPERS.contains(&insn.imm)
+        self.helper_callback(insn) == Some(false)
     }
 
     /// What a helper does to its caller.
     pub(super) fn call_effects(&self, insn: Insn) -> CallEffects {
-        let _ = insn;
-        CallEffects::default()
+        let Ok((_, proto)) = self.helper_prototype(if insn.src == 0 { insn.imm } else { -1 }) else {
+            return CallEffects::default();
+        };
+        CallEffects {
+            changes_pkt_data: proto.flags.contains(HelperFlags::CHANGES_PKT_DATA),
+            might_sleep: self.helper_sleeps(proto),
+        }
     }
 
     /// How many arguments a helper or kfunc takes; `None` when its prototype is not known.
     pub(super) fn call_param_count(&self, insn: Insn) -> Option<u32> {
-        let _ = insn;
-        None
+        let (_, proto) = self.helper_prototype(if insn.src == 0 { insn.imm } else { -1 }).ok()?;
+        Some(proto.arg_count() as u32)
     }
 }

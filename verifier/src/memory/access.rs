@@ -7,7 +7,7 @@ use crate::reg::{RegBase, RegState, RegType};
 use crate::scalar::RegArg::{DstOp, DstOpNoMark, SrcOp};
 use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop, Tnum};
-use ebpfkit_abi::ProgType;
+use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{atomic, class, mode, size};
 
@@ -181,7 +181,7 @@ impl Env<'_> {
     }
 
     /// Whether an access lies where the machine (or, when strict, every machine) can make it.
-    fn check_alignment(&self, reg: u8, off: i32, size: u32, once: bool) -> Step {
+    pub(crate) fn check_alignment(&self, reg: u8, off: i32, size: u32, once: bool) -> Step {
         let r = self.reg(reg);
         let (what, strict) = match r.ty.base {
             RegBase::Packet | RegBase::PacketMeta => ("packet ", self.strict_alignment || once),
@@ -247,6 +247,36 @@ impl Env<'_> {
                     }
                 }
             }
+            RegBase::MapKey if r.ty.flags.is_empty() => {
+                if access == Access::Write {
+                    return reject(MemoryReason::KeyWrite { reg });
+                }
+                let key_size = r.map().map_or(0, |m| self.maps[m as usize].def.key_size);
+                self.check_region(reg, off, size, key_size, false)?;
+                if let Some(v) = read_into {
+                    self.mark_reg_unknown(v);
+                }
+            }
+            RegBase::Socket | RegBase::SockCommon | RegBase::TcpSock | RegBase::XdpSock => {
+                self.check_socket(reg, off, size, access, read_into)?;
+            }
+            RegBase::TpBuffer => {
+                self.check_buffer(reg, "tracepoint", off, size)?;
+                self.max_tp_access = self.max_tp_access.max((off as u32).saturating_add(size));
+                if let Some(v) = read_into {
+                    self.mark_reg_unknown(v);
+                }
+            }
+            RegBase::Buf => {
+                let readonly = r.ty.has(TypeFlags::RDONLY);
+                if readonly && access == Access::Write {
+                    return reject(MemoryReason::CannotWrite { reg, ty: reg_type_str(r.ty).into_owned() });
+                }
+                self.check_buffer(reg, if readonly { "rdonly" } else { "rdwr" }, off, size)?;
+                if let Some(v) = read_into {
+                    self.mark_reg_unknown(v);
+                }
+            }
             RegBase::Mem => {
                 self.check_plain_memory(reg, off, size, access, false)?;
                 if let Some(v) = read_into {
@@ -268,9 +298,6 @@ impl Env<'_> {
                 }
             }
             RegBase::FlowKeys => {
-                if !r.var_off.is_const() {
-                    return Err(Stop::unsupported("variable offsets in flow keys"));
-                }
                 if off < 0 || off.saturating_add(size as i32) > FLOW_KEYS_SIZE {
                     return reject(MemoryReason::FlowKeys { off, size });
                 }
@@ -280,8 +307,8 @@ impl Env<'_> {
             }
             RegBase::BtfId => self.check_btf_object(reg, off, size, access, value_reg)?,
             RegBase::ConstMap => self.check_map_struct(reg, off, size, access, value_reg)?,
-            RegBase::Scalar | RegBase::PacketEnd | RegBase::ConstDynptr | RegBase::Func => return invalid(),
-            _ => return Err(Stop::unsupported(format!("accesses through {} pointers", reg_type_str(r.ty)))),
+            RegBase::Arena => return Err(Stop::unsupported("accesses to arenas")),
+            _ => return invalid(),
         }
         if let Some(v) = read_into
             && size < 8
@@ -308,30 +335,49 @@ impl Env<'_> {
     ) -> Step {
         let r = *self.reg(reg);
         let bytes = size as u32;
+        let cannot_write = || reject(MemoryReason::CannotWrite { reg, ty: reg_type_str(r.ty).into_owned() });
+        let writes_readonly = access == Access::Write && r.ty.has(TypeFlags::RDONLY);
         match r.ty.base {
-            _ if r.ty.may_be_null() => reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() }),
             RegBase::Packet | RegBase::PacketMeta => self.check_packet(reg, r.off, bytes, zero_size_allowed),
+            RegBase::MapKey => {
+                if access == Access::Write {
+                    return cannot_write();
+                }
+                let key_size = r.map().map_or(0, |m| self.maps[m as usize].def.key_size);
+                self.check_region(reg, r.off, bytes, key_size, false)
+            }
             RegBase::MapValue => {
                 self.check_map_value(reg, r.off, bytes, access, zero_size_allowed, Touch::Call).map(|_| ())
             }
-            RegBase::Mem => self.check_plain_memory(reg, r.off, bytes, access, zero_size_allowed),
-            RegBase::Stack => {
-                if size == 0 && zero_size_allowed {
-                    return Err(Stop::unsupported("stack buffers of size zero"));
-                }
-                let is_raw = raw.is_some();
-                self.check_stack_buffer(reg, size, access, is_raw)?;
-                if let Some(raw) = raw {
-                    *raw = RawBuffer { reg, access_size: size };
-                }
-                Ok(())
+            RegBase::Mem if writes_readonly => cannot_write(),
+            RegBase::Mem => self.check_memory_region(reg, r.off, bytes, zero_size_allowed),
+            RegBase::Buf if writes_readonly => cannot_write(),
+            RegBase::Buf => {
+                let kind = if r.ty.has(TypeFlags::RDONLY) { "rdonly" } else { "rdwr" };
+                self.check_buffer(reg, kind, r.off, bytes)
             }
+            RegBase::Stack => self.check_stack_buffer(reg, r.off, size, access, zero_size_allowed, raw),
+            RegBase::BtfId => self.check_btf_object(reg, r.off, bytes, Access::Read, None),
+            RegBase::Ctx if self.effective_prog_type() == ProgType::Syscall => match size {
+                0 if zero_size_allowed => Ok(()),
+                0 => reject(MemoryReason::ZeroContextBuffer {}),
+                _ => self.check_mem_access(self.insn_idx, reg, size - 1, 1, access, None, false, false),
+            },
             _ if zero_size_allowed && size == 0 && r.is_null() => Ok(()),
-            RegBase::Scalar | RegBase::PacketEnd | RegBase::ConstMap => {
-                reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() })
-            }
-            _ => Err(Stop::unsupported(format!("{} pointers as buffers", reg_type_str(r.ty)))),
+            _ => reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() }),
         }
+    }
+
+    /// An access to a buffer whose size the loader of the program decides.
+    fn check_buffer(&self, reg: u8, kind: &'static str, off: i32, size: u32) -> Step {
+        let r = self.reg(reg);
+        if off < 0 {
+            return reject(MemoryReason::BufferNegative { reg, kind, off, size });
+        }
+        if !r.var_off.is_const() || r.var_off.value != 0 {
+            return reject(MemoryReason::BufferVariable { reg, off, var_off: r.var_off.to_string() });
+        }
+        Ok(())
     }
 
     /// Checks a buffer at register `mem` whose size is in register `size_reg`.

@@ -137,12 +137,45 @@ impl Env<'_> {
         if access == Access::Write && r.ty.has(TypeFlags::RDONLY) {
             return reject(MemoryReason::CannotWrite { reg, ty: reg_type_str(r.ty).into_owned() });
         }
-        let RegExtra::Mem { size: region, .. } = r.extra else {
-            return Err(Stop::unsupported("memory of unknown size"));
-        };
         if r.ty.has(TypeFlags::UNTRUSTED) {
             return Err(Stop::unsupported("untrusted memory"));
         }
+        self.check_memory_region(reg, off, size, zero_size)
+    }
+
+    /// An access inside memory whose size the register knows.
+    pub(super) fn check_memory_region(&mut self, reg: u8, off: i32, size: u32, zero_size: bool) -> Step {
+        let RegExtra::Mem { size: region, .. } = self.reg(reg).extra else {
+            return Err(Stop::unsupported("memory of unknown size"));
+        };
         self.check_region(reg, off, size, region, zero_size)
+    }
+
+    /// A call reads all of a map's value from `off` on.
+    pub(crate) fn check_helper_map_value(&mut self, reg: u8, off: i32, size: u32) -> Step {
+        let value_size = self.reg(reg).map().map_or(0, |m| self.maps[m as usize].def.value_size);
+        self.check_region(reg, off, size, value_size, false)?;
+        let r = *self.reg(reg);
+        self.check_special_fields(&r, off, size, Touch::Call).map(|_| ())
+    }
+
+    /// Whether a packet pointer may be given to a call that reads packets only when `reads_packets`.
+    pub(crate) fn may_give_packet(&self, reads_packets: bool) -> bool {
+        match self.effective_prog_type() {
+            ProgType::CgroupSockopt => true,
+            ProgType::LwtIn
+            | ProgType::LwtOut
+            | ProgType::LwtSeg6local
+            | ProgType::SkReuseport
+            | ProgType::FlowDissector
+            | ProgType::CgroupSkb
+            | ProgType::SchedCls
+            | ProgType::SchedAct
+            | ProgType::Xdp
+            | ProgType::LwtXmit
+            | ProgType::SkSkb
+            | ProgType::SkMsg => reads_packets,
+            _ => false,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The stack: spills, fills and plain bytes.
 
 use super::Access;
+use crate::memory::access::RawBuffer;
 use crate::reason::{MemoryReason, reject};
 use crate::reg::{RegBase, RegState};
 use crate::stack::{SLOT_SIZE, SlotKind, StackSlot};
@@ -26,14 +27,23 @@ impl StackSlot {
         self.spilled = RegState::NOT_INIT;
     }
 
+    /// Plain data is written: of a spilled register or an object, only plain bytes stay (`scrub_special_slot`).
+    fn scrub(&mut self) {
+        self.spilled = RegState::NOT_INIT;
+        let special = matches!(
+            self.kinds[SLOT_SIZE - 1],
+            SlotKind::Spill | SlotKind::Dynptr | SlotKind::Iter | SlotKind::IrqFlag
+        );
+        if special {
+            for kind in self.kinds.iter_mut().filter(|k| **k != SlotKind::Invalid) {
+                *kind = SlotKind::Misc;
+            }
+        }
+    }
+
     /// Bytes of the spilled register, from the slot's lowest address.
     fn spill_size(&self) -> u32 {
         self.kinds.iter().rev().take_while(|&&k| k == SlotKind::Spill).count() as u32
-    }
-
-    /// Whether an object (dynptr, iterator, interrupt flags) lies here.
-    fn is_object(&self) -> bool {
-        self.kinds.iter().any(|k| matches!(k, SlotKind::Dynptr | SlotKind::Iter | SlotKind::IrqFlag))
     }
 }
 
@@ -42,42 +52,78 @@ fn is_spillable(reg: &RegState) -> bool {
     !matches!(reg.ty.base, RegBase::NotInit | RegBase::Scalar | RegBase::ConstDynptr)
 }
 
+/// Offsets beyond this are never followed (`BPF_MAX_VAR_OFF`).
+const MAX_VAR_OFF: i64 = 1 << 29;
+
+/// A stack access whose place has been checked.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Frame whose stack it is.
+    frame: usize,
+    /// Lowest offset that the access may begin at.
+    min: i64,
+    /// Highest.
+    max: i64,
+    /// The offset is known.
+    known: bool,
+}
+
 impl Env<'_> {
-    /// The offset of an access from the frame pointer, checked against the stack; makes room there.
-    pub(super) fn stack_place(&mut self, reg: u8, off: i32, size: i32, access: Access) -> Step<(usize, i64)> {
+    /// Where an access lies, checked against the stack; makes room there.
+    fn stack_place(&mut self, reg: u8, off: i32, size: i32, access: Access) -> Step<Place> {
         let r = *self.reg(reg);
-        if !r.var_off.is_const() {
-            return Err(Stop::unsupported("variable stack offsets"));
-        }
-        let at = i64::from(off).wrapping_add(r.var_off.value as i64);
-        let end = at.checked_add(size.into());
-        if at < -(STACK_SIZE as i64) || at >= 0 && size > 0 || end.is_none_or(|e| e > 0) || size < 0 {
-            let access = if access == Access::Read { "read from" } else { "write to" };
-            return reject(MemoryReason::OutsideStack { access, reg, off: off.into(), size });
+        let known = r.var_off.is_const();
+        let what = if access == Access::Read { "read from" } else { "write to" };
+        let (min, max) = if known {
+            let at = i64::from(off).wrapping_add(r.var_off.value as i64);
+            (at, at)
+        } else {
+            if r.smax >= MAX_VAR_OFF || r.smin <= -MAX_VAR_OFF {
+                return reject(MemoryReason::StackUnbounded { access: what, reg });
+            }
+            (r.smin + i64::from(off), r.smax + i64::from(off))
+        };
+        let lowest = -(STACK_SIZE as i64);
+        let below = min < lowest || min > -1;
+        let above = max.checked_add(size.into()).is_none_or(|end| end > 0);
+        if below || above || size < 0 {
+            if !known {
+                let var_off = r.var_off.to_string();
+                return reject(MemoryReason::StackVariable { access: what, reg, var_off, off, size });
+            }
+            if below {
+                return reject(MemoryReason::OutsideStack { access: what, reg, off: off.into(), size });
+            }
+            return reject(MemoryReason::BeyondStack { access: what, reg, off, size });
         }
         let frame = r.frameno as usize;
         if frame >= self.cur.frames.len() {
             return Err(Stop::unsupported("a pointer into the stack of a function that has returned"));
         }
-        let depth = (-at) as usize;
+        let depth = (-min) as usize;
         if self.cur.frame(frame).stack.allocated() < depth {
             self.cur.frame_mut(frame).stack.grow(depth);
         }
         let subprog = self.cur.frame(frame).subprog as usize;
         let info = &mut self.subprogs[subprog];
         info.stack_depth = info.stack_depth.max((depth as u32).next_multiple_of(SLOT_SIZE as u32));
-        Ok((frame, at))
+        Ok(Place { frame, min, max, known })
+    }
+
+    /// Kind of a stack byte.
+    fn stack_byte(&self, frame: usize, off: i64) -> SlotKind {
+        let (slot, byte) = place(off);
+        self.cur.frame(frame).stack.slots[slot].kinds[byte]
     }
 
     /// Stores a register (or, without one, an immediate or an unknown value) to the stack.
     pub(super) fn stack_write(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
-        let (frame, at) = self.stack_place(reg, off, size as i32, Access::Write)?;
-        let (slot, _) = place(at);
-        for s in [slot, place(at + i64::from(size) - 1).0] {
-            if self.cur.frame(frame).stack.slots[s].is_object() {
-                return Err(Stop::unsupported("writes over objects on the stack"));
-            }
+        let Place { frame, min: at, known, max } = self.stack_place(reg, off, size as i32, Access::Write)?;
+        if !known {
+            return self.stack_write_variable(frame, at, max + i64::from(size), value_reg);
         }
+        let (slot, _) = place(at);
+        self.destroy_dynptr_slot(frame, slot)?;
         let insn = self.insn();
         let stored_imm = (value_reg.is_none() && insn.class() == class::ST).then_some(insn.imm);
         if let Some(r) = value_reg
@@ -133,15 +179,62 @@ impl Env<'_> {
         let kind = if is_zero { SlotKind::Zero } else { SlotKind::Misc };
         for i in 0..i64::from(size) {
             let (slot, byte) = place(at + i);
-            slots[slot].forget_spill();
+            if i == 0 || byte == SLOT_SIZE - 1 {
+                slots[slot].scrub();
+            }
             slots[slot].kinds[byte] = kind;
         }
         Ok(())
     }
 
+    /// A store to somewhere in `from..to`: what lay there may be gone or not.
+    fn stack_write_variable(&mut self, frame: usize, from: i64, to: i64, value_reg: Option<u8>) -> Step {
+        let insn = self.insn();
+        let writes_zero = match value_reg {
+            Some(r) => self.reg(r).is_null(),
+            None => insn.class() == class::ST && insn.imm == 0,
+        };
+        let mut zero_used = false;
+        for at in from..to {
+            self.destroy_dynptr_slot(frame, place(at).0)?;
+        }
+        for at in from..to {
+            let (slot, byte) = place(at);
+            let s = &mut self.cur.frame_mut(frame).stack.slots[slot];
+            let kind = s.kinds[byte];
+            if writes_zero && kind == SlotKind::Spill && s.is_scalar_spill() && s.spilled.is_null() {
+                zero_used = true;
+                continue;
+            }
+            s.scrub();
+            let stays_zero = writes_zero && s.kinds[byte] == SlotKind::Zero;
+            zero_used |= stays_zero;
+            s.kinds[byte] = if stays_zero { SlotKind::Zero } else { SlotKind::Misc };
+        }
+        match value_reg {
+            // Zeros are not followed backwards.
+            Some(r) if zero_used => self.mark_chain_precision(r),
+            _ => Ok(()),
+        }
+    }
+
     /// Loads from the stack into a register, if one is given.
     pub(super) fn stack_read(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
-        let (frame, at) = self.stack_place(reg, off, size as i32, Access::Read)?;
+        let Place { frame, min: at, max, known } = self.stack_place(reg, off, size as i32, Access::Read)?;
+        if !known {
+            let Some(v) = value_reg else {
+                let var_off = self.reg(reg).var_off.to_string();
+                return reject(MemoryReason::StackVariableOperand { var_off, off, size: size as i32 });
+            };
+            self.check_stack_range(reg, off, size as i32, Access::Read, false, None)?;
+            let zero = (at..max + i64::from(size)).all(|b| self.stack_byte(frame, b) == SlotKind::Zero);
+            if zero {
+                self.mark_reg_known_zero(v);
+            } else {
+                self.mark_reg_unknown(v);
+            }
+            return Ok(());
+        }
         let (slot, _) = place(at);
         self.mark_stack_read(frame, 1 << slot);
         let s = self.cur.frame(frame).stack.slots[slot];
@@ -184,32 +277,75 @@ impl Env<'_> {
 
     /// A call reads or writes a buffer on the stack. An output buffer in `raw` need not be initialised; it is marked
     /// as written by the caller of this check.
-    pub(super) fn check_stack_buffer(&mut self, reg: u8, size: i32, access: Access, raw: bool) -> Step {
-        let off = self.reg(reg).off;
-        let (frame, at) = self.stack_place(reg, off, size, access)?;
-        for i in 0..size {
-            let (slot, byte) = place(at + i64::from(i));
-            if !raw {
-                self.mark_stack_read(frame, 1 << slot);
-            }
-            let s = self.cur.frame(frame).stack.slots[slot];
-            if s.is_object() {
-                return Err(Stop::unsupported("objects on the stack inside a buffer"));
-            }
-            match s.kinds[byte] {
-                _ if raw => {}
-                SlotKind::Misc => {}
-                SlotKind::Zero | SlotKind::Spill => {}
-                SlotKind::Invalid if self.allow_uninit_stack() => {}
-                _ => return reject(MemoryReason::StackReadByCall { reg, off: at, at: i, size }),
-            }
-            if access == Access::Write && !raw {
-                let s = &mut self.cur.frame_mut(frame).stack.slots[slot];
-                s.forget_spill();
-                if s.kinds[byte] != SlotKind::Misc {
-                    s.kinds[byte] = SlotKind::Misc;
+    pub(super) fn check_stack_buffer(
+        &mut self,
+        reg: u8,
+        off: i32,
+        size: i32,
+        access: Access,
+        zero_size_allowed: bool,
+        raw: Option<&mut RawBuffer>,
+    ) -> Step {
+        self.check_stack_range(reg, off, size, access, zero_size_allowed, raw)
+    }
+
+    /// Whether all stack bytes that an access may touch are initialised (`check_stack_range_initialized`). A write
+    /// may put anything there.
+    fn check_stack_range(
+        &mut self,
+        reg: u8,
+        off: i32,
+        size: i32,
+        access: Access,
+        zero_size_allowed: bool,
+        raw: Option<&mut RawBuffer>,
+    ) -> Step {
+        if size == 0 && !zero_size_allowed {
+            return reject(MemoryReason::ZeroSizedRead {});
+        }
+        let Place { frame, min, max, known } = self.stack_place(reg, off, size, access)?;
+        let end = max + i64::from(size);
+        // At a place that is not known, part of the buffer would stay as it is.
+        if let Some(raw) = raw.filter(|_| known) {
+            for at in min..end {
+                if self.stack_byte(frame, at) == SlotKind::Dynptr {
+                    return reject(crate::reason::ObjectReason::DynptrInBuffer { off: at });
                 }
             }
+            *raw = RawBuffer { reg, access_size: size };
+            return Ok(());
+        }
+        let clobbers = access == Access::Write;
+        for at in min..end {
+            let (slot, byte) = place(at);
+            let s = &self.cur.frame(frame).stack.slots[slot];
+            let readable = match s.kinds[byte] {
+                SlotKind::Misc | SlotKind::Zero => true,
+                SlotKind::Invalid if self.allow_uninit_stack() => true,
+                _ => s.is_spill() && (s.spilled.is_scalar() || self.allow_ptr_leaks()),
+            };
+            if !readable {
+                if known {
+                    return reject(MemoryReason::StackReadByCall { reg, off: min, at: (at - min) as i32, size });
+                }
+                let var_off = self.reg(reg).var_off.to_string();
+                return reject(MemoryReason::StackReadVariable { reg, var_off, at: at - min, size });
+            }
+            if clobbers {
+                let unknown = self.unknown_scalar();
+                let s = &mut self.cur.frame_mut(frame).stack.slots[slot];
+                match s.kinds[byte] {
+                    SlotKind::Misc => {}
+                    SlotKind::Zero | SlotKind::Invalid => s.kinds[byte] = SlotKind::Misc,
+                    _ => {
+                        s.spilled = unknown;
+                        for kind in s.kinds.iter_mut().filter(|k| **k != SlotKind::Invalid) {
+                            *kind = SlotKind::Misc;
+                        }
+                    }
+                }
+            }
+            self.mark_stack_read(frame, 1 << slot);
         }
         Ok(())
     }

@@ -61,6 +61,16 @@ impl Env<'_> {
         self.with_cur_aside(|env, cur| env.mark_chain(cur, wanted, &mut false))
     }
 
+    /// Marks the number in a stack slot precise, and all that it came from.
+    pub fn mark_slot_precise(&mut self, frame: usize, slot: usize) -> Step {
+        if !self.bpf_capable() {
+            return Ok(());
+        }
+        let mut wanted = Wanted::nothing(self.cur.curframe());
+        wanted.slots[frame] |= 1 << slot;
+        self.with_cur_aside(|env, cur| env.mark_chain(cur, wanted, &mut false))
+    }
+
     /// Adds to the history of the current state, once for each instruction.
     pub fn push_history(&mut self, stack: StackUse, linked_regs: u64) -> Step {
         if self.walk.insn_in_history

@@ -10,9 +10,9 @@ reasons! {
         /// Too many branches are pending.
         "EBPF0502" TooManyBranches { limit: usize } E2BIG, "The sequence of {limit} jumps is too complex.";
         /// A return value outside of what the attach point allows.
-        "EBPF0503" ReturnRange { facts: String, min: i32, max: i32 } EINVAL, "At program exit the register R0 has{facts} should have been in [{min}, {max}]";
+        "EBPF0503" ReturnRange { place: &'static str, facts: String, min: i32, max: i32 } EINVAL, "{place} the register R0 has{facts} should have been in [{min}, {max}]";
         /// A return value that is no number.
-        "EBPF0504" ReturnNoScalar { ty: String } EINVAL, "At program exit the register R0 is not a known value ({ty})";
+        "EBPF0504" ReturnNoScalar { place: &'static str, ty: String } EINVAL, "{place} the register R0 is not a known value ({ty})";
         /// A global function that returns no number.
         "EBPF0505" SubprogReturnNoScalar { ty: String } EINVAL, "At subprogram exit the register R0 is not a scalar value ({ty})";
         /// An address would leave the program.

@@ -71,5 +71,27 @@ reasons! {
         "EBPF0232" LegacyLoadType {} EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type";
         /// A legacy packet load whose context is not in r6.
         "EBPF0233" LegacyLoadContext {} EINVAL, "at the time of BPF_LD_ABS|IND R6 != pointer to skb";
+        /// A field of a socket that cannot be loaded so.
+        "EBPF0240" SocketAccess { reg: u8, ty: String, off: i32, size: u32 } EACCES, "R{reg} invalid {ty} access off={off} size={size}";
+        /// The key that a map gave is the map's own.
+        "EBPF0241" KeyWrite { reg: u8 } EACCES, "write to change key R{reg} not allowed";
+        /// Before the start of a buffer.
+        "EBPF0242" BufferNegative { reg: u8, kind: &'static str, off: i32, size: u32 } EACCES, "R{reg} invalid {kind} buffer access: off={off}, size={size}";
+        /// Inside a buffer at a place that is not known.
+        "EBPF0243" BufferVariable { reg: u8, off: i32, var_off: String } EACCES, "R{reg} invalid variable buffer offset: off={off}, var_off={var_off}";
+        /// An empty buffer in the context.
+        "EBPF0244" ZeroContextBuffer {} EACCES, "";
+        /// An empty buffer on the stack where the call reads at least one byte.
+        "EBPF0245" ZeroSizedRead {} EACCES, "invalid zero-sized read";
+        /// A stack access that may lie anywhere.
+        "EBPF0246" StackUnbounded { access: &'static str, reg: u8 } EACCES, "invalid unbounded variable-offset {access} stack R{reg}";
+        /// A stack access at a place that is not known, partly outside of the stack.
+        "EBPF0247" StackVariable { access: &'static str, reg: u8, var_off: String, off: i32, size: i32 } EACCES, "invalid variable-offset {access} stack R{reg} var_off={var_off} off={off} size={size}";
+        /// Stack bytes at a place that is not known that were never written.
+        "EBPF0248" StackReadVariable { reg: u8, var_off: String, at: i64, size: i32 } EACCES, "invalid read from stack R{reg} var_off {var_off}+{at} size {size}";
+        /// A call's operand cannot be at a stack place that is not known.
+        "EBPF0249" StackVariableOperand { var_off: String, off: i32, size: i32 } EACCES, "variable offset stack pointer cannot be passed into helper function; var_off={var_off} off={off} size={size}";
+        /// An access that ends above the stack.
+        "EBPF0250" BeyondStack { access: &'static str, reg: u8, off: i32, size: i32 } EINVAL, "invalid {access} stack R{reg} off={off} size={size}";
     }
 }

@@ -1,0 +1,150 @@
+//! Functions of the program that helpers call: what each is entered with.
+
+use super::helper::CallFacts;
+use crate::explore::known_bounds;
+use crate::memory::dynptr::dynptr_reg;
+use crate::memory::types::btf_reg;
+use crate::reason::{CallReason, reject};
+use crate::reg::{BtfRef, DynptrKind, RegBase, RegState, RegType};
+use crate::state::{FuncState, RetRange};
+use crate::{Env, Step, Stop};
+use ebpfkit_abi::proto::HelperFlags;
+use ebpfkit_abi::{MapType as M, TypeFlags, helpers};
+use ebpfkit_isa::Insn;
+use ebpfkit_object::btf::Kind;
+use std::rc::Rc;
+
+const FOR_EACH_MAP_ELEM: u32 = 164;
+const TIMER_SET_CALLBACK: u32 = 170;
+const FIND_VMA: u32 = 180;
+const LOOP: u32 = 181;
+const USER_RINGBUF_DRAIN: u32 = 209;
+
+/// A callback that helpers call returns 0 to go on and 1 to stop.
+const RETURNS: RetRange = RetRange { min: 0, max: 1, return_32bit: false };
+
+/// r1 to r5 of a callback.
+type Args = [RegState; 5];
+
+impl Env<'_> {
+    /// Whether a helper calls a function of the program: `Some(true)` when it does so before it returns.
+    pub(crate) fn helper_callback(&self, insn: Insn) -> Option<bool> {
+        let row = u32::try_from(insn.imm).ok().filter(|_| insn.src == 0).and_then(helpers::find)?;
+        let flags = row.prototypes.iter().fold(HelperFlags::empty(), |all, p| all | p.flags);
+        if flags.contains(HelperFlags::CALLS_BACK) {
+            return Some(true);
+        }
+        flags.contains(HelperFlags::CALLS_BACK_LATER).then_some(false)
+    }
+
+    /// Verifies the callback of a helper, entered from the current frame.
+    pub(super) fn call_back(&mut self, helper: u32, facts: &CallFacts) -> Step {
+        let Some(subprog) = facts.callback else { return Err(Stop::unsupported("a callback without function")) };
+        let args = self.callback_args(helper)?;
+        if helper == TIMER_SET_CALLBACK {
+            return self.push_async_callback(subprog, args, false);
+        }
+        self.push_sync_callback(subprog, args, RETURNS)
+    }
+
+    /// What a helper passes to its callback.
+    fn callback_args(&mut self, helper: u32) -> Step<Args> {
+        let of_map = |base, r: &RegState| RegState::pointer(RegType::of(base), r.extra);
+        let mut args = [RegState::NOT_INIT; 5];
+        let caller = |env: &Self, reg| *env.reg(reg);
+        match helper {
+            FOR_EACH_MAP_ELEM => {
+                let map = caller(self, 1);
+                let def = map.map().map(|m| self.maps[m as usize].def.map_type);
+                let walks = matches!(
+                    def,
+                    Some(M::Array | M::PercpuArray | M::Hash | M::LruHash | M::PercpuHash | M::LruPercpuHash)
+                );
+                if !walks {
+                    return reject(CallReason::NoMapCallback {});
+                }
+                args[0] = map;
+                args[1] = of_map(RegBase::MapKey, &map);
+                args[2] = of_map(RegBase::MapValue, &map);
+                args[3] = caller(self, 3);
+            }
+            TIMER_SET_CALLBACK => {
+                let value = caller(self, 1);
+                args[0] = of_map(RegBase::ConstMap, &value);
+                args[1] = of_map(RegBase::MapKey, &value);
+                args[2] = of_map(RegBase::MapValue, &value);
+            }
+            FIND_VMA => {
+                let vma = self.types_of(BtfRef::Vmlinux)?.find("vm_area_struct", Kind::Struct);
+                let Some(vma) = vma else { return Err(Stop::unsupported("a kernel without vm_area_struct")) };
+                args[0] = caller(self, 1);
+                args[1] = btf_reg(BtfRef::Vmlinux, vma, TypeFlags::empty());
+                args[2] = caller(self, 4);
+            }
+            LOOP => {
+                args[0] = self.unknown_scalar();
+                args[1] = caller(self, 3);
+            }
+            USER_RINGBUF_DRAIN => {
+                let id = self.new_id();
+                args[0] = dynptr_reg(DynptrKind::Local, true, id);
+                args[1] = caller(self, 3);
+            }
+            _ => return Err(Stop::unsupported("this callback")),
+        }
+        Ok(args)
+    }
+
+    /// Enqueues a callback that runs before the call returns, and goes on behind the call as if it never ran.
+    pub fn push_sync_callback(&mut self, subprog: usize, args: Args, range: RetRange) -> Step {
+        let at = self.insn_idx;
+        let start = self.subprogs[subprog].start;
+        let frames = self.cur.frames.len();
+        if frames >= super::subprog::MAX_FRAMES {
+            return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
+        }
+        self.push_branch(start, at, false, |_, state| {
+            let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);
+            callee.regs[1..=5].copy_from_slice(&args);
+            callee.in_callback = true;
+            callee.callback_ret_range = range;
+            state.callback_unroll_depth += 1;
+            state.cur_mut().callback_depth += 1;
+            state.frames.push(Rc::new(callee));
+        })?;
+        self.cur.cur_mut().callback_depth = 0;
+        Ok(())
+    }
+
+    /// Enqueues a callback that runs later, on its own; it returns zero.
+    pub fn push_async_callback(&mut self, subprog: usize, args: Args, sleepable: bool) -> Step {
+        let at = self.insn_idx;
+        let runs = self.cur.cur().async_entry_count + 1;
+        self.subprogs[subprog].is_async_cb = true;
+        self.push_async(subprog, at, sleepable, |_, callee| {
+            callee.regs[1..=5].copy_from_slice(&args);
+            callee.async_entry_count = runs;
+            callee.in_async_callback = true;
+            callee.callback_ret_range = RetRange { min: 0, max: 0, return_32bit: false };
+        })
+    }
+
+    /// Leaves a synchronous callback at `exit`: back to the call, which may run it again.
+    pub(super) fn leave_callback(&mut self) -> Step {
+        let r0 = *self.reg(0);
+        if !r0.is_scalar() {
+            return reject(CallReason::CallbackReturnNoScalar {});
+        }
+        self.mark_chain_precision(0)?;
+        let range = self.cur.cur().callback_ret_range;
+        if r0.smin < range.min.into() || r0.smax > range.max.into() {
+            let facts = known_bounds(&r0);
+            return reject(CallReason::CallbackReturn { facts, min: range.min, max: range.max });
+        }
+        let callsite = usize::try_from(self.cur.cur().callsite).unwrap_or(0);
+        self.cur.frames.pop();
+        self.insn_idx = callsite;
+        self.widen_callback_round(callsite);
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! What a helper leaves in r0.
+
+use super::helper::CallFacts;
+use crate::memory::record::FieldKind;
+use crate::memory::types::{btf_reg, is_struct};
+use crate::reason::{CallReason, reject};
+use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
+use crate::{Env, Step, Stop};
+use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase};
+use ebpfkit_abi::{MapType, TypeFlags};
+use ebpfkit_object::btf::Kind;
+
+const MAP_LOOKUP_ELEM: u32 = 1;
+const GET_SMP_PROCESSOR_ID: u32 = 8;
+/// Helpers that return how many bytes they wrote, or an error: `probe_read_str`, `get_stack`,
+/// `probe_read_user_str`, `probe_read_kernel_str`, `get_task_stack`.
+const RETURN_SIZE: &[u32] = &[45, 67, 114, 115, 141];
+/// Greatest error number (`MAX_ERRNO`).
+const MAX_ERRNO: i32 = 4095;
+
+impl Env<'_> {
+    /// Sets r0, acquires what the helper gives, and bounds what it returns.
+    pub(super) fn set_return(&mut self, row: &Helper, proto: &Prototype, facts: &CallFacts) -> Step {
+        let ret = proto.ret;
+        let made = |base, extra| RegState::pointer(RegType::with(base, ret.flags), extra);
+        let mut r0 = match ret.base {
+            RetBase::Integer => self.unknown_scalar(),
+            RetBase::Void => return Ok(()),
+            RetBase::MapValue => self.map_value_return(row, ret.flags, facts)?,
+            RetBase::Socket => made(RegBase::Socket, RegExtra::None),
+            RetBase::SockCommon => made(RegBase::SockCommon, RegExtra::None),
+            RetBase::TcpSock => made(RegBase::TcpSock, RegExtra::None),
+            RetBase::Mem => {
+                let dynptr_id = facts.dynptr.map_or(0, |d| d.id);
+                made(RegBase::Mem, RegExtra::Mem { size: facts.mem_size as u32, dynptr_id })
+            }
+            RetBase::MemOrBtfId => self.percpu_return(ret.flags, facts)?,
+            RetBase::BtfId => match &facts.kptr {
+                Some(field) => {
+                    let mut flags = ret.flags;
+                    if field.btf == BtfRef::Program {
+                        flags |= TypeFlags::ALLOC;
+                        if field.kind == FieldKind::KptrPercpu {
+                            flags |= TypeFlags::PERCPU;
+                        }
+                    }
+                    btf_reg(field.btf, field.type_id, flags)
+                }
+                None => {
+                    let Some(id) = self.types_of(BtfRef::Vmlinux)?.find(ret.btf, Kind::Struct) else {
+                        return Err(Stop::unsupported(format!("struct {}, which this kernel does not have", ret.btf)));
+                    };
+                    btf_reg(BtfRef::Vmlinux, id, ret.flags)
+                }
+            },
+        };
+        if r0.ty.may_be_null() {
+            r0.id = self.new_id();
+        }
+        if let Some(dynptr) = facts.dynptr {
+            r0.ref_obj_id = dynptr.ref_obj_id;
+        } else if proto.flags.contains(HelperFlags::CASTS) {
+            r0.ref_obj_id = facts.ref_obj_id;
+        } else if proto.flags.contains(HelperFlags::ACQUIRES) || self.looks_up_socket(row, facts) {
+            let id = self.acquire_reference(self.insn_idx);
+            (r0.id, r0.ref_obj_id) = (id, id);
+        }
+        self.bound_return(row, facts, &mut r0);
+        *self.reg_mut(0) = r0;
+        Ok(())
+    }
+
+    /// A lookup in a map of sockets acquires the socket.
+    fn looks_up_socket(&self, row: &Helper, facts: &CallFacts) -> bool {
+        let map_type = facts.map.map(|m| self.maps[m as usize].def.map_type);
+        row.id == MAP_LOOKUP_ELEM && matches!(map_type, Some(MapType::Sockmap | MapType::Sockhash))
+    }
+
+    fn map_value_return(&mut self, row: &Helper, flags: TypeFlags, facts: &CallFacts) -> Step<RegState> {
+        let Some(map) = facts.map else { return reject(CallReason::Misconfigured {}) };
+        let used = &self.maps[map as usize];
+        let max = u64::from(used.def.max_entries);
+        let locks = used.record.has(FieldKind::SpinLock) || used.record.has(FieldKind::ResSpinLock);
+        // An array has every element there is.
+        let present = row.id == MAP_LOOKUP_ELEM && facts.const_key.is_some_and(|k| k < max);
+        let flags = if present { flags - TypeFlags::MAYBE_NULL } else { flags };
+        let extra = RegExtra::Map { map, uid: facts.map_uid };
+        let mut r0 = RegState::pointer(RegType::with(RegBase::MapValue, flags), extra);
+        if !r0.ty.may_be_null() && locks {
+            r0.id = self.new_id();
+        }
+        Ok(r0)
+    }
+
+    /// This CPU's or another's part of a per-CPU variable: a typed pointer to a struct, plain memory otherwise.
+    fn percpu_return(&mut self, flags: TypeFlags, facts: &CallFacts) -> Step<RegState> {
+        let Some((btf, id)) = facts.percpu else { return Err(Stop::unsupported("a per-CPU pointer without type")) };
+        let types = self.types_of(btf)?;
+        let id = types.resolve(id);
+        if !is_struct(&types, id) {
+            let Some(size) = types.size_of(id) else {
+                return reject(CallReason::UnresolvedSize { name: types.name(id).to_owned() });
+            };
+            let ty = RegType::with(RegBase::Mem, flags);
+            return Ok(RegState::pointer(ty, RegExtra::Mem { size, dynptr_id: 0 }));
+        }
+        let flags = if facts.percpu_alloc { TypeFlags::ALLOC | TypeFlags::RCU } else { flags - TypeFlags::RDONLY };
+        Ok(btf_reg(btf, id, flags))
+    }
+
+    /// Bounds of numbers that some helpers return.
+    fn bound_return(&self, row: &Helper, facts: &CallFacts, r0: &mut RegState) {
+        if RETURN_SIZE.contains(&row.id) {
+            (r0.smin, r0.smax) = (i64::from(-MAX_ERRNO), facts.size_max as i64);
+            (r0.s32_min, r0.s32_max) = (-MAX_ERRNO, facts.size_max as i32);
+            r0.sync_bounds();
+        } else if row.id == GET_SMP_PROCESSOR_ID {
+            let last = self.kernel.cpus.saturating_sub(1);
+            (r0.umin, r0.umax, r0.u32_min, r0.u32_max) = (0, last.into(), 0, last);
+            (r0.smin, r0.smax, r0.s32_min, r0.s32_max) = (0, last.into(), 0, last as i32);
+            r0.sync_bounds();
+        }
+    }
+}

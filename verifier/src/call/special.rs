@@ -1,0 +1,163 @@
+//! What single helpers check beyond their prototypes.
+
+use super::bprintf;
+use super::helper::CallFacts;
+use crate::reason::{CallReason, reject};
+use crate::reg::{DynptrKind, RegBase, RegExtra, RegType};
+use crate::scalar::reg_type_str;
+use crate::{Env, Step, Stop};
+use ebpfkit_abi::proto::Helper;
+use ebpfkit_abi::{AttachType, MapType, ProgType, TypeFlags};
+
+const TAIL_CALL: u32 = 12;
+const GET_LOCAL_STORAGE: u32 = 81;
+const D_PATH: u32 = 147;
+const PER_CPU_PTR: u32 = 153;
+const THIS_CPU_PTR: u32 = 154;
+const FOR_EACH_MAP_ELEM: u32 = 164;
+const SNPRINTF: u32 = 165;
+const TIMER_SET_CALLBACK: u32 = 170;
+const GET_FUNC_IP: u32 = 173;
+const FIND_VMA: u32 = 180;
+const LOOP: u32 = 181;
+const SET_RETVAL: u32 = 187;
+const DYNPTR_FROM_MEM: u32 = 197;
+const DYNPTR_WRITE: u32 = 202;
+const DYNPTR_DATA: u32 = 203;
+const USER_RINGBUF_DRAIN: u32 = 209;
+
+impl Env<'_> {
+    /// Whether a helper that only some attach points have is allowed at this one.
+    pub(super) fn helper_allowed(&self, row: &Helper) -> Step<bool> {
+        if row.id == D_PATH {
+            return self.d_path_allowed();
+        }
+        Ok(true)
+    }
+
+    /// Where `bpf_d_path` cannot deadlock.
+    fn d_path_allowed(&self) -> Step<bool> {
+        const FUNCTIONS: &[&str] = &[
+            "security_file_permission",
+            "security_inode_getattr",
+            "security_file_open",
+            "security_path_truncate",
+            "vfs_truncate",
+            "vfs_fallocate",
+            "dentry_open",
+            "vfs_getattr",
+            "filp_close",
+        ];
+        match (self.prog.prog_type, self.prog.attach_type) {
+            (ProgType::Tracing, AttachType::TraceIter) => Ok(true),
+            (ProgType::Lsm, _) => Err(Stop::unsupported("bpf_d_path in LSM programs")),
+            _ => Ok(FUNCTIONS.contains(&self.front.attach.name.as_str())),
+        }
+    }
+
+    /// A tail call goes through a program array.
+    pub(super) fn check_tail_call_key(&mut self, row: &Helper, facts: &CallFacts) -> Step {
+        if row.id != TAIL_CALL {
+            return Ok(());
+        }
+        let array = facts.map.map(|m| &self.maps[m as usize].def).filter(|d| d.map_type == MapType::ProgArray);
+        let Some(max) = array.map(|d| u64::from(d.max_entries)) else { return reject(CallReason::Misconfigured {}) };
+        if self.reg(3).const_value().is_some_and(|v| v < max) {
+            self.mark_chain_precision(3)?;
+        }
+        Ok(())
+    }
+
+    /// Checks of single helpers, once the arguments are of the right kinds.
+    pub(super) fn check_special(&mut self, row: &Helper, facts: &mut CallFacts) -> Step {
+        match row.id {
+            TAIL_CALL => self.check_resource_leak(false, true, "tail_call"),
+            GET_LOCAL_STORAGE => {
+                if !self.reg(2).is_null() {
+                    return reject(CallReason::LocalStorageFlags {});
+                }
+                self.mark_chain_precision(2)
+            }
+            FOR_EACH_MAP_ELEM | TIMER_SET_CALLBACK | FIND_VMA | USER_RINGBUF_DRAIN => self.call_back(row.id, facts),
+            LOOP => self.check_loop(facts),
+            SNPRINTF => self.check_snprintf(),
+            DYNPTR_FROM_MEM => {
+                let ty = self.reg(1).ty;
+                if ty != RegType::of(RegBase::MapValue) {
+                    return reject(CallReason::DynptrSource { ty: reg_type_str(ty).into_owned() });
+                }
+                Ok(())
+            }
+            SET_RETVAL if self.prog.attach_type == AttachType::LsmCgroup => {
+                Err(Stop::unsupported("return values of LSM hooks"))
+            }
+            DYNPTR_DATA => {
+                facts.dynptr = self.dynptr_at(&self.reg(1).clone());
+                Ok(())
+            }
+            DYNPTR_WRITE => {
+                let over = self.dynptr_at(&self.reg(1).clone()).map(|d| d.kind);
+                facts.changes_packet |= matches!(over, Some(DynptrKind::Skb | DynptrKind::SkbMeta));
+                Ok(())
+            }
+            PER_CPU_PTR | THIS_CPU_PTR => {
+                facts.percpu_alloc = self.reg(1).ty.has(TypeFlags::RCU);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `bpf_loop`: the callback is entered until it was as often as the loop may run.
+    fn check_loop(&mut self, facts: &CallFacts) -> Step {
+        self.mark_chain_precision(1)?;
+        if self.reg(4).is_null() {
+            self.mark_chain_precision(4)?;
+        }
+        if u64::from(self.cur.cur().callback_depth) < self.reg(1).umax {
+            return self.call_back(LOOP, facts);
+        }
+        self.cur.cur_mut().callback_depth = 0;
+        if self.log_level > 1 {
+            let frame = self.cur.curframe();
+            self.verbose(format_args!("frame{frame} bpf_loop iteration limit reached\n"));
+        }
+        Ok(())
+    }
+
+    /// `bpf_snprintf`: the format must fit the number of values.
+    fn check_snprintf(&mut self) -> Step {
+        let (format, bytes) = (*self.reg(3), self.reg(5).var_off.value);
+        if bytes % 8 != 0 {
+            return reject(CallReason::UnevenValues {});
+        }
+        let Some(text) = self.const_text(&format) else { return Err(Stop::unsupported("a format outside of a map")) };
+        if bprintf::is_valid(&text, bytes / 8) {
+            return Ok(());
+        }
+        reject(CallReason::FormatString {})
+    }
+
+    /// Whether a helper that some attach points lack works at this one (`bpf_get_func_ip`).
+    pub(super) fn check_supported_here(&self, row: &Helper) -> Step {
+        if row.id != GET_FUNC_IP {
+            return Ok(());
+        }
+        let (name, id) = (row.name, row.id);
+        match self.effective_prog_type() {
+            ProgType::Kprobe => Ok(()),
+            ProgType::Tracing => match self.prog.attach_type {
+                AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn => Ok(()),
+                _ => reject(CallReason::TrampolineOnly { name, id }),
+            },
+            kind => reject(CallReason::WrongType { name, id, kind: kind.0 }),
+        }
+    }
+
+    /// Reference of the dynptr slot that a stack pointer points to; zero for none.
+    pub(super) fn dynptr_slot_reference(&self, r: &crate::RegState) -> u32 {
+        let Ok(slot) = self.stack_object_slot(r, crate::memory::dynptr::DYNPTR_SLOTS) else { return 0 };
+        let spilled = &self.cur.frame(r.frameno as usize).stack.slots[slot].spilled;
+        if matches!(spilled.extra, RegExtra::Dynptr { .. }) { spilled.ref_obj_id } else { 0 }
+    }
+}
