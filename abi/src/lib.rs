@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod map_type;
 pub mod prog_type;
 pub mod proto;
+mod retval;
 
 pub use attach_type::AttachType;
 pub use helpers::callers::Callers;
@@ -21,3 +22,4 @@ pub use kernel::{Feature, KernelVersion};
 pub use map_type::MapType;
 pub use prog_type::ProgType;
 pub use proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype, RetBase, RetType, TypeFlags};
+pub use retval::retval_name;

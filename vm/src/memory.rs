@@ -5,6 +5,8 @@
 
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
+use crate::maps::{Kind, Map};
+use crate::program::Program;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -117,6 +119,7 @@ pub struct Memory {
     lent: BTreeMap<u64, Region>,
     /// Known since the program was loaded, by address.
     pub(crate) fixed: Arc<[Region]>,
+    arena: Option<Arc<Map>>,
 }
 
 impl Memory {
@@ -129,7 +132,27 @@ impl Memory {
             recent: Window::default(),
             lent: BTreeMap::new(),
             fixed: Arc::new([]),
+            arena: None,
         }
+    }
+
+    /// Takes over what a program brings along.
+    pub(crate) fn adopt(&mut self, program: &Program) {
+        self.fixed = program.fixed_regions().clone();
+        self.arena = program.arena().cloned();
+    }
+
+    /// Where an access to the arena goes: the outer `None` when the address is none of an arena, the inner one when no
+    /// page is there.
+    pub(crate) fn arena(&self, address: u64, size: u64) -> Option<Option<u64>> {
+        let Kind::Arena(arena) = self.arena.as_ref()?.kind() else { return None };
+        let upper = address >> 32;
+        if upper != 0 && upper != arena.user_start() >> 32 {
+            return None;
+        }
+        let (first, last) = (address as u32, (address + size - 1) as u32);
+        let there = arena.is_present(first) && arena.is_present(last);
+        Some(arena.host(first).filter(|_| there))
     }
 
     /// Forgets what helpers have lent.
@@ -238,7 +261,12 @@ impl Memory {
         match ctx.translate(address, size, false) {
             // SAFETY: the context owns the translated bytes.
             Some(Translated { address, size }) => Ok(unsafe { load_raw(address, size) }),
-            None => Err(self.fault(ctx, address, size, false)),
+            None => match self.arena(address, size) {
+                // SAFETY: the arena's memory lives as long as the map, which is held here.
+                Some(Some(host)) => Ok(unsafe { load_raw(host, size) }),
+                Some(None) => Ok(0),
+                None => Err(self.fault(ctx, address, size, false)),
+            },
         }
     }
 
@@ -246,8 +274,14 @@ impl Memory {
     pub(crate) fn store(&mut self, ctx: &CtxMemory, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
         let place = if self.allows(address, size, true) {
             Translated { address, size }
+        } else if let Some(place) = ctx.translate(address, size, true) {
+            place
         } else {
-            ctx.translate(address, size, true).ok_or_else(|| self.fault(ctx, address, size, true))?
+            match self.arena(address, size) {
+                Some(Some(host)) => Translated { address: host, size },
+                Some(None) => return Ok(()),
+                None => return Err(self.fault(ctx, address, size, true)),
+            }
         };
         // SAFETY: the bytes lie inside a region of this run, or the context owns them.
         unsafe { store_raw(place.address, place.size, value) };

@@ -123,7 +123,7 @@ impl Run {
     pub fn new(program: &Arc<Program>, world: World) -> Self {
         let mut memory = Memory::new();
         memory.checked = program.verified().is_none();
-        memory.fixed = program.fixed_regions().clone();
+        memory.adopt(program);
         Self {
             world,
             ctx: CtxMemory::new(program.ctx_layout().clone()),
@@ -207,7 +207,7 @@ impl Run {
         }
         if !self.retired.is_empty() || !Arc::ptr_eq(&self.current, &self.program) {
             self.current = self.program.clone();
-            self.memory.fixed = self.program.fixed_regions().clone();
+            self.memory.adopt(&self.program);
             self.retired.clear();
         }
         self.held.clear();
@@ -355,24 +355,9 @@ impl Run {
         14
     }
 
-    /// `addr_space_cast` to the kernel's view: an arena offset as an address.
-    pub(crate) fn arena_to_kernel(&self, map: usize, value: u64) -> u64 {
-        let base = self.current.maps().get(map).and_then(|m| m.arena_base()).unwrap_or(0);
-        base.wrapping_add(u64::from(value as u32))
-    }
-
-    /// `addr_space_cast` to the user's view. Null stays null.
-    pub(crate) fn arena_to_user(&self, map: usize, value: u64) -> u64 {
-        if value as u32 == 0 {
-            return 0;
-        }
-        let base = self.current.maps().get(map).and_then(|m| m.arena_base()).unwrap_or(0);
-        (base & !u64::from(u32::MAX)) | u64::from(value.wrapping_sub(base) as u32)
-    }
-
     /// Makes a program the running one.
     pub(crate) fn enter(&mut self, program: Arc<Program>) {
-        self.memory.fixed = program.fixed_regions().clone();
+        self.memory.adopt(&program);
         let old = std::mem::replace(&mut self.current, program);
         self.retired.push(old);
     }

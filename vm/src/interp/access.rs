@@ -47,6 +47,14 @@ pub(super) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
     }
 }
 
+/// A store into an arena; it is lost where no page is.
+pub(super) fn store_arena(run: &mut Run, address: u64, size: u64, value: u64) {
+    if let Some(Some(host)) = run.memory.arena(address, size) {
+        // SAFETY: the arena's memory lives as long as the map, which the run holds.
+        unsafe { store_raw(host, size, value) };
+    }
+}
+
 /// Where an atomic operation's old value goes.
 #[derive(Clone, Copy)]
 pub(super) enum Fetch {
@@ -55,16 +63,25 @@ pub(super) enum Fetch {
     R0,
 }
 
-/// Makes sure that an atomic access is good.
-fn place<const CHECKED: bool>(run: &mut Run, address: u64, size: u64, write: bool) -> Result<(), Fault> {
-    if CHECKED {
-        run.allow(address, size, write)?;
+/// Where an atomic access goes; `None` into an arena where no page is.
+fn place<const CHECKED: bool>(
+    run: &mut Run,
+    address: u64,
+    size: u64,
+    write: bool,
+    arena: bool,
+) -> Result<Option<usize>, Fault> {
+    let mut to = Some(address);
+    if arena {
+        to = run.memory.arena(address, size).flatten();
+    } else if CHECKED && let Err(fault) = run.allow(address, size, write) {
+        to = run.memory.arena(address, size).ok_or(fault)?;
     }
     // The verifier demands alignment too, so this costs little and keeps the operations below sound.
-    if !address.is_multiple_of(size) {
+    if to.is_some_and(|a| !a.is_multiple_of(size)) {
         return Err(FaultKind::Misaligned { address, size }.into());
     }
-    Ok(())
+    Ok(to.map(|a| a as usize))
 }
 
 /// An atomic read-modify-write; the old value and where it goes.
@@ -77,14 +94,20 @@ pub(super) fn atomic<const CHECKED: bool>(
 ) -> Result<(u64, Fetch), Fault> {
     use Ordering::{Relaxed, SeqCst};
     let wide = how & Rmw::WIDE != 0;
-    place::<CHECKED>(run, address, if wide { 8 } else { 4 }, true)?;
     let fetch = how & Rmw::FETCH != 0;
+    let to = match (how & 7, fetch) {
+        (5, _) => Fetch::R0,
+        (4, _) | (_, true) => Fetch::Source,
+        _ => Fetch::Nothing,
+    };
+    let size = if wide { 8 } else { 4 };
+    let Some(p) = place::<CHECKED>(run, address, size, true, how & Rmw::ARENA != 0)? else { return Ok((0, to)) };
     // As in the kernel, an operation that returns nothing orders nothing.
     let order = if fetch { SeqCst } else { Relaxed };
     macro_rules! rmw {
         ($atomic:ty, $word:ty) => {{
             // SAFETY: the bytes are valid, as just checked or proved, and aligned.
-            let a = unsafe { <$atomic>::from_ptr(address as usize as *mut $word) };
+            let a = unsafe { <$atomic>::from_ptr(p as *mut $word) };
             let v = operand as $word;
             u64::from(match how & 7 {
                 0 => a.fetch_add(v, order),
@@ -99,18 +122,13 @@ pub(super) fn atomic<const CHECKED: bool>(
         }};
     }
     let old = if wide { rmw!(AtomicU64, u64) } else { rmw!(AtomicU32, u32) };
-    let to = match (how & 7, fetch) {
-        (5, _) => Fetch::R0,
-        (4, _) | (_, true) => Fetch::Source,
-        _ => Fetch::Nothing,
-    };
     Ok((old, to))
 }
 
 /// `load_acquire`, zero-extended.
-pub(super) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, size: u64) -> Result<u64, Fault> {
-    place::<CHECKED>(run, address, size, false)?;
-    let p = address as usize;
+pub(super) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, how: u64) -> Result<u64, Fault> {
+    let size = how & 15;
+    let Some(p) = place::<CHECKED>(run, address, size, false, how & Rmw::ARENA != 0)? else { return Ok(0) };
     // SAFETY: the bytes are valid and aligned.
     Ok(unsafe {
         match size {
@@ -123,9 +141,9 @@ pub(super) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, siz
 }
 
 /// `store_release`.
-pub(super) fn store_release<const CHECKED: bool>(run: &mut Run, address: u64, size: u64, v: u64) -> Result<(), Fault> {
-    place::<CHECKED>(run, address, size, true)?;
-    let p = address as usize;
+pub(super) fn store_release<const CHECKED: bool>(run: &mut Run, address: u64, how: u64, v: u64) -> Result<(), Fault> {
+    let size = how & 15;
+    let Some(p) = place::<CHECKED>(run, address, size, true, how & Rmw::ARENA != 0)? else { return Ok(()) };
     // SAFETY: the bytes are valid and aligned.
     unsafe {
         match size {

@@ -224,8 +224,10 @@ fn execute<const CHECKED: bool>(run: &mut Run, function: usize, args: [u64; 5]) 
             Op::Swap32 => r[d] = u64::from((r[d] as u32).swap_bytes()),
             Op::Swap64 => r[d] = r[d].swap_bytes(),
             Op::Nop => {}
-            Op::CastKernel => r[d] = run.arena_to_kernel(i.imm as usize, r[s]),
-            Op::CastUser => r[d] = run.arena_to_user(i.imm as usize, r[s]),
+            Op::CastUser => {
+                let low = u64::from(r[s] as u32);
+                r[d] = if low == 0 { 0 } else { low | i.imm };
+            }
 
             Op::Load8 => load!(1, |v| v),
             Op::Load16 => load!(2, |v| v),
@@ -235,6 +237,10 @@ fn execute<const CHECKED: bool>(run: &mut Run, function: usize, args: [u64; 5]) 
             Op::LoadS16 => load!(2, |v| v as i16 as i64 as u64),
             Op::LoadS32 => load!(4, |v| v as i32 as i64 as u64),
             Op::LoadProbe => r[d] = probe(run, r[s].wrapping_add(i.off as i64 as u64), i.imm),
+            Op::StoreArenaX => access::store_arena(run, r[d].wrapping_add(i.off as i64 as u64), i.imm, r[s]),
+            Op::StoreArenaK => {
+                access::store_arena(run, r[d].wrapping_add(i.off as i64 as u64), i.src.into(), i.imm);
+            }
             Op::Store8X => store!(1, r[s]),
             Op::Store16X => store!(2, r[s]),
             Op::Store32X => store!(4, r[s]),

@@ -93,8 +93,12 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
         Isa::Endian { big, bits, dst } => make(endian(bits, big != native_big), dst, 0, 0, 0),
         Isa::Bswap { bits, dst } => make(endian(bits, true), dst, 0, 0, 0),
         Isa::AddrSpaceCast { dst, src, imm } => {
-            let arena = pieces.arena.ok_or_else(|| unsupported(at, "addr_space_cast without an arena map"))?;
-            make(if imm == 1 { Op::CastKernel } else { Op::CastUser }, dst, src, 0, arena as u64)
+            let arena = pieces.arena().ok_or_else(|| unsupported(at, "addr_space_cast without an arena map"))?;
+            // A program holds 32-bit addresses, whose upper half only user space needs.
+            match imm {
+                1 => make(Op::Mov32X, dst, src, 0, 0),
+                _ => make(Op::CastUser, dst, src, 0, arena.user_start() & !u64::from(u32::MAX)),
+            }
         }
         Isa::LoadImm64 { dst, imm } => make(Op::MovK, dst, 0, 0, imm64(pieces, imm, at)?),
         Isa::LoadAbs { size, imm } => make(Op::LoadAbs, 0, 0, size.bytes() as i32, i64::from(imm) as u64),
@@ -107,6 +111,13 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
             }
             make(load(size, signed), dst, src, off, 0)
         }
+        Isa::Store { size, dst, src, off } if translate && pieces.is_arena(at) => {
+            let (reg, imm) = operand(Width::W64, src);
+            match src {
+                Operand::Reg(_) => make(Op::StoreArenaX, dst, reg, off.into(), size.bytes() as u64),
+                Operand::Imm(_) => make(Op::StoreArenaK, dst, size.bytes() as u8, off.into(), imm),
+            }
+        }
         Isa::Store { size, dst, src, off } => {
             let (size, off) = place(pieces, at, size, off, true, translate)?;
             let (reg, imm) = operand(Width::W64, src);
@@ -117,10 +128,17 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
             make(ops[size as usize], dst, reg, off, imm)
         }
         Isa::Atomic { op, fetch, size, dst, src, off } => {
-            make(Op::Atomic, dst, src, off.into(), Rmw::number(op, fetch, size == Size::DW))
+            let arena = if translate && pieces.is_arena(at) { Rmw::ARENA } else { 0 };
+            make(Op::Atomic, dst, src, off.into(), Rmw::number(op, fetch, size == Size::DW) + arena)
         }
-        Isa::LoadAcquire { size, dst, src, off } => make(Op::LoadAcq, dst, src, off.into(), size.bytes() as u64),
-        Isa::StoreRelease { size, dst, src, off } => make(Op::StoreRel, dst, src, off.into(), size.bytes() as u64),
+        Isa::LoadAcquire { size, dst, src, off } => {
+            let arena = if translate && pieces.is_arena(at) { Rmw::ARENA } else { 0 };
+            make(Op::LoadAcq, dst, src, off.into(), size.bytes() as u64 + arena)
+        }
+        Isa::StoreRelease { size, dst, src, off } => {
+            let arena = if translate && pieces.is_arena(at) { Rmw::ARENA } else { 0 };
+            make(Op::StoreRel, dst, src, off.into(), size.bytes() as u64 + arena)
+        }
         Isa::Ja { off, .. } => make(Op::Ja, 0, 0, off, 0),
         Isa::Jmp { op, width, dst, src, off } => {
             let (reg, imm) = operand(width, src);

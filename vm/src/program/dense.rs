@@ -39,14 +39,17 @@ pub(crate) enum Op {
     Movsx8, Movsx16, Movsx32, Movsx8W, Movsx16W,
     Neg64, Neg32,
     Trunc16, Trunc32, Swap16, Swap32, Swap64, Nop,
-    /// Arena offset to address; `imm` is the map's index.
-    CastKernel,
-    /// Arena address to what user space sees; `imm` is the map's index.
+    /// Arena address to what user space sees; `imm` is the upper half.
     CastUser,
     Load8, Load16, Load32, Load64,
     LoadS8, LoadS16, LoadS32,
-    /// Loads through a pointer that may be stale; `imm` is the size, plus 16 for sign extension. A bad one gives zero.
+    /// Loads through a pointer that may be stale, or into an arena; `imm` is the size, plus 16 for sign extension.
+    /// What is not there reads as zero.
     LoadProbe,
+    /// Stores into an arena; `imm` is the size. Where no page is, the value is lost.
+    StoreArenaX,
+    /// The same of `imm`; `src` is the size.
+    StoreArenaK,
     Store8X, Store16X, Store32X, Store64X,
     Store8K, Store16K, Store32K, Store64K,
     /// Atomic read-modify-write; `imm` is an [`Rmw`] number.
@@ -77,12 +80,13 @@ pub(crate) enum Op {
     End,
 }
 
-/// An atomic operation in a number: operation, fetch bit (8), 64-bit bit (16).
+/// An atomic operation in a number: operation, fetch bit (8), 64-bit bit (16), arena bit (32).
 pub(crate) struct Rmw;
 
 impl Rmw {
     pub(crate) const FETCH: u64 = 8;
     pub(crate) const WIDE: u64 = 16;
+    pub(crate) const ARENA: u64 = 32;
 
     pub(crate) fn number(op: ebpfkit_isa::AtomicOp, fetch: bool, wide: bool) -> u64 {
         use ebpfkit_isa::AtomicOp as A;

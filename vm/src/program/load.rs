@@ -4,7 +4,7 @@ use super::decode;
 use super::{LoadError, Program};
 use crate::context::CtxLayout;
 use crate::helpers;
-use crate::maps::Map;
+use crate::maps::{Arena, Kind, Map};
 use crate::memory::{Region, RegionKind};
 use crate::run::HelperFn;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
@@ -32,8 +32,8 @@ pub(crate) struct Pieces {
     pub given: Vec<Option<Arc<Map>>>,
     /// Those that instructions name, each once.
     pub maps: Vec<Arc<Map>>,
-    /// Place of the arena in `maps`.
-    pub arena: Option<usize>,
+    /// The arena, if instructions name one or its addresses are cast.
+    pub arena: Option<Arc<Map>>,
     pub verified: Option<Verified>,
     /// Functions that calls name by index.
     pub helpers: Vec<HelperFn>,
@@ -90,9 +90,21 @@ impl Pieces {
         }
     }
 
-    /// Whether the load at a slot may go to memory that is gone, so that the kernel probes it.
+    /// Whether the load at a slot may go to memory that is gone or into an arena, so that the kernel probes it.
     pub(super) fn probed(&self, at: usize) -> bool {
-        self.pointer_at(at).is_some_and(|t| t.base == RegBase::BtfId)
+        self.pointer_at(at).is_some_and(|t| matches!(t.base, RegBase::BtfId | RegBase::Arena))
+    }
+
+    /// Whether the access at a slot goes into an arena.
+    pub(super) fn is_arena(&self, at: usize) -> bool {
+        self.pointer_at(at).is_some_and(|t| t.base == RegBase::Arena)
+    }
+
+    pub(super) fn arena(&self) -> Option<&Arena> {
+        match self.arena.as_ref()?.kind() {
+            Kind::Arena(arena) => Some(arena),
+            _ => None,
+        }
     }
 }
 
@@ -165,7 +177,8 @@ impl Loader {
             return Err(LoadError::Empty);
         }
         scan(&mut pieces, kfunc)?;
-        pieces.arena = pieces.maps.iter().position(|m| m.facts().map_type == MapType::Arena);
+        let arena = |m: &&Arc<Map>| m.facts().map_type == MapType::Arena;
+        pieces.arena = pieces.maps.iter().find(arena).cloned();
         let ctx = Arc::new(CtxLayout::of(pieces.prog_type));
         pieces.ctx = Some(ctx.clone());
         let checked = decode::code(&pieces, false)?;

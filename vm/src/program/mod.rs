@@ -161,6 +161,11 @@ impl Program {
         &self.fixed
     }
 
+    /// The arena whose addresses the program casts.
+    pub fn arena(&self) -> Option<&Arc<Map>> {
+        self.pieces.arena.as_ref()
+    }
+
     pub(crate) fn helpers(&self) -> &[HelperFn] {
         &self.pieces.helpers
     }

@@ -1,7 +1,9 @@
 //! Values by their types: what map keys, map values and global variables hold, as people and programs read it.
 
+mod dump;
 mod read;
 
+pub use dump::{Contents, dump};
 pub use read::{read, variables};
 
 use std::fmt::{self, Display, Formatter};

@@ -1,0 +1,115 @@
+//! The input of a run, prepared as `BPF_PROG_TEST_RUN` prepares it, and its output.
+
+use crate::run::Run;
+use ebpfkit_abi::ProgType;
+use ebpfkit_abi::ctx::{Context, context_of};
+
+/// Bytes of an Ethernet header.
+const ETH: usize = 14;
+
+/// Why an input does not fit a program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// Fewer bytes than an Ethernet header.
+    #[error("a packet of {0} bytes; an Ethernet header has 14")]
+    ShortPacket(usize),
+    /// A context of the wrong size.
+    #[error("a context of {found} bytes; {name} has {expected}")]
+    ContextSize {
+        /// Bytes given.
+        found: usize,
+        /// Name of the context.
+        name: &'static str,
+        /// Its bytes.
+        expected: usize,
+    },
+    /// The program type takes no packet.
+    #[error("{0} programs take no packet")]
+    NoPacket(ProgType),
+}
+
+/// Whether programs of this type work on a packet.
+pub fn takes_packet(kind: ProgType) -> bool {
+    use ProgType as P;
+    matches!(
+        kind,
+        P::Xdp
+            | P::SchedCls
+            | P::SchedAct
+            | P::SocketFilter
+            | P::CgroupSkb
+            | P::LwtIn
+            | P::LwtOut
+            | P::LwtXmit
+            | P::LwtSeg6local
+            | P::SkSkb
+            | P::FlowDissector
+            | P::Unspec
+    )
+}
+
+/// Whether the packet that programs see starts with the Ethernet header.
+fn starts_at_link(kind: ProgType) -> bool {
+    matches!(kind, ProgType::Xdp | ProgType::SchedCls | ProgType::SchedAct | ProgType::FlowDissector | ProgType::Unspec)
+}
+
+/// Gives a run its packet and its context. An empty context means the one that a test-run makes up.
+///
+/// Programs of link-layer hooks see the whole frame; those of the network layer see what follows the Ethernet header.
+pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result<(), InputError> {
+    let kind = run.program().prog_type();
+    set_context(run, kind, context)?;
+    let Some(frame) = packet else { return Ok(()) };
+    if !takes_packet(kind) {
+        return Err(InputError::NoPacket(kind));
+    }
+    if kind == ProgType::Unspec {
+        run.set_packet(frame);
+        return Ok(());
+    }
+    if frame.len() < ETH {
+        return Err(InputError::ShortPacket(frame.len()));
+    }
+    set_frame(run, kind, frame);
+    Ok(())
+}
+
+/// Sets the next frame of a stream: no checks, no change of the context but what belongs to the packet.
+pub fn set_frame(run: &mut Run, kind: ProgType, frame: &[u8]) {
+    let from = if starts_at_link(kind) { 0 } else { ETH.min(frame.len()) };
+    run.set_packet(&frame[from..]);
+    if kind == ProgType::Xdp {
+        return;
+    }
+    run.ctx.set("len", (frame.len() - from) as u64);
+    run.ctx.set("wire_len", frame.len() as u64);
+    if let Some(ethertype) = frame.get(12..14) {
+        run.ctx.set("protocol", u16::from_ne_bytes([ethertype[0], ethertype[1]]).into());
+    }
+}
+
+fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
+    if !context.is_empty() {
+        match context_of(kind) {
+            Some(Context::Fields { layout, .. }) if context.len() > usize::from(layout.size) => {
+                let expected = usize::from(layout.size);
+                return Err(InputError::ContextSize { found: context.len(), name: layout.name, expected });
+            }
+            _ => run.ctx.load_struct(context),
+        }
+        return Ok(());
+    }
+    match context_of(kind) {
+        // The loopback device, as a test-run without a context uses it.
+        Some(Context::Fields { .. }) if kind == ProgType::Xdp => {
+            run.ctx.set("ingress_ifindex", 1);
+        }
+        Some(Context::Fields { .. }) => {
+            run.ctx.set("ifindex", 1);
+        }
+        Some(Context::Plain { size, .. }) => run.ctx.set_bytes(&vec![0; usize::from(size)]),
+        None => {}
+    }
+    Ok(())
+}

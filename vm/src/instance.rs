@@ -1,0 +1,128 @@
+//! An object's maps and programs, ready to run.
+
+use crate::maps::{self, Kind, Map, MapError};
+use crate::program::{KfuncName, LoadError, Loader, Program};
+use ebpfkit_object::{MapInit, Object};
+use ebpfkit_verifier::memory::record::of_map;
+use ebpfkit_verifier::{KernelModel, Verified};
+use std::sync::Arc;
+
+/// Maps made from an object's definitions, and the programs that have been loaded with them.
+#[derive(Debug)]
+pub struct Instance {
+    maps: Vec<Result<Arc<Map>, MapError>>,
+    programs: Vec<Option<Arc<Program>>>,
+    /// Slots of prog arrays: map, index, program.
+    links: Vec<(usize, u32, usize)>,
+}
+
+impl Instance {
+    /// Makes the maps and fills in their initial contents. A map that cannot be made is an error only for programs
+    /// that use it. `kernel` knows the special fields of values; `cpus` is how many values per-CPU maps have.
+    pub fn new(object: &Object, kernel: &KernelModel, cpus: u32) -> Self {
+        let make = |def: &ebpfkit_object::Map| {
+            let max_entries = maps::created_size(def.map_type, def.max_entries, cpus);
+            let sized = ebpfkit_object::Map { max_entries, ..def.clone() };
+            maps::create(&sized, &of_map(def, object.btf.as_deref(), kernel), cpus).map(Arc::new)
+        };
+        let mut this = Self {
+            maps: object.maps.iter().map(make).collect(),
+            programs: vec![None; object.programs.len()],
+            links: Vec::new(),
+        };
+        for (number, def) in object.maps.iter().enumerate() {
+            if let Err(e) = this.fill(number, def) {
+                this.maps[number] = Err(e);
+            }
+        }
+        this
+    }
+
+    fn fill(&mut self, number: usize, def: &ebpfkit_object::Map) -> Result<(), MapError> {
+        let Ok(map) = self.maps[number].clone() else { return Ok(()) };
+        let fail = |errno| MapError {
+            name: def.name.clone(),
+            map_type: def.map_type,
+            errno,
+            what: "its initial contents do not fit".into(),
+            unsupported: false,
+        };
+        match &def.init {
+            MapInit::Empty => {}
+            MapInit::Data(data) => {
+                let mut value = data.clone();
+                value.resize(map.value_size(), 0);
+                // Global data is written by its owner, whatever programs may do with it.
+                map.update(&0u32.to_ne_bytes(), &value, 0, 0).map_err(fail)?;
+            }
+            MapInit::Maps(slots) => {
+                for (index, inner) in slots {
+                    if let (Kind::Maps(outer), Some(Ok(inner))) = (map.kind(), self.maps.get(*inner)) {
+                        outer.set(&index.to_ne_bytes(), inner, 0).map_err(fail)?;
+                    }
+                }
+            }
+            MapInit::Programs(slots) => self.links.extend(slots.iter().map(|(index, p)| (number, *index, *p))),
+        }
+        if def.frozen {
+            map.freeze();
+        }
+        Ok(())
+    }
+
+    /// Loads a program of the object, once. With `verified` it can run without checks. `kfunc` names kernel functions.
+    /// Prog arrays of the object that have a slot for the program now hold it.
+    pub fn load(
+        &mut self,
+        object: &Object,
+        program: usize,
+        verified: Option<&Verified>,
+        kfunc: KfuncName<'_>,
+    ) -> Result<Arc<Program>, LoadError> {
+        let Some(source) = object.programs.get(program) else { return Err(LoadError::Empty) };
+        if let Some(Some(loaded)) = self.programs.get(program) {
+            return Ok(loaded.clone());
+        }
+        let loader = match verified {
+            Some(v) => Loader::verified(v),
+            None => Loader::program(source),
+        };
+        let loaded = loader.maps(self.maps.iter().map(|m| m.as_ref().ok().cloned())).load_with(kfunc)?;
+        for (map, index, _) in self.links.iter().filter(|l| l.2 == program) {
+            if let Some(Ok(map)) = self.maps.get(*map)
+                && let Kind::Slots(slots) = map.kind()
+            {
+                // A slot outside of the array was refused when the object was read.
+                let _ = slots.set_program(*index, loaded.id().into(), loaded.clone());
+            }
+        }
+        self.programs[program] = Some(loaded.clone());
+        Ok(loaded)
+    }
+
+    /// Programs that prog arrays of the object hold, by number in the object.
+    pub fn tail_call_targets(&self) -> impl Iterator<Item = usize> + '_ {
+        self.links.iter().map(|l| l.2)
+    }
+
+    /// The maps by number in the object; the error says why one could not be made.
+    pub fn maps(&self) -> &[Result<Arc<Map>, MapError>] {
+        &self.maps
+    }
+
+    /// A map by name.
+    pub fn map(&self, name: &str) -> Option<&Arc<Map>> {
+        self.maps.iter().flatten().find(|m| m.facts().name == name)
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Programs and prog arrays hold each other.
+        for map in self.maps.iter().flatten() {
+            if let Kind::Slots(slots) = map.kind() {
+                slots.clear_programs();
+            }
+        }
+    }
+}
