@@ -42,6 +42,10 @@ enum Command {
     Verify(cmd::verify::Args),
     /// Compare verdicts with those of the running kernel
     CheckKernel(cmd::check_kernel::Args),
+    /// Run a program on packets or other input, and show what it leaves behind
+    Run(Box<cmd::run::Args>),
+    /// Run hexadecimal instructions and print r0: the plugin form of bpf_conformance
+    Conformance(cmd::conformance::Args),
     /// Draw a program's control flow as DOT
     Cfg(cmd::cfg::Args),
     /// Assemble pseudo-C text
@@ -60,6 +64,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Verify(a) => cmd::verify::run(&a),
         Command::CheckKernel(a) => cmd::check_kernel::run(&a),
+        Command::Run(a) => cmd::run::run(&a),
+        Command::Conformance(a) => cmd::conformance::run(&a),
         Command::Cfg(a) => cmd::cfg::run(&a),
         Command::Asm(a) => cmd::asm::run(&a),
         Command::Disasm(a) => cmd::disasm::run(&a),

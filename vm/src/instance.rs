@@ -48,7 +48,8 @@ impl Instance {
             unsupported: false,
         };
         match &def.init {
-            MapInit::Empty => {}
+            // Nothing calls the functions of a struct_ops map here.
+            MapInit::Empty | MapInit::StructOps { .. } => {}
             MapInit::Data(data) => {
                 let mut value = data.clone();
                 value.resize(map.value_size(), 0);

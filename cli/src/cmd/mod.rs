@@ -3,8 +3,10 @@
 pub mod asm;
 pub mod cfg;
 pub mod check_kernel;
+pub mod conformance;
 pub mod disasm;
 pub mod meta;
+pub mod run;
 pub mod verify;
 
 use crate::host::Host;

@@ -1,0 +1,151 @@
+//! The world file: what programs see of the machine, as JSON.
+
+use anyhow::{Context, Result};
+use ebpfkit_vm::{Device, Neighbour, Route, Task, World};
+use serde::Deserialize;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// The file. What it leaves out keeps its default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    monotonic_ns: u64,
+    epoch_ns: u64,
+    tick_ns: u64,
+    seed: u64,
+    cpu: u32,
+    cpus: u32,
+    numa_node: u32,
+    task: FileTask,
+    devices: Vec<FileDevice>,
+    routes: Vec<FileRoute>,
+    neighbours: Vec<FileNeighbour>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileTask {
+    pid: u32,
+    tgid: u32,
+    uid: u32,
+    gid: u32,
+    comm: String,
+    cgroup: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileDevice {
+    index: u32,
+    name: String,
+    mac: String,
+    #[serde(default = "ethernet_mtu")]
+    mtu: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileRoute {
+    /// `10.0.0.0/8`
+    to: String,
+    via: Option<IpAddr>,
+    device: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileNeighbour {
+    address: IpAddr,
+    device: u32,
+    mac: String,
+}
+
+fn ethernet_mtu() -> u32 {
+    1500
+}
+
+impl Default for File {
+    fn default() -> Self {
+        let w = World::default();
+        Self {
+            monotonic_ns: w.monotonic_ns,
+            epoch_ns: w.epoch_ns,
+            tick_ns: w.tick_ns,
+            seed: w.random,
+            cpu: w.cpu,
+            cpus: w.cpus,
+            numa_node: w.numa_node,
+            task: FileTask::default(),
+            devices: Vec::new(),
+            routes: Vec::new(),
+            neighbours: Vec::new(),
+        }
+    }
+}
+
+impl Default for FileTask {
+    fn default() -> Self {
+        let t = Task::default();
+        Self { pid: t.pid, tgid: t.tgid, uid: t.uid, gid: t.gid, comm: t.comm, cgroup: t.cgroup }
+    }
+}
+
+/// Reads a world file; the default world without one.
+pub fn read(path: Option<&Path>) -> Result<World> {
+    let Some(path) = path else { return Ok(World::default()) };
+    let place = || path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    let file: File = serde_json::from_str(&text).with_context(place)?;
+    world(file).with_context(place)
+}
+
+fn world(file: File) -> Result<World> {
+    anyhow::ensure!(file.cpus > 0 && file.cpus <= 4096, "cpus: {}; expected 1 to 4096", file.cpus);
+    anyhow::ensure!(file.cpu < file.cpus, "cpu: {}; there are {} CPUs", file.cpu, file.cpus);
+    let mut world = World {
+        monotonic_ns: file.monotonic_ns,
+        epoch_ns: file.epoch_ns,
+        tick_ns: file.tick_ns,
+        random: file.seed,
+        cpu: file.cpu,
+        cpus: file.cpus,
+        numa_node: file.numa_node,
+        task: Task {
+            pid: file.task.pid,
+            tgid: file.task.tgid,
+            uid: file.task.uid,
+            gid: file.task.gid,
+            comm: file.task.comm,
+            cgroup: file.task.cgroup,
+        },
+        ..World::default()
+    };
+    for d in file.devices {
+        world.devices.retain(|old| old.index != d.index);
+        world.devices.push(Device { index: d.index, name: d.name, mac: mac(&d.mac)?, mtu: d.mtu });
+    }
+    for r in file.routes {
+        let (network, prefix) = network(&r.to)?;
+        world.routes.push(Route { network, prefix, gateway: r.via, device: r.device });
+    }
+    for n in file.neighbours {
+        world.neighbours.push(Neighbour { address: n.address, device: n.device, mac: mac(&n.mac)? });
+    }
+    Ok(world)
+}
+
+fn mac(text: &str) -> Result<[u8; 6]> {
+    let parts: Option<Vec<u8>> = text.split(':').map(|p| u8::from_str_radix(p, 16).ok()).collect();
+    let parts = parts.and_then(|p| <[u8; 6]>::try_from(p).ok());
+    parts.with_context(|| format!("`{text}`: expected a hardware address such as 02:00:00:00:00:01"))
+}
+
+fn network(text: &str) -> Result<(IpAddr, u8)> {
+    let wrong = || format!("`{text}`: expected a network such as 10.0.0.0/8");
+    let (address, prefix) = text.split_once('/').with_context(wrong)?;
+    let address: IpAddr = address.parse().with_context(wrong)?;
+    let prefix: u8 = prefix.parse().with_context(wrong)?;
+    anyhow::ensure!(prefix <= if address.is_ipv4() { 32 } else { 128 }, wrong());
+    Ok((address, prefix))
+}
