@@ -4,6 +4,7 @@
 //! [`World`] around it; an engine such as [`interp`] runs it there, any number of times.
 #![deny(missing_docs)]
 
+pub mod capture;
 pub mod context;
 mod engine;
 mod errno;
