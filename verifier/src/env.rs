@@ -171,6 +171,8 @@ pub struct Env<'a> {
     pub walk: crate::explore::Walk,
     /// Which stack slots may still be read.
     pub liveness: crate::liveness::Liveness,
+    /// What the log has shown so far.
+    pub trace: crate::log::Trace,
     /// The calls' own tables.
     pub calls: crate::call::Calls,
     /// What has been found out about types.

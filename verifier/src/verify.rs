@@ -34,7 +34,8 @@ pub fn verify(
     if !options.privileged {
         return unsupported("the rules for users without capabilities");
     }
-    let (log_level, wants_events) = (observer.log_level(), observer.wants_events());
+    let (log_level, wants_events) = (observer.log_level() & 3, observer.wants_events());
+    let wants_stats = observer.log_level() & 4 != 0;
     let mut env = Env {
         kernel,
         object,
@@ -56,6 +57,7 @@ pub fn verify(
         id_gen: 0,
         subprog: 0,
         walk: Default::default(),
+        trace: Default::default(),
         liveness: Default::default(),
         calls: Default::default(),
         types: Default::default(),
@@ -85,10 +87,17 @@ pub fn verify(
     {
         env.observer.text(format_args!("{}\n", r.reason));
     }
-    if log_level != 0 {
+    let stack_depths: Vec<u32> = env.subprogs.iter().rev().skip(1).rev().map(|s| s.stack_depth).collect();
+    if wants_stats {
+        let depths: Vec<String> = stack_depths.iter().map(u32::to_string).collect();
+        env.observer.text(format_args!("stack depth {}\n", depths.join("+")));
+    }
+    if log_level != 0 || wants_stats {
+        let crate::explore::Walk { max_states_per_insn, total_states, peak_states, .. } = env.walk;
         env.observer.text(format_args!(
-            "processed {} insns (limit 1000000) max_states_per_insn {} total_states {}\n",
-            env.insn_processed, env.walk.max_states_per_insn, env.walk.total_states
+            "processed {} insns (limit 1000000) max_states_per_insn {max_states_per_insn} total_states {total_states} \
+             peak_states {peak_states} mark_read 0\n",
+            env.insn_processed
         ));
     }
     Report {
@@ -97,7 +106,7 @@ pub fn verify(
         total_states: env.walk.total_states,
         peak_states: env.walk.peak_states,
         max_states_per_insn: env.walk.max_states_per_insn,
-        stack_depths: env.subprogs.iter().rev().skip(1).rev().map(|s| s.stack_depth).collect(),
+        stack_depths,
     }
 }
 

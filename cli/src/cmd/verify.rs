@@ -23,8 +23,8 @@ pub struct Args {
     selection: Selection,
     #[command(flatten)]
     kernel: KernelArgs,
-    /// Print the kernel's log: 1 the failing path, 2 every path
-    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=2))]
+    /// Print the kernel's log: 1 the failing path, 2 every path; add 4 for statistics
+    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=6))]
     log_level: u8,
     /// One JSON object for each file
     #[arg(short, long)]

@@ -30,6 +30,7 @@ impl Env<'_> {
         }
         self.leave_stack_chain();
         self.cur.frames.push(Rc::new(callee));
+        self.log_enter();
         self.insn_idx = target;
         Ok(())
     }
@@ -45,8 +46,10 @@ impl Env<'_> {
             return self.leave_callback();
         }
         let callsite = self.cur.cur().callsite;
+        let caller = self.cur.curframe() - 1;
+        self.cur.frame_mut(caller).regs[0] = r0;
+        self.log_leave(usize::try_from(callsite).unwrap_or(0) + 1);
         self.cur.frames.pop();
-        *self.reg_mut(0) = r0;
         self.insn_idx = usize::try_from(callsite).unwrap_or(0) + 1;
         Ok(())
     }

@@ -45,8 +45,6 @@ pub struct Walk {
     pub(crate) jumps_processed: u64,
     jumps_at_checkpoint: u64,
     insns_at_checkpoint: u64,
-    /// The path that is taken up next has not been announced in the log.
-    pub(crate) announce: bool,
     /// States saved over the whole run.
     pub total_states: u64,
     /// Most states kept at one time.
@@ -119,6 +117,7 @@ impl Env<'_> {
 
     /// Ends the current path: its ancestors have one open path less.
     fn close_path(&mut self) -> Step {
+        self.trace.all();
         let mut at = self.cur.parent;
         let mut last = None;
         while let Some(id) = at {
@@ -150,7 +149,7 @@ impl Env<'_> {
         if self.log_level == 1 {
             self.observer.rewind(next.log_position);
         }
-        self.walk.announce = true;
+        self.trace.announce = true;
         true
     }
 }

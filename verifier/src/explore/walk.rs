@@ -16,7 +16,7 @@ impl Env<'_> {
     pub(crate) fn walk(&mut self) -> Step {
         self.walk.saved.reset(self.insns.len());
         self.walk.loops.reset();
-        self.walk.announce = false;
+        self.trace.restart();
         loop {
             let ended = self.step()?;
             if ended {
@@ -41,6 +41,7 @@ impl Env<'_> {
         }
         self.cur.insn_idx = at;
         if self.aux[at].prune_point && self.is_state_visited(at)? {
+            self.log_pruned();
             return Ok(true);
         }
         if self.aux[at].jmp_point {

@@ -2,9 +2,11 @@
 
 pub mod insn;
 pub mod state;
+mod trace;
 
 pub use insn::insn_text;
 pub use state::Scratched;
+pub use trace::Trace;
 
 use crate::observer::Observer;
 use std::fmt::Arguments;
@@ -12,7 +14,7 @@ use std::fmt::Arguments;
 /// Keeps the text of the kernel's log.
 #[derive(Clone, Debug, Default)]
 pub struct KernelLog {
-    /// Level, 1 or 2.
+    /// Level, 1 or 2; with 4 added, time aside, the kernel's statistics.
     pub level: u8,
     /// Text so far.
     pub text: String,
@@ -42,22 +44,13 @@ impl crate::Env<'_> {
     pub fn log_insn(&mut self, at: usize) {
         let insn = self.insns[at];
         let name = |i: ebpfkit_isa::Insn| {
+            if i.src == ebpfkit_isa::opcode::pseudo::KFUNC_CALL {
+                return self.kernel.btf().map(|b| b.name(i.imm as u32).to_owned());
+            }
             let row = u32::try_from(i.imm).ok().filter(|_| i.src == 0).and_then(ebpfkit_abi::helpers::find);
             row.map(|r| r.name.to_owned())
         };
         let text = insn_text(insn, self.insns.get(at + 1).copied(), &name);
         self.verbose(format_args!("{text}\n"));
-    }
-
-    /// Prints an instruction that is about to be verified, with its source line where a new one starts.
-    pub(crate) fn log_step(&mut self, at: usize) {
-        let line = self.prog.line_info.iter().find(|l| l.insn as usize == at).copied();
-        if let (Some(line), Some(btf)) = (line, self.btf.clone()) {
-            let file = btf.str_at(line.file_name);
-            let file = file.rsplit('/').next().unwrap_or(file);
-            self.verbose(format_args!("; {} @ {file}:{}\n", btf.str_at(line.line_text).trim_start(), line.line));
-        }
-        self.verbose(format_args!("{at}: "));
-        self.log_insn(at);
     }
 }

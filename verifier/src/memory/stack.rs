@@ -124,6 +124,7 @@ impl Env<'_> {
         }
         let (slot, _) = place(at);
         self.destroy_dynptr_slot(frame, slot)?;
+        self.trace.slot(slot);
         let insn = self.insn();
         let stored_imm = (value_reg.is_none() && insn.class() == class::ST).then_some(insn.imm);
         if let Some(r) = value_reg
@@ -236,6 +237,7 @@ impl Env<'_> {
             return Ok(());
         }
         let (slot, _) = place(at);
+        self.trace.slot(slot);
         self.mark_stack_read(frame, 1 << slot);
         let s = self.cur.frame(frame).stack.slots[slot];
         let spill_size = s.spill_size();

@@ -311,6 +311,7 @@ impl Env<'_> {
             if !self.bypass_spec() {
                 self.explore_speculatively(insn, other)?;
             }
+            self.log_insn_state();
             self.insn_idx = follow;
             return Ok(());
         }
@@ -337,6 +338,7 @@ impl Env<'_> {
         if !this.harmless && self.is_pointer_value(insn.dst) {
             return reject(ScalarReason::PointerComparison { reg: insn.dst });
         }
+        self.log_insn_state();
         self.insn_idx = next;
         Ok(())
     }

@@ -239,6 +239,7 @@ impl Env<'_> {
         if usize::from(reg) >= REG_COUNT {
             return reject(ScalarReason::InvalidRegister { reg });
         }
+        self.trace.reg(reg);
         if how == SrcOp {
             if self.reg(reg).ty == RegType::NOT_INIT {
                 return reject(ScalarReason::UninitRegister { reg });
@@ -287,6 +288,7 @@ impl Env<'_> {
 
     /// A register of the current frame becomes unreadable (`mark_reg_not_init`).
     pub fn mark_reg_not_init(&mut self, reg: u8) {
+        self.trace.reg(reg);
         if usize::from(reg) < REG_COUNT {
             *self.reg_mut(reg) = RegState::NOT_INIT;
         }

@@ -1,0 +1,157 @@
+//! What the log says while paths are walked: instructions, source lines, states that changed, starts and ends of
+//! paths.
+
+use crate::Env;
+use crate::log::state::Scratched;
+use crate::state::VerifierState;
+
+/// States after an instruction stand in this column, or in a multiple of it.
+const COLUMN: usize = 40;
+
+/// What the log has shown so far.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// Registers touched since the state was last printed.
+    regs: u32,
+    /// Slots touched since the state was last printed.
+    slots: u64,
+    /// End of the log after the last instruction that was printed.
+    after_insn: Option<usize>,
+    /// Length of that instruction's line, its line end included.
+    insn_width: usize,
+    /// Index of the source line printed last.
+    line: Option<usize>,
+    /// The path that was taken up has not been announced.
+    pub(crate) announce: bool,
+}
+
+impl Trace {
+    /// A register is read or written.
+    #[inline]
+    pub(crate) fn reg(&mut self, reg: u8) {
+        self.regs |= 1 << (reg & 31);
+    }
+
+    /// A stack slot is read or written.
+    #[inline]
+    pub(crate) fn slot(&mut self, slot: usize) {
+        self.slots |= 1 << (slot & 63);
+    }
+
+    /// Another state: all of it is new.
+    #[inline]
+    pub(crate) fn all(&mut self) {
+        (self.regs, self.slots) = (u32::MAX, u64::MAX);
+    }
+
+    /// A function is verified on its own from here.
+    pub(crate) fn restart(&mut self) {
+        self.all();
+        self.line = None;
+        self.announce = false;
+    }
+}
+
+fn speculative(state: &VerifierState) -> &'static str {
+    if state.speculative { " (speculative execution)" } else { "" }
+}
+
+impl Env<'_> {
+    /// Prints an instruction that is about to be verified, with the state where it changed and the source line where
+    /// a new one starts.
+    pub(crate) fn log_step(&mut self, at: usize) {
+        let frame = self.cur.curframe();
+        if self.log_level > 1 && std::mem::take(&mut self.trace.announce) {
+            let state = self.fmt_state(&self.cur, frame, Scratched::All);
+            let from = self.cur.last_insn_idx;
+            let how = speculative(&self.cur);
+            self.verbose(format_args!("\nfrom {from} to {at}{how}:{state}\n"));
+        }
+        if self.trace.regs != 0 || self.trace.slots != 0 {
+            self.log_insn_state();
+        }
+        self.log_line(at, "; ");
+        let before = self.observer.position();
+        self.verbose(format_args!("{at}: "));
+        self.log_insn(at);
+        let after = self.observer.position();
+        self.trace.insn_width = after - before;
+        self.trace.after_insn = Some(after);
+    }
+
+    /// Prints what the last instruction changed, behind it if nothing else was printed since.
+    pub(crate) fn log_insn_state(&mut self) {
+        if self.log_level == 0 {
+            return;
+        }
+        let (regs, slots) = (std::mem::take(&mut self.trace.regs), std::mem::take(&mut self.trace.slots));
+        let frame = self.cur.curframe();
+        let state = self.fmt_state(&self.cur, frame, Scratched::Some { regs, slots });
+        let position = self.observer.position();
+        if self.trace.after_insn == Some(position) {
+            self.observer.rewind(position - 1);
+            let width = self.trace.insn_width;
+            let spaces = (width + COLUMN / 2).max(COLUMN).next_multiple_of(COLUMN) - width - 1;
+            self.verbose(format_args!("{:spaces$};{state}\n", ' '));
+        } else {
+            let at = self.cur.insn_idx;
+            self.verbose(format_args!("{at}:{state}\n"));
+        }
+    }
+
+    /// Prints the source line that an instruction belongs to, unless it was the last to be printed.
+    pub(crate) fn log_line(&mut self, at: usize, prefix: &str) {
+        if self.log_level == 0 {
+            return;
+        }
+        let lines = &self.prog.line_info;
+        let Some(index) = lines.partition_point(|l| l.insn as usize <= at).checked_sub(1) else { return };
+        let place = |i: usize| (lines[i].file_name, lines[i].line);
+        if self.trace.line.is_some_and(|last| place(last) == place(index)) {
+            return;
+        }
+        let (line, Some(btf)) = (lines[index], self.btf.clone()) else { return };
+        let file = btf.str_at(line.file_name);
+        let file = file.rsplit('/').next().unwrap_or(file);
+        let text = btf.str_at(line.line_text).trim_start();
+        self.verbose(format_args!("{prefix}{text} @ {file}:{}\n", line.line));
+        self.trace.line = Some(index);
+    }
+
+    /// Prints that the path ends because a saved state allows all of it.
+    pub(crate) fn log_pruned(&mut self) {
+        if self.log_level == 0 {
+            return;
+        }
+        let (from, at) = (self.cur.last_insn_idx, self.cur.insn_idx);
+        if self.trace.announce {
+            let how = speculative(&self.cur);
+            self.verbose(format_args!("\nfrom {from} to {at}{how}: safe\n"));
+        } else {
+            self.verbose(format_args!("{at}: safe\n"));
+        }
+    }
+
+    /// Prints both frames after a function was entered.
+    pub(crate) fn log_enter(&mut self) {
+        if self.log_level == 0 {
+            return;
+        }
+        self.trace.all();
+        let frame = self.cur.curframe();
+        let caller = self.fmt_state(&self.cur, frame - 1, Scratched::All);
+        let callee = self.fmt_state(&self.cur, frame, Scratched::All);
+        self.verbose(format_args!("caller:\n{caller}\ncallee:\n{callee}\n"));
+    }
+
+    /// Prints both frames before a function is left for the instruction at `to`.
+    pub(crate) fn log_leave(&mut self, to: usize) {
+        if self.log_level == 0 {
+            return;
+        }
+        let frame = self.cur.curframe();
+        let callee = self.fmt_state(&self.cur, frame, Scratched::All);
+        let caller = self.fmt_state(&self.cur, frame - 1, Scratched::All);
+        self.verbose(format_args!("returning from callee:\n{callee}\nto caller at {to}:\n{caller}\n"));
+    }
+}
