@@ -8,6 +8,7 @@ mod numbered;
 
 pub mod attach_type;
 pub mod ctx;
+pub mod ctx_types;
 pub mod helpers;
 pub mod kernel;
 pub mod map_type;

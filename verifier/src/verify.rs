@@ -112,11 +112,9 @@ pub fn verify(
 
 fn decide(env: &mut Env<'_>) -> Step {
     env.run_front()?;
-    if env.subprogs.len() > 2 && env.subprogs[1..env.subprogs.len() - 1].iter().any(|s| s.global) {
-        return Err(Stop::unsupported("global functions"));
-    }
     env.prepare_liveness();
     env.start_main();
     env.walk()?;
+    env.check_global_functions()?;
     env.run_back()
 }

@@ -4,6 +4,7 @@ mod args;
 mod bprintf;
 mod callbacks;
 mod fields;
+mod global;
 mod helper;
 mod kinds;
 mod map_fits;

@@ -19,6 +19,9 @@ impl Env<'_> {
         let Some((target, subprog)) = target.and_then(|t| Some((t, self.find_subprog(t)?))) else {
             return Err(Stop::unsupported("a call into the middle of a function"));
         };
+        if self.subprogs[subprog].global {
+            return self.check_global_call(subprog);
+        }
         let frames = self.cur.frames.len();
         if frames >= MAX_FRAMES {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });

@@ -2,11 +2,16 @@
 //!
 //! A global function is verified on its own against this contract, and its callers against the same.
 
+use crate::memory::types::{is_scalar, is_struct, kind_name};
 use crate::reason::FrontReason;
+use crate::reg::BtfRef;
 use crate::{Env, Step, Stop, reason::reject};
-use ebpfkit_abi::{ArgBase, ArgType, ProgType, TypeFlags};
+use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
+
+/// Most arguments of a function (`MAX_BPF_FUNC_REG_ARGS`).
+const MAX_ARGS: usize = 5;
 
 /// One argument of a global function.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,45 +31,56 @@ impl GlobalArg {
 }
 
 /// Tags of one argument.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Tags {
     ctx: bool,
     nonnull: bool,
-    other: bool,
+    trusted: bool,
+    nullable: bool,
+    arena: bool,
+    untrusted: bool,
 }
 
-/// Name of the struct that C programs use as a context of this type.
-fn ctx_struct(kind: ProgType) -> &'static [&'static str] {
-    match kind {
-        ProgType::Xdp => &["xdp_md"],
-        ProgType::SocketFilter
-        | ProgType::SchedCls
-        | ProgType::SchedAct
-        | ProgType::CgroupSkb
-        | ProgType::LwtIn
-        | ProgType::LwtOut
-        | ProgType::LwtXmit
-        | ProgType::LwtSeg6local
-        | ProgType::SkSkb
-        | ProgType::FlowDissector => &["__sk_buff"],
-        ProgType::CgroupSock => &["bpf_sock"],
-        ProgType::CgroupSockAddr => &["bpf_sock_addr"],
-        ProgType::SockOps => &["bpf_sock_ops"],
-        ProgType::SkMsg => &["sk_msg_md"],
-        ProgType::CgroupDevice => &["bpf_cgroup_dev_ctx"],
-        ProgType::CgroupSysctl => &["bpf_sysctl"],
-        ProgType::CgroupSockopt => &["bpf_sockopt"],
-        ProgType::SkReuseport => &["sk_reuseport_md"],
-        ProgType::SkLookup => &["bpf_sk_lookup"],
-        ProgType::PerfEvent => &["bpf_perf_event_data", "bpf_user_pt_regs_t"],
-        ProgType::Kprobe => &["pt_regs", "bpf_user_pt_regs_t"],
-        ProgType::Netfilter => &["bpf_nf_ctx"],
-        ProgType::RawTracepoint => &["bpf_raw_tracepoint_args"],
-        _ => &[],
+impl Tags {
+    fn read(btf: &Btf, func: TypeId, index: usize) -> Step<Self> {
+        let mut tags = Self::default();
+        for tag in btf.decl_tags(func, index as i32).filter_map(|t| t.strip_prefix("arg:")) {
+            match tag {
+                "ctx" => tags.ctx = true,
+                "nonnull" => tags.nonnull = true,
+                "trusted" => tags.trusted = true,
+                "nullable" => tags.nullable = true,
+                "arena" => tags.arena = true,
+                "untrusted" => tags.untrusted = true,
+                _ => return reject(FrontReason::ArgTagUnknown { index }),
+            }
+        }
+        Ok(tags)
+    }
+
+    fn any(self) -> bool {
+        self != Self::default()
     }
 }
 
+/// Whether a pointer to this type is a context by its name alone.
+fn is_ctx_type(btf: &Btf, target: TypeId, kind: ProgType) -> bool {
+    let named = btf.skip_modifiers(target);
+    if kind == ProgType::Kprobe && btf.kind(named) == Some(Kind::Typedef) && btf.name(named) == "bpf_user_pt_regs_t" {
+        return true;
+    }
+    let target = btf.resolve(target);
+    let name = btf.name(target);
+    let Some(ctx) = ctx_types::find(kind).filter(|_| is_struct(btf, target) && !name.is_empty()) else { return false };
+    name == ctx.user || ctx_types::is_projection(ctx.user, name)
+}
+
 impl Env<'_> {
+    /// Whether a pointer to this type is the context of the program's type.
+    pub(crate) fn is_ctx_pointee(&self, btf: &Btf, target: TypeId) -> bool {
+        is_ctx_type(btf, target, self.effective_prog_type())
+    }
+
     /// Fills the arguments of a global function, once.
     pub fn prepare_func_args(&mut self, subprog: usize) -> Step {
         if self.subprogs[subprog].args_cached {
@@ -79,14 +95,14 @@ impl Env<'_> {
             return Err(Stop::unsupported("a function record that names no function"));
         };
         let count = btf.params(proto).len();
-        if count > 5 {
+        if count > MAX_ARGS {
             return reject(FrontReason::GlobalTooManyArgs { func: name, count });
         }
         let ret = match btf.get(proto) {
             Some(Type::FuncProto { ret, .. }) => btf.resolve(ret),
             _ => 0,
         };
-        if !matches!(btf.kind(ret), Some(Kind::Int | Kind::Enum | Kind::Enum64)) {
+        if !is_scalar(&btf, ret) {
             return reject(FrontReason::GlobalReturn { func: name });
         }
         let mut args = Vec::with_capacity(count);
@@ -100,87 +116,134 @@ impl Env<'_> {
 
     fn global_arg(&self, btf: &Btf, func: TypeId, proto: TypeId, index: usize, name: &str) -> Step<GlobalArg> {
         let ty = btf.params(proto).nth(index).map_or(0, |p| p.ty);
-        let mut tags = Tags::default();
-        for tag in btf.decl_tags(func, index as i32) {
-            match tag {
-                "arg:ctx" => tags.ctx = true,
-                "arg:nonnull" => tags.nonnull = true,
-                t if t.starts_with("arg:") => tags.other = true,
-                _ => {}
-            }
-        }
-        if tags.other {
-            return Err(Stop::unsupported("tagged arguments of global functions"));
-        }
+        let tags = Tags::read(btf, func, index)?;
         let resolved = btf.resolve(ty);
-        match btf.get(resolved) {
-            Some(Type::Int { .. } | Type::Enum { .. } | Type::Enum64 { .. }) => {
-                Ok(GlobalArg::of(ArgBase::Anything, TypeFlags::empty()))
-            }
-            Some(Type::Ptr(target)) => {
-                if tags.ctx || self.is_ctx_pointer(btf, target) {
-                    return Ok(GlobalArg::of(ArgBase::Ctx, TypeFlags::empty()));
-                }
-                if self.is_dynptr(btf, target) {
-                    return Ok(GlobalArg::of(ArgBase::Dynptr, TypeFlags::RDONLY));
-                }
-                let Some(mem_size) = btf.size_of(target) else {
-                    let target = btf.skip_modifiers(target);
-                    return reject(FrontReason::GlobalArgSize {
-                        index,
-                        ty: kind_name(btf.kind(target)).to_owned(),
-                        name: btf.name(target).to_owned(),
-                        error: "-22".to_owned(),
-                    });
-                };
-                let flags = if tags.nonnull { TypeFlags::empty() } else { TypeFlags::MAYBE_NULL };
-                Ok(GlobalArg { mem_size, ..GlobalArg::of(ArgBase::Mem, flags) })
-            }
-            _ => reject(FrontReason::GlobalArgKind {
-                index,
-                kind: kind_name(btf.kind(resolved)).to_owned(),
-                func: name.to_owned(),
-            }),
+        if let Some(Type::Ptr(target)) = btf.get(resolved) {
+            return self.pointer_arg(btf, target, tags, index);
         }
+        if tags.any() {
+            return reject(FrontReason::ArgTagNoPointer { index });
+        }
+        if is_scalar(btf, resolved) {
+            return Ok(GlobalArg::of(ArgBase::Anything, TypeFlags::empty()));
+        }
+        let kind = kind_name(btf.kind(resolved)).to_owned();
+        reject(FrontReason::GlobalArgKind { index, kind, func: name.to_owned() })
     }
 
-    fn is_ctx_pointer(&self, btf: &Btf, target: TypeId) -> bool {
-        let wanted = ctx_struct(self.prog.prog_type);
+    fn pointer_arg(&self, btf: &Btf, target: TypeId, tags: Tags, index: usize) -> Step<GlobalArg> {
+        let none = TypeFlags::empty();
+        let bad_tags = || reject(FrontReason::ArgTagCombination { index });
+        if tags.ctx || self.is_ctx_pointee(btf, target) {
+            if (Tags { ctx: false, ..tags }).any() {
+                return bad_tags();
+            }
+            if tags.ctx {
+                self.check_ctx_tag(btf, target, index)?;
+            }
+            return Ok(GlobalArg::of(ArgBase::Ctx, none));
+        }
+        let pointee = btf.resolve(target);
+        let is_dynptr = btf.name(pointee) == "bpf_dynptr"
+            && (is_struct(btf, pointee) || matches!(btf.get(pointee), Some(Type::Fwd { union: false })));
+        if is_dynptr {
+            return if tags.any() { bad_tags() } else { Ok(GlobalArg::of(ArgBase::Dynptr, TypeFlags::RDONLY)) };
+        }
+        if tags.trusted {
+            if tags.nonnull {
+                return bad_tags();
+            }
+            let btf_id = self.kernel_type_of_arg(btf, pointee, index)?;
+            let null = if tags.nullable { TypeFlags::MAYBE_NULL } else { none };
+            return Ok(GlobalArg { btf_id, ..GlobalArg::of(ArgBase::BtfId, TypeFlags::TRUSTED | null) });
+        }
+        if tags.untrusted {
+            if (Tags { untrusted: false, ..tags }).any() {
+                return reject(FrontReason::ArgTagAlone { index, tag: "untrusted" });
+            }
+            let is_primitive = matches!(btf.kind(pointee), Some(Kind::Void | Kind::Int | Kind::Enum | Kind::Enum64))
+                || btf.get(pointee).is_none();
+            if is_primitive {
+                return Ok(GlobalArg::of(ArgBase::Mem, TypeFlags::RDONLY | TypeFlags::UNTRUSTED));
+            }
+            let btf_id = self.kernel_type_of_arg(btf, pointee, index)?;
+            let types = self.types_of(BtfRef::Vmlinux)?;
+            if !is_struct(&types, btf_id) {
+                let (kind, name) = (kind_name(types.kind(btf_id)).to_owned(), types.name(btf_id).to_owned());
+                return reject(FrontReason::ArgUntrustedType { index, kind, name });
+            }
+            return Ok(GlobalArg { btf_id, ..GlobalArg::of(ArgBase::BtfId, TypeFlags::UNTRUSTED) });
+        }
+        if tags.arena {
+            if (Tags { arena: false, ..tags }).any() {
+                return reject(FrontReason::ArgTagAlone { index, tag: "arena" });
+            }
+            return Ok(GlobalArg::of(ArgBase::Arena, none));
+        }
+        if tags.nullable {
+            return bad_tags();
+        }
+        let Some(mem_size) = btf.size_of(pointee) else {
+            let (ty, name) = (kind_name(btf.kind(pointee)).to_owned(), btf.name(pointee).to_owned());
+            return reject(FrontReason::GlobalArgSize { index, ty, name, error: "-22".to_owned() });
+        };
+        let flags = if tags.nonnull { none } else { TypeFlags::MAYBE_NULL };
+        Ok(GlobalArg { mem_size, ..GlobalArg::of(ArgBase::Mem, flags) })
+    }
+
+    /// The kernel's type that an argument's type stands for: the one of the same name, flavours aside.
+    fn kernel_type_of_arg(&self, btf: &Btf, pointee: TypeId, index: usize) -> Step<TypeId> {
+        let (kind, full) = (btf.kind(pointee), btf.name(pointee));
+        let name = full.split("___").next().unwrap_or(full);
+        let types = self.types_of(BtfRef::Vmlinux)?;
+        let found = match kind {
+            Some(k) if !name.is_empty() => types.find(name, k),
+            _ => None,
+        };
+        let Some(id) = found else {
+            let (ty, name) = (kind_name(kind).to_owned(), full.to_owned());
+            return reject(FrontReason::ArgTypeMatch { index, ty, name, problem: "has no matches" });
+        };
+        Ok(id)
+    }
+
+    /// Whether an argument that is tagged as a context has a type that fits.
+    fn check_ctx_tag(&self, btf: &Btf, target: TypeId, index: usize) -> Step {
+        let kind = self.effective_prog_type();
         let named = btf.skip_modifiers(target);
-        // `bpf_user_pt_regs_t` is a typedef; the others are structs behind any number of typedefs.
-        wanted.contains(&btf.name(named))
-            || btf.kind(btf.resolve(target)) == Some(Kind::Struct) && wanted.contains(&btf.name(btf.resolve(target)))
-    }
-
-    fn is_dynptr(&self, btf: &Btf, target: TypeId) -> bool {
+        let regs_typedef = btf.kind(named) == Some(Kind::Typedef) && btf.name(named) == "bpf_user_pt_regs_t";
+        if matches!(kind, ProgType::Kprobe | ProgType::PerfEvent) && regs_typedef {
+            return Ok(());
+        }
         let target = btf.resolve(target);
-        btf.kind(target) == Some(Kind::Struct) && btf.name(target) == "bpf_dynptr"
-    }
-}
-
-/// Name of a kind as the kernel prints it.
-fn kind_name(kind: Option<Kind>) -> &'static str {
-    match kind {
-        None => "UNKNOWN",
-        Some(Kind::Void) => "UNKNOWN",
-        Some(Kind::Int) => "INT",
-        Some(Kind::Ptr) => "PTR",
-        Some(Kind::Array) => "ARRAY",
-        Some(Kind::Struct) => "STRUCT",
-        Some(Kind::Union) => "UNION",
-        Some(Kind::Enum) => "ENUM",
-        Some(Kind::Fwd) => "FWD",
-        Some(Kind::Typedef) => "TYPEDEF",
-        Some(Kind::Volatile) => "VOLATILE",
-        Some(Kind::Const) => "CONST",
-        Some(Kind::Restrict) => "RESTRICT",
-        Some(Kind::Func) => "FUNC",
-        Some(Kind::FuncProto) => "FUNC_PROTO",
-        Some(Kind::Var) => "VAR",
-        Some(Kind::Datasec) => "DATASEC",
-        Some(Kind::Float) => "FLOAT",
-        Some(Kind::DeclTag) => "DECL_TAG",
-        Some(Kind::TypeTag) => "TYPE_TAG",
-        Some(Kind::Enum64) => "ENUM64",
+        if target == 0 {
+            return Ok(());
+        }
+        let name = btf.name(target);
+        if name.is_empty() {
+            return reject(FrontReason::ArgTypeNameless { index });
+        }
+        let (composite, word) = (is_struct(btf, target), matches!(btf.get(target), Some(Type::Int { size: 8, .. })));
+        let attach = self.prog.attach_type;
+        let fits = match kind {
+            ProgType::Kprobe | ProgType::PerfEvent => composite && name == "pt_regs",
+            ProgType::RawTracepoint | ProgType::RawTracepointWritable => word,
+            ProgType::Tracing if attach == AttachType::TraceRawTp => {
+                word || composite && name == "bpf_raw_tracepoint_args"
+            }
+            ProgType::Tracing if attach == AttachType::TraceIter => composite && name.starts_with("bpf_iter__"),
+            ProgType::Tracing => word,
+            ProgType::Lsm | ProgType::StructOps => word,
+            ProgType::Tracepoint | ProgType::Syscall | ProgType::Ext => true,
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        let Some(ctx) = ctx_types::find(kind) else { return reject(FrontReason::ArgCtxVoid { index }) };
+        if !composite || name != ctx.user {
+            return reject(FrontReason::ArgCtxStruct { index, name: ctx.user });
+        }
+        Ok(())
     }
 }

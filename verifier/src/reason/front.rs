@@ -73,6 +73,26 @@ reasons! {
         "EBPF0637" StructOpsMap {} EINVAL, "bpf_struct_ops map cannot be used in prog";
         /// The map cannot be used while sleeping.
         "EBPF0638" SleepableMap {} EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps";
+        /// A tag that is none of an argument's.
+        "EBPF0639" ArgTagUnknown { index: usize } EOPNOTSUPP, "arg#{index} has unsupported set of tags";
+        /// Tags that contradict each other.
+        "EBPF0640" ArgTagCombination { index: usize } EINVAL, "arg#{index} has invalid combination of tags";
+        /// A tag that stands alone.
+        "EBPF0641" ArgTagAlone { index: usize, tag: &'static str } EINVAL, "arg#{index} {tag} cannot be combined with any other tags";
+        /// Tags of a pointer on something else.
+        "EBPF0642" ArgTagNoPointer { index: usize } EINVAL, "arg#{index} has pointer tag, but is not a pointer type";
+        /// The kernel has no such type.
+        "EBPF0643" ArgTypeMatch { index: usize, ty: String, name: String, problem: &'static str } EINVAL, "arg#{index} reference type('{ty} {name}') {problem}";
+        /// An untrusted pointer to something without members.
+        "EBPF0644" ArgUntrustedType { index: usize, kind: String, name: String } EINVAL, "arg#{index} has type {kind} '{name}', but only struct or primitive types are allowed";
+        /// The type of a context has no name.
+        "EBPF0645" ArgTypeNameless { index: usize } EINVAL, "arg#{index} type doesn't have a name";
+        /// The context of this program type has no struct.
+        "EBPF0646" ArgCtxVoid { index: usize } EINVAL, "arg#{index} should be void pointer";
+        /// The context of this program type has another struct.
+        "EBPF0647" ArgCtxStruct { index: usize, name: &'static str } EINVAL, "arg#{index} should be `struct {name} *`";
+        /// An exception callback takes one number.
+        "EBPF0648" ExceptionCbArgs {} EINVAL, "exception cb only supports single integer argument";
         /// A global function whose argument has no usable type.
         "EBPF0632" GlobalArgKind { index: usize, kind: String, func: String } EINVAL, "Arg#{index} type {kind} in {func}() is not supported yet.";
         /// A global function with too many arguments.

@@ -3,13 +3,14 @@
 //! The kernel's message, the code, the page in the catalogue and the diagnosis all start from the variant.
 //! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,
 //! `EBPF06xx` the front passes, `EBPF07xx` objects on the stack, `EBPF08xx` typed pointers and
-//! special fields.
+//! special fields, `EBPF09xx` arguments of global functions.
 
 mod rows;
 
 pub mod call;
 pub mod explore;
 pub mod front;
+pub mod global;
 pub mod memory;
 pub mod object;
 pub mod resource;
@@ -19,6 +20,7 @@ pub mod types;
 pub use call::CallReason;
 pub use explore::ExploreReason;
 pub use front::FrontReason;
+pub use global::GlobalReason;
 pub use memory::MemoryReason;
 pub use object::ObjectReason;
 pub use resource::ResourceReason;
@@ -54,6 +56,7 @@ pub enum Reason {
     Resource(ResourceReason),
     Object(ObjectReason),
     Type(TypeReason),
+    Global(GlobalReason),
     Explore(ExploreReason),
     Front(FrontReason),
 }
@@ -67,6 +70,7 @@ macro_rules! each {
             Reason::Resource($r) => $e,
             Reason::Object($r) => $e,
             Reason::Type($r) => $e,
+            Reason::Global($r) => $e,
             Reason::Explore($r) => $e,
             Reason::Front($r) => $e,
         }

@@ -1,0 +1,25 @@
+//! Rejections by arguments of global functions.
+
+use super::rows::reasons;
+
+reasons! {
+    /// Rejections by arguments of global functions.
+    Global => GlobalReason {
+        /// An argument does not keep the contract of the function.
+        "EBPF0901" InvalidArgs { subprog: usize, name: String } EINVAL, "Caller passes invalid args into func#{subprog} ('{name}')";
+        /// A number is expected.
+        "EBPF0902" NoScalar { reg: u8 } EINVAL, "R{reg} is not a scalar";
+        /// The context is expected.
+        "EBPF0903" NoContext { index: usize } EINVAL, "arg#{index} expects pointer to ctx";
+        /// A pointer that cannot be null is expected.
+        "EBPF0904" ExpectsNonNull { index: usize } EINVAL, "arg#{index} is expected to be non-NULL";
+        /// A pointer into the arena or a number is expected.
+        "EBPF0905" NoArena { reg: u8 } EINVAL, "R{reg} is not a pointer to arena or scalar.";
+        /// A pointer that may be null is passed where it must not be.
+        "EBPF0906" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}";
+        /// A pointer to another struct.
+        "EBPF0907" OtherType { reg: u8, has: String, expected: String } EACCES, "R{reg} is of type {has} but {expected} is expected";
+        /// A pointer that is released must stand at the start of its object.
+        "EBPF0908" ReleaseOffset { reg: u8 } EINVAL, "R{reg} must have zero offset when passed to release func or trusted arg to kfunc";
+    }
+}
