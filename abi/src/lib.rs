@@ -11,6 +11,7 @@ pub mod ctx;
 pub mod ctx_types;
 pub mod helpers;
 pub mod kernel;
+pub mod kfuncs;
 pub mod map_type;
 pub mod prog_type;
 pub mod proto;
