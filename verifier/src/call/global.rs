@@ -59,13 +59,13 @@ impl Env<'_> {
                 // What is read through an untrusted pointer is probed, wherever it points.
                 _ if arg.ty.flags.contains(TypeFlags::UNTRUSTED) => {}
                 ArgBase::Ctx => {
-                    self.check_arg_offset(reg, false)?;
+                    self.check_func_arg_offset(reg, false)?;
                     if r.ty != RegType::of(RegBase::Ctx) {
                         return reject(GlobalReason::NoContext { index });
                     }
                 }
                 ArgBase::Mem => {
-                    self.check_arg_offset(reg, false)?;
+                    self.check_func_arg_offset(reg, false)?;
                     self.check_sized_mem(reg, arg.mem_size)?;
                     if !arg.ty.flags.contains(TypeFlags::MAYBE_NULL) && r.ty.may_be_null() {
                         return reject(GlobalReason::ExpectsNonNull { index });
@@ -76,7 +76,7 @@ impl Env<'_> {
                 }
                 ArgBase::Arena => {}
                 ArgBase::Dynptr => {
-                    self.check_arg_offset(reg, false)?;
+                    self.check_func_arg_offset(reg, false)?;
                     self.process_dynptr(reg, TypeFlags::RDONLY, 0)?;
                 }
                 ArgBase::BtfId => {
@@ -110,12 +110,12 @@ impl Env<'_> {
             let (has, expected) = (self.type_name(btf, own), types.name(id).to_owned());
             return reject(GlobalReason::OtherType { reg, has, expected });
         }
-        self.check_arg_offset(reg, false)
+        self.check_func_arg_offset(reg, false)
     }
 
     /// Where an argument may point: memory anywhere, typed pointers at a known place, all else at its start.
     /// A pointer that is released must stand at the start of its object.
-    pub fn check_arg_offset(&self, reg: u8, release: bool) -> Step {
+    pub fn check_func_arg_offset(&self, reg: u8, release: bool) -> Step {
         let r = self.reg(reg);
         if release {
             if r.off != 0 {
