@@ -98,7 +98,7 @@ impl Env<'_> {
         let ty = if null_ok { r.ty.flags - TypeFlags::MAYBE_NULL } else { r.ty.flags };
         let known = [TypeFlags::empty(), TypeFlags::TRUSTED, TypeFlags::RCU];
         if r.ty.base != RegBase::BtfId || !known.contains(&ty) {
-            let expected = "ptr_, trusted_ptr_, rcu_ptr_";
+            let expected = "ptr_, trusted_ptr_, rcu_ptr_".to_owned();
             return reject(CallReason::ArgumentKind { reg, ty: reg_type_str(r.ty).into_owned(), expected });
         }
         if r.ty.may_be_null() && !null_ok {
