@@ -3,6 +3,7 @@
 
 pub mod conformance;
 pub mod generate;
+pub mod packets;
 
 use ebpfkit_object::Prepared;
 use std::path::{Path, PathBuf};

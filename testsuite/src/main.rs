@@ -15,12 +15,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write the examples' captures anew
+    Captures(cmd::captures::Args),
     /// Judge random programs here and in the running kernel
     Verdicts(cmd::verdicts::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Captures(a) => cmd::captures::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),
     }
 }
