@@ -28,6 +28,12 @@ impl KernelVersion {
         let patch = parts.next().and_then(Result::ok).unwrap_or(0);
         Some(Self { major, minor, patch })
     }
+
+    /// `LINUX_VERSION_CODE`; the third number ends at 255.
+    pub const fn code(self) -> u32 {
+        let patch = if self.patch > 255 { 255 } else { self.patch };
+        (self.major as u32) << 16 | (self.minor as u32) << 8 | patch as u32
+    }
 }
 
 impl std::fmt::Display for KernelVersion {

@@ -5,9 +5,11 @@
 //! On systems other than Linux every call answers [`KernelError::Unavailable`].
 #![deny(missing_docs)]
 
+mod arena;
 mod attr;
 mod error;
 pub mod log;
+pub mod machine;
 mod map;
 mod prog;
 mod session;

@@ -22,6 +22,30 @@ pub fn text_of(buffer: &[u8]) -> String {
     String::from_utf8_lossy(&buffer[..end]).into_owned()
 }
 
+/// Calls that stand for what could not be resolved are unknown to the kernel; what they stand for replaces the
+/// last of them in a log, as libbpf does. `poison` has the slots of such calls and what they stand for.
+pub(crate) fn explain_poison(log: &mut String, poison: &[(usize, String)]) {
+    const MESSAGE: &str = "invalid func unknown#";
+    if poison.is_empty() {
+        return;
+    }
+    let Some(message) = log.rfind(&format!("\n{MESSAGE}")).map(|at| at + 1) else { return };
+    let call = log[..message - 1].rfind('\n').map_or(0, |at| at + 1);
+    let end = log[message..].find('\n').map_or(log.len(), |at| message + at);
+    let Some((slot, rest)) = log[call..message].split_once(": (") else { return };
+    let Some((_, text)) = slot.parse().ok().and_then(|slot: usize| poison.iter().find(|p| p.0 == slot)) else { return };
+    if !rest.contains("call unknown#") {
+        return;
+    }
+    let what = match text {
+        t if t.starts_with("failed to resolve CO-RE") => "<invalid CO-RE relocation>",
+        t if t.starts_with("kfunc") => "<invalid kfunc call>",
+        _ => "<invalid BPF map reference>",
+    };
+    let replacement = format!("{slot}: {what}\n{text}");
+    log.replace_range(call..end, &replacement);
+}
+
 /// Reads the end of a log.
 pub fn summary(log: &str) -> Summary {
     let mut out = Summary::default();
@@ -40,4 +64,21 @@ pub fn summary(log: &str) -> Summary {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod poison_tests {
+    use super::explain_poison;
+
+    #[test]
+    fn poisoned_calls_say_what_they_stand_for() {
+        let text = "failed to resolve CO-RE relocation <byte_off> [5] struct s.a (0:0 @ offset 0)";
+        let mut log =
+            "0: R1=ctx()\n3: (85) call unknown#195896080\ninvalid func unknown#195896080\nprocessed 4 insns\n".into();
+        explain_poison(&mut log, &[(1, "kfunc".into()), (3, text.into())]);
+        assert_eq!(log, format!("0: R1=ctx()\n3: <invalid CO-RE relocation>\n{text}\nprocessed 4 insns\n"));
+        let untouched = log.clone();
+        explain_poison(&mut log, &[]);
+        assert_eq!(log, untouched);
+    }
 }

@@ -1,5 +1,6 @@
 //! Loading an object as libbpf does: types first, then maps with their contents, then programs.
 
+use crate::arena::Mapping;
 use crate::error::{KernelError, errno_name};
 use crate::map::{KernelMap, MapParams};
 use crate::prog::{LoadParams, LoadResult, LogLevel};
@@ -10,6 +11,8 @@ use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_object::{Map, MapInit, Prepared};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// Bytes of a page, the unit of an arena's size.
+const PAGE: usize = 4096;
 /// Room for logs; the kernel keeps the end of a longer one.
 const LOG_SIZE: u32 = 64 << 20;
 
@@ -22,6 +25,8 @@ pub struct Session<'a> {
     maps: Vec<Result<KernelMap, KernelError>>,
     /// Templates of inner maps must live while their outer maps are created; they are kept with them.
     _inner: Vec<KernelMap>,
+    /// Arenas stay mapped as long as programs may use them.
+    arenas: Vec<Mapping>,
 }
 
 /// Maps whose key and value types the kernel does not take.
@@ -69,14 +74,20 @@ impl<'a> Session<'a> {
     /// that use it.
     pub fn new(kernel: Kernel, prepared: &'a Prepared) -> Result<Self, KernelError> {
         let object = &prepared.object;
-        let btf = object.btf.as_ref().map(|b| kernel.load_btf(b.bytes())).transpose()?;
-        let mut session = Self { kernel, prepared, btf, maps: Vec::new(), _inner: Vec::new() };
+        let needs_types = object.maps.iter().any(|m| m.map_type == MapType::StructOps);
+        let btf = match object.btf.as_ref().map(|b| kernel.load_btf(b.bytes())) {
+            // As libbpf: where they are optional, types that the kernel does not take are left out.
+            Some(Err(KernelError::Btf { .. })) if !needs_types => None,
+            other => other.transpose()?,
+        };
+        let mut session = Self { kernel, prepared, btf, maps: Vec::new(), _inner: Vec::new(), arenas: Vec::new() };
         for map in &object.maps {
             let created = session.create(map);
             session.maps.push(created);
         }
         for (at, map) in object.maps.iter().enumerate() {
-            if let Err(e) = session.fill(at, map) {
+            let filled = session.fill(at, map).and_then(|()| session.map_arena(at, map));
+            if let Err(e) = filled {
                 session.maps[at] = Err(e);
             }
         }
@@ -144,6 +155,19 @@ impl<'a> Session<'a> {
         if map.frozen { created.freeze() } else { Ok(()) }
     }
 
+    /// Maps an arena, which the kernel demands before programs that use it are loaded.
+    fn map_arena(&mut self, at: usize, map: &Map) -> Result<(), KernelError> {
+        let (Ok(created), MapType::Arena) = (&self.maps[at], map.map_type) else { return Ok(()) };
+        let data = match &map.init {
+            MapInit::Data(bytes) => bytes.as_slice(),
+            _ => &[],
+        };
+        let len = map.max_entries as usize * PAGE;
+        let mapping = Mapping::new(created, map.extra, len, data)?;
+        self.arenas.push(mapping);
+        Ok(())
+    }
+
     /// Loads one program. A rejection by the verifier is a result; an error is a program that cannot be given to it.
     pub fn load(&self, index: usize, log_level: LogLevel) -> Result<LoadResult, KernelError> {
         let object = &self.prepared.object;
@@ -177,7 +201,9 @@ impl<'a> Session<'a> {
             log_level,
             log_size: LOG_SIZE,
         };
-        self.kernel.load_program(&params)
+        let mut result = self.kernel.load_program(&params)?;
+        crate::log::explain_poison(&mut result.log, &program.poison);
+        Ok(result)
     }
 
     /// Puts loaded programs into the slots of the object's prog arrays. `loaded` gives them by index in the object.

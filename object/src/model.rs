@@ -280,8 +280,10 @@ pub struct Object {
 pub struct Needs {
     /// The kernel's types.
     pub types: bool,
-    /// The kernel's configuration.
+    /// Values of configuration externs, libbpf's own ones included.
     pub config: bool,
+    /// The text of the kernel's configuration.
+    pub config_text: bool,
     /// Addresses of kernel symbols.
     pub symbols: bool,
 }

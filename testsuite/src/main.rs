@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     /// Write the examples' captures anew
     Captures(cmd::captures::Args),
+    /// Open every object of an oracle as libbpf does, load it, and compare with the recorded answers
+    LoaderCheck(cmd::loader_check::Args),
     /// Judge random programs here and in the running kernel
     Verdicts(cmd::verdicts::Args),
 }
@@ -24,6 +26,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Captures(a) => cmd::captures::run(&a),
+        Command::LoaderCheck(a) => cmd::loader_check::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),
     }
 }

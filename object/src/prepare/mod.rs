@@ -26,8 +26,10 @@ pub(crate) fn needs(object: &Object) -> Needs {
     let mut needs = Needs::default();
     for e in &object.externs {
         match e.kind {
-            ExternKind::Config { .. } if e.name.starts_with(config::PREFIX) => needs.config = true,
-            ExternKind::Config { .. } => {}
+            ExternKind::Config { .. } => {
+                needs.config_text |= e.name.starts_with(config::PREFIX);
+                needs.config = true;
+            }
             ExternKind::Variable { type_id: 0 } => needs.symbols = true,
             ExternKind::Variable { .. } | ExternKind::Function { .. } => needs.types = true,
         }

@@ -1,4 +1,5 @@
 //! One file for each command.
 
 pub mod captures;
+pub mod loader_check;
 pub mod verdicts;

@@ -1,0 +1,84 @@
+//! What this machine says of its kernel in files: release, types, configuration, symbols.
+//!
+//! Nothing here needs rights or bpf(2); what a machine does not show is `None` or empty.
+
+use ebpfkit_object::{Btf, Needs, Target};
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+
+/// Where a kernel shows its types.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Longest configuration that is believed, in bytes.
+const MAX_CONFIG: u64 = 4 << 20;
+
+/// Release of the running kernel, such as `6.18.44`.
+pub fn release() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|s| s.trim().to_owned())
+}
+
+/// Types of the running kernel.
+pub fn btf() -> Option<Btf> {
+    Btf::parse(std::fs::read(BTF).ok()?).ok()
+}
+
+/// Configuration of the running kernel: as the distribution installed it, otherwise as the kernel shows it.
+pub fn config() -> Option<Arc<str>> {
+    if let Ok(text) = std::fs::read_to_string(format!("/boot/config-{}", release()?)) {
+        return Some(text.into());
+    }
+    let packed = std::fs::File::open("/proc/config.gz").ok()?;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(packed).take(MAX_CONFIG).read_to_string(&mut text).ok()?;
+    Some(text.into())
+}
+
+/// CPUs that the machine may ever have; zero when it does not say.
+pub fn possible_cpus() -> u32 {
+    let Ok(text) = std::fs::read_to_string("/sys/devices/system/cpu/possible") else { return 0 };
+    let count = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        last.parse::<u32>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1)
+    };
+    text.trim().split(',').filter_map(count).sum()
+}
+
+/// Addresses of kernel symbols, all names in one pass. Suffixes that the linker gives to local data do not count.
+pub fn symbol_addresses(names: &[&str]) -> Vec<Vec<u64>> {
+    let mut found = vec![Vec::new(); names.len()];
+    let Ok(file) = std::fs::File::open("/proc/kallsyms") else { return found };
+    for line in BufReader::new(file).lines().map_while(Result::ok) {
+        let mut words = line.split_whitespace();
+        let (Some(address), Some(kind), Some(name)) = (words.next(), words.next(), words.next()) else { continue };
+        let name = if kind == "d" { name.split(".llvm.").next().unwrap_or(name) } else { name };
+        if let Some(at) = names.iter().position(|n| *n == name)
+            && let Ok(address) = u64::from_str_radix(address, 16)
+        {
+            found[at].push(address);
+        }
+    }
+    found
+}
+
+/// Whether libbpf finds that system calls have wrappers: it does where it can probe functions of the kernel.
+fn has_syscall_wrapper() -> bool {
+    const PROBES: [&str; 3] = [
+        "/sys/bus/event_source/devices/kprobe/type",
+        "/sys/kernel/tracing/kprobe_events",
+        "/sys/kernel/debug/tracing/kprobe_events",
+    ];
+    cfg!(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))
+        && PROBES.iter().any(|p| std::path::Path::new(p).exists())
+}
+
+/// The kernel for an object, with no more read than the object needs. `types` gives the kernel's types.
+pub fn target(needs: Needs, version_code: u32, types: impl FnOnce() -> Option<Arc<Btf>>) -> Target {
+    Target {
+        vmlinux: if needs.types { types() } else { None },
+        kconfig: if needs.config_text { config() } else { None },
+        kallsyms: if needs.symbols { Some(Arc::new(symbol_addresses)) } else { None },
+        syscall_wrapper: needs.config && has_syscall_wrapper(),
+        cpus: possible_cpus(),
+        version_code,
+        ..Target::default()
+    }
+}
