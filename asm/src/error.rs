@@ -81,6 +81,11 @@ impl Errors {
         let list = problems.into_iter().map(|p| AsmError::new(text, p)).collect();
         Self { name: name.to_owned(), list }
     }
+
+    /// Something wrong with no single place.
+    pub(crate) fn whole(name: &str, message: String) -> Self {
+        Self::new(name, "", vec![Problem { span: 0..0, message, help: None }])
+    }
 }
 
 impl fmt::Display for Errors {

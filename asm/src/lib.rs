@@ -3,15 +3,16 @@
 
 mod error;
 mod near;
-mod pseudo_c;
+mod print;
 mod text;
 mod unit;
 
 pub use error::{AsmError, Errors};
-pub use pseudo_c::pseudo_c;
+pub use print::{disassemble, instruction, mnemonic, pseudo_c};
 pub use text::Syntax;
 
-use ebpfkit_isa::{DecodeError, Insn, decode};
+use ebpfkit_isa::Insn;
+use ebpfkit_object::Object;
 
 /// Assembles a text into instructions, in the order of the text.
 ///
@@ -21,17 +22,14 @@ pub fn assemble_insns(text: &str, syntax: Syntax) -> Result<Vec<Insn>, Errors> {
     unit::Unit::read(text, syntax).insns("")
 }
 
-/// Disassembles a program: each instruction's slot and its text, or why the slot is none.
-///
-/// A slot that is no instruction takes one line, and the next slot is tried.
-pub fn disassemble(insns: &[Insn]) -> Vec<(usize, Result<String, DecodeError>)> {
-    let mut lines = Vec::new();
-    let mut at = 0;
-    while at < insns.len() {
-        let decoded = decode(insns, at);
-        let slots = decoded.as_ref().map_or(1, |(_, n)| *n);
-        lines.push((at, decoded.map(|(op, _)| pseudo_c(op))));
-        at += slots;
-    }
-    lines
+/// Assembles a text into a relocatable object that libbpf opens: programs, maps, variables, their types, and the lines
+/// of the text as line information. `name` stands for the text in messages and in the line information.
+pub fn assemble_elf(name: &str, text: &str, syntax: Syntax) -> Result<Vec<u8>, Errors> {
+    unit::Unit::read(text, syntax).elf(name)
+}
+
+/// Assembles a text into an [`Object`], as if it had been written to a file and opened.
+pub fn assemble_object(name: &str, text: &str) -> Result<Object, Errors> {
+    let file = assemble_elf(name, text, Syntax::Auto)?;
+    Object::open(name, &file).map_err(|e| Errors::whole(name, e.to_string()))
 }

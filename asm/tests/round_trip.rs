@@ -1,30 +1,76 @@
 //! What the disassembler prints, the assembler reads back.
-use ebpfkit_asm::{Syntax, assemble_insns, pseudo_c};
+use ebpfkit_asm::{Syntax, assemble_insns, instruction};
+use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_isa::table::{Field, Kind, ROWS};
 use ebpfkit_isa::{Insn, decode};
+use proptest::prelude::*;
 
-#[test]
-fn every_row() {
-    for row in &ROWS {
-        // The text of these does not say which kind of immediate it is, or drops the immediate.
-        if matches!(row.kind, Kind::LoadImm64(1..) | Kind::CallLocal | Kind::CallKfunc) {
-            continue;
+const BOTH: [Syntax; 2] = [Syntax::PseudoC, Syntax::Mnemonic];
+
+fn survives(slots: &[Insn]) -> Result<(), String> {
+    for syntax in BOTH {
+        let (mut text, mut at) = (String::new(), 0);
+        while at < slots.len() {
+            let (line, len) = instruction(slots, at, syntax);
+            text += &line;
+            text.push('\n');
+            at += len;
         }
+        match assemble_insns(&text, syntax) {
+            Ok(back) if back == slots => {}
+            Ok(back) => return Err(format!("{slots:?} became {back:?} through {syntax:?}:\n{text}")),
+            Err(e) => return Err(format!("{slots:?}, {syntax:?}: {e}")),
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn every_row(
+        n in 0..ROWS.len(), dst in 0..=10u8, src in 0..=10u8, off: i16, imm: i32, high: i32
+    ) {
+        let row = &ROWS[n];
         let pick = |rule: Field, v: i32| if let Field::Is(n) = rule { n } else { v };
-        let dst = if matches!(row.kind, Kind::LoadInd(_)) { 0 } else { pick(row.dst, 3) as u8 };
-        let imm = if matches!(row.kind, Kind::LoadInd(_)) { 0 } else { pick(row.imm, -7) };
-        let i = Insn::new(row.code, dst, pick(row.src, 4) as u8, pick(row.off, -8) as i16, imm);
-        let slots = [i, Insn::default()];
-        let (op, len) = decode(&slots, 0).unwrap();
-        let text = pseudo_c(op);
-        assert_eq!(assemble_insns(&text, Syntax::PseudoC).as_deref(), Ok(&slots[..len]), "{text}");
+        let i = Insn::new(
+            row.code,
+            pick(row.dst, dst.into()) as u8,
+            pick(row.src, src.into()) as u8,
+            pick(row.off, off.into()) as i16,
+            pick(row.imm, imm),
+        );
+        let high = match row.kind {
+            Kind::LoadImm64(pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX) => 0,
+            _ => high,
+        };
+        let slots = [i, Insn::new(0, 0, 0, 0, high)];
+        let (_, len) = decode(&slots, 0).expect("an instance of a row");
+        prop_assert_eq!(survives(&slots[..len]), Ok(()));
+    }
+
+    /// Also what is no instruction at all.
+    #[test]
+    fn any_slots(slots in prop::collection::vec((any::<u8>(), 0..16u8, 0..16u8, any::<i16>(), any::<i32>()), 1..8)) {
+        let slots: Vec<Insn> = slots.into_iter().map(|(c, d, s, o, i)| Insn::new(c, d, s, o, i)).collect();
+        prop_assert_eq!(survives(&slots), Ok(()));
+    }
+
+    /// Whatever a text holds, the answer is instructions or errors.
+    #[test]
+    fn any_text(text in "([a-z.]{1,9}|[rw][0-9]{1,2}|0x[0-9a-f]{1,17}|-?[0-9]{1,20}|[-+*/%&|^<>=(){}\\[\\];:,\"'#@!\n ]){0,60}") {
+        for syntax in [Syntax::Auto, Syntax::PseudoC, Syntax::Mnemonic] {
+            let _ = assemble_insns(&text, syntax);
+            let _ = ebpfkit_asm::assemble_elf("x.s", &text, syntax);
+        }
     }
 }
 
 #[test]
 fn labels_and_all_errors() {
-    let good = assemble_insns("r0 = 0\nl:\nr0 += 1 // one\nif r0 < 5 goto l\nexit", Syntax::Auto).unwrap();
-    assert_eq!(good[2].off, -2);
+    let good = assemble_insns("r0 = 0\nl:\nr0 += 1 // one\nif r0 < 5 goto l\nexit", Syntax::Auto);
+    assert_eq!(good.unwrap_or_else(|e| panic!("{e}"))[2].off, -2);
     let bad = assemble_insns("r0 = 1\nr11 = 2\ngoto nowhere\nexit", Syntax::Auto).unwrap_err();
     assert_eq!(bad.list.iter().map(|e| e.line).collect::<Vec<_>>(), [2, 3]);
 }

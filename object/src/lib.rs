@@ -11,6 +11,7 @@ mod core_relo;
 pub mod model;
 mod prepare;
 mod read;
+pub mod write;
 
 pub use btf::Btf;
 pub use model::{

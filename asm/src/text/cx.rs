@@ -156,7 +156,7 @@ impl<'t> Context<'t> {
     }
 
     /// `pc+5`, as the kernel writes jumps.
-    pub(crate) fn from_pc(&mut self, name: At<&'t str>, a: At<Sum<'t>>) -> Target<'t> {
+    pub(crate) fn pc_relative(&mut self, name: At<&'t str>, a: At<Sum<'t>>) -> Target<'t> {
         if name.value != "pc" {
             self.problem(name.span, format!("expected a label or a distance such as `+5`, found `{}`", name.value));
         }
@@ -167,11 +167,11 @@ impl<'t> Context<'t> {
         Callee::Helper(self.value(a.value))
     }
 
-    pub(crate) fn called_from_pc(&mut self, name: At<&'t str>, a: At<Sum<'t>>) -> Callee<'t> {
+    pub(crate) fn call_relative(&mut self, name: At<&'t str>, a: At<Sum<'t>>) -> Callee<'t> {
         if name.value == "local" || name.value == "pc" {
             return Callee::Local(Target::Distance(self.value(a.value)));
         }
-        Callee::Local(self.from_pc(name, a))
+        Callee::Local(self.pc_relative(name, a))
     }
 
     /// `call local f`
@@ -190,12 +190,14 @@ impl<'t> Context<'t> {
     }
 
     /// `call helper 1`, `call local 5`, `call kfunc 1234, 1`
-    pub(crate) fn called_number(&mut self, kind: At<&'t str>, number: u64, module: Option<u64>) -> Callee<'t> {
+    pub(crate) fn called_number(&mut self, kind: At<&'t str>, number: u64, module: Option<At<Sum<'t>>>) -> Callee<'t> {
         let span = kind.span.clone();
         let callee = match kind.value {
             "helper" => Callee::Helper(number.into()),
             "local" => Callee::Local(Target::Distance(number.into())),
-            "kfunc" | "runtime" => return Callee::Kernel(number.into(), module.unwrap_or(0).into()),
+            "kfunc" | "runtime" => {
+                return Callee::Kernel(number.into(), module.map_or(0, |m| self.value(m.value)));
+            }
             _ => {
                 self.unknown_kind(kind);
                 Callee::Helper(0)
@@ -229,6 +231,9 @@ impl<'t> Context<'t> {
         if let ("func", MapKey::Name(name)) = (word.value, &key) {
             return Wide::Function(Target::Label(name));
         }
+        if let ("btf", MapKey::Descriptor(id)) = (word.value, &key) {
+            return Wide::Kernel(*id, 0);
+        }
         self.is_map(word);
         Wide::Map(key)
     }
@@ -247,6 +252,14 @@ impl<'t> Context<'t> {
         }
         let offset = offset.map_or(0, |o| self.value(o));
         Wide::Value(key, offset)
+    }
+
+    /// `btf[7, 3]`
+    pub(crate) fn kernel_variable(&mut self, word: At<&'t str>, id: u64, module: u64) -> Wide<'t> {
+        if word.value != "btf" {
+            self.problem(word.span, format!("expected `btf`, found `{}`", word.value));
+        }
+        Wide::Kernel(id.into(), module.into())
     }
 
     /// `func[+5]`

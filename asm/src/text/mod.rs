@@ -1,6 +1,7 @@
 //! From text to statements: words ([`token`]), grammar, and what each statement means.
 
 mod cx;
+pub(crate) mod declare;
 mod expect;
 mod mnemonic;
 mod pseudo_c;
@@ -8,6 +9,8 @@ pub(crate) mod statement;
 pub(crate) mod token;
 
 pub(crate) use cx::Context;
+pub(crate) use mnemonic::{ATOMICS, names as mnemonics};
+pub(crate) use pseudo_c::{COMPARISONS, UPDATES, view};
 
 use lalrpop_util::lalrpop_mod;
 use statement::Draft;
@@ -55,3 +58,20 @@ pub(crate) fn instruction<'t>(cx: &mut Context<'t>, syntax: Syntax, words: &[Spa
         Draft::Broken
     })
 }
+
+/// Reads what follows a directive's name, with one of the grammar's parsers.
+macro_rules! reader {
+    ($name:ident, $parser:ident, $result:ty) => {
+        pub(crate) fn $name<'t>(cx: &mut Context<'t>, words: &[Spanned<'t>], end: usize) -> Option<$result> {
+            let result = grammar::$parser::new().parse(cx, words.iter().copied().map(Ok));
+            result.map_err(|e| expect::explain(cx, e, end)).ok()
+        }
+    };
+}
+
+reader!(variable, VariableDeclParser, declare::Variable<'t>);
+reader!(function, FunctionOfParser, declare::FunctionDecl<'t>);
+reader!(members, MembersOfParser, declare::Members<'t>);
+reader!(map, MapOfParser, declare::MapDecl<'t>);
+reader!(constant, ConstantParser, (statement::At<&'t str>, statement::At<statement::Sum<'t>>));
+reader!(numbers, NumbersParser, Vec<statement::At<statement::Sum<'t>>>);

@@ -24,8 +24,10 @@ pub(crate) enum Value<'t> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Argument<'t> {
     Register(At<Register>),
-    /// `(u32 *)(r1 + 4)`, or `r1 + 4` alone.
-    Memory(Option<At<&'t str>>, Place),
+    /// `(u32 *)(r1 + 4)`
+    Memory(At<&'t str>, Place),
+    /// `r1 + 4`
+    Address(At<Register>, At<Sum<'t>>),
     Number(At<Sum<'t>>),
 }
 
@@ -282,9 +284,9 @@ pub(crate) fn packet<'t>(
     }
     match index.value {
         Argument::Register(r) => Draft::Op(Op::LoadInd { size, src: cx.wide(&r), imm: 0 }),
-        Argument::Memory(None, p) => Draft::Op(Op::LoadInd { size, src: p.base, imm: p.off.into() }),
+        Argument::Address(r, off) => Draft::Op(Op::LoadInd { size, src: cx.wide(&r), imm: cx.int32(off) }),
         Argument::Number(n) => Draft::Op(Op::LoadAbs { size, imm: cx.int32(n) }),
-        Argument::Memory(Some(_), _) => {
+        Argument::Memory(..) => {
             cx.problem(index.span, "expected a number or a register");
             Draft::Broken
         }
@@ -401,7 +403,7 @@ pub(crate) fn operation<'t>(
     // A bare register is an address without an offset.
     let bare = |cx: &mut Context<'t>, a: Argument<'t>| match a {
         Argument::Register(r) => Ok(Place { base: cx.wide(&r), off: 0 }),
-        Argument::Memory(None, p) => Ok(p),
+        Argument::Address(r, At { value, span }) => Ok(place(cx, r, At { value: Some(value), span })),
         other => Err(other),
     };
     use Argument::{Memory, Number, Register as Reg};
@@ -414,17 +416,17 @@ pub(crate) fn operation<'t>(
             cx.problem(d.span, format!("`{}` has no result", f.value));
             return Draft::Broken;
         }
-        (Operation::LoadAcquire, Some(d), (Some(Memory(Some(t), p)), None, ..)) => {
+        (Operation::LoadAcquire, Some(d), (Some(Memory(t, p)), None, ..)) => {
             let size = unsigned(cx, &t);
             let dst = cx.of_width(&d, view(size));
             Op::LoadAcquire { size, dst, src: p.base, off: p.off }
         }
-        (Operation::StoreRelease, None, (Some(Memory(Some(t), p)), Some(Reg(v)), None, _)) => {
+        (Operation::StoreRelease, None, (Some(Memory(t, p)), Some(Reg(v)), None, _)) => {
             let size = unsigned(cx, &t);
             let src = cx.of_width(&v, view(size));
             Op::StoreRelease { size, dst: p.base, src, off: p.off }
         }
-        (Operation::Fetch(op), Some(d), (Some(Memory(Some(t), p)), Some(Reg(v)), None, _)) => {
+        (Operation::Fetch(op), Some(d), (Some(Memory(t, p)), Some(Reg(v)), None, _)) => {
             let size = atomic_size(cx, &t);
             let src = cx.of_width(&d, if logged { Width::W64 } else { view(size) });
             same(cx, &d, &v);
@@ -432,7 +434,7 @@ pub(crate) fn operation<'t>(
         }
         (Operation::Exchange(size), Some(d), (Some(a), Some(Reg(v)), None, _)) => {
             let (size, p) = match (size, a) {
-                (None, Memory(Some(t), p)) => (atomic_size(cx, &t), p),
+                (None, Memory(t, p)) => (atomic_size(cx, &t), p),
                 (size, a) => match (size, bare(cx, a)) {
                     (Some(size), Ok(p)) => (size, p),
                     _ => return wrong_arguments(cx, start..end, &f, wanted),
@@ -444,7 +446,7 @@ pub(crate) fn operation<'t>(
         }
         (Operation::CompareExchange(size), Some(d), (Some(a), Some(Reg(old)), Some(Reg(v)), None)) => {
             let (size, p) = match (size, a) {
-                (None, Memory(Some(t), p)) => (atomic_size(cx, &t), p),
+                (None, Memory(t, p)) => (atomic_size(cx, &t), p),
                 (size, a) => match (size, bare(cx, a)) {
                     (Some(size), Ok(p)) => (size, p),
                     _ => return wrong_arguments(cx, start..end, &f, wanted),

@@ -75,6 +75,8 @@ pub(crate) enum Wide<'t> {
     Value(MapKey<'t>, i128),
     /// A function of the text.
     Function(Target<'t>),
+    /// A variable of the kernel by BTF id, and the descriptor of its module's BTF.
+    Kernel(i128, i128),
 }
 
 /// One instruction.

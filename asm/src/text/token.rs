@@ -8,8 +8,7 @@ use std::ops::Range;
 /// One word. Operators that mean the same kind of thing share a variant and keep their text.
 #[derive(Logos, Clone, Copy, Debug, PartialEq, Eq)]
 #[logos(skip r"[ \t\r\x0c]+")]
-#[logos(skip(r"//[^\n]*", allow_greedy = true))]
-#[logos(skip(r"#[^\n]*", allow_greedy = true))]
+#[logos(skip(r"//[^\n]*|#[^\n]*", allow_greedy = true))]
 #[logos(skip r"/\*([^*]|\*+[^*/])*\*+/")]
 // What objdump writes behind a jump or a call, such as `<main+0x18>`.
 #[logos(skip r"<[A-Za-z_.$][^ \t\r\n>]*>")]
@@ -78,6 +77,12 @@ pub(crate) enum Token<'t> {
     Exit,
     #[token("ll")]
     LongLong,
+    #[token("struct")]
+    Struct,
+    #[token("union")]
+    Union,
+    #[token("enum")]
+    Enum,
     #[regex(r"%?[rw][0-9]{1,3}", register, priority = 20)]
     Register(Register),
     #[regex(r"0[xX][0-9A-Za-z_]*|[0-9][0-9A-Za-z_]*", integer)]
@@ -96,6 +101,8 @@ pub(crate) enum Token<'t> {
     /// `bpf_map_lookup_elem#1`, as the kernel writes calls.
     #[regex(r"[A-Za-z_][A-Za-z0-9_]*#[0-9]+", numbered)]
     Numbered((&'t str, u32)),
+    /// A name before `=` in a directive; made from two words by the reader of directives.
+    Key(&'t str),
     /// A character that nothing begins with.
     Stray(&'t str),
 }
@@ -166,7 +173,7 @@ pub(crate) type Spanned<'t> = (usize, Token<'t>, usize);
 /// How lines are cut into statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Semicolons {
-    /// A semicolon separates statements, unless it is the first thing on its line.
+    /// A semicolon separates statements, unless it is the first thing on its line. Inside braces it always separates.
     Separate,
     /// A semicolon starts a comment.
     Comment,
@@ -240,15 +247,13 @@ pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<S
             }
             Token::Semicolon => {
                 let first = text[..start].rsplit('\n').next().is_none_or(|before| before.trim().is_empty());
-                if semicolons == Semicolons::Comment || first || from.is_some_and(|l| l.log) {
+                if depth > 0 {
+                    current.push((start, token, end));
+                } else if semicolons == Semicolons::Comment || first || from.is_some_and(|l| l.log) {
                     let rest = line_at(end).len();
                     lexer.bump(rest);
-                } else if depth == 0 {
-                    if !current.is_empty() {
-                        statements.push(std::mem::take(&mut current));
-                    }
-                } else {
-                    current.push((start, token, end));
+                } else if !current.is_empty() {
+                    statements.push(std::mem::take(&mut current));
                 }
             }
             _ => {

@@ -1,17 +1,24 @@
 //! A text as a list of labels, instructions and directives.
 
+mod directive;
 mod flat;
 mod labels;
+mod layout;
+mod maps;
+mod object;
+mod resolve;
+mod types;
 
 use crate::error::Problem;
-use crate::near::nearest;
 use crate::text::statement::{At, Draft};
 use crate::text::token::{Semicolons, Spanned, Token, statements};
 use crate::text::{Context, Syntax, instruction};
+use directive::Directive;
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 
 /// One thing of the text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item<'t> {
     /// `name:`
     Label(At<&'t str>),
@@ -19,6 +26,8 @@ pub(crate) enum Item<'t> {
     Numbered(u32),
     /// An instruction and the words it was read from.
     Insn(Draft<'t>, Range<usize>),
+    /// A directive, and where its name stands.
+    Directive(Directive<'t>, Range<usize>),
 }
 
 /// A text that has been read; nothing has been looked up yet.
@@ -26,6 +35,8 @@ pub(crate) enum Item<'t> {
 pub(crate) struct Unit<'t> {
     pub text: &'t str,
     pub items: Vec<Item<'t>>,
+    /// Constants by name (`.equ`).
+    pub constants: FxHashMap<&'t str, i128>,
     pub problems: Vec<Problem>,
 }
 
@@ -54,7 +65,8 @@ impl<'t> Reader<'t> {
         for words in statements(text, semicolons) {
             reader.statement(&words);
         }
-        Unit { text, items: reader.items, problems: reader.cx.problems }
+        let (constants, problems) = (reader.cx.constants, reader.cx.problems);
+        Unit { text, items: reader.items, constants, problems }
     }
 
     fn statement(&mut self, words: &[Spanned<'t>]) {
@@ -82,30 +94,10 @@ impl<'t> Reader<'t> {
     /// A statement without its labels.
     fn begin(&mut self, first: Token<'t>, first_span: Range<usize>, span: Range<usize>, words: &[Spanned<'t>]) {
         match first {
-            Token::Word(name) if name.starts_with('.') => self.directive(name, first_span, words),
+            Token::Word(name) if name.starts_with('.') => self.directive(name, first_span, span.end, &words[1..]),
             _ => {
                 let draft = instruction(&mut self.cx, self.syntax, words, span.end);
                 self.items.push(Item::Insn(draft, span));
-            }
-        }
-    }
-
-    fn directive(&mut self, name: &'t str, span: Range<usize>, words: &[Spanned<'t>]) {
-        match name {
-            ".syntax" => {
-                let (from, to) = words.get(1).zip(words.last()).map_or((span.end, span.end), |(a, b)| (a.0, b.2));
-                match Syntax::from_name(&self.cx.text[from..to]) {
-                    Some(syntax) => self.syntax = syntax,
-                    None => self.cx.problem(from..to, "expected `pseudo-c` or `mnemonic`"),
-                }
-            }
-            ".8byte" | ".quad" => match words {
-                [_, (_, Token::Integer(n), _)] => self.items.push(Item::Insn(Draft::Raw(*n), span)),
-                _ => self.cx.problem(span.end..span.end, "expected a number"),
-            },
-            _ => {
-                let help = nearest(name, [".syntax", ".8byte", ".quad"]).map(|n| format!("did you mean `{n}`?"));
-                self.cx.problem_with(span, format!("`{name}` is no directive"), help);
             }
         }
     }

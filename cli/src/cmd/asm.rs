@@ -1,17 +1,21 @@
-//! `ebpfkit asm`: pseudo-C text to instructions.
+//! `ebpfkit asm`: text to an object or to bare instructions.
 
+use super::{read_text, text_name};
 use crate::End;
 use anyhow::{Context, Result};
+use ebpfkit_asm::Syntax;
 use ebpfkit_isa::{Endian, Insn};
 use std::io::Write;
 use std::path::PathBuf;
 
-/// How instructions are written.
+/// What is written.
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
-    /// Bytes
+    /// An object file, as a compiler makes it
+    Elf,
+    /// The instructions' bytes
     Raw,
-    /// Hexadecimal text, a line an instruction slot
+    /// The instructions as hexadecimal text, a line a slot
     Hex,
 }
 
@@ -26,7 +30,7 @@ pub enum SyntaxArg {
     Mnemonic,
 }
 
-impl From<SyntaxArg> for ebpfkit_asm::Syntax {
+impl From<SyntaxArg> for Syntax {
     fn from(arg: SyntaxArg) -> Self {
         match arg {
             SyntaxArg::Auto => Self::Auto,
@@ -39,14 +43,14 @@ impl From<SyntaxArg> for ebpfkit_asm::Syntax {
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Text file
+    /// Text file; `-` reads standard input
     file: PathBuf,
     /// Where to write; standard output when missing
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Hex)]
-    format: Format,
+    /// What to write; elf into a file, hex to standard output
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Syntax of the text
     #[arg(long, value_enum, default_value_t = SyntaxArg::Auto)]
     syntax: SyntaxArg,
@@ -54,23 +58,26 @@ pub struct Args {
 
 /// Assembles one file.
 pub fn run(args: &Args) -> Result<End> {
-    let path = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).with_context(|| path.clone())?;
-    let insns = match ebpfkit_asm::assemble_insns(&text, args.syntax.into()) {
-        Ok(insns) => insns,
-        Err(errors) => {
-            for e in errors.list {
-                anstream::eprintln!("{path}:{e}");
-            }
-            return Ok(End::Usage);
-        }
+    let text = read_text(&args.file)?;
+    let name = text_name(&args.file);
+    let format = args.format.unwrap_or(if args.output.is_some() { Format::Elf } else { Format::Hex });
+    let syntax = args.syntax.into();
+    let insns = || {
+        ebpfkit_asm::assemble_insns(&text, syntax).map_err(|mut errors| {
+            errors.name.clone_from(&name);
+            errors
+        })
     };
-    let raw = Insn::write_all(&insns, Endian::Little);
-    let bytes = match args.format {
-        Format::Raw => raw,
-        Format::Hex => {
-            let line = |c: &[u8]| c.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ") + "\n";
-            raw.chunks(Insn::SIZE).map(line).collect::<String>().into_bytes()
+    let bytes = match format {
+        Format::Elf => ebpfkit_asm::assemble_elf(&name, &text, syntax),
+        Format::Raw => insns().map(|insns| Insn::write_all(&insns, Endian::Little)),
+        Format::Hex => insns().map(|insns| hex(&insns).into_bytes()),
+    };
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(errors) => {
+            anstream::eprintln!("{errors}");
+            return Ok(End::Usage);
         }
     };
     match &args.output {
@@ -78,4 +85,10 @@ pub fn run(args: &Args) -> Result<End> {
         None => std::io::stdout().lock().write_all(&bytes)?,
     }
     Ok(End::Good)
+}
+
+/// A line for each slot, bytes apart.
+fn hex(insns: &[Insn]) -> String {
+    let line = |i: &Insn| i.to_bytes(Endian::Little).map(|b| format!("{b:02x}")).join(" ") + "\n";
+    insns.iter().map(line).collect()
 }

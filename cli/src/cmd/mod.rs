@@ -14,11 +14,43 @@ use anyhow::{Context, Result};
 use ebpfkit_object::{Object, Prepared};
 use std::path::Path;
 
-/// Opens an object file and resolves it for a kernel.
-pub fn load(path: &Path, host: &Host) -> Result<Prepared> {
+/// Extensions of assembly text.
+const TEXT_EXTENSIONS: [&str; 3] = ["s", "asm", "bpf"];
+/// How an ELF file begins.
+const ELF_MAGIC: &[u8] = b"\x7fELF";
+
+/// A file's name for messages.
+pub fn text_name(path: &Path) -> String {
+    if path == Path::new("-") {
+        return "<stdin>".into();
+    }
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Reads a text; `-` is standard input.
+pub fn read_text(path: &Path) -> Result<String> {
+    if path == Path::new("-") {
+        return std::io::read_to_string(std::io::stdin().lock()).context("standard input");
+    }
+    std::fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+/// Opens an object file, or assembles a text to one.
+pub fn open(path: &Path) -> Result<Object> {
+    let is_text = path.extension().is_some_and(|e| TEXT_EXTENSIONS.iter().any(|t| e == *t));
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let object = Object::open(&name, &bytes).with_context(|| path.display().to_string())?;
+    let name = text_name(path);
+    if is_text && !bytes.starts_with(ELF_MAGIC) {
+        let text = String::from_utf8(bytes).with_context(|| path.display().to_string())?;
+        return ebpfkit_asm::assemble_object(&name, &text)
+            .map_err(|errors| anyhow::anyhow!("{}: not assembled\n{errors}", path.display()));
+    }
+    Object::open(&name, &bytes).with_context(|| path.display().to_string())
+}
+
+/// Opens an object file or a text and resolves it for a kernel.
+pub fn load(path: &Path, host: &Host) -> Result<Prepared> {
+    let object = open(path)?;
     let target = host.target(&object);
     object.prepare(&target).with_context(|| path.display().to_string())
 }

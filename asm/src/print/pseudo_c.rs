@@ -1,15 +1,17 @@
 //! One instruction as pseudo-C, in the words that `llvm-objdump` uses.
 
+use crate::text::{COMPARISONS, UPDATES, view};
+use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_isa::{AluOp, AtomicOp, CallKind, ImmKind, JmpOp, Op, Operand, Size, Width};
 
 /// A number in hexadecimal, its sign before the prefix.
-fn hex(n: i64) -> String {
+pub(super) fn hex(n: i64) -> String {
     let sign = if n < 0 { "-" } else { "" };
     format!("{sign}{:#x}", n.unsigned_abs())
 }
 
 /// A jump distance, always with its sign.
-fn jump(n: i64) -> String {
+pub(super) fn jump(n: i64) -> String {
     let sign = if n < 0 { '-' } else { '+' };
     format!("{sign}{:#x}", n.unsigned_abs())
 }
@@ -31,48 +33,17 @@ fn operand(width: Width, o: Operand) -> String {
     }
 }
 
-/// The register view that carries a value of this size.
-fn view(size: Size) -> Width {
-    if size == Size::DW { Width::W64 } else { Width::W32 }
-}
-
 fn bits(size: Size) -> usize {
     size.bytes() * 8
 }
 
 fn alu(op: AluOp) -> &'static str {
-    match op {
-        AluOp::Add => "+=",
-        AluOp::Sub => "-=",
-        AluOp::Mul => "*=",
-        AluOp::Div => "/=",
-        AluOp::Sdiv => "s/=",
-        AluOp::Or => "|=",
-        AluOp::And => "&=",
-        AluOp::Lsh => "<<=",
-        AluOp::Rsh => ">>=",
-        AluOp::Mod => "%=",
-        AluOp::Smod => "s%=",
-        AluOp::Xor => "^=",
-        AluOp::Mov => "=",
-        AluOp::Arsh => "s>>=",
-    }
+    // The one that is no update.
+    UPDATES.iter().find(|u| u.1 == op).map_or("=", |u| u.0)
 }
 
 fn comparison(op: JmpOp) -> &'static str {
-    match op {
-        JmpOp::Eq => "==",
-        JmpOp::Gt => ">",
-        JmpOp::Ge => ">=",
-        JmpOp::Set => "&",
-        JmpOp::Ne => "!=",
-        JmpOp::Sgt => "s>",
-        JmpOp::Sge => "s>=",
-        JmpOp::Lt => "<",
-        JmpOp::Le => "<=",
-        JmpOp::Slt => "s<",
-        JmpOp::Sle => "s<=",
-    }
+    COMPARISONS.iter().find(|c| c.1 == op).map_or("", |c| c.0)
 }
 
 fn atomic(op: AtomicOp, fetch: bool, size: Size, dst: u8, src: u8, off: i16) -> String {
@@ -95,8 +66,29 @@ fn atomic(op: AtomicOp, fetch: bool, size: Size, dst: u8, src: u8, off: i16) -> 
     }
 }
 
-/// The instruction as pseudo-C, jumps as distances in slots.
+/// The 64-bit load as objdump writes it, which shows no more than half of what is not a plain number.
+fn wide(dst: u8, imm: ImmKind) -> String {
+    let (kind, low) = match imm {
+        ImmKind::Value(v) => return format!("r{dst} = {} ll", hex(v as i64)),
+        ImmKind::Map(n) => (pseudo::MAP_FD, n),
+        ImmKind::MapValue { map, .. } => (pseudo::MAP_VALUE, map),
+        ImmKind::BtfVar { id, .. } => (pseudo::BTF_ID, id),
+        ImmKind::Func(d) => (pseudo::FUNC, d as u32),
+        ImmKind::MapIdx(n) => (pseudo::MAP_IDX, n),
+        ImmKind::MapIdxValue { index, .. } => (pseudo::MAP_IDX_VALUE, index),
+    };
+    format!("ld_pseudo r{dst}, {kind:#x}, {low:#x}")
+}
+
+/// The instruction in the words of `llvm-objdump`, jumps as distances in slots.
 pub fn pseudo_c(op: Op) -> String {
+    written(op, None)
+}
+
+/// The instruction with a name in the place of a jump's target, of what is called or of a 64-bit number.
+pub(crate) fn written(op: Op, name: Option<&str>) -> String {
+    let to = |n: i64| name.map_or_else(|| jump(n), str::to_owned);
+    let called = |n: i64| format!("call {}", name.map_or_else(|| hex(n), str::to_owned));
     match op {
         Op::Alu { op, width, dst, src } => format!("{} {} {}", reg(width, dst), alu(op), operand(width, src)),
         Op::Movsx { width, bits, dst, src } => format!("{} = (s{bits}){}", reg(width, dst), reg(width, src)),
@@ -106,20 +98,17 @@ pub fn pseudo_c(op: Op) -> String {
         Op::AddrSpaceCast { dst, src, imm } => {
             format!("r{dst} = addr_space_cast(r{src}, {:#x}, {:#x})", imm >> 16, imm & 0xffff)
         }
-        Op::LoadImm64 { dst, imm } => {
-            let join = |low: u32, high: u32| (u64::from(low) | u64::from(high) << 32) as i64;
-            let value = match imm {
-                ImmKind::Value(v) => v as i64,
-                ImmKind::Map(n) | ImmKind::MapIdx(n) => n.into(),
-                ImmKind::Func(d) => join(d as u32, 0),
-                ImmKind::MapValue { map, off } => join(map, off),
-                ImmKind::MapIdxValue { index, off } => join(index, off),
-                ImmKind::BtfVar { id, btf_fd } => join(id, btf_fd),
-            };
-            format!("r{dst} = {} ll", hex(value))
-        }
+        Op::LoadImm64 { dst, imm } => match name {
+            Some(name) => format!("r{dst} = {name} ll"),
+            None => wide(dst, imm),
+        },
         Op::LoadAbs { size, imm } => format!("r0 = *(u{} *)skb[{}]", bits(size), hex(imm.into())),
-        Op::LoadInd { size, src, .. } => format!("r0 = *(u{} *)skb[r{src}]", bits(size)),
+        Op::LoadInd { size, src, imm: 0 } => format!("r0 = *(u{} *)skb[r{src}]", bits(size)),
+        // Not shown by objdump.
+        Op::LoadInd { size, src, imm } => {
+            let sign = if imm < 0 { '-' } else { '+' };
+            format!("r0 = *(u{} *)skb[r{src} {sign} {:#x}]", bits(size), imm.unsigned_abs())
+        }
         Op::Load { size, signed: true, dst, src, off } => {
             format!("r{dst} = *(s{} *)({})", bits(size), address(src, off))
         }
@@ -136,15 +125,15 @@ pub fn pseudo_c(op: Op) -> String {
         Op::StoreRelease { size, dst, src, off } => {
             format!("store_release((u{} *)({}), {})", bits(size), address(dst, off), reg(view(size), src))
         }
-        Op::Ja { off, long } => format!("{} {}", if long { "gotol" } else { "goto" }, jump(off.into())),
+        Op::Ja { off, long } => format!("{} {}", if long { "gotol" } else { "goto" }, to(off.into())),
         Op::Jmp { op, width, dst, src, off } => {
             let (a, b) = (reg(width, dst), operand(width, src));
-            format!("if {a} {} {b} goto {}", comparison(op), jump(off.into()))
+            format!("if {a} {} {b} goto {}", comparison(op), to(off.into()))
         }
-        Op::MayGoto { off } => format!("may_goto {}", jump(off.into())),
-        Op::Call(CallKind::Helper(n)) => format!("call {}", hex(i64::from(n as i32))),
-        Op::Call(CallKind::Local(n)) => format!("call {}", hex(n.into())),
-        Op::Call(CallKind::Kfunc { id, .. }) => format!("call {}", hex(i64::from(id as i32))),
+        Op::MayGoto { off } => format!("may_goto {}", to(off.into())),
+        Op::Call(CallKind::Helper(n)) => called(i64::from(n as i32)),
+        Op::Call(CallKind::Local(n)) => called(n.into()),
+        Op::Call(CallKind::Kfunc { id, .. }) => called(i64::from(id as i32)),
         Op::Call(CallKind::Reg(n)) => format!("callx r{n}"),
         Op::Exit => "exit".into(),
     }

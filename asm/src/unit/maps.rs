@@ -1,0 +1,305 @@
+//! Map declarations, as the loader reads them: variables in `.maps` whose type carries every attribute.
+
+use super::object::Assembly;
+use super::resolve::Thing;
+use crate::near::nearest;
+use crate::text::declare::{Attribute, Declarator, MapDecl, MapValue};
+use crate::text::statement::At;
+use ebpfkit_abi::{MapType, map_flag, map_flags};
+use ebpfkit_object::btf::TypeId;
+use ebpfkit_object::write::NewMember;
+use rustc_hash::FxHashMap;
+
+const SECTION: &str = ".maps";
+/// Every attribute.
+const ATTRIBUTES: [&str; 12] = [
+    "key",
+    "value",
+    "key_size",
+    "value_size",
+    "max_entries",
+    "flags",
+    "map_flags",
+    "map_extra",
+    "numa_node",
+    "pinning",
+    "inner",
+    "values",
+];
+/// Names of `LIBBPF_PIN_*`.
+const PINNING: [&str; 2] = ["none", "by_name"];
+
+/// Maps whose values have not been linked yet.
+#[derive(Default)]
+pub(super) struct Maps<'t> {
+    /// Type of each definition, by the map's name.
+    definitions: FxHashMap<&'t str, TypeId>,
+    /// Offset in the section of a map's values, and what they are.
+    values: Vec<(usize, Vec<MapValue<'t>>, bool)>,
+}
+
+/// Keys of these are 32-bit indices, whether that is written or not.
+fn has_index_key(kind: MapType) -> bool {
+    use MapType as M;
+    const KINDS: [MapType; 11] = [
+        M::Array,
+        M::PercpuArray,
+        M::ProgArray,
+        M::PerfEventArray,
+        M::CgroupArray,
+        M::ArrayOfMaps,
+        M::Devmap,
+        M::Sockmap,
+        M::Cpumap,
+        M::Xskmap,
+        M::ReuseportSockarray,
+    ];
+    KINDS.contains(&kind)
+}
+
+/// Values of these are 32-bit descriptors or indices, whether that is written or not.
+fn has_number_value(kind: MapType) -> bool {
+    use MapType as M;
+    const KINDS: [MapType; 10] = [
+        M::ProgArray,
+        M::PerfEventArray,
+        M::CgroupArray,
+        M::ArrayOfMaps,
+        M::HashOfMaps,
+        M::Devmap,
+        M::Sockmap,
+        M::Cpumap,
+        M::Xskmap,
+        M::Sockhash,
+    ];
+    KINDS.contains(&kind)
+}
+
+/// Reads one declaration.
+pub(super) fn declare<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, map: MapDecl<'t>) {
+    if !a.claim(&map.name, Thing::Map) {
+        return;
+    }
+    let Some(kind) = MapType::from_name(map.kind.value).filter(|k| *k != MapType::Unspec) else {
+        let names = MapType::ALL.iter().filter_map(|t| t.name());
+        let help = nearest(map.kind.value, names).map(|n| format!("did you mean `{n}`?"));
+        return a.problem(map.kind.span, format!("`{}` is no type of map", map.kind.value), help);
+    };
+    let mut definition = Definition { a, maps, kind, members: Vec::new(), values: None };
+    let number = definition.a.types.number(kind.0);
+    definition.member("type", number);
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, items) in map.attributes {
+        if seen.contains(&name.value) {
+            definition.a.problem(name.span, format!("`{}` is given twice", name.value), None);
+            continue;
+        }
+        seen.push(name.value);
+        definition.attribute(name, items);
+    }
+    let has = |names: [&str; 2]| names.iter().any(|n| seen.contains(n));
+    if has_index_key(kind) && !has(["key", "key_size"]) {
+        if matches!(kind, MapType::Array | MapType::PercpuArray) {
+            // The kernel takes a value's type only with the key's.
+            let index = definition.a.types.u32();
+            let key = definition.a.types.pointer_to(index);
+            definition.member("key", key);
+        } else {
+            definition.number("key_size", 4);
+        }
+    }
+    if has_number_value(kind) && !has(["value", "value_size"]) && !has(["inner", "values"]) {
+        definition.number("value_size", 4);
+    }
+    definition.finish(map.name);
+}
+
+struct Definition<'a, 't> {
+    a: &'a mut Assembly<'t>,
+    maps: &'a mut Maps<'t>,
+    kind: MapType,
+    members: Vec<NewMember>,
+    values: Option<Vec<MapValue<'t>>>,
+}
+
+impl<'t> Definition<'_, 't> {
+    fn member(&mut self, name: &str, ty: TypeId) {
+        let bit_offset = self.members.len() as u32 * 64;
+        self.members.push(NewMember { name: name.to_owned(), ty, bit_offset });
+    }
+
+    fn number(&mut self, name: &str, n: u32) {
+        let ty = self.a.types.number(n);
+        self.member(name, ty);
+    }
+
+    fn attribute(&mut self, name: At<&'t str>, mut items: Vec<At<Attribute<'t>>>) {
+        let span = items.first().zip(items.last()).map_or(name.span.clone(), |(a, b)| a.span.start..b.span.end);
+        let single = if items.len() == 1 { items.pop() } else { None };
+        match (name.value, single) {
+            ("key" | "value", Some(At { value: Attribute::Type(declarator), .. })) => {
+                if let Some(target) = self.typed(declarator) {
+                    let ty = self.a.types.pointer_to(target);
+                    self.member(name.value, ty);
+                }
+            }
+            ("key" | "value", _) => {
+                self.a.problem(span, "expected a type", Some("sizes go by `key_size` and `value_size`".into()))
+            }
+            ("key_size" | "value_size" | "max_entries" | "numa_node" | "map_extra", Some(item)) => {
+                if let Some(n) = self.plain(item) {
+                    self.number(name.value, n);
+                }
+            }
+            ("pinning", Some(At { value: Attribute::Type(d), span })) => {
+                match d.word().and_then(|w| PINNING.iter().position(|p| *p == w)) {
+                    Some(n) => self.number("pinning", n as u32),
+                    None => self.a.problem(span, "expected `by_name` or `none`", None),
+                }
+            }
+            ("pinning", Some(item)) => {
+                if let Some(n) = self.plain(item) {
+                    self.number("pinning", n);
+                }
+            }
+            ("flags" | "map_flags", single) => {
+                items.extend(single);
+                let flags = self.flags(items);
+                self.number("map_flags", flags);
+            }
+            ("inner", Some(At { value: Attribute::Type(d), span })) => {
+                let found = d.word().and_then(|w| self.maps.definitions.get(w).copied());
+                match found {
+                    Some(inner) => {
+                        let pointer = self.a.types.pointer_to(inner);
+                        let values = self.a.types.flexible(pointer);
+                        self.member("values", values);
+                    }
+                    None => self.a.problem(span, "expected a map that is declared above", None),
+                }
+            }
+            ("values", Some(At { value: Attribute::Values(values), .. })) => self.values = Some(values),
+            ("values", _) => self.a.problem(span, "expected a list such as `[a, b]` or `[0: a, 5: b]`", None),
+            (known, _) if ATTRIBUTES.contains(&known) => self.a.problem(span, "expected one value", None),
+            (unknown, _) => {
+                let help = nearest(unknown, ATTRIBUTES).map(|n| format!("did you mean `{n}`?"));
+                let help = help.or_else(|| Some(format!("the attributes are {}", ATTRIBUTES.join(", "))));
+                self.a.problem(name.span, format!("`{unknown}` is no attribute of maps"), help);
+            }
+        }
+    }
+
+    fn typed(&mut self, declarator: Declarator<'t>) -> Option<TypeId> {
+        let ty = self.a.with_context(|cx| declarator.resolve(cx, false)).ty?;
+        self.a.types.layout(&ty)?;
+        Some(self.a.types.id(&ty))
+    }
+
+    fn plain(&mut self, item: At<Attribute<'t>>) -> Option<u32> {
+        let number = match &item.value {
+            Attribute::Number(n) => Some(i128::from(*n)),
+            Attribute::Type(d) => d.word().and_then(|w| self.a.layout.constants.get(w).copied()),
+            Attribute::Values(_) => None,
+        };
+        let Some(number) = number else {
+            self.a.problem(item.span, "expected a number", None);
+            return None;
+        };
+        // The loader reads the number from the length of an array.
+        let fits = u32::try_from(number).ok();
+        if fits.is_none() {
+            self.a.problem(item.span, format!("{number} does not fit in 32 bits"), None);
+        }
+        fits
+    }
+
+    fn flags(&mut self, items: Vec<At<Attribute<'t>>>) -> u32 {
+        let mut flags = 0;
+        for item in items {
+            if let Attribute::Type(d) = &item.value
+                && let Some(word) = d.word()
+                && !self.a.layout.constants.contains_key(word)
+            {
+                match map_flag(word) {
+                    Some(flag) => flags |= flag,
+                    None => {
+                        let help = nearest(word, map_flags().map(|f| f.0)).map(|n| format!("did you mean `{n}`?"));
+                        self.a.problem(item.span, format!("`{word}` is no flag of maps"), help);
+                    }
+                }
+                continue;
+            }
+            flags |= self.plain(item).unwrap_or(0);
+        }
+        flags
+    }
+
+    fn finish(mut self, name: At<&'t str>) {
+        let programs = self.kind == MapType::ProgArray;
+        let mut slots = 0;
+        if let Some(values) = &self.values {
+            let mut next = 0u64;
+            for v in values {
+                next = v.index.as_ref().map_or(next, |i| i.value) + 1;
+                slots = slots.max(next);
+            }
+            if slots > 1 << 16 {
+                self.a.problem(name.span.clone(), "only the first 65536 entries have initial values", None);
+                return;
+            }
+            if !self.members.iter().any(|m| m.name == "values") {
+                let target = if programs {
+                    self.a.types.btf.func_proto(0, &[])
+                } else {
+                    let first = values.first().and_then(|v| self.maps.definitions.get(v.name.value).copied());
+                    let Some(inner) = first else {
+                        let help = Some("`inner=MAP` names a map that all of them are like".into());
+                        return self.a.problem(name.span, "the first value is no map that is declared above", help);
+                    };
+                    inner
+                };
+                let pointer = self.a.types.pointer_to(target);
+                let array = self.a.types.flexible(pointer);
+                self.member("values", array);
+            }
+        }
+        // The flexible array of values comes last.
+        self.members.sort_by_key(|m| m.name == "values");
+        let mut size = 0;
+        for m in &mut self.members {
+            m.bit_offset = size * 8;
+            size += if m.name == "values" { 0 } else { 8 };
+        }
+        let definition = self.a.types.btf.composite(false, "", size, &self.members);
+        self.maps.definitions.insert(name.value, definition);
+        let var = self.a.types.btf.var(name.value, definition, 1);
+        let bytes = vec![0; size as usize + 8 * slots as usize];
+        let offset = self.a.add_data(SECTION, name.value, &bytes, 8, var);
+        if let Some(values) = self.values {
+            self.maps.values.push((offset as usize + size as usize, values, programs));
+        }
+    }
+}
+
+/// Links initial values, when every map and function is known.
+pub(super) fn finish<'t>(a: &mut Assembly<'t>, maps: Maps<'t>) {
+    for (start, values, programs) in maps.values {
+        let mut next = 0;
+        for value in values {
+            let index = value.index.map_or(next, |i| i.value as usize);
+            next = index + 1;
+            let name = value.name;
+            let found = if programs {
+                a.layout.functions.iter().any(|f| f.name == name.value && f.global)
+            } else {
+                a.things.get(name.value) == Some(&Thing::Map)
+            };
+            if !found {
+                let kind = if programs { "program" } else { "map" };
+                a.problem(name.span, format!("there is no {kind} `{}`", name.value), None);
+                continue;
+            }
+            a.add_data_reloc(SECTION, start + 8 * index, name.value);
+        }
+    }
+}
