@@ -1,8 +1,12 @@
 //! From instructions to text.
 
+mod ctype;
+mod data;
+mod listing;
 mod mnemonic;
 mod pseudo_c;
 
+pub use listing::{Style, listing};
 pub use mnemonic::mnemonic;
 pub use pseudo_c::pseudo_c;
 

@@ -16,6 +16,7 @@ use crate::text::{Context, Syntax, instruction};
 use directive::Directive;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
+pub(crate) use types::is_scalar;
 
 /// One thing of the text.
 #[derive(Clone, Debug, PartialEq)]

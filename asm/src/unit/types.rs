@@ -46,6 +46,11 @@ fn scalar(words: &str) -> Option<Scalar> {
     Some(Scalar { name, size, signed })
 }
 
+/// Bytes of the integer type of this name, if there is one.
+pub(crate) fn is_scalar(words: &str) -> Option<u32> {
+    scalar(words).map(|s| s.size)
+}
+
 /// Short names that are offered when a type is unknown.
 const OFFERED: [&str; 13] =
     ["u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "char", "int", "long", "bool", "void"];

@@ -1,38 +1,34 @@
 //! `ebpfkit disasm`: an object's programs as text.
 
-use super::Selection;
+use super::asm::SyntaxArg;
+use super::{Selection, open};
 use crate::End;
-use anyhow::{Context, Result};
-use ebpfkit_object::Object;
+use anyhow::Result;
+use ebpfkit_asm::Style;
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Object file
+    /// Object file, or assembly text
     file: PathBuf,
     #[command(flatten)]
     selection: Selection,
+    /// Syntax of the instructions; auto is pseudo-c
+    #[arg(long, value_enum, default_value_t = SyntaxArg::PseudoC)]
+    syntax: SyntaxArg,
+    /// Show source lines above their instructions
+    #[arg(short = 'S', long)]
+    source: bool,
 }
 
-/// Prints each program, a line an instruction.
+/// Prints the programs; without a selection also everything else of the object, so that `asm` reads it back.
 pub fn run(args: &Args) -> Result<End> {
-    let path = args.file.display().to_string();
-    let bytes = std::fs::read(&args.file).with_context(|| path.clone())?;
-    let object = Object::open(&path, &bytes).with_context(|| path.clone())?;
-    let mut out = std::io::stdout().lock();
-    let mut end = End::Good;
-    for index in args.selection.pick(&object)? {
-        let program = &object.programs[index];
-        writeln!(out, "{}: # {}", program.name, program.section)?;
-        for (at, line) in ebpfkit_asm::disassemble(&program.insns) {
-            let text = line.unwrap_or_else(|e| {
-                end = End::Usage;
-                format!("# {e}")
-            });
-            writeln!(out, "{at:8}: {text}")?;
-        }
-    }
-    Ok(end)
+    let object = open(&args.file)?;
+    let all = args.selection.section.is_none() && args.selection.program.is_none();
+    let style = Style { syntax: args.syntax.into(), source: args.source, declarations: all };
+    let text = ebpfkit_asm::listing(&object, &args.selection.pick(&object)?, style);
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(End::Good)
 }

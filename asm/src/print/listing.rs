@@ -1,0 +1,263 @@
+//! Whole programs and objects as text that the assembler reads.
+
+use super::ctype::Types;
+use super::data::{self, Data};
+use super::{line, mnemonic};
+use crate::Syntax;
+use ebpfkit_isa::{CallKind, ImmKind, Op, decode};
+use ebpfkit_object::btf::Type;
+use ebpfkit_object::model::PendingKind;
+use ebpfkit_object::{Object, Program};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a listing is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    /// Syntax of the instructions.
+    pub syntax: Syntax,
+    /// Whether source lines stand above their instructions.
+    pub source: bool,
+    /// Whether maps, variables, types and the license are declared, so that the text is complete.
+    pub declarations: bool,
+}
+
+/// An object's programs as text, with the functions they call.
+///
+/// With declarations the text assembles to an equal object, except for what the text has no form for: CO-RE
+/// relocations, struct_ops maps, tags of types.
+pub fn listing(object: &Object, programs: &[usize], style: Style) -> String {
+    let mut text = String::new();
+    if style.syntax == Syntax::Mnemonic {
+        text += ".syntax mnemonic\n";
+    }
+    let data = Data::new(object);
+    if style.declarations {
+        text += &data::declarations(object, &data);
+    }
+    let mut listing = Listing { object, data, style, text, section: String::new(), written: BTreeMap::new() };
+    for p in object.programs.iter() {
+        listing.written.insert(p.name.clone(), (p.section.clone(), usize::MAX));
+    }
+    for &index in programs {
+        if let Some(program) = object.programs.get(index) {
+            listing.program(program);
+        }
+    }
+    listing.text
+}
+
+struct Listing<'o> {
+    object: &'o Object,
+    data: Data,
+    style: Style,
+    text: String,
+    section: String,
+    /// Functions by name: section and slots.
+    written: BTreeMap<String, (String, usize)>,
+}
+
+/// A function inside a program.
+struct Function {
+    start: usize,
+    end: usize,
+    name: String,
+    /// Already written, for another program.
+    known: bool,
+    /// Its type in BTF.
+    ty: u32,
+    global: bool,
+}
+
+impl Listing<'_> {
+    /// The functions of a program, by their starts.
+    fn functions(&mut self, program: &Program) -> Vec<Function> {
+        let mut starts: BTreeMap<usize, u32> = program.func_info.iter().map(|f| (f.insn as usize, f.type_id)).collect();
+        starts.entry(0).or_insert(0);
+        let mut at = 0;
+        while at < program.insns.len() {
+            let Ok((op, slots)) = decode(&program.insns, at) else {
+                at += 1;
+                continue;
+            };
+            let target = match op {
+                Op::Call(CallKind::Local(n)) | Op::LoadImm64 { imm: ImmKind::Func(n), .. } => {
+                    at as i64 + 1 + i64::from(n)
+                }
+                _ => -1,
+            };
+            if let Ok(target) = usize::try_from(target)
+                && target < program.insns.len()
+            {
+                starts.entry(target).or_insert(0);
+            }
+            at += slots;
+        }
+        let ends: Vec<usize> = starts.keys().copied().skip(1).chain([program.insns.len()]).collect();
+        let mut functions = Vec::new();
+        for ((start, ty), end) in starts.into_iter().zip(ends) {
+            let (mut global, mut name) = (start == 0, String::new());
+            if let Some(btf) = &self.object.btf
+                && let Some(Type::Func { linkage, .. }) = btf.get(ty)
+            {
+                btf.name(ty).clone_into(&mut name);
+                global |= linkage == 1;
+            }
+            if start == 0 {
+                name.clone_from(&program.name);
+            } else if name.is_empty() {
+                name = format!("{}_func_{start}", program.name);
+            }
+            let mut known = false;
+            if start != 0 {
+                let slots = end - start;
+                let wanted = name.clone();
+                for n in 2.. {
+                    match self.written.get(&name) {
+                        None => break,
+                        Some((section, len))
+                            if *len == slots || (*len == usize::MAX && *section == program.section) =>
+                        {
+                            known = true;
+                            break;
+                        }
+                        Some(_) => name = format!("{wanted}_{n}"),
+                    }
+                }
+                if !known {
+                    self.written.insert(name.clone(), (".text".into(), slots));
+                }
+            }
+            functions.push(Function { start, end, name, known, ty, global });
+        }
+        functions
+    }
+
+    fn program(&mut self, program: &Program) {
+        let functions = self.functions(program);
+        let labels = labels(program, &functions);
+        for f in functions.iter().filter(|f| !f.known) {
+            self.begin(program, f);
+            self.function(program, &functions, f, &labels);
+        }
+    }
+
+    /// Section and name of a function.
+    fn begin(&mut self, program: &Program, f: &Function) {
+        let own = format!("{}{}", if program.autoload { "" } else { "?" }, program.section);
+        let section = if f.start != 0 && f.global { ".text".to_owned() } else { own };
+        // A static function is put into `.text` from anywhere.
+        if section != self.section && (f.start == 0 || f.global || self.section.is_empty()) {
+            let quoted = if section.contains("//") { super::ctype::quote(&section) } else { section.clone() };
+            self.text += &format!("\n.section {quoted}");
+            self.section = section;
+        }
+        let declared = self.object.btf.as_ref().and_then(|btf| match btf.get(f.ty) {
+            Some(Type::Func { proto, .. }) => data::function(proto, &f.name, &mut Types::new(btf)),
+            _ => None,
+        });
+        let word = match (f.start, f.global) {
+            (0, _) => "",
+            (_, true) => "global ",
+            (_, false) => "static ",
+        };
+        self.text += &format!("\n.func {word}{}\n", declared.unwrap_or_else(|| f.name.clone()));
+    }
+
+    fn function(&mut self, program: &Program, functions: &[Function], f: &Function, labels: &BTreeSet<usize>) {
+        let mut at = f.start;
+        while at < f.end {
+            if self.style.source {
+                self.source(program, at);
+            }
+            if labels.contains(&at) {
+                self.text += &format!("l{at}:\n");
+            }
+            let (text, slots) = match decode(&program.insns, at) {
+                Ok((op, slots)) if at + slots <= f.end => {
+                    let name = self.name(program, functions, labels, op, at);
+                    (line(op, self.style.syntax, name.as_deref()), slots)
+                }
+                Ok(_) => (mnemonic::raw(program.insns[at]), 1),
+                Err(e) => (format!("{} // {e}", mnemonic::raw(program.insns[at])), 1),
+            };
+            self.text += &format!("{at:8}: {text}\n");
+            at += slots;
+        }
+    }
+
+    fn source(&mut self, program: &Program, at: usize) {
+        let Some(btf) = &self.object.btf else { return };
+        let Ok(i) = program.line_info.binary_search_by_key(&(at as u32), |l| l.insn) else { return };
+        let l = &program.line_info[i];
+        let file = btf.str_at(l.file_name);
+        let file = file.rsplit('/').next().unwrap_or_default();
+        self.text += &format!("; {file}:{}  {}\n", l.line, btf.str_at(l.line_text).trim());
+    }
+
+    /// What an instruction refers to, by name.
+    fn name(
+        &self,
+        program: &Program,
+        functions: &[Function],
+        labels: &BTreeSet<usize>,
+        op: Op,
+        at: usize,
+    ) -> Option<String> {
+        let to = |n: i32| usize::try_from(at as i64 + 1 + i64::from(n)).ok();
+        let label = |n: i32| to(n).filter(|t| labels.contains(t)).map(|t| format!("l{t}"));
+        let function = |n: i32| to(n).and_then(|t| functions.iter().find(|f| f.start == t)).map(|f| f.name.clone());
+        let map = |n: u32| self.object.maps.get(n as usize).map(|m| m.name.as_str());
+        let pending = program.pending.iter().filter(|p| p.insn == at).find_map(|p| match p.what {
+            PendingKind::Extern(n) => Some(self.object.externs.get(n)?.name.clone()),
+            PendingKind::Map(n) => map(n as u32).map(|m| self.map(m)),
+            PendingKind::Core(_) => None,
+        });
+        if pending.is_some() {
+            return pending;
+        }
+        match op {
+            Op::Ja { off, .. } => label(off),
+            Op::Jmp { off, .. } | Op::MayGoto { off } => label(off.into()),
+            Op::Call(CallKind::Helper(id)) => ebpfkit_abi::helper_name(id).map(str::to_owned),
+            Op::Call(CallKind::Local(n)) => function(n),
+            Op::LoadImm64 { imm, .. } => match imm {
+                // A descriptor written by hand is kept as its complement.
+                ImmKind::Map(n) if (n as i32) < 0 => Some(format!("map[fd:{}]", !n)),
+                ImmKind::Map(n) => map(n).map(|m| self.map(m)),
+                ImmKind::MapValue { map, off } if (map as i32) < 0 => Some(format!("map[fd:{}][0] + {off:#x}", !map)),
+                ImmKind::MapValue { map, off } => self.data.name(map as usize, off),
+                ImmKind::Func(n) => function(n),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn map(&self, name: &str) -> String {
+        format!("map[{name}]")
+    }
+}
+
+/// Slots that jumps of the same function go to.
+fn labels(program: &Program, functions: &[Function]) -> BTreeSet<usize> {
+    let mut labels = BTreeSet::new();
+    for f in functions {
+        let (mut at, mut heads, mut targets) = (f.start, BTreeSet::new(), Vec::new());
+        while at < f.end {
+            heads.insert(at);
+            let Ok((op, slots)) = decode(&program.insns, at) else {
+                at += 1;
+                continue;
+            };
+            let off = match op {
+                Op::Ja { off, .. } => Some(off),
+                Op::Jmp { off, .. } | Op::MayGoto { off } => Some(off.into()),
+                _ => None,
+            };
+            targets.extend(off.and_then(|n| usize::try_from(at as i64 + 1 + i64::from(n)).ok()));
+            at += slots;
+        }
+        labels.extend(targets.into_iter().filter(|t| heads.contains(t)));
+    }
+    labels
+}
