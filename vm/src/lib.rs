@@ -19,6 +19,7 @@ pub mod packet;
 mod program;
 mod run;
 pub mod show;
+pub mod watch;
 mod world;
 
 pub use context::{CtxLayout, CtxMemory};

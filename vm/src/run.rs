@@ -97,6 +97,8 @@ pub struct Run {
     pub redirect: Option<Redirect>,
     /// What helpers keep between calls.
     pub state: State,
+    /// Looks at every instruction of interpreted runs.
+    pub watch: Option<crate::watch::Watcher>,
     /// Whatever the user's own helpers need.
     pub user: Option<Box<dyn Any + Send>>,
     /// Instructions that the next run may execute.
@@ -132,6 +134,7 @@ impl Run {
             events: Vec::new(),
             redirect: None,
             state: State::default(),
+            watch: None,
             user: None,
             budget: DEFAULT_BUDGET,
             left: 0,

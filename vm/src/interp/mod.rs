@@ -40,7 +40,12 @@ fn callback(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault
 }
 
 fn enter(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
-    if run.memory.checked { execute::<true>(run, function, args) } else { execute::<false>(run, function, args) }
+    match (run.memory.checked, run.watch.is_some()) {
+        (true, false) => execute::<true, false>(run, function, args),
+        (true, true) => execute::<true, true>(run, function, args),
+        (false, false) => execute::<false, false>(run, function, args),
+        (false, true) => execute::<false, true>(run, function, args),
+    }
 }
 
 /// What a call saves.
@@ -53,7 +58,11 @@ struct Saved {
 }
 
 /// Runs a function of the current program. `run.depth` is its frame.
-fn execute<const CHECKED: bool>(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
+fn execute<const CHECKED: bool, const WATCHED: bool>(
+    run: &mut Run,
+    function: usize,
+    args: [u64; 5],
+) -> Result<u64, Fault> {
     const R: usize = 15;
     let base = run.depth;
     let mut frames = [Saved { program: std::ptr::null(), pc: 0, regs: [0; 4], loops: 0 }; MAX_FRAMES];
@@ -89,6 +98,11 @@ fn execute<const CHECKED: bool>(run: &mut Run, function: usize, args: [u64; 5]) 
         // Every path ends in `exit` or runs into `Op::End`, and targets are indices of the code.
         let i = code[pc];
         pc += 1;
+        if WATCHED {
+            // SAFETY: see above.
+            let slot = unsafe { &*program }.code(CHECKED).slots[pc - 1] as usize;
+            check!(run.tell_watcher(slot, &r[..11]));
+        }
         let (d, s) = (usize::from(i.dst) & R, usize::from(i.src) & R);
 
         macro_rules! x64 {
