@@ -1,2 +1,23 @@
-//! eBPF programs to native code with Cranelift.
+//! eBPF programs to native code, with Cranelift.
+//!
+//! [`Jit`] is an engine like the interpreter: it runs the program of a [`Run`] and compiles it before its first run, or
+//! when [`compile`] is called. Each function of a program becomes one native function; BPF registers become values of
+//! Cranelift's SSA form, so that its optimiser and register allocator see through the whole function.
+//!
+//! - A **verified** program runs without checks. What the verifier proved is used: dead code is dropped, accesses to
+//!   the context go straight to its own memory, addresses of maps are constants.
+//! - Any other program, or one that runs with checks, is **sandboxed**: each access has to lie in a region of the run,
+//!   and a bad one, or a budget that is used up, leaves by an ordinary return. There are no traps.
 #![deny(missing_docs)]
+
+mod compile;
+mod drive;
+mod flow;
+mod runtime;
+mod translate;
+
+pub use compile::{CompileError, Options, Tier, compile, compile_with};
+pub use drive::Jit;
+
+#[cfg(doc)]
+use ebpfkit_vm::Run;

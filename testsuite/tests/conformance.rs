@@ -3,13 +3,34 @@
 use ebpfkit_isa::table::{Kind, ROWS};
 use ebpfkit_isa::{CallKind, Op, decode, row};
 use ebpfkit_testsuite::conformance::{cases, run_all};
-use ebpfkit_vm::Interpreter;
+use ebpfkit_jit::{Jit, Options, Tier, compile_with};
+use ebpfkit_vm::{Engine, Interpreter, Program};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 #[test]
 fn interpreter() {
     let count = run_all(&|_| Ok(Box::new(Interpreter))).unwrap_or_else(|e| panic!("{e}"));
     assert!(count > 300, "{count} cases");
+}
+
+/// The sandboxed JIT, with its intermediate form checked.
+fn jit(tier: Tier) -> impl Fn(&Arc<Program>) -> Result<Box<dyn Engine>, String> {
+    move |program| {
+        let options = Options { tier: Some(tier), verify_ir: true };
+        compile_with(program, true, options).map_err(|e| e.to_string())?;
+        Ok(Box::new(Jit))
+    }
+}
+
+#[test]
+fn native_code() {
+    run_all(&jit(Tier::Best)).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn quick_native_code() {
+    run_all(&jit(Tier::Quick)).unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Every instruction that needs no map, kernel type or socket buffer stands in some case.

@@ -15,6 +15,7 @@ mod instance;
 pub mod interp;
 pub mod maps;
 pub mod memory;
+pub mod native;
 pub mod packet;
 mod program;
 mod run;

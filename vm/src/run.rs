@@ -5,6 +5,7 @@ use crate::fault::{Fault, FaultKind};
 use crate::helpers::State;
 use crate::maps::Map;
 use crate::memory::{MAX_FRAMES, Memory, Region, STACK_BYTES, Window};
+use crate::native::NativeState;
 use crate::packet::Packet;
 use crate::program::Program;
 use crate::world::World;
@@ -109,6 +110,8 @@ pub struct Run {
     pub tail_calls: u32,
     /// Nested calls at this moment; zero in the main program. Engines keep it true when they call helpers.
     pub depth: usize,
+    /// Words of native code.
+    pub native: NativeState,
     program: Arc<Program>,
     /// The program that runs now; differs from `program` after a tail call.
     current: Arc<Program>,
@@ -140,6 +143,7 @@ impl Run {
             left: 0,
             tail_calls: 0,
             depth: 0,
+            native: NativeState::default(),
             program: program.clone(),
             current: program.clone(),
             retired: Vec::new(),
@@ -346,7 +350,7 @@ impl Run {
     }
 
     /// Goes back to a program that was entered before.
-    pub(crate) fn leave(&mut self, back_to: *const Program) {
+    pub fn leave(&mut self, back_to: *const Program) {
         let found = self.retired.iter().chain([&self.program]).find(|p| std::ptr::eq(Arc::as_ptr(p), back_to)).cloned();
         if let Some(program) = found {
             self.enter(program);
@@ -359,7 +363,7 @@ impl Run {
     }
 
     /// Makes a program the running one.
-    pub(crate) fn enter(&mut self, program: Arc<Program>) {
+    pub fn enter(&mut self, program: Arc<Program>) {
         self.memory.adopt(&program);
         let old = std::mem::replace(&mut self.current, program);
         self.retired.push(old);

@@ -34,7 +34,7 @@ pub(super) fn store<const CHECKED: bool, const SIZE: u64>(
 }
 
 /// A load that the kernel would guard against stale pointers: what is in no region reads as zero.
-pub(super) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
+pub(crate) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
     let size = how & 15;
     // Memory of kernel objects is known only as regions, so that they are kept even without other checks.
     let Ok(value) = run.memory.load(&run.ctx, address, size) else { return 0 };
@@ -48,7 +48,7 @@ pub(super) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
 }
 
 /// A store into an arena; it is lost where no page is.
-pub(super) fn store_arena(run: &mut Run, address: u64, size: u64, value: u64) {
+pub(crate) fn store_arena(run: &mut Run, address: u64, size: u64, value: u64) {
     if let Some(Some(host)) = run.memory.arena(address, size) {
         // SAFETY: the arena's memory lives as long as the map, which the run holds.
         unsafe { store_raw(host, size, value) };
@@ -57,7 +57,7 @@ pub(super) fn store_arena(run: &mut Run, address: u64, size: u64, value: u64) {
 
 /// Where an atomic operation's old value goes.
 #[derive(Clone, Copy)]
-pub(super) enum Fetch {
+pub(crate) enum Fetch {
     Nothing,
     Source,
     R0,
@@ -85,7 +85,7 @@ fn place<const CHECKED: bool>(
 }
 
 /// An atomic read-modify-write; the old value and where it goes.
-pub(super) fn atomic<const CHECKED: bool>(
+pub(crate) fn atomic<const CHECKED: bool>(
     run: &mut Run,
     address: u64,
     how: u64,
@@ -126,7 +126,7 @@ pub(super) fn atomic<const CHECKED: bool>(
 }
 
 /// `load_acquire`, zero-extended.
-pub(super) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, how: u64) -> Result<u64, Fault> {
+pub(crate) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, how: u64) -> Result<u64, Fault> {
     let size = how & 15;
     let Some(p) = place::<CHECKED>(run, address, size, false, how & Rmw::ARENA != 0)? else { return Ok(0) };
     // SAFETY: the bytes are valid and aligned.
@@ -141,7 +141,7 @@ pub(super) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, how
 }
 
 /// `store_release`.
-pub(super) fn store_release<const CHECKED: bool>(run: &mut Run, address: u64, how: u64, v: u64) -> Result<(), Fault> {
+pub(crate) fn store_release<const CHECKED: bool>(run: &mut Run, address: u64, how: u64, v: u64) -> Result<(), Fault> {
     let size = how & 15;
     let Some(p) = place::<CHECKED>(run, address, size, true, how & Rmw::ARENA != 0)? else { return Ok(()) };
     // SAFETY: the bytes are valid and aligned.
@@ -162,7 +162,7 @@ const NET_OFFSET: i32 = -0x10_0000;
 const LINK_OFFSET: i32 = -0x20_0000;
 
 /// A legacy packet load, in host order; `None` outside the packet.
-pub(super) fn packet_load(run: &Run, offset: i32, size: usize) -> Option<u64> {
+pub(crate) fn packet_load(run: &Run, offset: i32, size: usize) -> Option<u64> {
     let start = if offset >= 0 {
         offset as usize
     } else if offset >= NET_OFFSET {

@@ -3,7 +3,7 @@
 //! One loop over the dense form. With checks every access is looked up in the run's regions; without, the verifier has
 //! proved that it is good. Both are the same code, compiled twice.
 
-mod access;
+pub(crate) mod access;
 mod arith;
 
 use crate::fault::{Fault, FaultKind};

@@ -2,6 +2,7 @@
 
 use super::dense::{Inst, Op, Rmw};
 use super::{LoadError, Pieces};
+use crate::native::Access;
 use ebpfkit_isa::{AluOp, CallKind, ImmKind, JmpOp, Op as Isa, Operand, Size, Width, decode};
 
 /// The dense form of a program and where it came from.
@@ -187,6 +188,22 @@ fn place(
     let to = to.ok_or_else(|| unsupported(at, format!("access to offset {off} of {}", layout.name())))?;
     let size = if to.size == 8 { Size::DW } else { size };
     Ok((size, to.address as i32))
+}
+
+/// Where the load, store or atomic operation at a slot goes in unchecked mode.
+pub(super) fn access(pieces: &Pieces, at: usize) -> Option<Access> {
+    let (size, off, write) = match decode(&pieces.insns, at).ok()?.0 {
+        Isa::Load { size, off, .. } => (size, off, false),
+        Isa::Store { size, off, .. } => (size, off, true),
+        Isa::Atomic { size, off, .. } | Isa::LoadAcquire { size, off, .. } | Isa::StoreRelease { size, off, .. } => {
+            let size = size.bytes() as u64;
+            return Some(Access { size, offset: off.into(), probe: false, arena: pieces.is_arena(at) });
+        }
+        _ => return None,
+    };
+    let arena = pieces.is_arena(at);
+    let (size, offset) = if arena { (size, off.into()) } else { place(pieces, at, size, off, write, true).ok()? };
+    Some(Access { size: size.bytes() as u64, offset, probe: !write && pieces.probed(at), arena })
 }
 
 fn imm64(pieces: &Pieces, imm: ImmKind, at: usize) -> Result<u64, LoadError> {

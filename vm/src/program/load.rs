@@ -6,6 +6,7 @@ use crate::context::CtxLayout;
 use crate::helpers;
 use crate::maps::{Arena, Kind, Map};
 use crate::memory::{Region, RegionKind};
+use crate::native::NativeSlots;
 use crate::run::HelperFn;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, decode as decode_insn};
@@ -189,7 +190,7 @@ impl Loader {
         }
         let fixed = fixed_regions(&pieces);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Program { id, pieces, ctx, fixed, checked, unchecked }))
+        Ok(Arc::new(Program { id, pieces, ctx, fixed, checked, unchecked, native: NativeSlots::default() }))
     }
 }
 

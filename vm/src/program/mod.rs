@@ -10,6 +10,7 @@ pub use load::{KfuncName, Loader};
 use crate::context::CtxLayout;
 use crate::maps::Map;
 use crate::memory::Region;
+use crate::native::{Access, NativeSlots};
 use crate::run::HelperFn;
 use decode::Code;
 use ebpfkit_abi::{AttachType, ProgType};
@@ -79,6 +80,7 @@ pub struct Program {
     fixed: Arc<[Region]>,
     checked: Code,
     unchecked: OnceLock<Code>,
+    native: NativeSlots,
 }
 
 impl Program {
@@ -166,11 +168,21 @@ impl Program {
         self.pieces.arena.as_ref()
     }
 
+    /// Where the load, store or atomic operation at a slot goes in unchecked mode; `None` for other instructions.
+    pub fn access_at(&self, slot: usize) -> Option<Access> {
+        decode::access(&self.pieces, slot)
+    }
+
+    pub(crate) fn native_slots(&self) -> &NativeSlots {
+        &self.native
+    }
+
     pub(crate) fn helpers(&self) -> &[HelperFn] {
         &self.pieces.helpers
     }
 
-    pub(crate) fn helper_by_id(&self, id: u32) -> Option<HelperFn> {
+    /// The function behind a helper number, for calls through registers.
+    pub fn helper_by_id(&self, id: u32) -> Option<HelperFn> {
         self.pieces.find_helper(id)
     }
 

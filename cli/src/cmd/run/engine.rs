@@ -1,6 +1,7 @@
 //! What runs programs: the seam between this command and the engines.
 
 use anyhow::{Result, bail};
+use ebpfkit_jit::Jit;
 use ebpfkit_vm::{Engine, Interpreter, Program};
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub fn make(kind: EngineKind, program: &Arc<Program>) -> Result<Box<dyn Engine>>
     let _ = program;
     match kind {
         EngineKind::Interp => Ok(Box::new(Interpreter)),
-        EngineKind::Jit => bail!("the JIT is not supported yet"),
+        EngineKind::Jit => Ok(Box::new(Jit)),
         EngineKind::Kernel => bail!("the kernel runs single inputs only"),
     }
 }

@@ -1,0 +1,81 @@
+//! Entering native code, and what happens when it asks for something on its way out.
+
+use crate::compile::compile;
+use ebpfkit_vm::native::{NativeFn, STATUS_FAULT, STATUS_OK, STATUS_TAIL_CALL};
+use ebpfkit_vm::{Engine, Fault, FaultKind, Program, Run};
+use std::sync::Arc;
+
+/// The engine. Programs are compiled before their first run unless [`compile`] has done it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Jit;
+
+impl Engine for Jit {
+    fn run_with(&self, run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
+        run.begin(callback);
+        let checked = run.is_checked();
+        let entry = entry(run.program(), checked, 0)?;
+        if checked {
+            run.native.frame = run.frame_pointer();
+        }
+        enter(run, entry, args)
+    }
+}
+
+/// The native function of a program's function.
+#[inline]
+fn entry(program: &Arc<Program>, checked: bool, function: usize) -> Result<NativeFn, Fault> {
+    let code = match program.native(checked) {
+        Some(code) => code,
+        None => compile_late(program, checked)?,
+    };
+    code.entries.get(function).copied().ok_or_else(|| FaultKind::BadCallTarget(function as u64).into())
+}
+
+#[cold]
+fn compile_late(program: &Arc<Program>, checked: bool) -> Result<&ebpfkit_vm::native::NativeCode, Fault> {
+    compile(program, checked).map_err(|e| Fault::unsupported(e.to_string()))?;
+    program.native(checked).ok_or_else(|| Fault::unsupported("native code"))
+}
+
+/// Runs a function and whatever it asks for.
+#[inline]
+fn enter(run: &mut Run, entry: NativeFn, [a, b, c, d, e]: [u64; 5]) -> Result<u64, Fault> {
+    // SAFETY: the entry was compiled for the current program, which the run keeps alive, in the run's mode.
+    let r0 = unsafe { entry(run, a, b, c, d, e) };
+    if run.native.status == STATUS_OK {
+        return Ok(r0);
+    }
+    finish(run)
+}
+
+/// Gives what a function asked for when it returned: runs the program of a tail call, and takes the fault.
+#[cold]
+pub(crate) fn finish(run: &mut Run) -> Result<u64, Fault> {
+    while run.native.status == STATUS_TAIL_CALL {
+        run.native.status = STATUS_OK;
+        let entry = entry(run.current(), run.is_checked(), 0)?;
+        let ctx = run.ctx.address();
+        // SAFETY: as in `enter`.
+        let r0 = unsafe { entry(run, ctx, 0, 0, 0, 0) };
+        if run.native.status == STATUS_OK {
+            return Ok(r0);
+        }
+    }
+    debug_assert_eq!(run.native.status, STATUS_FAULT);
+    run.native.status = STATUS_OK;
+    let fault = run.native.fault.take().unwrap_or_else(|| Fault::helper("a fault without a reason"));
+    Err(fault.at(run.native.at as usize))
+}
+
+/// Runs a function for a helper.
+pub(crate) fn callback(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
+    let before = run.current().clone();
+    let frame = run.native.frame;
+    run.native.frame = run.frame_pointer();
+    let result = entry(&before, run.is_checked(), function).and_then(|entry| enter(run, entry, args));
+    run.native.frame = frame;
+    if !Arc::ptr_eq(run.current(), &before) {
+        run.enter(before);
+    }
+    result
+}

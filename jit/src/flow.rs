@@ -1,0 +1,146 @@
+//! Which instructions a function reaches, and where its blocks start.
+
+use ebpfkit_isa::{CallKind, DecodeError, Insn, Op, decode};
+
+/// A program's instructions, decoded once.
+pub(crate) struct Code<'a> {
+    /// By slot; second halves of 64-bit immediates are missing.
+    ops: Vec<Option<Op>>,
+    /// By slot: whether a path reaches it, when that is known.
+    reached: Option<&'a [bool]>,
+}
+
+/// Where control goes after an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// To this slot, always.
+    To(usize),
+    /// To the first slot when the condition holds, otherwise to the second.
+    Either(usize, usize),
+    /// Nowhere: the function ends.
+    End,
+}
+
+impl<'a> Code<'a> {
+    /// Decodes all slots. `reached` is what the verifier proved.
+    pub(crate) fn new(insns: &[Insn], reached: Option<&'a [bool]>) -> Result<Self, DecodeError> {
+        let mut ops = vec![None; insns.len()];
+        let mut at = 0;
+        while at < insns.len() {
+            let (op, slots) = decode(insns, at)?;
+            ops[at] = Some(op);
+            at += slots;
+        }
+        Ok(Self { ops, reached })
+    }
+
+    /// The instruction at a slot; `None` behind the last one.
+    pub(crate) fn op(&self, at: usize) -> Option<Op> {
+        self.ops.get(at).copied().flatten()
+    }
+
+    /// Whether control can be at a slot.
+    pub(crate) fn is_reached(&self, at: usize) -> bool {
+        self.reached.is_none_or(|r| r.get(at).copied().unwrap_or(false))
+    }
+
+    fn after(&self, at: usize) -> usize {
+        if matches!(self.op(at), Some(Op::LoadImm64 { .. })) { at + 2 } else { at + 1 }
+    }
+
+    /// Where control goes after the instruction at a slot. A branch that always goes one way is no branch.
+    pub(crate) fn next(&self, at: usize) -> Next {
+        let target = |off: i32| (at as i64 + 1 + i64::from(off)) as usize;
+        let after = self.after(at);
+        match self.op(at) {
+            None | Some(Op::Exit) => Next::End,
+            Some(Op::Ja { off, .. }) => Next::To(target(off)),
+            Some(Op::Jmp { off, .. } | Op::MayGoto { off }) => {
+                let taken = target(off.into());
+                match (self.is_reached(taken), self.is_reached(after)) {
+                    _ if taken == after => Next::To(after),
+                    (true, false) => Next::To(taken),
+                    (false, true) => Next::To(after),
+                    _ => Next::Either(taken, after),
+                }
+            }
+            _ => Next::To(after),
+        }
+    }
+
+    /// Slot that a local call goes to.
+    pub(crate) fn callee(&self, at: usize) -> Option<usize> {
+        match self.op(at)? {
+            Op::Call(CallKind::Local(d)) => usize::try_from(at as i64 + 1 + i64::from(d)).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// The slots of one function.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    /// The function's first slot, which need not be its lowest.
+    pub start: usize,
+    /// Reached slots in ascending order. The slot behind the last instruction may be among them.
+    pub slots: Vec<usize>,
+    /// Those of them where a block starts.
+    pub leaders: Vec<usize>,
+}
+
+/// Finds the slots of functions; the marks are reused.
+pub(crate) struct Finder {
+    marks: Vec<u8>,
+}
+
+const SEEN: u8 = 1;
+const LEADER: u8 = 2;
+
+impl Finder {
+    /// For programs of this many slots.
+    pub(crate) fn new(slots: usize) -> Self {
+        Self { marks: vec![0; slots + 1] }
+    }
+
+    /// Everything that is reached from a function's first slot.
+    pub(crate) fn flow(&mut self, code: &Code<'_>, start: usize) -> Flow {
+        let mut flow = Flow { start, ..Flow::default() };
+        let mut open = vec![start];
+        self.marks[start] |= LEADER;
+        while let Some(mut at) = open.pop() {
+            while self.marks[at] & SEEN == 0 {
+                self.marks[at] |= SEEN;
+                flow.slots.push(at);
+                if !code.is_reached(at) {
+                    break;
+                }
+                match code.next(at) {
+                    Next::End => break,
+                    Next::To(to) => {
+                        if !matches!(code.op(at), Some(op) if falls_through(&op)) {
+                            self.marks[to] |= LEADER;
+                        }
+                        at = to;
+                    }
+                    Next::Either(a, b) => {
+                        self.marks[a] |= LEADER;
+                        self.marks[b] |= LEADER;
+                        open.push(a);
+                        at = b;
+                    }
+                }
+            }
+        }
+        flow.slots.sort_unstable();
+        flow.leaders.extend(flow.slots.iter().copied().filter(|s| self.marks[*s] & LEADER != 0));
+        for s in &flow.slots {
+            self.marks[*s] = 0;
+        }
+        flow
+    }
+}
+
+/// Whether control always goes to the following instruction.
+fn falls_through(op: &Op) -> bool {
+    !matches!(op, Op::Ja { .. } | Op::Jmp { .. } | Op::MayGoto { .. } | Op::Exit)
+}

@@ -1,0 +1,113 @@
+//! Jumps, and the budget that they are counted in.
+
+use super::{I32, LEFT, Translator, trusted};
+use crate::flow::Next;
+use crate::runtime;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use ebpfkit_isa::{JmpOp, Operand, Width};
+
+impl Translator<'_, '_> {
+    pub(super) fn jump(&mut self) {
+        if let Next::To(to) = self.env.code.next(self.at) {
+            self.go(to);
+        }
+    }
+
+    /// Ends the block with a jump.
+    fn go(&mut self, to: usize) {
+        let target = self.block(to);
+        if self.is_counted(to) {
+            self.spend(to, target);
+        } else {
+            self.b.ins().jump(target, &[]);
+        }
+        self.ended = true;
+    }
+
+    /// Jumps backwards are counted when there are checks.
+    fn is_counted(&self, to: usize) -> bool {
+        self.env.checked && to <= self.at
+    }
+
+    /// Takes the instructions of a loop from the budget and jumps, or fails.
+    fn spend(&mut self, to: usize, target: Block) {
+        let stop = self.cold_block();
+        let left = self.b.ins().load(I64, trusted(), self.run, LEFT);
+        let count = self.number((self.at + 1 - to) as i64);
+        let enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, count);
+        let less = self.b.ins().isub(left, count);
+        let go_on = self.b.create_block();
+        self.b.ins().brif(enough, go_on, &[], stop, &[]);
+        self.b.switch_to_block(stop);
+        self.runtime(runtime::no_budget as *const () as usize, &[]);
+        self.fail();
+        self.b.switch_to_block(go_on);
+        self.b.ins().store(trusted(), less, self.run, LEFT);
+        self.b.ins().jump(target, &[]);
+    }
+
+    /// Ends the block with a branch; where it goes back, through a block that counts.
+    fn branch(&mut self, condition: Value, taken: usize, after: usize) {
+        let to = if self.is_counted(taken) { self.b.create_block() } else { self.block(taken) };
+        let other = self.block(after);
+        self.b.ins().brif(condition, to, &[], other, &[]);
+        if self.is_counted(taken) {
+            self.b.switch_to_block(to);
+            let target = self.block(taken);
+            self.spend(taken, target);
+        }
+        self.ended = true;
+    }
+
+    pub(super) fn conditional(&mut self, op: JmpOp, width: Width, dst: u8, src: Operand) {
+        let (taken, after) = match self.env.code.next(self.at) {
+            Next::To(to) => return self.go(to),
+            Next::Either(taken, after) => (taken, after),
+            Next::End => return self.nowhere(),
+        };
+        let (a, b) = (self.get_width(width, dst), self.operand(width, src));
+        let condition = match condition(op) {
+            Some(cc) => self.b.ins().icmp(cc, a, b),
+            None => self.b.ins().band(a, b),
+        };
+        self.branch(condition, taken, after);
+    }
+
+    /// Goes on while iterations are left.
+    pub(super) fn may_goto(&mut self) {
+        let (taken, after) = match self.env.code.next(self.at) {
+            Next::To(to) => return self.go(to),
+            Next::Either(taken, after) => (taken, after),
+            Next::End => return self.nowhere(),
+        };
+        let loops = self.b.use_var(self.loops);
+        let zero = self.b.ins().iconst(I32, 0);
+        let out = self.b.ins().icmp(IntCC::Equal, loops, zero);
+        let less = self.b.ins().iadd_imm_s(loops, -1);
+        // When it was zero, the function leaves this loop and may come to another: zero stays.
+        let less = self.b.ins().select(out, zero, less);
+        self.b.def_var(self.loops, less);
+        let (to, other) = (self.block(taken), self.block(after));
+        self.b.ins().brif(out, to, &[], other, &[]);
+        self.ended = true;
+    }
+}
+
+/// The comparison of a jump; `None` for `JSET`.
+fn condition(op: JmpOp) -> Option<IntCC> {
+    Some(match op {
+        JmpOp::Eq => IntCC::Equal,
+        JmpOp::Ne => IntCC::NotEqual,
+        JmpOp::Gt => IntCC::UnsignedGreaterThan,
+        JmpOp::Ge => IntCC::UnsignedGreaterThanOrEqual,
+        JmpOp::Lt => IntCC::UnsignedLessThan,
+        JmpOp::Le => IntCC::UnsignedLessThanOrEqual,
+        JmpOp::Sgt => IntCC::SignedGreaterThan,
+        JmpOp::Sge => IntCC::SignedGreaterThanOrEqual,
+        JmpOp::Slt => IntCC::SignedLessThan,
+        JmpOp::Sle => IntCC::SignedLessThanOrEqual,
+        JmpOp::Set => return None,
+    })
+}

@@ -1,0 +1,357 @@
+//! From instructions to Cranelift's intermediate form, a function at a time.
+
+mod alu;
+mod branch;
+mod call;
+mod memory;
+
+use crate::flow::{Code, Flow};
+use crate::runtime;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I64};
+use cranelift_codegen::ir::{
+    AbiParam, Block, Function, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot, StackSlotData, StackSlotKind,
+    Type, Value,
+};
+use cranelift_codegen::isa::CallConv;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use cranelift_jit::JITModule;
+use cranelift_module::{FuncId, Module};
+use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
+use ebpfkit_vm::native::{NativeState, STATUS_OK};
+use ebpfkit_vm::{Program, Run};
+use std::mem::offset_of;
+
+/// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
+const MAX_LOOPS: i64 = 8 * 1024 * 1024;
+
+/// Offsets of the run's words that native code uses.
+const STATUS: i32 = (offset_of!(Run, native) + offset_of!(NativeState, status)) as i32;
+const AT: i32 = (offset_of!(Run, native) + offset_of!(NativeState, at)) as i32;
+const FRAME: i32 = (offset_of!(Run, native) + offset_of!(NativeState, frame)) as i32;
+const LEFT: i32 = offset_of!(Run, left) as i32;
+
+/// The signature of every native function: the run and `r1` to `r5`, `r0`.
+pub(crate) fn signature(call_conv: CallConv) -> Signature {
+    sized_signature(call_conv, 6)
+}
+
+fn sized_signature(call_conv: CallConv, params: usize) -> Signature {
+    let mut s = Signature::new(call_conv);
+    s.params.extend(std::iter::repeat_n(AbiParam::new(I64), params));
+    s.returns.push(AbiParam::new(I64));
+    s
+}
+
+/// What all functions of a program share.
+pub(crate) struct Env<'a> {
+    program: &'a Program,
+    code: &'a Code<'a>,
+    checked: bool,
+    /// First slots of functions, ascending.
+    starts: &'a [usize],
+    /// By function.
+    ids: &'a [FuncId],
+    /// By function: whether it can return with a status.
+    may_stop: Vec<bool>,
+}
+
+impl<'a> Env<'a> {
+    /// Collects what is known of a program's functions.
+    pub(crate) fn new(
+        program: &'a Program,
+        code: &'a Code<'a>,
+        checked: bool,
+        starts: &'a [usize],
+        ids: &'a [FuncId],
+    ) -> Self {
+        let mut this = Self { program, code, checked, starts, ids, may_stop: vec![checked; starts.len()] };
+        if !checked {
+            this.find_stops();
+        }
+        this
+    }
+
+    /// Finds the functions that can return with a status: those with a call that can, and their callers.
+    fn find_stops(&mut self) {
+        let mut callers = Vec::new();
+        for n in 0..self.starts.len() {
+            let end = self.starts.get(n + 1).copied().unwrap_or(self.program.insns().len());
+            for at in self.starts[n]..end {
+                match self.code.op(at) {
+                    Some(Op::Call(CallKind::Local(_))) => {
+                        callers
+                            .extend(self.code.callee(at).and_then(|s| self.function_at(s)).map(|callee| (n, callee)));
+                    }
+                    Some(Op::Call(_)) => self.may_stop[n] = true,
+                    Some(_) if self.program.access_at(at).is_some_and(|a| a.arena) => self.may_stop[n] = true,
+                    _ => {}
+                }
+            }
+        }
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for (caller, callee) in &callers {
+                if self.may_stop[*callee] && !self.may_stop[*caller] {
+                    self.may_stop[*caller] = true;
+                    changed = true;
+                }
+            }
+        }
+    }
+
+    fn function_at(&self, slot: usize) -> Option<usize> {
+        self.starts.binary_search(&slot).ok()
+    }
+}
+
+/// Translates one function.
+pub(crate) fn function(
+    env: &Env<'_>,
+    flow: &Flow,
+    module: &mut JITModule,
+    func: &mut Function,
+    context: &mut FunctionBuilderContext,
+) {
+    let mut b = FunctionBuilder::new(func, context);
+    let regs = std::array::from_fn(|_| b.declare_var(I64));
+    let loops = b.declare_var(I32);
+    let blocks: Vec<Block> = flow.leaders.iter().map(|_| b.create_block()).collect();
+    let frame = (!env.checked).then(|| {
+        let data = StackSlotData::new(StackSlotKind::ExplicitSlot, STACK_SIZE as u32, 4);
+        b.create_sized_stack_slot(data)
+    });
+    let call_conv = b.func.signature.call_conv;
+    let config = module.isa().frontend_config();
+    let mut t = Translator {
+        env,
+        module,
+        run: Value::from_u32(0),
+        frame,
+        regs,
+        loops,
+        leaders: &flow.leaders,
+        blocks,
+        call_conv,
+        signatures: [None; 8],
+        at: 0,
+        ended: false,
+        b,
+    };
+    t.enter(flow);
+    for at in &flow.slots {
+        t.slot(*at);
+    }
+    t.b.seal_all_blocks();
+    t.b.finalize(config);
+}
+
+/// A function on its way.
+struct Translator<'f, 'e> {
+    b: FunctionBuilder<'f>,
+    env: &'e Env<'e>,
+    module: &'e mut JITModule,
+    /// The run, as its address.
+    run: Value,
+    /// The frame of a function without checks.
+    frame: Option<StackSlot>,
+    /// `r0` to `r10`.
+    regs: [Variable; 11],
+    /// Iterations that `may_goto` still allows.
+    loops: Variable,
+    leaders: &'e [usize],
+    /// By leader.
+    blocks: Vec<Block>,
+    call_conv: CallConv,
+    /// By number of parameters.
+    signatures: [Option<SigRef>; 8],
+    /// The slot that is translated now.
+    at: usize,
+    /// The current block has its last instruction.
+    ended: bool,
+}
+
+impl Translator<'_, '_> {
+    /// The entry block: parameters, the registers' first values, the frame.
+    fn enter(&mut self, flow: &Flow) {
+        let entry = self.b.create_block();
+        self.b.append_block_params_for_function_params(entry);
+        self.b.switch_to_block(entry);
+        let params = self.b.block_params(entry).to_vec();
+        self.run = params[0];
+        for (reg, param) in (1..=5).zip(&params[1..]) {
+            self.set(reg, *param);
+        }
+        let zero = self.number(0);
+        for n in [0, 6, 7, 8, 9] {
+            self.set(n, zero);
+        }
+        let top = match self.frame {
+            Some(slot) => {
+                let bottom = self.b.ins().stack_addr(I64, slot, 0);
+                self.b.ins().iadd_imm_s(bottom, STACK_SIZE as i64)
+            }
+            None => self.b.ins().load(I64, trusted(), self.run, FRAME),
+        };
+        self.set(10, top);
+        if flow.slots.iter().any(|at| matches!(self.env.code.op(*at), Some(Op::MayGoto { .. }))) {
+            let loops = self.b.ins().iconst(I32, MAX_LOOPS);
+            self.b.def_var(self.loops, loops);
+        }
+        let first = self.block(flow.start);
+        self.b.ins().jump(first, &[]);
+        self.ended = true;
+    }
+
+    fn find_block(&self, slot: usize) -> Option<Block> {
+        self.leaders.binary_search(&slot).ok().map(|n| self.blocks[n])
+    }
+
+    /// The block that starts at a slot. All targets are leaders.
+    fn block(&self, slot: usize) -> Block {
+        self.find_block(slot).unwrap_or(self.blocks[0])
+    }
+
+    /// Translates the instruction at a slot.
+    fn slot(&mut self, at: usize) {
+        self.at = at;
+        if let Some(block) = self.find_block(at) {
+            if !self.ended {
+                self.b.ins().jump(block, &[]);
+            }
+            self.b.switch_to_block(block);
+            self.ended = false;
+        }
+        let op = self.env.code.op(at).filter(|_| self.env.code.is_reached(at));
+        let Some(op) = op else { return self.nowhere() };
+        match op {
+            Op::Alu { op, width, dst, src } => self.alu(op, width, dst, src),
+            Op::Movsx { width, bits, dst, src } => self.movsx(width, bits, dst, src),
+            Op::Neg { width, dst } => self.neg(width, dst),
+            Op::Endian { big, bits, dst } => self.endian(big != cfg!(target_endian = "big"), bits, dst),
+            Op::Bswap { bits, dst } => self.endian(true, bits, dst),
+            Op::AddrSpaceCast { dst, src, imm } => self.addr_space_cast(dst, src, imm == 1),
+            Op::LoadImm64 { dst, .. } => {
+                // The loader has resolved it; without an answer it would have refused the program.
+                let value = self.env.program.imm64_at(at).unwrap_or_default();
+                let value = self.number(value as i64);
+                self.set(dst, value);
+            }
+            Op::LoadAbs { size, imm } => self.packet_load(size, None, imm),
+            Op::LoadInd { size, src, imm } => self.packet_load(size, Some(src), imm),
+            Op::Load { size, signed, dst, src, off } => self.load(size, signed, dst, src, off),
+            Op::Store { size, dst, src, off } => self.store(size, dst, src, off),
+            Op::Atomic { op, fetch, size, dst, src, off } => self.atomic(op, fetch, size, dst, src, off),
+            Op::LoadAcquire { size, dst, src, off } => self.load_acquire(size, dst, src, off),
+            Op::StoreRelease { size, dst, src, off } => self.store_release(size, dst, src, off),
+            Op::Ja { .. } => self.jump(),
+            Op::Jmp { op, width, dst, src, .. } => self.conditional(op, width, dst, src),
+            Op::MayGoto { .. } => self.may_goto(),
+            Op::Call(kind) => self.call(kind),
+            Op::Exit => {
+                let r0 = self.get(0);
+                self.leave(r0);
+            }
+        }
+    }
+
+    /// Control cannot be here, or is behind the last instruction.
+    fn nowhere(&mut self) {
+        self.runtime(runtime::past_end as *const () as usize, &[]);
+        self.fail();
+    }
+
+    fn get(&mut self, reg: u8) -> Value {
+        self.b.use_var(self.regs[usize::from(reg)])
+    }
+
+    fn get32(&mut self, reg: u8) -> Value {
+        let wide = self.get(reg);
+        self.b.ins().ireduce(I32, wide)
+    }
+
+    fn get_width(&mut self, width: Width, reg: u8) -> Value {
+        match width {
+            Width::W64 => self.get(reg),
+            Width::W32 => self.get32(reg),
+        }
+    }
+
+    fn set(&mut self, reg: u8, value: Value) {
+        self.b.def_var(self.regs[usize::from(reg)], value);
+    }
+
+    /// Sets a register, with the upper half zero when the value has 32 bits or fewer.
+    fn set_extended(&mut self, reg: u8, value: Value) {
+        let wide = self.extend(value);
+        self.set(reg, wide);
+    }
+
+    fn extend(&mut self, value: Value) -> Value {
+        if self.b.func.dfg.value_type(value) == I64 { value } else { self.b.ins().uextend(I64, value) }
+    }
+
+    fn number(&mut self, n: i64) -> Value {
+        self.b.ins().iconst(I64, n)
+    }
+
+    /// Ends the function.
+    fn leave(&mut self, r0: Value) {
+        self.b.ins().return_(&[r0]);
+        self.ended = true;
+    }
+
+    /// Ends the function because of a fault of this instruction, which stands in the run.
+    fn fail(&mut self) {
+        let at = self.b.ins().iconst(I32, self.at as i64);
+        self.b.ins().store(trusted(), at, self.run, AT);
+        let zero = self.number(0);
+        self.leave(zero);
+    }
+
+    /// A block that is rarely reached.
+    fn cold_block(&mut self) -> Block {
+        let block = self.b.create_block();
+        self.b.set_cold_block(block);
+        block
+    }
+
+    fn status(&mut self) -> Value {
+        let status = self.b.ins().load(I32, trusted(), self.run, STATUS);
+        self.b.ins().icmp_imm_u(IntCC::NotEqual, status, i64::from(STATUS_OK))
+    }
+
+    /// After a call of the runtime that can fail: ends the function if it did.
+    fn stop_on_fault(&mut self) {
+        let (stop, go_on) = (self.cold_block(), self.b.create_block());
+        let status = self.status();
+        self.b.ins().brif(status, stop, &[], go_on, &[]);
+        self.b.switch_to_block(stop);
+        self.fail();
+        self.b.switch_to_block(go_on);
+        self.ended = false;
+    }
+
+    /// Calls a function of [`runtime`] with the run and these arguments.
+    fn runtime(&mut self, address: usize, args: &[Value]) -> Value {
+        let count = args.len() + 1;
+        let (conv, b) = (self.call_conv, &mut self.b);
+        let signature = *self.signatures[count].get_or_insert_with(|| b.import_signature(sized_signature(conv, count)));
+        let address = self.b.ins().iconst(I64, address as i64);
+        let mut all = [self.run; 8];
+        all[1..count].copy_from_slice(args);
+        let call = self.b.ins().call_indirect(signature, address, &all[..count]);
+        self.b.inst_results(call)[0]
+    }
+}
+
+/// Memory of the run itself: always there and aligned.
+fn trusted() -> MemFlagsData {
+    MemFlagsData::trusted()
+}
+
+/// The integer type of a number of bits.
+fn int(bits: u32) -> Type {
+    Type::int(bits as u16).unwrap_or(I64)
+}
