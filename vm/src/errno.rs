@@ -71,6 +71,7 @@ errnos! {
     EADDRNOTAVAIL = 99, "Cannot assign requested address";
     ENETUNREACH = 101, "Network is unreachable";
     EHOSTUNREACH = 113, "No route to host";
+    EALREADY = 114, "Operation already in progress";
     ETIMEDOUT = 110, "Connection timed out";
     ENOTSUPP = 524, "Operation is not supported";
 }

@@ -39,6 +39,15 @@ pub enum Event {
         /// The record.
         data: Vec<u8>,
     },
+    /// A copy of the packet that the program sent out.
+    Packet {
+        /// Device.
+        device: u32,
+        /// Helper flags, such as `BPF_F_INGRESS`.
+        flags: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
     /// A signal to the running task.
     Signal {
         /// Thread.
@@ -64,6 +73,18 @@ pub enum Redirect {
         index: u32,
         /// Helper flags, such as `BPF_F_INGRESS`.
         flags: u64,
+    },
+    /// To the peer of a device in another namespace.
+    Peer {
+        /// `ifindex`.
+        index: u32,
+    },
+    /// To a device, with the link header filled in from the neighbour.
+    Neigh {
+        /// `ifindex`.
+        index: u32,
+        /// Next hop, when the program chose one.
+        gateway: Option<std::net::IpAddr>,
     },
     /// To an entry of a map of devices, CPUs or sockets.
     Map {
@@ -179,6 +200,7 @@ impl Run {
     pub fn set_packet(&mut self, bytes: &[u8]) {
         self.packet.set(bytes);
         self.has_packet = true;
+        crate::packet::received(self);
     }
 
     /// Address and length of the packet, as the first two arguments of a program that takes plain memory.

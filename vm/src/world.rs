@@ -11,6 +11,15 @@ pub struct Device {
     pub mac: [u8; 6],
     /// Largest packet without the link header, in bytes.
     pub mtu: u32,
+    /// Its own addresses.
+    pub addresses: Vec<std::net::IpAddr>,
+}
+
+impl Device {
+    /// The first address of a family.
+    pub fn address(&self, ipv6: bool) -> Option<std::net::IpAddr> {
+        self.addresses.iter().copied().find(|a| a.is_ipv6() == ipv6)
+    }
 }
 
 /// A route, as `bpf_fib_lookup` finds it.
@@ -119,7 +128,7 @@ impl Default for World {
             cpus: 1,
             numa_node: 0,
             task: Task::default(),
-            devices: vec![Device { index: 1, name: "lo".into(), mac: [0; 6], mtu: 65536 }],
+            devices: vec![Device { index: 1, name: "lo".into(), mac: [0; 6], mtu: 65536, addresses: Vec::new() }],
             routes: Vec::new(),
             neighbours: Vec::new(),
             memory: Vec::new(),

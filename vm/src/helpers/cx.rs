@@ -88,7 +88,6 @@ pub(crate) fn clear(run: &mut Run, address: u64, len: u64) -> Result<(), Fault> 
 }
 
 /// A 32-bit number of the program's memory.
-#[expect(dead_code, reason = "the rooms of packets and sockets need it")]
 pub(crate) fn read_u32(run: &mut Run, address: u64) -> Result<u32, Fault> {
     let mut bytes = [0; 4];
     run.read(address, &mut bytes)?;

@@ -184,6 +184,7 @@ fn write(run: &mut Run, [to, offset, from, len, flags]: [u64; 5]) -> Ret {
         return cx::fail(errno);
     }
     match ptr.kind() {
+        Kind::Skb => super::skb::store(run, ptr.offset.wrapping_add(offset), from, len, flags),
         _ if flags != 0 => cx::fail(Errno::EINVAL),
         _ => {
             let bytes = cx::copy(run, from, len as usize)?.to_vec();

@@ -163,8 +163,12 @@ fn this_cpu_ptr(_: &mut Run, [address, ..]: [u64; 5]) -> Ret {
 }
 
 fn under_cgroup(run: &mut Run, [handle, index, ..]: [u64; 5]) -> Ret {
+    in_cgroup(run, handle, index as u32)
+}
+
+/// Whether the running task is in the cgroup of a slot.
+pub(super) fn in_cgroup(run: &Run, handle: u64, index: u32) -> Ret {
     let map = cx::map(run, handle)?;
-    let index = index as u32;
     if index >= map.facts().max_entries {
         return cx::fail(Errno::E2BIG);
     }

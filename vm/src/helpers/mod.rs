@@ -10,12 +10,16 @@ mod dynptr;
 mod events;
 mod format;
 mod kptr;
+mod link;
 mod map;
 mod probe;
+mod route;
+mod skb;
 mod state;
 mod sync;
 mod text;
 mod time;
+mod xdp;
 
 pub use events::collect;
 pub use format::format;
@@ -28,8 +32,21 @@ use std::sync::OnceLock;
 pub(crate) type Row = (&'static str, HelperFn);
 
 /// The rooms' lists.
-const ROOMS: &[&[Row]] =
-    &[map::ROWS, time::ROWS, format::ROWS, probe::ROWS, text::ROWS, events::ROWS, dynptr::ROWS, sync::ROWS, kptr::ROWS];
+const ROOMS: &[&[Row]] = &[
+    map::ROWS,
+    time::ROWS,
+    format::ROWS,
+    probe::ROWS,
+    text::ROWS,
+    events::ROWS,
+    dynptr::ROWS,
+    sync::ROWS,
+    kptr::ROWS,
+    skb::ROWS,
+    link::ROWS,
+    xdp::ROWS,
+    route::ROWS,
+];
 
 fn table() -> &'static [Option<HelperFn>] {
     static TABLE: OnceLock<Vec<Option<HelperFn>>> = OnceLock::new();

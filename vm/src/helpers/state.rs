@@ -71,6 +71,8 @@ pub struct Timer {
 pub struct State {
     /// Objects.
     pub heap: Heap,
+    /// What the kernel knows of the packet besides its bytes.
+    pub skb: crate::packet::Skb,
     /// Timers by address.
     pub timers: BTreeMap<u64, Timer>,
     /// Two words of the run's own: the dynptr that a callback gets.

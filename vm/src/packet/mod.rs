@@ -1,0 +1,216 @@
+//! The packet of a run: one buffer with room before and after the bytes.
+
+pub(crate) mod csum;
+mod skb;
+
+pub use csum::Sum;
+pub use skb::{Checksum, Skb, TunnelKey};
+pub(crate) use skb::{proto, protocol, received};
+
+use crate::Errno;
+
+/// Bytes before the packet for headers and metadata (kernel: `XDP_PACKET_HEADROOM`).
+pub const HEADROOM: usize = 256;
+/// Bytes after the packet that it can grow by.
+pub const TAILROOM: usize = 512;
+/// Bytes of a driver's buffer that headroom, packet and tailroom share: a page less what the kernel keeps at its end.
+pub const FRAME: usize = 4096 - 320;
+/// Bytes of an Ethernet header.
+pub const ETH_HLEN: usize = 14;
+/// Longest metadata.
+const MAX_META: usize = 255;
+/// Bytes at the start of the headroom that stay the kernel's (`struct xdp_frame`).
+pub const FRAME_HEAD: usize = 40;
+
+/// A packet in its buffer: headroom, metadata, data, tailroom.
+#[derive(Debug, Default)]
+pub struct Packet {
+    buffer: Vec<u64>,
+    capacity: usize,
+    meta: usize,
+    data: usize,
+    end: usize,
+    /// How far the end may move when the buffer is a driver's.
+    limit: usize,
+}
+
+impl Packet {
+    /// Puts a new packet in, with no metadata. The buffer is kept where it is large enough.
+    pub fn set(&mut self, bytes: &[u8]) {
+        self.limit = FRAME.max(HEADROOM + bytes.len());
+        let needed = self.limit.max(HEADROOM + bytes.len() + TAILROOM);
+        if self.capacity < needed {
+            self.buffer = vec![0; needed.div_ceil(8)];
+            self.capacity = self.buffer.len() * 8;
+        }
+        (self.meta, self.data, self.end) = (HEADROOM, HEADROOM, HEADROOM + bytes.len());
+        self.all_mut()[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn all(&self) -> &[u8] {
+        // SAFETY: the words are initialised, and any bytes are valid `u8`.
+        unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast(), self.capacity) }
+    }
+
+    fn all_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `all`; any bytes are valid `u64`.
+        unsafe { std::slice::from_raw_parts_mut(self.buffer.as_mut_ptr().cast(), self.capacity) }
+    }
+
+    /// The packet's bytes, without metadata.
+    pub fn bytes(&self) -> &[u8] {
+        &self.all()[self.data..self.end]
+    }
+
+    /// The packet's bytes, to change them.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        let (data, end) = (self.data, self.end);
+        &mut self.all_mut()[data..end]
+    }
+
+    /// Bytes at a distance from the packet's first one, which may lie before it.
+    pub fn around(&self, first: i64, len: usize) -> Option<&[u8]> {
+        let start = usize::try_from(self.data as i64 + first).ok()?;
+        let end = start.checked_add(len).filter(|e| *e <= self.end)?;
+        Some(&self.all()[start..end])
+    }
+
+    /// The metadata before the packet.
+    pub fn meta(&self) -> &[u8] {
+        &self.all()[self.meta..self.data]
+    }
+
+    /// Bytes free before the metadata.
+    pub fn headroom(&self) -> usize {
+        self.meta
+    }
+
+    /// Bytes free after the packet.
+    pub fn tailroom(&self) -> usize {
+        self.capacity - self.end
+    }
+
+    /// Bytes of the packet.
+    pub fn len(&self) -> usize {
+        self.end - self.data
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.end == self.data
+    }
+
+    /// Moves the edges: metadata start, data start and end, as signed distances. False, and nothing changed, when an
+    /// edge would leave the buffer or pass another.
+    pub fn adjust(&mut self, meta: i64, data: i64, end: i64) -> bool {
+        let moved = |edge: usize, by: i64| usize::try_from(edge as i64 + by).ok();
+        let (Some(m), Some(d), Some(e)) = (moved(self.meta, meta), moved(self.data, data), moved(self.end, end)) else {
+            return false;
+        };
+        if m > d || d > e || e > self.capacity {
+            return false;
+        }
+        (self.meta, self.data, self.end) = (m, d, e);
+        true
+    }
+
+    /// Moves the start of the data by a distance, as `bpf_xdp_adjust_head` does: the metadata moves along. False, and
+    /// nothing changed, when less than an Ethernet header would be left or the headroom ends.
+    pub fn xdp_head(&mut self, by: i64) -> bool {
+        let meta_len = self.data - self.meta;
+        let Ok(data) = usize::try_from(self.data as i64 + by) else { return false };
+        if data < FRAME_HEAD + meta_len || data + ETH_HLEN > self.end {
+            return false;
+        }
+        let (from, to) = (self.meta, data - meta_len);
+        self.all_mut().copy_within(from..from + meta_len, to);
+        (self.meta, self.data) = (to, data);
+        true
+    }
+
+    /// Moves the end by a distance, as `bpf_xdp_adjust_tail` does: new bytes are zeros.
+    pub fn xdp_tail(&mut self, by: i64) -> bool {
+        let Ok(end) = usize::try_from(self.end as i64 + by) else { return false };
+        if end > self.limit || end < self.data + ETH_HLEN {
+            return false;
+        }
+        if end > self.end {
+            let old = self.end;
+            self.all_mut()[old..end].fill(0);
+        }
+        self.end = end;
+        true
+    }
+
+    /// Moves the start of the metadata by a distance, as `bpf_xdp_adjust_meta` does.
+    pub fn xdp_meta(&mut self, by: i64) -> Result<(), Errno> {
+        let meta = usize::try_from(self.meta as i64 + by).map_err(|_| Errno::EINVAL)?;
+        if meta < FRAME_HEAD || meta > self.data {
+            return Err(Errno::EINVAL);
+        }
+        let len = self.data - meta;
+        if !len.is_multiple_of(4) || len > MAX_META {
+            return Err(Errno::EACCES);
+        }
+        self.meta = meta;
+        Ok(())
+    }
+
+    /// Puts zeros before the packet; metadata is lost.
+    pub fn push_front(&mut self, len: usize) {
+        self.meta = self.data;
+        self.reserve(len, 0);
+        let data = self.data - len;
+        self.all_mut()[data..data + len].fill(0);
+        (self.meta, self.data) = (data, data);
+    }
+
+    /// Moves the `offset` bytes that follow the first `len` ones to the front and zeroes what they leave. As in the
+    /// kernel, the packet's end does not matter: bytes behind it move along.
+    pub fn open_gap(&mut self, offset: usize, len: usize) {
+        let (data, capacity) = (self.data, self.capacity);
+        let all = self.all_mut();
+        all.copy_within((data + len).min(capacity)..(data + len + offset).min(capacity), data);
+        all[(data + offset).min(capacity)..(data + offset + len).min(capacity)].fill(0);
+    }
+
+    /// Takes bytes from the front, at most all of them; metadata is lost.
+    pub fn pull_front(&mut self, len: usize) {
+        self.data = self.end.min(self.data + len);
+        self.meta = self.data;
+    }
+
+    /// Sets the length: cut at the end, or grown with zeros.
+    pub fn set_len(&mut self, len: usize) {
+        let old = self.len();
+        if len > old {
+            self.reserve(0, len - old);
+            let end = self.end;
+            self.all_mut()[end..end + len - old].fill(0);
+        }
+        self.end = self.data + len;
+    }
+
+    /// Makes sure that there is room before and after; the bytes may move.
+    pub fn reserve(&mut self, before: usize, after: usize) {
+        if before <= self.headroom() && after <= self.tailroom() {
+            return;
+        }
+        let used = self.all()[self.meta..self.end].to_vec();
+        let meta_len = self.data - self.meta;
+        let front = before.max(HEADROOM);
+        let needed = front + used.len() + after.max(TAILROOM);
+        self.buffer = vec![0; needed.div_ceil(8)];
+        self.capacity = self.buffer.len() * 8;
+        self.limit = self.limit - self.end + front + used.len();
+        (self.meta, self.data, self.end) = (front, front + meta_len, front + used.len());
+        self.all_mut()[front..front + used.len()].copy_from_slice(&used);
+    }
+
+    /// Addresses of metadata, data and end.
+    #[inline]
+    pub fn addresses(&self) -> (u64, u64, u64) {
+        let base = self.buffer.as_ptr() as u64;
+        (base + self.meta as u64, base + self.data as u64, base + self.end as u64)
+    }
+}

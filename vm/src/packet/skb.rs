@@ -1,0 +1,181 @@
+//! What the kernel knows of a packet besides its bytes (`struct sk_buff`).
+
+use super::ETH_HLEN;
+use crate::{Device, Run};
+use ebpfkit_abi::ProgType;
+
+/// How far the checksums of a packet have been looked at (`ip_summed`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksum {
+    /// Not at all.
+    #[default]
+    None,
+    /// Found right, for one more header than the number says.
+    Unnecessary(u8),
+    /// The sum of the whole packet is known.
+    Complete(super::Sum),
+}
+
+/// The key of a tunnel (`struct ip_tunnel_info`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TunnelKey {
+    /// Tunnel id.
+    pub id: u64,
+    /// IPv6 rather than IPv4.
+    pub ipv6: bool,
+    /// Source as four words in the host's byte order; one for IPv4.
+    pub source: [u32; 4],
+    /// Destination, likewise.
+    pub destination: [u32; 4],
+    /// Type of service.
+    pub tos: u8,
+    /// Time to live.
+    pub ttl: u8,
+    /// IPv6 flow label.
+    pub label: u32,
+    /// `TUNNEL_*` bits of the key.
+    pub flags: u16,
+    /// Options.
+    pub options: Option<Vec<u8>>,
+    /// It was set by the program, for sending.
+    pub set_by_program: bool,
+}
+
+/// Offsets count from the packet's first byte and may be negative.
+#[derive(Clone, Debug)]
+pub struct Skb {
+    /// Link header.
+    pub mac: i64,
+    /// Network header.
+    pub network: i64,
+    /// Transport header, when someone has set it.
+    pub transport: Option<i64>,
+    /// Bytes before the packet in the kernel's buffer.
+    headroom: i64,
+    /// Checksum state.
+    pub checksum: Checksum,
+    /// There is an inner packet.
+    pub encapsulated: bool,
+    /// Tunnel that the packet came from, or that the program has chosen.
+    pub tunnel: Option<TunnelKey>,
+    /// Kind of segments that the packet stands for (`gso_type`), when it stands for several.
+    pub gso_type: u32,
+}
+
+/// Headroom of a received packet, and the step that it grows by (`NET_SKB_PAD`).
+const PAD: i64 = 64;
+
+impl Default for Skb {
+    fn default() -> Self {
+        Self {
+            mac: 0,
+            network: 0,
+            transport: None,
+            headroom: PAD,
+            checksum: Checksum::None,
+            encapsulated: false,
+            tunnel: None,
+            gso_type: 0,
+        }
+    }
+}
+
+impl Skb {
+    /// The packet is about to grow at its front: the kernel takes a larger buffer when the headroom is too small.
+    /// It moves its marks of headers along then, even that of a transport header which was never set; it stands for one
+    /// from there on.
+    pub(crate) fn grow_front(&mut self, len: usize) {
+        let len = len as i64;
+        if len > self.headroom {
+            let more = (len - self.headroom + PAD - 1) / PAD * PAD;
+            self.headroom += more;
+            self.transport.get_or_insert(more - 1 - self.headroom);
+        }
+        self.headroom -= len;
+    }
+
+    /// The packet has become shorter at its front.
+    pub(crate) fn shrink_front(&mut self, len: usize) {
+        self.headroom += len as i64;
+    }
+
+    /// Bytes from the link header to the network header.
+    pub fn mac_len(&self) -> usize {
+        usize::try_from(self.network - self.mac).unwrap_or(0)
+    }
+}
+
+/// Ethernet types, as numbers in the host's byte order.
+pub(crate) mod proto {
+    pub const IPV4: u16 = 0x0800;
+    pub const IPV6: u16 = 0x86dd;
+    pub const VLAN_Q: u16 = 0x8100;
+    pub const VLAN_AD: u16 = 0x88a8;
+    /// First number that is a type rather than a length.
+    pub const FIRST: u16 = 0x0600;
+    pub const IEEE_802_3: u16 = 1;
+    pub const IEEE_802_2: u16 = 4;
+}
+
+/// Whether programs of a type see the link header.
+fn sees_link_header(kind: ProgType) -> bool {
+    matches!(kind, ProgType::SchedCls | ProgType::SchedAct)
+}
+
+/// Protocol in an Ethernet header's type field; `rest` follows the header.
+pub(crate) fn protocol(field: u16, rest: &[u8]) -> u16 {
+    if field >= proto::FIRST {
+        field
+    } else if rest.starts_with(&[0xff, 0xff]) {
+        proto::IEEE_802_3
+    } else {
+        proto::IEEE_802_2
+    }
+}
+
+/// Addressed to this host, to all, to several, or to another host (`PACKET_*`). The loopback device has no broadcast
+/// address.
+fn packet_type(to: &[u8], device: Option<&Device>) -> u64 {
+    if to == device.map_or([0; 6], |d| d.mac) {
+        0
+    } else if to == [0xff; 6] && device.is_some_and(|d| d.index != LOOPBACK) {
+        1
+    } else if to[0] & 1 != 0 {
+        2
+    } else {
+        3
+    }
+}
+
+/// Index of the loopback device.
+const LOOPBACK: u32 = 1;
+
+/// Fills in what the kernel finds out when it receives a frame, for program types that work on an skb.
+pub(crate) fn received(run: &mut Run) {
+    if run.ctx.name() != "__sk_buff" {
+        return;
+    }
+    run.state.skb = Skb::default();
+    if run.ctx.get("ifindex") == Some(0) {
+        run.ctx.set("ifindex", LOOPBACK.into());
+    }
+    let frame = run.packet.bytes();
+    if frame.len() >= ETH_HLEN {
+        let found = protocol(u16::from_be_bytes([frame[12], frame[13]]), &frame[ETH_HLEN..]);
+        let device = run.world.device(run.ctx.get("ifindex").unwrap_or(0) as u32);
+        let to = packet_type(&frame[..6], device);
+        run.ctx.set("protocol", u16::from_ne_bytes(found.to_be_bytes()).into());
+        run.ctx.set("pkt_type", to);
+        run.state.skb.network = ETH_HLEN as i64;
+        if !sees_link_header(run.program().prog_type()) {
+            run.packet.pull_front(ETH_HLEN);
+            run.state.skb.shrink_front(ETH_HLEN);
+            (run.state.skb.mac, run.state.skb.network) = (-(ETH_HLEN as i64), 0);
+        }
+    }
+    for field in ["vlan_present", "vlan_tci", "vlan_proto", "hash"] {
+        run.ctx.set(field, 0);
+    }
+    let len = run.packet.len() as u64;
+    run.ctx.set("len", len);
+}
