@@ -58,7 +58,7 @@ pub(super) fn store(run: &mut Run, offset: u32, from: u64, len: u32, flags: u64)
     if let (Checksum::Complete(sum), true) = (run.state.skb.checksum, flags & RECOMPUTE_CSUM != 0) {
         let place = |s: Sum| if offset & 1 == 0 { s } else { Sum(s.0.rotate_right(8)) };
         let new = Sum::of(&bytes, Sum(0));
-        run.state.skb.checksum = Checksum::Complete(sum.sub(place(old)).add(place(new)));
+        run.state.skb.checksum = Checksum::Complete(sum.minus(place(old)).plus(place(new)));
     }
     if flags & INVALIDATE_HASH != 0 {
         run.ctx.set("hash", 0);
@@ -186,9 +186,9 @@ fn csum_diff(run: &mut Run, [from, from_size, to, to_size, seed]: [u64; 5]) -> R
     let from = cx::copy(run, from, from_size as usize)?;
     let to = cx::copy(run, to, to_size as usize)?;
     let sum = match (from_size != 0, to_size != 0) {
-        (true, true) => Sum::of(&to, seed).sub(Sum::of(&from, Sum(0))),
+        (true, true) => Sum::of(&to, seed).minus(Sum::of(&from, Sum(0))),
         (false, true) => Sum::of(&to, seed),
-        (true, false) => Sum::of(&from, seed.not()).not(),
+        (true, false) => Sum::of(&from, seed.complement()).complement(),
         (false, false) => seed,
     };
     Ok(sum.to_16().into())
@@ -197,7 +197,7 @@ fn csum_diff(run: &mut Run, [from, from_size, to, to_size, seed]: [u64; 5]) -> R
 fn csum_update(run: &mut Run, [_, sum, ..]: [u64; 5]) -> Ret {
     match &mut run.state.skb.checksum {
         Checksum::Complete(whole) => {
-            *whole = whole.add(Sum(sum as u32));
+            *whole = whole.plus(Sum(sum as u32));
             Ok(whole.0.into())
         }
         _ => cx::fail(Errno::ENOTSUPP),

@@ -27,21 +27,20 @@ impl Sum {
 
     /// One's complement addition.
     #[must_use]
-    pub fn add(self, other: Sum) -> Sum {
+    pub fn plus(self, other: Sum) -> Sum {
         let (sum, carry) = self.0.overflowing_add(other.0);
         Sum(sum + u32::from(carry))
     }
 
     /// One's complement subtraction.
     #[must_use]
-    pub fn sub(self, other: Sum) -> Sum {
-        self.add(other.not())
+    pub fn minus(self, other: Sum) -> Sum {
+        self.plus(other.complement())
     }
 
     /// The complement.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "kept beside add and sub, which are one's complement too")]
-    pub fn not(self) -> Sum {
+    pub fn complement(self) -> Sum {
         Sum(!self.0)
     }
 
@@ -65,12 +64,12 @@ fn unfold(header: u16) -> Sum {
 
 /// A header's checksum after the covered bytes have changed by `diff`.
 pub(crate) fn by_diff(header: u16, diff: Sum) -> u16 {
-    diff.add(unfold(header).not()).fold()
+    diff.plus(unfold(header).complement()).fold()
 }
 
 /// A header's checksum after 32 covered bits have changed.
 pub(crate) fn replace_32(header: u16, from: u32, to: u32) -> u16 {
-    unfold(header).not().sub(Sum(from)).add(Sum(to)).fold()
+    unfold(header).complement().minus(Sum(from)).plus(Sum(to)).fold()
 }
 
 /// A header's checksum after 16 covered bits have changed.
@@ -100,7 +99,7 @@ mod tests {
             let half = |n: u32, i: u32| (n >> (i * 16)) as u16;
             let once = replace_16(before, half(old, 0), half(new, 0));
             prop_assert!(same(replace_16(once, half(old, 1), half(new, 1)), after));
-            prop_assert!(same(by_diff(before, Sum(new).sub(Sum(old))), after));
+            prop_assert!(same(by_diff(before, Sum(new).minus(Sum(old))), after));
         }
     }
 }
