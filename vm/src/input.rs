@@ -113,3 +113,42 @@ fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), Inpu
     }
     Ok(())
 }
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on, if need be cut to so many bytes.
+    Passes {
+        /// Bytes that are kept, at most.
+        keep: usize,
+    },
+    /// It ends here.
+    Ends,
+}
+
+/// What a return value means for the packet, with the first bytes that are kept.
+pub fn fate(kind: ProgType, retval: u32) -> Fate {
+    use ProgType as P;
+    let passes = match kind {
+        // Pass, transmit, redirect.
+        P::Xdp => matches!(retval, 2..=4),
+        // Unspecified, ok, reclassify, pipe, redirect.
+        P::SchedCls | P::SchedAct => matches!(retval as i32, -1 | 0 | 1 | 3 | 7),
+        P::SocketFilter => return if retval == 0 { Fate::Ends } else { Fate::Passes { keep: retval as usize } },
+        P::CgroupSkb => retval & 1 == 1,
+        P::LwtIn | P::LwtOut | P::LwtXmit | P::LwtSeg6local => matches!(retval, 0 | 7 | 128),
+        P::SkSkb => retval == 1,
+        P::FlowDissector => retval != 2,
+        _ => true,
+    };
+    if passes { Fate::Passes { keep: usize::MAX } } else { Fate::Ends }
+}
+
+/// The frame as it leaves a program: what the program sees, behind the Ethernet header if that was kept from it.
+pub fn frame_after(run: &Run, kind: ProgType, before: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    if !starts_at_link(kind) {
+        out.extend_from_slice(&before[..ETH.min(before.len())]);
+    }
+    out.extend_from_slice(run.packet.bytes());
+}

@@ -1,15 +1,263 @@
-//! Runs on the packets of a capture.
+//! Runs on the packets of a capture, as a stream: memory does not grow with the capture.
 
-use super::Args;
 use super::load::Loaded;
-use crate::End;
-use anyhow::{Result, bail};
+use super::{Args, engine, print};
+use crate::{End, paint};
+use anyhow::{Context, Result, bail};
+use ebpfkit_abi::{ProgType, retval_name};
 use ebpfkit_object::Prepared;
-use ebpfkit_vm::World;
+use ebpfkit_vm::capture::{ETHERNET, Format, RAW_IP, Reader, Record, Writer};
+use ebpfkit_vm::input::{Fate, fate, frame_after, set_frame, set_input, takes_packet};
+use ebpfkit_vm::{Engine, Run, World};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Read};
 use std::path::Path;
+use std::time::Instant;
+
+/// Return values counted one by one; more are counted together.
+const MAX_COUNTS: usize = 256;
+/// Packets between two moves of the progress bar.
+const PROGRESS_STEP: u64 = 4096;
+
+/// One packet's result; documented in `docs/json.md`.
+#[derive(Serialize)]
+struct PacketResult {
+    packet: u64,
+    len: usize,
+    retval: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<print::JsonEvent>,
+}
+
+/// The capture's result; documented in `docs/json.md`.
+#[derive(Serialize)]
+struct Summary {
+    packets: u64,
+    counts: BTreeMap<String, u64>,
+    written: u64,
+    duration_ns: u64,
+    packets_per_second: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maps: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// How often each value was returned.
+#[derive(Default)]
+struct Counts {
+    by_value: BTreeMap<u32, u64>,
+    others: u64,
+}
+
+impl Counts {
+    fn add(&mut self, value: u32) {
+        if let Some(n) = self.by_value.get_mut(&value) {
+            *n += 1;
+        } else if self.by_value.len() < MAX_COUNTS {
+            self.by_value.insert(value, 1);
+        } else {
+            self.others += 1;
+        }
+    }
+
+    fn named(&self, kind: ProgType) -> Vec<(String, u64)> {
+        let name = |v: u32| retval_name(kind, v).map_or_else(|| v.to_string(), str::to_owned);
+        let mut all: Vec<_> = self.by_value.iter().map(|(v, n)| (name(*v), *n)).collect();
+        if self.others > 0 {
+            all.push(("others".into(), self.others));
+        }
+        all
+    }
+}
 
 /// Runs the program once for each packet.
 pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path: &Path) -> Result<End> {
-    let _ = (args, prepared, loaded, world);
-    bail!("{}: captures are not supported yet", path.display())
+    let kind = loaded.program.prog_type();
+    if !takes_packet(kind) {
+        bail!("{kind} programs take no packet");
+    }
+    let mut run = Run::new(&loaded.program, world);
+    if args.checked {
+        run.set_checked(true);
+    }
+    let ctx = args.ctx_in.as_deref().map(|p| std::fs::read(p).with_context(|| p.display().to_string())).transpose()?;
+    set_input(&mut run, None, ctx.as_deref().unwrap_or_default())?;
+    let engine = engine::make(args.engine, &loaded.program)?;
+    let bar = progress(args, path);
+    let source: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).with_context(|| path.display().to_string())?)
+    };
+    let mut stream = Stream {
+        args,
+        kind,
+        engine: &*engine,
+        counts: Counts::default(),
+        packets: 0,
+        written: 0,
+        writer: match &args.write {
+            Some(out) => {
+                let file = File::create(out).with_context(|| out.display().to_string())?;
+                Some(Writer::new(BufWriter::new(file), Format::of(out), ETHERNET)?)
+            }
+            None => None,
+        },
+        out: Vec::new(),
+    };
+    let start = Instant::now();
+    let result = stream.all(&mut run, bar.wrap_read(source), &bar);
+    let duration_ns = start.elapsed().as_nanos() as u64;
+    bar.finish_and_clear();
+    if let Some(writer) = stream.writer.take() {
+        writer.finish()?;
+    }
+    let fault = match result {
+        Ok(fault) => fault,
+        Err(e) => return Err(e.context(path.display().to_string())),
+    };
+    let summary = Summary {
+        packets: stream.packets,
+        counts: stream.counts.named(kind).into_iter().collect(),
+        written: stream.written,
+        duration_ns,
+        packets_per_second: (u128::from(stream.packets) * 1_000_000_000 / u128::from(duration_ns.max(1))) as u64,
+        maps: (args.json && !args.no_maps).then(|| print::maps_json(args, prepared, &loaded.instance)),
+    };
+    if args.json {
+        anstream::println!("{}", serde_json::to_string(&summary)?);
+    } else {
+        show(&summary, &stream.counts.named(kind));
+        if !args.no_maps {
+            print::maps(args, prepared, &loaded.instance);
+        }
+    }
+    if let Some(fault) = fault {
+        anstream::eprintln!("{} at packet {}", paint::error("stopped"), stream.packets + 1);
+        print::fault(prepared, &run, &fault);
+        return Ok(End::Bad);
+    }
+    Ok(End::Good)
+}
+
+/// The bar counts bytes of the file; there is none where the results are listed or nobody watches.
+fn progress(args: &Args, path: &Path) -> ProgressBar {
+    let len = std::fs::metadata(path).map(|m| m.len()).ok();
+    if args.json || args.verbose {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match len {
+        Some(len) => (ProgressBar::new(len), "{bar:40} {percent}% {msg} {eta}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn show(summary: &Summary, counts: &[(String, u64)]) {
+    let width = counts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, n) in counts {
+        let share = *n as f64 * 100.0 / summary.packets.max(1) as f64;
+        anstream::println!("{name:width$}  {n:>9}  {share:5.1}%");
+    }
+    let ms = summary.duration_ns as f64 / 1e6;
+    anstream::println!("{} packets in {ms:.1} ms, {} packets/s", summary.packets, summary.packets_per_second);
+}
+
+/// A capture being worked through.
+struct Stream<'a> {
+    args: &'a Args,
+    kind: ProgType,
+    engine: &'a dyn Engine,
+    counts: Counts,
+    /// Packets that ran to the end.
+    packets: u64,
+    written: u64,
+    writer: Option<Writer<BufWriter<File>>>,
+    out: Vec<u8>,
+}
+
+impl Stream<'_> {
+    /// Runs every packet; the answer is the fault that stopped the stream, if one did.
+    fn all(&mut self, run: &mut Run, source: impl Read + Send, bar: &ProgressBar) -> Result<Option<ebpfkit_vm::Fault>> {
+        let mut reader = Reader::new(source)?;
+        let (mut data, mut frame) = (Vec::new(), Vec::new());
+        let start = run.world.monotonic_ns;
+        let mut first_time = None;
+        while let Some(record) = reader.next(&mut data)? {
+            let bytes =
+                as_ethernet(&record, &data, &mut frame).with_context(|| format!("packet {}", self.packets + 1))?;
+            set_frame(run, self.kind, bytes);
+            // The clock follows the capture.
+            let first = *first_time.get_or_insert(record.time_ns);
+            run.world.monotonic_ns = start + record.time_ns.saturating_sub(first);
+            let retval = match self.engine.run(run) {
+                Ok(r0) => r0 as u32,
+                Err(fault) => return Ok(Some(fault)),
+            };
+            self.packets += 1;
+            self.counts.add(retval);
+            self.report(run, bytes.len(), retval)?;
+            self.keep(run, &record, bytes, retval)?;
+            if self.packets.is_multiple_of(PROGRESS_STEP) {
+                bar.set_message(format!("{} packets", self.packets));
+            }
+        }
+        Ok(None)
+    }
+
+    fn report(&self, run: &mut Run, len: usize, retval: u32) -> Result<()> {
+        let name = retval_name(self.kind, retval);
+        if self.args.json {
+            let events = run.events.drain(..).map(|e| print::JsonEvent::from(&e)).collect();
+            let result = PacketResult { packet: self.packets, len, retval, name, events };
+            anstream::println!("{}", serde_json::to_string(&result)?);
+            return Ok(());
+        }
+        if self.args.verbose {
+            let value = name.map_or_else(|| retval.to_string(), str::to_owned);
+            anstream::println!("{:6}  {len:5} bytes  {value}", self.packets);
+        }
+        for event in run.events.drain(..) {
+            print::event(&event);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, run: &Run, record: &Record, before: &[u8], retval: u32) -> Result<()> {
+        let (Some(writer), Fate::Passes { keep }) = (&mut self.writer, fate(self.kind, retval)) else {
+            return Ok(());
+        };
+        frame_after(run, self.kind, before, &mut self.out);
+        // A change of length is a change on the wire too.
+        let grown = self.out.len() as i64 - before.len() as i64;
+        let wire_len = (i64::from(record.wire_len) + grown).clamp(0, i64::from(u32::MAX)) as u32;
+        let link_header = self.out.len() - run.packet.len();
+        self.out.truncate(keep.saturating_add(link_header));
+        writer.write(&Record { wire_len, ..*record }, &self.out)?;
+        self.written += 1;
+        Ok(())
+    }
+}
+
+/// The frame of a record; bare IP packets get an Ethernet header without addresses.
+fn as_ethernet<'a>(record: &Record, data: &'a [u8], frame: &'a mut Vec<u8>) -> Result<&'a [u8]> {
+    match record.link_type {
+        ETHERNET => Ok(data),
+        RAW_IP => {
+            let ethertype: [u8; 2] = if data.first().is_some_and(|b| b >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] };
+            frame.clear();
+            frame.extend_from_slice(&[0; 12]);
+            frame.extend_from_slice(&ethertype);
+            frame.extend_from_slice(data);
+            Ok(frame)
+        }
+        other => bail!("link type {other}; expected Ethernet (1) or raw IP (101)"),
+    }
 }
