@@ -49,9 +49,23 @@ pub fn takes_packet(kind: ProgType) -> bool {
     )
 }
 
+/// Where packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// As `BPF_PROG_TEST_RUN` hands them over: socket filters see what follows the Ethernet header.
+    TestRun,
+    /// As a network interface would: socket filters see the whole frame, like those of packet sockets.
+    Wire,
+}
+
 /// Whether the packet that programs see starts with the Ethernet header.
-fn starts_at_link(kind: ProgType) -> bool {
-    matches!(kind, ProgType::Xdp | ProgType::SchedCls | ProgType::SchedAct | ProgType::FlowDissector | ProgType::Unspec)
+fn starts_at_link(kind: ProgType, origin: Origin) -> bool {
+    use ProgType as P;
+    match kind {
+        P::Xdp | P::SchedCls | P::SchedAct | P::FlowDissector | P::Unspec => true,
+        P::SocketFilter => origin == Origin::Wire,
+        _ => false,
+    }
 }
 
 /// Gives a run its packet and its context. An empty context means the one that a test-run makes up.
@@ -71,13 +85,15 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
     if frame.len() < ETH {
         return Err(InputError::ShortPacket(frame.len()));
     }
-    set_frame(run, kind, frame);
+    set_frame(run, kind, Origin::TestRun, frame);
     Ok(())
 }
 
 /// Sets the next frame of a stream: no checks, no change of the context but what belongs to the packet.
-pub fn set_frame(run: &mut Run, kind: ProgType, frame: &[u8]) {
-    let from = if starts_at_link(kind) { 0 } else { ETH.min(frame.len()) };
+pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
+    let at_link = starts_at_link(kind, origin);
+    let from = if at_link { 0 } else { ETH.min(frame.len()) };
+    run.network_offset = if at_link { ETH } else { 0 };
     run.set_packet(&frame[from..]);
     if kind == ProgType::Xdp {
         return;
@@ -145,9 +161,9 @@ pub fn fate(kind: ProgType, retval: u32) -> Fate {
 }
 
 /// The frame as it leaves a program: what the program sees, behind the Ethernet header if that was kept from it.
-pub fn frame_after(run: &Run, kind: ProgType, before: &[u8], out: &mut Vec<u8>) {
+pub fn frame_after(run: &Run, kind: ProgType, origin: Origin, before: &[u8], out: &mut Vec<u8>) {
     out.clear();
-    if !starts_at_link(kind) {
+    if !starts_at_link(kind, origin) {
         out.extend_from_slice(&before[..ETH.min(before.len())]);
     }
     out.extend_from_slice(run.packet.bytes());

@@ -111,6 +111,8 @@ pub struct Run {
     pub ctx: CtxMemory,
     /// The packet, for program types that have one.
     pub packet: Packet,
+    /// Bytes of the packet before its network header: 14 where programs see the Ethernet header.
+    pub network_offset: usize,
     /// Regions of checked mode.
     pub memory: Memory,
     /// What programs emitted since [`Run::events`] was last emptied.
@@ -154,6 +156,7 @@ impl Run {
             world,
             ctx: CtxMemory::new(program.ctx_layout().clone()),
             packet: Packet::default(),
+            network_offset: 0,
             memory,
             events: Vec::new(),
             redirect: None,
@@ -377,11 +380,6 @@ impl Run {
         if let Some(program) = found {
             self.enter(program);
         }
-    }
-
-    /// Bytes of link header before the network header: 14 for everything that looks like Ethernet.
-    pub fn network_offset(&self) -> usize {
-        14
     }
 
     /// Makes a program the running one.

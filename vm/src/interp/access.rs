@@ -166,7 +166,7 @@ pub(crate) fn packet_load(run: &Run, offset: i32, size: usize) -> Option<u64> {
     let start = if offset >= 0 {
         offset as usize
     } else if offset >= NET_OFFSET {
-        run.network_offset() + (offset - NET_OFFSET) as usize
+        run.network_offset + (offset - NET_OFFSET) as usize
     } else if offset >= LINK_OFFSET {
         (offset - LINK_OFFSET) as usize
     } else {

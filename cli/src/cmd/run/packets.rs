@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_abi::{ProgType, retval_name};
 use ebpfkit_object::Prepared;
 use ebpfkit_vm::capture::{ETHERNET, Format, RAW_IP, Reader, Record, Writer};
-use ebpfkit_vm::input::{Fate, fate, frame_after, set_frame, set_input, takes_packet};
+use ebpfkit_vm::input::{Fate, Origin, fate, frame_after, set_frame, set_input, takes_packet};
 use ebpfkit_vm::{Engine, Run, World};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -193,7 +193,7 @@ impl Stream<'_> {
         while let Some(record) = reader.next(&mut data)? {
             let bytes =
                 as_ethernet(&record, &data, &mut frame).with_context(|| format!("packet {}", self.packets + 1))?;
-            set_frame(run, self.kind, bytes);
+            set_frame(run, self.kind, Origin::Wire, bytes);
             // The clock follows the capture.
             let first = *first_time.get_or_insert(record.time_ns);
             run.world.monotonic_ns = start + record.time_ns.saturating_sub(first);
@@ -234,7 +234,7 @@ impl Stream<'_> {
         let (Some(writer), Fate::Passes { keep }) = (&mut self.writer, fate(self.kind, retval)) else {
             return Ok(());
         };
-        frame_after(run, self.kind, before, &mut self.out);
+        frame_after(run, self.kind, Origin::Wire, before, &mut self.out);
         // A change of length is a change on the wire too.
         let grown = self.out.len() as i64 - before.len() as i64;
         let wire_len = (i64::from(record.wire_len) + grown).clamp(0, i64::from(u32::MAX)) as u32;

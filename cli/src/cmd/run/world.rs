@@ -42,6 +42,8 @@ struct FileDevice {
     mac: String,
     #[serde(default = "ethernet_mtu")]
     mtu: u32,
+    #[serde(default)]
+    addresses: Vec<IpAddr>,
 }
 
 #[derive(Deserialize)]
@@ -123,7 +125,13 @@ fn world(file: File) -> Result<World> {
     };
     for d in file.devices {
         world.devices.retain(|old| old.index != d.index);
-        world.devices.push(Device { index: d.index, name: d.name, mac: mac(&d.mac)?, mtu: d.mtu });
+        world.devices.push(Device {
+            index: d.index,
+            name: d.name,
+            mac: mac(&d.mac)?,
+            mtu: d.mtu,
+            addresses: d.addresses,
+        });
     }
     for r in file.routes {
         let (network, prefix) = network(&r.to)?;
