@@ -1,6 +1,7 @@
 //! Maps as they are created: defaults that depend on the machine, types that libbpf keeps to itself, and definitions
 //! that every kernel refuses.
 
+use crate::map_rules::{Errno, check};
 use crate::model::{Map, Target};
 use ebpfkit_abi::MapType as T;
 
@@ -18,12 +19,8 @@ pub(super) fn prepare(maps: &mut [Map], target: &Target) -> Option<String> {
         if !passes_types(map.map_type) {
             (map.key_type, map.value_type) = (0, 0);
         }
-        if let Some(inner) = map.inner.as_deref().filter(|m| !is_valid(m)) {
-            let _ = inner;
-            fault.get_or_insert_with(|| format!("map '{}': failed to create inner map: -22", map.name));
-        }
-        if !map.on_demand && !is_valid(map) {
-            fault.get_or_insert_with(|| format!("map '{}': failed to create: Invalid argument(-22)", map.name));
+        if fault.is_none() && !map.on_demand {
+            fault = refusal(map);
         }
     }
     fault
@@ -68,17 +65,16 @@ fn passes_types(map_type: T) -> bool {
     )
 }
 
-/// Whether a kernel could create the map: sizes of keys and values that its type demands.
-fn is_valid(map: &Map) -> bool {
-    let (key, value) = (map.key_size, map.value_size);
-    match map.map_type {
-        T::Array | T::PercpuArray => key == 4 && value > 0,
-        T::ProgArray | T::PerfEventArray | T::CgroupArray => key == 4 && value == 4,
-        T::ArrayOfMaps => key == 4 && value == 4 && map.inner.is_some(),
-        T::HashOfMaps => key > 0 && value == 4 && map.inner.is_some(),
-        T::Hash | T::PercpuHash | T::LruHash | T::LruPercpuHash => key > 0 && value > 0,
-        T::BloomFilter | T::Queue | T::Stack => key == 0 && value > 0,
-        T::SkStorage | T::TaskStorage | T::InodeStorage | T::CgrpStorage => key == 4 && value > 0,
-        _ => true,
+/// What libbpf says of a map that the kernel does not create.
+fn refusal(map: &Map) -> Option<String> {
+    if let Some(Err((errno, _))) = map.inner.as_deref().map(check) {
+        return Some(format!("map '{}': failed to create inner map: -{}", map.name, errno.number()));
     }
+    let nested = matches!(map.map_type, T::ArrayOfMaps | T::HashOfMaps);
+    let errno = match check(map) {
+        Err((errno, _)) => errno,
+        Ok(()) if nested && map.inner.is_none() => Errno::EINVAL,
+        Ok(()) => return None,
+    };
+    Some(format!("map '{}': failed to create: {}(-{})", map.name, errno.text(), errno.number()))
 }
