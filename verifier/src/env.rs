@@ -105,6 +105,8 @@ pub struct SubprogInfo {
     pub tail_call_reachable: bool,
     /// Uses legacy packet loads.
     pub has_ld_abs: bool,
+    /// Is a callback of any kind.
+    pub is_cb: bool,
     /// Is an asynchronous callback.
     pub is_async_cb: bool,
     /// Is an exception callback.

@@ -239,7 +239,7 @@ impl Env<'_> {
     }
 
     /// A pointer to the start of constant, zero-terminated text in a map.
-    fn check_const_string(&mut self, reg: u8) -> Step {
+    pub(super) fn check_const_string(&mut self, reg: u8) -> Step {
         let r = *self.reg(reg);
         let Some(map) = r.map() else { return Err(Stop::unsupported("text outside of a map")) };
         let def = &self.maps[map as usize].def;

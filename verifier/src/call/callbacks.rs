@@ -24,7 +24,7 @@ const USER_RINGBUF_DRAIN: u32 = 209;
 const RETURNS: RetRange = RetRange { min: 0, max: 1, return_32bit: false };
 
 /// r1 to r5 of a callback.
-type Args = [RegState; 5];
+pub(super) type Args = [RegState; 5];
 
 impl Env<'_> {
     /// Whether a helper calls a function of the program: `Some(true)` when it does so before it returns.
@@ -99,6 +99,7 @@ impl Env<'_> {
     pub fn push_sync_callback(&mut self, subprog: usize, args: Args, range: RetRange) -> Step {
         let at = self.insn_idx;
         let start = self.subprogs[subprog].start;
+        self.subprogs[subprog].is_cb = true;
         let frames = self.cur.frames.len();
         if frames >= super::subprog::MAX_FRAMES {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
@@ -120,7 +121,7 @@ impl Env<'_> {
     pub fn push_async_callback(&mut self, subprog: usize, args: Args, sleepable: bool) -> Step {
         let at = self.insn_idx;
         let runs = self.cur.cur().async_entry_count + 1;
-        self.subprogs[subprog].is_async_cb = true;
+        (self.subprogs[subprog].is_cb, self.subprogs[subprog].is_async_cb) = (true, true);
         self.push_async(subprog, at, sleepable, |_, callee| {
             callee.regs[1..=5].copy_from_slice(&args);
             callee.async_entry_count = runs;

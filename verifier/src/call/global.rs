@@ -9,8 +9,11 @@ use crate::reason::{CallReason, FrontReason, GlobalReason, ResourceReason, rejec
 use crate::reg::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
 use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop, VerifierState};
-use ebpfkit_abi::{ArgBase, TypeFlags};
+use ebpfkit_abi::{ArgBase, ArgType, TypeFlags};
 use ebpfkit_object::ProgramFlags;
+
+/// An argument whose place its kind alone decides.
+const ANYWHERE: ArgType = ArgType { base: ArgBase::DontCare, flags: TypeFlags::empty(), size: 0, btf: "" };
 
 impl Env<'_> {
     /// A call of a global function: its contract is checked, its body is not entered.
@@ -59,13 +62,13 @@ impl Env<'_> {
                 // What is read through an untrusted pointer is probed, wherever it points.
                 _ if arg.ty.flags.contains(TypeFlags::UNTRUSTED) => {}
                 ArgBase::Ctx => {
-                    self.check_func_arg_offset(reg, false)?;
+                    self.check_arg_offset(ANYWHERE, reg)?;
                     if r.ty != RegType::of(RegBase::Ctx) {
                         return reject(GlobalReason::NoContext { index });
                     }
                 }
                 ArgBase::Mem => {
-                    self.check_func_arg_offset(reg, false)?;
+                    self.check_arg_offset(ANYWHERE, reg)?;
                     self.check_sized_mem(reg, arg.mem_size)?;
                     if !arg.ty.flags.contains(TypeFlags::MAYBE_NULL) && r.ty.may_be_null() {
                         return reject(GlobalReason::ExpectsNonNull { index });
@@ -76,7 +79,7 @@ impl Env<'_> {
                 }
                 ArgBase::Arena => {}
                 ArgBase::Dynptr => {
-                    self.check_func_arg_offset(reg, false)?;
+                    self.check_arg_offset(ANYWHERE, reg)?;
                     self.process_dynptr(reg, TypeFlags::RDONLY, 0)?;
                 }
                 ArgBase::BtfId => {
@@ -110,40 +113,7 @@ impl Env<'_> {
             let (has, expected) = (self.type_name(btf, own), types.name(id).to_owned());
             return reject(GlobalReason::OtherType { reg, has, expected });
         }
-        self.check_func_arg_offset(reg, false)
-    }
-
-    /// Where an argument may point: memory anywhere, typed pointers at a known place, all else at its start.
-    /// A pointer that is released must stand at the start of its object.
-    pub fn check_func_arg_offset(&self, reg: u8, release: bool) -> Step {
-        let r = self.reg(reg);
-        if release {
-            if r.off != 0 {
-                return reject(GlobalReason::ReleaseOffset { reg });
-            }
-            return self.check_btf_offset(reg, false);
-        }
-        let f = r.ty.flags;
-        let anywhere = match r.ty.base {
-            RegBase::Stack
-            | RegBase::Packet
-            | RegBase::PacketMeta
-            | RegBase::MapKey
-            | RegBase::MapValue
-            | RegBase::Arena
-            | RegBase::Scalar => f.is_empty(),
-            RegBase::Mem => f.is_empty() || f == TypeFlags::RDONLY || f == TypeFlags::RINGBUF,
-            RegBase::Buf => f.is_empty() || f == TypeFlags::RDONLY,
-            _ => false,
-        };
-        if anywhere {
-            return Ok(());
-        }
-        let owned = TypeFlags::ALLOC | TypeFlags::NON_OWN_REF;
-        let fixed_ok = r.ty.base == RegBase::BtfId
-            && (f.is_empty()
-                || [TypeFlags::ALLOC, TypeFlags::TRUSTED, TypeFlags::RCU, owned, owned | TypeFlags::RCU].contains(&f));
-        self.check_btf_offset(reg, fixed_ok)
+        self.check_arg_offset(ANYWHERE, reg)
     }
 
     /// Memory of a fixed size that the callee may read and write; null is fine.

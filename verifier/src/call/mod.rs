@@ -6,6 +6,7 @@ mod callbacks;
 mod fields;
 mod global;
 mod helper;
+mod kfunc;
 mod kinds;
 mod map_fits;
 mod returns;
@@ -14,14 +15,20 @@ mod subprog;
 
 use crate::reg::RegBase;
 use crate::state::VerifierState;
-use crate::{Env, Step, Stop};
+use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
+use ebpfkit_abi::kfuncs::KfuncFlags;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
 
 /// Tables that belong to calls.
 #[derive(Clone, Debug, Default)]
-pub struct Calls {}
+pub struct Calls {
+    /// Kernel functions that have been looked up.
+    pub kfuncs: kfunc::Kfuncs,
+    /// The call just verified ended the path by an exception.
+    pub threw: bool,
+}
 
 impl Env<'_> {
     /// Verifies a `call` of any kind and sets [`Env::insn_idx`] to the slot to go on from.
@@ -29,25 +36,18 @@ impl Env<'_> {
         match insn.src {
             0 => self.check_helper_call(insn.imm),
             pseudo::CALL => self.check_subprog_call(insn),
-            _ => Err(Stop::unsupported("calls of kernel functions")),
+            _ => self.check_kfunc_call(insn),
         }
-    }
-
-    /// Before the walk: finds the kfuncs that are called and checks that each may be.
-    pub fn add_kfunc_call(&mut self, func_id: u32, btf_index: i16) -> Step {
-        let _ = (func_id, btf_index);
-        Err(Stop::unsupported("calls of kernel functions"))
     }
 
     /// Whether a call at this slot runs a callback before it returns.
     pub fn is_callback_call(&self, insn: Insn) -> bool {
-        self.helper_callback(insn) == Some(true)
+        self.helper_callback(insn) == Some(true) || self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_rbtree_add_impl"]))
     }
 
-    /// Whether a call at this slot is an iterator's `next`. Such calls are not modelled; the front passes stop there.
+    /// Whether a call at this slot is an iterator's `next`.
     pub fn is_iter_next(&self, insn: Insn) -> bool {
-        let _ = insn;
-        false
+        self.allowed_kfunc_of(insn).is_some_and(|d| d.has(KfuncFlags::ITER_NEXT))
     }
 
     /// Forgets packet pointers after packet data changed: they become numbers.

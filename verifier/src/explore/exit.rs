@@ -1,11 +1,13 @@
 //! What a program may return, by program and attach type.
 
+use crate::memory::types::pointee;
 use crate::reason::{ExploreReason, reject};
-use crate::reg::RegState;
+use crate::reg::{BtfRef, RegState};
 use crate::scalar::RegArg::SrcOp;
 use crate::scalar::reg_type_str;
 use crate::{Env, Step};
 use ebpfkit_abi::{AttachType as A, ProgType as P};
+use ebpfkit_object::btf::Type;
 
 /// Least and greatest value that this kind of program may return; `None` when any will do.
 fn return_range(kind: P, attach: A, attach_btf_id: u32) -> Option<(i32, i32)> {
@@ -52,37 +54,95 @@ pub(crate) fn known_bounds(reg: &RegState) -> String {
 }
 
 impl Env<'_> {
-    /// Checks r0 at the end of the main program or of a global function that is verified on its own.
+    /// Checks r0 at the end of the main program, of a function that is verified on its own, or of a callback that
+    /// runs by itself.
     pub(super) fn check_return_code(&mut self) -> Step {
-        self.check_reg_arg(0, SrcOp)?;
-        if self.is_pointer_value(0) {
-            return reject(ExploreReason::ReturnLeaksAddress {});
+        self.check_returned(0)
+    }
+
+    /// Checks what `bpf_throw` would return from the program: r1.
+    pub(crate) fn check_thrown_value(&mut self) -> Step {
+        self.check_returned(1)
+    }
+
+    fn check_returned(&mut self, regno: u8) -> Step {
+        let frame = self.cur.frame(0);
+        let (subprog, exception) = (frame.subprog, frame.in_exception_callback);
+        let is_program = subprog == 0 || exception;
+        let pointer = if is_program { self.returned_pointer(regno)? } else { None };
+        if pointer == Some(Returned::Fits) {
+            return Ok(());
         }
-        let reg = *self.reg(0);
-        let ty = || reg_type_str(reg.ty).into_owned();
+        self.check_reg_arg(regno, SrcOp)?;
+        if self.is_pointer_value(regno) {
+            return reject(ExploreReason::ReturnLeaksAddress { reg: regno });
+        }
+        let reg = *self.reg(regno);
         let frame = self.cur.frame(0);
         if frame.in_async_callback {
             let range = frame.callback_ret_range;
-            return self.check_return_range("At async callback return", range.min, range.max);
+            return self.check_return_range(regno, "At async callback return", range.min, range.max);
         }
-        if frame.subprog != 0 {
-            return if reg.is_scalar() { Ok(()) } else { reject(ExploreReason::SubprogReturnNoScalar { ty: ty() }) };
+        if !is_program {
+            let ty = || reg_type_str(reg.ty).into_owned();
+            return if reg.is_scalar() {
+                Ok(())
+            } else {
+                reject(ExploreReason::SubprogReturnNoScalar { reg: regno, ty: ty() })
+            };
+        }
+        if pointer == Some(Returned::Null) {
+            return self.check_return_range(regno, "At program exit", 0, 0);
         }
         let Some((min, max)) = return_range(self.prog.prog_type, self.prog.attach_type, self.prog.attach_btf_id) else {
             return Ok(());
         };
-        self.check_return_range("At program exit", min, max)
+        self.check_return_range(regno, "At program exit", min, max)
     }
 
-    fn check_return_range(&mut self, place: &'static str, min: i32, max: i32) -> Step {
-        let reg = *self.reg(0);
-        if !reg.is_scalar() {
-            return reject(ExploreReason::ReturnNoScalar { place, ty: reg_type_str(reg.ty).into_owned() });
+    /// What a struct_ops program may return: nothing at all, a reference to what the operation returns, or null.
+    fn returned_pointer(&self, regno: u8) -> Step<Option<Returned>> {
+        if self.prog.prog_type != P::StructOps {
+            return Ok(None);
         }
-        self.mark_chain_precision(0)?;
+        let types = self.types_of(BtfRef::Vmlinux)?;
+        let ret = match types.get(self.front.attach.proto) {
+            Some(Type::FuncProto { ret, .. }) => ret,
+            _ => return Ok(None),
+        };
+        if ret == 0 {
+            return Ok(Some(Returned::Fits));
+        }
+        let Some(target) = pointee(&types, ret) else { return Ok(None) };
+        let reg = self.reg(regno);
+        if !self.cur.frame(0).in_exception_callback
+            && reg.ref_obj_id != 0
+            && reg.btf() == Some((BtfRef::Vmlinux, target))
+        {
+            self.check_btf_offset(regno, false)?;
+            return Ok(Some(Returned::Fits));
+        }
+        Ok(Some(Returned::Null))
+    }
+
+    fn check_return_range(&mut self, regno: u8, place: &'static str, min: i32, max: i32) -> Step {
+        let reg = *self.reg(regno);
+        if !reg.is_scalar() {
+            return reject(ExploreReason::ReturnNoScalar { place, reg: regno, ty: reg_type_str(reg.ty).into_owned() });
+        }
+        self.mark_chain_precision(regno)?;
         if reg.smin < min.into() || reg.smax > max.into() {
-            return reject(ExploreReason::ReturnRange { place, facts: known_bounds(&reg), min, max });
+            return reject(ExploreReason::ReturnRange { place, reg: regno, facts: known_bounds(&reg), min, max });
         }
         Ok(())
     }
+}
+
+/// What a returned pointer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Returned {
+    /// Allowed.
+    Fits,
+    /// Not what the operation returns: only null is allowed.
+    Null,
 }

@@ -91,6 +91,9 @@ impl Env<'_> {
                     return reserved("BPF_CALL");
                 }
                 self.check_call(insn)?;
+                if std::mem::take(&mut self.calls.threw) {
+                    return Ok(true);
+                }
             }
             jmp::JA => {
                 let long = insn.class() == class::JMP32;
@@ -135,13 +138,6 @@ impl Env<'_> {
                 let mut reg = RegState::pointer(ty, extra);
                 reg.off = off as i32;
                 match extra {
-                    RegExtra::Map { map, .. } if ty.base == RegBase::MapValue => {
-                        let record = &self.maps[map as usize].record;
-                        if !record.fields.is_empty() {
-                            // A lock is known by the value it lies in.
-                            reg.id = self.new_id();
-                        }
-                    }
                     RegExtra::Func { subprog } if self.subprogs[subprog as usize].global => {
                         return reject(ExploreReason::CallbackNotStatic {});
                     }

@@ -2,6 +2,7 @@
 
 use crate::Env;
 use ebpfkit_abi::HelperFlags;
+use ebpfkit_abi::kfuncs::KfuncFlags;
 use ebpfkit_isa::Insn;
 
 /// Effects of a call that its caller inherits.
@@ -16,11 +17,16 @@ pub(crate) struct CallEffects {
 impl Env<'_> {
     /// Whether a call registers a callback that runs later.
     pub(super) fn is_async_callback_call(&self, insn: Insn) -> bool {
-        self.helper_callback(insn) == Some(false)
+        let later = |name: &str| name == "bpf_wq_set_callback_impl" || name.starts_with("bpf_task_work_schedule_");
+        self.helper_callback(insn) == Some(false) || self.kfunc_of(insn).is_some_and(|d| later(&d.name))
     }
 
     /// What a helper does to its caller.
     pub(super) fn call_effects(&self, insn: Insn) -> CallEffects {
+        if let Some(desc) = self.allowed_kfunc_of(insn) {
+            let changes_pkt_data = desc.name == "bpf_xdp_pull_data";
+            return CallEffects { changes_pkt_data, might_sleep: desc.has(KfuncFlags::SLEEPABLE) };
+        }
         let Ok((_, proto)) = self.helper_prototype(if insn.src == 0 { insn.imm } else { -1 }) else {
             return CallEffects::default();
         };
@@ -32,6 +38,9 @@ impl Env<'_> {
 
     /// How many arguments a helper or kfunc takes; `None` when its prototype is not known.
     pub(super) fn call_param_count(&self, insn: Insn) -> Option<u32> {
+        if let Some(desc) = self.allowed_kfunc_of(insn) {
+            return Some(desc.params.len() as u32);
+        }
         let (_, proto) = self.helper_prototype(if insn.src == 0 { insn.imm } else { -1 }).ok()?;
         Some(proto.arg_count() as u32)
     }

@@ -1,7 +1,7 @@
 //! How much stack the deepest chain of calls needs, once the walk knows each function's own need.
 
-use super::subprogs::{call_target, is_func_address, is_local_call};
-use crate::reason::FrontReason;
+use super::subprogs::{call_target, is_func_address, is_kfunc_call, is_local_call};
+use crate::reason::{FrontReason, KfuncReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::STACK_SIZE;
@@ -105,6 +105,12 @@ impl Env<'_> {
             }
             frame.at += 1;
             let insn = self.insns[at];
+            if is_kfunc_call(insn) && self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_throw"])) {
+                let in_callback = chain.iter().any(|f| self.subprogs[f.subprog].is_cb);
+                if in_callback {
+                    return reject(KfuncReason::ThrowInCallback { insn: at, subprog });
+                }
+            }
             if !is_local_call(insn) && !is_func_address(insn) {
                 continue;
             }

@@ -5,6 +5,7 @@ use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo};
+use ebpfkit_object::btf::{Kind, Type};
 use std::collections::BTreeSet;
 
 /// Most functions of one program (`BPF_MAX_SUBPROGS`).
@@ -61,7 +62,7 @@ impl Env<'_> {
                 self.add_kfunc_call(insn.imm as u32, insn.off)?;
             }
         }
-        if let Some(start) = self.exception_callback_start() {
+        if let Some(start) = self.exception_callback_start()? {
             starts.insert(start);
             self.exception_callback = starts.iter().position(|&s| s == start).unwrap_or(0);
         }
@@ -70,7 +71,8 @@ impl Env<'_> {
             starts.into_iter().chain([end]).map(|start| SubprogInfo { start, ..SubprogInfo::default() }).collect();
         let exception = self.exception_callback;
         if exception != 0 {
-            self.subprogs[exception].is_exception_cb = true;
+            let s = &mut self.subprogs[exception];
+            (s.is_cb, s.is_async_cb, s.is_exception_cb) = (true, true, true);
         }
         if self.log_level > 1 {
             for i in 0..self.subprogs.len() - 1 {
@@ -82,12 +84,24 @@ impl Env<'_> {
     }
 
     /// First slot of the function that the main function's `exception_callback:` tag names.
-    fn exception_callback_start(&self) -> Option<usize> {
-        let btf = self.btf.as_deref()?;
-        let main = self.prog.func_info.first()?.type_id;
-        let name = btf.decl_tags(main, -1).find_map(|t| t.strip_prefix("exception_callback:"))?.to_owned();
-        let record = self.prog.func_info.iter().find(|f| btf.name(f.type_id) == name)?;
-        Some(record.insn as usize)
+    fn exception_callback_start(&self) -> Step<Option<usize>> {
+        let (Some(btf), Some(main)) = (self.btf.as_deref(), self.prog.func_info.first()) else { return Ok(None) };
+        let mut tags = btf.decl_tags(main.type_id, -1).filter_map(|t| t.strip_prefix("exception_callback:"));
+        let Some(name) = tags.next() else { return Ok(None) };
+        if tags.next().is_some() {
+            return reject(FrontReason::ExceptionCbTwice {});
+        }
+        let Some(id) = btf.find(name, Kind::Func) else {
+            return reject(FrontReason::ExceptionCbMissing { name: name.to_owned() });
+        };
+        if !matches!(btf.get(id), Some(Type::Func { linkage: 1, .. })) {
+            return reject(FrontReason::ExceptionCbStatic { name: name.to_owned() });
+        }
+        match self.prog.func_info.iter().find(|f| f.type_id == id) {
+            Some(f) if f.insn != 0 => Ok(Some(f.insn as usize)),
+            Some(_) => reject(FrontReason::ExceptionCbMain {}),
+            None => reject(FrontReason::ExceptionCbUnlisted {}),
+        }
     }
 
     /// Checks that jumps stay inside their function and that no function runs past its end.

@@ -161,9 +161,6 @@ impl Env<'_> {
         if insn.dst != 0 || insn.off != 0 || insn.size_bits() == size::DW || !indirect && insn.src != 0 {
             return reject(MemoryReason::ReservedFields { insn: "BPF_LD_[ABS|IND]" });
         }
-        if self.cur.frames.len() > 1 {
-            return Err(Stop::unsupported("legacy packet loads in functions"));
-        }
         self.check_reg_arg(6, SrcOp)?;
         self.check_resource_leak(false, true, "BPF_LD_[ABS|IND]")?;
         if self.reg(6).ty.base != RegBase::Ctx {
@@ -177,6 +174,14 @@ impl Env<'_> {
             self.mark_reg_not_init(r);
         }
         self.mark_reg_unknown(0);
+        if self.cur.frames.len() > 1 {
+            // A load outside of the packet ends the function with 0.
+            let at = self.insn_idx;
+            self.push_branch(at + 1, at, false, |_, _| {})?;
+            self.mark_reg_known_zero(0);
+            self.prepare_func_exit()?;
+            self.insn_idx -= 1;
+        }
         Ok(())
     }
 

@@ -10,13 +10,13 @@ reasons! {
         /// Too many branches are pending.
         "EBPF0502" TooManyBranches { limit: usize } E2BIG, "The sequence of {limit} jumps is too complex.";
         /// A return value outside of what the attach point allows.
-        "EBPF0503" ReturnRange { place: &'static str, facts: String, min: i32, max: i32 } EINVAL, "{place} the register R0 has{facts} should have been in [{min}, {max}]";
+        "EBPF0503" ReturnRange { place: &'static str, reg: u8, facts: String, min: i32, max: i32 } EINVAL, "{place} the register R{reg} has{facts} should have been in [{min}, {max}]";
         /// A return value that is no number.
-        "EBPF0504" ReturnNoScalar { place: &'static str, ty: String } EINVAL, "{place} the register R0 is not a known value ({ty})";
+        "EBPF0504" ReturnNoScalar { place: &'static str, reg: u8, ty: String } EINVAL, "{place} the register R{reg} is not a known value ({ty})";
         /// A global function that returns no number.
-        "EBPF0505" SubprogReturnNoScalar { ty: String } EINVAL, "At subprogram exit the register R0 is not a scalar value ({ty})";
+        "EBPF0505" SubprogReturnNoScalar { reg: u8, ty: String } EINVAL, "At subprogram exit the register R{reg} is not a scalar value ({ty})";
         /// An address would leave the program.
-        "EBPF0506" ReturnLeaksAddress {} EACCES, "R0 leaks addr as return value";
+        "EBPF0506" ReturnLeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr as return value";
         /// Fields that must be zero are not.
         "EBPF0507" ReservedFields { insn: &'static str } EINVAL, "{insn} uses reserved fields";
         /// A malformed 64-bit immediate load.

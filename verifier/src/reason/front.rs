@@ -93,6 +93,16 @@ reasons! {
         "EBPF0647" ArgCtxStruct { index: usize, name: &'static str } EINVAL, "arg#{index} should be `struct {name} *`";
         /// An exception callback takes one number.
         "EBPF0648" ExceptionCbArgs {} EINVAL, "exception cb only supports single integer argument";
+        /// More than one exception callback.
+        "EBPF0649" ExceptionCbTwice {} EINVAL, "multiple exception callback tags for main subprog";
+        /// The exception callback does not exist.
+        "EBPF0650" ExceptionCbMissing { name: String } ENOENT, "exception callback '{name}' could not be found in BTF";
+        /// The exception callback is a static function.
+        "EBPF0651" ExceptionCbStatic { name: String } EINVAL, "exception callback '{name}' must have global linkage";
+        /// The exception callback is the main function.
+        "EBPF0652" ExceptionCbMain {} EINVAL, "invalid exception callback insn_off in func_info: 0";
+        /// The exception callback has no record.
+        "EBPF0653" ExceptionCbUnlisted {} EINVAL, "exception callback type id not found in func_info";
         /// A global function whose argument has no usable type.
         "EBPF0632" GlobalArgKind { index: usize, kind: String, func: String } EINVAL, "Arg#{index} type {kind} in {func}() is not supported yet.";
         /// A global function with too many arguments.

@@ -19,7 +19,5 @@ reasons! {
         "EBPF0906" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}";
         /// A pointer to another struct.
         "EBPF0907" OtherType { reg: u8, has: String, expected: String } EACCES, "R{reg} is of type {has} but {expected} is expected";
-        /// A pointer that is released must stand at the start of its object.
-        "EBPF0908" ReleaseOffset { reg: u8 } EINVAL, "R{reg} must have zero offset when passed to release func or trusted arg to kfunc";
     }
 }

@@ -3,7 +3,8 @@
 //! The kernel's message, the code, the page in the catalogue and the diagnosis all start from the variant.
 //! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,
 //! `EBPF06xx` the front passes, `EBPF07xx` objects on the stack, `EBPF08xx` typed pointers and
-//! special fields, `EBPF09xx` arguments of global functions.
+//! special fields, `EBPF09xx` arguments of global functions, `EBPF10xx` kernel
+//! functions.
 
 mod rows;
 
@@ -11,6 +12,7 @@ pub mod call;
 pub mod explore;
 pub mod front;
 pub mod global;
+pub mod kfunc;
 pub mod memory;
 pub mod object;
 pub mod resource;
@@ -21,6 +23,7 @@ pub use call::CallReason;
 pub use explore::ExploreReason;
 pub use front::FrontReason;
 pub use global::GlobalReason;
+pub use kfunc::KfuncReason;
 pub use memory::MemoryReason;
 pub use object::ObjectReason;
 pub use resource::ResourceReason;
@@ -57,6 +60,7 @@ pub enum Reason {
     Object(ObjectReason),
     Type(TypeReason),
     Global(GlobalReason),
+    Kfunc(KfuncReason),
     Explore(ExploreReason),
     Front(FrontReason),
 }
@@ -71,6 +75,7 @@ macro_rules! each {
             Reason::Object($r) => $e,
             Reason::Type($r) => $e,
             Reason::Global($r) => $e,
+            Reason::Kfunc($r) => $e,
             Reason::Explore($r) => $e,
             Reason::Front($r) => $e,
         }

@@ -1,0 +1,549 @@
+//! Arguments of kernel functions: what each parameter's type and name ask of its register.
+
+use super::desc::{Desc, Param, is_size, pointee_name};
+use super::facts::{Facts, IterArg};
+use crate::memory::Access;
+use crate::memory::btf_walk::{holds_struct, is_scalar_struct};
+use crate::memory::iter::{IterType, NoIter};
+use crate::memory::types::{TRUSTED_MODIFIERS, is_scalar, is_struct, kind_name, pointee};
+use crate::reason::{GlobalReason, KfuncReason, ObjectReason, reject};
+use crate::reg::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
+use crate::resource::LockKind;
+use crate::scalar::reg_type_str;
+use crate::{Env, Step, Stop};
+use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
+use ebpfkit_object::Btf;
+use ebpfkit_object::btf::{Kind, Type, TypeId};
+
+/// Most arguments of a call (`MAX_BPF_FUNC_REG_ARGS`).
+const MAX_ARGS: usize = 5;
+
+/// What a pointer argument is (`enum kfunc_ptr_arg_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Ctx,
+    Alloc,
+    Refcounted,
+    Dynptr,
+    Iter,
+    ListHead,
+    ListNode,
+    TreeRoot,
+    TreeNode,
+    Struct,
+    Mem,
+    MemSize,
+    Callback,
+    Null,
+    ConstStr,
+    Map,
+    Workqueue,
+    TaskWork,
+    IrqFlag,
+    ResLock,
+}
+
+/// An allocated object that the program owns or borrowed from a list or tree.
+const ALLOC: RegType = RegType::with(RegBase::BtfId, TypeFlags::ALLOC);
+const ALLOC_PERCPU: RegType = RegType::with(RegBase::BtfId, TypeFlags::ALLOC.union(TypeFlags::PERCPU));
+const MAP_VALUE: RegType = RegType::of(RegBase::MapValue);
+
+/// One pointer argument at work.
+#[derive(Clone, Copy)]
+struct Arg<'a> {
+    desc: &'a Desc,
+    btf: &'a Btf,
+    param: &'a Param,
+    index: usize,
+    reg: u8,
+    /// Type that the parameter points to.
+    target: TypeId,
+}
+
+impl Env<'_> {
+    /// Checks every argument of a call.
+    pub(super) fn check_kfunc_args(&mut self, desc: &Desc, facts: &mut Facts) -> Step {
+        if desc.params.len() > MAX_ARGS {
+            return reject(KfuncReason::TooManyArgs { func: desc.name.clone(), count: desc.params.len() });
+        }
+        let btf = self.types_of(BtfRef::Vmlinux)?;
+        let mut skip = false;
+        for (index, param) in desc.params.iter().enumerate() {
+            if std::mem::take(&mut skip) || param.has("__ign") || param.has("__prog") {
+                continue;
+            }
+            let reg = index as u8 + 1;
+            if is_scalar(&btf, param.ty) {
+                self.check_kfunc_number(param, reg, facts)?;
+                continue;
+            }
+            let Some(target) = pointee(&btf, param.ty) else {
+                return reject(KfuncReason::ParamType { index, kind: kind_name(btf.kind(param.ty)) });
+            };
+            let arg = Arg { desc, btf: &btf, param, index, reg, target };
+            let role = self.check_kfunc_pointer(arg, facts)?;
+            skip = role == Role::MemSize;
+        }
+        if desc.has(F::RELEASE) && facts.release.is_none() {
+            return reject(KfuncReason::ReleasesNothing { func: desc.name.clone() });
+        }
+        Ok(())
+    }
+
+    fn check_kfunc_number(&mut self, param: &Param, reg: u8, facts: &mut Facts) -> Step {
+        let r = *self.reg(reg);
+        if !r.is_scalar() {
+            return reject(GlobalReason::NoScalar { reg });
+        }
+        if param.has("__k") {
+            if !r.var_off.is_const() {
+                return reject(KfuncReason::NotConstant { reg });
+            }
+            self.mark_chain_precision(reg)?;
+            facts.constant = Some(r.var_off.value);
+            return Ok(());
+        }
+        let rdonly = param.name == "rdonly_buf_size";
+        if !rdonly && param.name != "rdwr_buf_size" {
+            return Ok(());
+        }
+        if !r.var_off.is_const() {
+            return reject(KfuncReason::SizeNotConstant { reg });
+        }
+        if r.var_off.value > u32::MAX.into() {
+            return reject(KfuncReason::SizeTooLarge { reg });
+        }
+        facts.ret_rdonly |= rdonly;
+        facts.ret_size = r.var_off.value;
+        self.mark_chain_precision(reg)
+    }
+
+    /// What a pointer argument is, by the parameter first and the register where that leaves it open.
+    fn kfunc_role(&mut self, a: Arg<'_>) -> Step<Role> {
+        let r = *self.reg(a.reg);
+        if a.desc.is(&["bpf_cast_to_kern_ctx"]) {
+            return Ok(Role::Ctx);
+        }
+        let sized =
+            a.desc.params.get(a.index + 1).is_some_and(|next| is_size(a.btf, next) && self.reg(a.reg + 1).is_scalar());
+        if self.is_ctx_pointee(a.btf, a.target) {
+            return Ok(Role::Ctx);
+        }
+        let nullable = a.param.has("__nullable") || a.param.has("__opt");
+        if nullable && r.is_null() && !sized {
+            return Ok(Role::Null);
+        }
+        for (suffix, role) in [("__alloc", Role::Alloc), ("__refcounted_kptr", Role::Refcounted)] {
+            if a.param.has(suffix) {
+                return Ok(role);
+            }
+        }
+        let name = pointee_name(a.btf, a.param);
+        if name == "bpf_dynptr" || name == "bpf_dynptr_kern" && a.param.has("__uninit") {
+            return Ok(Role::Dynptr);
+        }
+        let is_iter_api = a.desc.has(F::ITER_NEW) || a.desc.has(F::ITER_NEXT) || a.desc.has(F::ITER_DESTROY);
+        if if is_iter_api { a.index == 0 } else { a.param.has("__iter") } {
+            return Ok(Role::Iter);
+        }
+        let by_name = [
+            ("bpf_list_head", Role::ListHead),
+            ("bpf_list_node", Role::ListNode),
+            ("bpf_rb_root", Role::TreeRoot),
+            ("bpf_rb_node", Role::TreeNode),
+        ];
+        if let Some(&(_, role)) = by_name.iter().find(|(n, _)| *n == name) {
+            return Ok(role);
+        }
+        for (suffix, role) in [("__str", Role::ConstStr), ("__map", Role::Map)] {
+            if a.param.has(suffix) {
+                return Ok(role);
+            }
+        }
+        match name {
+            "bpf_wq" => return Ok(Role::Workqueue),
+            "bpf_task_work" => return Ok(Role::TaskWork),
+            "bpf_res_spin_lock" => return Ok(Role::ResLock),
+            _ if a.param.has("__irq_flag") => return Ok(Role::IrqFlag),
+            _ => {}
+        }
+        if self.as_btf(&r)?.is_some() {
+            if !is_struct(a.btf, a.target) {
+                let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
+                return reject(KfuncReason::PointerType { func: a.desc.name.clone(), index: a.index, kind, ty });
+            }
+            return Ok(Role::Struct);
+        }
+        if matches!(a.btf.get(a.btf.resolve(a.target)), Some(Type::FuncProto { .. })) {
+            return Ok(Role::Callback);
+        }
+        let plain = is_scalar(a.btf, a.target)
+            || match is_scalar_struct(a.btf, a.target, 0) {
+                Some(fits) => fits,
+                None => {
+                    self.verbose(format_args!("max struct nesting depth exceeded\n"));
+                    false
+                }
+            };
+        if !(plain || sized && a.target == 0) {
+            let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
+            let void = if sized { "void, " } else { "" };
+            return reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void });
+        }
+        Ok(if sized { Role::MemSize } else { Role::Mem })
+    }
+
+    fn check_kfunc_pointer(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step<Role> {
+        let r = *self.reg(a.reg);
+        let (trusted, rcu) = (a.desc.trusted_args(), a.desc.has(F::RCU));
+        let nullable = a.param.has("__nullable");
+        if (trusted || rcu) && (r.is_null() || r.ty.may_be_null()) && !nullable {
+            return reject(KfuncReason::PossiblyNull { index: a.index });
+        }
+        if r.ref_obj_id != 0 {
+            facts.ref_obj_id = r.ref_obj_id;
+            if a.desc.has(F::RELEASE) {
+                facts.release = Some(a.reg);
+            }
+        }
+        let role = self.kfunc_role(a)?;
+        if role == Role::Null {
+            return Ok(role);
+        }
+        if role == Role::Map {
+            self.note_kfunc_map(a, facts)?;
+        }
+        if matches!(role, Role::Map | Role::Alloc | Role::Struct) && (trusted || rcu) && !r.is_trusted() {
+            if !rcu {
+                return reject(KfuncReason::NotTrusted { reg: a.reg });
+            }
+            if !r.is_rcu() {
+                return reject(KfuncReason::NotRcu { reg: a.reg });
+            }
+        }
+        let release = if a.desc.has(F::RELEASE) && r.ref_obj_id != 0 { TypeFlags::RELEASE } else { TypeFlags::empty() };
+        self.check_arg_offset(ArgType { base: ArgBase::DontCare, flags: release, size: 0, btf: "" }, a.reg)?;
+        self.check_kfunc_role(a, role, facts)?;
+        Ok(role)
+    }
+
+    fn check_kfunc_role(&mut self, a: Arg<'_>, role: Role, facts: &mut Facts) -> Step {
+        let (r, index) = (*self.reg(a.reg), a.index);
+        match role {
+            Role::Ctx => {
+                if r.ty != RegType::of(RegBase::Ctx) {
+                    let ty = reg_type_str(r.ty).into_owned();
+                    return reject(KfuncReason::NotContext { index, ty });
+                }
+                Ok(())
+            }
+            Role::Alloc => self.check_kfunc_object(a, facts),
+            Role::Dynptr => self.check_kfunc_dynptr(a, facts),
+            Role::Iter => self.check_kfunc_iter(a, facts),
+            Role::ListHead | Role::TreeRoot => {
+                if r.ty != MAP_VALUE && r.ty != ALLOC {
+                    return reject(KfuncReason::NotValueOrObject { index });
+                }
+                if r.ty == ALLOC && r.ref_obj_id == 0 {
+                    return reject(KfuncReason::NotReferenced {});
+                }
+                self.check_graph_root(a.reg, role == Role::ListHead, facts)
+            }
+            Role::ListNode => {
+                self.check_owned_node(&r, index)?;
+                self.check_graph_node(a.reg, true, facts)
+            }
+            Role::TreeNode => {
+                if a.desc.is(&["bpf_rbtree_add_impl"]) {
+                    self.check_owned_node(&r, index)?;
+                } else {
+                    if !r.is_non_owning() && r.ref_obj_id == 0 {
+                        return reject(KfuncReason::NodeNotBorrowed { func: a.desc.name.clone() });
+                    }
+                    if self.in_tree_callback() {
+                        return reject(KfuncReason::NotInTreeCallback { func: a.desc.name.clone() });
+                    }
+                }
+                self.check_graph_node(a.reg, false, facts)
+            }
+            Role::Map => self.check_kfunc_map(a),
+            Role::Struct => self.check_kfunc_struct(a),
+            Role::Mem => {
+                let Some(size) = a.btf.size_of(a.target) else {
+                    return Err(Stop::unsupported("an argument that points to something without size"));
+                };
+                self.check_sized_mem(a.reg, size)
+            }
+            Role::MemSize => self.check_kfunc_buffer(a, facts),
+            Role::Callback => match r.extra {
+                RegExtra::Func { subprog } => {
+                    facts.callback = Some(subprog);
+                    Ok(())
+                }
+                _ => reject(KfuncReason::NotFunction { index }),
+            },
+            Role::Refcounted => {
+                if !r.is_alloc_object() {
+                    return reject(KfuncReason::NotReference { index });
+                }
+                facts.owning |= !r.is_non_owning() && r.ref_obj_id != 0;
+                let counted = self.record_of(&r).is_some_and(|rec| rec.has(crate::memory::record::FieldKind::Refcount));
+                if !counted {
+                    return reject(KfuncReason::NotRefcounted { index });
+                }
+                facts.object = r.btf();
+                Ok(())
+            }
+            Role::ConstStr => {
+                if r.ty != MAP_VALUE {
+                    return reject(KfuncReason::NotConstString { index });
+                }
+                self.check_const_string(a.reg)
+            }
+            Role::Workqueue => self.check_kfunc_field(a, crate::memory::record::FieldKind::Workqueue, facts),
+            Role::TaskWork => self.check_kfunc_field(a, crate::memory::record::FieldKind::TaskWork, facts),
+            Role::IrqFlag => {
+                if r.ty != RegType::of(RegBase::Stack) {
+                    return reject(KfuncReason::IrqFlagPlace { index });
+                }
+                let native = !a.desc.name.contains("spin");
+                let saves = a.desc.is(&["bpf_local_irq_save", "bpf_res_spin_lock_irqsave"]);
+                if saves { self.save_irq_flag(a.reg, native) } else { self.restore_irq_flag(a.reg, native) }
+            }
+            Role::ResLock => {
+                if r.ty != MAP_VALUE && r.ty != ALLOC {
+                    return reject(KfuncReason::LockPlace { index });
+                }
+                let kind = if a.desc.name.contains("irq") { LockKind::ResilientIrq } else { LockKind::Resilient };
+                if a.desc.name.contains("unlock") {
+                    self.process_unlock(a.reg, kind)
+                } else {
+                    self.process_lock(a.reg, kind)
+                }
+            }
+            Role::Null => Ok(()),
+        }
+    }
+
+    fn check_owned_node(&self, r: &RegState, index: usize) -> Step {
+        if r.ty != ALLOC {
+            return reject(KfuncReason::NotObject { index });
+        }
+        if r.ref_obj_id == 0 {
+            return reject(KfuncReason::NotReferenced {});
+        }
+        Ok(())
+    }
+
+    fn note_kfunc_map(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+        use crate::memory::record::FieldKind::{TaskWork, Workqueue};
+        let r = *self.reg(a.reg);
+        let RegExtra::Map { map, uid } = r.extra else { return reject(KfuncReason::NotMap { reg: a.reg }) };
+        let record = &self.maps[map as usize].record;
+        if let Some((seen, seen_uid)) = facts.map
+            && (record.has(Workqueue) || record.has(TaskWork))
+            && (seen, seen_uid) != (map, uid)
+        {
+            return reject(if record.has(Workqueue) {
+                KfuncReason::OtherMap { what: "workqueue", field: 1, field_uid: seen_uid, reg: 2, uid }
+            } else {
+                KfuncReason::OtherMap { what: "bpf_task_work", field: 2, field_uid: seen_uid, reg: 3, uid }
+            });
+        }
+        facts.map = Some((map, uid));
+        Ok(())
+    }
+
+    fn check_kfunc_object(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+        let (r, index) = (*self.reg(a.reg), a.index);
+        let expected = if r.ty == ALLOC {
+            "bpf_obj_drop_impl"
+        } else if r.ty == ALLOC_PERCPU {
+            "bpf_percpu_obj_drop_impl"
+        } else {
+            return reject(KfuncReason::NotObject { index });
+        };
+        if a.desc.name != expected {
+            return reject(KfuncReason::ObjectForOther { index, func: expected });
+        }
+        if r.ref_obj_id == 0 {
+            return reject(KfuncReason::NotReferenced {});
+        }
+        facts.object = r.btf();
+        Ok(())
+    }
+
+    fn check_kfunc_dynptr(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+        let r = *self.reg(a.reg);
+        let mut flags = TypeFlags::empty();
+        if r.ty.base == RegBase::ConstDynptr {
+            flags |= TypeFlags::RDONLY;
+        }
+        let uninit = a.param.has("__uninit");
+        if uninit {
+            flags |= TypeFlags::UNINIT;
+        }
+        let mut shared = 0;
+        flags |= match a.desc.name.as_str() {
+            "bpf_dynptr_from_skb" => TypeFlags::DYNPTR_SKB,
+            "bpf_dynptr_from_xdp" => TypeFlags::DYNPTR_XDP,
+            "bpf_dynptr_from_skb_meta" => TypeFlags::DYNPTR_SKB_META,
+            "bpf_dynptr_clone" if uninit => {
+                let Some(parent) = facts.dynptr else { return Err(Stop::unsupported("a copy of no dynptr")) };
+                shared = parent.ref_obj_id;
+                parent.kind.flag()
+            }
+            _ => TypeFlags::empty(),
+        };
+        self.process_dynptr(a.reg, flags, shared)?;
+        if !uninit {
+            facts.dynptr = self.dynptr_at(&r);
+        }
+        Ok(())
+    }
+
+    fn check_kfunc_iter(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+        let (r, index) = (*self.reg(a.reg), a.reg - 1);
+        if a.desc.is(&["bpf_iter_css_task_new"]) && !self.css_task_iter_allowed() {
+            return reject(KfuncReason::CssTaskIter {});
+        }
+        if r.ty != RegType::of(RegBase::Stack) {
+            return reject(ObjectReason::IterPlace { index });
+        }
+        let name = a.btf.name(a.target);
+        let size = a.btf.size_of(a.target).unwrap_or(0) as usize;
+        let is_iter = a.btf.kind(a.target) == Some(Kind::Struct) && size != 0 && size.is_multiple_of(8);
+        let Some(short) = name.strip_prefix("bpf_iter_").filter(|_| is_iter) else {
+            return reject(ObjectReason::IterType { index });
+        };
+        let ty = IterType { id: a.target, name: short.to_owned(), slots: size / 8 };
+        if a.desc.has(F::ITER_NEW) {
+            return self.new_iter(a.reg, &ty, a.desc.has(F::RCU_PROTECTED));
+        }
+        let slot = match self.iter_at(&r, &ty) {
+            Ok(slot) => slot,
+            Err(NoIter::Missing) => return reject(ObjectReason::IterNotInit { iter: ty.name, index }),
+            Err(NoIter::Untrusted) => return reject(ObjectReason::IterOutsideRcu { func: a.desc.name.clone() }),
+        };
+        let frame = r.frameno as usize;
+        facts.ref_obj_id = self.cur.frame(frame).stack.slots[slot].spilled.ref_obj_id;
+        if a.desc.has(F::ITER_DESTROY) {
+            self.destroy_iter(frame, slot, ty.slots);
+        }
+        facts.iter = Some(IterArg { frame, slot, ty });
+        Ok(())
+    }
+
+    /// Iterators over the tasks of a control group could deadlock elsewhere.
+    fn css_task_iter_allowed(&self) -> bool {
+        match self.effective_prog_type() {
+            ProgType::Lsm => true,
+            ProgType::Tracing if self.prog.attach_type == AttachType::TraceIter => true,
+            _ => self.in_sleepable(),
+        }
+    }
+
+    /// A map where the function takes a `struct bpf_map`.
+    fn check_kfunc_map(&mut self, a: Arg<'_>) -> Step {
+        let Some(target) = a.btf.find("bpf_map", Kind::Struct) else {
+            return Err(Stop::unsupported("maps as arguments without the kernel's type of them"));
+        };
+        self.check_kfunc_struct(Arg { target, ..a })
+    }
+
+    fn check_kfunc_struct(&mut self, a: Arg<'_>) -> Step {
+        let r = *self.reg(a.reg);
+        let is_btf = r.ty.base == RegBase::BtfId && (!r.has_unsafe_modifiers() || r.is_rcu());
+        let own = self.as_btf(&r)?.filter(|_| is_btf || r.ty.base != RegBase::BtfId);
+        let Some((origin, own)) = own else {
+            let wanted = RegType::with(r.ty.base, r.ty.flags & TRUSTED_MODIFIERS);
+            let (ty, expected) = (reg_type_str(r.ty).into_owned(), reg_type_str(wanted).into_owned());
+            return reject(KfuncReason::StructKind { index: a.index, ty, expected });
+        };
+        let own_types = self.types_of(origin)?;
+        let own = own_types.resolve(own);
+        let (has, wants) = (own_types.name(own), a.btf.name(a.target));
+        let no_cast = |alias: &str, of: &str| alias.strip_suffix("___init") == Some(of);
+        let strict = a.desc.has(F::RELEASE) && r.ref_obj_id != 0 || no_cast(has, wants) || no_cast(wants, has);
+        let same =
+            origin == BtfRef::Vmlinux && holds_struct(a.btf, own, r.off, a.target, strict, !r.ty.has(TypeFlags::ALLOC));
+        if same || ctx_types::is_projection(wants, has) {
+            return Ok(());
+        }
+        reject(KfuncReason::OtherStruct {
+            func: a.desc.name.clone(),
+            index: a.index,
+            want_kind: kind_name(a.btf.kind(a.target)),
+            want: wants.to_owned(),
+            reg: a.reg,
+            kind: kind_name(own_types.kind(own)),
+            has: has.to_owned(),
+        })
+    }
+
+    /// A buffer whose size is the next argument.
+    fn check_kfunc_buffer(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+        let (saved, size_reg) = (*self.reg(a.reg), a.reg + 1);
+        let optional = a.param.has("__opt") || a.param.has("__nullable");
+        if !(saved.is_null() && optional) {
+            if saved.ty.may_be_null() {
+                self.reg_mut(a.reg).ty.flags -= TypeFlags::MAYBE_NULL;
+            }
+            let fits = self
+                .check_mem_size_reg(a.reg, size_reg, Access::Read, true, None)
+                .and_then(|()| self.check_mem_size_reg(a.reg, size_reg, Access::Write, true, None));
+            if saved.ty.may_be_null() {
+                *self.reg_mut(a.reg) = saved;
+            }
+            match fits {
+                Err(Stop::Reject(why)) => {
+                    self.verbose(format_args!("{why}\n"));
+                    return reject(KfuncReason::BadBuffer { index: a.index, size: a.index + 1 });
+                }
+                other => other?,
+            }
+        }
+        if a.desc.params[a.index + 1].has("__szk") {
+            let size = *self.reg(size_reg);
+            if !size.var_off.is_const() {
+                return reject(KfuncReason::NotConstant { reg: size_reg });
+            }
+            facts.constant = Some(size.var_off.value);
+        }
+        Ok(())
+    }
+
+    /// A work queue or task work in a map's value.
+    fn check_kfunc_field(&mut self, a: Arg<'_>, kind: crate::memory::record::FieldKind, facts: &mut Facts) -> Step {
+        use crate::reason::ResourceReason;
+        let r = *self.reg(a.reg);
+        if r.ty != MAP_VALUE {
+            return reject(KfuncReason::NotMapValue { index: a.index });
+        }
+        let RegExtra::Map { map, uid } = r.extra else { return reject(KfuncReason::NotMapValue { index: a.index }) };
+        let field = kind.name();
+        if !r.var_off.is_const() {
+            return reject(ResourceReason::LockNotConstant { reg: a.reg, field: field.to_owned() });
+        }
+        let used = &self.maps[map as usize];
+        let name = || used.def.name.clone();
+        if used.def.value_type == 0 {
+            return reject(ResourceReason::MapWithoutBtf { map: name(), field: field.to_owned() });
+        }
+        let Some(at) = used.record.find(kind).map(|f| f.offset) else {
+            return reject(KfuncReason::NoField { map: name(), field });
+        };
+        let off = i64::from(r.off).wrapping_add(r.var_off.value as i64);
+        if off != i64::from(at) {
+            return reject(KfuncReason::WrongFieldOffset { off, field, at });
+        }
+        facts.map = Some((map, uid));
+        Ok(())
+    }
+}
+
+/// The kind of a dynptr that is over a packet, so that slices of it go when the packet changes.
+pub(super) fn slice_flag(kind: DynptrKind) -> TypeFlags {
+    kind.flag()
+}

@@ -1,0 +1,166 @@
+//! Kernel functions as the kernel's BTF describes them.
+
+use crate::memory::types::{is_scalar, pointee};
+use crate::reason::{KfuncReason, reject};
+use crate::reg::BtfRef;
+use crate::{Env, Step, Stop};
+use ebpfkit_abi::kfuncs::{self, Kfunc, KfuncFlags};
+use ebpfkit_isa::Insn;
+use ebpfkit_object::Btf;
+use ebpfkit_object::btf::{Type, TypeId};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Kernel functions that have been looked up, by BTF id.
+#[derive(Clone, Debug, Default)]
+pub struct Kfuncs {
+    known: RefCell<FxHashMap<u32, Option<Rc<Desc>>>>,
+}
+
+/// One parameter.
+#[derive(Clone, Debug)]
+pub(crate) struct Param {
+    /// Name, which may carry suffixes such as `__sz`.
+    pub name: String,
+    /// Type without modifiers and typedefs.
+    pub ty: TypeId,
+}
+
+impl Param {
+    /// Whether the name ends in this suffix.
+    pub fn has(&self, suffix: &str) -> bool {
+        self.name.len() > suffix.len() && self.name.ends_with(suffix)
+    }
+}
+
+/// A kernel function.
+#[derive(Clone, Debug)]
+pub(crate) struct Desc {
+    /// BTF id.
+    pub id: TypeId,
+    /// Name.
+    pub name: String,
+    /// Its row in the table; `None` when no program may call it.
+    pub row: Option<&'static Kfunc>,
+    /// Parameters.
+    pub params: Vec<Param>,
+    /// What it returns, without modifiers and typedefs.
+    pub ret: TypeId,
+}
+
+impl Desc {
+    /// Whether calls are treated in this way.
+    pub fn has(&self, flag: KfuncFlags) -> bool {
+        self.row.is_some_and(|r| r.flags.contains(flag))
+    }
+
+    /// Whether pointers must be trusted: by the function itself, or because it takes a reference away.
+    pub fn trusted_args(&self) -> bool {
+        self.has(KfuncFlags::TRUSTED_ARGS) || self.has(KfuncFlags::RELEASE)
+    }
+
+    /// Whether this is one of these functions.
+    pub fn is(&self, names: &[&str]) -> bool {
+        names.contains(&self.name.as_str())
+    }
+
+    /// Works on lists.
+    pub fn is_list_api(&self) -> bool {
+        self.name.starts_with("bpf_list_")
+    }
+
+    /// Works on trees.
+    pub fn is_tree_api(&self) -> bool {
+        self.name.starts_with("bpf_rbtree_")
+    }
+
+    /// Puts a node into a list or tree, which then owns it.
+    pub fn adds_node(&self) -> bool {
+        self.is(&["bpf_list_push_front_impl", "bpf_list_push_back_impl", "bpf_rbtree_add_impl"])
+    }
+
+    /// Whether it may be called while a lock is held.
+    fn allowed_under_lock(&self) -> bool {
+        self.is_list_api()
+            || self.is_tree_api()
+            || self.name.starts_with("bpf_iter_num_")
+            || self.name.starts_with("bpf_res_spin_")
+            || self.is(&["bpf_refcount_acquire_impl"])
+    }
+}
+
+/// Whether a parameter is the size of the buffer before it: of at most (`__sz`) or exactly (`__szk`) that many bytes.
+pub(super) fn is_size(btf: &Btf, p: &Param) -> bool {
+    is_scalar(btf, p.ty) && (p.has("__sz") || p.has("__szk"))
+}
+
+impl Env<'_> {
+    /// The kernel function with this BTF id; `None` when it is no function.
+    pub(crate) fn kfunc(&self, id: u32) -> Option<Rc<Desc>> {
+        if let Some(known) = self.calls.kfuncs.known.borrow().get(&id) {
+            return known.clone();
+        }
+        let desc = self.types_of(BtfRef::Vmlinux).ok().and_then(|btf| describe(&btf, id)).map(Rc::new);
+        self.calls.kfuncs.known.borrow_mut().insert(id, desc.clone());
+        desc
+    }
+
+    /// The kernel function that an instruction calls.
+    pub(crate) fn kfunc_of(&self, insn: Insn) -> Option<Rc<Desc>> {
+        let is_call = crate::front::subprogs::is_kfunc_call(insn) && insn.off == 0 && insn.imm != 0;
+        if is_call { self.kfunc(insn.imm as u32) } else { None }
+    }
+
+    /// Whether this program may call the function.
+    pub(crate) fn kfunc_allowed(&self, desc: &Desc) -> bool {
+        desc.row.is_some_and(|r| r.allowed(self.effective_prog_type(), self.prog.attach_type))
+    }
+
+    /// The kernel function that an instruction calls, when the program may call it.
+    pub(crate) fn allowed_kfunc_of(&self, insn: Insn) -> Option<Rc<Desc>> {
+        self.kfunc_of(insn).filter(|d| self.kfunc_allowed(d))
+    }
+
+    /// Before the walk: whether a kernel function that is called can be called at all.
+    pub fn add_kfunc_call(&mut self, func_id: u32, btf_index: i16) -> Step {
+        if !self.kernel.jit {
+            return reject(KfuncReason::NeedsJit {});
+        }
+        if !self.is_gpl_compatible() {
+            return reject(KfuncReason::NeedsGpl {});
+        }
+        if func_id == 0 && btf_index == 0 {
+            return Ok(());
+        }
+        if btf_index != 0 {
+            return Err(Stop::unsupported("functions of kernel modules"));
+        }
+        self.types_of(BtfRef::Vmlinux)?;
+        let Some(desc) = self.kfunc(func_id) else { return reject(KfuncReason::NoFunction { id: func_id }) };
+        if desc.name.starts_with("bpf_xdp_metadata_") {
+            return reject(KfuncReason::NeedsDevice {});
+        }
+        Ok(())
+    }
+
+    /// Whether a call of a kernel function may be made while a lock is held.
+    pub(super) fn kfunc_under_lock(&self, insn: Insn) -> bool {
+        self.kfunc_of(insn).is_some_and(|d| d.allowed_under_lock())
+    }
+}
+
+fn describe(btf: &Btf, id: u32) -> Option<Desc> {
+    let Some(Type::Func { proto, .. }) = btf.get(id) else { return None };
+    let Some(Type::FuncProto { ret, .. }) = btf.get(proto) else { return None };
+    let name = btf.name(id).to_owned();
+    let params =
+        btf.params(proto).map(|p| Param { name: p.name.to_owned(), ty: btf.resolve(p.ty) }).collect::<Vec<_>>();
+    let row = kfuncs::find(&name);
+    Some(Desc { id, name, row, params, ret: btf.resolve(ret) })
+}
+
+/// Name of the struct that a parameter points to; empty when it points to none.
+pub(super) fn pointee_name<'a>(btf: &'a Btf, p: &Param) -> &'a str {
+    pointee(btf, p.ty).map_or("", |t| btf.name(t))
+}

@@ -1,0 +1,187 @@
+//! Calls of kernel functions.
+
+mod args;
+mod desc;
+mod facts;
+mod graph;
+mod ret;
+
+pub use desc::Kfuncs;
+
+use crate::memory::types::btf_reg;
+use crate::reason::{KfuncReason, ResourceReason, reject};
+use crate::reg::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
+use crate::state::RetRange;
+use crate::{Env, Step, Stop};
+use desc::Desc;
+use ebpfkit_abi::TypeFlags;
+use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_isa::Insn;
+use facts::Facts;
+
+/// What comparison functions return.
+const COMPARES: RetRange = RetRange { min: 0, max: 1, return_32bit: false };
+/// Greatest error number, which failed locks return negated.
+const MAX_ERRNO: i64 = 4095;
+
+impl Env<'_> {
+    /// Verifies a call of a kernel function.
+    pub(super) fn check_kfunc_call(&mut self, insn: Insn) -> Step {
+        if insn.imm == 0 {
+            return Err(Stop::unsupported("a call of a kernel function that was not found"));
+        }
+        if self.cur.res.active_locks != 0 && !self.kfunc_under_lock(insn) {
+            return reject(ResourceReason::CallUnderLock {});
+        }
+        let Some(desc) = self.kfunc_of(insn) else { return Err(Stop::unsupported("functions of kernel modules")) };
+        if !self.kfunc_allowed(&desc) {
+            return reject(KfuncReason::NotAllowed { func: desc.name.clone() });
+        }
+        let sleepable = desc.has(F::SLEEPABLE);
+        if sleepable && !self.in_sleepable() {
+            return reject(KfuncReason::NeedsSleepable { func: desc.name.clone() });
+        }
+        if desc.is(&["bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"]) {
+            self.push_failed_lock()?;
+        }
+        let mut facts = Facts::default();
+        self.check_kfunc_args(&desc, &mut facts)?;
+        self.call_back_from_kfunc(&desc, &facts)?;
+        self.check_kfunc_regions(&desc, sleepable)?;
+        if let Some(reg) = facts.release {
+            let id = self.reg(reg).ref_obj_id;
+            if !self.release_reference(id) {
+                return reject(KfuncReason::NotAcquired { func: desc.name.clone(), id: desc.id });
+            }
+        }
+        if desc.adds_node() {
+            let id = self.reg(2).ref_obj_id;
+            self.give_to_graph(id)?;
+        }
+        if desc.is(&["bpf_throw"]) {
+            return self.throw();
+        }
+        for reg in 0..=5 {
+            self.mark_reg_not_init(reg);
+        }
+        self.set_kfunc_return(&desc, &mut facts)?;
+        if desc.is(&["bpf_xdp_pull_data"]) {
+            self.clear_all_pkt_pointers();
+        }
+        if desc.has(F::ITER_NEXT) {
+            self.fork_iteration(&facts)?;
+        }
+        self.insn_idx += 1;
+        Ok(())
+    }
+
+    /// The lock could not be taken: the path on which an error comes back and nothing is held.
+    fn push_failed_lock(&mut self) -> Step {
+        let (at, unknown) = (self.insn_idx, self.unknown_scalar());
+        self.push_branch(at + 1, at, false, |_, state| {
+            for reg in 0..=5 {
+                *state.reg_mut(reg) = RegState::NOT_INIT;
+            }
+            let mut r0 = unknown;
+            (r0.s32_min, r0.s32_max) = (-MAX_ERRNO as i32, -1);
+            r0.sync_bounds();
+            *state.reg_mut(0) = r0;
+        })
+    }
+
+    /// Enqueues the function of the program that the call takes.
+    fn call_back_from_kfunc(&mut self, desc: &Desc, facts: &Facts) -> Step {
+        let Some(subprog) = facts.callback.map(|s| s as usize) else { return Ok(()) };
+        let mut args = [RegState::NOT_INIT; 5];
+        if desc.is(&["bpf_rbtree_add_impl"]) {
+            let Some(root) = facts.tree else { return Err(Stop::unsupported("a tree without its elements")) };
+            args[0] = self.borrowed_node(&root);
+            args[1] = args[0];
+            return self.push_sync_callback(subprog, args, COMPARES);
+        }
+        let is_work = desc.name.starts_with("bpf_task_work_schedule_");
+        if !is_work && !desc.is(&["bpf_wq_set_callback_impl"]) {
+            return Ok(());
+        }
+        let Some((map, uid)) = facts.map else { return Err(Stop::unsupported("work without its map")) };
+        let of_map = |base| RegState::pointer(RegType::of(base), RegExtra::Map { map, uid });
+        args[0] = of_map(RegBase::ConstMap);
+        args[1] = of_map(RegBase::MapKey);
+        args[2] = of_map(RegBase::MapValue);
+        self.push_async_callback(subprog, args, true)
+    }
+
+    /// Regions that the call opens or closes, and those in which it may not be made.
+    fn check_kfunc_regions(&mut self, desc: &Desc, sleepable: bool) -> Step {
+        let name = desc.name.as_str();
+        let asleep = |region| reject(ResourceReason::SleepableKfunc { func: desc.name.clone(), region });
+        let (lock, unlock) = (name == "bpf_rcu_read_lock", name == "bpf_rcu_read_unlock");
+        if self.cur.res.active_rcu_locks != 0 {
+            if (lock || unlock) && self.in_tree_callback() {
+                return reject(ResourceReason::RcuInTreeCallback {});
+            }
+            if sleepable {
+                return asleep("rcu_read_lock");
+            }
+        }
+        if lock {
+            self.enter_rcu();
+        } else if unlock {
+            self.leave_rcu(name)?;
+        }
+        match name {
+            "bpf_preempt_disable" => self.disable_preemption(),
+            "bpf_preempt_enable" => self.enable_preemption(name)?,
+            _ if sleepable && self.cur.res.active_preempt_locks != 0 => return asleep("non-preemptible"),
+            _ => {}
+        }
+        if sleepable && self.cur.res.active_irq_id != 0 {
+            return asleep("IRQ-disabled");
+        }
+        if desc.has(F::RCU_PROTECTED) && !self.in_rcu_cs() {
+            return reject(KfuncReason::NeedsRcu { func: desc.name.clone() });
+        }
+        Ok(())
+    }
+
+    /// `bpf_throw`: the program ends here, unwinding all frames.
+    fn throw(&mut self) -> Step {
+        if self.exception_callback == 0 {
+            self.check_thrown_value()?;
+        }
+        self.check_resource_leak(true, true, "bpf_throw")?;
+        self.calls.threw = true;
+        Ok(())
+    }
+
+    /// `next` gives another element on one path, and nothing more on the other.
+    fn fork_iteration(&mut self, facts: &Facts) -> Step {
+        let Some(iter) = &facts.iter else { return Err(Stop::unsupported("an iteration without iterator")) };
+        let (frame, slot, slots) = (iter.frame, iter.slot, iter.ty.slots);
+        let state_of = |r: &RegState| match r.extra {
+            RegExtra::Iter { state, .. } => Some(state),
+            _ => None,
+        };
+        let set = |r: &mut RegState, to: IterState, deeper: u32| {
+            if let RegExtra::Iter { state, depth, .. } = &mut r.extra {
+                (*state, *depth) = (to, *depth + deeper);
+            }
+        };
+        let _ = slots;
+        if state_of(&self.cur.frame(frame).stack.slots[slot].spilled) == Some(IterState::Active) {
+            let at = self.insn_idx;
+            self.push_round(at + 1, at, |_, state| {
+                set(&mut state.frame_mut(frame).stack.slots[slot].spilled, IterState::Active, 1);
+                state.reg_mut(0).ty.flags -= TypeFlags::MAYBE_NULL;
+            })?;
+        }
+        set(&mut self.cur.frame_mut(frame).stack.slots[slot].spilled, IterState::Drained, 0);
+        *self.reg_mut(0) = RegState::known(0);
+        Ok(())
+    }
+
+    /// A typed pointer from the kernel.
+    fn kernel_pointer(&self, id: u32, flags: TypeFlags) -> RegState {
+        btf_reg(BtfRef::Vmlinux, id, flags)
+    }
+}

@@ -1,0 +1,178 @@
+//! What kernel functions return.
+
+use super::args::slice_flag;
+use super::desc::Desc;
+use super::facts::Facts;
+use crate::memory::btf_walk::is_scalar_struct;
+use crate::memory::types::{btf_reg, is_scalar, is_struct, kind_name};
+use crate::reason::{KfuncReason, reject};
+use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
+use crate::{Env, Step, Stop};
+use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_abi::{TypeFlags, ctx_types};
+use ebpfkit_object::Btf;
+use ebpfkit_object::btf::{Kind, Type, TypeId};
+
+/// Largest object that `bpf_percpu_obj_new` makes (`BPF_GLOBAL_PERCPU_MA_MAX_SIZE`).
+const MAX_PERCPU_OBJECT: u32 = 512;
+
+impl Env<'_> {
+    /// Sets r0 to what the function returns.
+    pub(super) fn set_kfunc_return(&mut self, desc: &Desc, facts: &mut Facts) -> Step {
+        let btf = self.types_of(BtfRef::Vmlinux)?;
+        if is_scalar(&btf, desc.ret) {
+            self.mark_reg_unknown(0);
+            if desc.is(&["bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"]) {
+                self.mark_reg_known_zero(0);
+            }
+            return Ok(());
+        }
+        let Some(Type::Ptr(target)) = btf.get(desc.ret) else { return Ok(()) };
+        let target = btf.resolve(target);
+        let mut reg = match self.special_return(desc, facts, &btf, target)? {
+            Some(reg) => reg,
+            None => self.plain_return(desc, facts, &btf, target)?,
+        };
+        if desc.has(F::RET_NULL) && !(desc.is(&["bpf_refcount_acquire_impl"]) && facts.owning) {
+            reg.ty.flags |= TypeFlags::MAYBE_NULL;
+            reg.id = self.new_id();
+        }
+        if desc.has(F::ACQUIRE) {
+            let id = self.acquire_reference(self.insn_idx);
+            if reg.ty.may_be_null() {
+                reg.id = id;
+            }
+            reg.ref_obj_id = id;
+        } else if matches!(btf.name(target), "bpf_rb_node" | "bpf_list_node") {
+            let root = if desc.is_list_api() { facts.list } else { facts.tree };
+            if let Some(root) = root {
+                reg.ty.flags |= self.borrowed_node(&root).ty.flags;
+            }
+        }
+        if reg.id == 0 {
+            // Whether a lock lies in the object does not depend on whether it may be null.
+            let plain = RegState { ty: RegType::with(reg.ty.base, reg.ty.flags - TypeFlags::MAYBE_NULL), ..reg };
+            if self.may_hold_lock(&plain) {
+                reg.id = self.new_id();
+            }
+        }
+        *self.reg_mut(0) = reg;
+        Ok(())
+    }
+
+    fn plain_return(&mut self, desc: &Desc, facts: &mut Facts, btf: &Btf, target: TypeId) -> Step<RegState> {
+        if target == 0 {
+            return Ok(self.unknown_scalar());
+        }
+        if !is_struct(btf, target) {
+            if desc.is(&["bpf_session_cookie"]) {
+                (facts.ret_size, facts.ret_rdonly) = (8, false);
+            }
+            if facts.ret_size == 0
+                && let Some(size) = btf.size_of(target)
+            {
+                (facts.ret_size, facts.ret_rdonly) = (size.into(), true);
+            }
+            if facts.ret_size == 0 {
+                let (kind, ty) = (kind_name(btf.kind(target)), btf.name(target).to_owned());
+                return reject(KfuncReason::ReturnType { func: desc.name.clone(), kind, ty });
+            }
+            let flags = if facts.ret_rdonly { TypeFlags::RDONLY } else { TypeFlags::empty() };
+            let extra = RegExtra::Mem { size: facts.ret_size as u32, dynptr_id: 0 };
+            let reg = RegState::pointer(RegType::with(RegBase::Mem, flags), extra);
+            return Ok(RegState { ref_obj_id: facts.ref_obj_id, ..reg });
+        }
+        let mut flags = TypeFlags::empty();
+        if desc.is(&["bpf_get_kmem_cache"]) {
+            flags |= TypeFlags::UNTRUSTED;
+        } else if desc.has(F::RCU_PROTECTED) {
+            flags |= TypeFlags::RCU;
+        }
+        if desc.has(F::ITER_NEXT)
+            && let Some(iter) = &facts.iter
+        {
+            let slot = &self.cur.frame(iter.frame).stack.slots[iter.slot].spilled;
+            flags |= if slot.ty.has(TypeFlags::RCU) { TypeFlags::RCU } else { TypeFlags::TRUSTED };
+        }
+        Ok(self.kernel_pointer(target, flags))
+    }
+
+    /// Functions whose result depends on their arguments.
+    fn special_return(&mut self, desc: &Desc, facts: &mut Facts, btf: &Btf, target: TypeId) -> Step<Option<RegState>> {
+        Ok(Some(match desc.name.as_str() {
+            "bpf_obj_new_impl" => self.new_object(facts, false)?,
+            "bpf_percpu_obj_new_impl" => self.new_object(facts, true)?,
+            "bpf_refcount_acquire_impl" => {
+                let Some((origin, id)) = facts.object else { return Err(Stop::unsupported("an object without type")) };
+                btf_reg(origin, id, TypeFlags::ALLOC)
+            }
+            _ if matches!(btf.name(target), "bpf_list_node" | "bpf_rb_node") => {
+                let root = if desc.is_list_api() { facts.list } else { facts.tree };
+                let Some(root) = root else { return Err(Stop::unsupported("an element of no list or tree")) };
+                self.graph_node_reg(&root)
+            }
+            "bpf_cast_to_kern_ctx" => {
+                let kernel = ctx_types::find(self.effective_prog_type()).map_or("", |c| c.kernel);
+                let Some(id) = btf.find(kernel, Kind::Struct) else {
+                    return Err(Stop::unsupported("the kernel's struct behind this context"));
+                };
+                btf_reg(BtfRef::Vmlinux, id, TypeFlags::TRUSTED)
+            }
+            "bpf_rdonly_cast" => self.read_only_cast(facts, btf)?,
+            "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => {
+                let (Some(from), Some(size)) = (facts.dynptr, facts.constant) else {
+                    return Err(Stop::unsupported("a slice of no dynptr"));
+                };
+                let mut flags = slice_flag(from.kind);
+                if desc.name == "bpf_dynptr_slice" {
+                    flags |= TypeFlags::RDONLY;
+                } else if !self.may_write_packet() {
+                    return reject(KfuncReason::PacketWrites {});
+                } else {
+                    self.seen_direct_write = true;
+                }
+                let extra = RegExtra::Mem { size: size as u32, dynptr_id: from.id };
+                RegState::pointer(RegType::with(RegBase::Mem, flags), extra)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// A new object of a struct in the program's types.
+    fn new_object(&mut self, facts: &Facts, percpu: bool) -> Step<RegState> {
+        let Some(value) = facts.constant else { return Err(Stop::unsupported("an object without type")) };
+        let Ok(id) = u32::try_from(value) else { return reject(KfuncReason::LocalTypeRange {}) };
+        let Some(types) = self.btf.clone() else { return reject(KfuncReason::NeedsProgramBtf {}) };
+        if types.kind(id) != Some(Kind::Struct) {
+            return reject(KfuncReason::LocalTypeNoStruct {});
+        }
+        if percpu {
+            let size = types.size_of(id).unwrap_or(0);
+            if size > MAX_PERCPU_OBJECT {
+                return reject(KfuncReason::PercpuTooLarge { size, max: MAX_PERCPU_OBJECT });
+            }
+            if is_scalar_struct(&types, id, 0) != Some(true) {
+                return reject(KfuncReason::PercpuNoScalars {});
+            }
+            if self.struct_record(id).is_some() {
+                return reject(KfuncReason::PercpuSpecialFields {});
+            }
+            return Ok(btf_reg(BtfRef::Program, id, TypeFlags::ALLOC | TypeFlags::PERCPU));
+        }
+        Ok(btf_reg(BtfRef::Program, id, TypeFlags::ALLOC))
+    }
+
+    fn read_only_cast(&mut self, facts: &Facts, btf: &Btf) -> Step<RegState> {
+        let Some(value) = facts.constant else { return Err(Stop::unsupported("a cast without type")) };
+        let id = u32::try_from(value).ok().filter(|&id| id < btf.len());
+        let Some(id) = id else { return reject(KfuncReason::UnknownCastType { id: value as i64 }) };
+        if is_struct(btf, id) {
+            return Ok(btf_reg(BtfRef::Vmlinux, id, TypeFlags::UNTRUSTED));
+        }
+        if id != 0 {
+            return reject(KfuncReason::CastType {});
+        }
+        let ty = RegType::with(RegBase::Mem, TypeFlags::RDONLY | TypeFlags::UNTRUSTED);
+        Ok(RegState::pointer(ty, RegExtra::Mem { size: 0, dynptr_id: 0 }))
+    }
+}
