@@ -10,12 +10,14 @@ pub mod attach_type;
 pub mod ctx;
 pub mod ctx_types;
 pub mod helpers;
+pub mod iterators;
 pub mod kernel;
 pub mod kfuncs;
 mod map_flags;
 pub mod map_type;
 pub mod prog_type;
 pub mod proto;
+pub mod tracepoints;
 mod retval;
 
 pub use attach_type::AttachType;

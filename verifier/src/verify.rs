@@ -114,6 +114,7 @@ fn decide(env: &mut Env<'_>) -> Step {
     env.run_front()?;
     env.prepare_liveness();
     env.start_main();
+    env.acquire_owned_arguments();
     env.walk()?;
     env.check_global_functions()?;
     env.run_back()

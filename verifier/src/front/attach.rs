@@ -1,21 +1,32 @@
 //! Attach points: what kinds of programs may sleep, and what they attach to.
 
-use crate::reason::FrontReason;
+use crate::reason::{AttachReason, FrontReason};
+use crate::reg::BtfRef;
 use crate::{Env, Step, Stop, reason::reject};
+use ebpfkit_abi::iterators::{self, IterTarget};
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_object::ProgramFlags;
-use ebpfkit_object::btf::TypeId;
+use ebpfkit_object::btf::{Kind, Type, TypeId};
 
 /// What a program attaches to.
 #[derive(Clone, Debug, Default)]
 pub struct AttachInfo {
     /// Prototype of the function, in the kernel's types; zero when it has none.
     pub proto: TypeId,
-    /// Name of the function, or of the struct_ops member.
+    /// Name of the function or tracepoint, or of the struct_ops member.
     pub name: String,
     /// Struct of operations that a struct_ops program implements a part of; empty for other programs.
     pub struct_ops: String,
+    /// Arguments of a struct_ops program that may be null, as bits.
+    pub nullable: u32,
+    /// Arguments of a struct_ops program that it owns a reference to: index and identity.
+    pub owned: Vec<(usize, u32)>,
+    /// Kind of objects that an iterator program visits.
+    pub iterator: Option<&'static IterTarget>,
 }
+
+const TRACEPOINT_PREFIX: &str = "btf_trace_";
+const ITERATOR_PREFIX: &str = "bpf_iter_";
 
 impl Env<'_> {
     /// Struct of operations that a struct_ops program implements a part of; empty for other programs.
@@ -23,36 +34,140 @@ impl Env<'_> {
         &self.front.attach.struct_ops
     }
 
-    /// Checks the attach point as far as the program alone decides it.
+    /// Checks the attach point and finds the function that gives the program its arguments.
     pub(super) fn check_attach_point(&mut self) -> Step {
         let (kind, attach) = (self.prog.prog_type, self.prog.attach_type);
         let sleepable = self.prog.flags.has(ProgramFlags::SLEEPABLE);
         if kind == ProgType::Syscall {
-            return if sleepable {
-                Ok(())
-            } else {
-                Err(Stop::unsupported("syscall programs that are not marked sleepable"))
-            };
+            return if sleepable { Ok(()) } else { reject(AttachReason::SyscallSleeps {}) };
         }
-        let may_sleep = matches!(kind, ProgType::Lsm | ProgType::Kprobe | ProgType::StructOps)
-            || kind == ProgType::Tracing
-                && matches!(
-                    attach,
-                    AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn | AttachType::TraceIter
-                );
+        let may_sleep = match kind {
+            ProgType::Tracing => matches!(
+                attach,
+                AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn | AttachType::TraceIter
+            ),
+            ProgType::Lsm => attach != AttachType::LsmCgroup,
+            ProgType::Kprobe | ProgType::StructOps => true,
+            _ => false,
+        };
         if sleepable && !may_sleep {
             return reject(FrontReason::NotSleepable {});
         }
         match kind {
-            ProgType::Tracing | ProgType::Lsm | ProgType::Ext if self.prog.attach_btf_id == 0 => {
-                reject(FrontReason::MissingAttachBtf {})
-            }
-            ProgType::Tracing if matches!(attach, AttachType::TraceRawTp | AttachType::TraceIter) => Ok(()),
-            ProgType::Tracing | ProgType::Lsm | ProgType::Ext => {
-                Err(Stop::unsupported(format!("{kind} programs attached as {attach}")))
-            }
-            ProgType::StructOps => Err(Stop::unsupported("struct_ops programs")),
+            ProgType::StructOps => self.check_struct_ops(),
+            ProgType::Tracing | ProgType::Lsm | ProgType::Ext => self.check_attach_target(),
             _ => Ok(()),
+        }
+    }
+
+    /// Checks what a tracing program attaches to.
+    fn check_attach_target(&mut self) -> Step {
+        let (kind, id) = (self.prog.prog_type, self.prog.attach_btf_id);
+        if id == 0 {
+            return reject(FrontReason::MissingAttachBtf {});
+        }
+        if kind == ProgType::Ext {
+            return Err(Stop::unsupported("programs that replace functions of others"));
+        }
+        let types = self.types_of(BtfRef::Vmlinux)?;
+        let Some(target) = types.get(id) else { return reject(AttachReason::InvalidId { id }) };
+        let name = types.name(id).to_owned();
+        if name.is_empty() {
+            return reject(AttachReason::Nameless { id });
+        }
+        let proto_of = |func| match types.get(func) {
+            Some(Type::Func { proto, .. }) if types.kind(proto) == Some(Kind::FuncProto) => Some(proto),
+            _ => None,
+        };
+        let info = &mut self.front.attach;
+        match self.prog.attach_type {
+            AttachType::TraceRawTp => {
+                let Type::Typedef(inner) = target else { return reject(AttachReason::NotTypedef { id }) };
+                let Some(event) = name.strip_prefix(TRACEPOINT_PREFIX) else {
+                    return reject(AttachReason::WrongTypeName { id, name });
+                };
+                // The function that calls programs knows the names of arguments; the typedef does not.
+                let caller = types.find(&format!("__bpf_trace_{event}"), Kind::Func).and_then(proto_of);
+                let plain = match types.get(inner) {
+                    Some(Type::Ptr(proto)) if types.kind(proto) == Some(Kind::FuncProto) => Some(proto),
+                    _ => None,
+                };
+                let Some(proto) = caller.or(plain) else {
+                    return Err(Stop::unsupported("a tracepoint without prototype"));
+                };
+                (info.proto, info.name) = (proto, event.to_owned());
+                Ok(())
+            }
+            AttachType::TraceIter => {
+                let Some(proto) = proto_of(id) else { return reject(AttachReason::NotFunction { id }) };
+                let Some(row) = name.strip_prefix(ITERATOR_PREFIX).and_then(iterators::find) else {
+                    return Err(Stop::unsupported(format!("iterator programs at {name}")));
+                };
+                (info.proto, info.name, info.iterator) = (proto, name, Some(row));
+                Ok(())
+            }
+            attach => Err(Stop::unsupported(format!("{kind} programs attached as {attach}"))),
+        }
+    }
+
+    /// Checks the operation that a struct_ops program implements.
+    fn check_struct_ops(&mut self) -> Step {
+        if !self.is_gpl_compatible() {
+            return reject(AttachReason::StructOpsGpl {});
+        }
+        let id = self.prog.attach_btf_id;
+        if id == 0 {
+            return Err(Stop::unsupported("struct_ops programs that no map of operations names"));
+        }
+        let types = self.types_of(BtfRef::Vmlinux)?;
+        let name = types.name(id).to_owned();
+        let is_ops = types.kind(id) == Some(Kind::Struct)
+            && types.find(&format!("bpf_struct_ops_{name}"), Kind::Struct).is_some();
+        if !is_ops {
+            return reject(AttachReason::NotOperations { id });
+        }
+        let index = self.prog.attach_type.0;
+        let Some(member) = types.members(id).nth(index as usize) else {
+            return reject(AttachReason::NoMember { index, name });
+        };
+        let proto = match types.get(types.resolve(member.ty)) {
+            Some(Type::Ptr(target)) => types.resolve(target),
+            _ => 0,
+        };
+        if types.kind(proto) != Some(Kind::FuncProto) {
+            return reject(AttachReason::NotOperation { member: member.name.to_owned(), index, name });
+        }
+        let sleepable = self.prog.flags.has(ProgramFlags::SLEEPABLE);
+        let unsupported = match name.as_str() {
+            "tcp_congestion_ops" => member.name == "get_info",
+            "bpf_dummy_ops" => sleepable && member.name != "test_sleepable",
+            other => return Err(Stop::unsupported(format!("struct_ops programs of {other}"))),
+        };
+        if unsupported {
+            return reject(AttachReason::UnsupportedMember { member: member.name.to_owned(), name });
+        }
+        // Stand-ins of the kernel's tell by the names of their arguments what the types do not.
+        let stub = types.find(&format!("{name}__{}", member.name), Kind::Func);
+        if let Some(Type::Func { proto: stub, .. }) = stub.and_then(|s| types.get(s)) {
+            for (i, p) in types.params(stub).enumerate() {
+                if p.name.ends_with("__nullable") {
+                    self.front.attach.nullable |= 1 << i;
+                }
+                if p.name.ends_with("__ref") {
+                    self.front.attach.owned.push((i, 0));
+                }
+            }
+        }
+        let info = &mut self.front.attach;
+        (info.proto, info.name, info.struct_ops) = (proto, member.name.to_owned(), name);
+        Ok(())
+    }
+
+    /// Gives a struct_ops program the references that it owns from the start.
+    pub(crate) fn acquire_owned_arguments(&mut self) {
+        for i in 0..self.front.attach.owned.len() {
+            let id = self.acquire_reference(0);
+            self.front.attach.owned[i].1 = id;
         }
     }
 }

@@ -28,7 +28,10 @@ impl Env<'_> {
     ) -> Step {
         self.check_unmoved(reg)?;
         let kind = self.effective_prog_type();
-        if matches!(kind, ProgType::Tracing | ProgType::Lsm | ProgType::StructOps | ProgType::Ext) {
+        if self.has_btf_ctx() {
+            return self.check_btf_ctx(off, size, access_kind, value_reg);
+        }
+        if kind == ProgType::Ext {
             return Err(Stop::unsupported(format!("the context of {kind} programs")));
         }
         let touch = Touch { off, size: size as u16, write: access_kind == Access::Write };

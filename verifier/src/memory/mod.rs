@@ -1,6 +1,7 @@
 //! Loads, stores and atomics, one file a region kind.
 
 pub mod access;
+mod btf_ctx;
 pub mod btf_object;
 pub mod btf_walk;
 mod ctx;

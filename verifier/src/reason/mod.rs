@@ -4,10 +4,11 @@
 //! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,
 //! `EBPF06xx` the front passes, `EBPF07xx` objects on the stack, `EBPF08xx` typed pointers and
 //! special fields, `EBPF09xx` arguments of global functions, `EBPF10xx` kernel
-//! functions.
+//! functions, `EBPF11xx` attach points.
 
 mod rows;
 
+pub mod attach;
 pub mod call;
 pub mod explore;
 pub mod front;
@@ -19,6 +20,7 @@ pub mod resource;
 pub mod scalar;
 pub mod types;
 
+pub use attach::AttachReason;
 pub use call::CallReason;
 pub use explore::ExploreReason;
 pub use front::FrontReason;
@@ -61,6 +63,7 @@ pub enum Reason {
     Type(TypeReason),
     Global(GlobalReason),
     Kfunc(KfuncReason),
+    Attach(AttachReason),
     Explore(ExploreReason),
     Front(FrontReason),
 }
@@ -76,6 +79,7 @@ macro_rules! each {
             Reason::Type($r) => $e,
             Reason::Global($r) => $e,
             Reason::Kfunc($r) => $e,
+            Reason::Attach($r) => $e,
             Reason::Explore($r) => $e,
             Reason::Front($r) => $e,
         }
