@@ -17,8 +17,8 @@ mod map_flags;
 pub mod map_type;
 pub mod prog_type;
 pub mod proto;
-pub mod tracepoints;
 mod retval;
+pub mod tracepoints;
 
 pub use attach_type::AttachType;
 pub use helpers::callers::Callers;

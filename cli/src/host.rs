@@ -51,7 +51,11 @@ impl KernelArgs {
             // Read when a program needs it; most do not.
             None => Arc::new(|| machine::btf().map(Arc::new)),
         };
-        Ok(Host { model: KernelModel::new(version, source), version_code: version.code() })
+        let mut model = KernelModel::new(version, source);
+        if self.btf.is_none() && self.kernel.is_none() && machine::release().is_some() {
+            model.symbols = Some(Arc::new(|name| machine::knows_symbol(name).unwrap_or(true)));
+        }
+        Ok(Host { model, version_code: version.code() })
     }
 }
 

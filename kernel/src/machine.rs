@@ -42,6 +42,12 @@ pub fn possible_cpus() -> u32 {
     text.trim().split(',').filter_map(count).sum()
 }
 
+/// Whether the kernel knows the address of a symbol; `None` when it shows no symbols.
+pub fn knows_symbol(name: &str) -> Option<bool> {
+    std::fs::metadata("/proc/kallsyms").ok()?;
+    Some(symbol_addresses(&[name]).iter().any(|found| !found.is_empty()))
+}
+
 /// Addresses of kernel symbols, all names in one pass. Suffixes that the linker gives to local data do not count.
 pub fn symbol_addresses(names: &[&str]) -> Vec<Vec<u64>> {
     let mut found = vec![Vec::new(); names.len()];

@@ -2,8 +2,8 @@
 
 use ebpfkit_isa::table::{Kind, ROWS};
 use ebpfkit_isa::{CallKind, Op, decode, row};
-use ebpfkit_testsuite::conformance::{cases, run_all};
 use ebpfkit_jit::{Jit, Options, Tier, compile_with};
+use ebpfkit_testsuite::conformance::{cases, run_all};
 use ebpfkit_vm::{Engine, Interpreter, Program};
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -7,6 +7,9 @@ use std::sync::{Arc, OnceLock};
 /// Opens the kernel's BTF when it is first needed; `None` when there is none.
 pub type BtfSource = Arc<dyn Fn() -> Option<Arc<Btf>> + Send + Sync>;
 
+/// Tells whether the kernel knows the address of a symbol.
+pub type SymbolSource = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Version, types, configuration and privileges of the modelled kernel.
 #[derive(Clone)]
 pub struct KernelModel {
@@ -19,6 +22,8 @@ pub struct KernelModel {
     /// Whether the kernel's JIT is on and has the features of x86-64 (far kfunc calls, arena, private stacks,
     /// per-CPU instructions).
     pub jit: bool,
+    /// Which kernel symbols have an address that programs may name; without it all have one.
+    pub symbols: Option<SymbolSource>,
     /// Whether fentry, fexit, fmod_ret and LSM programs can be attached (function tracing with direct calls).
     pub trampolines: bool,
 }
@@ -26,7 +31,7 @@ pub struct KernelModel {
 impl KernelModel {
     /// A kernel whose BTF is opened on first use.
     pub fn new(version: KernelVersion, source: BtfSource) -> Self {
-        Self { version, source, btf: Arc::default(), cpus: 2, jit: true, trampolines: true }
+        Self { version, source, btf: Arc::default(), cpus: 2, jit: true, symbols: None, trampolines: true }
     }
 
     /// The newest modelled kernel, without BTF.

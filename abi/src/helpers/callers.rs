@@ -53,6 +53,9 @@ pub(crate) mod set {
     pub(crate) const SYSCALL: u64 = 1 << 40;
     pub(crate) const NETFILTER: u64 = 1 << 41;
 
+    /// Iterators over TCP and Unix sockets, beside what all iterators have.
+    pub(crate) const ITER_SOCK: u64 = 1 << 42;
+
     pub(crate) const EVERY: u64 = ((1 << 42) - 1) & !LIRC_MODE2;
     pub(crate) const TC: u64 = SCHED_CLS | SCHED_ACT;
     pub(crate) const LWT: u64 = LWT_IN | LWT_OUT | LWT_XMIT | LWT_SEG6LOCAL;
@@ -127,6 +130,12 @@ impl Callers {
             P::Netfilter => NETFILTER,
             _ => 0,
         })
+    }
+
+    /// The kind of an iterator program, by what it visits.
+    pub fn of_iterator(name: &str) -> Self {
+        let sockets = if matches!(name, "tcp" | "unix") { set::ITER_SOCK } else { 0 };
+        Self(set::ITER | sockets)
     }
 
     /// The kind of a program in a table of operations, by the table's struct.

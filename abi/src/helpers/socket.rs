@@ -1,8 +1,8 @@
 //! Sockets: lookup, conversion, options, redirection.
 
 use super::callers::set::{
-    ADDR_CONNECT, CGROUP_SKB, CGROUP_SOCK, CONVERTS_SOCK, LSM_CGROUP, SETSOCKOPT, SK_LOOKUP, SK_MSG, SK_REUSEPORT,
-    SK_SKB, SOCK_ADDR, SOCK_LOOKUPS, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS_TCP_CA, TC, TYPED, XDP,
+    ADDR_CONNECT, CGROUP_SKB, CGROUP_SOCK, CONVERTS_SOCK, ITER_SOCK, LSM_CGROUP, SETSOCKOPT, SK_LOOKUP, SK_MSG,
+    SK_REUSEPORT, SK_SKB, SOCK_ADDR, SOCK_LOOKUPS, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS_TCP_CA, TC, TYPED, XDP,
 };
 use super::words::{
     ACQUIRES, ANY, CASTS, CHANGES, CTX, CTX_OR_NULL, GPL, IN, INOUT, INT, KEY, MAP, MEM, OUT, PKT, SIZE, SIZE0,
@@ -21,13 +21,13 @@ pub(super) static ROWS: &[Helper] = &[
     helper(47, "bpf_get_socket_uid", v(4, 12), &[proto(&[CTX], INT, 0, TC | CGROUP_SKB | SK_SKB | SOCKET_FILTER)]),
     helper(49, "bpf_setsockopt", v(4, 13), &[
         proto(&[CTX, ANY, ANY, IN, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
-        proto(&[TYPED_SOCK, ANY, ANY, IN, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA),
+        proto(&[TYPED_SOCK, ANY, ANY, IN, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA | ITER_SOCK),
     ]),
     helper(52, "bpf_sk_redirect_map", v(4, 14), &[proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_SKB)]),
     helper(53, "bpf_sock_map_update", v(4, 14), &[proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)]),
     helper(57, "bpf_getsockopt", v(4, 15), &[
         proto(&[CTX, ANY, ANY, OUT, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
-        proto(&[TYPED_SOCK, ANY, ANY, OUT, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA),
+        proto(&[TYPED_SOCK, ANY, ANY, OUT, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA | ITER_SOCK),
     ]),
     helper(59, "bpf_sock_ops_cb_flags_set", v(4, 16), &[proto(&[CTX, ANY], INT, 0, SOCK_OPS)]),
     helper(60, "bpf_msg_redirect_map", v(4, 17), &[proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_MSG)]),

@@ -68,4 +68,6 @@ pub(super) static ROWS: &[Kfunc] = &[
     Kfunc { name: "bpf_qdisc_init_prologue", flags: F::TRUSTED_ARGS, hooks: H::STRUCT_OPS, only: Only::Any },
     Kfunc { name: "bpf_qdisc_reset_destroy_epilogue", flags: F::TRUSTED_ARGS, hooks: H::STRUCT_OPS, only: Only::Any },
     Kfunc { name: "bpf_qdisc_bstats_update", flags: F::empty(), hooks: H::STRUCT_OPS, only: Only::Any },
+    Kfunc { name: "bpf_kfunc_call_test_release", flags: F::RELEASE, hooks: H::TC.union(H::TRACING).union(H::SYSCALL), only: Only::Any },
+    Kfunc { name: "bpf_kfunc_call_memb_release", flags: F::RELEASE, hooks: H::TC.union(H::TRACING).union(H::SYSCALL), only: Only::Any },
 ];

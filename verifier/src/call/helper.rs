@@ -59,6 +59,9 @@ impl CallFacts {
 impl Env<'_> {
     /// What kind of caller of helpers the program is.
     pub(crate) fn caller_kind(&self) -> Callers {
+        if let Some(target) = self.front.attach.iterator {
+            return Callers::of_iterator(target.name);
+        }
         match self.struct_ops_name() {
             "" => Callers::of(self.effective_prog_type(), self.prog.attach_type),
             table => Callers::of_struct_ops(table),

@@ -72,7 +72,8 @@ fn is_ctx_type(btf: &Btf, target: TypeId, kind: ProgType) -> bool {
     let target = btf.resolve(target);
     let name = btf.name(target);
     let Some(ctx) = ctx_types::find(kind).filter(|_| is_struct(btf, target) && !name.is_empty()) else { return false };
-    name == ctx.user || ctx_types::is_projection(ctx.user, name)
+    let typedef = kind == ProgType::Kprobe && name == "bpf_user_pt_regs_t";
+    name == ctx.user || typedef || ctx_types::is_projection(ctx.user, name)
 }
 
 impl Env<'_> {

@@ -131,6 +131,11 @@ impl Env<'_> {
         let Some(btf) = self.kernel.btf() else {
             return Err(Stop::unsupported("kernel variables without kernel BTF"));
         };
+        if let (Some(Type::Var { .. } | Type::Func { .. }), Some(known)) = (btf.get(id), &self.kernel.symbols)
+            && !known(btf.name(id))
+        {
+            return reject(FrontReason::NoKernelSymbol { name: btf.name(id).to_owned() });
+        }
         match btf.get(id) {
             Some(Type::Func { .. }) => {
                 Ok((RegType::with(RegBase::Mem, TypeFlags::RDONLY), RegExtra::Mem { size: 0, dynptr_id: 0 }, 0))

@@ -312,7 +312,11 @@ impl Env<'_> {
             }
             RegBase::BtfId => self.check_btf_object(reg, off, size, access, value_reg)?,
             RegBase::ConstMap => self.check_map_struct(reg, off, size, access, value_reg)?,
-            RegBase::Arena => return Err(Stop::unsupported("accesses to arenas")),
+            RegBase::Arena => {
+                if let Some(v) = read_into {
+                    self.mark_reg_unknown(v);
+                }
+            }
             _ => return invalid(),
         }
         if let Some(v) = read_into

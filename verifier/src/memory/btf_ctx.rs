@@ -1,8 +1,8 @@
 //! Contexts that are the arguments of a kernel function: tracepoints, functions, iterators, operations of structs.
 
+use super::Access;
 use super::btf_walk::tag_flags;
 use super::types::{btf_reg, is_scalar, is_struct, kind_name};
-use super::Access;
 use crate::reason::{MemoryReason, reject};
 use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step};
@@ -126,9 +126,7 @@ impl Env<'_> {
             return None;
         }
         let (kind, struct_name) = (kind_name(types.kind(pointee)), types.name(pointee));
-        self.verbose(format_args!(
-            "func '{name}' arg{index} has btf_id {pointee} type {kind} '{struct_name}'\n"
-        ));
+        self.verbose(format_args!("func '{name}' arg{index} has btf_id {pointee} type {kind} '{struct_name}'\n"));
         if error {
             return Some(number);
         }

@@ -4,7 +4,7 @@ use super::Access;
 use super::btf_walk::{Walk, walk};
 use super::types::{TRUSTED_MODIFIERS, btf_reg, pointee};
 use crate::reason::{TypeReason, reject};
-use crate::reg::{BtfRef, RegExtra, RegState};
+use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_object::Btf;
@@ -13,7 +13,13 @@ use ebpfkit_object::btf::{Kind, TypeId};
 /// What an access reads.
 enum Found {
     Number,
-    Pointer { id: TypeId, flags: TypeFlags, member: String },
+    /// Memory whose reads are probed.
+    Probed,
+    Pointer {
+        id: TypeId,
+        flags: TypeFlags,
+        member: String,
+    },
 }
 
 /// Members of `struct tcp_sock`, by their path, that congestion control programs may write.
@@ -111,6 +117,7 @@ impl Env<'_> {
         let Some(v) = value_reg else { return Ok(()) };
         match found {
             Found::Number => self.mark_reg_unknown(v),
+            Found::Probed => *self.reg_mut(v) = probed_memory(),
             Found::Pointer { id: target, flags, member } => {
                 let flags = self.loaded_trust(&types, &r, id, target, flags, &member);
                 self.mark_btf_reg(v, origin, target, flags);
@@ -139,6 +146,7 @@ impl Env<'_> {
             match walk(types, id, at, size, &mut flags, !is_alloc)? {
                 Walk::Struct(inner) => (id, at) = (inner, 0),
                 Walk::Scalar => return Ok(Found::Number),
+                Walk::OtherPointer => return Ok(Found::Probed),
                 // What is stored in an allocated object is not followed.
                 Walk::Pointer { .. } if is_alloc => return Ok(Found::Number),
                 Walk::Pointer { id, member } => return Ok(Found::Pointer { id, flags, member: member.to_owned() }),
@@ -256,6 +264,7 @@ impl Env<'_> {
         let Some(v) = value_reg else { return Ok(()) };
         match found {
             Found::Number => self.mark_reg_unknown(v),
+            Found::Probed => *self.reg_mut(v) = probed_memory(),
             Found::Pointer { id, flags, .. } => self.mark_btf_reg(v, BtfRef::Vmlinux, id, flags),
         }
         Ok(())
@@ -263,7 +272,6 @@ impl Env<'_> {
 
     /// The typed pointer that a register stands for: its own type, or the struct behind a socket or a map.
     pub fn as_btf(&self, r: &RegState) -> Step<Option<(BtfRef, TypeId)>> {
-        use crate::reg::RegBase;
         let name = match r.ty.base {
             RegBase::BtfId => {
                 return Ok(match r.extra {
@@ -280,6 +288,12 @@ impl Env<'_> {
         let types = self.types_of(BtfRef::Vmlinux)?;
         Ok(types.find(name, Kind::Struct).map(|id| (BtfRef::Vmlinux, id)))
     }
+}
+
+/// Memory that may be read wherever it is: reads that fault give zero.
+pub fn probed_memory() -> RegState {
+    let ty = RegType::with(RegBase::Mem, TypeFlags::RDONLY | TypeFlags::UNTRUSTED);
+    RegState::pointer(ty, RegExtra::Mem { size: 0, dynptr_id: 0 })
 }
 
 /// The kernel's struct for a map type.

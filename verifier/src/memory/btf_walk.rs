@@ -14,6 +14,8 @@ pub enum Walk<'a> {
     Scalar,
     /// A pointer to a struct; the member that holds it.
     Pointer { id: TypeId, member: &'a str },
+    /// A pointer to something else.
+    OtherPointer,
     /// A struct that starts here.
     Struct(TypeId),
 }
@@ -144,6 +146,7 @@ pub fn walk<'a>(
                     *flags |= tag_flags(btf, target);
                     return Ok(Walk::Pointer { id: pointee, member: m.name });
                 }
+                return Ok(Walk::OtherPointer);
             }
             if off + size > end && !flags.contains(TypeFlags::UNTRUSTED) {
                 let (member, name) = (m.name.to_owned(), name.to_owned());

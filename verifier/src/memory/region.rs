@@ -137,8 +137,8 @@ impl Env<'_> {
         if access == Access::Write && r.ty.has(TypeFlags::RDONLY) {
             return reject(MemoryReason::CannotWrite { reg, ty: reg_type_str(r.ty).into_owned() });
         }
-        if r.ty.has(TypeFlags::UNTRUSTED) {
-            return Err(Stop::unsupported("untrusted memory"));
+        if r.ty.has(TypeFlags::UNTRUSTED | TypeFlags::RDONLY) {
+            return Ok(());
         }
         self.check_memory_region(reg, off, size, zero_size)
     }

@@ -51,6 +51,8 @@ reasons! {
         "EBPF0422" SleepableKfunc { func: String, region: &'static str } EACCES, "kernel func {func} is sleepable within {region} region";
         /// A helper that may sleep is called in a region.
         "EBPF0423" SleepableHelper { func: String, id: u32, region: &'static str } EINVAL, "sleepable helper {func}#{id} in {region} region";
+        /// The lock of a tree is held already while its elements are compared.
+        "EBPF0425" LockInTreeCallback {} EACCES, "can't spin_{{lock,unlock}} in rbtree cb";
         /// RCU regions are pointless in a callback that runs under a lock.
         "EBPF0424" RcuInTreeCallback {} EACCES, "Calling bpf_rcu_read_{{lock,unlock}} in unnecessary rbtree callback";
     }

@@ -98,6 +98,9 @@ impl Env<'_> {
     /// The register must point to a lock of this kind.
     fn check_lock_place(&self, reg: u8, kind: LockKind) -> Step<RegState> {
         let (r, lock) = (*self.reg(reg), kind.name());
+        if kind == LockKind::Spin && self.in_tree_callback() {
+            return reject(ResourceReason::LockInTreeCallback {});
+        }
         if !r.var_off.is_const() {
             return reject(ResourceReason::LockNotConstant { reg, field: format!("{lock}_lock") });
         }

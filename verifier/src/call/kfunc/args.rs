@@ -339,7 +339,11 @@ impl Env<'_> {
     fn note_kfunc_map(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
         use crate::memory::record::FieldKind::{TaskWork, Workqueue};
         let r = *self.reg(a.reg);
-        let RegExtra::Map { map, uid } = r.extra else { return reject(KfuncReason::NotMap { reg: a.reg }) };
+        let RegExtra::Map { map, uid } = r.extra else {
+            // A typed pointer may be one to the kernel's struct of a map.
+            let typed = matches!(r.extra, RegExtra::Btf { .. });
+            return if typed { Ok(()) } else { reject(KfuncReason::NotMap { reg: a.reg }) };
+        };
         let record = &self.maps[map as usize].record;
         if let Some((seen, seen_uid)) = facts.map
             && (record.has(Workqueue) || record.has(TaskWork))

@@ -3,6 +3,7 @@
 use super::args::slice_flag;
 use super::desc::Desc;
 use super::facts::Facts;
+use crate::memory::btf_object::probed_memory;
 use crate::memory::btf_walk::is_scalar_struct;
 use crate::memory::types::{btf_reg, is_scalar, is_struct, kind_name};
 use crate::reason::{KfuncReason, reject};
@@ -172,7 +173,6 @@ impl Env<'_> {
         if id != 0 {
             return reject(KfuncReason::CastType {});
         }
-        let ty = RegType::with(RegBase::Mem, TypeFlags::RDONLY | TypeFlags::UNTRUSTED);
-        Ok(RegState::pointer(ty, RegExtra::Mem { size: 0, dynptr_id: 0 }))
+        Ok(probed_memory())
     }
 }
