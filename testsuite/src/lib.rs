@@ -1,6 +1,7 @@
 //! What crosses crates: tests that are an input file beside its expected output, and the means to compare them.
 #![deny(missing_docs)]
 
+pub mod against_kernel;
 pub mod conformance;
 pub mod generate;
 pub mod packets;

@@ -66,6 +66,8 @@ enum Widths {
     Within,
     /// Eight bytes of an address, or as `Narrow`.
     Wide,
+    /// Eight bytes of an address, or as `Whole`.
+    WholeOrWide,
     /// Half of the field, or all of it.
     Half,
     /// From the field's start, that of the field or less.
@@ -80,6 +82,8 @@ impl Touch {
             Widths::Within => self.off as u32 + u32::from(self.size) <= u32::from(field.offset + field.bytes()),
             Widths::Wide if self.size == 8 => self.fits(field, Widths::Within),
             Widths::Wide => self.size <= field.size,
+            Widths::WholeOrWide if self.size == 8 => self.fits(field, Widths::Within),
+            Widths::WholeOrWide => self.size == field.size,
             Widths::FromStart => self.size <= field.size && self.off == i32::from(field.offset),
             Widths::Half => self.size <= field.size && self.size * 2 >= field.size,
         }
@@ -121,7 +125,7 @@ fn load_widths(layout: &Layout, field: &Field) -> Widths {
 fn store_widths(layout: &Layout, field: &Field) -> Widths {
     match (layout.name, field.name) {
         ("__sk_buff", "cb") => Widths::Within,
-        ("bpf_sock_addr", "user_ip6" | "msg_src_ip6") => Widths::Wide,
+        ("bpf_sock_addr", "user_ip6" | "msg_src_ip6") => Widths::WholeOrWide,
         _ => Widths::Whole,
     }
 }
@@ -166,6 +170,11 @@ fn is_port_padding(layout: &Layout, field: &Field, off: i32) -> bool {
     layout.name == "bpf_sock" && field.name == "dst_port" && off >= i32::from(field.offset) + 2
 }
 
+/// The upper half of a TCP socket's 64-bit counters: the kernel lets the load pass and fails to translate it.
+pub fn is_upper_half(kind: SocketKind, touch: Touch) -> bool {
+    kind == SocketKind::Tcp && touch.size == 4 && (touch.off == 84 || touch.off == 92)
+}
+
 fn pointer(kind: P, field: &Field) -> Loaded {
     match (field.kind, kind, field.name) {
         (FieldKind::PacketData | FieldKind::OptVal, ..) => Loaded::Packet,
@@ -207,7 +216,8 @@ fn plain_access(kind: P, touch: Touch) -> Option<Loaded> {
     let reads = !touch.write && touch.aligned();
     match kind {
         P::Kprobe => (reads && touch.inside(168)).then_some(Loaded::Number),
-        P::Tracepoint => (reads && (8..8192).contains(&touch.off)).then_some(Loaded::Number),
+        // Offsets below zero pass as large ones; attaching fails then.
+        P::Tracepoint => (reads && !(0..8).contains(&touch.off) && touch.off < 8192).then_some(Loaded::Number),
         P::RawTracepointWritable if touch.off == 0 => {
             (!touch.write && touch.size == 8).then_some(Loaded::TracepointBuffer)
         }
@@ -244,7 +254,7 @@ pub fn socket_access(kind: SocketKind, off: i32, size: u16) -> bool {
         return false;
     }
     let field = layout.at(off as u16).filter(|f| !is_port_padding(layout, f, off));
-    field.is_some_and(|f| touch.fits(f, load_widths(layout, f)))
+    field.is_some_and(|f| touch.fits(f, load_widths(layout, f)) || is_upper_half(kind, touch))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod access;
 mod layouts;
 mod rules;
 
-pub use access::{Loaded, SocketKind, Touch, access, socket_access};
+pub use access::{Loaded, SocketKind, Touch, access, is_upper_half, socket_access};
 pub use layouts::*;
 pub use rules::{Context, context_of};
 

@@ -4,14 +4,14 @@ use super::callers::set::{
     ADDR_BIND, ADDR_CONNECT, ADDR_CONNECT_UNIX, ADDR_SENDMSG, CGROUP_DEVICE, CGROUP_SOCK, CGROUP_SYSCTL, EVERY,
     LSM_CGROUP, SOCKOPT,
 };
-use super::words::{ANY, CAP_BPF, CTX, IN, INT, MEM, OUT, SIZE, helper, proto, v};
+use super::words::{ANY, CAP_BPF, CTX, IN, INOUT, INT, OUT, SIZE, helper, proto, v};
 use crate::proto::Helper;
 
 /// The rows.
 #[rustfmt::skip]
 pub(super) static ROWS: &[Helper] = &[
     helper(80, "bpf_get_current_cgroup_id", v(4, 18), &[proto(&[], INT, CAP_BPF, EVERY)]),
-    helper(101, "bpf_sysctl_get_name", v(5, 2), &[proto(&[CTX, MEM, SIZE, ANY], INT, 0, CGROUP_SYSCTL)]),
+    helper(101, "bpf_sysctl_get_name", v(5, 2), &[proto(&[CTX, INOUT, SIZE, ANY], INT, 0, CGROUP_SYSCTL)]),
     helper(102, "bpf_sysctl_get_current_value", v(5, 2), &[proto(&[CTX, OUT, SIZE], INT, 0, CGROUP_SYSCTL)]),
     helper(103, "bpf_sysctl_get_new_value", v(5, 2), &[proto(&[CTX, OUT, SIZE], INT, 0, CGROUP_SYSCTL)]),
     helper(104, "bpf_sysctl_set_new_value", v(5, 2), &[proto(&[CTX, IN, SIZE], INT, 0, CGROUP_SYSCTL)]),

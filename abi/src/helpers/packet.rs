@@ -6,7 +6,7 @@ use super::callers::set::{
     STRUCT_OPS_TCP_CA, TC, TRACING, TYPED, XDP,
 };
 use super::words::{
-    ANY, CHANGES, CTX, GPL, IN, IN_OR_NULL, INT, MAP, MEM, OUT, PKT, SIZE, SIZE0, btf, fixed_inout, helper, proto, v,
+    ANY, CHANGES, CTX, GPL, IN, IN_OR_NULL, INOUT, INT, MAP, OUT, PKT, SIZE, SIZE0, btf, fixed_inout, helper, proto, v,
 };
 use crate::proto::Helper;
 
@@ -48,7 +48,7 @@ pub(super) static ROWS: &[Helper] = &[
     helper(65, "bpf_xdp_adjust_tail", v(4, 18), &[proto(&[CTX, ANY], INT, CHANGES, XDP)]),
     helper(66, "bpf_skb_get_xfrm_state", v(4, 18), &[proto(&[CTX, ANY, OUT, SIZE, ANY], INT, 0, TC)]),
     helper(68, "bpf_skb_load_bytes_relative", v(4, 18), &[proto(&[CTX, ANY, OUT, SIZE, ANY], INT, 0, TC | CGROUP_SKB | SK_REUSEPORT | SOCKET_FILTER)]),
-    helper(69, "bpf_fib_lookup", v(4, 18), &[proto(&[CTX, MEM, SIZE, ANY], INT, GPL, TC | XDP)]),
+    helper(69, "bpf_fib_lookup", v(4, 18), &[proto(&[CTX, INOUT, SIZE, ANY], INT, GPL, TC | XDP)]),
     helper(73, "bpf_lwt_push_encap", v(4, 18), &[proto(&[CTX, ANY, IN, SIZE], INT, CHANGES, LWT_IN | LWT_XMIT)]),
     helper(74, "bpf_lwt_seg6_store_bytes", v(4, 18), &[proto(&[CTX, ANY, IN, SIZE], INT, CHANGES, LWT_SEG6LOCAL)]),
     helper(75, "bpf_lwt_seg6_adjust_srh", v(4, 18), &[proto(&[CTX, ANY, ANY], INT, CHANGES, LWT_SEG6LOCAL)]),

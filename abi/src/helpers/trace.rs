@@ -4,7 +4,7 @@ use super::callers::set::{
     BTF_TP, EVERY, KPROBE, LIRC_MODE2, LSM_ANY, PERF_EVENT, PROBES, RAW, TRACEPOINT, TRACING, TRAMPOLINE, TYPED,
 };
 use super::words::{
-    ANY, CALLS_BACK, CAP_PERFMON, CTX, FUNC, GPL, IN, IN_OR_NULL, INT, MAP, MEM, MEM_OR_NULL, OPTIONAL, OUT, SIZE,
+    ANY, CALLS_BACK, CAP_PERFMON, CTX, FUNC, GPL, IN, IN_OR_NULL, INOUT, INOUT_OR_NULL, INT, MAP, OPTIONAL, OUT, SIZE,
     SIZE0, SLEEPS, SLEEPS_IF_MAY, STACK_OR_NULL, btf, btf_ret, fixed_out, helper, proto, trusted_ret, v,
 };
 use crate::proto::Helper;
@@ -30,7 +30,7 @@ pub(super) static ROWS: &[Helper] = &[
     helper(56, "bpf_perf_prog_read_value", v(4, 15), &[proto(&[CTX, OUT, SIZE], INT, GPL, PERF_EVENT)]),
     helper(58, "bpf_override_return", v(4, 16), &[proto(&[CTX, ANY], INT, GPL | OPTIONAL, KPROBE)]),
     helper(67, "bpf_get_stack", v(4, 18), &[
-        proto(&[CTX, IN, SIZE0, ANY], INT, GPL, TYPED | RAW),
+        proto(&[CTX, OUT, SIZE0, ANY], INT, GPL, TYPED | RAW),
         proto(&[CTX, OUT, SIZE0, ANY], INT, GPL | SLEEPS_IF_MAY, KPROBE),
         proto(&[CTX, OUT, SIZE0, ANY], INT, GPL, PERF_EVENT | TRACEPOINT),
     ]),
@@ -40,12 +40,12 @@ pub(super) static ROWS: &[Helper] = &[
     helper(114, "bpf_probe_read_user_str", v(5, 5), &[proto(&[OUT, SIZE0, ANY], INT, GPL | CAP_PERFMON, EVERY)]),
     helper(115, "bpf_probe_read_kernel_str", v(5, 5), &[proto(&[OUT, SIZE0, ANY], INT, GPL | CAP_PERFMON, EVERY)]),
     helper(117, "bpf_send_signal_thread", v(5, 6), &[proto(&[ANY], INT, 0, EVERY)]),
-    helper(119, "bpf_read_branch_records", v(5, 7), &[proto(&[CTX, MEM_OR_NULL, SIZE0, ANY], INT, GPL, PERF_EVENT)]),
+    helper(119, "bpf_read_branch_records", v(5, 7), &[proto(&[CTX, INOUT_OR_NULL, SIZE0, ANY], INT, GPL, PERF_EVENT)]),
     helper(120, "bpf_get_ns_current_pid_tgid", v(5, 7), &[proto(&[ANY, ANY, OUT, SIZE], INT, 0, EVERY)]),
     helper(141, "bpf_get_task_stack", v(5, 9), &[proto(&[btf("task_struct"), OUT, SIZE0, ANY], INT, SLEEPS_IF_MAY, EVERY)]),
-    helper(147, "bpf_d_path", v(5, 10), &[proto(&[btf("path"), MEM, SIZE0], INT, 0, TYPED)]),
+    helper(147, "bpf_d_path", v(5, 10), &[proto(&[btf("path"), INOUT, SIZE0], INT, 0, TYPED)]),
     helper(148, "bpf_copy_from_user", v(5, 10), &[proto(&[OUT, SIZE0, ANY], INT, SLEEPS, EVERY)]),
-    helper(149, "bpf_snprintf_btf", v(5, 10), &[proto(&[MEM, SIZE, IN, SIZE, ANY], INT, CAP_PERFMON, EVERY)]),
+    helper(149, "bpf_snprintf_btf", v(5, 10), &[proto(&[INOUT, SIZE, IN, SIZE, ANY], INT, CAP_PERFMON, EVERY)]),
     helper(158, "bpf_get_current_task_btf", v(5, 11), &[proto(&[], trusted_ret("task_struct"), GPL | CAP_PERFMON, EVERY)]),
     helper(173, "bpf_get_func_ip", v(5, 15), &[proto(&[CTX], INT, GPL, TRACING)]),
     helper(174, "bpf_get_attach_cookie", v(5, 15), &[proto(&[CTX], INT, 0, PROBES | TRAMPOLINE | LSM_ANY | BTF_TP)]),

@@ -6,8 +6,8 @@ use super::callers::set::{
     STRUCT_OPS_TCP_CA, SYSCALL, TC, TRACING, XDP,
 };
 use super::words::{
-    ANY, CAP_BPF, CAP_PERFMON, CTX, FASTCALL, GPL, IN, IN_OR_NULL, INT, MEM, MEM_OR_NULL, OUT, SIZE, SIZE0, SLEEPS,
-    STR, btf, fixed_out, helper, proto, v,
+    ANY, CAP_BPF, CAP_PERFMON, CTX, FASTCALL, GPL, IN, IN_OR_NULL, INOUT_OR_NULL, INT, OUT, SIZE, SIZE0, SLEEPS, STR,
+    btf, fixed_out, helper, proto, v,
 };
 use crate::proto::Helper;
 
@@ -31,11 +31,11 @@ pub(super) static ROWS: &[Helper] = &[
     helper(159, "bpf_bprm_opts_set", v(5, 11), &[proto(&[btf("linux_binprm"), ANY], INT, 0, LSM_ANY)]),
     helper(160, "bpf_ktime_get_coarse_ns", v(5, 11), &[proto(&[], INT, 0, SOCK_LOOKUPS | LWT | CGROUP_SOCK | CGROUP_SYSCTL | FLOW_DISSECTOR | SK_LOOKUP | SK_MSG | SK_REUSEPORT | SOCKET_FILTER | SOCK_OPS | STRUCT_OPS | STRUCT_OPS_TCP_CA)]),
     helper(161, "bpf_ima_inode_hash", v(5, 11), &[proto(&[btf("inode"), OUT, SIZE], INT, SLEEPS, LSM_ANY)]),
-    helper(165, "bpf_snprintf", v(5, 13), &[proto(&[MEM_OR_NULL, SIZE0, STR, IN_OR_NULL, SIZE0], INT, GPL | CAP_PERFMON, EVERY)]),
+    helper(165, "bpf_snprintf", v(5, 13), &[proto(&[INOUT_OR_NULL, SIZE0, STR, IN_OR_NULL, SIZE0], INT, GPL | CAP_PERFMON, EVERY)]),
     helper(166, "bpf_sys_bpf", v(5, 14), &[proto(&[ANY, IN, SIZE], INT, SLEEPS, SYSCALL)]),
     helper(167, "bpf_btf_find_by_name_kind", v(5, 14), &[proto(&[IN, SIZE, ANY, ANY], INT, SLEEPS, SYSCALL)]),
     helper(168, "bpf_sys_close", v(5, 14), &[proto(&[ANY], INT, SLEEPS, SYSCALL)]),
-    helper(179, "bpf_kallsyms_lookup_name", v(5, 16), &[proto(&[MEM, SIZE0, ANY, fixed_out(8)], INT, 0, SYSCALL)]),
+    helper(179, "bpf_kallsyms_lookup_name", v(5, 16), &[proto(&[IN, SIZE0, ANY, fixed_out(8)], INT, 0, SYSCALL)]),
     helper(182, "bpf_strncmp", v(5, 17), &[proto(&[IN, SIZE, STR], INT, 0, EVERY)]),
     helper(193, "bpf_ima_file_hash", v(5, 18), &[proto(&[btf("file"), OUT, SIZE], INT, SLEEPS, LSM_ANY)]),
     helper(208, "bpf_ktime_get_tai_ns", v(6, 1), &[proto(&[], INT, 0, EVERY)]),

@@ -25,13 +25,11 @@ pub(super) const KEY: ArgType = arg(ArgBase::MapKey);
 pub(super) const VALUE: ArgType = arg(ArgBase::MapValue);
 pub(super) const VALUE_OR_NULL: ArgType = with(ArgBase::MapValue, NULL);
 pub(super) const VALUE_OUT: ArgType = with(ArgBase::MapValue, UNINIT_OUT);
-/// Memory that is neither marked as read nor as written: checked as read.
-pub(super) const MEM: ArgType = arg(ArgBase::Mem);
-pub(super) const MEM_OR_NULL: ArgType = with(ArgBase::Mem, NULL);
 pub(super) const IN: ArgType = with(ArgBase::Mem, TypeFlags::RDONLY);
 pub(super) const IN_OR_NULL: ArgType = with(ArgBase::Mem, TypeFlags::RDONLY.union(NULL));
 pub(super) const OUT: ArgType = with(ArgBase::Mem, UNINIT_OUT);
 pub(super) const INOUT: ArgType = with(ArgBase::Mem, TypeFlags::WRITE);
+pub(super) const INOUT_OR_NULL: ArgType = with(ArgBase::Mem, TypeFlags::WRITE.union(NULL));
 pub(super) const SIZE: ArgType = arg(ArgBase::ConstSize);
 pub(super) const SIZE0: ArgType = arg(ArgBase::ConstSizeOrZero);
 pub(super) const ALLOC_SIZE0: ArgType = arg(ArgBase::ConstAllocSizeOrZero);
@@ -60,7 +58,7 @@ const fn fixed(size: u32, flags: TypeFlags) -> ArgType {
 
 /// Memory of a fixed size that is read.
 pub(super) const fn fixed_in(size: u32) -> ArgType {
-    fixed(size, TypeFlags::empty())
+    fixed(size, TypeFlags::RDONLY)
 }
 
 /// An aligned number of a fixed size that is read and written.

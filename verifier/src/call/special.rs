@@ -11,6 +11,8 @@ use ebpfkit_abi::{AttachType, MapType, ProgType, TypeFlags};
 
 const TAIL_CALL: u32 = 12;
 const GET_LOCAL_STORAGE: u32 = 81;
+const SK_STORAGE_GET: u32 = 107;
+const SK_STORAGE_DELETE: u32 = 108;
 const D_PATH: u32 = 147;
 const PER_CPU_PTR: u32 = 153;
 const THIS_CPU_PTR: u32 = 154;
@@ -29,10 +31,22 @@ const USER_RINGBUF_DRAIN: u32 = 209;
 impl Env<'_> {
     /// Whether a helper that only some attach points have is allowed at this one.
     pub(super) fn helper_allowed(&self, row: &Helper) -> Step<bool> {
-        if row.id == D_PATH {
-            return self.d_path_allowed();
+        match row.id {
+            D_PATH => self.d_path_allowed(),
+            SK_STORAGE_GET | SK_STORAGE_DELETE if self.prog.prog_type != ProgType::Lsm => Ok(self.sk_storage_allowed()),
+            _ => Ok(true),
         }
-        Ok(true)
+    }
+
+    /// Tracing programs may keep storage for sockets where they do not trace the storage itself.
+    fn sk_storage_allowed(&self) -> bool {
+        let typed = matches!(self.effective_prog_type(), ProgType::Tracing | ProgType::Syscall);
+        match self.prog.attach_type {
+            _ if !typed => true,
+            AttachType::TraceIter | AttachType::TraceRawTp => true,
+            AttachType::TraceFentry | AttachType::TraceFexit => !self.front.attach.name.starts_with("bpf_sk_storage"),
+            _ => false,
+        }
     }
 
     /// Where `bpf_d_path` cannot deadlock.
@@ -61,7 +75,7 @@ impl Env<'_> {
             return Ok(());
         }
         let array = facts.map.map(|m| &self.maps[m as usize].def).filter(|d| d.map_type == MapType::ProgArray);
-        let Some(max) = array.map(|d| u64::from(d.max_entries)) else { return reject(CallReason::Misconfigured {}) };
+        let Some(max) = array.map(|d| u64::from(d.max_entries)) else { return reject(CallReason::NoProgArray {}) };
         if self.reg(3).const_value().is_some_and(|v| v < max) {
             self.mark_chain_precision(3)?;
         }

@@ -137,11 +137,10 @@ impl Env<'_> {
             Some((ty, extra, off)) => {
                 let mut reg = RegState::pointer(ty, extra);
                 reg.off = off as i32;
-                match extra {
-                    RegExtra::Func { subprog } if self.subprogs[subprog as usize].global => {
-                        return reject(ExploreReason::CallbackNotStatic {});
-                    }
-                    _ => {}
+                if let RegExtra::Func { subprog } = extra
+                    && self.subprogs[subprog as usize].global
+                {
+                    return reject(ExploreReason::CallbackNotStatic {});
                 }
                 reg
             }

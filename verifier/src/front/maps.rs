@@ -15,6 +15,8 @@ use ebpfkit_object::btf::{Kind, Type};
 const MAX_MAPS: usize = 64;
 /// Offsets beyond this are never followed (`BPF_MAX_VAR_OFF`).
 const MAX_VAR_OFF: u32 = 1 << 29;
+/// `BPF_F_RDONLY_PROG`
+const MAP_RDONLY_PROG: u32 = 1 << 7;
 
 impl Env<'_> {
     /// Checks every 64-bit immediate and notes what it makes in `aux.ld_imm`; collects the maps in use.
@@ -84,6 +86,10 @@ impl Env<'_> {
 
     fn push_map(&mut self, index: usize, def: Map) -> u32 {
         let mut def = def;
+        if matches!(def.map_type, MapType::Devmap | MapType::DevmapHash) {
+            // Values are device numbers that the kernel hands out by address.
+            def.flags |= MAP_RDONLY_PROG;
+        }
         let mut record = record::of_map(&def, self.btf.as_deref(), self.kernel);
         if !record.fields.is_empty() && !record::map_allows(&def, &record) {
             // Loaders make such a map once more, without its types.

@@ -3,6 +3,7 @@
 //!
 //! [`Env::run_front`] keeps the kernel's order, because the first failure is the one that is reported.
 
+use crate::reason::reject;
 use crate::{Env, Step};
 
 pub mod attach;
@@ -22,6 +23,8 @@ pub(crate) mod subprogs;
 pub struct Front {
     /// Stack bytes that each function needs, once the walk is over.
     pub stack_checked: bool,
+    /// A load passed that the kernel cannot translate.
+    pub untranslatable: bool,
     /// What the program attaches to.
     pub attach: attach::AttachInfo,
 }
@@ -45,6 +48,9 @@ impl Env<'_> {
     pub fn run_back(&mut self) -> Step {
         self.check_max_stack_depth()?;
         self.front.stack_checked = true;
+        if self.front.untranslatable {
+            return reject(crate::reason::FrontReason::Untranslatable {});
+        }
         Ok(())
     }
 

@@ -60,6 +60,11 @@ pub fn tag_flags(btf: &Btf, target: TypeId) -> TypeFlags {
     }
 }
 
+/// A name as messages show it.
+fn shown(name: &str) -> &str {
+    if name.is_empty() { "(anon)" } else { name }
+}
+
 /// Finds what an access of `size` bytes at `off` of a struct touches, up to the next nested struct that starts
 /// there. `flags` collects what the way there says of a pointer. With `flexible`, a last array without a length
 /// may be accessed behind the struct's end.
@@ -73,7 +78,7 @@ pub fn walk<'a>(
 ) -> Result<Walk<'a>, TypeReason> {
     let (mut id, mut off) = (btf.resolve(id), off);
     'inner: loop {
-        let name = btf.name(id);
+        let name = shown(btf.name(id));
         let (composite, is_union) = match btf.get(id) {
             Some(Type::Struct(c)) => (c, false),
             Some(Type::Union(c)) => (c, true),
@@ -117,7 +122,7 @@ pub fn walk<'a>(
                 break;
             }
             let Some(member) = size_of(btf, m.ty) else {
-                return Err(TypeReason::MemberWithoutSize { member: m.name.to_owned() });
+                return Err(TypeReason::MemberWithoutSize { member: shown(m.name).to_owned() });
             };
             let end = start + member.bytes;
             if off >= end {
@@ -138,7 +143,7 @@ pub fn walk<'a>(
             }
             if let Some(Type::Ptr(target)) = btf.get(member.ty) {
                 if bytes != size || off != start {
-                    let (member, name) = (m.name.to_owned(), name.to_owned());
+                    let (member, name) = (shown(m.name).to_owned(), name.to_owned());
                     return Err(TypeReason::PartOfPointer { member, at: start, name, off, size });
                 }
                 let pointee = btf.resolve(target);
@@ -149,7 +154,7 @@ pub fn walk<'a>(
                 return Ok(Walk::OtherPointer);
             }
             if off + size > end && !flags.contains(TypeFlags::UNTRUSTED) {
-                let (member, name) = (m.name.to_owned(), name.to_owned());
+                let (member, name) = (shown(m.name).to_owned(), name.to_owned());
                 return Err(TypeReason::BeyondMember { member, end, name, off, size });
             }
             return Ok(Walk::Scalar);

@@ -6,7 +6,7 @@ use crate::reason::{MemoryReason, reject};
 use crate::reg::{BtfRef, RegBase, RegState, RegType};
 use crate::scalar::reg_type_str;
 use crate::{Env, RegExtra, Step, Stop};
-use ebpfkit_abi::ctx::{Loaded, SocketKind, Touch, access, socket_access};
+use ebpfkit_abi::ctx::{Loaded, SocketKind, Touch, access, is_upper_half, socket_access};
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_object::btf::Kind;
 
@@ -40,7 +40,7 @@ impl Env<'_> {
         if sign_extend && loaded != Loaded::Number {
             return invalid();
         }
-        self.max_ctx_offset = self.max_ctx_offset.max(off as u32 + size);
+        self.max_ctx_offset = self.max_ctx_offset.max((off as u32).wrapping_add(size));
         let Some(r) = value_reg.filter(|_| access_kind == Access::Read) else { return Ok(()) };
         if loaded == Loaded::Number {
             self.mark_reg_unknown(r);
@@ -96,6 +96,7 @@ impl Env<'_> {
         if !socket_access(kind, off, size as u16) {
             return reject(MemoryReason::SocketAccess { reg, ty: ty(), off, size });
         }
+        self.front.untranslatable |= is_upper_half(kind, Touch { off, size: size as u16, write: false });
         if let Some(v) = value {
             self.mark_reg_unknown(v);
         }

@@ -91,6 +91,8 @@ reasons! {
         "EBPF0305" CallStackTooDeep { frames: usize } E2BIG, "the call stack of {frames} frames is too deep";
         /// A function returns a pointer into its own stack.
         "EBPF0306" ReturnsStackPointer {} EINVAL, "cannot return stack pointer to the caller";
+        /// A tail call through a map that holds no programs.
+        "EBPF0346" NoProgArray {} EINVAL, "expected prog array map for tail call";
         /// A callback that returns no number.
         "EBPF0344" CallbackReturnNoScalar {} EACCES, "R0 not a scalar value";
         /// A callback that returns something else than it may.

@@ -1,0 +1,245 @@
+//! Every helper, held against the running kernel: which kinds of programs may call it, and what it says of arguments
+//! of every kind.
+
+use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, Prototype};
+use ebpfkit_abi::{AttachType as A, Callers, MapType as M, ProgType as P, helpers};
+use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::pseudo;
+use ebpfkit_object::{Map, MapInit, Program};
+use ebpfkit_testsuite::against_kernel::{KINDS, differences, insn, program, report, typed_kinds};
+
+const MAPS: &[(M, u32, u32, u32)] = &[
+    (M::Array, 4, 16, 4),
+    (M::Hash, 4, 16, 4),
+    (M::ProgArray, 4, 4, 4),
+    (M::PerfEventArray, 4, 4, 4),
+    (M::PercpuArray, 4, 16, 4),
+    (M::PercpuHash, 4, 16, 4),
+    (M::LruHash, 4, 16, 4),
+    (M::StackTrace, 4, 16, 4),
+    (M::CgroupArray, 4, 4, 4),
+    (M::Devmap, 4, 4, 4),
+    (M::DevmapHash, 4, 4, 4),
+    (M::Cpumap, 4, 4, 4),
+    (M::Xskmap, 4, 4, 4),
+    (M::Sockmap, 4, 4, 4),
+    (M::Sockhash, 4, 4, 4),
+    (M::ReuseportSockarray, 4, 8, 4),
+    (M::Queue, 0, 16, 4),
+    (M::Stack, 0, 16, 4),
+    (M::Ringbuf, 0, 0, 4096),
+    (M::UserRingbuf, 0, 0, 4096),
+    (M::BloomFilter, 0, 16, 4),
+    (M::ArrayOfMaps, 4, 4, 4),
+    (M::CgroupStorage, 8, 16, 0),
+];
+/// A map that programs may only read, with text in it; behind those of [`MAPS`].
+const TEXT_MAP: usize = MAPS.len();
+
+fn maps() -> Vec<Map> {
+    let map = |&(map_type, key_size, value_size, max_entries): &(M, u32, u32, u32)| Map {
+        name: "m".into(),
+        map_type,
+        key_size,
+        value_size,
+        max_entries,
+        inner: (map_type == M::ArrayOfMaps).then(|| Box::new(map_of(M::Array))),
+        ..Map::default()
+    };
+    let mut all: Vec<Map> = MAPS.iter().map(map).collect();
+    let text = b"%d text\0........";
+    all.push(Map {
+        name: "text".into(),
+        flags: 1 << 7,
+        frozen: true,
+        init: MapInit::Data(text.to_vec()),
+        max_entries: 1,
+        ..map_of(M::Array)
+    });
+    all
+}
+
+fn map_of(map_type: M) -> Map {
+    Map { name: "i".into(), map_type, key_size: 4, value_size: 16, max_entries: 4, ..Map::default() }
+}
+
+/// What an argument is set to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Value {
+    Unset,
+    Number(i32),
+    Unknown,
+    Bounded,
+    Context,
+    Frame(i32),
+    Map(usize),
+    MapValue,
+    MapValueOrNull,
+    ReadOnly,
+    Packet,
+    End,
+    Task,
+}
+
+/// Values that every argument is tried with.
+const TRIED: &[Value] = &[
+    Value::Unset,
+    Value::Number(0),
+    Value::Number(8),
+    Value::Number(-1),
+    Value::Unknown,
+    Value::Bounded,
+    Value::Context,
+    Value::Frame(-64),
+    Value::Frame(-4),
+    Value::Frame(8),
+    Value::Map(0),
+    Value::MapValue,
+    Value::MapValueOrNull,
+    Value::ReadOnly,
+    Value::Packet,
+    Value::End,
+    Value::Task,
+];
+
+fn load_map(dst: u8, map: usize, value: bool) -> [Insn; 2] {
+    let src = if value { pseudo::MAP_VALUE } else { pseudo::MAP_FD };
+    [insn(0x18, dst, src, 0, map as i32), insn(0, 0, 0, 0, 0)]
+}
+
+/// The offsets of the start and end of the packet in a context, and their width, where there are any.
+fn packet_fields(kind: P) -> Option<(i16, i16, u8)> {
+    match kind {
+        P::Xdp => Some((0, 4, 0x61)),
+        P::SchedCls | P::SchedAct | P::CgroupSkb | P::LwtXmit | P::LwtIn | P::SkSkb => Some((76, 80, 0x61)),
+        P::SkMsg => Some((0, 8, 0x79)),
+        _ => None,
+    }
+}
+
+/// A program that sets r1 to r5 and calls a helper.
+fn call(id: u32, kind: P, args: &[Value]) -> Vec<Insn> {
+    let mut code = vec![insn(0xbf, 6, 1, 0, 0)];
+    let wants = |v| args.contains(&v);
+    for slot in 1..=16i16 {
+        code.push(insn(0x7a, 10, 0, -8 * slot, 0));
+    }
+    if wants(Value::MapValue) || wants(Value::MapValueOrNull) {
+        // A variable key, so that the lookup may fail.
+        code.extend([insn(0x85, 0, 0, 0, 7), insn(0x63, 10, 0, -8, 0), insn(0xbf, 2, 10, 0, 0)]);
+        code.push(insn(0x07, 2, 0, 0, -8));
+        code.extend(load_map(1, 0, false));
+        code.extend([insn(0x85, 0, 0, 0, 1), insn(0xbf, 9, 0, 0, 0)]);
+        if wants(Value::MapValue) {
+            code.extend([insn(0x55, 9, 0, 2, 0), insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
+        }
+    }
+    if let Some((data, end, load)) = packet_fields(kind)
+        && (wants(Value::Packet) || wants(Value::End))
+    {
+        code.extend([insn(load, 7, 6, data, 0), insn(load, 8, 6, end, 0), insn(0xbf, 0, 7, 0, 0)]);
+        code.extend([insn(0x07, 0, 0, 0, 32), insn(0xbd, 0, 8, 2, 0)]);
+        code.extend([insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
+    } else if wants(Value::Unknown) || wants(Value::Bounded) {
+        code.extend([insn(0x85, 0, 0, 0, 7), insn(0xbf, 7, 0, 0, 0), insn(0xbf, 8, 0, 0, 0)]);
+        code.push(insn(0x57, 8, 0, 0, 15));
+    }
+    if wants(Value::Task) {
+        code.extend([insn(0x85, 0, 0, 0, 158), insn(0xbf, 9, 0, 0, 0)]);
+    }
+    // Forgets r1 to r5.
+    code.push(insn(0x85, 0, 0, 0, 7));
+    for (i, value) in args.iter().enumerate() {
+        let dst = i as u8 + 1;
+        match *value {
+            Value::Unset => {}
+            Value::Number(n) => code.push(insn(0xb7, dst, 0, 0, n)),
+            Value::Unknown | Value::Packet => code.push(insn(0xbf, dst, 7, 0, 0)),
+            Value::Bounded | Value::End => code.push(insn(0xbf, dst, 8, 0, 0)),
+            Value::Context => code.push(insn(0xbf, dst, 6, 0, 0)),
+            Value::Frame(off) => code.extend([insn(0xbf, dst, 10, 0, 0), insn(0x07, dst, 0, 0, off)]),
+            Value::Map(map) => code.extend(load_map(dst, map, false)),
+            Value::ReadOnly => code.extend(load_map(dst, TEXT_MAP, true)),
+            Value::MapValue | Value::MapValueOrNull | Value::Task => code.push(insn(0xbf, dst, 9, 0, 0)),
+        }
+    }
+    code.push(insn(0x85, 0, 0, 0, id as i32));
+    code.extend([insn(0xb7, 0, 0, 0, 1), insn(0x95, 0, 0, 0, 0)]);
+    code
+}
+
+/// A value that suits an argument, as far as one can be had in a few instructions.
+fn suitable(want: ArgType, map: usize) -> Value {
+    match want.base {
+        ArgBase::DontCare => Value::Unset,
+        ArgBase::Ctx => Value::Context,
+        ArgBase::ConstMapPtr => Value::Map(map),
+        ArgBase::MapKey | ArgBase::MapValue | ArgBase::Mem | ArgBase::Stack => Value::Frame(-64),
+        ArgBase::ConstSize | ArgBase::ConstSizeOrZero | ArgBase::ConstAllocSizeOrZero => Value::Number(8),
+        ArgBase::ConstStr => Value::ReadOnly,
+        ArgBase::Dynptr => Value::Frame(-32),
+        _ => Value::Number(0),
+    }
+}
+
+/// The argument lists that a prototype is tried with.
+fn lists(proto: &Prototype) -> Vec<Vec<Value>> {
+    let count = proto.arg_count();
+    let base = |map| proto.args[..count].iter().map(|&a| suitable(a, map)).collect::<Vec<_>>();
+    let mut all = Vec::new();
+    let takes_map = proto.args.iter().any(|a| a.base == ArgBase::ConstMapPtr);
+    for map in 0..if takes_map { MAPS.len() } else { 1 } {
+        all.push(base(map));
+    }
+    // Arguments behind the map are looked at with a map that fits few and one that fits many.
+    for map in if takes_map { vec![0, 18] } else { vec![0] } {
+        for at in 0..count {
+            for &value in TRIED {
+                let mut list = base(map);
+                list[at] = value;
+                all.push(list);
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn the_same_programs_may_call_a_helper() {
+    let mut cases = Vec::new();
+    let untyped = KINDS.iter().map(|&(p, a, f)| (p, a, f, 0));
+    for (kind, attach, flags, attach_btf_id) in untyped.chain(typed_kinds()) {
+        for id in 1..=helpers::LAST + 1 {
+            let code = call(id, kind, &[Value::Unset; 5]);
+            let name = format!("{kind} {attach} {flags} {}", helpers::helper_name(id).unwrap_or("no helper"));
+            cases.push((name, Program { attach_btf_id, ..program((kind, attach, flags), code) }));
+        }
+    }
+    report(differences("the_same_programs_may_call_a_helper", maps(), cases));
+}
+
+/// Every helper, with one kind of program for each of its prototypes.
+fn argument_cases(pick: impl Fn(&Helper, &Prototype) -> Vec<(P, A, u32)>) -> Vec<(String, Program)> {
+    let mut cases = Vec::new();
+    for h in helpers::all() {
+        for p in h.prototypes {
+            for kind in pick(h, p) {
+                for list in lists(p) {
+                    let name = format!("{} {} {} {list:?}", kind.0, kind.1, h.name);
+                    cases.push((name, program(kind, call(h.id, kind.0, &list))));
+                }
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn arguments_get_the_same_answer() {
+    let every = std::env::var_os("EBPFKIT_EVERY_KIND").is_some();
+    let cases = argument_cases(|_, p| {
+        let callers = KINDS.iter().filter(|k| p.callers.intersects(Callers::of(k.0, k.1)));
+        callers.copied().take(if every { KINDS.len() } else { 1 }).collect()
+    });
+    report(differences("arguments_get_the_same_answer", maps(), cases));
+}
