@@ -73,8 +73,8 @@ enum Value {
     Context,
     Frame(i32),
     Map(usize),
-    MapValue,
-    MapValueOrNull,
+    Element,
+    ElementOrNull,
     ReadOnly,
     Packet,
     End,
@@ -94,8 +94,8 @@ const TRIED: &[Value] = &[
     Value::Frame(-4),
     Value::Frame(8),
     Value::Map(0),
-    Value::MapValue,
-    Value::MapValueOrNull,
+    Value::Element,
+    Value::ElementOrNull,
     Value::ReadOnly,
     Value::Packet,
     Value::End,
@@ -124,13 +124,13 @@ fn call(id: u32, kind: P, args: &[Value]) -> Vec<Insn> {
     for slot in 1..=16i16 {
         code.push(insn(0x7a, 10, 0, -8 * slot, 0));
     }
-    if wants(Value::MapValue) || wants(Value::MapValueOrNull) {
+    if wants(Value::Element) || wants(Value::ElementOrNull) {
         // A variable key, so that the lookup may fail.
         code.extend([insn(0x85, 0, 0, 0, 7), insn(0x63, 10, 0, -8, 0), insn(0xbf, 2, 10, 0, 0)]);
         code.push(insn(0x07, 2, 0, 0, -8));
         code.extend(load_map(1, 0, false));
         code.extend([insn(0x85, 0, 0, 0, 1), insn(0xbf, 9, 0, 0, 0)]);
-        if wants(Value::MapValue) {
+        if wants(Value::Element) {
             code.extend([insn(0x55, 9, 0, 2, 0), insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
         }
     }
@@ -160,7 +160,7 @@ fn call(id: u32, kind: P, args: &[Value]) -> Vec<Insn> {
             Value::Frame(off) => code.extend([insn(0xbf, dst, 10, 0, 0), insn(0x07, dst, 0, 0, off)]),
             Value::Map(map) => code.extend(load_map(dst, map, false)),
             Value::ReadOnly => code.extend(load_map(dst, TEXT_MAP, true)),
-            Value::MapValue | Value::MapValueOrNull | Value::Task => code.push(insn(0xbf, dst, 9, 0, 0)),
+            Value::Element | Value::ElementOrNull | Value::Task => code.push(insn(0xbf, dst, 9, 0, 0)),
         }
     }
     code.push(insn(0x85, 0, 0, 0, id as i32));

@@ -317,12 +317,12 @@ impl<S: Source> Body<'_, S> {
 
     /// A register that points into a map value, with the bytes behind it.
     fn value_register(&mut self) -> Option<(u8, i32)> {
-        let regs = self.known.regs_where(|v| matches!(v, Value::MapValue { .. }));
+        let regs = self.known.regs_where(|v| matches!(v, Value::Element { .. }));
         if regs.is_empty() {
             return None;
         }
         let reg = self.source.pick(&regs);
-        let Value::MapValue { map, off } = self.known.regs[reg as usize] else { return None };
+        let Value::Element { map, off } = self.known.regs[reg as usize] else { return None };
         Some((reg, VALUE_SIZES[map] as i32 - i32::from(off)))
     }
 
@@ -434,7 +434,7 @@ impl<S: Source> Body<'_, S> {
         self.key(map);
         self.code.helper(1);
         self.known.after_call(Value::Uninit);
-        let value = Value::MapValue { map, off: 0 };
+        let value = Value::Element { map, off: 0 };
         let saved: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
         let skip = self.code.label();
         if !self.careless() {

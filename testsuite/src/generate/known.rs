@@ -12,7 +12,7 @@ pub(super) enum Value {
     /// The context.
     Ctx,
     /// A map value: index of the map and offset inside.
-    MapValue { map: usize, off: i16 },
+    Element { map: usize, off: i16 },
     /// A packet pointer behind which so many bytes have been proved.
     Packet { proved: u16 },
 }
