@@ -11,6 +11,7 @@ use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
 use ebpfkit_abi::{Callers, Helper, TypeFlags, helpers};
 use ebpfkit_object::btf::TypeId;
 
+const TAIL_CALL: u32 = 12;
 const SPIN_UNLOCK: i32 = 94;
 const KPTR_XCHG: i32 = 194;
 
@@ -113,8 +114,25 @@ impl Env<'_> {
         self.set_return(row, proto, &facts)?;
         self.check_map_fits(row, &facts)?;
         self.check_supported_here(row)?;
+        if row.id == TAIL_CALL {
+            return self.tail_call();
+        }
         if facts.changes_packet {
             self.clear_all_pkt_pointers();
+        }
+        self.insn_idx += 1;
+        Ok(())
+    }
+
+    /// A tail call goes on behind itself when it fails. One that succeeds in a function comes back to the caller with
+    /// whatever the other program returned and did to the packet.
+    fn tail_call(&mut self) -> Step {
+        let at = self.insn_idx;
+        if self.cur.frames.len() > 1 {
+            self.push_branch(at + 1, at, false, |_, _| {})?;
+            self.clear_all_pkt_pointers();
+            self.mark_reg_unknown(0);
+            return self.prepare_func_exit();
         }
         self.insn_idx += 1;
         Ok(())

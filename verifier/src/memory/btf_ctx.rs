@@ -51,7 +51,7 @@ impl Env<'_> {
     /// An access to a context of arguments; a read sets `value_reg`.
     pub(super) fn check_btf_ctx(&mut self, off: i32, size: u32, access: Access, value_reg: Option<u8>) -> Step {
         let invalid = || reject(MemoryReason::ContextAccess { off, size });
-        if !(0..CTX_SIZE).contains(&off) || access == Access::Write || off as u32 % size != 0 {
+        if !(0..CTX_SIZE).contains(&off) || access == Access::Write || !(off as u32).is_multiple_of(size) {
             return invalid();
         }
         let types = self.types_of(BtfRef::Vmlinux)?;

@@ -70,6 +70,11 @@ pub struct DynptrArg {
     pub ref_obj_id: u32,
 }
 
+/// The two slots of a dynptr as bits.
+fn pair(first: usize) -> u64 {
+    3 << (first - 1)
+}
+
 /// What a dynptr register or slot holds.
 pub fn dynptr_reg(kind: DynptrKind, first_slot: bool, id: u32) -> RegState {
     RegState { id, ..RegState::pointer(CONST_DYNPTR, RegExtra::Dynptr { kind, first_slot }) }
@@ -98,10 +103,15 @@ impl Env<'_> {
             return reject(ObjectReason::DynptrConst {});
         }
         let Some(found) = self.dynptr_at(&r) else { return reject(ObjectReason::DynptrNotInit { index }) };
-        match DynptrKind::of_flags(flags) {
-            Some(kind) if kind != found.kind => reject(ObjectReason::DynptrKind { kind: kind.name(), index }),
-            _ => Ok(()),
+        if let Some(kind) = DynptrKind::of_flags(flags).filter(|&k| k != found.kind) {
+            return reject(ObjectReason::DynptrKind { kind: kind.name(), index });
         }
+        if r.ty != CONST_DYNPTR
+            && let Ok(first) = self.stack_object_slot(&r, DYNPTR_SLOTS)
+        {
+            self.mark_stack_read(r.frameno as usize, pair(first));
+        }
+        Ok(())
     }
 
     /// The initialised dynptr that a register points to.
@@ -132,6 +142,7 @@ impl Env<'_> {
             0 => self.acquire_reference(self.insn_idx),
             shared => shared,
         };
+        self.mark_stack_write(frame, pair(first));
         let slots = &mut self.cur.frame_mut(frame).stack.slots;
         for (slot, is_first) in [(first, true), (first - 1, false)] {
             let spilled = RegState { ref_obj_id, ..dynptr_reg(kind, is_first, id) };
@@ -185,6 +196,7 @@ impl Env<'_> {
     }
 
     fn clear_slots(&mut self, frame: usize, slots: &[usize]) {
+        self.mark_stack_write(frame, slots.iter().fold(0, |all, &s| all | 1 << s));
         let stack = &mut self.cur.frame_mut(frame).stack.slots;
         for &i in slots {
             stack[i] = StackSlot::default();

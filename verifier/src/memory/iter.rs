@@ -29,6 +29,11 @@ pub enum NoIter {
     Untrusted,
 }
 
+/// The slots of an iterator as bits.
+fn span(first: usize, slots: usize) -> u64 {
+    (0..slots).fold(0, |all, i| all | 1 << (first - i))
+}
+
 impl Env<'_> {
     /// Makes an iterator in uninitialised slots. `rcu_protected`: it is good only in an RCU region.
     pub fn new_iter(&mut self, reg: u8, ty: &IterType, rcu_protected: bool) -> Step {
@@ -56,6 +61,7 @@ impl Env<'_> {
         };
         let extra = RegExtra::Iter { btf: BtfRef::Vmlinux, id: ty.id, state: IterState::Active, depth: 0 };
         let state = RegState::pointer(RegType::with(RegBase::Stack, flags), extra);
+        self.mark_stack_write(r.frameno as usize, span(first, ty.slots));
         let slots = &mut self.cur.frame_mut(r.frameno as usize).stack.slots;
         for i in 0..ty.slots {
             let spilled = RegState { ref_obj_id: if i == 0 { id } else { 0 }, ..state };
@@ -82,10 +88,16 @@ impl Env<'_> {
         Ok(first)
     }
 
+    /// Notes that the call reads the iterator whose first slot this is.
+    pub fn read_iter(&mut self, frame: usize, first: usize, slots: usize) {
+        self.mark_stack_read(frame, span(first, slots));
+    }
+
     /// Destroys the iterator whose first slot this is.
     pub fn destroy_iter(&mut self, frame: usize, first: usize, slots: usize) {
         let id = self.cur.frame(frame).stack.slots[first].spilled.ref_obj_id;
         self.release_reference(id);
+        self.mark_stack_write(frame, span(first, slots));
         let stack = &mut self.cur.frame_mut(frame).stack.slots;
         for i in 0..slots {
             stack[first - i] = StackSlot::default();

@@ -431,11 +431,12 @@ impl Env<'_> {
             Err(NoIter::Untrusted) => return reject(ObjectReason::IterOutsideRcu { func: a.desc.name.clone() }),
         };
         let frame = r.frameno as usize;
+        self.read_iter(frame, slot, ty.slots);
         facts.ref_obj_id = self.cur.frame(frame).stack.slots[slot].spilled.ref_obj_id;
         if a.desc.has(F::ITER_DESTROY) {
             self.destroy_iter(frame, slot, ty.slots);
         }
-        facts.iter = Some(IterArg { frame, slot, ty });
+        facts.iter = Some(IterArg { frame, slot });
         Ok(())
     }
 

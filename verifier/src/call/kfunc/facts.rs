@@ -1,20 +1,17 @@
 //! What the arguments of a call of a kernel function have shown.
 
 use crate::memory::dynptr::DynptrArg;
-use crate::memory::iter::IterType;
 use crate::memory::record::Field;
 use crate::reg::BtfRef;
 use ebpfkit_object::btf::TypeId;
 
 /// An iterator argument.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct IterArg {
     /// Frame whose stack it lies on.
     pub frame: usize,
     /// Its first slot.
     pub slot: usize,
-    /// Its type.
-    pub ty: IterType,
 }
 
 /// What the arguments have shown (`bpf_kfunc_call_arg_meta`).

@@ -157,7 +157,7 @@ impl Env<'_> {
     /// `next` gives another element on one path, and nothing more on the other.
     fn fork_iteration(&mut self, facts: &Facts) -> Step {
         let Some(iter) = &facts.iter else { return Err(Stop::unsupported("an iteration without iterator")) };
-        let (frame, slot, slots) = (iter.frame, iter.slot, iter.ty.slots);
+        let (frame, slot) = (iter.frame, iter.slot);
         let state_of = |r: &RegState| match r.extra {
             RegExtra::Iter { state, .. } => Some(state),
             _ => None,
@@ -167,7 +167,6 @@ impl Env<'_> {
                 (*state, *depth) = (to, *depth + deeper);
             }
         };
-        let _ = slots;
         if state_of(&self.cur.frame(frame).stack.slots[slot].spilled) == Some(IterState::Active) {
             let at = self.insn_idx;
             self.push_round(at + 1, at, |_, state| {
