@@ -59,7 +59,7 @@ pub enum Origin {
 }
 
 /// Whether the packet that programs see starts with the Ethernet header.
-fn starts_at_link(kind: ProgType, origin: Origin) -> bool {
+pub(crate) fn starts_at_link(kind: ProgType, origin: Origin) -> bool {
     use ProgType as P;
     match kind {
         P::Xdp | P::SchedCls | P::SchedAct | P::FlowDissector | P::Unspec => true,
@@ -92,16 +92,10 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
 /// Sets the next frame of a stream: no checks, no change of the context but what belongs to the packet.
 pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
     let at_link = starts_at_link(kind, origin);
-    let from = if at_link { 0 } else { ETH.min(frame.len()) };
     run.network_offset = if at_link { ETH } else { 0 };
-    run.set_packet(&frame[from..]);
-    if kind == ProgType::Xdp {
-        return;
-    }
-    run.ctx.set("len", (frame.len() - from) as u64);
-    run.ctx.set("wire_len", frame.len() as u64);
-    if let Some(ethertype) = frame.get(12..14) {
-        run.ctx.set("protocol", u16::from_ne_bytes([ethertype[0], ethertype[1]]).into());
+    run.receive(frame, at_link);
+    if kind != ProgType::Xdp {
+        run.ctx.set("wire_len", frame.len() as u64);
     }
 }
 

@@ -88,7 +88,8 @@ impl Instance {
             Some(v) => Loader::verified(v),
             None => Loader::program(source),
         };
-        let loaded = loader.maps(self.maps.iter().map(|m| m.as_ref().ok().cloned())).load_with(kfunc)?;
+        let loaded =
+            loader.btf(object.btf.clone()).maps(self.maps.iter().map(|m| m.as_ref().ok().cloned())).load_with(kfunc)?;
         for (map, index, _) in self.links.iter().filter(|l| l.2 == program) {
             if let Some(Ok(map)) = self.maps.get(*map)
                 && let Kind::Slots(slots) = map.kind()

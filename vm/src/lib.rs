@@ -31,4 +31,4 @@ pub use instance::Instance;
 pub use packet::Packet;
 pub use program::{Function, KfuncName, LoadError, Loader, Program};
 pub use run::{CallbackFn, DEFAULT_BUDGET, Event, HelperFn, MAX_TAIL_CALLS, Redirect, Run};
-pub use world::{Device, Image, Neighbour, Route, Task, World};
+pub use world::{Device, Image, Neighbour, Route, Socket, Sysctl, Task, World};

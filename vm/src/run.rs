@@ -3,6 +3,7 @@
 use crate::context::CtxMemory;
 use crate::fault::{Fault, FaultKind};
 use crate::helpers::State;
+use crate::input::{Origin, starts_at_link};
 use crate::maps::Map;
 use crate::memory::{MAX_FRAMES, Memory, Region, STACK_BYTES, Window};
 use crate::native::NativeState;
@@ -48,6 +49,8 @@ pub enum Event {
         /// The bytes.
         data: Vec<u8>,
     },
+    /// Text or bytes for the reader of an iterator (`bpf_seq_printf`, `bpf_seq_write`).
+    Output(Vec<u8>),
     /// A signal to the running task.
     Signal {
         /// Thread.
@@ -201,9 +204,15 @@ impl Run {
 
     /// Puts a packet in for the next runs.
     pub fn set_packet(&mut self, bytes: &[u8]) {
-        self.packet.set(bytes);
+        let at_link = starts_at_link(self.program.prog_type(), Origin::TestRun);
+        self.receive(bytes, at_link);
+    }
+
+    /// Puts a frame in for the next runs; programs see it from its link header on, or from its network header.
+    pub(crate) fn receive(&mut self, frame: &[u8], at_link: bool) {
+        self.packet.set(frame);
         self.has_packet = true;
-        crate::packet::received(self);
+        crate::packet::received(self, at_link);
     }
 
     /// Address and length of the packet, as the first two arguments of a program that takes plain memory.

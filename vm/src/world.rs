@@ -94,8 +94,50 @@ pub struct World {
     pub routes: Vec<Route>,
     /// Neighbours.
     pub neighbours: Vec<Neighbour>,
+    /// Sockets that lookups find.
+    pub sockets: Vec<Socket>,
+    /// Return addresses of the kernel's stack where the program is called, innermost first.
+    pub kernel_stack: Vec<u64>,
+    /// Return addresses of the user's stack.
+    pub user_stack: Vec<u64>,
+    /// What `bpf_get_attach_cookie` gives.
+    pub attach_cookie: u64,
+    /// Address of the function that the program is attached to.
+    pub attach_address: u64,
+    /// The sysctl that a cgroup/sysctl program is asked about.
+    pub sysctl: Sysctl,
     /// Memory of the kernel and of processes that probing reads find.
     pub memory: Vec<Image>,
+}
+
+/// A socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    /// Local address and port; the address may be the unspecified one.
+    pub local: std::net::SocketAddr,
+    /// Peer; `None` for a listening or unconnected socket.
+    pub remote: Option<std::net::SocketAddr>,
+    /// TCP rather than UDP.
+    pub tcp: bool,
+    /// Cookie; the position in the world's list plus one when zero.
+    pub cookie: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Mark.
+    pub mark: u32,
+    /// Device that it is bound to; zero for none.
+    pub device: u32,
+}
+
+/// A sysctl.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Sysctl {
+    /// Name with slashes, such as `net/ipv4/tcp_mem`.
+    pub name: String,
+    /// Its value.
+    pub current: Vec<u8>,
+    /// What is about to be written; `None` for a read.
+    pub new: Option<Vec<u8>>,
 }
 
 /// Bytes at an address.
@@ -131,6 +173,12 @@ impl Default for World {
             devices: vec![Device { index: 1, name: "lo".into(), mac: [0; 6], mtu: 65536, addresses: Vec::new() }],
             routes: Vec::new(),
             neighbours: Vec::new(),
+            sockets: Vec::new(),
+            kernel_stack: Vec::new(),
+            user_stack: Vec::new(),
+            attach_cookie: 0,
+            attach_address: 0,
+            sysctl: Sysctl::default(),
             memory: Vec::new(),
         }
     }

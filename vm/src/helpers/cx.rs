@@ -128,7 +128,7 @@ pub(crate) fn is_known(run: &Run, address: u64, len: u64) -> bool {
     let own = memory.stack.has(address, len) || memory.packet.has(address, len) || run.ctx.window().has(address, len);
     own || memory.holds(address, len)
         || run.current().maps().iter().any(|m| m.contains(address, len))
-        || run.state.heap.contains(address, len)
+        || super::heap::contains(address, len)
 }
 
 /// A fault for an argument that no verified program passes.

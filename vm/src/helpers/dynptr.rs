@@ -76,7 +76,6 @@ impl Dynptr {
         self.word & SIZE_MASK
     }
 
-    #[expect(dead_code, reason = "kernel functions need it")]
     pub fn set_size(&mut self, size: u32) {
         self.word = self.word & !SIZE_MASK | size & SIZE_MASK;
     }
@@ -85,7 +84,6 @@ impl Dynptr {
         self.word & READ_ONLY != 0
     }
 
-    #[expect(dead_code, reason = "kernel functions need it")]
     pub fn make_read_only(&mut self) {
         self.word |= READ_ONLY;
     }

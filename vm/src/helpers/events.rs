@@ -17,6 +17,8 @@ pub(super) const ROWS: &[Row] = &[
     ("ringbuf_discard_dynptr", ring_discard_dynptr),
     ("user_ringbuf_drain", user_drain),
     ("perf_event_output", perf_output),
+    ("skb_output", perf_output),
+    ("xdp_output", perf_output),
     ("perf_event_read", perf_read),
     ("perf_event_read_value", perf_read_value),
 ];

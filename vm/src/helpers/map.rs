@@ -153,13 +153,22 @@ fn storage_delete(run: &mut Run, [handle, owner, ..]: [u64; 5]) -> Ret {
     cx::status(storage.remove(owner))
 }
 
-/// Per-CPU variables of the kernel have the same address for every CPU here.
+/// The part of a CPU of an object with a part for each; per-CPU variables of the kernel have the same address for all.
 fn per_cpu_ptr(run: &mut Run, [address, cpu, ..]: [u64; 5]) -> Ret {
-    Ok(if (cpu as u32) < run.world.cpus.max(1) { address } else { 0 })
+    let cpu = cpu as u32;
+    if cpu >= run.world.cpus.max(1) {
+        return Ok(0);
+    }
+    let part = super::heap::percpu(address, cpu);
+    if let Some((base, len)) = super::heap::object_at(address) {
+        cx::lend(run, base, len as u64, "an allocated object", true);
+    }
+    Ok(part)
 }
 
-fn this_cpu_ptr(_: &mut Run, [address, ..]: [u64; 5]) -> Ret {
-    Ok(address)
+fn this_cpu_ptr(run: &mut Run, [address, ..]: [u64; 5]) -> Ret {
+    let cpu = u64::from(run.world.cpu);
+    per_cpu_ptr(run, [address, cpu, 0, 0, 0])
 }
 
 fn under_cgroup(run: &mut Run, [handle, index, ..]: [u64; 5]) -> Ret {

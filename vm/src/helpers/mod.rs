@@ -9,23 +9,29 @@ mod cx;
 mod dynptr;
 mod events;
 mod format;
+pub mod heap;
+mod kfuncs;
 mod kptr;
 mod link;
 mod map;
 mod probe;
 mod route;
 mod skb;
+mod socket;
 mod state;
 mod sync;
 mod text;
 mod time;
+mod trace;
 mod xdp;
 
 pub use events::collect;
 pub use format::format;
-pub use state::{Heap, State, Timer};
+pub use socket::{Sockets, attach as attach_socket};
+pub use state::{State, Timer};
 
 use crate::run::HelperFn;
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// A helper by name.
@@ -46,6 +52,8 @@ const ROOMS: &[&[Row]] = &[
     link::ROWS,
     xdp::ROWS,
     route::ROWS,
+    socket::ROWS,
+    trace::ROWS,
 ];
 
 fn table() -> &'static [Option<HelperFn>] {
@@ -68,8 +76,13 @@ pub fn find(id: u32) -> Option<HelperFn> {
 
 /// A kernel function by name; `None` when it is not simulated.
 pub fn kfunc(name: &str) -> Option<HelperFn> {
-    let _ = name;
-    None
+    static TABLE: OnceLock<HashMap<&'static str, HelperFn>> = OnceLock::new();
+    TABLE.get_or_init(|| kfuncs::rows().copied().collect()).get(name).copied()
+}
+
+/// Names of the kernel functions that are simulated.
+pub fn kfunc_names() -> impl Iterator<Item = &'static str> {
+    kfuncs::rows().map(|(name, _)| *name)
 }
 
 /// Names of the helpers that are simulated.
@@ -84,6 +97,9 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for name in super::names() {
             assert!(ebpfkit_abi::helper_id(name).is_some(), "no helper {name}");
+            assert!(seen.insert(name), "{name} twice");
+        }
+        for name in super::kfunc_names() {
             assert!(seen.insert(name), "{name} twice");
         }
     }

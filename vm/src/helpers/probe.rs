@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// The bytes at an address, if all of them are there: in this run's memory or in what the world describes.
-fn bytes_at(run: &Run, address: u64, len: usize) -> Option<Vec<u8>> {
+pub(super) fn bytes_at(run: &Run, address: u64, len: usize) -> Option<Vec<u8>> {
     if cx::is_known(run, address, len as u64) {
         let mut out = vec![0; len];
         // SAFETY: the bytes lie in memory that this run owns or keeps.

@@ -39,7 +39,7 @@ pub use lpm::Lpm;
 pub use queue::{Bloom, Queue};
 pub use refs::{Maps, Slots, Targets};
 pub use ringbuf::{Ringbuf, UserRingbuf};
-pub use set::{create_all, created_size};
+pub use set::created_size;
 pub use stack_trace::StackTrace;
 pub use storage::Storage;
 pub use value::{Released, ValueLayout};

@@ -2,7 +2,6 @@
 
 use super::ETH_HLEN;
 use crate::{Device, Run};
-use ebpfkit_abi::ProgType;
 
 /// How far the checksums of a packet have been looked at (`ip_summed`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,11 +116,6 @@ pub(crate) mod proto {
     pub const IEEE_802_2: u16 = 4;
 }
 
-/// Whether programs of a type see the link header.
-fn sees_link_header(kind: ProgType) -> bool {
-    matches!(kind, ProgType::SchedCls | ProgType::SchedAct)
-}
-
 /// Protocol in an Ethernet header's type field; `rest` follows the header.
 pub(crate) fn protocol(field: u16, rest: &[u8]) -> u16 {
     if field >= proto::FIRST {
@@ -151,7 +145,7 @@ fn packet_type(to: &[u8], device: Option<&Device>) -> u64 {
 const LOOPBACK: u32 = 1;
 
 /// Fills in what the kernel finds out when it receives a frame, for program types that work on an skb.
-pub(crate) fn received(run: &mut Run) {
+pub(crate) fn received(run: &mut Run, at_link: bool) {
     if run.ctx.name() != "__sk_buff" {
         return;
     }
@@ -167,7 +161,7 @@ pub(crate) fn received(run: &mut Run) {
         run.ctx.set("protocol", u16::from_ne_bytes(found.to_be_bytes()).into());
         run.ctx.set("pkt_type", to);
         run.state.skb.network = ETH_HLEN as i64;
-        if !sees_link_header(run.program().prog_type()) {
+        if !at_link {
             run.packet.pull_front(ETH_HLEN);
             run.state.skb.shrink_front(ETH_HLEN);
             (run.state.skb.mac, run.state.skb.network) = (-(ETH_HLEN as i64), 0);

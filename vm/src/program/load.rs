@@ -10,6 +10,7 @@ use crate::native::NativeSlots;
 use crate::run::HelperFn;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, decode as decode_insn};
+use ebpfkit_object::Btf;
 use ebpfkit_verifier::{RegBase, RegType, Verified};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -43,6 +44,7 @@ pub(crate) struct Pieces {
     /// Registered by the user, by number.
     own: Vec<(u32, HelperFn)>,
     ctx: Option<Arc<CtxLayout>>,
+    pub btf: Option<Arc<Btf>>,
 }
 
 impl Pieces {
@@ -156,6 +158,12 @@ impl Loader {
     /// Adds one map; its number is how many there were before.
     pub fn map(mut self, map: Arc<Map>) -> Self {
         self.pieces.given.push(Some(map));
+        self
+    }
+
+    /// The object's types, which functions that allocate objects need.
+    pub fn btf(mut self, btf: Option<Arc<Btf>>) -> Self {
+        self.pieces.btf = btf;
         self
     }
 

@@ -148,6 +148,11 @@ impl Program {
         (inst.op == dense::Op::CallHelper).then(|| self.pieces.helpers[inst.imm as usize])
     }
 
+    /// The object's types, when they were given.
+    pub fn btf(&self) -> Option<&Arc<ebpfkit_object::Btf>> {
+        self.pieces.btf.as_ref()
+    }
+
     /// How the context is kept.
     pub fn ctx_layout(&self) -> &Arc<CtxLayout> {
         &self.ctx

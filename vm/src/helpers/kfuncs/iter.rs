@@ -1,0 +1,112 @@
+//! Iterators.
+
+use crate::helpers::Row;
+use crate::helpers::cx::{self, Ret};
+use crate::helpers::probe;
+use crate::{Errno, Run};
+
+pub(super) const ROWS: &[Row] = &[
+    ("bpf_iter_num_new", num_new),
+    ("bpf_iter_num_next", num_next),
+    ("bpf_iter_num_destroy", num_destroy),
+    ("bpf_iter_bits_new", bits_new),
+    ("bpf_iter_bits_next", bits_next),
+    ("bpf_iter_bits_destroy", bits_destroy),
+];
+
+/// Longest range (`BPF_MAX_LOOPS`).
+const MAX_RANGE: i64 = 8 << 20;
+
+fn put(run: &mut Run, at: u64, current: i32, end: i32) -> Result<(), crate::Fault> {
+    let word = u64::from(current as u32) | u64::from(end as u32) << 32;
+    cx::write(run, at, &word.to_ne_bytes())
+}
+
+fn num_new(run: &mut Run, [at, start, end, ..]: [u64; 5]) -> Ret {
+    let (start, end) = (start as i32, end as i32);
+    let refused = if start > end {
+        Some(Errno::EINVAL)
+    } else if i64::from(end) - i64::from(start) > MAX_RANGE {
+        Some(Errno::E2BIG)
+    } else {
+        None
+    };
+    if let Some(errno) = refused {
+        put(run, at, 0, 0)?;
+        return cx::fail(errno);
+    }
+    // One before the first number, so that `next` can give the address of the current one.
+    put(run, at, start.wrapping_sub(1), end)?;
+    Ok(0)
+}
+
+fn num_next(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
+    let word = cx::read_u64(run, at)?;
+    let (current, end) = (word as u32 as i32, (word >> 32) as u32 as i32);
+    if i64::from(current) + 1 >= i64::from(end) && current.wrapping_add(1) >= end {
+        put(run, at, 0, 0)?;
+        return Ok(0);
+    }
+    put(run, at, current.wrapping_add(1), end)?;
+    Ok(at)
+}
+
+fn num_destroy(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
+    put(run, at, 0, 0)?;
+    Ok(0)
+}
+
+/// Most words of a bit iterator.
+const MAX_WORDS: u32 = 511;
+
+/// First word: address of the copied bits. Second: their number, and the next one to look at.
+fn bits_new(run: &mut Run, [at, from, words, ..]: [u64; 5]) -> Ret {
+    let words = words as u32;
+    cx::clear(run, at, 16)?;
+    let refused = match words {
+        _ if from == 0 || words == 0 => Some(Errno::EINVAL),
+        n if n > MAX_WORDS => Some(Errno::E2BIG),
+        _ => None,
+    };
+    if let Some(errno) = refused {
+        return cx::fail(errno);
+    }
+    let Some(bits) = probe::bytes_at(run, from, words as usize * 8) else { return cx::fail(Errno::EFAULT) };
+    // A word more holds the number that `next` gives the address of.
+    let copy = super::super::heap::alloc(bits.len() + 8);
+    if copy == 0 {
+        return cx::fail(Errno::ENOMEM);
+    }
+    super::memory::raw_write(copy, &bits);
+    cx::write(run, at, &copy.to_ne_bytes())?;
+    cx::write(run, at + 8, &u64::from(words * 64).to_ne_bytes())?;
+    Ok(0)
+}
+
+fn bits_next(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
+    let copy = cx::read_u64(run, at)?;
+    let state = cx::read_u64(run, at + 8)?;
+    let (count, next) = (state as u32, (state >> 32) as u32);
+    if copy == 0 || super::super::heap::object_at(copy).is_none() {
+        return Ok(0);
+    }
+    let set = (next..count).find(|bit| {
+        let mut word = [0; 8];
+        super::memory::raw_read(copy + u64::from(bit / 64 * 8), &mut word);
+        u64::from_ne_bytes(word) >> (bit % 64) & 1 != 0
+    });
+    let after = set.map_or(count, |bit| bit + 1);
+    cx::write(run, at + 8, &(u64::from(count) | u64::from(after) << 32).to_ne_bytes())?;
+    let Some(bit) = set else { return Ok(0) };
+    let place = copy + u64::from(count / 8);
+    super::memory::raw_write(place, &bit.to_ne_bytes());
+    cx::lend(run, place, 4, "a number of an iterator", false);
+    Ok(place)
+}
+
+fn bits_destroy(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
+    let copy = cx::read_u64(run, at)?;
+    super::super::heap::release(copy);
+    cx::clear(run, at, 16)?;
+    Ok(0)
+}

@@ -1,0 +1,561 @@
+//! Sockets of the world, and options of TCP headers.
+
+use super::Row;
+use super::cx::{self, Ret};
+use crate::world::Socket;
+use crate::{CtxLayout, CtxMemory, Errno, Run};
+use ebpfkit_abi::ProgType;
+use ebpfkit_abi::ctx::{SOCK, TCP_SOCK};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+pub(super) const ROWS: &[Row] = &[
+    ("sk_lookup_tcp", lookup_tcp),
+    ("sk_lookup_udp", lookup_udp),
+    ("skc_lookup_tcp", lookup_tcp),
+    ("sk_release", release),
+    ("sk_fullsock", same),
+    ("tcp_sock", tcp_sock),
+    ("get_listener_sock", listener),
+    ("skc_to_tcp_sock", if_tcp),
+    ("skc_to_tcp6_sock", if_tcp6),
+    ("skc_to_udp6_sock", if_udp6),
+    ("skc_to_tcp_timewait_sock", none),
+    ("skc_to_tcp_request_sock", none),
+    ("skc_to_unix_sock", none),
+    ("skc_to_mptcp_sock", none),
+    ("sk_assign", assign),
+    ("get_socket_cookie", cookie),
+    ("get_socket_uid", uid),
+    ("get_netns_cookie", netns_cookie),
+    ("sk_cgroup_id", cgroup_id),
+    ("sk_ancestor_cgroup_id", ancestor_cgroup_id),
+    ("skb_ecn_set_ce", ecn_set_ce),
+    ("sock_ops_cb_flags_set", cb_flags_set),
+    ("setsockopt", setsockopt),
+    ("getsockopt", getsockopt),
+    ("bind", bind),
+    ("load_hdr_opt", load_header_option),
+    ("store_hdr_opt", store_header_option),
+    ("reserve_hdr_opt", reserve_header_option),
+];
+
+/// Sockets that programs of a run have pointers to.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// By number in the world: the struct that programs see, and its TCP part.
+    shown: BTreeMap<usize, (CtxMemory, CtxMemory)>,
+    /// References that lookups gave and nobody gave back.
+    pub references: i64,
+    /// Chosen by `bpf_sk_assign`: number in the world.
+    pub assigned: Option<usize>,
+    /// Options set by programs: level, name and bytes by socket.
+    options: BTreeMap<(usize, i32, i32), Vec<u8>>,
+    /// Flags set by `bpf_sock_ops_cb_flags_set`.
+    pub callback_flags: u32,
+    /// Bytes that programs have asked for in TCP headers.
+    pub reserved: u32,
+}
+
+/// `TCP_ESTABLISHED`, `TCP_CLOSE`, `TCP_LISTEN`
+const ESTABLISHED: u64 = 1;
+const CLOSE: u64 = 7;
+const LISTEN: u64 = 10;
+/// `SOCK_STREAM`, `SOCK_DGRAM`
+const STREAM: u64 = 1;
+const DATAGRAM: u64 = 2;
+/// Protocol numbers.
+const TCP: u64 = 6;
+const UDP: u64 = 17;
+/// Address families, as Linux numbers them.
+const AF_INET: u64 = 2;
+const AF_INET6: u64 = 10;
+
+fn put_address(memory: &mut CtxMemory, v4: &str, v6: &str, address: IpAddr) {
+    match address {
+        IpAddr::V4(a) => {
+            memory.set(v4, u32::from_ne_bytes(a.octets()).into());
+        }
+        IpAddr::V6(a) => {
+            for (i, word) in a.octets().chunks_exact(4).enumerate() {
+                memory.set_element(v6, i, u32::from_ne_bytes(word.try_into().unwrap_or_default()).into());
+            }
+        }
+    }
+}
+
+fn show(socket: &Socket) -> (CtxMemory, CtxMemory) {
+    let mut memory = CtxMemory::new(Arc::new(CtxLayout::of_struct(&SOCK)));
+    let family = if socket.local.is_ipv4() { AF_INET } else { AF_INET6 };
+    memory.set("family", family);
+    memory.set("type", if socket.tcp { STREAM } else { DATAGRAM });
+    memory.set("protocol", if socket.tcp { TCP } else { UDP });
+    memory.set("mark", socket.mark.into());
+    memory.set("bound_dev_if", socket.device.into());
+    memory.set("rx_queue_mapping", u64::from(u32::MAX));
+    memory.set("src_port", socket.local.port().into());
+    put_address(&mut memory, "src_ip4", "src_ip6", socket.local.ip());
+    let state = match (socket.tcp, socket.remote) {
+        (_, Some(remote)) => {
+            memory.set("dst_port", u16::from_ne_bytes(remote.port().to_be_bytes()).into());
+            put_address(&mut memory, "dst_ip4", "dst_ip6", remote.ip());
+            ESTABLISHED
+        }
+        (true, None) => LISTEN,
+        (false, None) => CLOSE,
+    };
+    memory.set("state", state);
+    (memory, CtxMemory::new(Arc::new(CtxLayout::of_struct(&TCP_SOCK))))
+}
+
+/// Address of a socket of the world, for programs.
+fn address_of(run: &mut Run, number: usize) -> u64 {
+    let Some(socket) = run.world.sockets.get(number) else { return 0 };
+    let (memory, _) = run.state.sockets.shown.entry(number).or_insert_with(|| show(socket));
+    let (address, size) = (memory.address(), memory.size());
+    cx::lend(run, address, size, "a socket", false);
+    address
+}
+
+/// Number of the socket at an address; for other pointers, such as contexts, that of the context's own socket.
+fn number_of(run: &Run, address: u64) -> Option<usize> {
+    let at = |address: u64| {
+        let shown = |(sock, tcp): &(CtxMemory, CtxMemory)| sock.address() == address || tcp.address() == address;
+        run.state.sockets.shown.iter().find(|(_, s)| shown(s)).map(|(n, _)| *n)
+    };
+    at(address).or_else(|| at(run.ctx.get("sk")?))
+}
+
+/// Makes a socket of the world the one that the context points to, where the context has a socket.
+pub fn attach(run: &mut Run, number: usize) -> bool {
+    let address = address_of(run, number);
+    address != 0 && run.ctx.set("sk", address)
+}
+
+/// The two ends of a packet, as it arrives.
+fn ends(tuple: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let v4 = |at: usize| IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(&tuple[at..at + 4]).unwrap_or_default()));
+    let v6 = |at: usize| IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(&tuple[at..at + 16]).unwrap_or_default()));
+    let port = |at: usize| u16::from_be_bytes([tuple[at], tuple[at + 1]]);
+    match tuple.len() {
+        12 => Some((SocketAddr::new(v4(0), port(8)), SocketAddr::new(v4(4), port(10)))),
+        36 => Some((SocketAddr::new(v6(0), port(32)), SocketAddr::new(v6(16), port(34)))),
+        _ => None,
+    }
+}
+
+/// The socket that a packet between two ends would reach: a connected one first, then one that listens at the address,
+/// then one that listens at every address.
+fn find(sockets: &[Socket], tcp: bool, from: SocketAddr, to: SocketAddr) -> Option<usize> {
+    let rank = |s: &Socket| {
+        if s.tcp != tcp || s.local.port() != to.port() {
+            return None;
+        }
+        match s.remote {
+            Some(remote) => (remote == from && s.local.ip() == to.ip()).then_some(3),
+            None if s.local.ip() == to.ip() => Some(2),
+            None if s.local.ip().is_unspecified() && (s.local.is_ipv6() || to.is_ipv4()) => Some(1),
+            None => None,
+        }
+    };
+    let ranked = sockets.iter().enumerate().filter_map(|(n, s)| Some((rank(s)?, n)));
+    ranked.rev().max_by_key(|(rank, _)| *rank).map(|(_, n)| n)
+}
+
+fn lookup(run: &mut Run, tcp: bool, [_, tuple, len, netns, flags]: [u64; 5]) -> Ret {
+    let len = len as u32 as usize;
+    if !matches!(len, 12 | 36) {
+        return Ok(0);
+    }
+    let own = (netns as u32 as i32) < 0;
+    if flags != 0 || !own && netns > i32::MAX as u64 {
+        return Ok(0);
+    }
+    let tuple = cx::copy(run, tuple, len)?;
+    // Other namespaces hold no sockets here.
+    let found = ends(&tuple).filter(|_| own).and_then(|(from, to)| find(&run.world.sockets, tcp, from, to));
+    let Some(number) = found else { return Ok(0) };
+    run.state.sockets.references += 1;
+    Ok(address_of(run, number))
+}
+
+fn lookup_tcp(run: &mut Run, args: [u64; 5]) -> Ret {
+    lookup(run, true, args)
+}
+
+fn lookup_udp(run: &mut Run, args: [u64; 5]) -> Ret {
+    lookup(run, false, args)
+}
+
+fn release(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    if socket != 0 {
+        run.state.sockets.references -= 1;
+    }
+    Ok(0)
+}
+
+fn same(_: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    Ok(socket)
+}
+
+fn none(_: &mut Run, _: [u64; 5]) -> Ret {
+    Ok(0)
+}
+
+fn socket_at(run: &Run, address: u64) -> Option<&Socket> {
+    run.world.sockets.get(number_of(run, address)?)
+}
+
+fn keep_if(run: &mut Run, socket: u64, keep: fn(&Socket) -> bool) -> Ret {
+    Ok(if socket_at(run, socket).is_some_and(keep) { socket } else { 0 })
+}
+
+fn if_tcp(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    keep_if(run, socket, |s| s.tcp)
+}
+
+fn if_tcp6(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    keep_if(run, socket, |s| s.tcp && s.local.is_ipv6())
+}
+
+fn if_udp6(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    keep_if(run, socket, |s| !s.tcp && s.local.is_ipv6())
+}
+
+fn listener(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    keep_if(run, socket, |s| s.tcp && s.remote.is_none())
+}
+
+fn tcp_sock(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    let Some(number) = number_of(run, socket).filter(|n| run.world.sockets.get(*n).is_some_and(|s| s.tcp)) else {
+        return Ok(0);
+    };
+    let Some((_, tcp)) = run.state.sockets.shown.get(&number) else { return Ok(0) };
+    let (address, size) = (tcp.address(), tcp.size());
+    cx::lend(run, address, size, "a TCP socket", false);
+    Ok(address)
+}
+
+/// Flags of `bpf_sk_assign` in sk_lookup programs: replace, no reuseport.
+const REPLACE: u64 = 1;
+const NO_REUSEPORT: u64 = 2;
+
+fn assign(run: &mut Run, [_, socket, flags, ..]: [u64; 5]) -> Ret {
+    let number = number_of(run, socket).filter(|_| socket != 0);
+    if run.program().prog_type() != ProgType::SkLookup {
+        if number.is_none() || flags != 0 {
+            return cx::fail(Errno::EINVAL);
+        }
+        run.state.sockets.assigned = number;
+        return Ok(0);
+    }
+    if flags & !(REPLACE | NO_REUSEPORT) != 0 {
+        return cx::fail(Errno::EINVAL);
+    }
+    if let Some(chosen) = number.and_then(|n| run.world.sockets.get(n)) {
+        if chosen.remote.is_some() {
+            return cx::fail(Errno::ESOCKTNOSUPPORT);
+        }
+        if run.ctx.get("protocol") != Some(if chosen.tcp { TCP } else { UDP }) {
+            return cx::fail(Errno::EPROTOTYPE);
+        }
+        let family = if chosen.local.is_ipv4() { AF_INET } else { AF_INET6 };
+        if family == AF_INET && run.ctx.get("family") != Some(AF_INET) {
+            return cx::fail(Errno::EAFNOSUPPORT);
+        }
+    }
+    if run.state.sockets.assigned.is_some() && flags & REPLACE == 0 {
+        return cx::fail(Errno::EEXIST);
+    }
+    run.state.sockets.assigned = number;
+    Ok(0)
+}
+
+fn cookie(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    let Some(number) = number_of(run, socket) else { return Ok(0) };
+    Ok(match run.world.sockets.get(number).map(|s| s.cookie) {
+        Some(0) => number as u64 + 1,
+        Some(cookie) => cookie,
+        None => 0,
+    })
+}
+
+/// User id that stands for none (`overflowuid`).
+const NOBODY: u64 = 65534;
+
+fn uid(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    Ok(socket_at(run, socket).map_or(NOBODY, |s| s.uid.into()))
+}
+
+/// The only namespace is the first one.
+fn netns_cookie(_: &mut Run, _: [u64; 5]) -> Ret {
+    Ok(1)
+}
+
+fn cgroup_id(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    Ok(if number_of(run, socket).is_some() { run.world.task.cgroup } else { 0 })
+}
+
+fn ancestor_cgroup_id(run: &mut Run, [socket, level, ..]: [u64; 5]) -> Ret {
+    Ok(match (number_of(run, socket), level as u32 as i32) {
+        (Some(_), 0) => 1,
+        (Some(_), 1) => run.world.task.cgroup,
+        _ => 0,
+    })
+}
+
+/// Marks an IP packet as having met congestion, if its sender can be told: 1 when it is marked.
+fn ecn_set_ce(run: &mut Run, _: [u64; 5]) -> Ret {
+    use crate::packet::{csum, proto};
+    let at = run.state.skb.network.max(0) as usize;
+    let protocol = super::link::protocol(run);
+    let Some(ip) = run.packet.bytes_mut().get_mut(at..) else { return Ok(0) };
+    match protocol {
+        proto::IPV4 if ip.len() >= 20 => {
+            let old = u16::from_ne_bytes([ip[0], ip[1]]);
+            match ip[1] & 3 {
+                0 => return Ok(0),
+                3 => return Ok(1),
+                _ => ip[1] |= 3,
+            }
+            let new = u16::from_ne_bytes([ip[0], ip[1]]);
+            let sum = csum::replace_16(u16::from_ne_bytes([ip[10], ip[11]]), old, new);
+            ip[10..12].copy_from_slice(&sum.to_ne_bytes());
+            Ok(1)
+        }
+        proto::IPV6 if ip.len() >= 40 => match ip[1] >> 4 & 3 {
+            0 => Ok(0),
+            _ => {
+                ip[1] |= 0x30;
+                Ok(1)
+            }
+        },
+        _ => Ok(0),
+    }
+}
+
+/// `BPF_SOCK_OPS_ALL_CB_FLAGS`
+const ALL_CALLBACK_FLAGS: u32 = 0x7f;
+
+fn cb_flags_set(run: &mut Run, [_, flags, ..]: [u64; 5]) -> Ret {
+    let flags = flags as u32;
+    let full = run.ctx.get("is_fullsock").unwrap_or(1) != 0;
+    if !full {
+        return cx::fail(Errno::EINVAL);
+    }
+    run.state.sockets.callback_flags = flags & ALL_CALLBACK_FLAGS;
+    run.ctx.set("bpf_sock_ops_cb_flags", (flags & ALL_CALLBACK_FLAGS).into());
+    Ok((flags & !ALL_CALLBACK_FLAGS).into())
+}
+
+/// Socket options that programs may set and get: level, first name, last name.
+const LEVEL_SOCKET: i32 = 1;
+const LEVEL_IP: i32 = 0;
+const LEVEL_IPV6: i32 = 41;
+const LEVEL_TCP: i32 = 6;
+/// Names of level `SOL_SOCKET` that hold a number.
+const SOCKET_NUMBERS: &[i32] = &[2, 7, 8, 9, 12, 15, 18, 36, 47, 62, 74];
+/// `IP_TOS`; `IPV6_TCLASS` and `IPV6_AUTOFLOWLABEL`.
+const IP_NUMBERS: &[i32] = &[1];
+const IPV6_NUMBERS: &[i32] = &[67, 70];
+/// Options of TCP that hold a number.
+const TCP_NUMBERS: &[i32] = &[1, 2, 4, 5, 6, 7, 10, 18, 25, 27, 1001, 1002, 1003, 1004, 1005, 1006, 1007];
+/// `TCP_CONGESTION`
+const TCP_CONGESTION: i32 = 13;
+
+/// Whether an option of this level, name and length exists.
+fn option_ok(level: i32, name: i32, len: usize) -> bool {
+    let numbers = match level {
+        LEVEL_SOCKET => SOCKET_NUMBERS,
+        LEVEL_IP => IP_NUMBERS,
+        LEVEL_IPV6 => IPV6_NUMBERS,
+        LEVEL_TCP if name == TCP_CONGESTION => return len > 1,
+        LEVEL_TCP => TCP_NUMBERS,
+        _ => return false,
+    };
+    numbers.contains(&name) && len == 4
+}
+
+/// The socket that options belong to: number, or that of no socket of the world.
+fn option_owner(run: &Run, object: u64) -> usize {
+    number_of(run, object).unwrap_or(usize::MAX)
+}
+
+fn setsockopt(run: &mut Run, [object, level, name, value, len]: [u64; 5]) -> Ret {
+    let (level, name, len) = (level as i32, name as i32, len as u32 as usize);
+    if !option_ok(level, name, len) {
+        return cx::fail(Errno::EINVAL);
+    }
+    let value = cx::copy(run, value, len)?.to_vec();
+    let owner = option_owner(run, object);
+    run.state.sockets.options.insert((owner, level, name), value);
+    Ok(0)
+}
+
+/// Options that nobody has set read as zeros.
+fn getsockopt(run: &mut Run, [object, level, name, value, len]: [u64; 5]) -> Ret {
+    let (level, name, len) = (level as i32, name as i32, len as u32 as usize);
+    if !option_ok(level, name, len) {
+        cx::clear(run, value, len as u64)?;
+        return cx::fail(Errno::EINVAL);
+    }
+    let owner = option_owner(run, object);
+    let mut bytes = run.state.sockets.options.get(&(owner, level, name)).cloned().unwrap_or_default();
+    bytes.resize(len, 0);
+    cx::write(run, value, &bytes)?;
+    Ok(0)
+}
+
+/// `struct sockaddr_in` and the part of `struct sockaddr_in6` that has to be there.
+const SOCKADDR_IN: usize = 16;
+const SOCKADDR_IN6: usize = 24;
+
+fn bind(run: &mut Run, [_, address, len, ..]: [u64; 5]) -> Ret {
+    let len = len as u32 as usize;
+    if len < 2 {
+        return cx::fail(Errno::EINVAL);
+    }
+    let bytes = cx::copy(run, address, len)?;
+    let needed = match u64::from(u16::from_ne_bytes([bytes[0], bytes[1]])) {
+        AF_INET => SOCKADDR_IN,
+        AF_INET6 => SOCKADDR_IN6,
+        _ => return cx::fail(Errno::EAFNOSUPPORT),
+    };
+    cx::status(if len < needed { Err(Errno::EINVAL) } else { Ok(()) })
+}
+
+/// Bytes of a TCP header without options.
+const TCP_HLEN: usize = 20;
+/// Kinds of options: end, no-operation, experiments.
+const END: u8 = 0;
+const NOP: u8 = 1;
+const EXPERIMENTS: [u8; 2] = [254, 253];
+/// Operations of sock_ops programs around header options.
+const OP_LEN: u64 = 14;
+const OP_WRITE: u64 = 15;
+/// `BPF_LOAD_HDR_OPT_TCP_SYN`
+const OF_SYN: u64 = 1;
+
+/// Where an option stands: `ENOMSG` when there is none (with whether the list was ended), `EFAULT` when the list is
+/// broken.
+fn search(options: &[u8], kind: u8, magic: &[u8]) -> Result<std::ops::Range<usize>, (Errno, bool)> {
+    let mut at = 0;
+    while at < options.len() {
+        match options[at] {
+            END => return Err((Errno::ENOMSG, true)),
+            NOP => at += 1,
+            found => {
+                let len = options.get(at + 1).map_or(0, |l| usize::from(*l));
+                if len < 2 || at + len > options.len() {
+                    return Err((Errno::EFAULT, false));
+                }
+                if found == kind {
+                    if magic.len() > len - 2 {
+                        return Err((Errno::ENOMSG, false));
+                    }
+                    if options[at + 2..].starts_with(magic) {
+                        return Ok(at..at + len);
+                    }
+                }
+                at += len;
+            }
+        }
+    }
+    Err((Errno::ENOMSG, false))
+}
+
+fn options(run: &Run) -> &[u8] {
+    run.packet.bytes().get(TCP_HLEN..).unwrap_or(&[])
+}
+
+fn load_header_option(run: &mut Run, [_, at, len, flags, _]: [u64; 5]) -> Ret {
+    let len = len as u32 as usize;
+    if len < 2 || flags & !OF_SYN != 0 {
+        return cx::fail(Errno::EINVAL);
+    }
+    let wanted = cx::copy(run, at, len)?.to_vec();
+    let (kind, wanted_len) = (wanted[0], usize::from(wanted[1]));
+    if wanted_len > len || kind == NOP || kind == END {
+        return cx::fail(Errno::EINVAL);
+    }
+    let magic = if EXPERIMENTS.contains(&kind) {
+        if wanted_len != 4 && wanted_len != 6 {
+            return cx::fail(Errno::EINVAL);
+        }
+        &wanted[2..wanted_len]
+    } else if wanted_len != 0 {
+        return cx::fail(Errno::EINVAL);
+    } else {
+        &[]
+    };
+    // No SYN is kept here.
+    if flags & OF_SYN != 0 {
+        return cx::fail(Errno::ENOENT);
+    }
+    if !run.has_packet() || run.ctx.get("op") == Some(OP_LEN) {
+        return cx::fail(Errno::EPERM);
+    }
+    match search(options(run), kind, magic) {
+        Ok(range) => {
+            let found = options(run)[range].to_vec();
+            cx::write(run, at, &found[..found.len().min(len)])?;
+            if found.len() > len { cx::fail(Errno::ENOSPC) } else { Ok(found.len() as u64) }
+        }
+        Err((errno, _)) => cx::fail(errno),
+    }
+}
+
+fn store_header_option(run: &mut Run, [_, from, len, flags, _]: [u64; 5]) -> Ret {
+    let len = len as u32 as usize;
+    if run.ctx.get("op") != Some(OP_WRITE) {
+        return cx::fail(Errno::EPERM);
+    }
+    if len < 2 || flags != 0 {
+        return cx::fail(Errno::EINVAL);
+    }
+    let new = cx::copy(run, from, len)?.to_vec();
+    let (kind, new_len) = (new[0], usize::from(new[1]));
+    if new_len > len || kind == NOP || kind == END {
+        return cx::fail(Errno::EINVAL);
+    }
+    if new_len > run.state.sockets.reserved as usize {
+        return cx::fail(Errno::ENOSPC);
+    }
+    let experiment = EXPERIMENTS.contains(&kind);
+    if experiment && new_len < 4 {
+        return cx::fail(Errno::EINVAL);
+    }
+    let magic = if experiment { &new[2..4] } else { &[][..] };
+    match search(options(run), kind, magic) {
+        Ok(_) => cx::fail(Errno::EEXIST),
+        Err((Errno::ENOMSG, false)) => {
+            let end = run.packet.len();
+            run.packet.set_len(end + new_len);
+            run.packet.bytes_mut()[end..].copy_from_slice(&new[..new_len]);
+            run.state.sockets.reserved -= new_len as u32;
+            run.packet_moved();
+            Ok(0)
+        }
+        Err((Errno::ENOMSG, true)) => cx::fail(Errno::ENOSPC),
+        Err((errno, _)) => cx::fail(errno),
+    }
+}
+
+/// Bytes of options that a TCP header has room for.
+const MAX_OPTIONS: u32 = 40;
+
+fn reserve_header_option(run: &mut Run, [_, len, flags, ..]: [u64; 5]) -> Ret {
+    let len = len as u32;
+    if run.ctx.get("op") != Some(OP_LEN) {
+        return cx::fail(Errno::EPERM);
+    }
+    if flags != 0 || len < 2 {
+        return cx::fail(Errno::EINVAL);
+    }
+    if len > MAX_OPTIONS - run.state.sockets.reserved.min(MAX_OPTIONS) {
+        return cx::fail(Errno::ENOSPC);
+    }
+    run.state.sockets.reserved += len;
+    Ok(0)
+}
