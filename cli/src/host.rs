@@ -49,7 +49,7 @@ impl KernelArgs {
                 Arc::new(move || Some(btf.clone()))
             }
             // Read when a program needs it; most do not.
-            None => Arc::new(|| machine::btf().map(Arc::new)),
+            None => Arc::new(machine::btf),
         };
         let mut model = KernelModel::new(version, source);
         if self.btf.is_none() && self.kernel.is_none() && machine::release().is_some() {

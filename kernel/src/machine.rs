@@ -2,9 +2,10 @@
 //!
 //! Nothing here needs rights or bpf(2); what a machine does not show is `None` or empty.
 
+use ebpfkit_object::btf::Bytes;
 use ebpfkit_object::{Btf, Needs, Target};
 use std::io::{BufRead, BufReader, Read};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Where a kernel shows its types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -16,9 +17,23 @@ pub fn release() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|s| s.trim().to_owned())
 }
 
-/// Types of the running kernel.
-pub fn btf() -> Option<Btf> {
-    Btf::parse(std::fs::read(BTF).ok()?).ok()
+/// Types of the running kernel, read once in a process.
+pub fn btf() -> Option<Arc<Btf>> {
+    static TYPES: OnceLock<Option<Arc<Btf>>> = OnceLock::new();
+    let read = || {
+        let bytes = mapped(BTF).map(Bytes::fixed).or_else(|| Some(Bytes::from(std::fs::read(BTF).ok()?)))?;
+        Btf::parse(bytes).ok().map(Arc::new)
+    };
+    TYPES.get_or_init(read).clone()
+}
+
+/// A file of the kernel's that never changes, mapped for good; `None` where that does not work, as before Linux 6.16.
+fn mapped(path: &str) -> Option<&'static [u8]> {
+    let file = std::fs::File::open(path).ok()?;
+    // SAFETY: the file shows memory of the kernel that stays as it is while the kernel runs, so the bytes neither
+    // change nor vanish under the reference.
+    let map = unsafe { memmap2::Mmap::map(&file) }.ok()?;
+    Some(Box::leak(Box::new(map)))
 }
 
 /// Configuration of the running kernel: as the distribution installed it, otherwise as the kernel shows it.

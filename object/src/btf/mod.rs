@@ -2,11 +2,13 @@
 //!
 //! [`Btf`] keeps the bytes and an index of type offsets; a type is decoded when it is looked at.
 
+mod bytes;
 mod edit;
 mod names;
 mod read;
 mod types;
 
+pub use bytes::Bytes;
 pub use edit::Edit;
 pub use names::essential;
 pub use read::{Btf, BtfError};

@@ -1,5 +1,6 @@
 //! Reading BTF: one pass checks every type and records where it starts; types are decoded on demand.
 
+use super::bytes::Bytes;
 use super::names::Names;
 use super::types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};
 use ebpfkit_isa::Endian;
@@ -34,7 +35,7 @@ fn error(place: impl Into<String>, found: impl Into<String>, expected: impl Into
 /// A set of types with their strings. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Btf {
-    data: Arc<[u8]>,
+    data: Bytes,
     endian: Endian,
     /// Start of each type in `data`; entry 0 stands for `void`.
     offsets: Arc<[u32]>,
@@ -84,8 +85,8 @@ fn kind_of(number: u32) -> Option<Kind> {
 
 impl Btf {
     /// Reads and checks a `.BTF` section or `/sys/kernel/btf/vmlinux`, in either byte order.
-    pub fn parse(data: impl Into<Arc<[u8]>>) -> Result<Self, BtfError> {
-        let data: Arc<[u8]> = data.into();
+    pub fn parse(data: impl Into<Bytes>) -> Result<Self, BtfError> {
+        let data: Bytes = data.into();
         if data.len() < HEADER {
             return Err(error("header", format!("{} bytes", data.len()), format!("at least {HEADER}")));
         }

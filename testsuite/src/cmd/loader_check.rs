@@ -5,10 +5,9 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_abi::KernelVersion;
 use ebpfkit_isa::Endian;
 use ebpfkit_kernel::{Kernel, KernelError, LogLevel, Session, machine};
-use ebpfkit_object::{Btf, Object, Prepared};
+use ebpfkit_object::{Object, Prepared};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 
 /// libbpf's error number for an object of the other byte order.
 const ENDIAN: i64 = 4003;
@@ -83,7 +82,6 @@ impl Counts {
 /// Compares and prints counts.
 pub fn run(args: &Args) -> Result<()> {
     let version = machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::NEWEST);
-    let types: OnceLock<Option<Arc<Btf>>> = OnceLock::new();
     let kernel = if args.offline { None } else { Some(Kernel::open()?) };
     let mut counts = Counts::default();
     for (name, rows) in rows(&args.oracle)?.iter().filter(|(name, _)| name.contains(&args.only)) {
@@ -97,9 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
             println!("{name}\topens\t{:?}", opened.as_ref().err());
         }
         let Ok(object) = opened else { continue };
-        let target = machine::target(object.needs(), version.code(), || {
-            types.get_or_init(|| machine::btf().map(Arc::new)).clone()
-        });
+        let target = machine::target(object.needs(), version.code(), machine::btf);
         let prepared = object.prepare(&target)?;
         let session = kernel.map(|k| Session::new(k, &prepared));
         for row in rows {
