@@ -11,9 +11,14 @@ pub struct Entry {
     pub remedy: &'static str,
 }
 
+/// Every class, in the order in which they are tried.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    crate::kernel_objects::ENTRIES.iter().chain(ENTRIES)
+}
+
 /// The class a kernel message belongs to; the first one that fits.
 pub fn find(message: &str) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|e| {
+    entries().find(|e| {
         let mut rest = message;
         e.pattern.iter().all(|part| match rest.find(part) {
             Some(at) => {
@@ -25,7 +30,7 @@ pub fn find(message: &str) -> Option<&'static Entry> {
     })
 }
 
-const fn entry(pattern: &'static [&'static str], cause: &'static str, remedy: &'static str) -> Entry {
+pub(crate) const fn entry(pattern: &'static [&'static str], cause: &'static str, remedy: &'static str) -> Entry {
     Entry { pattern, cause, remedy }
 }
 
@@ -115,9 +120,9 @@ mod tests {
 
     #[test]
     fn no_class_is_hidden_by_an_earlier_one() {
-        for (i, e) in ENTRIES.iter().enumerate() {
+        for (i, e) in entries().enumerate() {
             let message = e.pattern.concat();
-            let first = ENTRIES.iter().position(|x| std::ptr::eq(x, find(&message).expect("own class")));
+            let first = entries().position(|x| std::ptr::eq(x, find(&message).expect("own class")));
             assert_eq!(first, Some(i), "{message}");
         }
     }

@@ -4,4 +4,5 @@
 pub mod catalogue;
 pub mod cfg;
 pub mod diagnosis;
+mod kernel_objects;
 pub mod source;

@@ -6,7 +6,7 @@ use crate::reason::{MemoryReason, reject};
 use crate::reg::{RegBase, RegState, RegType};
 use crate::scalar::RegArg::{DstOp, DstOpNoMark, SrcOp};
 use crate::scalar::reg_type_str;
-use crate::{Env, Step, Stop, Tnum};
+use crate::{Env, Step, Tnum};
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{atomic, class, mode, size};
@@ -42,12 +42,19 @@ fn needs_own_rewrite(ty: RegType) -> bool {
 
 impl Env<'_> {
     /// Every path must go through this instruction with compatible pointers.
-    fn note_pointer_kind(&mut self, ty: RegType) -> Step {
+    /// A plain load through typed pointers or memory may be probed, so that these go together (`probes`).
+    fn note_pointer_kind(&mut self, ty: RegType, probes: bool) -> Step {
         let seen = &mut self.aux[self.insn_idx].ptr_type;
         match *seen {
             None => *seen = Some(ty),
             Some(old) if old != ty && (needs_own_rewrite(old) || needs_own_rewrite(ty)) => {
-                return reject(MemoryReason::DifferentPointers {});
+                let probed = |t: RegType| matches!(t.base, RegBase::BtfId | RegBase::Mem);
+                if !probes || !probed(old) || !probed(ty) {
+                    return reject(MemoryReason::DifferentPointers {});
+                }
+                let base = if old.base == RegBase::Mem { old.base } else { ty.base };
+                let flags = (old.flags | ty.flags) & (TypeFlags::UNTRUSTED | TypeFlags::RDONLY);
+                *seen = Some(RegType::with(base, flags));
             }
             Some(_) => {}
         }
@@ -74,7 +81,7 @@ impl Env<'_> {
             false,
             sign_extend,
         )?;
-        self.note_pointer_kind(ty)
+        self.note_pointer_kind(ty, true)
     }
 
     /// Verifies `ST` and plain `STX`.
@@ -99,7 +106,37 @@ impl Env<'_> {
             false,
             false,
         )?;
-        self.note_pointer_kind(ty)
+        self.note_pointer_kind(ty, false)
+    }
+
+    /// Whether memory of this kind has atomics.
+    fn has_atomics(base: &RegState) -> bool {
+        let own = needs_own_rewrite(base.ty) && !matches!(base.ty.base, RegBase::Arena | RegBase::BtfId);
+        !(base.is_pkt() || own || base.ty.base == RegBase::FlowKeys)
+    }
+
+    fn check_load_acquire(&mut self, insn: Insn) -> Step {
+        self.check_reg_arg(insn.src, SrcOp)?;
+        let base = *self.reg(insn.src);
+        if !Self::has_atomics(&base) {
+            return reject(MemoryReason::AtomicLoad { reg: insn.src, ty: reg_type_str(base.ty).into_owned() });
+        }
+        self.check_reg_arg(insn.dst, DstOpNoMark)?;
+        let (at, off, size) = (self.insn_idx, insn.off.into(), access_size(insn));
+        self.check_mem_access(at, insn.src, off, size, Access::Read, Some(insn.dst), true, false)?;
+        self.note_pointer_kind(base.ty, false)
+    }
+
+    fn check_store_release(&mut self, insn: Insn) -> Step {
+        self.check_reg_arg(insn.dst, SrcOp)?;
+        let base = *self.reg(insn.dst);
+        if !Self::has_atomics(&base) {
+            return reject(MemoryReason::AtomicStore { reg: insn.dst, ty: reg_type_str(base.ty).into_owned() });
+        }
+        self.check_reg_arg(insn.src, SrcOp)?;
+        let (at, off, size) = (self.insn_idx, insn.off.into(), access_size(insn));
+        self.check_mem_access(at, insn.dst, off, size, Access::Write, Some(insn.src), true, false)?;
+        self.note_pointer_kind(base.ty, false)
     }
 
     /// Verifies an atomic instruction.
@@ -112,7 +149,8 @@ impl Env<'_> {
                 true
             }
             atomic::XCHG | atomic::CMPXCHG => true,
-            atomic::LOAD_ACQ | atomic::STORE_REL => return Err(Stop::unsupported("load-acquire and store-release")),
+            atomic::LOAD_ACQ => return self.check_load_acquire(insn),
+            atomic::STORE_REL => return self.check_store_release(insn),
             imm => return reject(MemoryReason::AtomicOpcode { imm }),
         };
         let size = access_size(insn);
@@ -129,8 +167,7 @@ impl Env<'_> {
             _ => fetch.then_some(insn.src),
         };
         let base = *self.reg(insn.dst);
-        let forbidden = base.is_pkt() || needs_own_rewrite(base.ty) || base.ty.base == RegBase::FlowKeys;
-        if forbidden && base.ty.base != RegBase::Arena && base.ty.base != RegBase::BtfId {
+        if !Self::has_atomics(&base) {
             return reject(MemoryReason::AtomicStore { reg: insn.dst, ty: reg_type_str(base.ty).into_owned() });
         }
         let at = self.insn_idx;
