@@ -113,6 +113,13 @@ pub fn verify(
 fn decide(env: &mut Env<'_>) -> Step {
     env.run_front()?;
     env.prepare_liveness();
+    // The main function's arguments are looked at too, but what is wrong with them is only said.
+    if env.log_level != 0
+        && !env.prog.func_info.is_empty()
+        && let Err(Stop::Reject(reason)) = env.prepare_func_args(0)
+    {
+        env.verbose(format_args!("{reason}\n"));
+    }
     env.start_main();
     env.acquire_owned_arguments();
     env.walk()?;

@@ -52,8 +52,8 @@ impl Env<'_> {
         self.postorder = order;
     }
 
-    /// Numbers the loops: strongly connected components of more than one instruction, of one that jumps to itself,
-    /// or of a call that runs a callback any number of times (Tarjan's algorithm).
+    /// Numbers the loops: strongly connected components of more than one instruction, or of one that jumps to itself
+    /// (Tarjan's algorithm).
     pub(super) fn compute_scc(&mut self) {
         const UNSEEN: u32 = 0;
         let n = self.insns.len();
@@ -88,9 +88,7 @@ impl Env<'_> {
                 if low[at] == index[at] {
                     let from = stack.iter().rposition(|&m| m == at).unwrap_or(0);
                     let members = stack.split_off(from);
-                    let is_loop = members.len() > 1
-                        || successors(&self.insns, at).any(|s| s == at)
-                        || self.aux[at].calls_callback;
+                    let is_loop = members.len() > 1 || successors(&self.insns, at).any(|s| s == at);
                     for &m in &members {
                         on_stack[m] = false;
                         if is_loop {

@@ -6,7 +6,9 @@
 use super::{Instance, Liveness, Masks};
 use crate::SubprogInfo;
 use crate::front::graph::successors;
+use crate::precision::SlotList;
 use ebpfkit_isa::Insn;
+use std::fmt::Write;
 
 /// A set of positions in a postorder.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +61,30 @@ pub(super) struct Graph {
 
 const NONE: u32 = u32::MAX;
 
+/// Changes as the kernel's log shows them: at instructions that use the stack, at starts and at prune points.
+pub(super) struct Log<'a> {
+    pub(super) lines: String,
+    /// Whether an instruction is a prune point.
+    pub(super) meets: &'a dyn Fn(usize) -> bool,
+}
+
+impl Log<'_> {
+    fn change(&mut self, place: &str, what: &str, old: u64, new: u64) {
+        let (on, off) = (new & !old, old & !new);
+        if on | off == 0 {
+            return;
+        }
+        let _ = write!(self.lines, "{place} ");
+        if on != 0 {
+            let _ = write!(self.lines, "+{what} {} ", SlotList(on));
+        }
+        if off != 0 {
+            let _ = write!(self.lines, "-{what} {}", SlotList(off));
+        }
+        self.lines.push('\n');
+    }
+}
+
 impl Graph {
     pub(super) fn new(insns: &[Insn], postorder: &[usize], leaves: &dyn Fn(usize) -> bool) -> Self {
         let n = insns.len();
@@ -103,13 +129,34 @@ impl Liveness {
     }
 
     /// Brings the masks of an instance up to date and hands them to its caller's.
-    pub(super) fn propagate(&mut self, instance: usize, subprogs: &[SubprogInfo], postorder: &[usize]) {
+    ///
+    /// `log` receives a line for each change that the kernel's log shows.
+    pub(super) fn propagate(
+        &mut self,
+        instance: usize,
+        subprogs: &[SubprogInfo],
+        postorder: &[usize],
+        mut log: Option<&mut Log<'_>>,
+    ) {
         if !std::mem::take(&mut self.instances[instance].updated) {
             return;
         }
+        let chain = if log.is_some() { self.chain(instance) } else { String::new() };
+        self.forget_what_is_written_later(instance);
         let (first, last) = subprogs[self.instances[instance].subprog].postorder;
-        for frame in 0..=self.instances[instance].frame {
-            self.propagate_frame(instance, frame, &postorder[..last], first);
+        let frames = 0..=self.instances[instance].frame;
+        for round in 1.. {
+            let mut changed = false;
+            for frame in frames.clone() {
+                let log = log.as_deref_mut().map(|log| (log, &*chain));
+                changed |= self.propagate_once(instance, frame, &postorder[..last], first, log);
+            }
+            if !changed {
+                if let Some(log) = log {
+                    let _ = writeln!(log.lines, "({chain}) live stack update done in {round} iterations");
+                }
+                break;
+            }
         }
         let Instance { outer, frame: own, .. } = self.instances[instance];
         let Some((outer, callsite)) = outer else { return };
@@ -125,28 +172,74 @@ impl Liveness {
         self.forget_writes();
     }
 
-    fn propagate_frame(&mut self, instance: usize, frame: usize, postorder: &[usize], first: usize) {
+    /// Call sites that lead to an instance, then where it starts.
+    fn chain(&self, instance: usize) -> String {
+        let mut sites = vec![self.instances[instance].start];
+        let mut at = instance;
+        while let Some((outer, callsite)) = self.instances[at].outer {
+            sites.push(callsite);
+            at = outer;
+        }
+        let sites: Vec<String> = sites.iter().rev().map(usize::to_string).collect();
+        sites.join(",")
+    }
+
+    /// Where instructions write less than before, what is written later may only shrink: it starts from nothing.
+    fn forget_what_is_written_later(&mut self, instance: usize) {
+        let i = &mut self.instances[instance];
+        if !std::mem::take(&mut i.writes_less) {
+            return;
+        }
+        for (masks, dirty) in i.masks.iter_mut().zip(&mut i.dirty) {
+            for (at, m) in masks.iter_mut().flat_map(|m| m.iter_mut()).enumerate() {
+                let position = self.graph.position[i.start + at];
+                if std::mem::take(&mut m.written_later) != 0 && position != NONE {
+                    dirty.add(position as usize);
+                }
+            }
+        }
+    }
+
+    /// One round over a function, for the slots of one frame; whether anything changed.
+    fn propagate_once(
+        &mut self,
+        instance: usize,
+        frame: usize,
+        postorder: &[usize],
+        first: usize,
+        mut log: Option<(&mut Log<'_>, &str)>,
+    ) -> bool {
         let Self { instances, graph, .. } = self;
         let i = &mut instances[instance];
         let start = i.start;
-        let (Some(masks), dirty) = (&mut i.masks[frame], &mut i.dirty[frame]) else { return };
-        while std::mem::take(&mut dirty.any) {
-            let mut from = first;
-            while let Some(position) = dirty.take_from(from) {
-                from = position + 1;
-                let Some(&at) = postorder.get(position) else { break };
-                let new = computed(masks, graph, at, start);
-                let old = &mut masks[at - start];
-                if new.live_before == old.live_before && new.written_later == old.written_later {
-                    continue;
-                }
-                *old = new;
-                for &source in graph.sources(at) {
-                    dirty.add(graph.position[source as usize] as usize);
-                }
-            }
-            // What was added behind this round's place is left for the next round.
+        let (Some(masks), dirty) = (&mut i.masks[frame], &mut i.dirty[frame]) else { return false };
+        let (mut changed, mut from) = (false, first);
+        if !std::mem::take(&mut dirty.any) {
+            return false;
         }
+        while let Some(position) = dirty.take_from(from) {
+            from = position + 1;
+            let Some(&at) = postorder.get(position) else { break };
+            let new = computed(masks, graph, at, start);
+            let old = &mut masks[at - start];
+            if new.live_before == old.live_before && new.written_later == old.written_later {
+                continue;
+            }
+            if let Some((log, chain)) = &mut log
+                && (new.may_read != 0 || new.must_write != 0 || at == start || (log.meets)(at))
+            {
+                let place = format!("({chain}) frame {frame} insn {at}");
+                log.change(&place, "live", old.live_before, new.live_before);
+                log.change(&place, "written", old.written_later, new.written_later);
+            }
+            *old = new;
+            changed = true;
+            // Positions behind this round's place are left for the next round.
+            for &source in graph.sources(at) {
+                dirty.add(graph.position[source as usize] as usize);
+            }
+        }
+        changed
     }
 }
 

@@ -55,6 +55,8 @@ struct Instance {
     /// By frame: positions in the function's postorder that must be looked at again.
     dirty: [flow::Dirty; FRAMES],
     updated: bool,
+    /// An instruction writes less than was known before, so what is written later must be found anew.
+    writes_less: bool,
     /// Functions called from here: slot of the call, first slot of the function, instance.
     callees: Vec<(usize, usize, usize)>,
 }
@@ -108,6 +110,7 @@ impl Liveness {
                     masks: Default::default(),
                     dirty: Default::default(),
                     updated: false,
+                    writes_less: false,
                     callees: Vec::new(),
                 });
                 match at {
@@ -150,8 +153,9 @@ impl Liveness {
                 writes &= masks.must_write;
             }
             any |= writes != 0;
-            if masks.must_write != writes {
-                masks.must_write = writes;
+            let old = std::mem::replace(&mut masks.must_write, writes);
+            if old != writes {
+                i.writes_less |= old & !writes != 0;
                 self.touch(instance, frame, insn);
             }
         }
@@ -206,9 +210,16 @@ impl Env<'_> {
     /// Propagates what has changed, at the end of a path and where a function returns.
     pub(crate) fn update_live_stack(&mut self) {
         self.liveness.current = None;
+        let meets = |at: usize| self.aux[at].prune_point;
+        let mut log = flow::Log { lines: String::new(), meets: &meets };
         for depth in (0..self.cur.frames.len()).rev() {
             let instance = self.liveness.instance(&self.cur.frames, depth, &self.subprogs);
-            self.liveness.propagate(instance, &self.subprogs, &self.postorder);
+            let log = (self.log_level > 1).then_some(&mut log);
+            self.liveness.propagate(instance, &self.subprogs, &self.postorder, log);
+        }
+        let lines = log.lines;
+        if !lines.is_empty() {
+            self.verbose(format_args!("{lines}"));
         }
     }
 

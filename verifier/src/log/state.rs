@@ -160,8 +160,13 @@ impl Env<'_> {
         if ty.has(TypeFlags::NON_OWN_REF) {
             items.push("non_own_ref".into());
         }
-        if let Some(map) = reg.map().and_then(|m| self.maps.get(m as usize)) {
-            if !map.def.name.is_empty() {
+        let of_map = matches!(ty.base, RegBase::ConstMap | RegBase::MapValue | RegBase::MapKey);
+        if let Some(index) = reg.map().filter(|_| of_map)
+            && let Some(map) = self.maps.get(index as usize)
+        {
+            // Inner maps are created without a name.
+            let is_inner = self.maps.iter().any(|m| m.inner == Some(index));
+            if !map.def.name.is_empty() && !is_inner {
                 items.push(format!("map={}", map.def.name.chars().take(15).collect::<String>()));
             }
             items.push(format!("ks={},vs={}", map.def.key_size, map.def.value_size));

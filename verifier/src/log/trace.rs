@@ -5,8 +5,9 @@ use crate::Env;
 use crate::log::state::Scratched;
 use crate::state::VerifierState;
 
-/// States after an instruction stand in this column, or in a multiple of it.
+/// States after an instruction stand in this column, or later by a multiple of [`STEP`].
 const COLUMN: usize = 40;
+const STEP: usize = 8;
 
 /// What the log has shown so far.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +92,7 @@ impl Env<'_> {
         if self.trace.after_insn == Some(position) {
             self.observer.rewind(position - 1);
             let width = self.trace.insn_width;
-            let spaces = (width + COLUMN / 2).max(COLUMN).next_multiple_of(COLUMN) - width - 1;
+            let spaces = (width + STEP / 2).max(COLUMN).next_multiple_of(STEP) - width - 1;
             self.verbose(format_args!("{:spaces$};{state}\n", ' '));
         } else {
             let at = self.cur.insn_idx;

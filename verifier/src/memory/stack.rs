@@ -201,6 +201,7 @@ impl Env<'_> {
         }
         for at in from..to {
             let (slot, byte) = place(at);
+            self.trace.slot(slot);
             let s = &mut self.cur.frame_mut(frame).stack.slots[slot];
             let kind = s.kinds[byte];
             if writes_zero && kind == SlotKind::Spill && s.is_scalar_spill() && s.spilled.is_null() {
@@ -228,7 +229,12 @@ impl Env<'_> {
                 return reject(MemoryReason::StackVariableOperand { var_off, off, size: size as i32 });
             };
             self.check_stack_range(reg, off, size as i32, Access::Read, false, None)?;
-            let zero = (at..max + i64::from(size)).all(|b| self.stack_byte(frame, b) == SlotKind::Zero);
+            let end = max + i64::from(size);
+            let zeros = (at..end).take_while(|&b| self.stack_byte(frame, b) == SlotKind::Zero).count() as i64;
+            let zero = zeros == end - at;
+            for b in at..end.min(at + zeros + 1) {
+                self.trace.slot(place(b).0);
+            }
             if zero {
                 self.mark_reg_known_zero(v);
             } else {

@@ -62,7 +62,7 @@ impl fmt::Display for RegList {
 }
 
 /// Slots as the log lists them: `-8,-24`.
-pub(super) struct SlotList(pub u64);
+pub(crate) struct SlotList(pub u64);
 
 impl fmt::Display for SlotList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@
 mod insn;
 mod masks;
 
+pub(crate) use masks::SlotList;
 pub use masks::Wanted;
 
 use crate::explore::Walk;
@@ -16,7 +17,7 @@ use crate::prune::Precise;
 use crate::state::{HistoryEntry, StackUse, StateId, VerifierState};
 use crate::{Env, Step, Stop};
 use insn::Lost;
-use masks::{RegList, SlotList};
+use masks::RegList;
 
 /// r1 to r5.
 const ARGS: u16 = 0b11_1110;

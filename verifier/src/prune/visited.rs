@@ -94,7 +94,8 @@ impl Env<'_> {
         }
         if self.aux[insn].calls_callback {
             let converged = self.states_equal(id, RangeWithin);
-            return Ok(if converged { Outcome::Hit { in_loop: true } } else { Outcome::Miss });
+            // Not a loop of the graph.
+            return Ok(if converged { Outcome::Hit { in_loop: false } } else { Outcome::Miss });
         }
         let old = self.walk.saved.get(id);
         if old.maybe_looping(&self.cur) && self.states_equal(id, Exact) {

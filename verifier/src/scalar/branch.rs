@@ -318,10 +318,10 @@ impl Env<'_> {
 
         let mut linked = LinkedRegs::default();
         if insn.is_src_reg() && src.is_scalar() && src.id != 0 {
-            linked.collect(&mut self.cur, src.id);
+            linked.collect(&mut self.cur, src.id, &self.aux);
         }
         if dst.is_scalar() && dst.id != 0 {
-            linked.collect(&mut self.cur, dst.id);
+            linked.collect(&mut self.cur, dst.id, &self.aux);
         }
         if linked.0.len() > 1 {
             self.push_history(StackUse::NONE, linked.pack())?;

@@ -1,5 +1,6 @@
 //! Numbers known to be equal up to a constant: what a comparison proves of one it proves of all.
 
+use crate::InsnAux;
 use crate::reg::RegState;
 use crate::state::VerifierState;
 use ebpfkit_isa::R10;
@@ -51,13 +52,16 @@ impl LinkedRegs {
         Self((0..count.min(MOST)).rev().map(entry).collect())
     }
 
-    /// Adds all numbers with this identity. Those beyond what fits lose it.
-    pub(super) fn collect(&mut self, state: &mut VerifierState, id: u32) {
+    /// Adds all numbers with this identity that may still be read; `aux` knows which registers may. Those beyond what
+    /// fits lose it.
+    pub(super) fn collect(&mut self, state: &mut VerifierState, id: u32, aux: &[InsnAux]) {
         let id = id & !RegState::ADD_CONST;
         let matches = |r: &RegState| r.is_scalar() && r.id & !RegState::ADD_CONST == id;
         for frame in (0..state.frames.len()).rev() {
             let f = state.frame(frame);
-            let regs = (0..R10).filter(|r| matches(&f.regs[usize::from(*r)])).map(|r| (r, true));
+            let live = aux[state.frame_insn(frame)].live_regs_before;
+            let is_linked = |r: &u8| live >> r & 1 != 0 && matches(&f.regs[usize::from(*r)]);
+            let regs = (0..R10).filter(is_linked).map(|r| (r, true));
             let slots = f.stack.slots.iter().enumerate().filter(|(_, s)| s.is_spill() && matches(&s.spilled));
             let found: Vec<_> = regs.chain(slots.map(|(i, _)| (i as u8, false))).collect();
             for (index, is_reg) in found {
