@@ -17,7 +17,8 @@ fn open(name: &str) -> Object {
 
 /// The kernel that the fixtures are resolved against.
 fn target() -> Target {
-    let config = "CONFIG_BOOL=y\nCONFIG_TRISTATE=m\nCONFIG_CHAR=y\nCONFIG_NUMBER=0x1234\nCONFIG_TEXT=\"longer than eight\"\n";
+    let config =
+        "CONFIG_BOOL=y\nCONFIG_TRISTATE=m\nCONFIG_CHAR=y\nCONFIG_NUMBER=0x1234\nCONFIG_TEXT=\"longer than eight\"\n";
     let addresses = |names: &[&str]| {
         names.iter().map(|n| if *n == "untyped_symbol" { vec![0xffff_ffff_8123_4567] } else { vec![] }).collect()
     };

@@ -168,7 +168,11 @@ pub struct RegState {
 
 impl RegState {
     /// Set in [`RegState::id`] when `off` is the constant distance between linked scalars.
-    pub const ADD_CONST: u32 = 1 << 31;
+    pub const ADD_CONST: u32 = Self::ADD_CONST64 | Self::ADD_CONST32;
+    /// The distance was added with all 64 bits.
+    pub const ADD_CONST64: u32 = 1 << 31;
+    /// The distance was added to the low 32 bits, and the upper ones cleared.
+    pub const ADD_CONST32: u32 = 1 << 30;
 
     /// Never written.
     pub const NOT_INIT: Self = Self {

@@ -48,9 +48,9 @@ pub(crate) fn regs_exact(old: &RegState, cur: &RegState, ids: &mut IdMap) -> boo
 }
 
 fn scalar_allows(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
-    let delta = |r: &RegState| r.id & RegState::ADD_CONST != 0;
+    let delta = |r: &RegState| r.id & RegState::ADD_CONST;
     // What is linked with a distance must be so in both, by the same distance.
-    let links = old.id == 0 || delta(old) == delta(cur) && (!delta(old) || old.off == cur.off);
+    let links = old.id == 0 || delta(old) == delta(cur) && (delta(old) == 0 || old.off == cur.off);
     links && ids.same_scalar(old.id, cur.id) && range_within(old, cur)
 }
 

@@ -252,19 +252,22 @@ impl Env<'_> {
     fn relink(&mut self, insn: Insn, src: &RegState) {
         let capable = self.bpf_capable();
         let with_itself = insn.is_src_reg() && insn.src == insn.dst;
+        let alu32 = is_alu32(insn);
+        let known = if alu32 {
+            src.var_off.subreg_is_const().then_some(src.var_off.value as i32)
+        } else {
+            src.const_value().and_then(|v| i32::try_from(v as i64).ok())
+        };
+        let delta = match insn.op() {
+            alu::ADD => known,
+            alu::SUB => known.and_then(i32::checked_neg),
+            _ => None,
+        };
         let dst = self.reg_mut(insn.dst);
-        match src.const_value() {
-            Some(delta)
-                if capable
-                    && insn.op() == alu::ADD
-                    && !is_alu32(insn)
-                    && dst.id != 0
-                    && !with_itself
-                    && dst.id & RegState::ADD_CONST == 0
-                    && delta <= i32::MAX as u64 =>
-            {
-                dst.id |= RegState::ADD_CONST;
-                dst.off = delta as i32;
+        match delta {
+            Some(delta) if capable && dst.id != 0 && !with_itself && dst.id & RegState::ADD_CONST == 0 => {
+                dst.id |= if alu32 { RegState::ADD_CONST32 } else { RegState::ADD_CONST64 };
+                dst.off = delta;
             }
             _ => dst.clear_scalar_id(),
         }

@@ -88,13 +88,21 @@ impl LinkedRegs {
                 continue;
             }
             let old = *r;
+            if (old.id ^ from.id) & RegState::ADD_CONST == RegState::ADD_CONST {
+                // Distances of different widths say nothing of each other.
+                continue;
+            }
             let distant = (old.id | from.id) & RegState::ADD_CONST != 0 && old.off != from.off;
             let mut new = RegState { subreg_def: old.subreg_def, ..from };
             if distant {
                 new.off = old.off;
                 new.id = old.id;
-                let delta = old.off.wrapping_sub(from.off);
-                new.scalar_add(&RegState::known(i64::from(delta) as u64));
+                let delta = i64::from(old.off) - i64::from(from.off);
+                new.scalar_add(&RegState::known(delta as u64));
+                if (old.id | from.id) & RegState::ADD_CONST32 != 0 {
+                    new.zext_32_to_64();
+                }
+                new.sync_bounds();
             }
             if let Some(r) = e.get_mut(state) {
                 *r = new;
