@@ -3,6 +3,7 @@
 
 pub mod against_kernel;
 pub mod conformance;
+pub mod containment;
 pub mod generate;
 pub mod packets;
 

@@ -19,6 +19,8 @@ enum Command {
     Captures(cmd::captures::Args),
     /// Open every object of an oracle as libbpf does, load it, and compare with the recorded answers
     LoaderCheck(cmd::loader_check::Args),
+    /// Run random accepted programs and compare every step with what was foreseen
+    Soundness(cmd::soundness::Args),
     /// Judge random programs here and in the running kernel
     Verdicts(cmd::verdicts::Args),
 }
@@ -27,6 +29,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Captures(a) => cmd::captures::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
+        Command::Soundness(a) => cmd::soundness::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),
     }
 }

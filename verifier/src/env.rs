@@ -15,11 +15,14 @@ pub struct Options {
     pub privileged: bool,
     /// Reject accesses that are not aligned even where the machine allows them (`BPF_F_STRICT_ALIGNMENT`).
     pub strict_alignment: bool,
+    /// Walk every path to its end, although an equal state was explored before. Verdicts near the limits differ from
+    /// the kernel's; what is recorded of each instruction is then complete.
+    pub exhaustive: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { privileged: true, strict_alignment: false }
+        Self { privileged: true, strict_alignment: false, exhaustive: false }
     }
 }
 

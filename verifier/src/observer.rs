@@ -1,6 +1,5 @@
 //! What the verifier reports while it works. The kernel's log, the debugger and explanations are observers.
 
-use crate::env::Env;
 use crate::state::VerifierState;
 use std::fmt::Arguments;
 
@@ -14,6 +13,8 @@ pub enum Event<'a> {
         insn: usize,
         /// State before it.
         state: &'a VerifierState,
+        /// Registers that may be read later, as a bit mask.
+        live_regs: u16,
     },
     /// A conditional jump continues here; the other way, if open, is pending.
     Branch {
@@ -73,8 +74,8 @@ pub trait Observer {
     }
 
     /// Something happened.
-    fn event(&mut self, env: &Env<'_>, event: Event<'_>) {
-        let _ = (env, event);
+    fn event(&mut self, event: Event<'_>) {
+        let _ = event;
     }
 }
 

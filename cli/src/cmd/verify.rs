@@ -80,7 +80,8 @@ fn file(args: &Args, host: &Host, prepared: &Prepared) -> Result<End> {
 
 /// Verifies one program; prints it unless JSON is wanted.
 fn program(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> (ProgramResult, End) {
-    let options = Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment };
+    let options =
+        Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment, ..Options::default() };
     let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
     let observer: &mut dyn Observer = if args.log_level == 0 { &mut Silent } else { &mut log };
     let Judged { result, report } = judge(host, prepared, index, options, observer);

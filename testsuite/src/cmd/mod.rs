@@ -2,4 +2,5 @@
 
 pub mod captures;
 pub mod loader_check;
+pub mod soundness;
 pub mod verdicts;

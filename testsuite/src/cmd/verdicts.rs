@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use ebpfkit_kernel::{Kernel, LogLevel, Session};
 use ebpfkit_object::Prepared;
 use ebpfkit_testsuite::generate::{self, Config, Seeded};
+use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub struct Args {
     /// Print why the kernel rejects
     #[arg(short, long)]
     rejections: bool,
-    /// Print the program of the first seed and stop
+    /// Print the program of the first seed and both logs of all paths, and stop
     #[arg(long)]
     print: bool,
 }
@@ -58,8 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
     let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
     if args.print {
         let prepared = generate::program(&mut Seeded(args.seed), &config);
-        println!("{}", ebpfkit_testsuite::text_of(&prepared));
-        return Ok(());
+        return show(&prepared);
     }
     let kernel = Kernel::open().context("random programs are compared with the running kernel")?;
     let model = KernelModel::newest();
@@ -108,6 +108,16 @@ pub fn run(args: &Args) -> Result<()> {
         of("unsupported"),
         of("other number") + of("rejected after"),
     );
+    Ok(())
+}
+
+fn show(prepared: &Prepared) -> Result<()> {
+    println!("{}", ebpfkit_testsuite::text_of(prepared));
+    let mut log = KernelLog { level: 2, ..KernelLog::default() };
+    verify(&KernelModel::newest(), &prepared.object, 0, Options::default(), &mut log);
+    println!("=== here\n{}", log.text);
+    let loaded = Session::new(Kernel::open()?, prepared)?.load(0, LogLevel::ALL_PATHS)?;
+    println!("=== kernel\n{}", loaded.log);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! One path after the other: dispatch of instructions, saved states, ends of paths.
 
+use crate::observer::Event;
 use crate::reason::{ExploreReason, reject};
 use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::scalar::RegArg::DstOpNoMark;
@@ -50,6 +51,10 @@ impl Env<'_> {
         self.aux[at].seen = true;
         if self.log_level != 0 {
             self.log_step(at);
+        }
+        if self.wants_events {
+            let live_regs = self.aux[at].live_regs_before;
+            self.observer.event(Event::Before { insn: at, state: &self.cur, live_regs });
         }
         self.begin_stack_marks();
         let ended = self.dispatch(at, insn)?;

@@ -34,6 +34,9 @@ enum Outcome {
 impl Env<'_> {
     /// Whether the current path ends at the prune point `insn`; saves the state there when it is worth it.
     pub(crate) fn is_state_visited(&mut self, insn: usize) -> Step<bool> {
+        if self.options.exhaustive {
+            return Ok(false);
+        }
         let force = self.prog.flags.has(ProgramFlags::TEST_STATE_FREQ)
             || self.aux[insn].force_checkpoint
             || self.cur.history.len() > LONG_HISTORY;

@@ -211,7 +211,6 @@ impl Env<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scalar::holds;
     use proptest::prelude::*;
 
     fn interesting() -> impl Strategy<Value = u64> {
@@ -234,9 +233,9 @@ mod tests {
             if pick & 4 != 0 { r.u32_min = (x as u32).min(y as u32); r.u32_max = (x as u32).max(y as u32); }
             if pick & 8 != 0 { r.s32_min = (x as i32).min(z as i32); r.s32_max = (x as i32).max(z as i32); }
             if pick & 16 != 0 { r.var_off = Tnum { value: x & !mask, mask }; }
-            prop_assert!(holds(&r, x));
+            prop_assert!(r.holds(x));
             r.sync_bounds();
-            prop_assert!(holds(&r, x));
+            prop_assert!(r.holds(x));
             prop_assert_eq!(r.bounds_contradiction(), None);
         }
     }

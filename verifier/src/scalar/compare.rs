@@ -257,7 +257,6 @@ fn not_equal(r: &mut RegState, c: u64, w32: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scalar::holds;
     use proptest::prelude::*;
 
     const OPS: [u8; 11] = [
@@ -308,15 +307,15 @@ mod tests {
             if pick & 8 != 0 { b = RegState::known(y); }
             if pick & 16 != 0 { b.umin = b.umin.max(y.min(far)); b.umax = b.umax.min(y.max(far)); }
             b.sync_bounds();
-            prop_assert!(holds(&a, x) && holds(&b, y));
+            prop_assert!(a.holds(x) && b.holds(y));
             let taken = truth(x, y, op, w32);
             match known_outcome(&a, &b, op, w32) {
                 Some(known) => prop_assert_eq!(known, taken),
                 None => {
                     let mut p = Pair { regs: [a, b], second: 1 };
                     p.learn(if taken { op } else { negated(op) }, w32);
-                    prop_assert!(holds(&p.regs[0], x), "{:?}", p.regs[0]);
-                    prop_assert!(holds(&p.regs[1], y), "{:?}", p.regs[1]);
+                    prop_assert!(p.regs[0].holds(x), "{:?}", p.regs[0]);
+                    prop_assert!(p.regs[1].holds(y), "{:?}", p.regs[1]);
                 }
             }
         }

@@ -249,7 +249,6 @@ impl RegState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scalar::holds;
     use proptest::prelude::*;
 
     /// A state that holds `x`, with some of its bounds given by `other`.
@@ -286,7 +285,7 @@ mod tests {
                 f(&mut r);
                 let want = if alu32 { r.zext_32_to_64(); u64::from(want as u32) } else { want };
                 r.sync_bounds();
-                prop_assert!(holds(&r, want), "{} of {:?} and {:?}: {:#x} not in {:?}", what, a, b, want, r);
+                prop_assert!(r.holds(want), "{} of {:?} and {:?}: {:#x} not in {:?}", what, a, b, want, r);
                 Ok(())
             };
             for alu32 in [false, true] {

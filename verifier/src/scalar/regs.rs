@@ -136,6 +136,15 @@ impl RegState {
         self.off = 0;
     }
 
+    /// Whether the known bits and all of the bounds allow this value.
+    pub fn holds(&self, x: u64) -> bool {
+        self.var_off.holds(x)
+            && (self.umin..=self.umax).contains(&x)
+            && (self.smin..=self.smax).contains(&(x as i64))
+            && (self.u32_min..=self.u32_max).contains(&(x as u32))
+            && (self.s32_min..=self.s32_max).contains(&(x as i32))
+    }
+
     /// Bits that may be set, at most (`get_reg_width`).
     pub fn width(&self) -> u32 {
         64 - self.umax.leading_zeros()

@@ -1,0 +1,60 @@
+//! `soundness`: random accepted programs run on random packets; every step must lie in what the verifier foresaw.
+
+use anyhow::Result;
+use ebpfkit_testsuite::containment::{Outcome, check};
+use ebpfkit_testsuite::generate::{self, Config, Seeded, Source};
+
+/// Arguments of `soundness`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Programs
+    #[arg(short, long, default_value_t = 1000)]
+    count: u64,
+    /// First seed; the others follow
+    #[arg(short, long, default_value_t = 1)]
+    seed: u64,
+    /// Packets for each program
+    #[arg(long, default_value_t = 4)]
+    packets: usize,
+    /// Chance in 1000 that a statement ignores what is known
+    #[arg(long, default_value_t = 10)]
+    careless: u32,
+    /// Statements of a program, at most
+    #[arg(long, default_value_t = 20)]
+    statements: u32,
+}
+
+/// Checks and prints counts; exits with 1 when something was not foreseen.
+pub fn run(args: &Args) -> Result<()> {
+    let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
+    let (mut contained, mut skipped, mut violations, mut steps) = (0u64, 0u64, 0u64, 0u64);
+    for seed in args.seed..args.seed + args.count {
+        let mut source = Seeded(seed);
+        let prepared = generate::program(&mut source, &config);
+        match check(&prepared, &packets(&mut source, args.packets)) {
+            Outcome::Skipped => skipped += 1,
+            Outcome::Contained(n) => {
+                contained += 1;
+                steps += n;
+            }
+            Outcome::Violation(what) => {
+                violations += 1;
+                println!("seed {seed}: {what}");
+            }
+        }
+    }
+    println!("programs={} contained={contained} skipped={skipped} violations={violations} steps={steps}", args.count);
+    if violations > 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+/// Random packets of random lengths.
+pub fn packets(source: &mut impl Source, count: usize) -> Vec<Vec<u8>> {
+    let one = |source: &mut dyn FnMut() -> u32| {
+        let len = 14 + source() % 120;
+        (0..len).map(|_| source() as u8).collect()
+    };
+    (0..count).map(|_| one(&mut || source.bits())).collect()
+}

@@ -1,0 +1,200 @@
+//! Soundness: whatever happens when an accepted program runs was foreseen by the verifier.
+//!
+//! The verifier walks every path to its end and records the state before each instruction. The checked interpreter
+//! then runs the program, and before each instruction some recorded state must hold every register and stack byte.
+
+use ebpfkit_isa::{REG_COUNT, STACK_SIZE};
+use ebpfkit_object::Prepared;
+use ebpfkit_verifier::observer::{Event, Observer, Silent};
+use ebpfkit_verifier::stack::{SLOT_SIZE, SlotKind, StackSlot};
+use ebpfkit_verifier::{FuncState, KernelModel, Options, RegBase, RegState, Verdict, Verified, verify};
+use ebpfkit_vm::maps::Map;
+use ebpfkit_vm::watch::Watcher;
+use ebpfkit_vm::{Fault, FaultKind, Instance, Run, World, input, interp};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Instructions of a walk that is worth recording.
+const MOST_PROCESSED: u64 = 20_000;
+
+/// What the verifier says of one frame.
+struct Frame {
+    regs: [RegState; REG_COUNT],
+    slots: Vec<StackSlot>,
+}
+
+/// The states before each instruction, each with its frames.
+#[derive(Default)]
+struct Recorder {
+    states: Vec<Vec<Vec<Frame>>>,
+}
+
+impl Observer for Recorder {
+    fn wants_events(&self) -> bool {
+        true
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Before { insn, state, .. } = event {
+            if self.states.len() <= insn {
+                self.states.resize_with(insn + 1, Vec::new);
+            }
+            let frame = |f: &Rc<FuncState>| Frame { regs: f.regs, slots: f.stack.slots.to_vec() };
+            self.states[insn].push(state.frames.iter().map(frame).collect());
+        }
+    }
+}
+
+/// What became of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not accepted, or too many paths to record.
+    Skipped,
+    /// It ran, and every state was foreseen; the number of instructions that were compared.
+    Contained(u64),
+    /// Something happened that no recorded state allows, or a fault.
+    Violation(String),
+}
+
+/// Addresses that pointers are compared with.
+struct Bases {
+    maps: Vec<Arc<Map>>,
+    /// Every map value that has been there during the run; one that was removed stays usable until its end.
+    values: BTreeSet<u64>,
+}
+
+impl Bases {
+    fn find_values(&mut self) {
+        for map in &self.maps {
+            let _ = map.for_each(0, &mut |_, value| {
+                self.values.insert(value.as_ptr() as u64);
+                ControlFlow::Continue(())
+            });
+        }
+    }
+
+    /// Whether a pointer register may have this value.
+    fn allows(&mut self, run: &mut Run, reg: &RegState, value: u64) -> bool {
+        let from = |base: u64| reg.holds(value.wrapping_sub(base).wrapping_sub(i64::from(reg.off) as u64));
+        match reg.ty.base {
+            RegBase::NotInit => true,
+            RegBase::Scalar => reg.holds(value),
+            _ if reg.ty.may_be_null() && value == 0 => true,
+            RegBase::Ctx => from(run.ctx.address()),
+            RegBase::Stack => from(frame_pointer(run, reg.frameno as usize)),
+            RegBase::Packet => from(run.packet.addresses().1),
+            RegBase::PacketEnd => from(run.packet.addresses().2),
+            RegBase::MapValue => {
+                self.find_values();
+                self.values.iter().any(|&value| from(value))
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a slot's bytes, lowest address first, are what the verifier says.
+    fn allows_slot(&mut self, run: &mut Run, slot: &StackSlot, bytes: [u8; SLOT_SIZE]) -> bool {
+        let zeros = slot.kinds.iter().rev().zip(bytes).all(|(&kind, byte)| kind != SlotKind::Zero || byte == 0);
+        let spilled = slot.kinds.iter().rev().take_while(|&&k| k == SlotKind::Spill).count();
+        if spilled == 0 || !zeros {
+            return zeros;
+        }
+        let mut value = [0; SLOT_SIZE];
+        value[..spilled].copy_from_slice(&bytes[..spilled]);
+        let mut reg = slot.spilled;
+        if spilled < SLOT_SIZE {
+            // A narrow spill keeps the whole number; its low bytes are what was stored.
+            reg.coerce_to_size(spilled as u32);
+        }
+        self.allows(run, &reg, u64::from_le_bytes(value))
+    }
+
+    fn allows_state(&mut self, run: &mut Run, frames: &[Frame], regs: &[u64]) -> Result<(), String> {
+        if frames.len() != run.depth + 1 {
+            return Err(format!("{} frames, foreseen {}", run.depth + 1, frames.len()));
+        }
+        let current = &frames[run.depth];
+        for (number, (reg, &value)) in current.regs.iter().zip(regs).enumerate() {
+            if !self.allows(run, reg, value) {
+                return Err(format!("r{number} is {value:#x}, foreseen {reg:?}"));
+            }
+        }
+        for (number, frame) in frames.iter().enumerate() {
+            for (at, slot) in frame.slots.iter().enumerate() {
+                let address = frame_pointer(run, number) - (SLOT_SIZE * (at + 1)) as u64;
+                let mut bytes = [0; SLOT_SIZE];
+                run.read(address, &mut bytes).map_err(|e| e.to_string())?;
+                if !self.allows_slot(run, slot, bytes) {
+                    return Err(format!("fp{number}-{} is {bytes:02x?}, foreseen {slot:?}", SLOT_SIZE * (at + 1)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn frame_pointer(run: &Run, frame: usize) -> u64 {
+    run.stack_top() - (frame * STACK_SIZE) as u64
+}
+
+/// Verifies the first program of an object on all of its paths.
+fn record(prepared: &Prepared) -> Option<(Recorder, Verified)> {
+    let mut recorder = Recorder::default();
+    let model = KernelModel::newest();
+    let quick = verify(&model, &prepared.object, 0, Options::default(), &mut Silent);
+    if !matches!(quick.verdict, Verdict::Accepted(_)) || quick.insns_processed > MOST_PROCESSED {
+        return None;
+    }
+    let options = Options { exhaustive: true, ..Options::default() };
+    // Without pruning the number of paths may explode; find out before anything is recorded.
+    let silent = verify(&model, &prepared.object, 0, options, &mut Silent);
+    if silent.insns_processed > MOST_PROCESSED {
+        return None;
+    }
+    match verify(&model, &prepared.object, 0, options, &mut recorder).verdict {
+        Verdict::Accepted(verified) => Some((recorder, verified)),
+        _ => None,
+    }
+}
+
+/// Runs the first program of an object on each packet and compares every step.
+pub fn check(prepared: &Prepared, packets: &[Vec<u8>]) -> Outcome {
+    let Some((recorder, verified)) = record(prepared) else { return Outcome::Skipped };
+    let mut instance = Instance::new(&prepared.object, &KernelModel::newest(), 1);
+    let program = match instance.load(&prepared.object, 0, Some(&verified), &|_, _| None) {
+        Ok(program) => program,
+        Err(e) => return Outcome::Violation(format!("cannot be loaded: {e}")),
+    };
+    let maps: Vec<Arc<Map>> = instance.maps().iter().flatten().cloned().collect();
+    let mut bases = Bases { maps, values: BTreeSet::new() };
+    let compared = Arc::new(AtomicU64::new(0));
+    let mut run = Run::new(&program, World::default());
+    run.set_checked(true);
+    let counter = compared.clone();
+    run.watch = Some(Watcher::new(move |run, slot, regs| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let mut reasons = BTreeSet::new();
+        for frames in recorder.states.get(slot).into_iter().flatten() {
+            match bases.allows_state(run, frames, regs) {
+                Ok(()) => return Ok(()),
+                Err(why) => _ = reasons.insert(why),
+            }
+        }
+        Err(Fault::from(FaultKind::Helper(format!(
+            "not foreseen: {}",
+            reasons.into_iter().collect::<Vec<_>>().join("; or ")
+        ))))
+    }));
+    for packet in packets {
+        if let Err(e) = input::set_input(&mut run, Some(packet), &[]) {
+            return Outcome::Violation(e.to_string());
+        }
+        if let Err(fault) = interp::run(&mut run) {
+            return Outcome::Violation(fault.to_string());
+        }
+    }
+    Outcome::Contained(compared.load(Ordering::Relaxed))
+}
