@@ -17,6 +17,12 @@ pub fn release() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|s| s.trim().to_owned())
 }
 
+/// Keeps the calling thread on one CPU, so that per-CPU values and lists of the kernel are always the same ones. False
+/// when it cannot.
+pub fn stay_on_cpu(cpu: u32) -> bool {
+    crate::sys::stay_on_cpu(cpu)
+}
+
 /// Types of the running kernel, read once in a process.
 pub fn btf() -> Option<Arc<Btf>> {
     static TYPES: OnceLock<Option<Arc<Btf>>> = OnceLock::new();

@@ -49,3 +49,23 @@ pub(crate) fn call_fd<A: Attr>(command: i32, attr: &mut A) -> Result<OwnedFd, i3
     // SAFETY: the command succeeded, so the number is a fresh descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
+
+/// Keeps the calling thread on one CPU; false when it cannot.
+#[cfg(target_os = "linux")]
+pub(crate) fn stay_on_cpu(cpu: u32) -> bool {
+    if cpu >= libc::CPU_SETSIZE as u32 {
+        return false;
+    }
+    // SAFETY: all zeros is an empty set, the CPU is one that a set has room for, and the call only reads the set.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu as usize, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &set) == 0
+    }
+}
+
+/// Keeps the calling thread on one CPU; there is no such call here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stay_on_cpu(_: u32) -> bool {
+    false
+}

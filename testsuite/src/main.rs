@@ -21,6 +21,8 @@ enum Command {
     LoaderCheck(cmd::loader_check::Args),
     /// Run random accepted programs and compare every step with what was foreseen
     Soundness(cmd::soundness::Args),
+    /// Run programs of objects on packets here and in the running kernel
+    RunCheck(cmd::run_check::Args),
     /// Judge random programs here and in the running kernel
     Verdicts(cmd::verdicts::Args),
 }
@@ -30,6 +32,7 @@ fn main() -> anyhow::Result<()> {
         Command::Captures(a) => cmd::captures::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
+        Command::RunCheck(a) => cmd::run_check::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),
     }
 }

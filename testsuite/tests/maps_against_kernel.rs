@@ -1,7 +1,7 @@
 //! The same operations on a map of the kernel and on ours give the same answers. Skipped without bpf(2).
 
 use ebpfkit_abi::MapType;
-use ebpfkit_kernel::{Kernel, KernelError, MapParams};
+use ebpfkit_kernel::{Kernel, KernelError, MapParams, machine};
 use ebpfkit_object::Map as Def;
 use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_vm::Errno;
@@ -195,23 +195,14 @@ fn keys_of(shape: &Shape, next: impl Fn(Option<&[u8]>) -> Option<Vec<u8>>) -> Ve
     keys
 }
 
-/// Stays on one CPU, since LRU lists are kept by CPU.
-fn stay_on_first_cpu() {
-    // SAFETY: a zeroed set is an empty one, and the call reads nothing else.
-    unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(0, &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &set);
-    }
-}
-
 #[test]
 fn same_operations_same_answers() {
     let Ok(kernel) = Kernel::open() else {
         println!("1 skipped: no bpf(2)");
         return;
     };
-    stay_on_first_cpu();
+    // LRU lists are kept by CPU.
+    machine::stay_on_cpu(0);
     for (name, shape) in shapes().into_iter().chain(blooms()) {
         let long = shape.keys as usize * 3 + 150;
         let mut runner = TestRunner::new(Config {

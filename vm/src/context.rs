@@ -37,11 +37,6 @@ impl CtxLayout {
         Self::new(context_of(kind))
     }
 
-    /// The layout of a socket or another struct that programs reach through pointers.
-    pub fn of_struct(layout: &'static Layout) -> Self {
-        Self::new(Some(Context::Fields { layout, hidden: &[], writable: &[] }))
-    }
-
     fn new(context: Option<Context>) -> Self {
         let mut this = Self { context, slots: vec![], fields: vec![], readable: vec![], writable: vec![], words: 0 };
         if let Some(Context::Fields { layout, hidden, writable }) = context {

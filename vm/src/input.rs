@@ -86,6 +86,9 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
         return Err(InputError::ShortPacket(frame.len()));
     }
     set_frame(run, kind, Origin::TestRun, frame);
+    if run.ctx.name() == "__sk_buff" {
+        crate::helpers::attach_dummy_socket(run);
+    }
     Ok(())
 }
 

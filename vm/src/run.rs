@@ -245,6 +245,7 @@ impl Run {
         self.set_depth(0);
         if self.memory.checked {
             self.clear_frame();
+            crate::helpers::lend_sockets(self);
         }
         if !self.retired.is_empty() || !Arc::ptr_eq(&self.current, &self.program) {
             self.current = self.program.clone();

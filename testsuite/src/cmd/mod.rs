@@ -2,5 +2,6 @@
 
 pub mod captures;
 pub mod loader_check;
+pub mod run_check;
 pub mod soundness;
 pub mod verdicts;

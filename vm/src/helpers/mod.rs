@@ -18,17 +18,21 @@ mod probe;
 mod route;
 mod skb;
 mod socket;
+mod sockmap;
 mod state;
 mod sync;
 mod text;
 mod time;
+mod timers;
 mod trace;
 mod xdp;
 
 pub use events::collect;
 pub use format::format;
 pub use socket::{Sockets, attach as attach_socket};
+pub(crate) use socket::{attach_dummy as attach_dummy_socket, lend_all as lend_sockets};
 pub use state::{State, Timer};
+pub use timers::run_timers;
 
 use crate::run::HelperFn;
 use std::collections::HashMap;
@@ -53,6 +57,7 @@ const ROOMS: &[&[Row]] = &[
     xdp::ROWS,
     route::ROWS,
     socket::ROWS,
+    sockmap::ROWS,
     trace::ROWS,
 ];
 

@@ -3,12 +3,11 @@
 use super::Row;
 use super::cx::{self, Ret};
 use crate::world::Socket;
-use crate::{CtxLayout, CtxMemory, Errno, Run};
+use crate::{Errno, Run};
 use ebpfkit_abi::ProgType;
-use ebpfkit_abi::ctx::{SOCK, TCP_SOCK};
+use ebpfkit_abi::ctx::{Layout, SOCK, TCP_SOCK};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 pub(super) const ROWS: &[Row] = &[
     ("sk_lookup_tcp", lookup_tcp),
@@ -41,11 +40,48 @@ pub(super) const ROWS: &[Row] = &[
     ("reserve_hdr_opt", reserve_header_option),
 ];
 
+/// A struct as programs see it.
+#[derive(Debug)]
+struct Struct {
+    layout: &'static Layout,
+    words: Box<[u64]>,
+}
+
+impl Struct {
+    fn new(layout: &'static Layout) -> Self {
+        Self { layout, words: vec![0; usize::from(layout.size).div_ceil(8)].into() }
+    }
+
+    fn address(&self) -> u64 {
+        self.words.as_ptr() as u64
+    }
+
+    fn size(&self) -> u64 {
+        self.layout.size.into()
+    }
+
+    /// Sets a field of four bytes, or an element of an array of them.
+    fn set_element(&mut self, name: &str, index: usize, value: u64) {
+        let Some(field) = self.layout.fields.iter().find(|f| f.name == name) else { return };
+        if index >= usize::from(field.count) || field.size != 4 {
+            return;
+        }
+        let at = usize::from(field.offset) + index * 4;
+        let mut bytes = self.words[at / 8].to_ne_bytes();
+        bytes[at % 8..at % 8 + 4].copy_from_slice(&(value as u32).to_ne_bytes());
+        self.words[at / 8] = u64::from_ne_bytes(bytes);
+    }
+
+    fn set(&mut self, name: &str, value: u64) {
+        self.set_element(name, 0, value);
+    }
+}
+
 /// Sockets that programs of a run have pointers to.
 #[derive(Debug, Default)]
 pub struct Sockets {
     /// By number in the world: the struct that programs see, and its TCP part.
-    shown: BTreeMap<usize, (CtxMemory, CtxMemory)>,
+    shown: BTreeMap<usize, (Struct, Struct)>,
     /// References that lookups gave and nobody gave back.
     pub references: i64,
     /// Chosen by `bpf_sk_assign`: number in the world.
@@ -56,6 +92,12 @@ pub struct Sockets {
     pub callback_flags: u32,
     /// Bytes that programs have asked for in TCP headers.
     pub reserved: u32,
+    /// Bytes that a verdict on a message holds for (`bpf_msg_apply_bytes`).
+    pub apply_bytes: u32,
+    /// Bytes that a message waits for (`bpf_msg_cork_bytes`).
+    pub cork_bytes: u32,
+    /// The socket of a test-run, which belongs to nobody.
+    dummy: Option<Struct>,
 }
 
 /// `TCP_ESTABLISHED`, `TCP_CLOSE`, `TCP_LISTEN`
@@ -72,21 +114,20 @@ const UDP: u64 = 17;
 const AF_INET: u64 = 2;
 const AF_INET6: u64 = 10;
 
-fn put_address(memory: &mut CtxMemory, v4: &str, v6: &str, address: IpAddr) {
+/// The fields of an address: one word for IPv4, four for IPv6, as they stand in a packet.
+fn put_address(v4: &str, v6: &str, address: IpAddr, mut set: impl FnMut(&str, usize, u64)) {
     match address {
-        IpAddr::V4(a) => {
-            memory.set(v4, u32::from_ne_bytes(a.octets()).into());
-        }
+        IpAddr::V4(a) => set(v4, 0, u32::from_ne_bytes(a.octets()).into()),
         IpAddr::V6(a) => {
             for (i, word) in a.octets().chunks_exact(4).enumerate() {
-                memory.set_element(v6, i, u32::from_ne_bytes(word.try_into().unwrap_or_default()).into());
+                set(v6, i, u32::from_ne_bytes(word.try_into().unwrap_or_default()).into());
             }
         }
     }
 }
 
-fn show(socket: &Socket) -> (CtxMemory, CtxMemory) {
-    let mut memory = CtxMemory::new(Arc::new(CtxLayout::of_struct(&SOCK)));
+fn show(socket: &Socket) -> (Struct, Struct) {
+    let mut memory = Struct::new(&SOCK);
     let family = if socket.local.is_ipv4() { AF_INET } else { AF_INET6 };
     memory.set("family", family);
     memory.set("type", if socket.tcp { STREAM } else { DATAGRAM });
@@ -95,18 +136,18 @@ fn show(socket: &Socket) -> (CtxMemory, CtxMemory) {
     memory.set("bound_dev_if", socket.device.into());
     memory.set("rx_queue_mapping", u64::from(u32::MAX));
     memory.set("src_port", socket.local.port().into());
-    put_address(&mut memory, "src_ip4", "src_ip6", socket.local.ip());
+    put_address("src_ip4", "src_ip6", socket.local.ip(), |f, i, v| memory.set_element(f, i, v));
     let state = match (socket.tcp, socket.remote) {
         (_, Some(remote)) => {
             memory.set("dst_port", u16::from_ne_bytes(remote.port().to_be_bytes()).into());
-            put_address(&mut memory, "dst_ip4", "dst_ip6", remote.ip());
+            put_address("dst_ip4", "dst_ip6", remote.ip(), |f, i, v| memory.set_element(f, i, v));
             ESTABLISHED
         }
         (true, None) => LISTEN,
         (false, None) => CLOSE,
     };
     memory.set("state", state);
-    (memory, CtxMemory::new(Arc::new(CtxLayout::of_struct(&TCP_SOCK))))
+    (memory, Struct::new(&TCP_SOCK))
 }
 
 /// Address of a socket of the world, for programs.
@@ -118,10 +159,20 @@ fn address_of(run: &mut Run, number: usize) -> u64 {
     address
 }
 
+/// Lets a run's program use the sockets that its context may point to.
+pub(crate) fn lend_all(run: &mut Run) {
+    let sockets = &run.state.sockets;
+    let own = sockets.shown.values().map(|(sock, _)| sock).chain(&sockets.dummy);
+    let places: Vec<_> = own.map(|s| (s.address(), s.size())).collect();
+    for (base, len) in places {
+        cx::lend(run, base, len, "a socket", false);
+    }
+}
+
 /// Number of the socket at an address; for other pointers, such as contexts, that of the context's own socket.
 fn number_of(run: &Run, address: u64) -> Option<usize> {
     let at = |address: u64| {
-        let shown = |(sock, tcp): &(CtxMemory, CtxMemory)| sock.address() == address || tcp.address() == address;
+        let shown = |(sock, tcp): &(Struct, Struct)| sock.address() == address || tcp.address() == address;
         run.state.sockets.shown.iter().find(|(_, s)| shown(s)).map(|(n, _)| *n)
     };
     at(address).or_else(|| at(run.ctx.get("sk")?))
@@ -273,12 +324,75 @@ fn assign(run: &mut Run, [_, socket, flags, ..]: [u64; 5]) -> Ret {
 }
 
 fn cookie(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
-    let Some(number) = number_of(run, socket) else { return Ok(0) };
-    Ok(match run.world.sockets.get(number).map(|s| s.cookie) {
+    Ok(cookie_of(run, socket))
+}
+
+/// Whether a socket of the world listens for TCP connections.
+pub(super) fn listens(run: &Run, address: u64) -> bool {
+    socket_at(run, address).is_some_and(|s| s.tcp && s.remote.is_none())
+}
+
+/// The cookie of a socket, or of the context's; zero for none.
+pub(super) fn cookie_of(run: &Run, socket: u64) -> u64 {
+    let Some(number) = number_of(run, socket) else { return 0 };
+    match run.world.sockets.get(number).map(|s| s.cookie) {
         Some(0) => number as u64 + 1,
         Some(cookie) => cookie,
         None => 0,
-    })
+    }
+}
+
+/// Gives the context the socket that a test-run makes up: of no type, closed, its addresses those of the packet.
+pub(crate) fn attach_dummy(run: &mut Run) {
+    let at = run.state.skb.network.max(0) as usize;
+    let ip = run.packet.bytes().get(at..).unwrap_or(&[]);
+    let protocol = super::link::protocol(run);
+    let address = |v6: bool, from: usize| {
+        let len = if v6 { 16 } else { 4 };
+        let bytes = ip.get(from..from + len)?;
+        Some(if v6 {
+            IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?))
+        } else {
+            IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?))
+        })
+    };
+    use crate::packet::proto;
+    let (family, ends) = match protocol {
+        proto::IPV4 => (AF_INET, if ip.len() >= 20 { address(false, 12).zip(address(false, 16)) } else { None }),
+        proto::IPV6 => (AF_INET6, if ip.len() >= 40 { address(true, 8).zip(address(true, 24)) } else { None }),
+        _ => (0, None),
+    };
+    let mut memory = run.state.sockets.dummy.take().unwrap_or_else(|| Struct::new(&SOCK));
+    memory.set("family", family);
+    memory.set("state", CLOSE);
+    memory.set("rx_queue_mapping", u64::from(u32::MAX));
+    run.ctx.set("family", family);
+    for i in 0..4 {
+        for field in ["remote_ip6", "local_ip6"] {
+            run.ctx.set_element(field, i, 0);
+        }
+        for field in ["src_ip6", "dst_ip6"] {
+            memory.set_element(field, i, 0);
+        }
+    }
+    for field in ["remote_ip4", "local_ip4"] {
+        run.ctx.set(field, 0);
+    }
+    for field in ["src_ip4", "dst_ip4"] {
+        memory.set(field, 0);
+    }
+    if let Some((source, destination)) = ends {
+        put_address("local_ip4", "local_ip6", source, |f, i, v| {
+            run.ctx.set_element(f, i, v);
+        });
+        put_address("remote_ip4", "remote_ip6", destination, |f, i, v| {
+            run.ctx.set_element(f, i, v);
+        });
+        put_address("src_ip4", "src_ip6", source, |f, i, v| memory.set_element(f, i, v));
+        put_address("dst_ip4", "dst_ip6", destination, |f, i, v| memory.set_element(f, i, v));
+    }
+    run.ctx.set("sk", memory.address());
+    run.state.sockets.dummy = Some(memory);
 }
 
 /// User id that stands for none (`overflowuid`).

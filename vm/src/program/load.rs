@@ -81,14 +81,9 @@ impl Pieces {
 
     /// The translated struct that the access at a slot goes to, as the verifier has seen it.
     pub(super) fn object_layout(&self, at: usize) -> Option<&CtxLayout> {
-        static SOCK: OnceLock<CtxLayout> = OnceLock::new();
-        static TCP_SOCK: OnceLock<CtxLayout> = OnceLock::new();
+        // Sockets are kept as programs see them, so only contexts are translated.
         match self.pointer_at(at)?.base {
             RegBase::Ctx => self.ctx.as_deref(),
-            RegBase::Socket | RegBase::SockCommon => {
-                Some(SOCK.get_or_init(|| CtxLayout::of_struct(&ebpfkit_abi::ctx::SOCK)))
-            }
-            RegBase::TcpSock => Some(TCP_SOCK.get_or_init(|| CtxLayout::of_struct(&ebpfkit_abi::ctx::TCP_SOCK))),
             _ => None,
         }
     }

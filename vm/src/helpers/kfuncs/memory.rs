@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// Writes memory of the run's own making.
-pub(super) fn raw_write(address: u64, bytes: &[u8]) {
+pub(in crate::helpers) fn raw_write(address: u64, bytes: &[u8]) {
     debug_assert!(super::super::heap::contains(address, bytes.len() as u64));
     // SAFETY: callers pass addresses inside objects of the heap, which are never given back.
     unsafe { mem::store(address as usize as *mut u8, bytes) };

@@ -9,6 +9,7 @@ mod region;
 mod task;
 
 use super::Row;
+pub(super) use memory::raw_write;
 
 /// The rooms' lists.
 const ROOMS: &[&[Row]] =

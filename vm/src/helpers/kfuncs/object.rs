@@ -13,7 +13,6 @@ pub(super) const ROWS: &[Row] = &[
     ("bpf_percpu_obj_drop_impl", drop_object),
     ("bpf_refcount_acquire_impl", acquire),
     ("bpf_rdonly_cast", same),
-    ("bpf_cast_to_kern_ctx", same),
     ("bpf_arena_alloc_pages", arena_alloc),
     ("bpf_arena_free_pages", arena_free),
     ("bpf_map_sum_elem_count", elem_count),
