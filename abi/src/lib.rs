@@ -13,12 +13,14 @@ pub mod helpers;
 pub mod iterators;
 pub mod kernel;
 pub mod kfuncs;
+pub mod lsm;
 mod map_flags;
 pub mod map_type;
 pub mod prog_type;
 pub mod proto;
 mod retval;
 pub mod tracepoints;
+pub mod trampolines;
 
 pub use attach_type::AttachType;
 pub use helpers::callers::Callers;

@@ -6,6 +6,7 @@ use crate::reg::{BtfRef, RegState};
 use crate::scalar::RegArg::SrcOp;
 use crate::scalar::reg_type_str;
 use crate::{Env, Step};
+use ebpfkit_abi::lsm;
 use ebpfkit_abi::{AttachType as A, ProgType as P};
 use ebpfkit_object::btf::Type;
 
@@ -94,14 +95,49 @@ impl Env<'_> {
         if pointer == Some(Returned::Null) {
             return self.check_return_range(regno, "At program exit", 0, 0);
         }
+        if let Some(hook) = self.lsm_hook() {
+            return self.check_hook_return(regno, lsm::return_range(hook));
+        }
         let Some((min, max)) = return_range(self.prog.prog_type, self.prog.attach_type, self.prog.attach_btf_id) else {
             return Ok(());
         };
         self.check_return_range(regno, "At program exit", min, max)
     }
 
+    /// What a program at a security hook may return: what the hook itself returns, and nothing where it is void.
+    fn check_hook_return(&mut self, regno: u8, (min, max): (i32, i32)) -> Step {
+        let cgroup = self.prog.attach_type == A::LsmCgroup;
+        let void = self.attached_to_void()?;
+        match (cgroup, void) {
+            (true, true) => {
+                let r = *self.reg(regno);
+                if r.is_scalar() && (r.smin < 1 || r.smax > 1) {
+                    return reject(ExploreReason::VoidHookReturn { reg: regno, facts: known_bounds(&r) });
+                }
+                self.check_return_range(regno, "At program exit", 1, 1)
+            }
+            (true, false) => self.check_return_range(regno, "At program exit", 0, 1),
+            (false, _) => {
+                let reg = *self.reg(regno);
+                if reg.is_scalar() && reg.s32_min >= min && reg.s32_max <= max {
+                    return self.mark_chain_precision(regno);
+                }
+                self.check_return_range(regno, "At program exit", min, max)
+            }
+        }
+    }
+
+    /// Whether the function that the program attaches to returns nothing.
+    fn attached_to_void(&self) -> Step<bool> {
+        let types = self.types_of(BtfRef::Vmlinux)?;
+        Ok(matches!(types.get(self.front.attach.proto), Some(Type::FuncProto { ret: 0, .. })))
+    }
+
     /// What a struct_ops program may return: nothing at all, a reference to what the operation returns, or null.
     fn returned_pointer(&self, regno: u8) -> Step<Option<Returned>> {
+        if self.prog.prog_type == P::Lsm && self.prog.attach_type != A::LsmCgroup && self.attached_to_void()? {
+            return Ok(Some(Returned::Fits));
+        }
         if self.prog.prog_type != P::StructOps {
             return Ok(None);
         }

@@ -1,12 +1,14 @@
 //! Attach points: what kinds of programs may sleep, and what they attach to.
 
+use crate::memory::types::{is_struct, kind_name};
 use crate::reason::{AttachReason, FrontReason};
 use crate::reg::BtfRef;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::iterators::{self, IterTarget};
-use ebpfkit_abi::{AttachType, ProgType};
+use ebpfkit_abi::{AttachType, ProgType, lsm, trampolines};
+use ebpfkit_object::Btf;
 use ebpfkit_object::ProgramFlags;
-use ebpfkit_object::btf::{Kind, Type, TypeId};
+use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
 
 /// What a program attaches to.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,45 @@ pub struct AttachInfo {
 
 const TRACEPOINT_PREFIX: &str = "btf_trace_";
 const ITERATOR_PREFIX: &str = "bpf_iter_";
+
+/// Whether calls of a function can be turned to programs: few arguments, none of them large.
+fn check_trampoline(types: &Btf, proto: TypeId, func: &str) -> Step {
+    const MAX_ARGS: usize = 12;
+    const MAX_STRUCT: u32 = 16;
+    let func = || func.to_owned();
+    let size = |ty: TypeId| match types.get(types.resolve(ty)) {
+        Some(Type::Ptr(_)) => Some(8),
+        Some(
+            Type::Int { size, .. }
+            | Type::Enum { size, .. }
+            | Type::Enum64 { size, .. }
+            | Type::Struct(Composite { size, .. })
+            | Type::Union(Composite { size, .. }),
+        ) => Some(size),
+        _ => None,
+    };
+    let kind = |ty: TypeId| kind_name(types.kind(types.resolve(ty)));
+    let count = types.params(proto).len();
+    if count > MAX_ARGS {
+        return reject(AttachReason::TooManyArgs { func: func(), count });
+    }
+    let ret = match types.get(proto) {
+        Some(Type::FuncProto { ret, .. }) => ret,
+        _ => 0,
+    };
+    if ret != 0 && (size(ret).is_none() || is_struct(types, types.resolve(ret))) {
+        return reject(AttachReason::ReturnType { func: func(), kind: kind(ret) });
+    }
+    for (index, p) in types.params(proto).enumerate() {
+        if p.ty == 0 {
+            return reject(AttachReason::VariableArgs { func: func() });
+        }
+        if size(p.ty).is_none_or(|s| s > MAX_STRUCT) {
+            return reject(AttachReason::ArgType { func: func(), index, kind: kind(p.ty) });
+        }
+    }
+    Ok(())
+}
 
 impl Env<'_> {
     /// Struct of operations that a struct_ops program implements a part of; empty for other programs.
@@ -106,8 +147,76 @@ impl Env<'_> {
                 (info.proto, info.name, info.iterator) = (proto, name, Some(row));
                 Ok(())
             }
-            attach => Err(Stop::unsupported(format!("{kind} programs attached as {attach}"))),
+            attach => {
+                let known = matches!(
+                    attach,
+                    AttachType::TraceFentry
+                        | AttachType::TraceFexit
+                        | AttachType::ModifyReturn
+                        | AttachType::LsmMac
+                        | AttachType::LsmCgroup
+                );
+                if !known {
+                    return Err(Stop::unsupported(format!("{kind} programs attached as {attach}")));
+                }
+                let Some(proto) = proto_of(id) else { return reject(AttachReason::NotFunction { id }) };
+                (info.proto, info.name) = (proto, name);
+                self.check_function_attach(&types, proto)
+            }
         }
+    }
+
+    /// Whether a program of this kind may attach to the function.
+    fn check_function_attach(&self, types: &Btf, proto: TypeId) -> Step {
+        let (kind, attach) = (self.prog.prog_type, self.prog.attach_type);
+        let func = self.front.attach.name.clone();
+        check_trampoline(types, proto, &func)?;
+        if self.kernel.symbols.as_ref().is_some_and(|known| !known(&func)) {
+            return reject(AttachReason::NoAddress { func });
+        }
+        // The list is there only in kernels that can inject errors.
+        let injects = types.find("within_error_injection_list", Kind::Func).is_some();
+        let injectable = || injects && trampolines::is_error_injectable(&func);
+        let listed = |list: &[&str]| list.contains(&func.as_str());
+        let hook = func.strip_prefix(lsm::PREFIX).unwrap_or_default();
+        if self.prog.flags.has(ProgramFlags::SLEEPABLE) {
+            let sleeps = if kind == ProgType::Lsm {
+                lsm::SLEEPABLE.contains(&hook)
+            } else {
+                injectable() || listed(trampolines::MODIFIABLE_ASLEEP)
+            };
+            if !sleeps {
+                return reject(AttachReason::NotSleepableHere { func });
+            }
+        } else if attach == AttachType::ModifyReturn
+            && !injectable()
+            && !listed(trampolines::MODIFIABLE)
+            && !func.starts_with("security_")
+        {
+            return reject(AttachReason::NotModifiable { func });
+        }
+        if kind == ProgType::Lsm {
+            let id = self.prog.attach_btf_id;
+            if !self.is_gpl_compatible() {
+                return reject(AttachReason::LsmGpl {});
+            }
+            if lsm::DISABLED.contains(&hook) {
+                return reject(AttachReason::DisabledHook { id, func });
+            }
+            if hook.is_empty() {
+                return reject(AttachReason::WrongTypeName { id, name: func });
+            }
+        } else if trampolines::DENIED.contains(&func.as_str()) {
+            return reject(AttachReason::Denied { func });
+        } else if attach != AttachType::TraceFentry && trampolines::NO_RETURN.contains(&func.as_str()) {
+            return reject(AttachReason::NoReturn {});
+        }
+        Ok(())
+    }
+
+    /// Name of the security hook that the program attaches to; `None` for other programs.
+    pub(crate) fn lsm_hook(&self) -> Option<&str> {
+        (self.prog.prog_type == ProgType::Lsm).then(|| self.front.attach.name.strip_prefix(lsm::PREFIX)).flatten()
     }
 
     /// Checks the operation that a struct_ops program implements.

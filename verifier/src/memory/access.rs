@@ -173,19 +173,17 @@ impl Env<'_> {
         let at = self.insn_idx;
         let off = insn.off.into();
         if let Some(r) = result {
+            // The address is gone when the result takes its register.
             self.check_reg_arg(r, DstOp)?;
-            if r == insn.dst {
-                // The address is gone once the result is in its register; put it back for the checks below.
-                *self.reg_mut(r) = base;
-            }
         }
         self.check_mem_access(at, insn.dst, off, size, Access::Read, None, true, false)?;
-        self.check_mem_access(at, insn.dst, off, size, Access::Write, None, true, false)?;
-        if let Some(r) = result {
-            self.mark_reg_unknown(r);
-            self.coerce_reg_to_size(r, size);
+        if result.is_some() {
+            self.check_mem_access(at, insn.dst, off, size, Access::Read, result, true, false)?;
         }
-        Ok(())
+        if base.ty.base == RegBase::Arena {
+            self.note_pointer_kind(base.ty, false)?;
+        }
+        self.check_mem_access(at, insn.dst, off, size, Access::Write, None, true, false)
     }
 
     /// Verifies legacy `LD_ABS` and `LD_IND`.

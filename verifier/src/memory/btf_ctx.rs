@@ -6,7 +6,7 @@ use super::types::{btf_reg, is_scalar, is_struct, kind_name};
 use crate::reason::{MemoryReason, reject};
 use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step};
-use ebpfkit_abi::{AttachType, ProgType, TypeFlags, tracepoints};
+use ebpfkit_abi::{AttachType, ProgType, TypeFlags, lsm, tracepoints};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 
@@ -51,7 +51,12 @@ impl Env<'_> {
     /// An access to a context of arguments; a read sets `value_reg`.
     pub(super) fn check_btf_ctx(&mut self, off: i32, size: u32, access: Access, value_reg: Option<u8>) -> Step {
         let invalid = || reject(MemoryReason::ContextAccess { off, size });
-        if !(0..CTX_SIZE).contains(&off) || access == Access::Write || !(off as u32).is_multiple_of(size) {
+        // Security hooks do not care about direction and width.
+        let lsm = self.prog.prog_type == ProgType::Lsm;
+        if off < 0 {
+            return invalid();
+        }
+        if !lsm && (!(0..CTX_SIZE).contains(&off) || access == Access::Write || !(off as u32).is_multiple_of(size)) {
             return invalid();
         }
         let types = self.types_of(BtfRef::Vmlinux)?;
@@ -79,6 +84,9 @@ impl Env<'_> {
         // The first argument of the function that calls programs at a tracepoint is its own.
         let hidden = usize::from(attach == AttachType::TraceRawTp);
         let count = types.params(proto).len() - hidden;
+        if index == count && self.returns_in_ctx() {
+            return self.returned_value(types, proto);
+        }
         if index >= count {
             self.verbose(format_args!("func '{name}' doesn't have {}-th argument\n", index + 1));
             return None;
@@ -135,12 +143,59 @@ impl Env<'_> {
         Some(RegState { ref_obj_id: owned, ..btf_reg(BtfRef::Vmlinux, id, flags) })
     }
 
+    /// Whether the context holds what the function returned, behind its arguments.
+    fn returns_in_ctx(&self) -> bool {
+        matches!(
+            self.prog.attach_type,
+            AttachType::LsmMac | AttachType::LsmCgroup | AttachType::TraceFexit | AttachType::ModifyReturn
+        )
+    }
+
+    /// What a load of the function's result gives.
+    fn returned_value(&mut self, types: &Btf, proto: TypeId) -> Option<RegState> {
+        let ret = match types.get(proto) {
+            Some(Type::FuncProto { ret, .. }) => types.resolve(ret),
+            _ => 0,
+        };
+        let mut number = self.unknown_scalar();
+        let small_int = matches!(types.get(ret), Some(Type::Int { size: 1 | 2 | 4 | 8, .. }));
+        if self.prog.attach_type == AttachType::ModifyReturn && !small_int {
+            let kind = kind_name(types.kind(ret));
+            self.verbose(format_args!("ret type {kind} not allowed for fmod_ret\n"));
+            return None;
+        }
+        if self.prog.attach_type == AttachType::LsmMac
+            && ret != 0
+            && let Some(hook) = self.lsm_hook()
+        {
+            let (min, max) = lsm::return_range(hook);
+            (number.s32_min, number.s32_max) = (min, max);
+            (number.smin, number.smax) = (min.into(), max.into());
+            number.sync_bounds();
+            return Some(number);
+        }
+        if is_scalar(types, ret) || is_struct(types, ret) {
+            return Some(number);
+        }
+        let Some(Type::Ptr(target)) = types.get(ret) else { return None };
+        let pointee = types.resolve(target);
+        if matches!(types.kind(pointee), None | Some(Kind::Void | Kind::Int)) {
+            return Some(number);
+        }
+        if !is_struct(types, pointee) {
+            return None;
+        }
+        let flags = tag_flags(types, target) & (TypeFlags::USER | TypeFlags::PERCPU);
+        Some(btf_reg(BtfRef::Vmlinux, pointee, flags))
+    }
+
     /// How far a pointer argument can be trusted, and whether it may be null.
     fn argument_flags(&self, index: usize, param: &str) -> TypeFlags {
         let attach = self.prog.attach_type;
         let trusted = match self.prog.prog_type {
             ProgType::Tracing => matches!(attach, AttachType::TraceRawTp | AttachType::TraceIter),
             ProgType::StructOps => true,
+            ProgType::Lsm => self.lsm_hook().is_some_and(|h| !lsm::UNTRUSTED.contains(&h)),
             _ => false,
         };
         let mut flags = if trusted { TypeFlags::TRUSTED } else { TypeFlags::empty() };

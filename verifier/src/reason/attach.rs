@@ -27,5 +27,27 @@ reasons! {
         "EBPF1110" NotOperation { member: String, index: u32, name: String } EINVAL, "attach to invalid member {member}(@idx {index}) of struct {name}";
         /// The operation cannot be implemented by programs.
         "EBPF1111" UnsupportedMember { member: String, name: String } ENOTSUPP, "attach to unsupported member {member} of struct {name}";
+        /// The function takes too many arguments.
+        "EBPF1112" TooManyArgs { func: String, count: usize } EINVAL, "The function {func} has {count} arguments. Too many.";
+        /// The function returns something large.
+        "EBPF1113" ReturnType { func: String, kind: &'static str } EINVAL, "The function {func} return type {kind} is unsupported.";
+        /// The function takes any number of arguments.
+        "EBPF1114" VariableArgs { func: String } EINVAL, "The function {func} with variable args is unsupported.";
+        /// The function takes something large by value.
+        "EBPF1115" ArgType { func: String, index: usize, kind: &'static str } EINVAL, "The function {func} arg{index} type {kind} is unsupported.";
+        /// The kernel does not know where the function is.
+        "EBPF1116" NoAddress { func: String } ENOENT, "The address of function {func} cannot be found";
+        /// Programs at this function cannot sleep.
+        "EBPF1117" NotSleepableHere { func: String } EINVAL, "{func} is not sleepable";
+        /// The result of this function cannot be replaced.
+        "EBPF1118" NotModifiable { func: String } EINVAL, "{func}() is not modifiable";
+        /// Security hooks are for programs under the GPL.
+        "EBPF1119" LsmGpl {} EINVAL, "LSM programs must have a GPL compatible license";
+        /// The security hook is not open to programs.
+        "EBPF1120" DisabledHook { id: u32, func: String } EINVAL, "attach_btf_id {id} points to disabled hook {func}";
+        /// The function is not open to programs.
+        "EBPF1121" Denied { func: String } EINVAL, "Attaching tracing programs to function '{func}' is rejected.";
+        /// Nothing runs behind a function that does not return.
+        "EBPF1122" NoReturn {} EINVAL, "Attaching fexit/fmod_ret to __noreturn functions is rejected.";
     }
 }

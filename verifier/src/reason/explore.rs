@@ -25,5 +25,7 @@ reasons! {
         "EBPF0509" CallbackNotStatic {} EINVAL, "callback function not static";
         /// A loop that comes back to where it was.
         "EBPF0510" InfiniteLoop { insn: usize, cur: String, old: String } EINVAL, "infinite loop detected at insn {insn}\ncur state:{cur}\nold state:{old}";
+        /// A program for a control group at a hook that returns nothing lets it pass, and only that.
+        "EBPF0511" VoidHookReturn { reg: u8, facts: String } EINVAL, "At program exit the register R{reg} has{facts} should have been in [1, 1]\nNote, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!";
     }
 }
