@@ -56,7 +56,7 @@ impl<'b> Types<'b> {
         match self.btf.get(id)? {
             Type::Void => Some("void".into()),
             Type::Int { size, encoding } => Some(match is_scalar(name) {
-                Some(n) if n == size => name.to_owned(),
+                Some(n) if n == size => short(name).to_owned(),
                 _ if size > 8 => return None,
                 _ => format!("{}{}", if encoding.signed { 's' } else { 'u' }, size * 8),
             }),
@@ -181,6 +181,20 @@ impl<'b> Types<'b> {
             }
             _ => None,
         }
+    }
+}
+
+/// The short name of a type, which stands for the same type.
+fn short(name: &str) -> &str {
+    match name {
+        "unsigned char" => "u8",
+        "unsigned short" => "u16",
+        "unsigned int" => "u32",
+        "unsigned long long" => "u64",
+        "signed char" => "s8",
+        "short" => "s16",
+        "long long" => "s64",
+        other => other,
     }
 }
 

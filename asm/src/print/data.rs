@@ -194,7 +194,8 @@ fn external(e: &ebpfkit_object::model::Extern, types: &mut Types<'_>) -> Option<
     };
     Some(match e.kind {
         ExternKind::Function { proto } => format!(".kfunc {weak}{}", function(proto, &e.name, types)?),
-        ExternKind::Variable { .. } => format!(".ksym {weak}{}", of_var(types)?),
+        // The loader has put another type in the place of the variable's own.
+        ExternKind::Variable { type_id } => format!(".ksym {weak}{}", types.declare(type_id, &e.name, false)?),
         ExternKind::Config { .. } => format!(".kconfig {weak}{}", of_var(types)?),
     })
 }

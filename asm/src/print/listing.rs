@@ -79,7 +79,10 @@ impl Listing<'_> {
                 at += 1;
                 continue;
             };
+            let waits = program.pending.iter().any(|p| p.insn == at);
             let target = match op {
+                // A function of the kernel.
+                _ if waits => -1,
                 Op::Call(CallKind::Local(n)) | Op::LoadImm64 { imm: ImmKind::Func(n), .. } => {
                     at as i64 + 1 + i64::from(n)
                 }

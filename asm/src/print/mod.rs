@@ -39,8 +39,9 @@ pub(crate) fn unnamed(op: Op) -> Option<String> {
 pub(crate) fn line(op: Op, syntax: Syntax, name: Option<&str>) -> String {
     let plain = if name.is_none() { unnamed(op) } else { None };
     let name = name.or(plain.as_deref());
-    match syntax {
-        Syntax::Mnemonic => mnemonic::written(op, name),
+    match (syntax, op) {
+        (Syntax::Mnemonic, _) => mnemonic::written(op, name),
+        (_, Op::LoadInd { size, src, imm }) if imm != 0 => pseudo_c::packet(size, src, imm),
         _ => pseudo_c::written(op, name),
     }
 }

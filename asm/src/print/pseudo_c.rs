@@ -81,8 +81,16 @@ fn wide(dst: u8, imm: ImmKind) -> String {
 }
 
 /// The instruction in the words of `llvm-objdump`, jumps as distances in slots.
+///
+/// Not everything is in the words: a call may be of a helper or of a function, and a packet load loses its number.
 pub fn pseudo_c(op: Op) -> String {
     written(op, None)
+}
+
+/// A packet load with a register and a number, of which objdump shows the register.
+pub(super) fn packet(size: Size, src: u8, imm: i32) -> String {
+    let sign = if imm < 0 { '-' } else { '+' };
+    format!("r0 = *(u{} *)skb[r{src} {sign} {:#x}]", bits(size), imm.unsigned_abs())
 }
 
 /// The instruction with a name in the place of a jump's target, of what is called or of a 64-bit number.
@@ -103,12 +111,7 @@ pub(crate) fn written(op: Op, name: Option<&str>) -> String {
             None => wide(dst, imm),
         },
         Op::LoadAbs { size, imm } => format!("r0 = *(u{} *)skb[{}]", bits(size), hex(imm.into())),
-        Op::LoadInd { size, src, imm: 0 } => format!("r0 = *(u{} *)skb[r{src}]", bits(size)),
-        // Not shown by objdump.
-        Op::LoadInd { size, src, imm } => {
-            let sign = if imm < 0 { '-' } else { '+' };
-            format!("r0 = *(u{} *)skb[r{src} {sign} {:#x}]", bits(size), imm.unsigned_abs())
-        }
+        Op::LoadInd { size, src, .. } => format!("r0 = *(u{} *)skb[r{src}]", bits(size)),
         Op::Load { size, signed: true, dst, src, off } => {
             format!("r{dst} = *(s{} *)({})", bits(size), address(src, off))
         }

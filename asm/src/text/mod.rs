@@ -9,7 +9,7 @@ pub(crate) mod statement;
 pub(crate) mod token;
 
 pub(crate) use cx::Context;
-pub(crate) use mnemonic::{ATOMICS, names as mnemonics};
+pub(crate) use mnemonic::{ATOMICS, is_mnemonic, names as mnemonics};
 pub(crate) use pseudo_c::{COMPARISONS, UPDATES, view};
 
 use lalrpop_util::lalrpop_mod;
@@ -25,7 +25,7 @@ lalrpop_mod!(
 /// A way of writing instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Syntax {
-    /// Whichever the text is written in: `.syntax` says so, or the one in which fewer statements are wrong.
+    /// Whichever the text is written in: `.syntax` says so, or most statements look like it.
     #[default]
     Auto,
     /// `r0 = *(u32 *)(r1 + 4)`, as LLVM and the kernel write.

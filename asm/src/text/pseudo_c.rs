@@ -250,6 +250,7 @@ pub(crate) fn extend<'t>(cx: &mut Context<'t>, d: At<Register>, t: At<&'t str>, 
     if !signed || bits > most {
         let types = if width == Width::W32 { "s8 or s16" } else { "s8, s16 or s32" };
         cx.problem(t.span, format!("expected {types}, found `{}`", t.value));
+        return Draft::Broken;
     }
     Draft::Op(Op::Movsx { width, bits, dst, src })
 }

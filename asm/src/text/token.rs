@@ -107,6 +107,25 @@ pub(crate) enum Token<'t> {
     Stray(&'t str),
 }
 
+impl Token<'_> {
+    /// Whether it is a word that only instructions give a meaning to.
+    pub(crate) fn is_word(self) -> bool {
+        matches!(
+            self,
+            Self::If
+                | Self::Goto
+                | Self::GotoLong
+                | Self::MayGoto
+                | Self::Lock
+                | Self::Call
+                | Self::CallX
+                | Self::Exit
+                | Self::LongLong
+                | Self::Register(_)
+        )
+    }
+}
+
 fn register<'t>(lex: &Lexer<'t, Token<'t>>) -> Option<Register> {
     let text = lex.slice().trim_start_matches('%');
     let width = if text.starts_with('w') { Width::W32 } else { Width::W64 };

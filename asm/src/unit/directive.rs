@@ -114,6 +114,11 @@ impl<'t> Reader<'t> {
     }
 
     pub(super) fn directive(&mut self, name: &'t str, span: Range<usize>, end: usize, words: &[Spanned<'t>]) {
+        // Words of instructions are ordinary names here.
+        let text = self.cx.text;
+        let word =
+            |&(l, token, r): &Spanned<'t>| (l, if token.is_word() { Token::Word(&text[l..r]) } else { token }, r);
+        let words: &[Spanned<'t>] = &words.iter().map(word).collect::<Vec<_>>();
         let read = match name {
             ".syntax" => {
                 let (at, text) = self.slice(words, end);
@@ -222,7 +227,8 @@ impl<'t> Reader<'t> {
             let (value, span) = (self.cx.value(number.value), number.span);
             let bits = 8 * size as u32;
             if !(-(1i128 << (bits - 1))..1i128 << bits).contains(&value) {
-                self.cx.problem(span.clone(), format!("{value} does not fit in {bits} bits"));
+                self.cx.problem(span, format!("{value} does not fit in {bits} bits"));
+                return None;
             }
             if size == 8 && !self.in_data() {
                 self.items.push(Item::Insn(Draft::Raw(value as u64), span));

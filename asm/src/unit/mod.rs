@@ -12,7 +12,7 @@ mod types;
 use crate::error::Problem;
 use crate::text::statement::{At, Draft};
 use crate::text::token::{Semicolons, Spanned, Token, statements};
-use crate::text::{Context, Syntax, instruction};
+use crate::text::{Context, Syntax, instruction, is_mnemonic};
 use directive::Directive;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -47,8 +47,38 @@ impl<'t> Unit<'t> {
         if syntax != Syntax::Auto {
             return Reader::read(text, syntax);
         }
-        let (c, mnemonic) = (Reader::read(text, Syntax::PseudoC), Reader::read(text, Syntax::Mnemonic));
-        if mnemonic.problems.len() < c.problems.len() { mnemonic } else { c }
+        match likely(text) {
+            Some(syntax) => Reader::read(text, syntax),
+            None => {
+                let (c, mnemonic) = (Reader::read(text, Syntax::PseudoC), Reader::read(text, Syntax::Mnemonic));
+                if mnemonic.problems.len() < c.problems.len() { mnemonic } else { c }
+            }
+        }
+    }
+}
+
+/// The syntax that most statements begin as, if one has more of them.
+fn likely(text: &str) -> Option<Syntax> {
+    let (mut c, mut mnemonic) = (0, 0);
+    for words in statements(text, Semicolons::Comment) {
+        let mut words = words.iter().map(|w| w.1).peekable();
+        let mut next = words.next();
+        while next.is_some() && words.peek() == Some(&Token::Colon) {
+            words.next();
+            next = words.next();
+        }
+        match (next, words.next()) {
+            (Some(Token::Register(_) | Token::Star | Token::If), _) => c += 1,
+            (Some(Token::Lock), Some(Token::Star)) => c += 1,
+            (Some(Token::Lock), Some(Token::Word(_))) => mnemonic += 1,
+            (Some(Token::Word(name)), second) if second != Some(Token::LeftParen) && is_mnemonic(name) => mnemonic += 1,
+            _ => {}
+        }
+    }
+    match c.cmp(&mnemonic) {
+        std::cmp::Ordering::Greater => Some(Syntax::PseudoC),
+        std::cmp::Ordering::Less => Some(Syntax::Mnemonic),
+        std::cmp::Ordering::Equal => None,
     }
 }
 

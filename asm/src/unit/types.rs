@@ -3,7 +3,7 @@
 use crate::error::Problem;
 use crate::near::nearest;
 use crate::text::declare::{Base, CType, Init};
-use crate::text::statement::At;
+use crate::text::statement::{At, Sum};
 use crate::text::token::unescape;
 use ebpfkit_object::btf::{IntEncoding, Kind, TypeId};
 use ebpfkit_object::write::{BtfBuilder, NewMember};
@@ -126,7 +126,8 @@ impl<'t> Types<'t> {
         if !self.composites.contains_key(name) {
             let &(_, word, count) = KNOWN.iter().find(|k| k.0 == name)?;
             let span = 0..0;
-            let ty = CType { base: Base::Named(word.into()), pointers: 0, dims: vec![Some(count)], span: span.clone() };
+            let dims = if count == 1 { vec![] } else { vec![Some(count)] };
+            let ty = CType { base: Base::Named(word.into()), pointers: 0, dims, span: span.clone() };
             self.define(false, At { value: name, span: span.clone() }, vec![(ty, At { value: "__opaque", span })]);
         }
         self.composites.get(name)
@@ -300,6 +301,7 @@ impl<'t> Types<'t> {
                         }
                     }
                 }
+                Init::Number(n) if n.value == Sum::default() => {}
                 Init::Number(_) => self.problem(span, "an array needs a list in braces or a text", None),
             }
             return;
@@ -309,6 +311,10 @@ impl<'t> Types<'t> {
             _ => None,
         };
         if let Some(composite) = composite {
+            // As in C, a zero stands for any value.
+            if matches!(&init.value, Init::Number(n) if n.value == Sum::default()) {
+                return;
+            }
             let Init::List(list) = &init.value else {
                 return self.problem(span, "a struct needs a list in braces", None);
             };
