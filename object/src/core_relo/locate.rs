@@ -7,16 +7,30 @@ use super::matches::types_match;
 use super::{INVALID, MAX_STEPS, MAX_VISITS, TOO_BIG};
 use crate::btf::{Btf, Type, TypeId, essential};
 
-/// The access in a candidate; `None` when it has no such thing. The error is libbpf's number.
-pub(super) fn locate(local: &Btf, access: &Access, target: &Btf, candidate: TypeId) -> Result<Option<Access>, i32> {
+/// Why a candidate could not be looked at: libbpf's number, and how far the access was followed.
+pub(super) struct Stuck {
+    pub error: i32,
+    pub so_far: Access,
+}
+
+/// The access in a candidate; `None` when it has no such thing.
+pub(super) fn locate(
+    local: &Btf,
+    access: &Access,
+    target: &Btf,
+    candidate: TypeId,
+) -> Result<Option<Access>, Box<Stuck>> {
     let mut found = Access::empty(access.kind, candidate);
     match access.kind.subject() {
         Subject::Type => {
             let fits = match access.kind {
-                CoreKind::TypeMatches => types_match(local, access.root, target, candidate)?,
-                _ => types_compatible(local, access.root, target, candidate)?,
+                CoreKind::TypeMatches => types_match(local, access.root, target, candidate),
+                _ => types_compatible(local, access.root, target, candidate),
             };
-            Ok(fits.then_some(found))
+            match fits {
+                Ok(fits) => Ok(fits.then_some(found)),
+                Err(error) => Err(Box::new(Stuck { error, so_far: found })),
+            }
         }
         Subject::Enumerator => {
             let id = target.resolve(candidate);
@@ -30,7 +44,10 @@ pub(super) fn locate(local: &Btf, access: &Access, target: &Btf, candidate: Type
         }
         Subject::Field => {
             let mut search = Search { local, target, found, visits: MAX_VISITS };
-            Ok(search.field(access, candidate)?.then_some(search.found))
+            match search.field(access, candidate) {
+                Ok(found) => Ok(found.then_some(search.found)),
+                Err(error) => Err(Box::new(Stuck { error, so_far: search.found })),
+            }
         }
     }
 }

@@ -75,8 +75,10 @@ impl<'a> Resolver<'a> {
         let mut fitting = Vec::new();
         let mut agreed: Option<(Access, Outcome)> = None;
         for (number, candidate) in self.candidates(id, target).into_iter().enumerate() {
-            let found = locate(local, &access, target, candidate)
-                .map_err(|error| format!("{head} error matching candidate #{number}: {error}"))?;
+            let found = locate(local, &access, target, candidate).map_err(|stuck| {
+                let so_far = stuck.so_far.describe(target);
+                format!("{head} error matching candidate #{number} {so_far}: {}", stuck.error)
+            })?;
             let Some(found) = found else { continue };
             let outcome = self.outcome(relocation, &access, Some((target, &found)))?;
             match &agreed {
