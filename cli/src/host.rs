@@ -61,5 +61,5 @@ impl KernelArgs {
 
 fn read_btf(path: &Path) -> Result<Btf> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    Btf::parse(bytes).with_context(|| path.display().to_string())
+    Ok(Btf::open(&path.display().to_string(), &bytes)?)
 }

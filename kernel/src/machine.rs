@@ -97,6 +97,12 @@ fn has_syscall_wrapper() -> bool {
         && PROBES.iter().any(|p| std::path::Path::new(p).exists())
 }
 
+/// Whether modules are loaded that have types of their own.
+fn has_modules() -> bool {
+    let Ok(entries) = std::fs::read_dir("/sys/kernel/btf") else { return false };
+    entries.filter_map(Result::ok).any(|e| e.file_name() != "vmlinux")
+}
+
 /// The kernel for an object, with no more read than the object needs. `types` gives the kernel's types.
 pub fn target(needs: Needs, version_code: u32, types: impl FnOnce() -> Option<Arc<Btf>>) -> Target {
     Target {
@@ -105,6 +111,7 @@ pub fn target(needs: Needs, version_code: u32, types: impl FnOnce() -> Option<Ar
         kallsyms: if needs.symbols { Some(Arc::new(symbol_addresses)) } else { None },
         syscall_wrapper: needs.config && has_syscall_wrapper(),
         cpus: possible_cpus(),
+        unread_modules: needs.types && has_modules(),
         version_code,
         ..Target::default()
     }

@@ -75,11 +75,12 @@ impl<'a> Session<'a> {
     pub fn new(kernel: Kernel, prepared: &'a Prepared) -> Result<Self, KernelError> {
         let object = &prepared.object;
         let needs_types = object.maps.iter().any(|m| m.map_type == MapType::StructOps);
-        let btf = match object.btf.as_ref().map(|b| kernel.load_btf(b.bytes())) {
-            // As libbpf: where they are optional, types that the kernel does not take are left out.
-            Some(Err(KernelError::Btf { .. })) if !needs_types => None,
-            other => other.transpose()?,
-        };
+        let btf =
+            match object.btf.as_ref().filter(|_| object.types_refused.is_none()).map(|b| kernel.load_btf(b.bytes())) {
+                // As libbpf: where they are optional, types that the kernel does not take are left out.
+                Some(Err(KernelError::Btf { .. })) if !needs_types => None,
+                other => other.transpose()?,
+            };
         let mut session = Self { kernel, prepared, btf, maps: Vec::new(), _inner: Vec::new(), arenas: Vec::new() };
         for map in &object.maps {
             let created = session.create(map);

@@ -267,6 +267,9 @@ pub struct Object {
     pub maps: Vec<Map>,
     /// The object's types, as libbpf would give them to the kernel.
     pub btf: Option<Arc<Btf>>,
+    /// After [`Object::prepare`]: why the kernel does not take `btf`. The programs are then loaded without it, and
+    /// it only serves to explain them.
+    pub types_refused: Option<String>,
     /// What it expects of the kernel, in libbpf's order.
     pub externs: Vec<Extern>,
     /// CO-RE relocations of all functions.
@@ -304,6 +307,8 @@ pub struct Target {
     pub kallsyms: Option<SymbolAddresses>,
     /// Whether system calls have wrappers (`__x64_sys_...`), as libbpf's `LINUX_HAS_SYSCALL_WRAPPER` says.
     pub syscall_wrapper: bool,
+    /// Whether there are modules with types of their own, which are not read: what is missing may be in them.
+    pub unread_modules: bool,
     /// Byte order.
     pub endian: Endian,
     /// Possible CPUs, for perf event arrays without a size; zero stands for one.
@@ -336,6 +341,13 @@ pub enum ObjectError {
     /// libbpf refuses this object, for this reason.
     #[error("{0}")]
     Refused(String),
+}
+
+impl Btf {
+    /// Reads types from a file's bytes: raw ones, as in `/sys/kernel/btf/vmlinux`, or those of an ELF file.
+    pub fn open(name: &str, bytes: &[u8]) -> Result<Self, ObjectError> {
+        crate::read::types(name, bytes)
+    }
 }
 
 impl Object {

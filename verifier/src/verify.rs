@@ -41,7 +41,7 @@ pub fn verify(
         object,
         prog,
         options,
-        btf: object.btf.clone(),
+        btf: object.btf.clone().filter(|_| object.types_refused.is_none()),
         observer,
         log_level,
         wants_events,

@@ -72,6 +72,9 @@ fn kernel_type(program: &mut Program, target: &Target) -> Result<(), String> {
             program.attach_btf_id = id;
             Ok(())
         }
-        Err(error) => Err(format!("prog '{name}': failed to find kernel BTF type ID of '{attach}': {error}")),
+        Err(error) => Err(super::missing(
+            format!("prog '{name}': failed to find kernel BTF type ID of '{attach}': {error}"),
+            target,
+        )),
     }
 }

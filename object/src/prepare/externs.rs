@@ -1,6 +1,6 @@
 //! Externs: values from the configuration, kernel functions and variables by BTF id or address.
 
-use super::config;
+use super::{config, missing};
 use crate::btf::{Btf, Kind, Type};
 use crate::core_relo::types_compatible;
 use crate::model::{Extern, ExternKind, MapInit, Object, Target};
@@ -128,7 +128,7 @@ fn variable(e: &Extern, type_id: u32, local: &Btf, target: &Target) -> Result<Op
     let Some(id) = kernel.find(&e.name, Kind::Var) else {
         return match e.is_weak {
             true => Ok(None),
-            false => Err(format!("extern (var ksym) '{}': not found in kernel BTF", e.name)),
+            false => Err(missing(format!("extern (var ksym) '{}': not found in kernel BTF", e.name), target)),
         };
     };
     let Some(Type::Var { ty, .. }) = kernel.get(id) else { return Ok(None) };
@@ -153,7 +153,9 @@ fn function(e: &Extern, proto: u32, local: &Btf, target: &Target) -> Result<Opti
     let Some(id) = kernel.find(crate::btf::essential(&e.name), Kind::Func) else {
         return match e.is_weak {
             true => Ok(None),
-            false => Err(format!("extern (func ksym) '{}': not found in kernel or module BTFs", e.name)),
+            false => {
+                Err(missing(format!("extern (func ksym) '{}': not found in kernel or module BTFs", e.name), target))
+            }
         };
     };
     let Some(Type::Func { proto: theirs, .. }) = kernel.get(id) else { return Ok(None) };

@@ -8,6 +8,7 @@ mod config;
 mod externs;
 mod maps;
 mod struct_ops;
+mod types;
 
 use crate::core_relo::{Resolver, patch, poison};
 use crate::model::{ExternKind, Map, Needs, Object, ObjectError, PendingKind, Prepared, Program, Target};
@@ -41,6 +42,14 @@ pub(crate) fn needs(object: &Object) -> Needs {
     needs
 }
 
+/// A complaint about something that the kernel's own types lack, honest about those that were not read.
+fn missing(complaint: String, target: &Target) -> String {
+    if target.unread_modules {
+        return format!("{complaint} (types of modules are not read here)");
+    }
+    complaint
+}
+
 /// Resolves an object for a kernel. What one program needs and cannot get does not hide the others.
 pub(crate) fn prepare(mut object: Object, target: &Target) -> Result<Prepared, ObjectError> {
     let count = object.programs.len();
@@ -58,8 +67,19 @@ pub(crate) fn prepare(mut object: Object, target: &Target) -> Result<Prepared, O
     // A fault in a subprogram is one of the object: libbpf relocates it whether or not it is used.
     let shared = instructions(&mut object, target, &resolved, &mut unloadable);
     static_functions(&mut object);
+    object.types_refused = object.btf.as_deref().and_then(types::objection);
+    let mandatory = object.maps.iter().any(|m| m.map_type == MapType::StructOps && !m.on_demand);
+    let types_fault = object.types_refused.is_some().then(|| {
+        for map in &mut object.maps {
+            let inner = map.inner.as_deref_mut().map(|m| (&mut m.key_type, &mut m.value_type));
+            for (key, value) in inner.into_iter().chain([(&mut map.key_type, &mut map.value_type)]) {
+                (*key, *value) = (0, 0);
+            }
+        }
+        mandatory.then(|| "Error loading .BTF into kernel: -22. BTF is mandatory, can't proceed.".to_owned())
+    });
     let map_fault = maps::prepare(&mut object.maps, target);
-    let everyone = shared.or(map_fault);
+    let everyone = shared.or(types_fault.flatten()).or(map_fault);
     for (index, why) in unloadable.iter_mut().enumerate() {
         if let Some(fault) = everyone.as_ref().filter(|_| why.is_none()) {
             *why = Some(fault.clone());

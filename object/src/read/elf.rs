@@ -120,6 +120,19 @@ impl<'a> File<'a> {
     }
 }
 
+/// The types in a file: as they stand, or in the `.BTF` section of an ELF file such as `vmlinux`.
+pub(crate) fn types(name: &str, bytes: &[u8]) -> Result<Btf, ObjectError> {
+    let parse = |data: &[u8]| Btf::parse(data).map_err(|e| malformed(name, e.to_string(), "valid types"));
+    if !bytes.starts_with(b"\x7fELF") {
+        return parse(bytes);
+    }
+    let elf = goblin::elf::Elf::parse(bytes).map_err(|e| malformed(name, e.to_string(), "an ELF file"))?;
+    match sections(&elf, bytes)?.iter().find(|s| s.name == ".BTF") {
+        Some(section) => parse(section.data),
+        None => Err(malformed(name, "no .BTF section", "types (pahole or -g adds them)")),
+    }
+}
+
 /// Reads an ELF object.
 pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
     let file = File::parse(name, bytes)?;

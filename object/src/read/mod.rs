@@ -12,4 +12,4 @@ mod relocations;
 pub mod sections;
 mod struct_ops;
 
-pub(crate) use elf::open;
+pub(crate) use elf::{open, types};
