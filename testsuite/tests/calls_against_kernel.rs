@@ -243,3 +243,43 @@ fn arguments_get_the_same_answer() {
     });
     report(differences("arguments_get_the_same_answer", maps(), cases));
 }
+
+#[test]
+fn tail_calls_and_packets() {
+    let exit = [insn(0xb7, 0, 0, 0, 1), insn(0x95, 0, 0, 0, 0)];
+    let tail = |code: &mut Vec<Insn>| {
+        code.extend([insn(0xbf, 1, 6, 0, 0)]);
+        code.extend(load_map(2, 2, false));
+        code.extend([insn(0xb7, 3, 0, 0, 0), insn(0x85, 0, 0, 0, 12)]);
+    };
+    let packet = || {
+        let mut code = vec![insn(0xbf, 6, 1, 0, 0), insn(0x61, 7, 6, 0, 0), insn(0x61, 8, 6, 4, 0)];
+        code.extend([insn(0xbf, 0, 7, 0, 0), insn(0x07, 0, 0, 0, 32), insn(0xbd, 0, 8, 2, 0)]);
+        code.extend(exit);
+        code
+    };
+    let use_packet = insn(0x71, 0, 7, 0, 0);
+    let mut cases = Vec::new();
+    let mut add = |name: &str, code: Vec<Insn>| cases.push((name.to_owned(), program((P::Xdp, A(0), 0), code)));
+    let mut code = packet();
+    tail(&mut code);
+    code.push(use_packet);
+    code.extend(exit);
+    add("in the main program", code);
+    for (name, used) in [("unused", None), ("used", Some(use_packet)), ("the result", Some(insn(0x07, 0, 0, 0, 1)))] {
+        let mut code = packet();
+        code.extend([insn(0xbf, 1, 6, 0, 0), insn(0x85, 0, 1, 0, 2 + i32::from(used.is_some()))]);
+        code.extend(used);
+        code.extend(exit);
+        code.push(insn(0xbf, 6, 1, 0, 0));
+        tail(&mut code);
+        code.extend(exit);
+        add(&format!("in a function, the packet {name}"), code);
+    }
+    // The function's own result, when the tail call fails, is not there.
+    let mut code = vec![insn(0x85, 0, 1, 0, 2), insn(0x07, 0, 0, 0, 1), insn(0x95, 0, 0, 0, 0), insn(0xbf, 6, 1, 0, 0)];
+    tail(&mut code);
+    code.push(insn(0x95, 0, 0, 0, 0));
+    add("without a result", code);
+    report(differences("tail_calls_and_packets", maps(), cases));
+}
