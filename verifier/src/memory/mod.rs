@@ -6,6 +6,7 @@ pub mod btf_object;
 pub mod btf_walk;
 mod ctx;
 pub mod dynptr;
+mod insns;
 pub mod iter;
 pub mod objects;
 pub mod record;

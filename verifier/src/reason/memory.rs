@@ -93,7 +93,7 @@ reasons! {
         "EBPF0249" StackVariableOperand { var_off: String, off: i32, size: i32 } EACCES, "variable offset stack pointer cannot be passed into helper function; var_off={var_off} off={off} size={size}";
         /// An access that ends above the stack.
         "EBPF0250" BeyondStack { access: &'static str, reg: u8, off: i32, size: i32 } EINVAL, "invalid {access} stack R{reg} off={off} size={size}";
-        /// Memory that has no atomics.
+        /// Memory that has no atomic loads.
         "EBPF0251" AtomicLoad { reg: u8, ty: String } EACCES, "BPF_ATOMIC loads from R{reg} {ty} is not allowed";
     }
 }
