@@ -88,7 +88,7 @@ pub(super) static ROWS: &[Kfunc] = &[
     Kfunc { name: "bpf_dynptr_file_discard", flags: F::empty(), hooks: H::COMMON, only: Only::Any },
     Kfunc { name: "bpf_timer_cancel_async", flags: F::empty(), hooks: H::COMMON, only: Only::Any },
     Kfunc { name: "bpf_map_sum_elem_count", flags: F::TRUSTED_ARGS, hooks: H::COMMON, only: Only::Any },
-    Kfunc { name: "bpf_arena_alloc_pages", flags: F::TRUSTED_ARGS.union(F::SLEEPABLE).union(F::ARENA_RET).union(F::RET_NULL).union(F::ARENA_ARG2), hooks: H::COMMON, only: Only::Any },
+    Kfunc { name: "bpf_arena_alloc_pages", flags: F::TRUSTED_ARGS.union(F::SLEEPABLE).union(F::ARENA_RET).union(F::ARENA_ARG2), hooks: H::COMMON, only: Only::Any },
     Kfunc { name: "bpf_arena_free_pages", flags: F::TRUSTED_ARGS.union(F::SLEEPABLE).union(F::ARENA_ARG2), hooks: H::COMMON, only: Only::Any },
     Kfunc { name: "bpf_arena_reserve_pages", flags: F::TRUSTED_ARGS.union(F::SLEEPABLE).union(F::ARENA_ARG2), hooks: H::COMMON, only: Only::Any },
     Kfunc { name: "bpf_res_spin_lock", flags: F::RET_NULL, hooks: H::COMMON, only: Only::Any },

@@ -175,6 +175,7 @@ impl Env<'_> {
         self.subprog = subprog;
         (self.insn_idx, self.prev_insn_idx) = (start, start);
         self.cur = VerifierState::start(subprog as u32, self.prog.flags.has(ProgramFlags::SLEEPABLE));
+        self.cur.first_insn_idx = start;
         let name = self.subprogs[subprog].name.clone();
         self.verbose(format_args!("Validating {name}() func#{subprog}...\n"));
         self.prepare_func_args(subprog)?;

@@ -239,6 +239,8 @@ impl Env<'_> {
                     if main.spilled.ref_obj_id != 0 {
                         items.push(format!("ref_id={}", main.spilled.ref_obj_id));
                     }
+                    // The kernel shows the mark of the first slot under this name.
+                    items.push("dynptr_id=1".to_owned());
                     format!("dynptr_{kind}({})", items.join(","))
                 }
                 SlotKind::Iter => {

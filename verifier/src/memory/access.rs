@@ -196,7 +196,7 @@ impl Env<'_> {
             }
             RegBase::Stack => self.check_stack_buffer(reg, r.off, size, access, zero_size_allowed, raw),
             RegBase::BtfId => self.check_btf_object(reg, r.off, bytes, Access::Read, None),
-            RegBase::Ctx if self.effective_prog_type() == ProgType::Syscall => match size {
+            RegBase::Ctx if !self.rewrites_ctx() => match size {
                 0 if zero_size_allowed => Ok(()),
                 0 => reject(MemoryReason::ZeroContextBuffer {}),
                 _ => self.check_mem_access(self.insn_idx, reg, size - 1, 1, access, None, false, false),
@@ -216,6 +216,24 @@ impl Env<'_> {
             return reject(MemoryReason::BufferVariable { reg, off, var_off: r.var_off.to_string() });
         }
         Ok(())
+    }
+
+    /// Whether the kernel turns accesses to the context into others, so that calls cannot take it as a buffer.
+    fn rewrites_ctx(&self) -> bool {
+        !matches!(
+            self.effective_prog_type(),
+            ProgType::Syscall
+                | ProgType::Kprobe
+                | ProgType::Tracepoint
+                | ProgType::RawTracepoint
+                | ProgType::RawTracepointWritable
+                | ProgType::Tracing
+                | ProgType::Lsm
+                | ProgType::StructOps
+                | ProgType::CgroupDevice
+                | ProgType::LircMode2
+                | ProgType::Netfilter
+        )
     }
 
     /// Checks a buffer at register `mem` whose size is in register `size_reg`.

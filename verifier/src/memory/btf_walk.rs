@@ -6,6 +6,9 @@ use ebpfkit_abi::TypeFlags;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 
+/// Structs nested deeper than this are not followed.
+const MAX_NESTING: usize = 64;
+
 /// What lies at an offset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
@@ -163,25 +166,37 @@ pub fn walk<'a>(
     }
 }
 
-/// Whether an object of type `id` has one of type `need` at `off`, itself or nested at its start. With `strict` only
-/// itself counts. Both types are from the same set.
-pub fn holds_struct(btf: &Btf, id: TypeId, off: i32, need: TypeId, strict: bool, flexible: bool) -> bool {
+/// Whether an object of type `id` has one of type `need` at `off`, itself or nested at its start; otherwise what stands
+/// there instead, when it is no struct at all. With `strict` only itself counts. Both types are from the same set.
+pub fn find_struct(
+    btf: &Btf,
+    id: TypeId,
+    off: i32,
+    need: TypeId,
+    strict: bool,
+    flexible: bool,
+) -> Result<bool, TypeReason> {
     if off == 0 && id == need {
-        return true;
+        return Ok(true);
     }
-    let Ok(mut off) = u32::try_from(off) else { return false };
+    let Ok(mut off) = u32::try_from(off) else { return Ok(false) };
     if strict {
-        return false;
+        return Ok(false);
     }
     let mut id = id;
-    for _ in 0..64 {
-        match walk(btf, id, off, 1, &mut TypeFlags::empty(), flexible) {
-            Ok(Walk::Struct(inner)) if inner == need => return true,
-            Ok(Walk::Struct(inner)) => (id, off) = (inner, 0),
-            _ => return false,
+    for _ in 0..MAX_NESTING {
+        match walk(btf, id, off, 1, &mut TypeFlags::empty(), flexible)? {
+            Walk::Struct(inner) if inner == need => return Ok(true),
+            Walk::Struct(inner) => (id, off) = (inner, 0),
+            _ => return Ok(false),
         }
     }
-    false
+    Ok(false)
+}
+
+/// As [`find_struct`], for those who do not care why not.
+pub fn holds_struct(btf: &Btf, id: TypeId, off: i32, need: TypeId, strict: bool, flexible: bool) -> bool {
+    find_struct(btf, id, off, need, strict, flexible).unwrap_or(false)
 }
 
 /// Whether a struct, nested at most three deep, consists of numbers only. `None` when it is nested deeper.

@@ -110,6 +110,8 @@ impl Env<'_> {
             && let Ok(first) = self.stack_object_slot(&r, DYNPTR_SLOTS)
         {
             self.mark_stack_read(r.frameno as usize, pair(first));
+            self.trace.slot(first);
+            self.trace.slot(first - 1);
         }
         Ok(())
     }
@@ -196,6 +198,7 @@ impl Env<'_> {
     }
 
     fn clear_slots(&mut self, frame: usize, slots: &[usize]) {
+        slots.iter().for_each(|&s| self.trace.slot(s));
         self.mark_stack_write(frame, slots.iter().fold(0, |all, &s| all | 1 << s));
         let stack = &mut self.cur.frame_mut(frame).stack.slots;
         for &i in slots {

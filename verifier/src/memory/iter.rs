@@ -91,12 +91,14 @@ impl Env<'_> {
     /// Notes that the call reads the iterator whose first slot this is.
     pub fn read_iter(&mut self, frame: usize, first: usize, slots: usize) {
         self.mark_stack_read(frame, span(first, slots));
+        (0..slots).for_each(|i| self.trace.slot(first - i));
     }
 
     /// Destroys the iterator whose first slot this is.
     pub fn destroy_iter(&mut self, frame: usize, first: usize, slots: usize) {
         let id = self.cur.frame(frame).stack.slots[first].spilled.ref_obj_id;
         self.release_reference(id);
+        (0..slots).for_each(|i| self.trace.slot(first - i));
         self.mark_stack_write(frame, span(first, slots));
         let stack = &mut self.cur.frame_mut(frame).stack.slots;
         for i in 0..slots {

@@ -47,6 +47,7 @@ impl Env<'_> {
             return none();
         }
         self.mark_stack_read(r.frameno as usize, 1 << slot);
+        self.trace.slot(slot);
         let RegExtra::Irq { native: saved_native } = s.spilled.extra else { return none() };
         if saved_native != native {
             let class = |native| if native { "native" } else { "lock" };
