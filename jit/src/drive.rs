@@ -17,7 +17,8 @@ impl Engine for Jit {
         if checked {
             run.native.frame = run.frame_pointer();
         }
-        enter(run, entry, args)
+        let result = enter(run, entry, args);
+        if result.is_ok() { result } else { run.settle(result) }
     }
 }
 

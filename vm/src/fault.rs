@@ -56,6 +56,9 @@ pub enum FaultKind {
     /// What a helper or kernel function says about its arguments or of itself.
     #[error("{0}")]
     Helper(String),
+    /// An exception of the program on its way to the main function (`bpf_throw`).
+    #[error("exception {0:#x} that nobody catches")]
+    Thrown(u64),
     /// Something that is not there yet.
     #[error("not supported yet: {0}")]
     Unsupported(String),

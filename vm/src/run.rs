@@ -105,6 +105,14 @@ pub enum Redirect {
 #[derive(Debug)]
 struct Stack([u8; STACK_BYTES]);
 
+/// Whether a program has an exception handler of its own, which a tag on its main function names.
+fn has_handler(program: &Program) -> bool {
+    use ebpfkit_object::btf::Kind;
+    let Some(btf) = program.btf() else { return false };
+    let tags = (1..=btf.len()).filter(|id| btf.kind(*id) == Some(Kind::DeclTag));
+    tags.into_iter().any(|id| btf.name(id).starts_with("exception_callback:"))
+}
+
 /// A place to run a program in. It is made once and used for many runs; nothing is allocated in between.
 #[derive(Debug)]
 pub struct Run {
@@ -284,6 +292,20 @@ impl Run {
     fn clear_frame(&mut self) {
         let end = STACK_BYTES - self.depth * STACK_SIZE;
         self.stack.0[end - STACK_SIZE..end].fill(0);
+    }
+
+    /// The end of a run: engines pass what the main function gave. An exception becomes the program's result, as the
+    /// kernel's own handler makes it; a handler of the program's is not there yet.
+    pub fn settle(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
+        match result {
+            Err(Fault { kind: FaultKind::Thrown(cookie), insn }) if has_handler(&self.current) => {
+                let _ = cookie;
+                let fault = Fault::unsupported("exception handlers of programs");
+                Err(insn.map_or(fault.clone(), |at| fault.at(at)))
+            }
+            Err(Fault { kind: FaultKind::Thrown(cookie), .. }) => Ok(cookie),
+            other => other,
+        }
     }
 
     /// The map behind a handle that a program passed.

@@ -164,3 +164,135 @@ fn threads_find_what_stays_and_never_a_torn_element() {
         }
     });
 }
+
+#[test]
+fn an_lru_map_never_holds_too_much_and_keeps_what_is_used() {
+    let m = map(MapType::LruHash, 4, 4, 1000, 0);
+    for k in 0u32..5000 {
+        m.update(&k.to_ne_bytes(), &k.to_ne_bytes(), 0, 0).unwrap();
+        assert!(m.lookup(&7u32.to_ne_bytes(), 0).is_some() || k < 7, "key 7 is used all the time, and gone at {k}");
+    }
+    let mut kept = 0;
+    m.for_each(0, &mut |_, _| {
+        kept += 1;
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!((500..=1000).contains(&kept), "{kept}");
+}
+
+#[test]
+fn threads_share_an_lru_map_and_a_trie() {
+    let lru = Arc::new(map(MapType::LruHash, 4, 8, 256, 0));
+    let trie = Arc::new(map(MapType::LpmTrie, 8, 8, 1 << 16, 1));
+    std::thread::scope(|s| {
+        for t in 0..3u32 {
+            let (lru, trie) = (lru.clone(), trie.clone());
+            s.spawn(move || {
+                for i in 0..20_000u32 {
+                    let n = i.wrapping_mul(2_654_435_761).rotate_left(t * 7);
+                    let key = (n % 1000).to_ne_bytes();
+                    lru.update(&key, &u64::from(n % 1000).to_ne_bytes(), 0, t).unwrap();
+                    let mut out = [0; 8];
+                    if lru.user_lookup(&key, &mut out, 0).is_ok() {
+                        assert_eq!(u64::from_ne_bytes(out), u64::from(n % 1000));
+                    }
+                    // The default route stays; more specific ones come and go.
+                    let mut prefix = (8 + n % 25).to_ne_bytes().to_vec();
+                    prefix.extend(n.to_be_bytes());
+                    if i % 3 == 0 {
+                        let _ = trie.delete(&prefix);
+                    } else {
+                        trie.update(&prefix, &[1; 8], 0, 0).unwrap();
+                    }
+                    if i == 0 {
+                        trie.update(&[0; 8], &[2; 8], 0, 0).unwrap();
+                    }
+                    let mut whole = 32u32.to_ne_bytes().to_vec();
+                    whole.extend(n.to_be_bytes());
+                    assert!(trie.lookup(&whole, 0).is_some());
+                }
+            });
+        }
+    });
+}
+
+proptest! {
+    #[test]
+    fn a_ring_buffer_gives_records_in_order(steps in prop::collection::vec((0u8..5, 0usize..600), 1..300)) {
+        use ebpfkit_vm::maps::Kind;
+        let m = map(MapType::Ringbuf, 0, 0, 4096, 0);
+        let Kind::Ringbuf(ring) = m.kind() else { unreachable!() };
+        let mut reserved = std::collections::VecDeque::new();
+        let mut expected = std::collections::VecDeque::new();
+        let mut next = 0u8;
+        // State of each record that was made, oldest first: its bytes, and whether it is reserved, submitted or discarded.
+        let mut order: std::collections::VecDeque<(Vec<u8>, u8)> = std::collections::VecDeque::new();
+        let mut base = 0usize;
+        for (what, len) in steps {
+            match what {
+                0 | 1 => {
+                    next = next.wrapping_add(1);
+                    let bytes = vec![next; len];
+                    if what == 0 {
+                        if ring.output(&bytes).is_ok() {
+                            order.push_back((bytes, 1));
+                        }
+                    } else if let Some(record) = ring.reserve(len as u64) {
+                        // SAFETY: the record has `len` bytes.
+                        unsafe { record.as_ptr().write_bytes(next, len) };
+                        reserved.push_back((record.as_ptr() as u64, base + order.len()));
+                        order.push_back((bytes, 0));
+                    }
+                }
+                2 | 3 => {
+                    let taken = if what == 2 { reserved.pop_front() } else { reserved.pop_back() };
+                    if let Some((record, number)) = taken {
+                        let discard = len % 3 == 0;
+                        prop_assert_eq!(ring.commit(record, discard), Ok(()));
+                        prop_assert_eq!(ring.commit(record, discard), Err(Errno::EFAULT), "only once");
+                        order[number - base].1 = if discard { 2 } else { 1 };
+                    }
+                }
+                _ => {
+                    while let Some((bytes, state @ 1..)) = order.front().cloned() {
+                        if state == 1 {
+                            expected.push_back(bytes);
+                        }
+                        order.pop_front();
+                        base += 1;
+                    }
+                    let mut got = Vec::new();
+                    ring.consume(|r| got.push(r.to_vec()));
+                    prop_assert_eq!(got, expected.drain(..).collect::<Vec<_>>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_trie_finds_the_longest_prefix(routes in prop::collection::vec((0u32..33, any::<u32>()), 1..60), keys in prop::collection::vec(any::<u32>(), 1..60)) {
+        let m = map(MapType::LpmTrie, 8, 4, 100, 1);
+        let mask = |len: u32| if len == 0 { 0 } else { u32::MAX << (32 - len) };
+        let mut model: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+        for (n, (len, address)) in routes.iter().enumerate() {
+            // Few different addresses, so that prefixes nest.
+            let address = address & 0xc101_8003;
+            let key = [len.to_ne_bytes(), address.to_be_bytes()].concat();
+            if n % 4 == 3 {
+                let had = model.remove(&(*len, address & mask(*len))).is_some();
+                prop_assert_eq!(m.delete(&key).is_ok(), had);
+            } else {
+                m.update(&key, &(n as u32).to_ne_bytes(), 0, 0).unwrap();
+                model.insert((*len, address & mask(*len)), n as u32);
+            }
+        }
+        for key in keys {
+            let key = key & 0xc101_8003;
+            let want = model.iter().filter(|((len, net), _)| key & mask(*len) == *net).max_by_key(|((len, _), _)| *len);
+            // SAFETY: values have four bytes.
+            let got = m.lookup(&[32u32.to_ne_bytes(), key.to_be_bytes()].concat(), 0).map(|p| unsafe { p.cast::<u32>().read_unaligned() });
+            prop_assert_eq!(got, want.map(|(_, v)| *v));
+        }
+    }
+}

@@ -17,7 +17,7 @@ const MOST_INTERFACES: usize = 1 << 16;
 struct Interface {
     link_type: u32,
     /// Timestamp units of a second.
-    units: u64,
+    units: u128,
     /// Seconds that are added to timestamps.
     offset: i64,
     /// Bytes kept of a packet; zero for all.
@@ -31,8 +31,15 @@ pub struct Reader<'r> {
     capacity: usize,
 }
 
+/// Timestamp units of a second: a power of two or of ten, as the option says. Finer ones than any clock has are cut,
+/// which makes their timestamps zero.
+fn units(resolution: u8) -> u128 {
+    let exponent = u32::from(resolution & 0x7f);
+    if resolution & 0x80 != 0 { 1 << exponent } else { 10u128.checked_pow(exponent).unwrap_or(u128::MAX) }
+}
+
 fn nanoseconds(stamp: u64, interface: &Interface) -> u64 {
-    let ns = u128::from(stamp) * 1_000_000_000 / u128::from(interface.units.max(1));
+    let ns = u128::from(stamp) * 1_000_000_000 / interface.units;
     let ns = i128::try_from(ns).unwrap_or(i128::MAX).saturating_add(i128::from(interface.offset) * 1_000_000_000);
     u64::try_from(ns).unwrap_or(0)
 }
@@ -106,7 +113,7 @@ fn packet(
         PcapBlockOwned::Legacy(p) => {
             let interface = known(interfaces, 0)?;
             copy(p.data);
-            let stamp = u64::from(p.ts_sec) * interface.units + u64::from(p.ts_usec);
+            let stamp = u64::from(p.ts_sec) * interface.units as u64 + u64::from(p.ts_usec);
             let time_ns = nanoseconds(stamp, &interface);
             Ok(Some(Record { time_ns, wire_len: p.origlen, link_type: interface.link_type }))
         }
@@ -120,7 +127,7 @@ fn packet(
             }
             interfaces.push(Interface {
                 link_type: i.linktype.0 as u32,
-                units: i.ts_resolution().ok_or("a time resolution that does not fit 64 bits")?,
+                units: units(i.if_tsresol),
                 offset: i.if_tsoffset,
                 snap_len: i.snaplen,
             });

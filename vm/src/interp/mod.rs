@@ -27,7 +27,8 @@ pub fn run(run: &mut Run) -> Result<u64, Fault> {
 /// Runs the program once with these arguments in `r1` to `r5`.
 pub fn run_with(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     run.begin(callback);
-    enter(run, 0, args)
+    let result = enter(run, 0, args);
+    run.settle(result)
 }
 
 fn callback(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {

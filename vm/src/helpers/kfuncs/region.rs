@@ -1,13 +1,14 @@
-//! Regions of code: RCU, preemption, interrupts, resilient locks. There is nothing to hold back here but other threads
+//! Regions of code: RCU, preemption, interrupts, resilient locks, exceptions. There is nothing to hold back here but other threads
 //! that take the same lock.
 
 use crate::helpers::Row;
 use crate::helpers::cx::{self, Ret};
 use crate::maps::mem;
-use crate::{Errno, Run};
+use crate::{Errno, FaultKind, Run};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(super) const ROWS: &[Row] = &[
+    ("bpf_throw", throw),
     ("bpf_rcu_read_lock", nothing),
     ("bpf_rcu_read_unlock", nothing),
     ("bpf_preempt_disable", nothing),
@@ -17,6 +18,11 @@ pub(super) const ROWS: &[Row] = &[
     ("bpf_res_spin_lock", lock),
     ("bpf_res_spin_unlock", unlock),
 ];
+
+/// Ends all functions up to the main one.
+fn throw(_: &mut Run, [cookie, ..]: [u64; 5]) -> Ret {
+    Err(FaultKind::Thrown(cookie).into())
+}
 
 fn nothing(_: &mut Run, _: [u64; 5]) -> Ret {
     Ok(0)

@@ -13,7 +13,7 @@ use ebpfkit_verifier::memory::record::Record;
 use lru::Lru;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
-use table::{HEADER, Key, Locked, Node, Pool, Table};
+use table::{HEADER, Key, Locked, Node, Pool, Table, with_key};
 
 /// `BPF_MAP_TYPE_HASH`, `PERCPU_HASH`, `LRU_HASH`, `LRU_PERCPU_HASH`, and the table under `HASH_OF_MAPS`.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl HashMap {
         if cpu >= self.cpus.max(1) {
             return None;
         }
-        let node = self.table.find(&Key::new(key))?;
+        let node = with_key(key, |key| self.table.find(key))?;
         if let Nodes::Lru { lru, .. } = &self.nodes {
             lru.touch(element(node));
         }
@@ -144,7 +144,7 @@ impl HashMap {
 
     /// As [`HashMap::lookup`], but the element does not count as used.
     pub fn look(&self, key: &[u8]) -> Option<NonNull<u8>> {
-        self.table.find(&Key::new(key)).map(|node| self.value_at(node, 0))
+        with_key(key, |key| self.table.find(key)).map(|node| self.value_at(node, 0))
     }
 
     /// `cpu` is nothing for user space, which brings the values of all CPUs.
@@ -160,16 +160,19 @@ impl HashMap {
         if cpu.is_some_and(|cpu| self.slot(cpu) >= self.cpus.max(1)) {
             return Err(Errno::EINVAL);
         }
-        let key = Key::new(key);
+        with_key(key, |key| self.update_key(key, value, flags, cpu))
+    }
+
+    fn update_key(&self, key: Key<'_>, value: &[u8], flags: u64, cpu: Option<u32>) -> Result<(), Errno> {
         let pool = match &self.nodes {
             Nodes::Pool(pool) => pool,
             Nodes::Lru { slab, stride, lru } => {
                 let node = |element| slab.at(element as usize * stride).cast();
-                return self.update_lru(lru, &node, &key, value, flags, cpu);
+                return self.update_lru(lru, &node, key, value, flags, cpu);
             }
         };
         let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
-        let old = bucket.find(&key);
+        let old = bucket.find(key);
         check(old, flags)?;
         match old {
             Some(node) if self.cpus != 0 => {
@@ -185,12 +188,12 @@ impl HashMap {
                 let new = pool.take()?;
                 // SAFETY: the address is a value of this map, and `value` has its size.
                 unsafe { self.layout.write(self.value_at(new, 0).as_ptr(), value) };
-                bucket.insert(new, &key);
+                bucket.insert(new, key);
                 bucket.remove(node);
                 self.retire(node);
                 Ok(())
             }
-            None => self.add(pool, &mut bucket, &key, value, cpu),
+            None => self.add(pool, &mut bucket, key, value, cpu),
         }
     }
 
@@ -198,7 +201,7 @@ impl HashMap {
         &self,
         lru: &Lru,
         node: &dyn Fn(u32) -> NonNull<Node>,
-        key: &Key,
+        key: Key<'_>,
         value: &[u8],
         flags: u64,
         cpu: Option<u32>,
@@ -262,7 +265,7 @@ impl HashMap {
         &self,
         pool: &Pool,
         bucket: &mut Locked<'_>,
-        key: &Key,
+        key: Key<'_>,
         value: &[u8],
         cpu: Option<u32>,
     ) -> Result<(), Errno> {
@@ -331,11 +334,12 @@ impl HashMap {
     }
 
     pub(super) fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        let key = Key::new(key);
-        let bucket = self.table.lock(self.table.bucket_of(key.hash));
-        let node = bucket.find(&key).ok_or(Errno::ENOENT)?;
-        self.unlink(bucket, node);
-        Ok(())
+        with_key(key, |key| {
+            let bucket = self.table.lock(self.table.bucket_of(key.hash));
+            let node = bucket.find(key).ok_or(Errno::ENOENT)?;
+            self.unlink(bucket, node);
+            Ok(())
+        })
     }
 
     fn unlink(&self, mut bucket: Locked<'_>, node: NonNull<Node>) {
@@ -367,26 +371,26 @@ impl HashMap {
     }
 
     pub(super) fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        let node = self.table.find(&Key::new(key)).ok_or(Errno::ENOENT)?;
+        let node = with_key(key, |key| self.table.find(key)).ok_or(Errno::ENOENT)?;
         self.read(node, out, flags)
     }
 
     pub(super) fn user_take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        let key = Key::new(key);
-        let bucket = self.table.lock(self.table.bucket_of(key.hash));
-        let node = bucket.find(&key).ok_or(Errno::ENOENT)?;
-        self.read(node, out, flags)?;
-        self.unlink(bucket, node);
-        Ok(())
+        with_key(key, |key| {
+            let bucket = self.table.lock(self.table.bucket_of(key.hash));
+            let node = bucket.find(key).ok_or(Errno::ENOENT)?;
+            self.read(node, out, flags)?;
+            self.unlink(bucket, node);
+            Ok(())
+        })
     }
 
     pub(super) fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
         let mut start = 0;
         let mut after = None;
-        if let Some(key) = key.map(Key::new)
-            && let Some(node) = self.table.find(&key)
-        {
-            start = self.table.bucket_of(key.hash);
+        let found = key.and_then(|key| with_key(key, |key| Some((self.table.find(key)?, key.hash))));
+        if let Some((node, hash)) = found {
+            start = self.table.bucket_of(hash);
             after = Some(node);
         }
         for bucket in start..self.table.buckets() {

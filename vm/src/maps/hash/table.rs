@@ -33,43 +33,57 @@ struct Bucket {
 }
 
 /// A key as words, zero-padded, and its hash.
-#[derive(Debug)]
-pub struct Key {
-    short: [u64; 8],
-    long: Vec<u64>,
-    words: usize,
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    words: &'a [u64],
     /// Hash of the words.
     pub hash: u32,
 }
 
-impl Key {
-    /// From a key's bytes.
-    #[inline]
-    pub fn new(bytes: &[u8]) -> Self {
-        let words = bytes.len().div_ceil(8);
-        let mut key = Self { short: [0; 8], long: Vec::new(), words, hash: 0 };
-        if words > 8 {
-            key.long.resize(words, 0);
-        }
-        let to = if words > 8 { &mut key.long[..] } else { &mut key.short[..words] };
-        let mut chunks = bytes.chunks_exact(8);
-        for (to, from) in to.iter_mut().zip(&mut chunks) {
-            *to = u64::from_ne_bytes(from.try_into().unwrap_or_default());
-        }
-        let rest = chunks.remainder();
-        if let Some(last) = to.last_mut().filter(|_| !rest.is_empty()) {
-            let mut word = [0; 8];
-            word[..rest.len()].copy_from_slice(rest);
-            *last = u64::from_ne_bytes(word);
-        }
-        key.hash = hash(key.words());
-        key
-    }
+/// Words of a key that is not copied to the heap.
+const SHORT: usize = 8;
 
-    #[inline]
-    fn words(&self) -> &[u64] {
-        if self.words > 8 { &self.long } else { &self.short[..self.words] }
+/// Runs `f` with a key made from bytes.
+#[inline]
+pub fn with_key<T>(bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
+    match bytes.len() {
+        // The usual sizes are read in one go.
+        4 => {
+            let word = u32::from_le_bytes(bytes.try_into().unwrap_or_default());
+            let words = [u64::from_ne_bytes(u64::from(word).to_le_bytes())];
+            f(Key { words: &words, hash: hash(&words) })
+        }
+        8 => {
+            let words = [u64::from_ne_bytes(bytes.try_into().unwrap_or_default())];
+            f(Key { words: &words, hash: hash(&words) })
+        }
+        n if n <= SHORT * 8 => {
+            let mut words = [0; SHORT];
+            let words = fill(&mut words[..n.div_ceil(8)], bytes);
+            f(Key { words, hash: hash(words) })
+        }
+        n => {
+            let mut words = vec![0; n.div_ceil(8)];
+            let words = fill(&mut words, bytes);
+            f(Key { words, hash: hash(words) })
+        }
     }
+}
+
+/// Copies bytes into words that are zero.
+#[inline]
+fn fill<'a>(words: &'a mut [u64], bytes: &[u8]) -> &'a [u64] {
+    let mut chunks = bytes.chunks_exact(8);
+    for (to, from) in words.iter_mut().zip(&mut chunks) {
+        *to = u64::from_ne_bytes(from.try_into().unwrap_or_default());
+    }
+    let rest = chunks.remainder();
+    if let Some(last) = words.last_mut().filter(|_| !rest.is_empty()) {
+        let mut word = [0; 8];
+        word[..rest.len()].copy_from_slice(rest);
+        *last = u64::from_ne_bytes(word);
+    }
+    words
 }
 
 /// Mixes words into 32 bits; the same for the same key in every run.
@@ -110,6 +124,22 @@ impl Drop for Locked<'_> {
     }
 }
 
+/// A bucket as it was when a reader came.
+#[derive(Clone, Copy)]
+struct Glance<'a> {
+    bucket: &'a Bucket,
+    before: u32,
+}
+
+impl Glance<'_> {
+    /// Whether nothing has changed since.
+    #[inline]
+    fn holds(self) -> bool {
+        fence(Ordering::Acquire);
+        self.bucket.version.load(Ordering::Relaxed) == self.before
+    }
+}
+
 impl Table {
     /// For at least this many elements.
     pub fn new(entries: u32, key_size: usize) -> Result<Self, Errno> {
@@ -135,14 +165,14 @@ impl Table {
     }
 
     #[inline]
-    fn matches(&self, node: NonNull<Node>, key: &Key) -> bool {
+    fn matches(&self, node: NonNull<Node>, key: Key<'_>) -> bool {
         // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head.
         unsafe {
             if node.as_ref().hash.load(Ordering::Relaxed) != key.hash {
                 return false;
             }
             let stored = key_of(node).cast::<u64>();
-            let words = &key.words()[..self.key_words];
+            let words = &key.words[..self.key_words];
             words
                 .iter()
                 .enumerate()
@@ -152,18 +182,15 @@ impl Table {
 
     /// Runs `read` on a bucket's chain without a lock, again if it was changed meanwhile.
     #[inline]
-    fn read<T>(&self, bucket: usize, mut read: impl FnMut(Option<NonNull<Node>>, &dyn Fn() -> bool) -> T) -> T {
+    fn read<T>(&self, bucket: usize, mut read: impl FnMut(Option<NonNull<Node>>, Glance<'_>) -> T) -> T {
         let b = self.bucket(bucket);
         let mut turn = 0;
         loop {
             let before = b.version.load(Ordering::Acquire);
             if before & 1 == 0 {
-                let same = || {
-                    fence(Ordering::Acquire);
-                    b.version.load(Ordering::Relaxed) == before
-                };
-                let value = read(NonNull::new(b.head.load(Ordering::Acquire)), &same);
-                if same() {
+                let glance = Glance { bucket: b, before };
+                let value = read(NonNull::new(b.head.load(Ordering::Acquire)), glance);
+                if glance.holds() {
                     return value;
                 }
             }
@@ -174,8 +201,8 @@ impl Table {
 
     /// The node with a key.
     #[inline]
-    pub fn find(&self, key: &Key) -> Option<NonNull<Node>> {
-        self.read(self.bucket_of(key.hash), |mut at, same| {
+    pub fn find(&self, key: Key<'_>) -> Option<NonNull<Node>> {
+        self.read(self.bucket_of(key.hash), |mut at, glance| {
             let mut steps = 0u32;
             while let Some(node) = at {
                 if self.matches(node, key) {
@@ -184,7 +211,7 @@ impl Table {
                 at = next(node);
                 steps += 1;
                 // A chain that changes under the walk may lead anywhere; one that does not is finite.
-                if steps.is_multiple_of(64) && !same() {
+                if steps.is_multiple_of(64) && !glance.holds() {
                     return None;
                 }
             }
@@ -194,12 +221,12 @@ impl Table {
 
     /// The nodes of a bucket, at one moment.
     pub fn nodes(&self, bucket: usize) -> Vec<NonNull<Node>> {
-        self.read(bucket, |mut at, same| {
+        self.read(bucket, |mut at, glance| {
             let mut nodes = Vec::new();
             while let Some(node) = at {
                 nodes.push(node);
                 at = next(node);
-                if nodes.len().is_multiple_of(64) && !same() {
+                if nodes.len().is_multiple_of(64) && !glance.holds() {
                     break;
                 }
             }
@@ -232,7 +259,7 @@ fn next(node: NonNull<Node>) -> Option<NonNull<Node>> {
 
 impl Locked<'_> {
     /// The node with a key, and the one before it.
-    pub fn find(&self, key: &Key) -> Option<NonNull<Node>> {
+    pub fn find(&self, key: Key<'_>) -> Option<NonNull<Node>> {
         let mut at = NonNull::new(self.bucket.head.load(Ordering::Relaxed));
         while let Some(node) = at {
             if self.table.matches(node, key) {
@@ -244,10 +271,10 @@ impl Locked<'_> {
     }
 
     /// Puts a node that is in no chain first in this one, under a key.
-    pub fn insert(&mut self, node: NonNull<Node>, key: &Key) {
+    pub fn insert(&mut self, node: NonNull<Node>, key: Key<'_>) {
         // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head.
         unsafe {
-            for (i, w) in key.words().iter().enumerate() {
+            for (i, w) in key.words.iter().enumerate() {
                 AtomicU64::from_ptr(key_of(node).cast::<u64>().add(i).as_ptr()).store(*w, Ordering::Relaxed);
             }
             let head = node.as_ref();
@@ -277,6 +304,8 @@ impl Locked<'_> {
 /// Nodes in slabs that double, with a list of those that are free. The last freed is used first, as in the kernel.
 #[derive(Debug)]
 pub struct Pool {
+    /// The node that was freed last, so that replacing elements needs no lock.
+    spare: AtomicPtr<Node>,
     state: Mutex<PoolState>,
     stride: usize,
 }
@@ -300,7 +329,7 @@ const MAX_SLAB: usize = 64 << 20;
 impl Pool {
     /// Nodes of `stride` bytes, head included; a multiple of 8.
     pub fn new(stride: usize) -> Self {
-        Self { state: Mutex::default(), stride }
+        Self { spare: AtomicPtr::default(), state: Mutex::default(), stride }
     }
 
     /// Whether bytes lie inside a slab.
@@ -310,6 +339,9 @@ impl Pool {
 
     /// A node that is in no chain.
     pub fn take(&self) -> Result<NonNull<Node>, Errno> {
+        if let Some(node) = NonNull::new(self.spare.swap(std::ptr::null_mut(), Ordering::Acquire)) {
+            return Ok(node);
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(node) = state.free.pop() {
             return Ok(node);
@@ -326,6 +358,9 @@ impl Pool {
 
     /// Gives a node back that is in no chain any more.
     pub fn give(&self, node: NonNull<Node>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).free.push(node);
+        // Whoever takes the node next sees all that was done to it before.
+        if let Some(older) = NonNull::new(self.spare.swap(node.as_ptr(), Ordering::AcqRel)) {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).free.push(older);
+        }
     }
 }
