@@ -471,8 +471,15 @@ impl Env<'_> {
         let (has, wants) = (own_types.name(own), a.btf.name(a.target));
         let no_cast = |alias: &str, of: &str| alias.strip_suffix("___init") == Some(of);
         let strict = a.desc.has(F::RELEASE) && r.ref_obj_id != 0 || no_cast(has, wants) || no_cast(wants, has);
-        let same =
-            origin == BtfRef::Vmlinux && holds_struct(a.btf, own, r.off, a.target, strict, !r.ty.has(TypeFlags::ALLOC));
+        let found = if origin == BtfRef::Vmlinux {
+            find_struct(a.btf, own, r.off, a.target, strict, !r.ty.has(TypeFlags::ALLOC))
+        } else {
+            Ok(false)
+        };
+        let same = found.unwrap_or_else(|why| {
+            self.verbose(format_args!("{why}\n"));
+            false
+        });
         if same || ctx_types::is_projection(wants, has) {
             return Ok(());
         }
