@@ -3,7 +3,7 @@
 use super::desc::{Desc, Param, is_size, pointee_name};
 use super::facts::{Facts, IterArg};
 use crate::memory::Access;
-use crate::memory::btf_walk::{holds_struct, is_scalar_struct};
+use crate::memory::btf_walk::{find_struct, is_scalar_struct};
 use crate::memory::iter::{IterType, NoIter};
 use crate::memory::types::{TRUSTED_MODIFIERS, is_scalar, is_struct, kind_name, pointee};
 use crate::reason::{GlobalReason, KfuncReason, ObjectReason, reject};
