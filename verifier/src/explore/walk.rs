@@ -121,6 +121,7 @@ impl Env<'_> {
                     return Ok(true);
                 }
                 self.prepare_func_exit()?;
+                self.trace.announce = true;
             }
             _ => self.check_cond_jmp_op(insn)?,
         }

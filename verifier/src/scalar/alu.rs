@@ -243,18 +243,20 @@ impl Env<'_> {
             }
         }
         self.adjust_scalar(insn, &src)?;
-        self.relink(insn, &src);
+        self.relink(insn, &src, dst.umax);
         Ok(())
     }
 
     /// A number plus a constant stays linked with the numbers it was equal to, at a distance; anything else ends
     /// the link.
-    fn relink(&mut self, insn: Insn, src: &RegState) {
+    fn relink(&mut self, insn: Insn, src: &RegState, umax_before: u64) {
         let capable = self.bpf_capable();
         let with_itself = insn.is_src_reg() && insn.src == insn.dst;
         let alu32 = is_alu32(insn);
         let known = if alu32 {
-            src.var_off.subreg_is_const().then_some(src.var_off.value as i32)
+            // The upper half must not have been lost.
+            let narrow = umax_before <= u64::from(u32::MAX);
+            (narrow && src.var_off.subreg_is_const()).then_some(src.var_off.value as i32)
         } else {
             src.const_value().and_then(|v| i32::try_from(v as i64).ok())
         };
