@@ -79,8 +79,8 @@ pub struct InsnAux {
     pub fastcall_spills: u8,
     /// Number of bytes kept zero-extended; log only.
     pub zext_dst: bool,
-    /// Iterations of `bpf_loop` inline state, non-constant when false.
-    pub loop_inline: bool,
+    /// A `bpf_loop` call that has been seen with flags, so that it is not made a plain loop.
+    pub loop_not_inline: bool,
     /// Storage is known not to be needed to be probed.
     pub storage_get_atomic: bool,
 }

@@ -49,7 +49,6 @@ impl Env<'_> {
             want = self.map_value_arg(row, want, facts)?;
         }
         if want.flags.contains(TypeFlags::MAYBE_NULL) && r.is_null() {
-            self.mark_chain_precision(reg)?;
         } else {
             self.check_arg_kind(row, want, reg, facts.kptr.as_ref())?;
             self.check_arg_offset(want, reg)?;

@@ -90,7 +90,7 @@ impl Env<'_> {
                 if !self.reg(2).is_null() {
                     return reject(CallReason::LocalStorageFlags {});
                 }
-                self.mark_chain_precision(2)
+                Ok(())
             }
             FOR_EACH_MAP_ELEM | TIMER_SET_CALLBACK | FIND_VMA | USER_RINGBUF_DRAIN => self.call_back(row.id, facts),
             LOOP => self.check_loop(facts),
@@ -124,10 +124,16 @@ impl Env<'_> {
 
     /// `bpf_loop`: the callback is entered until it was as often as the loop may run.
     fn check_loop(&mut self, facts: &CallFacts) -> Step {
-        self.mark_chain_precision(1)?;
-        if self.reg(4).is_null() {
-            self.mark_chain_precision(4)?;
+        // Whether the loop can be inlined depends on the flags, until they once were not zero.
+        let at = self.insn_idx;
+        if !self.aux[at].loop_not_inline {
+            if self.reg(4).is_null() {
+                self.mark_chain_precision(4)?;
+            } else {
+                self.aux[at].loop_not_inline = true;
+            }
         }
+        self.mark_chain_precision(1)?;
         if u64::from(self.cur.cur().callback_depth) < self.reg(1).umax {
             return self.call_back(LOOP, facts);
         }

@@ -33,17 +33,19 @@ impl Env<'_> {
             let first = order.len();
             let start = self.subprogs[s].start;
             seen[start] = true;
-            let mut path = vec![(start, successors(&self.insns, start))];
-            while let Some((at, rest)) = path.last_mut() {
-                match rest.next() {
-                    Some(next) if !seen[next] => {
-                        seen[next] = true;
-                        path.push((next, successors(&self.insns, next)));
-                    }
-                    Some(_) => {}
-                    None => {
-                        order.push(*at);
-                        path.pop();
+            // Each instruction with whether those after it are already on their way. The jump's target is taken
+            // before the next slot, and both are claimed at once: the kernel's order, which its log shows.
+            let mut path = vec![(start, false)];
+            while let Some((at, explored)) = path.last_mut() {
+                let at = *at;
+                if std::mem::replace(explored, true) {
+                    order.push(at);
+                    path.pop();
+                    continue;
+                }
+                for next in successors(&self.insns, at) {
+                    if !std::mem::replace(&mut seen[next], true) {
+                        path.push((next, false));
                     }
                 }
             }

@@ -207,6 +207,18 @@ impl Env<'_> {
         self.liveness.wrote = true;
     }
 
+    /// As [`Env::mark_stack_read`], of an object (dynptr, iterator, interrupt flags) in these slots.
+    pub fn mark_object_read(&mut self, frame: usize, slots: u64) {
+        self.trace.slots(slots);
+        self.mark_stack_read(frame, slots);
+    }
+
+    /// As [`Env::mark_stack_write`], of an object in these slots.
+    pub fn mark_object_write(&mut self, frame: usize, slots: u64) {
+        self.trace.slots(slots);
+        self.mark_stack_write(frame, slots);
+    }
+
     /// Propagates what has changed, at the end of a path and where a function returns.
     pub(crate) fn update_live_stack(&mut self) {
         self.liveness.current = None;

@@ -39,6 +39,12 @@ impl Trace {
         self.slots |= 1 << (slot & 63);
     }
 
+    /// Stack slots are read or written (bit n for slot n).
+    #[inline]
+    pub(crate) fn slots(&mut self, slots: u64) {
+        self.slots |= slots;
+    }
+
     /// Another state: all of it is new.
     #[inline]
     pub(crate) fn all(&mut self) {

@@ -109,9 +109,7 @@ impl Env<'_> {
         if r.ty != CONST_DYNPTR
             && let Ok(first) = self.stack_object_slot(&r, DYNPTR_SLOTS)
         {
-            self.mark_stack_read(r.frameno as usize, pair(first));
-            self.trace.slot(first);
-            self.trace.slot(first - 1);
+            self.mark_object_read(r.frameno as usize, pair(first));
         }
         Ok(())
     }
@@ -144,7 +142,7 @@ impl Env<'_> {
             0 => self.acquire_reference(self.insn_idx),
             shared => shared,
         };
-        self.mark_stack_write(frame, pair(first));
+        self.mark_object_write(frame, pair(first));
         let slots = &mut self.cur.frame_mut(frame).stack.slots;
         for (slot, is_first) in [(first, true), (first - 1, false)] {
             let spilled = RegState { ref_obj_id, ..dynptr_reg(kind, is_first, id) };
@@ -198,8 +196,7 @@ impl Env<'_> {
     }
 
     fn clear_slots(&mut self, frame: usize, slots: &[usize]) {
-        slots.iter().for_each(|&s| self.trace.slot(s));
-        self.mark_stack_write(frame, slots.iter().fold(0, |all, &s| all | 1 << s));
+        self.mark_object_write(frame, slots.iter().fold(0, |all, &s| all | 1 << s));
         let stack = &mut self.cur.frame_mut(frame).stack.slots;
         for &i in slots {
             stack[i] = StackSlot::default();

@@ -61,7 +61,7 @@ impl Env<'_> {
         };
         let extra = RegExtra::Iter { btf: BtfRef::Vmlinux, id: ty.id, state: IterState::Active, depth: 0 };
         let state = RegState::pointer(RegType::with(RegBase::Stack, flags), extra);
-        self.mark_stack_write(r.frameno as usize, span(first, ty.slots));
+        self.mark_object_write(r.frameno as usize, span(first, ty.slots));
         let slots = &mut self.cur.frame_mut(r.frameno as usize).stack.slots;
         for i in 0..ty.slots {
             let spilled = RegState { ref_obj_id: if i == 0 { id } else { 0 }, ..state };
@@ -90,16 +90,14 @@ impl Env<'_> {
 
     /// Notes that the call reads the iterator whose first slot this is.
     pub fn read_iter(&mut self, frame: usize, first: usize, slots: usize) {
-        self.mark_stack_read(frame, span(first, slots));
-        (0..slots).for_each(|i| self.trace.slot(first - i));
+        self.mark_object_read(frame, span(first, slots));
     }
 
     /// Destroys the iterator whose first slot this is.
     pub fn destroy_iter(&mut self, frame: usize, first: usize, slots: usize) {
         let id = self.cur.frame(frame).stack.slots[first].spilled.ref_obj_id;
         self.release_reference(id);
-        (0..slots).for_each(|i| self.trace.slot(first - i));
-        self.mark_stack_write(frame, span(first, slots));
+        self.mark_object_write(frame, span(first, slots));
         let stack = &mut self.cur.frame_mut(frame).stack.slots;
         for i in 0..slots {
             stack[first - i] = StackSlot::default();

@@ -62,7 +62,6 @@ impl Loops {
     /// Forgets all.
     pub fn reset(&mut self) {
         self.visits.clear();
-        self.back_edges = 0;
     }
 
     /// Back edges that are kept now.

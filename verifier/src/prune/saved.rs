@@ -46,13 +46,13 @@ pub struct SavedStates {
 }
 
 impl SavedStates {
-    /// Drops everything and prepares for a program of so many instructions.
+    /// Drops everything and prepares for a program of so many instructions. States of functions that were verified
+    /// before stay counted, as the kernel counts them.
     pub fn reset(&mut self, insns: usize) {
         self.states.clear();
         self.free.clear();
         self.lists.iter_mut().for_each(Vec::clear);
         self.lists.resize_with(insns, Vec::new);
-        (self.listed, self.retired) = (0, 0);
     }
 
     /// A saved state.

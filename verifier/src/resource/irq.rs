@@ -30,7 +30,7 @@ impl Env<'_> {
         let res = self.cur.res_mut();
         res.refs.push(Reference { kind: RefKind::Irq, id, insn, lock_owner: 0 });
         res.active_irq_id = id;
-        self.mark_stack_write(r.frameno as usize, 1 << slot);
+        self.mark_object_write(r.frameno as usize, 1 << slot);
         let flag = RegState::pointer(RegType::of(RegBase::Stack), RegExtra::Irq { native });
         self.cur.frame_mut(r.frameno as usize).stack.slots[slot] =
             StackSlot { spilled: RegState { ref_obj_id: id, ..flag }, kinds: [SlotKind::IrqFlag; SLOT_SIZE] };
@@ -46,8 +46,7 @@ impl Env<'_> {
         if s.spilled.ref_obj_id == 0 || s.kinds.iter().any(|&k| k != SlotKind::IrqFlag) {
             return none();
         }
-        self.mark_stack_read(r.frameno as usize, 1 << slot);
-        self.trace.slot(slot);
+        self.mark_object_read(r.frameno as usize, 1 << slot);
         let RegExtra::Irq { native: saved_native } = s.spilled.extra else { return none() };
         if saved_native != native {
             let class = |native| if native { "native" } else { "lock" };
@@ -63,7 +62,7 @@ impl Env<'_> {
             res.refs.remove(at);
         }
         res.active_irq_id = res.refs.iter().rev().find(|f| f.kind == RefKind::Irq).map_or(0, |f| f.id);
-        self.mark_stack_write(r.frameno as usize, 1 << slot);
+        self.mark_object_write(r.frameno as usize, 1 << slot);
         self.cur.frame_mut(r.frameno as usize).stack.slots[slot] = StackSlot::default();
         Ok(())
     }
