@@ -48,9 +48,9 @@ enum Command {
     Conformance(cmd::conformance::Args),
     /// Draw a program's control flow as DOT
     Cfg(cmd::cfg::Args),
-    /// Assemble pseudo-C text
+    /// Assemble text to an object or to bare instructions
     Asm(cmd::asm::Args),
-    /// Print programs as pseudo-C
+    /// Print programs as text that `asm` reads back
     Disasm(cmd::disasm::Args),
     /// Print a shell's completions
     Completions(cmd::meta::CompletionsArgs),

@@ -1,7 +1,7 @@
 //! Maps, variables and externs as directives.
 
 use super::ctype::{Types, quote};
-use ebpfkit_abi::map_flags;
+use ebpfkit_abi::{MapType, map_flags};
 use ebpfkit_object::btf::{Kind, Type};
 use ebpfkit_object::model::ExternKind;
 use ebpfkit_object::{Map, MapInit, Object};
@@ -36,24 +36,31 @@ impl Data {
     }
 }
 
-fn is_data(map: &Map) -> bool {
-    matches!(map.init, MapInit::Data(_)) && !map.section.is_empty() && map.section != ".kconfig"
+/// Section of the global variables of an arena.
+const ARENA: &str = ".addr_space.1";
+
+/// The section whose variables a map holds, and their bytes.
+fn section(map: &Map) -> Option<(&str, &[u8])> {
+    match &map.init {
+        MapInit::Data(bytes) if map.map_type == MapType::Arena => Some((ARENA, bytes)),
+        MapInit::Data(bytes) if !map.section.is_empty() && map.section != ".kconfig" => Some((&map.section, bytes)),
+        _ => None,
+    }
 }
 
 fn pieces(object: &Object, map: &Map) -> Vec<Piece> {
-    if !is_data(map) {
-        return Vec::new();
-    }
+    let Some((section, bytes)) = section(map) else { return Vec::new() };
     let mut vars: Vec<Piece> = Vec::new();
     if let Some(btf) = &object.btf {
-        for v in btf.sec_vars(map.value_type) {
+        let known = if section == ARENA { btf.find(ARENA, Kind::Datasec).unwrap_or(0) } else { map.value_type };
+        for v in btf.sec_vars(known) {
             let Some(Type::Var { ty, .. }) = btf.get(v.ty) else { continue };
             vars.push(Piece { name: btf.name(v.ty).to_owned(), start: v.offset, len: v.size, ty });
         }
     }
     vars.sort_by_key(|p| p.start);
     // What no variable covers gets a name of its own.
-    let plain: String = map.section.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let plain: String = section.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let gap = |start: u32, end: u32| Piece { name: format!("_{plain}_{start:x}"), start, len: end - start, ty: 0 };
     let (mut all, mut end) = (Vec::new(), 0);
     for p in vars {
@@ -65,8 +72,8 @@ fn pieces(object: &Object, map: &Map) -> Vec<Piece> {
             all.push(p);
         }
     }
-    if end < map.value_size {
-        all.push(gap(end, map.value_size));
+    if end < bytes.len() as u32 {
+        all.push(gap(end, bytes.len() as u32));
     }
     all
 }
@@ -84,8 +91,8 @@ pub(super) fn declarations(object: &Object, data: &Data) -> String {
         object.maps.iter().filter(|m| m.section.is_empty()).map(|m| map(object, m, &mut types)).collect();
     let mut vars = Vec::new();
     for (m, pieces) in object.maps.iter().zip(&data.pieces) {
-        if let MapInit::Data(bytes) = &m.init {
-            vars.extend(pieces.iter().map(|p| variable(m, p, bytes, &mut types)));
+        if let Some((section, bytes)) = section(m) {
+            vars.extend(pieces.iter().map(|p| variable(section, p, bytes, &mut types)));
         }
     }
     let externs: Vec<String> = object.externs.iter().filter_map(|e| external(e, &mut types)).collect();
@@ -163,13 +170,14 @@ fn map(object: &Object, m: &Map, types: &mut Types<'_>) -> String {
     text
 }
 
-fn variable(m: &Map, p: &Piece, bytes: &[u8], types: &mut Types<'_>) -> String {
+fn variable(section: &str, p: &Piece, bytes: &[u8], types: &mut Types<'_>) -> String {
     let bytes = bytes.get(p.start as usize..(p.start + p.len) as usize).unwrap_or_default();
     let zero = bytes.iter().all(|&b| b == 0);
-    let section = m.section.split('.').nth(1).unwrap_or_default();
     // A section of another name than its kind is begun and left again.
-    let word =
-        if m.section == format!(".{section}") { m.section.clone() } else { format!(".section {}\n.var", m.section) };
+    let word = match section {
+        ".data" | ".rodata" | ".bss" => section.to_owned(),
+        other => format!(".section {other}\n.var"),
+    };
     if p.ty != 0
         && let Some(value) =
             if zero { Some(String::new()) } else { types.value(p.ty, bytes, 0).map(|v| format!(" = {v}")) }

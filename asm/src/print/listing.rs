@@ -164,6 +164,14 @@ impl Listing<'_> {
             (_, false) => "static ",
         };
         self.text += &format!("\n.func {word}{}\n", declared.unwrap_or_else(|| f.name.clone()));
+        let Some(btf) = &self.object.btf else { return };
+        let Some(Type::Func { proto, .. }) = btf.get(f.ty) else { return };
+        for component in -1..btf.params(proto).len() as i32 {
+            let place = if component < 0 { String::new() } else { format!(" {component}") };
+            for tag in btf.decl_tags(f.ty, component) {
+                self.text += &format!(".tag {}{place} {}\n", f.name, super::ctype::quote(tag));
+            }
+        }
     }
 
     fn function(&mut self, program: &Program, functions: &[Function], f: &Function, labels: &BTreeSet<usize>) {
@@ -228,7 +236,10 @@ impl Listing<'_> {
                 ImmKind::Map(n) if (n as i32) < 0 => Some(format!("map[fd:{}]", !n)),
                 ImmKind::Map(n) => map(n).map(|m| self.map(m)),
                 ImmKind::MapValue { map, off } if (map as i32) < 0 => Some(format!("map[fd:{}][0] + {off:#x}", !map)),
-                ImmKind::MapValue { map, off } => self.data.name(map as usize, off),
+                ImmKind::MapValue { map: index, off } => self
+                    .data
+                    .name(index as usize, off)
+                    .or_else(|| Some(format!("{}[0] + {off:#x}", self.map(map(index)?)))),
                 ImmKind::Func(n) => function(n),
                 _ => None,
             },

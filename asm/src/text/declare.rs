@@ -136,7 +136,10 @@ impl<'t> Declarator<'t> {
         let span = self.span();
         let mut parts = self.parts;
         let mut storage = Vec::new();
+        // The last word may be a name that happens to be such a word.
+        let last = if named { parts.last().map(|p| p.span.start) } else { None };
         parts.retain(|p| match p.value {
+            _ if Some(p.span.start) == last => true,
             Part::Word(w) if STORAGE.contains(&w) => {
                 storage.push(At { value: w, span: p.span.clone() });
                 false

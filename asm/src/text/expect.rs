@@ -11,6 +11,7 @@ pub(crate) fn explain<'t>(cx: &mut Context<'t>, error: ParseError<usize, Token<'
             let text = &cx.text[l..r];
             match token {
                 Token::BadInteger(_) => return cx.problem(l..r, format!("`{text}` is no number of at most 64 bits")),
+                Token::Stray("{") => return cx.problem(l..r, "braces are nested too deep"),
                 Token::Stray(_) => return cx.problem(l..r, format!("`{text}` begins nothing")),
                 _ => (l..r, format!("`{text}`"), expected),
             }

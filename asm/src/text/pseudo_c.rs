@@ -171,6 +171,18 @@ pub(crate) fn wide<'t>(cx: &mut Context<'t>, d: At<Register>, n: At<Sum<'t>>) ->
     wide_number(cx, dst, n)
 }
 
+/// `r1 = lock ll`, of something whose name is a word of instructions.
+pub(crate) fn wide_keyword<'t>(
+    cx: &mut Context<'t>,
+    d: At<Register>,
+    name: At<&'t str>,
+    offset: Option<Sum<'t>>,
+) -> Draft<'t> {
+    let dst = cx.wide(&d);
+    let offset = offset.map_or(0, |o| cx.value(o));
+    Draft::Wide(dst, At { value: Wide::Symbol(name.value, offset), span: name.span })
+}
+
 /// A 64-bit load of a number or a symbol.
 pub(crate) fn wide_number<'t>(cx: &mut Context<'t>, dst: u8, n: At<Sum<'t>>) -> Draft<'t> {
     let At { value: Sum { name, number, .. }, span } = n;

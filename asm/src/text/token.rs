@@ -198,6 +198,9 @@ pub(crate) enum Semicolons {
     Comment,
 }
 
+/// Most braces inside each other.
+const MAX_DEPTH: usize = 32;
+
 /// What stands before the instruction on a line that was not written by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Listed {
@@ -276,6 +279,8 @@ pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<S
                 }
             }
             _ => {
+                // Values that are nested deeper are not read.
+                let token = if token == Token::LeftBrace && depth >= MAX_DEPTH { Token::Stray(slice) } else { token };
                 match token {
                     Token::LeftBrace => depth += 1,
                     Token::RightBrace => depth = depth.saturating_sub(1),

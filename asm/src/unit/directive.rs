@@ -38,12 +38,14 @@ pub(crate) enum Directive<'t> {
     Variable(Option<&'t str>, Variable<'t>),
     /// Something of the kernel, and whether it is a function.
     Extern(ExternKind, FunctionDecl<'t>),
+    /// A tag of a function, or of its parameter of this number.
+    Tag(At<&'t str>, Option<u32>, Vec<u8>),
     /// Bytes at the current place of a data section.
     Bytes(Vec<u8>),
 }
 
 /// Every directive, with what it does.
-pub(crate) const NAMES: [&str; 46] = [
+pub(crate) const NAMES: [&str; 47] = [
     ".syntax",
     ".equ",
     ".set",
@@ -59,6 +61,7 @@ pub(crate) const NAMES: [&str; 46] = [
     ".type",
     ".license",
     ".map",
+    ".tag",
     ".struct",
     ".union",
     ".kfunc",
@@ -152,6 +155,7 @@ impl<'t> Reader<'t> {
             },
             ".license" => self.quoted(words, end).map(Directive::License),
             ".map" => self.map(words, end),
+            ".tag" => self.tag(words, end),
             ".struct" => text::members(&mut self.cx, words, end).map(|m| Directive::Composite(false, m)),
             ".union" => text::members(&mut self.cx, words, end).map(|m| Directive::Composite(true, m)),
             ".kfunc" => self.external(ExternKind::Function, words, end),
@@ -199,6 +203,22 @@ impl<'t> Reader<'t> {
                 None
             }
         }
+    }
+
+    fn tag(&mut self, words: &[Spanned<'t>], end: usize) -> Option<Directive<'t>> {
+        let (l, name, r, component, text) = match words {
+            [(l, Token::Word(name), r), text] => (*l, *name, *r, None, text),
+            [(l, Token::Word(name), r), (_, Token::Integer(n), _), text] => {
+                (*l, *name, *r, u32::try_from(*n).ok(), text)
+            }
+            _ => {
+                let (span, _) = self.slice(words, end);
+                self.cx.problem(span, "expected a function and a text, such as `.tag f \"arg:nonnull\"`");
+                return None;
+            }
+        };
+        let text = self.quoted(&[*text], end)?;
+        Some(Directive::Tag(At { value: name, span: l..r }, component, text))
     }
 
     fn map(&mut self, words: &[Spanned<'t>], end: usize) -> Option<Directive<'t>> {
@@ -264,5 +284,9 @@ impl<'t> Reader<'t> {
 /// Whether a section holds variables.
 pub(crate) fn is_data(section: &str) -> bool {
     let family = |name: &str| section == name || section.strip_prefix(name).is_some_and(|r| r.starts_with('.'));
-    family(".data") || family(".rodata") || family(".bss") || matches!(section, "license" | "version" | ".maps")
+    family(".data")
+        || family(".rodata")
+        || family(".bss")
+        || family(".addr_space.1")
+        || matches!(section, "license" | "version" | ".maps")
 }

@@ -163,7 +163,8 @@ impl<'t> Walk<'t> {
 
     /// `.func`
     fn declared(&mut self, decl: FunctionDecl<'t>, span: Range<usize>) {
-        let words = |wanted: &str| decl.declarator.parts.iter().any(|p| p.value == Part::Word(wanted));
+        let before = decl.declarator.parts.split_last().map_or(&[][..], |l| l.1);
+        let words = |wanted: &str| before.iter().any(|p| p.value == Part::Word(wanted));
         let (fixed, shared) = (words("static"), words("global"));
         let last = decl.declarator.parts.last().cloned();
         let Some(At { value: Part::Word(name), span: at }) = last else {

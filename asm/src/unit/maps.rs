@@ -11,6 +11,8 @@ use ebpfkit_object::write::NewMember;
 use rustc_hash::FxHashMap;
 
 const SECTION: &str = ".maps";
+/// Only so many entries have initial values.
+const MAX_VALUES: usize = 1 << 16;
 /// Every attribute.
 const ATTRIBUTES: [&str; 12] = [
     "key",
@@ -29,13 +31,25 @@ const ATTRIBUTES: [&str; 12] = [
 /// Names of `LIBBPF_PIN_*`.
 const PINNING: [&str; 2] = ["none", "by_name"];
 
-/// Maps whose values have not been linked yet.
+/// The maps of a text, in its order.
 #[derive(Default)]
 pub(super) struct Maps<'t> {
+    declared: Vec<MapDecl<'t>>,
     /// Type of each definition, by the map's name.
     definitions: FxHashMap<&'t str, TypeId>,
-    /// Offset in the section of a map's values, and what they are.
-    values: Vec<(usize, Vec<MapValue<'t>>, bool)>,
+    /// What each map is, by its place among the declared ones.
+    ready: FxHashMap<usize, Ready<'t>>,
+}
+
+/// A map whose type is known.
+struct Ready<'t> {
+    name: &'t str,
+    definition: TypeId,
+    /// Bytes of the definition, without values.
+    size: u32,
+    /// Values, and whether they are programs.
+    values: Option<Vec<MapValue<'t>>>,
+    programs: bool,
 }
 
 /// Keys of these are 32-bit indices, whether that is written or not.
@@ -75,11 +89,16 @@ fn has_number_value(kind: MapType) -> bool {
     KINDS.contains(&kind)
 }
 
-/// Reads one declaration.
-pub(super) fn declare<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, map: MapDecl<'t>) {
-    if !a.claim(&map.name, Thing::Map) {
-        return;
+impl<'t> Maps<'t> {
+    pub(super) fn add(&mut self, a: &mut Assembly<'t>, map: MapDecl<'t>) {
+        if a.claim(&map.name, Thing::Map) {
+            self.declared.push(map);
+        }
     }
+}
+
+/// Makes the type of one map.
+fn define<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, index: usize, map: MapDecl<'t>) {
     let Some(kind) = MapType::from_name(map.kind.value).filter(|k| *k != MapType::Unspec) else {
         let names = MapType::ALL.iter().filter_map(|t| t.name());
         let help = nearest(map.kind.value, names).map(|n| format!("did you mean `{n}`?"));
@@ -111,7 +130,7 @@ pub(super) fn declare<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, map: MapDec
     if has_number_value(kind) && !has(["value", "value_size"]) && !has(["inner", "values"]) {
         definition.number("value_size", 4);
     }
-    definition.finish(map.name);
+    definition.finish(index, map.name);
 }
 
 struct Definition<'a, 't> {
@@ -175,7 +194,7 @@ impl<'t> Definition<'_, 't> {
                         let values = self.a.types.flexible(pointer);
                         self.member("values", values);
                     }
-                    None => self.a.problem(span, "expected a map that is declared above", None),
+                    None => self.a.problem(span, "expected a map that holds no maps itself", None),
                 }
             }
             ("values", Some(At { value: Attribute::Values(values), .. })) => self.values = Some(values),
@@ -234,16 +253,12 @@ impl<'t> Definition<'_, 't> {
         flags
     }
 
-    fn finish(mut self, name: At<&'t str>) {
+    fn finish(mut self, index: usize, name: At<&'t str>) {
         let programs = self.kind == MapType::ProgArray;
-        let mut slots = 0;
         if let Some(values) = &self.values {
-            let mut next = 0u64;
-            for v in values {
-                next = v.index.as_ref().map_or(next, |i| i.value) + 1;
-                slots = slots.max(next);
-            }
-            if slots > 1 << 16 {
+            if values.len() > MAX_VALUES
+                || values.iter().any(|v| v.index.as_ref().is_some_and(|i| i.value >= MAX_VALUES as u64))
+            {
                 self.a.problem(name.span.clone(), "only the first 65536 entries have initial values", None);
                 return;
             }
@@ -254,7 +269,7 @@ impl<'t> Definition<'_, 't> {
                     let first = values.first().and_then(|v| self.maps.definitions.get(v.name.value).copied());
                     let Some(inner) = first else {
                         let help = Some("`inner=MAP` names a map that all of them are like".into());
-                        return self.a.problem(name.span, "the first value is no map that is declared above", help);
+                        return self.a.problem(name.span, "the first value is no map that is like the others", help);
                     };
                     inner
                 };
@@ -272,34 +287,46 @@ impl<'t> Definition<'_, 't> {
         }
         let definition = self.a.types.btf.composite(false, "", size, &self.members);
         self.maps.definitions.insert(name.value, definition);
-        let var = self.a.types.btf.var(name.value, definition, 1);
-        let bytes = vec![0; size as usize + 8 * slots as usize];
-        let offset = self.a.add_data(SECTION, name.value, &bytes, 8, var);
-        if let Some(values) = self.values {
-            self.maps.values.push((offset as usize + size as usize, values, programs));
-        }
+        let ready = Ready { name: name.value, definition, size, values: self.values, programs };
+        self.maps.ready.insert(index, ready);
     }
 }
 
-/// Links initial values, when every map and function is known.
-pub(super) fn finish<'t>(a: &mut Assembly<'t>, maps: Maps<'t>) {
-    for (start, values, programs) in maps.values {
+/// Places every map and links initial values, when everything is declared.
+pub(super) fn finish<'t>(a: &mut Assembly<'t>, mut maps: Maps<'t>) {
+    let refers = |m: &MapDecl<'_>| m.attributes.iter().any(|a| matches!(a.0.value, "inner" | "values"));
+    // Those that others may be made of come first.
+    let (outer, plain): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut maps.declared).into_iter().enumerate().partition(|(_, m)| refers(m));
+    let count = outer.len() + plain.len();
+    for (index, map) in plain.into_iter().chain(outer) {
+        define(a, &mut maps, index, map);
+    }
+    for index in 0..count {
+        let Some(ready) = maps.ready.remove(&index) else { continue };
+        let var = a.types.btf.var(ready.name, ready.definition, 1);
+        let mut places = Vec::new();
         let mut next = 0;
-        for value in values {
-            let index = value.index.map_or(next, |i| i.value as usize);
-            next = index + 1;
-            let name = value.name;
-            let found = if programs {
+        for value in ready.values.unwrap_or_default() {
+            let at = value.index.map_or(next, |i| i.value as usize);
+            next = at + 1;
+            places.push((at, value.name));
+        }
+        let slots = places.iter().map(|p| p.0 + 1).max().unwrap_or(0);
+        let bytes = vec![0; ready.size as usize + 8 * slots];
+        let start = a.add_data(SECTION, ready.name, &bytes, 8, var) as usize + ready.size as usize;
+        for (at, name) in places {
+            let found = if ready.programs {
                 a.layout.functions.iter().any(|f| f.name == name.value && f.global)
             } else {
                 a.things.get(name.value) == Some(&Thing::Map)
             };
-            if !found {
-                let kind = if programs { "program" } else { "map" };
+            if found {
+                a.add_data_reloc(SECTION, start + 8 * at, name.value);
+            } else {
+                let kind = if ready.programs { "program" } else { "map" };
                 a.problem(name.span, format!("there is no {kind} `{}`", name.value), None);
-                continue;
             }
-            a.add_data_reloc(SECTION, start + 8 * index, name.value);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::maps::{self, Maps};
 use super::resolve::{Outside, Reference, Resolved, Thing, encode_message, resolve};
 use super::types::Types;
 use crate::error::Errors;
+use crate::near::nearest;
 use crate::text::Context;
 use crate::text::declare::{CType, Declarator, FunctionDecl, Variable};
 use crate::text::statement::At;
@@ -30,6 +31,8 @@ pub(super) struct Assembly<'t> {
     /// Variables of each section of data, for its type.
     vars: Vec<(String, Vec<SecVar>)>,
     externs: Vec<Extern>,
+    /// Tags of functions.
+    tags: Vec<(At<&'t str>, Option<u32>, Vec<u8>)>,
     code: Vec<Code>,
     records: Records,
 }
@@ -46,6 +49,7 @@ impl<'t> Unit<'t> {
             data: Vec::new(),
             vars: Vec::new(),
             externs: Vec::new(),
+            tags: Vec::new(),
             code: Vec::new(),
             records: Records::default(),
         };
@@ -128,8 +132,9 @@ impl<'t> Assembly<'t> {
                     let section = own.unwrap_or(if is_data(section) { section } else { ".data" });
                     self.variable(section, variable);
                 }
-                Directive::Map(map) => maps::declare(self, &mut maps, map),
+                Directive::Map(map) => maps.add(self, map),
                 Directive::Extern(kind, decl) => self.external(kind, decl, span),
+                Directive::Tag(name, component, text) => self.tags.push((name, component, text)),
                 Directive::Global(_) | Directive::IsFunction(_) | Directive::Section(_) | Directive::Function(_) => {}
             }
         }
@@ -400,23 +405,41 @@ impl<'t> Assembly<'t> {
         let file_name = self.types.btf.string(file);
         let mut funcs: Vec<Vec<FuncInfo>> = vec![Vec::new(); self.code.len()];
         let mut lines: Vec<Vec<LineInfo>> = vec![Vec::new(); self.code.len()];
+        // Functions by name: type and number of parameters.
+        let mut tagged: Vec<(String, TypeId, u32)> = Vec::new();
         for i in 0..self.layout.functions.len() {
             let (section, start) = self.place(i);
             let f = &mut self.layout.functions[i];
             let (name, global, decl) = (f.name.clone(), f.global, f.decl.take());
             let int = self.types.int();
+            let mut count = if global { 1 } else { 0 };
             let proto = match decl {
                 Some(decl) => {
                     let declared = self.with_context(|cx| decl.declarator.resolve(cx, true));
                     let undeclared = decl.params.is_none() && global;
                     let params = decl.params;
+                    count = params.as_ref().map_or(count, |p| p.len() as u32);
                     if undeclared { self.program_prototype() } else { self.prototype(declared.ty, params, int) }
                 }
                 None if global => self.program_prototype(),
                 None => self.prototype(None, None, int),
             };
             let id = self.types.btf.func(&name, proto, global.into());
+            tagged.push((name, id, count));
             funcs[section].push(FuncInfo { insn: start as u32, type_id: id });
+        }
+        for (name, component, text) in std::mem::take(&mut self.tags) {
+            match tagged.iter().find(|t| t.0 == name.value) {
+                Some(&(_, id, params)) if component.is_none_or(|n| n < params) => {
+                    self.types.btf.decl_tag(&String::from_utf8_lossy(&text), id, component);
+                }
+                Some(_) => self.problem(name.span, format!("`{}` has no such parameter", name.value), None),
+                None => {
+                    let help = nearest(name.value, tagged.iter().map(|t| t.0.as_str()))
+                        .map(|n| format!("did you mean `{n}`?"));
+                    self.problem(name.span, format!("there is no function `{}`", name.value), help);
+                }
+            }
         }
         let lines_of = LineIndex::new(self.text);
         let mut last = None;

@@ -269,7 +269,10 @@ impl<'t> Resolver<'_, 't> {
                 ImmKind::BtfVar { id: self.u32_of(id, &at)?, btf_fd: self.u32_of(module, &at)? }
             }
             Wide::Function(to) => return self.address(to, at, span),
-            Wide::Symbol(name, 0) if matches!(self.layout.labels.find(name, self.function), Found::At(..)) => {
+            Wide::Symbol(name, 0)
+                if self.thing(name).is_none()
+                    && matches!(self.layout.labels.find(name, self.function), Found::At(..)) =>
+            {
                 return self.address(Target::Label(name), at, span);
             }
             Wide::Symbol(name, off) => return self.symbol(name, off, at, false),
@@ -315,7 +318,7 @@ impl<'t> Resolver<'_, 't> {
             self.problem(span, format!("`{name}` is no label"), help);
             return None;
         };
-        let fits = |t: Thing| if map { t == Thing::Map } else { t != Thing::KernelFunction };
+        let fits = |t: Thing| !map || t == Thing::Map;
         match things.get(name) {
             Some(&t) if fits(t) && (off == 0 || t == Thing::Variable) => {
                 Some((ImmKind::Value(0), Some(Reference::Symbol(name, off))))

@@ -86,12 +86,14 @@ struct Composite<'t> {
 pub(crate) struct Types<'t> {
     pub btf: BtfBuilder,
     composites: FxHashMap<&'t str, Composite<'t>>,
+    /// Structs that are named and not defined.
+    opaque: FxHashMap<&'t str, TypeId>,
     pub problems: Vec<Problem>,
 }
 
 impl<'t> Types<'t> {
     pub(crate) fn new(btf: BtfBuilder) -> Self {
-        Self { btf, composites: FxHashMap::default(), problems: Vec::new() }
+        Self { btf, composites: FxHashMap::default(), opaque: FxHashMap::default(), problems: Vec::new() }
     }
 
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
@@ -217,6 +219,20 @@ impl<'t> Types<'t> {
         self.btf.array(elem, index, len)
     }
 
+    /// A struct or union by its name. What only the kernel defines is a struct without members: the loader compares
+    /// its kind with the kernel's, which a mere declaration is not of.
+    fn named(&mut self, name: &'t str, union: bool) -> TypeId {
+        if let Some(c) = self.composite(name) {
+            return c.id;
+        }
+        if let Some(&id) = self.opaque.get(name) {
+            return id;
+        }
+        let id = self.btf.composite(union, name, 0, &[]);
+        self.opaque.insert(name, id);
+        id
+    }
+
     /// A type's number in BTF.
     pub(crate) fn id(&mut self, ty: &CType<'t>) -> TypeId {
         let mut id = match &ty.base {
@@ -224,14 +240,8 @@ impl<'t> Types<'t> {
                 Some(s) => self.btf.int(s.name, s.size, Self::encoding(s.size, s.signed, s.name == "_Bool")),
                 None => 0,
             },
-            Base::Struct(name) => match self.composite(name).map(|c| c.id) {
-                Some(id) => id,
-                None => self.btf.forward(name, false),
-            },
-            Base::Union(name) => match self.composite(name).map(|c| c.id) {
-                Some(id) => id,
-                None => self.btf.forward(name, true),
-            },
+            Base::Struct(name) => self.named(name, false),
+            Base::Union(name) => self.named(name, true),
             Base::Enum(_) => self.int(),
         };
         for _ in 0..ty.pointers {
@@ -246,8 +256,8 @@ impl<'t> Types<'t> {
 
     /// Says that the type of a parameter or result is unknown, when it is.
     pub(crate) fn check(&mut self, ty: &CType<'t>) {
-        let void = matches!(&ty.base, Base::Named(w) if w == "void");
-        if !void && (ty.pointers == 0 || matches!(ty.base, Base::Named(_))) {
+        let known = !matches!(&ty.base, Base::Named(w) if w != "void");
+        if !known {
             self.base_layout(&CType { pointers: 0, ..ty.clone() });
         }
     }

@@ -162,6 +162,13 @@ impl BtfBuilder {
         self.add(bytes)
     }
 
+    /// A tag of a type, or of the parameter or member of this number in it.
+    pub fn decl_tag(&mut self, text: &str, ty: TypeId, component: Option<u32>) -> TypeId {
+        let mut bytes = self.header(text, Kind::DeclTag, 0, ty);
+        self.words(&mut bytes, [component.unwrap_or(u32::MAX)]);
+        self.add(bytes)
+    }
+
     /// A section and its variables, which are put in the order of their offsets.
     pub fn datasec(&mut self, name: &str, size: u32, vars: &[SecVar]) -> TypeId {
         let mut vars = vars.to_vec();
@@ -206,6 +213,8 @@ mod tests {
             let s = b.composite(false, "pair", 24, &[member("p", ptr, 0), member("a", array, 64)]);
             let proto = b.func_proto(u32_, &[("x".into(), ptr)]);
             let func = b.func("f", proto, 1);
+            b.decl_tag("whole", func, None);
+            b.decl_tag("first", func, Some(0));
             let var = b.var("v", s, 1);
             let sec = b.datasec(".data", 24, &[SecVar { ty: var, offset: 0, size: 24 }]);
             let btf = Btf::parse(b.finish()).expect("valid");
@@ -213,6 +222,8 @@ mod tests {
             assert_eq!(btf.size_of(s), Some(24));
             assert_eq!(btf.members(s).map(|m| (m.name, m.bit_offset)).collect::<Vec<_>>(), [("p", 0), ("a", 64)]);
             assert!(matches!(btf.get(func), Some(Type::Func { linkage: 1, .. })));
+            assert_eq!(btf.decl_tags(func, -1).collect::<Vec<_>>(), ["whole"]);
+            assert_eq!(btf.decl_tags(func, 0).collect::<Vec<_>>(), ["first"]);
             assert!(matches!(btf.get(forward), Some(Type::Fwd { union: true })));
             assert_eq!(btf.params(proto).next().map(|p| (p.name, p.ty)), Some(("x", ptr)));
             assert_eq!(btf.sec_vars(sec).next().map(|v| (v.ty, v.size)), Some((var, 24)));

@@ -13,7 +13,8 @@
 .map entries array value=struct entry max_entries=8
 .data struct pair_of_words_is_not_needed *nothing
 .rodata union word start = {0x01020304}
-.data struct entry first = {{0}, {5}, {1, 2}}
+.struct record { union word w; u64 hits[2]; }
+.data struct record first = {{5}, {1, 2}}
 .rodata s16 table[2][3] = {{1, -1, 2}, {3, 4, 5}}
 
 .section syscall
@@ -26,8 +27,8 @@
 out:
     r1 = CONFIG_HZ ll
     r1 = *(u32 *)(r1 + 0)
-    r2 = first + 8 ll
-    r1 = *(u64 *)(r2 + 8)
+    r2 = first + 4 ll
+    r1 = *(u64 *)(r2 + 4)
     call twice
     r0 = 0
     exit
