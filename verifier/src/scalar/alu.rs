@@ -74,6 +74,8 @@ impl Env<'_> {
         if neg && self.reg(insn.dst).is_scalar() {
             self.check_reg_arg(insn.dst, DstOpNoMark)?;
             let r = self.reg_mut(insn.dst);
+            // The new number has nothing to do with copies of the old one.
+            r.clear_scalar_id();
             r.scalar_neg();
             if is_alu32(insn) {
                 r.zext_32_to_64();
