@@ -4,6 +4,7 @@
 pub mod against_kernel;
 pub mod conformance;
 pub mod containment;
+pub mod engines;
 pub mod generate;
 pub mod packets;
 

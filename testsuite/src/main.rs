@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     /// Write the examples' captures anew
     Captures(cmd::captures::Args),
+    /// Run random programs in every engine and in the running kernel
+    Engines(cmd::engines::Args),
     /// Open every object of an oracle as libbpf does, load it, and compare with the recorded answers
     LoaderCheck(cmd::loader_check::Args),
     /// Run random accepted programs and compare every step with what was foreseen
@@ -30,6 +32,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Captures(a) => cmd::captures::run(&a),
+        Command::Engines(a) => cmd::engines::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub mod captures;
+pub mod engines;
 pub mod loader_check;
 pub mod run_check;
 pub mod soundness;

@@ -1,0 +1,32 @@
+//! Random accepted programs give the same in every engine, and in the running kernel.
+
+use ebpfkit_kernel::Kernel;
+use ebpfkit_testsuite::engines::{Which, difference, kernel_outcome, outcome, verified};
+use ebpfkit_testsuite::generate::{Config, Seeded, Source, program};
+use ebpfkit_verifier::KernelModel;
+
+#[test]
+fn engines_agree() {
+    let model = KernelModel::newest();
+    let kernel = Kernel::open().map_err(|e| eprintln!("the kernel is left out: {e}")).ok();
+    let config = Config { statements: 50, careless: 0, functions: 2 };
+    let mut ran = 0;
+    for seed in 0..150 {
+        let mut source = Seeded(seed);
+        let prepared = program(&mut source, &config);
+        let packet: Vec<u8> = (0..14 + source.below(90)).map(|_| source.below(256) as u8).collect();
+        let Ok(proof) = verified(&model, &prepared) else { continue };
+        ran += 1;
+        let all = Which::ALL.map(|w| (w, outcome(w, &model, &prepared, &proof, &packet).expect("runs")));
+        let (_, first) = &all[0];
+        assert!(first.result.is_ok(), "seed {seed}: {:?}", first.result);
+        for (which, other) in &all[1..] {
+            assert_eq!(difference(first, other, false), None, "seed {seed}: {which:?}");
+        }
+        if let Some(kernel) = kernel {
+            let theirs = kernel_outcome(kernel, &prepared, &packet).expect("the kernel runs it");
+            assert_eq!(difference(first, &theirs, true), None, "seed {seed}: the kernel");
+        }
+    }
+    assert!(ran > 100, "only {ran} programs were accepted");
+}
