@@ -1,0 +1,23 @@
+/* What all programs share. PROGRAM(f) makes an XDP program of `u64 f(u8 *data, u8 *end)`; with RAW it makes a function
+ * of plain memory and its length, for engines that know no contexts. */
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define inline inline __attribute__((always_inline))
+#define noinline __attribute__((noinline))
+
+struct xdp_md {
+	u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
+};
+
+#ifdef RAW
+#define PROGRAM(f) \
+	SEC("raw") u64 entry(u8 *data, u64 len) { return f(data, data + len); }
+#else
+#define PROGRAM(f) \
+	SEC("xdp") int entry(struct xdp_md *ctx) { return f((u8 *)(u64)ctx->data, (u8 *)(u64)ctx->data_end); } \
+	char _license[] SEC("license") = "GPL";
+#endif
