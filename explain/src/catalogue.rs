@@ -13,7 +13,8 @@ pub struct Entry {
 
 /// Every class, in the order in which they are tried.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    crate::kernel_objects::ENTRIES.iter().chain(ENTRIES)
+    let tables = [crate::kernel_objects::ENTRIES, ENTRIES, crate::calls::ENTRIES, crate::accesses::ENTRIES];
+    tables.into_iter().flatten()
 }
 
 /// The class a kernel message belongs to; the first one that fits.
@@ -116,6 +117,36 @@ mod tests {
         let other = find("R0 invalid mem access 'sock_or_null'").expect("class");
         assert!(other.cause.contains("may be NULL"));
         assert!(find("something that no kernel says").is_none());
+    }
+
+    #[test]
+    fn every_rejection_has_a_class_and_a_code_of_its_own() {
+        use ebpfkit_verifier::reason::{
+            AttachReason, CallReason, ExploreReason, FrontReason, GlobalReason, KfuncReason, MemoryReason,
+            ObjectReason, ResourceReason, ScalarReason, TypeReason,
+        };
+        let families = [
+            AttachReason::ROWS,
+            CallReason::ROWS,
+            ExploreReason::ROWS,
+            FrontReason::ROWS,
+            GlobalReason::ROWS,
+            KfuncReason::ROWS,
+            MemoryReason::ROWS,
+            ObjectReason::ROWS,
+            ResourceReason::ROWS,
+            ScalarReason::ROWS,
+            TypeReason::ROWS,
+        ];
+        let rows = || families.into_iter().flatten();
+        // Some rejections have no message, and some say in a field which bound is missing.
+        let said = |m: &str| m.lines().last().unwrap_or_default().replace("{bound}", "max");
+        let missing: Vec<String> = rows().map(|r| said(r.2)).filter(|m| !m.is_empty() && find(m).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+        let mut codes: Vec<&str> = rows().map(|r| r.0).collect();
+        codes.sort_unstable();
+        let twice: Vec<&[&str]> = codes.windows(2).filter(|w| w[0] == w[1]).collect();
+        assert!(twice.is_empty(), "{twice:?}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! From a verifier rejection to its cause, its place in the source and its remedy.
 #![deny(missing_docs)]
 
+mod accesses;
+mod calls;
 pub mod catalogue;
 pub mod cfg;
 pub mod diagnosis;

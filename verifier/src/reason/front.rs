@@ -112,6 +112,6 @@ reasons! {
         /// A pointer argument to memory of unknown size.
         "EBPF0635" GlobalArgSize { index: usize, ty: String, name: String, error: String } EINVAL, "arg#{index} reference type('{ty} {name}') size cannot be determined: {error}";
         /// A load of a context's field that the kernel allows and cannot translate.
-        "EBPF0639" Untranslatable {} EINVAL, "verifier bug: error during ctx access conversion (0)";
+        "EBPF0654" Untranslatable {} EINVAL, "verifier bug: error during ctx access conversion (0)";
     }
 }
