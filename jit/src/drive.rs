@@ -17,7 +17,11 @@ impl Engine for Jit {
         if checked {
             run.native.frame = run.frame_pointer();
         }
+        // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
+        let mark = 0u8;
+        run.native.stack_top = std::ptr::from_ref(std::hint::black_box(&mark)) as u64;
         let result = enter(run, entry, args);
+        run.native.stack_top = 0;
         if result.is_ok() { result } else { run.settle(result) }
     }
 }

@@ -3,12 +3,16 @@
 
 use ebpfkit_abi::{MapType, ProgType, helper_id};
 use ebpfkit_isa::Insn;
+use ebpfkit_jit::Jit;
 use ebpfkit_kernel::{Kernel, LoadParams, LogLevel, MapParams, TestRun};
-use ebpfkit_object::Map as Def;
+use ebpfkit_object::{Map as Def, Object, Program};
 use ebpfkit_verifier::memory::record::Record;
-use ebpfkit_vm::{Loader, Run, World, interp, maps};
+use ebpfkit_verifier::observer::Silent;
+use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
+use ebpfkit_vm::{Engine, Event, Loader, Run, World, interp, maps};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 
@@ -152,8 +156,19 @@ fn theirs(kernel: &Kernel, kind: ProgType, calls: &[Call], packet: &[u8]) -> Opt
     Some((map.lookup(&[0; 4]).ok()??, out.data))
 }
 
-fn ours(kind: ProgType, calls: &[Call], packet: &[u8]) -> Outcome {
-    let def = Def {
+/// What runs programs here.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    Checked,
+    Unchecked,
+    Native,
+}
+
+const HOW: [How; 3] = [How::Checked, How::Unchecked, How::Native];
+
+/// The program as an object with one map, whose value is the results.
+fn object(kind: ProgType, insns: Vec<Insn>) -> Object {
+    let map = Def {
         name: "results".into(),
         map_type: MapType::Array,
         key_size: 4,
@@ -161,16 +176,62 @@ fn ours(kind: ProgType, calls: &[Call], packet: &[u8]) -> Outcome {
         max_entries: 1,
         ..Def::default()
     };
-    let map = Arc::new(maps::create(&def, &Record::default(), 1).expect("a map"));
-    let insns = program(kind, calls, 0);
-    let program = Loader::new(&insns).prog_type(kind).map(map.clone()).load().expect("loads");
+    let program = Program { name: "calls".into(), prog_type: kind, insns, autoload: true, ..Program::default() };
+    Object { license: "GPL".into(), programs: vec![program], maps: vec![map], ..Object::default() }
+}
+
+/// A run of the program, and its map; nothing when it has to be verified and our verifier does not accept it.
+fn run_here(object: &Object, how: How, packet: &[u8]) -> Option<(Run, Arc<maps::Map>)> {
+    let map = Arc::new(maps::create(&object.maps[0], &Record::default(), 1).expect("a map"));
+    let loader = match how {
+        How::Checked => Loader::program(&object.programs[0]),
+        _ => match verify(&KernelModel::newest(), object, 0, Options::default(), &mut Silent).verdict {
+            Verdict::Accepted(verified) => Loader::verified(&verified),
+            _ => return None,
+        },
+    };
+    let program = loader.map(map.clone()).load().expect("loads");
     let mut run = Run::new(&program, World::default());
+    run.set_checked(how == How::Checked);
     run.set_packet(packet);
-    interp::run(&mut run).expect("runs");
+    let result = if how == How::Native { Jit.run(&mut run) } else { interp::run(&mut run) };
+    result.unwrap_or_else(|fault| panic!("{how:?}: {fault}"));
+    Some((run, map))
+}
+
+fn ours(kind: ProgType, calls: &[Call], packet: &[u8], how: How) -> Option<Outcome> {
+    let object = object(kind, program(kind, calls, 0));
+    let (run, map) = run_here(&object, how, packet)?;
     let mut results = vec![0; RESULTS * 8];
     map.user_lookup(&[0; 4], &mut results, 0).expect("a value");
     // The kernel gives metadata and packet.
-    (results, [run.packet.meta(), run.packet.bytes()].concat())
+    Some((results, [run.packet.meta(), run.packet.bytes()].concat()))
+}
+
+#[test]
+fn strings_on_the_stack_are_printed_by_every_engine() {
+    let mut code = Code::new(0);
+    let text = |s: &[u8]| i32::from_le_bytes(std::array::from_fn(|i| s.get(i).copied().unwrap_or(0)));
+    for (at, word) in [(-64, text(b"[%s]")), (-60, 0), (-48, text(b"hey"))] {
+        code.push(0x62, 10, 0, at, word);
+    }
+    code.call(&Call { helper: "trace_printk", args: vec![Arg::Buf(0), Arg::Num(5), Arg::Buf(16)], compare: true });
+    code.call(&Call {
+        helper: "probe_read_kernel",
+        args: vec![Arg::Buf(32), Arg::Num(4), Arg::Buf(16)],
+        compare: true,
+    });
+    let object = object(ProgType::SchedCls, code.end());
+    for how in HOW {
+        let (run, map) = run_here(&object, how, &[0; 64]).expect("the verifier accepts it");
+        assert_eq!(run.events, [Event::Printk("[hey]".into())], "{how:?}");
+        let mut results = vec![0; RESULTS * 8];
+        map.user_lookup(&[0; 4], &mut results, 0).expect("a value");
+        // Two results with eight words of the buffer behind each.
+        assert_eq!(results[..8], 5u64.to_ne_bytes(), "{how:?}");
+        assert_eq!(results[72..80], [0; 8], "{how:?}");
+        assert_eq!(results[80 + 32..80 + 36], *b"hey\0", "{how:?}");
+    }
 }
 
 /// Frames: addresses, type, and what follows.
@@ -286,27 +347,36 @@ fn compare(kind: ProgType, calls: impl Strategy<Value = Call>, cases: u32) {
     };
     let input = (frames(), prop::collection::vec(calls, 1..12));
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let (compared, unverified) = (Cell::new(0u32), Cell::new(0u32));
     let result = runner.run(&input, |(mut packet, calls)| {
         // XDP buffers start with a whole header.
         packet.resize(packet.len().max(14), 0);
         let Some((want, want_packet)) = theirs(&kernel, kind, &calls, &packet) else { return Ok(()) };
-        let (got, got_packet) = ours(kind, &calls, &packet);
-        let word = |b: &[u8], i: usize| i64::from_ne_bytes(b[i * 8..i * 8 + 8].try_into().unwrap_or_default());
-        for i in 0..RESULTS {
-            if word(&got, i) != word(&want, i) {
-                return Err(TestCaseError::fail(format!(
-                    "result {i}: {:#x}, the kernel has {:#x}",
-                    word(&got, i),
-                    word(&want, i)
-                )));
+        for how in HOW {
+            let Some((got, got_packet)) = ours(kind, &calls, &packet, how) else {
+                unverified.set(unverified.get() + 1);
+                continue;
+            };
+            compared.set(compared.get() + 1);
+            let word = |b: &[u8], i: usize| i64::from_ne_bytes(b[i * 8..i * 8 + 8].try_into().unwrap_or_default());
+            for i in 0..RESULTS {
+                if word(&got, i) != word(&want, i) {
+                    return Err(TestCaseError::fail(format!(
+                        "{how:?}, result {i}: {:#x}, the kernel has {:#x}",
+                        word(&got, i),
+                        word(&want, i)
+                    )));
+                }
             }
+            prop_assert_eq!(&got_packet, &want_packet);
         }
-        prop_assert_eq!(got_packet, want_packet);
         Ok(())
     });
     if let Err(e) = result {
         panic!("{e}");
     }
+    println!("{} runs compared, {} not since the program was not verified here", compared.get(), unverified.get());
+    assert!(compared.get() > 2 * unverified.get());
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub struct NativeState {
     pub frame: u64,
     /// The fault.
     pub fault: Option<Fault>,
+    /// While native code runs without checks: an address of the thread's stack above all its frames; otherwise zero.
+    pub stack_top: u64,
 }
 
 /// A program's native code.

@@ -125,6 +125,13 @@ pub(crate) fn is_known(run: &Run, address: u64, len: u64) -> bool {
         return true;
     }
     let memory = &run.memory;
+    // Native code without checks has its frames on the thread's stack: between here and where it was entered.
+    let here = 0u8;
+    let bottom = std::ptr::from_ref(std::hint::black_box(&here)) as u64;
+    let top = run.native.stack_top;
+    if top != 0 && address > bottom && address < top && len <= top - address {
+        return true;
+    }
     let own = memory.stack.has(address, len) || memory.packet.has(address, len) || run.ctx.window().has(address, len);
     own || memory.holds(address, len)
         || run.current().maps().iter().any(|m| m.contains(address, len))
