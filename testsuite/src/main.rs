@@ -21,6 +21,8 @@ enum Command {
     Engines(cmd::engines::Args),
     /// Open every object of an oracle as libbpf does, load it, and compare with the recorded answers
     LoaderCheck(cmd::loader_check::Args),
+    /// Compare the logs of walks with those that the kernel wrote
+    LogDiff(cmd::log_diff::Args),
     /// Run random accepted programs and compare every step with what was foreseen
     Soundness(cmd::soundness::Args),
     /// Run programs of objects on packets here and in the running kernel
@@ -34,6 +36,7 @@ fn main() -> anyhow::Result<()> {
         Command::Captures(a) => cmd::captures::run(&a),
         Command::Engines(a) => cmd::engines::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
+        Command::LogDiff(a) => cmd::log_diff::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),

@@ -87,7 +87,11 @@ pub fn verify(
     {
         env.observer.text(format_args!("{}\n", r.reason));
     }
-    let stack_depths: Vec<u32> = env.subprogs.iter().rev().skip(1).rev().map(|s| s.stack_depth).collect();
+    // Functions that no path enters are taken out of an accepted program.
+    let accepted = matches!(verdict, Verdict::Accepted(_));
+    let functions = &env.subprogs[..env.subprogs.len().saturating_sub(1)];
+    let kept = |s: &&crate::SubprogInfo| !accepted || env.aux.get(s.start).is_some_and(|a| a.seen);
+    let stack_depths: Vec<u32> = functions.iter().filter(kept).map(|s| s.stack_depth).collect();
     if wants_stats {
         let depths: Vec<String> = stack_depths.iter().map(u32::to_string).collect();
         env.observer.text(format_args!("stack depth {}\n", depths.join("+")));

@@ -114,6 +114,7 @@ impl Env<'_> {
             state.frames.push(Rc::new(callee));
         })?;
         self.cur.cur_mut().callback_depth = 0;
+        self.trace.all();
         Ok(())
     }
 
@@ -122,6 +123,7 @@ impl Env<'_> {
         let at = self.insn_idx;
         let runs = self.cur.cur().async_entry_count + 1;
         (self.subprogs[subprog].is_cb, self.subprogs[subprog].is_async_cb) = (true, true);
+        self.trace.all();
         self.push_async(subprog, at, sleepable, |_, callee| {
             callee.regs[1..=5].copy_from_slice(&args);
             callee.async_entry_count = runs;
@@ -143,6 +145,7 @@ impl Env<'_> {
             return reject(CallReason::CallbackReturn { facts, min: range.min, max: range.max });
         }
         let callsite = usize::try_from(self.cur.cur().callsite).unwrap_or(0);
+        self.log_leave(callsite);
         self.cur.frames.pop();
         self.insn_idx = callsite;
         self.widen_callback_round(callsite);

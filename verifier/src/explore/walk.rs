@@ -6,6 +6,7 @@ use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::scalar::RegArg::DstOpNoMark;
 use crate::state::{StackUse, VerifierState};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::MapType;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
 
@@ -140,6 +141,12 @@ impl Env<'_> {
         self.check_reg_arg(insn.dst, DstOpNoMark)?;
         let reg = match self.aux[at].ld_imm {
             None => RegState::known(insn.imm64(self.insns[at + 1])),
+            // Addresses in an arena are numbers until they are cast.
+            Some((RegType { base: RegBase::MapValue, .. }, RegExtra::Map { map, .. }, _))
+                if self.maps[map as usize].def.map_type == MapType::Arena =>
+            {
+                self.unknown_scalar()
+            }
             Some((ty, extra, off)) => {
                 let mut reg = RegState::pointer(ty, extra);
                 reg.off = off as i32;

@@ -34,7 +34,8 @@ impl Env<'_> {
             Some(reg) => reg,
             None => self.plain_return(desc, facts, &btf, target)?,
         };
-        if desc.has(F::RET_NULL) && !(desc.is(&["bpf_refcount_acquire_impl"]) && facts.owning) {
+        // What is no pointer to anything known is a number, null or not.
+        if desc.has(F::RET_NULL) && !reg.is_scalar() && !(desc.is(&["bpf_refcount_acquire_impl"]) && facts.owning) {
             reg.ty.flags |= TypeFlags::MAYBE_NULL;
             reg.id = self.new_id();
         }

@@ -1,0 +1,154 @@
+//! `log-diff`: the log of every walk held against the kernel's recorded one, line by line.
+
+use anyhow::{Context, Result};
+use ebpfkit_abi::KernelVersion;
+use ebpfkit_kernel::machine;
+use ebpfkit_object::{Btf, Object, Prepared};
+use ebpfkit_verifier::log::KernelLog;
+use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Complete logs with the kernel's statistics.
+const LEVEL: u8 = 2 | 4;
+
+/// Arguments of `log-diff`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder with `objs/` and `logs2/`
+    oracle: PathBuf,
+    /// Only objects whose name contains this
+    #[arg(short, long, default_value = "")]
+    only: String,
+    /// Print the first line of each program that differs
+    #[arg(short, long)]
+    list: bool,
+    /// Leave out logs of more bytes than this
+    #[arg(long, default_value_t = 2_000_000)]
+    most: u64,
+}
+
+/// Replaces digits after `before` by `N`, and with them the spaces that line the state up behind the instruction.
+fn hide(line: &str, before: &str, digit: impl Fn(char) -> bool, least: usize) -> Option<String> {
+    let from = line.find(before)? + before.len();
+    let digits = line[from..].chars().take_while(|&c| digit(c)).count();
+    if digits < least {
+        return None;
+    }
+    let rest = &line[from + digits..];
+    let state = rest.trim_start();
+    let gap = if state.starts_with(';') { " " } else { "" };
+    Some(format!("{}N{gap}{}", &line[..from], if gap.is_empty() { rest } else { state }))
+}
+
+/// A line without what differs between machines and runs: addresses of maps and numbers of kernel functions.
+fn normal(line: &str) -> String {
+    let line = line.trim_end();
+    let hidden = if line.contains("(18) r") {
+        hide(line, " = 0x", |c| c.is_ascii_hexdigit(), 1)
+    } else if line.contains(": (85) call ") || line.contains(". (85) call ") {
+        // Helpers have small numbers, which are the same everywhere.
+        hide(line, "#", |c| c.is_ascii_digit(), 4)
+    } else {
+        None
+    };
+    hidden.unwrap_or_else(|| line.to_owned())
+}
+
+fn lines(text: &str) -> Vec<String> {
+    let timed = |l: &&str| !l.starts_with("verification time ");
+    let mut lines: Vec<String> = text.lines().filter(timed).map(normal).collect();
+    while lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
+    lines
+}
+
+#[derive(Default)]
+struct Counts {
+    equal: usize,
+    differ: usize,
+    undecided: usize,
+}
+
+/// Compares and prints counts; the last line is for machines.
+pub fn run(args: &Args) -> Result<()> {
+    let version = machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::NEWEST);
+    let types: Arc<OnceLock<Option<Arc<Btf>>>> = Arc::default();
+    let of_machine = move || types.get_or_init(machine::btf).clone();
+    let mut model = KernelModel::new(version, Arc::new(of_machine.clone()));
+    model.cpus = std::thread::available_parallelism().map_or(model.cpus, |n| n.get() as u32);
+    let folder = args.oracle.join("objs");
+    let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).collect();
+    files.retain(|f| f.to_string_lossy().contains(&args.only));
+    files.sort();
+    let mut counts = Counts::default();
+    for file in files {
+        let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Ok(object) = Object::open(&name, &bytes) else { continue };
+        let target = machine::target(object.needs(), version.code(), of_machine.clone());
+        let Ok(prepared) = object.prepare(&target) else { continue };
+        for index in 0..prepared.object.programs.len() {
+            compare(args, &model, &prepared, index, &mut counts);
+        }
+    }
+    let both = counts.equal + counts.differ;
+    println!("{} logs of {both} are equal, {} programs without a verdict here", counts.equal, counts.undecided);
+    println!(
+        "logs={:.2} equal={} differ={}",
+        100.0 * counts.equal as f64 / both.max(1) as f64,
+        counts.equal,
+        counts.differ
+    );
+    Ok(())
+}
+
+fn recorded(args: &Args, object: &str, program: &str) -> Option<String> {
+    let path: &Path = &args.oracle.join("logs2").join(format!("{object}__{program}.log"));
+    let size = path.metadata().ok()?.len();
+    let bytes = (size > 0 && size <= args.most).then(|| std::fs::read(path).ok()).flatten()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn compare(args: &Args, model: &KernelModel, prepared: &Prepared, index: usize, counts: &mut Counts) {
+    let object = &prepared.object;
+    let program = &object.programs[index];
+    let Some(theirs) = recorded(args, &object.name, &program.name) else { return };
+    if prepared.unloadable.get(index).is_some_and(Option::is_some) {
+        return;
+    }
+    let mut log = KernelLog { level: LEVEL, ..KernelLog::default() };
+    let report = verify(model, object, index, Options::default(), &mut log);
+    if let Verdict::Unsupported { .. } = report.verdict {
+        counts.undecided += 1;
+        return;
+    }
+    let (ours, theirs) = (lines(&log.text), lines(&theirs));
+    if ours == theirs {
+        counts.equal += 1;
+        return;
+    }
+    counts.differ += 1;
+    if args.list {
+        let at = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
+        let line = |l: &[String]| l.get(at).map_or("(end)", |l| l).to_owned();
+        println!("{} {} line {}", object.name, program.name, at + 1);
+        println!("  kernel: {}\n  here:   {}", line(&theirs), line(&ours));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal;
+
+    #[test]
+    fn addresses_and_numbers_of_kernel_functions_do_not_count() {
+        let lines =
+            ["4: (18) r1 = 0xffff8881080       ; R1=map_ptr()", "4: (18) r1 = 0x0                 ; R1=map_ptr()"];
+        assert_eq!(normal(lines[0]), normal(lines[1]));
+        assert_eq!(normal("3: (85) call bpf_iter_num_new#71234 ; R0=0"), "3: (85) call bpf_iter_num_new#N ; R0=0");
+        assert_eq!(normal("3: (85) call bpf_loop#181   ; R0=0"), "3: (85) call bpf_loop#181   ; R0=0");
+    }
+}
