@@ -122,9 +122,7 @@ pub fn kernel_outcome(kernel: Kernel, prepared: &Prepared, packet: &[u8]) -> Res
     let program = loaded.program.map_err(|errno| format!("the kernel rejects the program: errno {errno}"))?;
     let input = TestRun { data: packet, wants_output: true, repeat: 1, ..TestRun::default() };
     let result = kernel.test_run(&program, &input).map_err(text)?;
-    let entries = |m: &KernelMap| -> Result<Entries, String> {
-        Ok(m.entries().map_err(text)?.into_iter().collect())
-    };
+    let entries = |m: &KernelMap| -> Result<Entries, String> { Ok(m.entries().map_err(text)?.into_iter().collect()) };
     let maps = (0..prepared.object.maps.len())
         .map(|n| session.map(n).map_err(text).and_then(entries))
         .collect::<Result<_, _>>()?;

@@ -5,6 +5,7 @@ pub mod against_kernel;
 pub mod conformance;
 pub mod containment;
 pub mod engines;
+pub mod fuzzing;
 pub mod generate;
 pub mod packets;
 

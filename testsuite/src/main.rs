@@ -23,6 +23,8 @@ enum Command {
     LoaderCheck(cmd::loader_check::Args),
     /// Compare the logs of walks with those that the kernel wrote
     LogDiff(cmd::log_diff::Args),
+    /// Give mutated examples to everything that reads files
+    Mutate(cmd::mutate::Args),
     /// Run random accepted programs and compare every step with what was foreseen
     Soundness(cmd::soundness::Args),
     /// Run programs of objects on packets here and in the running kernel
@@ -37,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Command::Engines(a) => cmd::engines::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
         Command::LogDiff(a) => cmd::log_diff::run(&a),
+        Command::Mutate(a) => cmd::mutate::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),

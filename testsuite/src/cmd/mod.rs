@@ -4,6 +4,7 @@ pub mod captures;
 pub mod engines;
 pub mod loader_check;
 pub mod log_diff;
+pub mod mutate;
 pub mod run_check;
 pub mod soundness;
 pub mod verdicts;

@@ -1,0 +1,163 @@
+//! What fuzz targets do with their input; the `mutate` command does the same with mutated examples.
+//!
+//! Each function takes any bytes. It must return: a panic, a hang or unbounded memory is a defect.
+
+use crate::containment::{self, Outcome};
+use crate::engines::{self, Which};
+use crate::generate::{self, Bytes, Config, Source};
+use ebpfkit_abi::{AttachType, ProgType};
+use ebpfkit_asm::{Syntax, assemble_insns, assemble_object, disassemble};
+use ebpfkit_isa::{Endian, Insn, decode, encode};
+use ebpfkit_object::{Btf, Object, Prepared, Program, Target};
+use ebpfkit_verifier::observer::Silent;
+use ebpfkit_verifier::{KernelModel, Options, verify};
+use ebpfkit_vm::capture;
+
+/// Every target with its name.
+pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+    ("elf", elf),
+    ("btf", btf),
+    ("text", text),
+    ("capture", capture),
+    ("decode_encode", decode_encode),
+    ("assemble_disassemble", assemble_disassemble),
+    ("instructions", instructions),
+    ("contained", contained),
+    ("engines", engines),
+];
+
+/// Instructions of a program that is judged whole; more only costs time.
+const MOST_INSNS: usize = 4096;
+
+/// An ELF file, opened, prepared and judged.
+pub fn elf(data: &[u8]) {
+    let Ok(object) = Object::open("fuzz.o", data) else { return };
+    let Ok(prepared) = object.prepare(&Target::default()) else { return };
+    judge(&prepared);
+}
+
+fn judge(prepared: &Prepared) {
+    let model = KernelModel::newest();
+    for (index, program) in prepared.object.programs.iter().enumerate() {
+        let loadable = prepared.unloadable.get(index).is_none_or(Option::is_none);
+        if loadable && program.insns.len() <= MOST_INSNS {
+            verify(&model, &prepared.object, index, Options::default(), &mut Silent);
+        }
+    }
+}
+
+/// A `.BTF` section, read and looked at type by type.
+pub fn btf(data: &[u8]) {
+    let Ok(btf) = Btf::parse(data) else { return };
+    for id in 0..btf.len() {
+        let _ = (btf.get(id), btf.name(id), btf.size_of(id), btf.resolve(id));
+        let _ =
+            (btf.members(id).count(), btf.params(id).count(), btf.enum_values(id).count(), btf.sec_vars(id).count());
+        let _ = btf.decl_tags(id, -1).count();
+    }
+}
+
+/// Assembly text.
+pub fn text(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = assemble_object("fuzz.s", &text);
+}
+
+/// A capture, read to its end.
+pub fn capture(data: &[u8]) {
+    let Ok(mut reader) = capture::Reader::new(data) else { return };
+    let mut packet = Vec::new();
+    while let Ok(Some(_)) = reader.next(&mut packet) {}
+}
+
+fn insns_of(data: &[u8]) -> Vec<Insn> {
+    let whole = data.len() / Insn::SIZE * Insn::SIZE;
+    Insn::read_all(&data[..whole], Endian::Little).unwrap_or_default()
+}
+
+/// What decodes must encode to the same slots.
+pub fn decode_encode(data: &[u8]) {
+    let insns = insns_of(data);
+    let mut at = 0;
+    while at < insns.len() {
+        match decode(&insns, at) {
+            Ok((op, slots)) => {
+                let (first, second) = encode(op).expect("what was decoded can be encoded");
+                assert_eq!(first, insns[at]);
+                assert_eq!(second, (slots == 2).then(|| insns[at + 1]));
+                at += slots;
+            }
+            Err(_) => at += 1,
+        }
+    }
+}
+
+/// What decodes must survive the way to text and back.
+pub fn assemble_disassemble(data: &[u8]) {
+    let mut insns = insns_of(data);
+    insns.truncate(MOST_INSNS);
+    let lines = disassemble(&insns);
+    if lines.iter().any(|(_, line)| line.is_err()) {
+        return;
+    }
+    let text: Vec<&str> = lines.iter().filter_map(|(_, line)| line.as_deref().ok()).collect();
+    // Texts that name places outside of the program cannot be assembled again.
+    if let Ok(back) = assemble_insns(&text.join("\n"), Syntax::PseudoC) {
+        assert_eq!(back, insns);
+    }
+}
+
+/// Any instructions, given to the verifier as a program of any of some types.
+pub fn instructions(data: &[u8]) {
+    let Some((&kind, rest)) = data.split_first() else { return };
+    const KINDS: [ProgType; 5] =
+        [ProgType::Xdp, ProgType::SchedCls, ProgType::SocketFilter, ProgType::Kprobe, ProgType::CgroupSkb];
+    let mut insns = insns_of(rest);
+    insns.truncate(MOST_INSNS);
+    let program = Program {
+        name: "fuzz".into(),
+        prog_type: KINDS[usize::from(kind) % KINDS.len()],
+        attach_type: AttachType::default(),
+        insns,
+        ..Program::default()
+    };
+    // The maps of generated programs are there to be referred to.
+    let mut prepared = generate::program(&mut Bytes(&[]), &Config { statements: 1, careless: 0, functions: 0 });
+    prepared.object.programs = vec![program];
+    judge(&prepared);
+}
+
+const SMALL: Config = Config { statements: 24, careless: 15, functions: 2 };
+
+/// A structured program from the input's choices, which must do only what the verifier foresaw.
+pub fn contained(data: &[u8]) {
+    let mut source = Bytes(data);
+    let prepared = generate::program(&mut source, &SMALL);
+    let packets = packets(&mut source);
+    if let Outcome::Violation(what) = containment::check(&prepared, &packets) {
+        panic!("{what}\n{}", crate::text_of(&prepared));
+    }
+}
+
+fn packets(source: &mut impl Source) -> Vec<Vec<u8>> {
+    let len = 14 + source.below(100) as usize;
+    vec![(0..len).map(|_| source.below(256) as u8).collect(), vec![0x55; 64]]
+}
+
+/// A structured program from the input's choices, which must give the same in every engine.
+pub fn engines(data: &[u8]) {
+    let mut source = Bytes(data);
+    let prepared = generate::program(&mut source, &Config { careless: 0, ..SMALL });
+    let model = KernelModel::newest();
+    let Ok(verified) = engines::verified(&model, &prepared) else { return };
+    for packet in packets(&mut source) {
+        let first = engines::outcome(Which::InterpreterChecked, &model, &prepared, &verified, &packet);
+        let first = first.expect("an accepted program runs");
+        for which in [Which::InterpreterUnchecked, Which::JitVerified, Which::JitSandboxed] {
+            let other = engines::outcome(which, &model, &prepared, &verified, &packet).expect("it runs everywhere");
+            if let Some(what) = engines::difference(&first, &other, false) {
+                panic!("{which:?}: {what}\n{}", crate::text_of(&prepared));
+            }
+        }
+    }
+}
