@@ -21,6 +21,7 @@ mod socket;
 mod sockmap;
 mod state;
 mod sync;
+mod tcp_option;
 mod text;
 mod time;
 mod timers;
@@ -58,6 +59,7 @@ const ROOMS: &[&[Row]] = &[
     route::ROWS,
     socket::ROWS,
     sockmap::ROWS,
+    tcp_option::ROWS,
     trace::ROWS,
 ];
 
