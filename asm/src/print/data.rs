@@ -150,9 +150,15 @@ fn map(object: &Object, m: &Map, types: &mut Types<'_>) -> String {
                 && (o.map_type, o.key_size, o.value_size, o.max_entries, o.flags)
                     == (inner.map_type, inner.key_size, inner.value_size, inner.max_entries, inner.flags)
         };
-        if let Some(other) = object.maps.iter().find(like).filter(|o| o.name != m.name) {
-            text += &format!(" inner={}", other.name);
-        }
+        let other = object.maps.iter().find(like).filter(|o| o.name != m.name).map(|o| o.name.clone());
+        let name = other.unwrap_or_else(|| {
+            let name = format!("{}_inner", m.name);
+            let template = Map { name: name.clone(), inner: None, ..(**inner).clone() };
+            let declared = map(object, &template, types);
+            text = format!("{}\n{text}", declared.replacen(".map", ".inner", 1));
+            name
+        });
+        text += &format!(" inner={name}");
     }
     let list = |slots: Vec<(u32, &str)>| {
         let items: Vec<String> = slots.into_iter().map(|(i, name)| format!("{i}: {name}")).collect();

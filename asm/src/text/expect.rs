@@ -25,7 +25,10 @@ pub(crate) fn explain<'t>(cx: &mut Context<'t>, error: ParseError<usize, Token<'
         Some(wanted) => format!("expected {wanted}, found {found}"),
         None => format!("expected the end of the statement, found {found}"),
     };
-    cx.problem(span, message);
+    let line = cx.text[..span.start].rsplit('\n').next().unwrap_or_default();
+    let help =
+        line.contains(';').then(|| "`;` separates statements of pseudo-C; comments begin with `//` or `#`".into());
+    cx.problem_with(span, message, help);
 }
 
 /// The terminals as a text; `None` when there are none.
@@ -36,7 +39,7 @@ fn list(expected: Vec<String>) -> Option<String> {
         .map(|e| if e.starts_with("a ") || e.starts_with("an ") { e.to_owned() } else { format!("`{e}`") })
         .collect();
     // Where any word is a name, the words that are none elsewhere say nothing more.
-    if ["a name", "`if`", "`ll`"].iter().all(|n| names.iter().any(|m| m == n)) {
+    if ["a name", "`if`", "`-`"].iter().all(|n| names.iter().any(|m| m == n)) {
         names.retain(|n| !n.trim_matches('`').starts_with(|c: char| c.is_ascii_lowercase()) || n.starts_with('a'));
     }
     // Kinds of things come before signs, which are many.

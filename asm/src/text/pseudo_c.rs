@@ -323,6 +323,7 @@ fn atomic_size(cx: &mut Context<'_>, t: &At<&str>) -> Size {
             t.span.clone(),
             format!("atomic operations have 32 or 64 bits: expected u32 or u64, found `{}`", t.value),
         );
+        return Size::W;
     }
     size
 }

@@ -32,6 +32,8 @@ pub(crate) enum Directive<'t> {
     IsFunction(At<&'t str>),
     License(Vec<u8>),
     Map(MapDecl<'t>),
+    /// A map that others are made of, and that is not created itself.
+    Inner(MapDecl<'t>),
     /// A struct (or union).
     Composite(bool, Members<'t>),
     /// A variable, and its section when that is not the current one.
@@ -45,7 +47,7 @@ pub(crate) enum Directive<'t> {
 }
 
 /// Every directive, with what it does.
-pub(crate) const NAMES: [&str; 47] = [
+pub(crate) const NAMES: [&str; 48] = [
     ".syntax",
     ".equ",
     ".set",
@@ -61,6 +63,7 @@ pub(crate) const NAMES: [&str; 47] = [
     ".type",
     ".license",
     ".map",
+    ".inner",
     ".tag",
     ".struct",
     ".union",
@@ -154,7 +157,8 @@ impl<'t> Reader<'t> {
                 _ => None,
             },
             ".license" => self.quoted(words, end).map(Directive::License),
-            ".map" => self.map(words, end),
+            ".map" => self.map(words, end).map(Directive::Map),
+            ".inner" => self.map(words, end).map(Directive::Inner),
             ".tag" => self.tag(words, end),
             ".struct" => text::members(&mut self.cx, words, end).map(|m| Directive::Composite(false, m)),
             ".union" => text::members(&mut self.cx, words, end).map(|m| Directive::Composite(true, m)),
@@ -221,7 +225,7 @@ impl<'t> Reader<'t> {
         Some(Directive::Tag(At { value: name, span: l..r }, component, text))
     }
 
-    fn map(&mut self, words: &[Spanned<'t>], end: usize) -> Option<Directive<'t>> {
+    fn map(&mut self, words: &[Spanned<'t>], end: usize) -> Option<MapDecl<'t>> {
         // A name before `=` is one word, so that it is not taken for a part of the type before it.
         let mut joined: Vec<Spanned<'t>> = Vec::with_capacity(words.len());
         for &(l, token, r) in words {
@@ -233,7 +237,7 @@ impl<'t> Reader<'t> {
                 _ => joined.push((l, token, r)),
             }
         }
-        text::map(&mut self.cx, &joined, end).map(Directive::Map)
+        text::map(&mut self.cx, &joined, end)
     }
 
     fn external(&mut self, kind: ExternKind, words: &[Spanned<'t>], end: usize) -> Option<Directive<'t>> {

@@ -90,8 +90,8 @@ fn has_number_value(kind: MapType) -> bool {
 }
 
 impl<'t> Maps<'t> {
-    pub(super) fn add(&mut self, a: &mut Assembly<'t>, map: MapDecl<'t>) {
-        if a.claim(&map.name, Thing::Map) {
+    pub(super) fn add(&mut self, a: &mut Assembly<'t>, map: MapDecl<'t>, thing: Thing) {
+        if a.claim(&map.name, thing) {
             self.declared.push(map);
         }
     }
@@ -304,6 +304,9 @@ pub(super) fn finish<'t>(a: &mut Assembly<'t>, mut maps: Maps<'t>) {
     }
     for index in 0..count {
         let Some(ready) = maps.ready.remove(&index) else { continue };
+        if a.things.get(ready.name) == Some(&Thing::Inner) {
+            continue;
+        }
         let var = a.types.btf.var(ready.name, ready.definition, 1);
         let mut places = Vec::new();
         let mut next = 0;

@@ -132,7 +132,8 @@ impl<'t> Assembly<'t> {
                     let section = own.unwrap_or(if is_data(section) { section } else { ".data" });
                     self.variable(section, variable);
                 }
-                Directive::Map(map) => maps.add(self, map),
+                Directive::Map(map) => maps.add(self, map, Thing::Map),
+                Directive::Inner(map) => maps.add(self, map, Thing::Inner),
                 Directive::Extern(kind, decl) => self.external(kind, decl, span),
                 Directive::Tag(name, component, text) => self.tags.push((name, component, text)),
                 Directive::Global(_) | Directive::IsFunction(_) | Directive::Section(_) | Directive::Function(_) => {}

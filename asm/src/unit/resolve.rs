@@ -12,6 +12,8 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Thing {
     Map,
+    /// What maps of maps are made of; there is no such map.
+    Inner,
     /// A variable, and the map of its section is a map of the object too.
     Variable,
     /// A function of the kernel.
@@ -318,7 +320,7 @@ impl<'t> Resolver<'_, 't> {
             self.problem(span, format!("`{name}` is no label"), help);
             return None;
         };
-        let fits = |t: Thing| !map || t == Thing::Map;
+        let fits = |t: Thing| t != Thing::Inner && (!map || t == Thing::Map);
         match things.get(name) {
             Some(&t) if fits(t) && (off == 0 || t == Thing::Variable) => {
                 Some((ImmKind::Value(0), Some(Reference::Symbol(name, off))))

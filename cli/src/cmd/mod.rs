@@ -12,6 +12,7 @@ pub mod verify;
 use crate::host::Host;
 use anyhow::{Context, Result};
 use ebpfkit_object::{Object, Prepared};
+use std::io::Read;
 use std::path::Path;
 
 /// Extensions of assembly text.
@@ -35,10 +36,17 @@ pub fn read_text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
-/// Opens an object file, or assembles a text to one.
+/// Opens an object file, or assembles a text to one; `-` is either, from standard input.
 pub fn open(path: &Path) -> Result<Object> {
-    let is_text = path.extension().is_some_and(|e| TEXT_EXTENSIONS.iter().any(|t| e == *t));
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let stdin = path == Path::new("-");
+    let is_text = stdin || path.extension().is_some_and(|e| TEXT_EXTENSIONS.iter().any(|t| e == *t));
+    let bytes = if stdin {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
+        bytes
+    } else {
+        std::fs::read(path).with_context(|| path.display().to_string())?
+    };
     let name = text_name(path);
     if is_text && !bytes.starts_with(ELF_MAGIC) {
         let text = String::from_utf8(bytes).with_context(|| path.display().to_string())?;

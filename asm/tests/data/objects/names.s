@@ -1,6 +1,8 @@
 # Names that mean something elsewhere.
 .map outer array_of_maps max_entries=1 inner=lock   // declared below
 .map lock hash key=u32 value=u64 max_entries=1
+.inner only_inside array value=u64 max_entries=2
+.map second_outer hash_of_maps key=u32 max_entries=4 inner=only_inside
 .data u32 exit = 1
 .bss u64 call
 
