@@ -52,6 +52,8 @@ enum Command {
     Asm(cmd::asm::Args),
     /// Print programs as text that `asm` reads back
     Disasm(cmd::disasm::Args),
+    /// Join several objects into one, as `bpftool gen object` does
+    Link(cmd::link::Args),
     /// Print a shell's completions
     Completions(cmd::meta::CompletionsArgs),
     /// Print the manual page
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Cfg(a) => cmd::cfg::run(&a),
         Command::Asm(a) => cmd::asm::run(&a),
         Command::Disasm(a) => cmd::disasm::run(&a),
+        Command::Link(a) => cmd::link::run(&a),
         Command::Completions(a) => cmd::meta::completions(&a),
         Command::Man(a) => cmd::meta::man(&a),
     };

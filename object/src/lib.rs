@@ -8,6 +8,7 @@
 
 pub mod btf;
 mod core_relo;
+pub mod link;
 pub mod map_rules;
 pub mod model;
 mod prepare;

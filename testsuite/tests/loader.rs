@@ -1,7 +1,9 @@
 //! The objects in `tests/loader/`, prepared for the kernel that `kernel.o` stands for: what would be handed to it is
 //! in the `.loaded` file beside each. `build.sh` there makes the objects from their sources.
 
+use ebpfkit_object::link::link;
 use ebpfkit_object::{FuncInfo, Map, MapInit, Object, Prepared, Program, Target};
+use proptest::prelude::*;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -122,4 +124,53 @@ fn fixtures_are_prepared_as_expected() {
         failures.extend(ebpfkit_testsuite::compare(&folder().join(format!("{name}.loaded")), &show(&prepared)).err());
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn linked_objects_are_prepared_as_expected() {
+    let [a, b] = ["first", "second"].map(|n| std::fs::read(folder().join(format!("link/{n}.o"))).expect("fixture"));
+    let linked = link(&[("first.o", &a), ("second.o", &b)]).unwrap_or_else(|e| panic!("{e}"));
+    let object = Object::open("linked.o", &linked).unwrap_or_else(|e| panic!("{e}"));
+    let prepared = object.prepare(&target()).unwrap_or_else(|e| panic!("{e}"));
+    ebpfkit_testsuite::compare(&folder().join("link/linked.loaded"), &show(&prepared))
+        .unwrap_or_else(|e| panic!("{e}"));
+    let twice = link(&[("first.o", &a), ("first.o", &a)]).expect_err("two definitions");
+    assert!(twice.to_string().starts_with("conflicting non-weak symbol"), "{twice}");
+}
+
+const FIXTURES: [&[u8]; 6] = [
+    include_bytes!("loader/attach.o"),
+    include_bytes!("loader/core.o"),
+    include_bytes!("loader/externs.o"),
+    include_bytes!("loader/maps.o"),
+    include_bytes!("loader/subprograms.o"),
+    include_bytes!("loader/link/first.o"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// Broken files give an error, an object or reasons not to load its programs; never a panic.
+    #[test]
+    fn mutated_fixtures_are_harmless(
+        which in 0..FIXTURES.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        words in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(vec![0u32, 1, 0x7fff_ffff, u32::MAX])), 0..2),
+    ) {
+        let mut bytes = FIXTURES[which].to_vec();
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        for (at, value) in words {
+            let at = at.index(bytes.len() - 4);
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        if let Ok(object) = Object::open("mutated.o", &bytes) {
+            let _ = object.prepare(&target());
+        }
+        if let Ok(linked) = link(&[("mutated.o", &bytes), ("link/first.o", FIXTURES[5])]) {
+            let _ = Object::open("linked.o", &linked);
+        }
+    }
 }

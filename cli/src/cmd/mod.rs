@@ -5,6 +5,7 @@ pub mod cfg;
 pub mod check_kernel;
 pub mod conformance;
 pub mod disasm;
+pub mod link;
 pub mod meta;
 pub mod run;
 pub mod verify;

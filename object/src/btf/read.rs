@@ -217,6 +217,17 @@ impl Btf {
         self.type_range(id).filter(|r| word * 4 + 4 <= r.len()).map(|r| self.word(self.types.0 + r.start + word * 4))
     }
 
+    /// All words of a type; empty when there is no such type.
+    pub(crate) fn type_words(&self, id: TypeId) -> Vec<u32> {
+        let range = self.type_range(id).unwrap_or_default();
+        range.step_by(4).map(|at| self.word(self.types.0 + at)).collect()
+    }
+
+    /// The kind in a type's second word.
+    pub(crate) fn kind_of_info(info: u32) -> Kind {
+        kind_of(info >> 24 & 0x1f).unwrap_or(Kind::Void)
+    }
+
     /// Offset of a type's name in the strings; zero for anonymous ones and unknown numbers.
     pub fn name_offset(&self, id: TypeId) -> u32 {
         self.start(id).map_or(0, |at| self.word(at))

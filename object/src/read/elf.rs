@@ -13,6 +13,8 @@ use std::sync::Arc;
 const RESERVED: usize = 0xff00;
 /// Longest name of a section or symbol that is believed.
 const MAX_NAME: usize = 4096;
+/// Largest alignment of a section that is believed.
+const MAX_ALIGN: usize = 1 << 16;
 /// Longest license that libbpf keeps.
 const LICENSE_LEN: usize = 63;
 
@@ -37,6 +39,8 @@ pub(crate) struct Section<'a> {
     pub size: usize,
     pub is_code: bool,
     pub no_bits: bool,
+    /// Alignment in bytes, a power of two.
+    pub align: usize,
     /// It has contents that are neither code nor tables of the file's own.
     pub is_data: bool,
 }
@@ -77,7 +81,7 @@ pub(crate) struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    fn parse(name: &'a str, bytes: &'a [u8]) -> Result<Self, ObjectError> {
+    pub(crate) fn parse(name: &'a str, bytes: &'a [u8]) -> Result<Self, ObjectError> {
         if bytes.get(..4) != Some(b"\x7fELF") {
             return Err(refused(format!("elf: '{name}' is not a proper ELF object")));
         }
@@ -215,7 +219,9 @@ fn sections<'a>(elf: &goblin::elf::Elf<'a>, bytes: &'a [u8]) -> Result<Vec<Secti
             let has_bits = h.sh_type == SHT_PROGBITS && !data.is_empty();
             let is_code = h.sh_flags & u64::from(SHF_EXECINSTR) != 0 && has_bits;
             let size = usize::try_from(h.sh_size).unwrap_or(usize::MAX);
-            Ok(Section { name, data, size, is_code, no_bits, is_data: has_bits && !is_code })
+            let align =
+                usize::try_from(h.sh_addralign).ok().filter(|a| a.is_power_of_two() && *a <= MAX_ALIGN).unwrap_or(1);
+            Ok(Section { name, data, size, is_code, no_bits, align, is_data: has_bits && !is_code })
         })
         .collect()
 }

@@ -23,11 +23,11 @@ pub(crate) struct Records {
 /// A CO-RE relocation as it stands in its section.
 #[derive(Clone, Debug)]
 pub(crate) struct CoreRecord {
-    insn: u32,
+    pub insn: u32,
     number: usize,
-    type_id: TypeId,
-    access: Arc<str>,
-    kind: u32,
+    pub type_id: TypeId,
+    pub access: Arc<str>,
+    pub kind: u32,
 }
 
 impl CoreRecord {

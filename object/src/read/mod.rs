@@ -1,12 +1,12 @@
 //! Reading ELF objects.
 
 mod code;
-mod elf;
-mod ext;
+pub(crate) mod elf;
+pub(crate) mod ext;
 mod externs;
 mod fixup;
 mod functions;
-mod map_def;
+pub(crate) mod map_def;
 mod maps;
 mod relocations;
 pub mod sections;

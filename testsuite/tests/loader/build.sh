@@ -3,9 +3,11 @@
 set -eu
 cd "$(dirname "$0")"
 CLANG=${CLANG:-clang} STRIP=${STRIP:-llvm-strip}
-for source in *.c; do
-  $CLANG -O2 -g -mcpu=v3 --target=bpfel -ffile-prefix-map="$PWD"=. -Wno-everything -c "$source" -o "${source%.c}.o"
-  $STRIP -g "${source%.c}.o"
+build() {
+  $CLANG -O2 -g -mcpu=v3 --target="$1" -ffile-prefix-map="$PWD"=. -Wno-everything -c "$2" -o "$3"
+  $STRIP -g "$3"
+}
+for source in *.c link/*.c; do
+  build bpfel "$source" "${source%.c}.o"
 done
-$CLANG -O2 -g -mcpu=v3 --target=bpfeb -ffile-prefix-map="$PWD"=. -Wno-everything -c subprograms.c -o big-endian.o
-$STRIP -g big-endian.o
+build bpfeb subprograms.c big-endian.o
