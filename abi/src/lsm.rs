@@ -37,6 +37,10 @@ pub static UNTRUSTED: &[&str] = &[
     "sk_free_security", "task_free",
 ];
 
+/// Hooks that are called with a socket whose options may be read and set: it is locked, or nobody else knows it yet.
+pub static SOCKOPT: &[&str] =
+    &["sock_graft", "inet_csk_clone", "inet_conn_established", "socket_post_create", "socket_socketpair"];
+
 /// Hooks that return 0 or 1 rather than an error number.
 pub static BOOLEAN: &[&str] = &["xfrm_state_pol_flow_match", "audit_rule_known", "inode_xattr_skipcap"];
 

@@ -7,11 +7,14 @@ use crate::memory::record::Field;
 use crate::reason::{CallReason, ResourceReason, reject};
 use crate::reg::BtfRef;
 use crate::{Env, Step};
+use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
 use ebpfkit_abi::{Callers, Helper, TypeFlags, helpers};
 use ebpfkit_object::btf::TypeId;
 
 const TAIL_CALL: u32 = 12;
+const SETSOCKOPT: u32 = 49;
+const GETSOCKOPT: u32 = 57;
 const SPIN_UNLOCK: i32 = 94;
 const KPTR_XCHG: i32 = 194;
 
@@ -73,11 +76,19 @@ impl Env<'_> {
     pub(crate) fn helper_prototype(&self, id: i32) -> Result<(&'static Helper, &'static Prototype), CallReason> {
         let row = u32::try_from(id).ok().and_then(helpers::find).filter(|h| h.since <= self.kernel.version);
         let Some(row) = row else { return Err(CallReason::UnknownHelper { name: "unknown".into(), id }) };
-        let offered = row.prototype(self.caller_kind()).filter(|p| !p.flags.contains(HelperFlags::OPTIONAL));
+        let offered = row
+            .prototype(self.caller_kind())
+            .filter(|p| !p.flags.contains(HelperFlags::OPTIONAL) && self.hook_has_helper(row.id));
         match offered {
             Some(proto) => Ok((row, proto)),
             None => Err(CallReason::HelperNotOffered { name: row.name, id: row.id }),
         }
+    }
+
+    /// Of security hooks, few are called with a socket whose options may be used.
+    fn hook_has_helper(&self, id: u32) -> bool {
+        let options = matches!(id, SETSOCKOPT | GETSOCKOPT);
+        !options || self.lsm_hook().is_none_or(|hook| lsm::SOCKOPT.contains(&hook))
     }
 
     /// Whether a prototype sleeps when this program calls it.

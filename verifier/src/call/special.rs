@@ -6,6 +6,7 @@ use crate::reason::{CallReason, reject};
 use crate::reg::{DynptrKind, RegBase, RegExtra, RegType};
 use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::Helper;
 use ebpfkit_abi::{AttachType, MapType, ProgType, TypeFlags};
 
@@ -64,7 +65,7 @@ impl Env<'_> {
         ];
         match (self.prog.prog_type, self.prog.attach_type) {
             (ProgType::Tracing, AttachType::TraceIter) => Ok(true),
-            (ProgType::Lsm, _) => Err(Stop::unsupported("bpf_d_path in LSM programs")),
+            (ProgType::Lsm, _) => Ok(self.lsm_hook().is_some_and(|h| lsm::SLEEPABLE.contains(&h))),
             _ => Ok(FUNCTIONS.contains(&self.front.attach.name.as_str())),
         }
     }
@@ -103,7 +104,10 @@ impl Env<'_> {
                 Ok(())
             }
             SET_RETVAL if self.prog.attach_type == AttachType::LsmCgroup => {
-                Err(Stop::unsupported("return values of LSM hooks"))
+                if self.attached_to_void()? {
+                    return reject(CallReason::VoidHook {});
+                }
+                Ok(())
             }
             DYNPTR_DATA => {
                 facts.dynptr = self.dynptr_at(&self.reg(1).clone());

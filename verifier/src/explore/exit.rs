@@ -128,7 +128,7 @@ impl Env<'_> {
     }
 
     /// Whether the function that the program attaches to returns nothing.
-    fn attached_to_void(&self) -> Step<bool> {
+    pub(crate) fn attached_to_void(&self) -> Step<bool> {
         let types = self.types_of(BtfRef::Vmlinux)?;
         Ok(matches!(types.get(self.front.attach.proto), Some(Type::FuncProto { ret: 0, .. })))
     }

@@ -10,6 +10,7 @@ pub mod attach;
 mod btf_info;
 pub(crate) mod call_facts;
 mod cfg;
+mod fastcall;
 pub mod global_args;
 pub mod graph;
 mod live_regs;
@@ -41,11 +42,13 @@ impl Env<'_> {
         self.check_attach_point()?;
         self.compute_scc();
         self.compute_live_regs();
+        self.mark_fastcall_patterns();
         Ok(())
     }
 
     /// Runs every pass that comes after the walk and may still reject.
     pub fn run_back(&mut self) -> Step {
+        self.remove_fastcall_spills();
         self.check_max_stack_depth()?;
         self.front.stack_checked = true;
         if self.front.untranslatable {

@@ -124,6 +124,7 @@ impl Env<'_> {
         }
         let (slot, _) = place(at);
         self.destroy_dynptr_slot(frame, slot)?;
+        self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, at);
         self.trace.slot(slot);
         let insn = self.insn();
         let stored_imm = (value_reg.is_none() && insn.class() == class::ST).then_some(insn.imm);
@@ -199,6 +200,7 @@ impl Env<'_> {
         for at in from..to {
             self.destroy_dynptr_slot(frame, place(at).0)?;
         }
+        self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, from);
         for at in from..to {
             let (slot, byte) = place(at);
             self.trace.slot(slot);
@@ -229,6 +231,7 @@ impl Env<'_> {
                 return reject(MemoryReason::StackVariableOperand { var_off, off, size: size as i32 });
             };
             self.check_stack_range(reg, off, size as i32, Access::Read, false, None)?;
+            self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, at);
             let end = max + i64::from(size);
             let zeros = (at..end).take_while(|&b| self.stack_byte(frame, b) == SlotKind::Zero).count() as i64;
             let zero = zeros == end - at;
@@ -244,6 +247,7 @@ impl Env<'_> {
         }
         let (slot, _) = place(at);
         self.trace.slot(slot);
+        self.check_fastcall_contract(self.cur.cur().subprog as usize, at);
         self.mark_stack_read(frame, 1 << slot);
         let s = self.cur.frame(frame).stack.slots[slot];
         let spill_size = s.spill_size();

@@ -93,6 +93,8 @@ reasons! {
         "EBPF0306" ReturnsStackPointer {} EINVAL, "cannot return stack pointer to the caller";
         /// A tail call through a map that holds no programs.
         "EBPF0346" NoProgArray {} EINVAL, "expected prog array map for tail call";
+        /// A security hook without result has no result to change.
+        "EBPF0347" VoidHook {} EINVAL, "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!";
         /// A callback that returns no number.
         "EBPF0344" CallbackReturnNoScalar {} EACCES, "R0 not a scalar value";
         /// A callback that returns something else than it may.
