@@ -107,3 +107,11 @@ fn packet_loads_give_host_order_or_end_the_program() {
     run.set_packet(&[1, 2]);
     assert_eq!(interp::run(&mut run), Ok(0));
 }
+
+#[test]
+fn the_frame_pointer_is_read_only() {
+    for insn in [Insn::new(0xb7, 10, 0, 0, 0), Insn::new(0x79, 10, 10, -8, 0), Insn::new(0xdb, 1, 10, 0, 1)] {
+        let error = Loader::new(&[insn, EXIT]).load().expect_err("refused");
+        assert_eq!(error.to_string(), "insn 0: frame pointer is read only");
+    }
+}

@@ -97,7 +97,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
 
     loop {
         // Every path ends in `exit` or runs into `Op::End`, and targets are indices of the code.
-        let i = code[pc];
+        debug_assert!(pc < code.len());
+        // SAFETY: see above; the last instruction is `Op::End`, which does not go on.
+        let i = unsafe { *code.get_unchecked(pc) };
         pc += 1;
         if WATCHED {
             // SAFETY: see above.
@@ -156,6 +158,19 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             ($f:expr) => {
                 jump!($f(&(r[d] as u32), &(i.imm as u32)))
             };
+        }
+        macro_rules! frame_load {
+            ($size:literal) => {{
+                let address = r[s].wrapping_add(i.off as i64 as u64);
+                // Decoding has checked it against the frame.
+                r[d] = check!(load::<false, $size>(run, address))
+            }};
+        }
+        macro_rules! frame_store {
+            ($size:literal, $value:expr) => {{
+                let address = r[d].wrapping_add(i.off as i64 as u64);
+                check!(store::<false, $size>(run, address, $value))
+            }};
         }
         macro_rules! load {
             ($size:literal, $extend:expr) => {{
@@ -264,6 +279,18 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             Op::Store16K => store!(2, i.imm),
             Op::Store32K => store!(4, i.imm),
             Op::Store64K => store!(8, i.imm),
+            Op::FrameLoad8 => frame_load!(1),
+            Op::FrameLoad16 => frame_load!(2),
+            Op::FrameLoad32 => frame_load!(4),
+            Op::FrameLoad64 => frame_load!(8),
+            Op::FrameStore8X => frame_store!(1, r[s]),
+            Op::FrameStore16X => frame_store!(2, r[s]),
+            Op::FrameStore32X => frame_store!(4, r[s]),
+            Op::FrameStore64X => frame_store!(8, r[s]),
+            Op::FrameStore8K => frame_store!(1, i.imm),
+            Op::FrameStore16K => frame_store!(2, i.imm),
+            Op::FrameStore32K => frame_store!(4, i.imm),
+            Op::FrameStore64K => frame_store!(8, i.imm),
             Op::Atomic => {
                 let address = r[d].wrapping_add(i.off as i64 as u64);
                 let (old, to) = check!(atomic::<CHECKED>(run, address, i.imm, r[s], r[0]));

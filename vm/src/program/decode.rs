@@ -3,7 +3,9 @@
 use super::dense::{Inst, Op, Rmw};
 use super::{LoadError, Pieces};
 use crate::native::Access;
-use ebpfkit_isa::{AluOp, CallKind, ImmKind, JmpOp, Op as Isa, Operand, Size, Width, decode};
+use ebpfkit_isa::{
+    AluOp, AtomicOp, CallKind, ImmKind, JmpOp, Op as Isa, Operand, R10, STACK_SIZE, Size, Width, decode,
+};
 
 /// The dense form of a program and where it came from.
 #[derive(Debug, Default)]
@@ -71,6 +73,9 @@ fn operand(width: Width, src: Operand) -> (u8, u64) {
 
 fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, LoadError> {
     let make = |op, dst, src, off, imm| Inst { op, dst, src, off, imm };
+    if written(op) == Some(R10) {
+        return Err(LoadError::FramePointer { at });
+    }
     let native_big = cfg!(target_endian = "big");
     Ok(match op {
         Isa::Alu { op: AluOp::Mov, width, dst, src: Operand::Reg(src) } => {
@@ -110,7 +115,12 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
                 let imm = size.bytes() as u64 + if signed { 16 } else { 0 };
                 return Ok(make(Op::LoadProbe, dst, src, off, imm));
             }
-            make(load(size, signed), dst, src, off, 0)
+            let op = if !translate && !signed && in_frame(src, size, off) {
+                [Op::FrameLoad8, Op::FrameLoad16, Op::FrameLoad32, Op::FrameLoad64][size as usize]
+            } else {
+                load(size, signed)
+            };
+            make(op, dst, src, off, 0)
         }
         Isa::Store { size, dst, src, off } if translate && pieces.is_arena(at) => {
             let (reg, imm) = operand(Width::W64, src);
@@ -122,7 +132,10 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
         Isa::Store { size, dst, src, off } => {
             let (size, off) = place(pieces, at, size, off, true, translate)?;
             let (reg, imm) = operand(Width::W64, src);
+            let own = !translate && in_frame(dst, size, off);
             let ops = match src {
+                Operand::Reg(_) if own => [Op::FrameStore8X, Op::FrameStore16X, Op::FrameStore32X, Op::FrameStore64X],
+                Operand::Imm(_) if own => [Op::FrameStore8K, Op::FrameStore16K, Op::FrameStore32K, Op::FrameStore64K],
                 Operand::Reg(_) => [Op::Store8X, Op::Store16X, Op::Store32X, Op::Store64X],
                 Operand::Imm(_) => [Op::Store8K, Op::Store16K, Op::Store32K, Op::Store64K],
             };
@@ -168,6 +181,28 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
         ),
         Isa::Exit => make(Op::Exit, 0, 0, 0, 0),
     })
+}
+
+/// Whether an access lies inside the frame of the function. Nothing writes `r10`.
+fn in_frame(base: u8, size: Size, off: i32) -> bool {
+    base == R10 && off >= -(STACK_SIZE as i32) && off + size.bytes() as i32 <= 0
+}
+
+/// The register that an instruction writes, if it writes one by its own fields.
+fn written(op: Isa) -> Option<u8> {
+    match op {
+        Isa::Alu { dst, .. }
+        | Isa::Movsx { dst, .. }
+        | Isa::Neg { dst, .. }
+        | Isa::Endian { dst, .. }
+        | Isa::Bswap { dst, .. }
+        | Isa::AddrSpaceCast { dst, .. }
+        | Isa::LoadImm64 { dst, .. }
+        | Isa::Load { dst, .. }
+        | Isa::LoadAcquire { dst, .. } => Some(dst),
+        Isa::Atomic { op, fetch: true, src, .. } if op != AtomicOp::Cmpxchg => Some(src),
+        _ => None,
+    }
 }
 
 fn unsupported(at: usize, what: impl Into<String>) -> LoadError {

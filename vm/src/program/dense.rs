@@ -52,6 +52,10 @@ pub(crate) enum Op {
     StoreArenaK,
     Store8X, Store16X, Store32X, Store64X,
     Store8K, Store16K, Store32K, Store64K,
+    /// The same inside the function's own frame, checked when the program was decoded.
+    FrameLoad8, FrameLoad16, FrameLoad32, FrameLoad64,
+    FrameStore8X, FrameStore16X, FrameStore32X, FrameStore64X,
+    FrameStore8K, FrameStore16K, FrameStore32K, FrameStore64K,
     /// Atomic read-modify-write; `imm` is an [`Rmw`] number.
     Atomic,
     LoadAcq, StoreRel,

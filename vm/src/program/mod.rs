@@ -36,6 +36,12 @@ pub enum LoadError {
         /// Slot it leads to.
         target: i64,
     },
+    /// A write to the frame pointer.
+    #[error("insn {at}: frame pointer is read only")]
+    FramePointer {
+        /// Slot.
+        at: usize,
+    },
     /// A map that was not given.
     #[error("insn {at}: map number {map} does not exist")]
     NoMap {
