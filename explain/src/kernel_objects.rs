@@ -392,6 +392,9 @@ pub(crate) static ENTRIES: &[Entry] = &[
     entry(&["cannot be called from callback subprog"],
         "an exception would leave the kernel function that runs the callback half done",
         "return an error from the callback instead of throwing"),
+    entry(&["unexpected __bpf_trap()"],
+        "the compiler saw that this path uses a value that was never set, and made it a trap",
+        "set the variable on every path; compile with -Wall to see which one it is"),
     // Attach points.
     entry(&["Tracing programs must provide btf_id"],
         "the program does not say what it attaches to",

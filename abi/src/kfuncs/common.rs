@@ -95,4 +95,5 @@ pub(super) static ROWS: &[Kfunc] = &[
     Kfunc { name: "bpf_res_spin_unlock", flags: F::empty(), hooks: H::COMMON, only: Only::Any },
     Kfunc { name: "bpf_res_spin_lock_irqsave", flags: F::RET_NULL, hooks: H::COMMON, only: Only::Any },
     Kfunc { name: "bpf_res_spin_unlock_irqrestore", flags: F::empty(), hooks: H::COMMON, only: Only::Any },
+    Kfunc { name: "bpf_modify_return_test_tp", flags: F::empty(), hooks: H::COMMON, only: Only::Any },
 ];

@@ -117,5 +117,7 @@ reasons! {
         "EBPF1055" PacketWrites {} EINVAL, "the prog does not allow writes to packet data";
         /// Exceptions in a callback.
         "EBPF1056" ThrowInCallback { insn: usize, subprog: usize } EINVAL, "bpf_throw kfunc (insn {insn}) cannot be called from callback subprog {subprog}";
+        /// The compiler found that control reaches what has no value.
+        "EBPF1057" Trap {} EFAULT, "unexpected __bpf_trap() due to uninitialized variable?";
     }
 }

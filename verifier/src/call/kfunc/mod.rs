@@ -37,6 +37,9 @@ impl Env<'_> {
         if !self.kfunc_allowed(&desc) {
             return reject(KfuncReason::NotAllowed { func: desc.name.clone() });
         }
+        if desc.is(&["__bpf_trap"]) {
+            return reject(KfuncReason::Trap {});
+        }
         let sleepable = desc.has(F::SLEEPABLE);
         if sleepable && !self.in_sleepable() {
             return reject(KfuncReason::NeedsSleepable { func: desc.name.clone() });
