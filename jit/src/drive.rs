@@ -16,6 +16,7 @@ impl Engine for Jit {
         let entry = entry(run.program(), checked, 0)?;
         if checked {
             run.native.frame = run.frame_pointer();
+            run.native.context = run.ctx.address();
         }
         // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
         let mark = 0u8;

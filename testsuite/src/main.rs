@@ -15,6 +15,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Time the programs of bench/ in every engine and in the running kernel
+    Bench(cmd::bench::Args),
     /// Write the examples' captures anew
     Captures(cmd::captures::Args),
     /// Run random programs in every engine and in the running kernel
@@ -35,6 +37,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Bench(a) => cmd::bench::run(&a),
         Command::Captures(a) => cmd::captures::run(&a),
         Command::Engines(a) => cmd::engines::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),

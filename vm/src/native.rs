@@ -22,6 +22,21 @@ pub const STATUS_FAULT: u32 = 1;
 /// It asks for the program that [`Run::tail_call`] has entered to be run in its place.
 pub const STATUS_TAIL_CALL: u32 = 2;
 
+/// Offsets in a [`Run`] of the regions that checked native code compares with, in bytes.
+pub mod offset {
+    use super::Run;
+    use std::mem::offset_of;
+
+    /// Address of the packet's first byte, metadata included.
+    pub const PACKET_BASE: usize = offset_of!(Run, memory.packet.base);
+    /// Bytes of the packet.
+    pub const PACKET_LEN: usize = offset_of!(Run, memory.packet.len);
+    /// Address of the region that was last found; it is writable.
+    pub const RECENT_BASE: usize = offset_of!(Run, memory.recent.base);
+    /// Its bytes.
+    pub const RECENT_LEN: usize = offset_of!(Run, memory.recent.len);
+}
+
 /// Words that native code reads and writes.
 #[repr(C)]
 #[derive(Debug, Default)]
@@ -32,6 +47,8 @@ pub struct NativeState {
     pub at: u32,
     /// Checked mode: `r10` of the function that runs now.
     pub frame: u64,
+    /// Checked mode: address of the context.
+    pub context: u64,
     /// The fault.
     pub fault: Option<Fault>,
     /// While native code runs without checks: an address of the thread's stack above all its frames; otherwise zero.

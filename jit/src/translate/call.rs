@@ -31,6 +31,7 @@ impl Translator<'_, '_> {
         let [a, b, c, d, e] = self.args();
         let r0 = self.runtime(runtime::helper as *const () as usize, &[function, a, b, c, d, e]);
         self.stop_on_fault();
+        self.reload_packet();
         self.set(0, r0);
     }
 
@@ -39,6 +40,7 @@ impl Translator<'_, '_> {
         let [a, b, c, d, e] = self.args();
         let r0 = self.runtime(runtime::call_register as *const () as usize, &[target, a, b, c, d, e]);
         self.stop_on_fault();
+        self.reload_packet();
         self.set(0, r0);
     }
 
@@ -68,6 +70,7 @@ impl Translator<'_, '_> {
         if self.env.checked {
             self.runtime(runtime::pop_frame as *const () as usize, &[]);
         }
+        self.reload_packet();
         self.set(0, r0);
     }
 

@@ -36,9 +36,7 @@ impl Translator<'_, '_> {
     pub(super) fn load(&mut self, size: Size, signed: bool, dst: u8, src: u8, off: i16) {
         let signed = signed && size != Size::DW;
         let value = if self.env.checked {
-            let (address, bytes) = (self.address(src, off), self.number(size.bytes() as i64));
-            let value = self.runtime(runtime::load as *const () as usize, &[address, bytes]);
-            self.stop_on_fault();
+            let value = self.checked_load(size, src, off);
             if signed { self.sign_extend(value, size) } else { value }
         } else {
             let access = self.access(size, off);
@@ -59,10 +57,7 @@ impl Translator<'_, '_> {
     pub(super) fn store(&mut self, size: Size, dst: u8, src: Operand, off: i16) {
         let value = self.operand(ebpfkit_isa::Width::W64, src);
         if self.env.checked {
-            let (address, bytes) = (self.address(dst, off), self.number(size.bytes() as i64));
-            self.runtime(runtime::store as *const () as usize, &[address, bytes, value]);
-            self.stop_on_fault();
-            return;
+            return self.checked_store(size, dst, off, value);
         }
         let access = self.access(size, off);
         if access.arena {

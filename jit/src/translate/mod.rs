@@ -4,6 +4,7 @@ mod alu;
 mod branch;
 mod call;
 mod memory;
+mod sandbox;
 
 use crate::flow::{Code, Flow};
 use crate::runtime;
@@ -20,6 +21,7 @@ use cranelift_module::{FuncId, Module};
 use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
 use ebpfkit_vm::native::{NativeState, STATUS_OK};
 use ebpfkit_vm::{Program, Run};
+use sandbox::Guesses;
 use std::mem::offset_of;
 
 /// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
@@ -29,6 +31,7 @@ const MAX_LOOPS: i64 = 8 * 1024 * 1024;
 const STATUS: i32 = (offset_of!(Run, native) + offset_of!(NativeState, status)) as i32;
 const AT: i32 = (offset_of!(Run, native) + offset_of!(NativeState, at)) as i32;
 const FRAME: i32 = (offset_of!(Run, native) + offset_of!(NativeState, frame)) as i32;
+const CONTEXT: i32 = (offset_of!(Run, native) + offset_of!(NativeState, context)) as i32;
 const LEFT: i32 = offset_of!(Run, left) as i32;
 
 /// The signature of every native function: the run and `r1` to `r5`, `r0`.
@@ -117,6 +120,9 @@ pub(crate) fn function(
     let mut b = FunctionBuilder::new(func, context);
     let regs = std::array::from_fn(|_| b.declare_var(I64));
     let loops = b.declare_var(I32);
+    let packet = (b.declare_var(I64), b.declare_var(I64));
+    let moves_frame = flow.slots.iter().any(|at| env.code.op(*at).is_some_and(|op| writes_frame(&op)));
+    let main = env.starts.first() == Some(&flow.start);
     let blocks: Vec<Block> = flow.leaders.iter().map(|_| b.create_block()).collect();
     let frame = (!env.checked).then(|| {
         let data = StackSlotData::new(StackSlotKind::ExplicitSlot, STACK_SIZE as u32, 4);
@@ -131,6 +137,11 @@ pub(crate) fn function(
         frame,
         regs,
         loops,
+        packet,
+        top: Value::from_u32(0),
+        context: Value::from_u32(0),
+        moves_frame,
+        guesses: Guesses::at_start(env.program.prog_type(), main),
         leaders: &flow.leaders,
         blocks,
         call_conv,
@@ -160,6 +171,15 @@ struct Translator<'f, 'e> {
     regs: [Variable; 11],
     /// Iterations that `may_goto` still allows.
     loops: Variable,
+    /// With checks: address and bytes of the packet.
+    packet: (Variable, Variable),
+    /// `r10` as it was at the start.
+    top: Value,
+    /// With checks: address of the context.
+    context: Value,
+    /// The function writes `r10`, which only an unverified one can.
+    moves_frame: bool,
+    guesses: Guesses,
     leaders: &'e [usize],
     /// By leader.
     blocks: Vec<Block>,
@@ -195,6 +215,11 @@ impl Translator<'_, '_> {
             None => self.b.ins().load(I64, trusted(), self.run, FRAME),
         };
         self.set(10, top);
+        self.top = top;
+        if self.env.checked {
+            self.context = self.b.ins().load(I64, trusted(), self.run, CONTEXT);
+            self.reload_packet();
+        }
         if flow.slots.iter().any(|at| matches!(self.env.code.op(*at), Some(Op::MayGoto { .. }))) {
             let loops = self.b.ins().iconst(I32, MAX_LOOPS);
             self.b.def_var(self.loops, loops);
@@ -225,6 +250,11 @@ impl Translator<'_, '_> {
         }
         let op = self.env.code.op(at).filter(|_| self.env.code.is_reached(at));
         let Some(op) = op else { return self.nowhere() };
+        self.translate(op, at);
+        self.guesses.step(&op, self.env.program.imm64_at(at));
+    }
+
+    fn translate(&mut self, op: Op, at: usize) {
         match op {
             Op::Alu { op, width, dst, src } => self.alu(op, width, dst, src),
             Op::Movsx { width, bits, dst, src } => self.movsx(width, bits, dst, src),
@@ -343,6 +373,23 @@ impl Translator<'_, '_> {
         all[1..count].copy_from_slice(args);
         let call = self.b.ins().call_indirect(signature, address, &all[..count]);
         self.b.inst_results(call)[0]
+    }
+}
+
+/// Whether an instruction writes `r10`.
+fn writes_frame(op: &Op) -> bool {
+    match *op {
+        Op::Alu { dst, .. }
+        | Op::Movsx { dst, .. }
+        | Op::Neg { dst, .. }
+        | Op::Endian { dst, .. }
+        | Op::Bswap { dst, .. }
+        | Op::AddrSpaceCast { dst, .. }
+        | Op::LoadImm64 { dst, .. }
+        | Op::Load { dst, .. }
+        | Op::LoadAcquire { dst, .. } => dst == 10,
+        Op::Atomic { src, .. } => src == 10,
+        _ => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub mod bench;
 pub mod captures;
 pub mod engines;
 pub mod loader_check;

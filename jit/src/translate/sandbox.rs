@@ -1,0 +1,242 @@
+//! Accesses of programs that nobody has verified.
+//!
+//! Each access is compared with one region, the likeliest for its register; a cold call looks at all others and finds
+//! the fault. A wrong guess costs time, never safety.
+
+use super::{Translator, int, trusted};
+use crate::runtime;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
+use ebpfkit_abi::ProgType;
+use ebpfkit_isa::{AluOp, Op, Operand, STACK_SIZE, Size};
+use ebpfkit_vm::native::offset;
+
+/// What a register probably holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// No idea, or a number.
+    #[default]
+    Other,
+    /// The context.
+    Context,
+    /// An address in the packet.
+    Packet,
+    /// An address in the function's frame.
+    Stack,
+    /// An address in global data.
+    Fixed(u64),
+    /// What a helper gave.
+    Lent,
+}
+
+/// The guesses at an instruction. They are kept in the order of slots, whatever way control takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Guesses([Guess; 11]);
+
+impl Guesses {
+    /// At the start of a function; only the main one gets the context.
+    pub(super) fn at_start(prog_type: ProgType, main: bool) -> Self {
+        let mut this = Self::default();
+        this.0[10] = Guess::Stack;
+        this.0[1] = match (main, prog_type) {
+            (true, ProgType::Unspec) => Guess::Packet,
+            (true, _) => Guess::Context,
+            (false, _) => Guess::Other,
+        };
+        this
+    }
+
+    /// What follows from an instruction. `imm64` is the number that an immediate load makes.
+    pub(super) fn step(&mut self, op: &Op, imm64: Option<u64>) {
+        let g = &mut self.0;
+        match *op {
+            Op::Alu { op: AluOp::Mov, dst, src, .. } => {
+                g[usize::from(dst)] = match src {
+                    Operand::Reg(r) => g[usize::from(r)],
+                    Operand::Imm(_) => Guess::Other,
+                };
+            }
+            // The sum of a pointer and a number is a pointer, whichever stands first.
+            Op::Alu { op: AluOp::Add, dst, src: Operand::Reg(src), .. } if g[usize::from(dst)] == Guess::Other => {
+                g[usize::from(dst)] = g[usize::from(src)];
+            }
+            Op::Alu { op: AluOp::Add | AluOp::Sub, .. } => {}
+            Op::Alu { dst, .. } | Op::Movsx { dst, .. } | Op::Neg { dst, .. } => g[usize::from(dst)] = Guess::Other,
+            Op::LoadImm64 { dst, .. } => g[usize::from(dst)] = imm64.map_or(Guess::Other, Guess::Fixed),
+            Op::Load { size, dst, src, .. } => {
+                g[usize::from(dst)] = match (g[usize::from(src)], size) {
+                    (Guess::Context, Size::W) => Guess::Packet,
+                    // A spilled pointer.
+                    (Guess::Stack, Size::DW) => Guess::Packet,
+                    _ => Guess::Other,
+                };
+            }
+            Op::Call(_) => g[0] = Guess::Lent,
+            _ => {}
+        }
+    }
+}
+
+/// The first byte of a region and its size.
+struct Window {
+    base: Value,
+    len: Len,
+}
+
+#[derive(Clone, Copy)]
+enum Len {
+    Known(u64),
+    Value(Value),
+}
+
+impl Translator<'_, '_> {
+    /// The region to compare with; `None` when there is no guess worth a comparison.
+    fn window(&mut self, guess: Guess, write: bool) -> Option<Window> {
+        Some(match guess {
+            Guess::Stack => {
+                let base = self.b.ins().iadd_imm_s(self.top, -(STACK_SIZE as i64));
+                Window { base, len: Len::Known(STACK_SIZE as u64) }
+            }
+            Guess::Fixed(address) => {
+                let regions = self.env.program.fixed_regions();
+                let r = regions.iter().find(|r| address.wrapping_sub(r.base) < r.len && (r.writable || !write))?;
+                Window { base: self.number(r.base as i64), len: Len::Known(r.len) }
+            }
+            // Packets that may not be written are rare enough for the cold call.
+            Guess::Packet if write => return None,
+            Guess::Packet => {
+                let (base, len) = (self.b.use_var(self.packet.0), self.b.use_var(self.packet.1));
+                Window { base, len: Len::Value(len) }
+            }
+            Guess::Lent | Guess::Other => {
+                let base = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_BASE as i32);
+                let len = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_LEN as i32);
+                Window { base, len: Len::Value(len) }
+            }
+            Guess::Context => return None,
+        })
+    }
+
+    /// Whether `size` bytes from an address lie in a window.
+    fn inside(&mut self, window: &Window, address: Value, size: u64) -> Option<Value> {
+        let distance = self.b.ins().isub(address, window.base);
+        // Starts allowed: all but the last `size - 1`, and none when the window is smaller.
+        let starts = match window.len {
+            Len::Known(len) => self.number(len.checked_sub(size - 1)? as i64),
+            Len::Value(len) if size == 1 => len,
+            Len::Value(len) => {
+                let zero = self.number(0);
+                let starts = self.b.ins().iadd_imm_s(len, -(size as i64 - 1));
+                let none = self.b.ins().icmp(IntCC::SignedLessThan, starts, zero);
+                self.b.ins().select(none, zero, starts)
+            }
+        };
+        Some(self.b.ins().icmp(IntCC::UnsignedLessThan, distance, starts))
+    }
+
+    /// Whether an access is inside the frame for sure.
+    fn in_frame(&self, reg: u8, off: i16, size: u64) -> bool {
+        let off = i64::from(off);
+        reg == 10 && !self.moves_frame && off >= -(STACK_SIZE as i64) && off + size as i64 <= 0
+    }
+
+    /// The condition under which an access may be done at once, and the register's offset and size of that access.
+    fn quick(&mut self, reg: u8, off: i16, size: u64, write: bool) -> Option<(Option<Value>, i32, u64)> {
+        if self.in_frame(reg, off, size) {
+            return Some((None, off.into(), size));
+        }
+        let guess = self.guesses.0[usize::from(reg)];
+        if guess == Guess::Context {
+            let layout = self.env.program.ctx_layout();
+            layout.layout()?;
+            let to = layout.translate(u64::try_from(off).ok()?, size, write)?;
+            let base = self.get(reg);
+            let same = self.b.ins().icmp(IntCC::Equal, base, self.context);
+            return Some((Some(same), to.address as i32, to.size));
+        }
+        let window = self.window(guess, write)?;
+        let base = self.get(reg);
+        let address = self.b.ins().iadd_imm_s(base, i64::from(off));
+        let inside = self.inside(&window, address, size)?;
+        Some((Some(inside), off.into(), size))
+    }
+
+    /// A load with checks, zero-extended.
+    pub(super) fn checked_load(&mut self, size: Size, src: u8, off: i16) -> Value {
+        let bytes = size.bytes() as u64;
+        let quick = self.quick(src, off, bytes, false);
+        let flags = MemFlagsData::new().with_notrap();
+        let base = self.get(src);
+        let Some((condition, offset, read)) = quick else { return self.slow_load(base, off, bytes) };
+        let ty = int(read as u32 * 8);
+        let Some(condition) = condition else {
+            let value = self.b.ins().load(ty, flags, base, offset);
+            return self.extend(value);
+        };
+        let (fast, slow, done) = (self.b.create_block(), self.cold_block(), self.b.create_block());
+        self.b.append_block_param(done, I64);
+        self.b.ins().brif(condition, fast, &[], slow, &[]);
+        self.b.switch_to_block(slow);
+        let value = self.slow_load(base, off, bytes);
+        self.b.ins().jump(done, &[BlockArg::Value(value)]);
+        self.b.switch_to_block(fast);
+        let value = self.b.ins().load(ty, flags, base, offset);
+        let value = self.extend(value);
+        self.b.ins().jump(done, &[BlockArg::Value(value)]);
+        self.b.switch_to_block(done);
+        self.b.block_params(done)[0]
+    }
+
+    fn slow_load(&mut self, base: Value, off: i16, bytes: u64) -> Value {
+        let address = self.b.ins().iadd_imm_s(base, i64::from(off));
+        let bytes = self.number(bytes as i64);
+        let value = self.runtime(runtime::load as *const () as usize, &[address, bytes]);
+        self.stop_on_fault();
+        value
+    }
+
+    /// A store with checks.
+    pub(super) fn checked_store(&mut self, size: Size, dst: u8, off: i16, value: Value) {
+        let bytes = size.bytes() as u64;
+        let quick = self.quick(dst, off, bytes, true);
+        let flags = MemFlagsData::new().with_notrap();
+        let base = self.get(dst);
+        // Wider stores than the instruction's would be to pointers, which are never written.
+        let Some((condition, offset, _)) = quick else { return self.slow_store(base, off, bytes, value) };
+        let ty = int(bytes as u32 * 8);
+        let narrow = |t: &mut Self| if ty == I64 { value } else { t.b.ins().ireduce(ty, value) };
+        let Some(condition) = condition else {
+            let narrow = narrow(self);
+            self.b.ins().store(flags, narrow, base, offset);
+            return;
+        };
+        let (fast, slow, done) = (self.b.create_block(), self.cold_block(), self.b.create_block());
+        self.b.ins().brif(condition, fast, &[], slow, &[]);
+        self.b.switch_to_block(slow);
+        self.slow_store(base, off, bytes, value);
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(fast);
+        let narrow = narrow(self);
+        self.b.ins().store(flags, narrow, base, offset);
+        self.b.ins().jump(done, &[]);
+        self.b.switch_to_block(done);
+    }
+
+    fn slow_store(&mut self, base: Value, off: i16, bytes: u64, value: Value) {
+        let address = self.b.ins().iadd_imm_s(base, i64::from(off));
+        let bytes = self.number(bytes as i64);
+        self.runtime(runtime::store as *const () as usize, &[address, bytes, value]);
+        self.stop_on_fault();
+    }
+
+    /// Takes the packet's place, which calls may change, from the run.
+    pub(super) fn reload_packet(&mut self) {
+        if self.env.checked {
+            let base = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_BASE as i32);
+            let len = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_LEN as i32);
+            self.b.def_var(self.packet.0, base);
+            self.b.def_var(self.packet.1, len);
+        }
+    }
+}
