@@ -34,8 +34,8 @@ const CTX_LEN_MASK: u64 = 0xf_ffff << 32;
 
 /// Reads the ring buffers of the run's program as user space would, and adds their records to the run's events.
 pub fn collect(run: &mut Run) {
-    let rings = [run.program(), run.current()].map(|p| p.maps().to_vec());
-    for map in rings.iter().flatten() {
+    let programs = [run.program().clone(), run.current().clone()];
+    for map in programs.iter().flat_map(|p| p.maps()) {
         if let Kind::Ringbuf(ring) = map.kind() {
             let name = &map.facts().name;
             ring.consume(|data| run.events.push(Event::Ring { map: name.clone(), data: data.to_vec() }));

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_abi::{ProgType, retval_name};
 use ebpfkit_object::Prepared;
 use ebpfkit_vm::capture::{ETHERNET, Format, RAW_IP, Reader, Record, Writer};
+use ebpfkit_vm::helpers::{collect, run_timers};
 use ebpfkit_vm::input::{Fate, Origin, fate, frame_after, set_frame, set_input, takes_packet};
 use ebpfkit_vm::{Engine, Run, World};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -196,8 +197,16 @@ impl Stream<'_> {
             set_frame(run, self.kind, Origin::Wire, bytes);
             // The clock follows the capture.
             let first = *first_time.get_or_insert(record.time_ns);
-            run.world.monotonic_ns = start + record.time_ns.saturating_sub(first);
-            let retval = match self.engine.run(run) {
+            let now = start + record.time_ns.saturating_sub(first);
+            if !run.state.timers.is_empty()
+                && let Err(fault) = run_timers(run, now)
+            {
+                return Ok(Some(fault));
+            }
+            run.world.monotonic_ns = now;
+            let result = self.engine.run(run);
+            collect(run);
+            let retval = match result {
                 Ok(r0) => r0 as u32,
                 Err(fault) => return Ok(Some(fault)),
             };

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_abi::{ProgType, retval_name};
 use ebpfkit_kernel::{Kernel, LoadResult, LogLevel, Session, TestRun};
 use ebpfkit_object::Prepared;
+use ebpfkit_vm::helpers::collect;
 use ebpfkit_vm::{Event, Run, World, input};
 use serde::Serialize;
 use std::path::Path;
@@ -62,6 +63,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     let mut result = Ok(0);
     for _ in 0..args.repeat {
         result = engine.run(&mut run);
+        collect(&mut run);
         if result.is_err() {
             break;
         }
