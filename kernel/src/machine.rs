@@ -36,9 +36,10 @@ pub fn btf() -> Option<Arc<Btf>> {
 /// A file of the kernel's that never changes, mapped for good; `None` where that does not work, as before Linux 6.16.
 fn mapped(path: &str) -> Option<&'static [u8]> {
     let file = std::fs::File::open(path).ok()?;
+    // The kernel refuses shared mappings.
     // SAFETY: the file shows memory of the kernel that stays as it is while the kernel runs, so the bytes neither
     // change nor vanish under the reference.
-    let map = unsafe { memmap2::Mmap::map(&file) }.ok()?;
+    let map = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) }.ok()?;
     Some(Box::leak(Box::new(map)))
 }
 
