@@ -50,6 +50,7 @@ impl Env<'_> {
     pub fn run_back(&mut self) -> Step {
         self.remove_fastcall_spills();
         self.check_max_stack_depth()?;
+        self.add_may_goto_stack();
         self.front.stack_checked = true;
         if self.front.untranslatable {
             return reject(crate::reason::FrontReason::Untranslatable {});

@@ -5,6 +5,7 @@ use crate::reason::{FrontReason, KfuncReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::STACK_SIZE;
+use ebpfkit_isa::opcode::MAY_GOTO;
 
 /// Deepest chain of frames (`MAX_CALL_FRAMES`).
 const MAX_FRAMES: usize = 8;
@@ -12,6 +13,9 @@ const MAX_FRAMES: usize = 8;
 const TAIL_CALL_CALLER_STACK: u32 = 256;
 /// Smaller frames are not worth a stack of their own (`BPF_PRIV_STACK_MIN_SIZE`).
 const PRIVATE_STACK_MIN: u32 = 64;
+
+/// Bytes that `may_goto` keeps on the stack.
+const MAY_GOTO_STACK: u32 = 16;
 
 /// One function on the chain that is being measured.
 struct Frame {
@@ -54,6 +58,17 @@ impl Env<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Functions with `may_goto` keep a counter and a time stamp on their stack. The kernel adds them once the stack
+    /// has been checked.
+    pub(super) fn add_may_goto_stack(&mut self) {
+        for s in 0..self.subprogs.len() - 1 {
+            let mut insns = self.subprogs[s].start..self.subprog_end(s);
+            if insns.any(|at| self.insns[at].code == MAY_GOTO && self.aux[at].seen) {
+                self.subprogs[s].stack_depth += MAY_GOTO_STACK;
+            }
+        }
     }
 
     fn enter(

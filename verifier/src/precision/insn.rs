@@ -195,6 +195,10 @@ impl Env<'_> {
         // A function returns behind its call, a callback to its call.
         let by_call = after.and_then(|a| a.checked_sub(1)).is_some_and(|call| is_local_call(self.insns[call]));
         let r0 = by_call && wanted.has(0);
+        if after.is_some_and(|a| self.aux[a].calls_callback) {
+            // The call that ran the callback has its own use for its arguments, and has marked them.
+            wanted.regs[wanted.frame] &= !ARGS;
+        }
         if by_call && wanted.current() & ARGS != 0 {
             return Err(Lost::Bug);
         }
