@@ -9,7 +9,10 @@
 //! | room | what it decides |
 //! |---|---|
 //! | [`front`] | subprograms, control flow, liveness, BTF records, maps, attach points: all that needs no walk |
-//! | [`explore`] | the walk itself: branches, states, pruning, precision, exits |
+//! | [`explore`] | the walk itself: branches, pending paths, exits |
+//! | [`prune`] | saved states, their comparison, loops and rounds of loops |
+//! | [`precision`] | which numbers of saved states must be compared |
+//! | [`liveness`] | which stack slots may still be read |
 //! | [`scalar`] | numbers: tnums, bounds, arithmetic, comparisons, pointer arithmetic |
 //! | [`memory`] | loads, stores and atomics, one file a region kind |
 //! | [`call`] | helpers, kfuncs, subprograms, callbacks |
