@@ -12,6 +12,9 @@ use ebpfkit_verifier::observer::Silent;
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// `EPERM`: not permitted.
+const EPERM: i32 = 1;
+
 /// Arguments of `check-kernel`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -53,6 +56,9 @@ struct KernelResult {
     insns_processed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification_ns: Option<u64>,
+    /// Refused for want of a right before the verifier looked at it.
+    #[serde(skip)]
+    forbidden: bool,
 }
 
 /// Compares every file; a difference counts as bad, a program that only one side can judge as unsupported.
@@ -114,6 +120,8 @@ fn compare(host: &Host, prepared: &Prepared, session: &Session<'_>, index: usize
     let kernel = ask(session, index);
     let outcome = match (ours.verdict, kernel.verdict) {
         ("unsupported", _) => "undecided",
+        // A kernel may forbid a kind of program altogether; that says nothing of the program.
+        (_, "unloadable") if kernel.forbidden => "undecided",
         // Neither verifier saw it.
         ("unloadable", "unloadable") => "same",
         (a, b) if a != b => "differs",
@@ -139,6 +147,7 @@ fn ask(session: &Session<'_>, index: usize) -> KernelResult {
         message: None,
         insns_processed: figures.insns_processed,
         verification_ns: figures.verification_us.map(|us| us * 1000),
+        forbidden: false,
     };
     if let Err(errno) = timed.program {
         let message = match session.load(index, LogLevel::FAILING_PATH) {
@@ -147,7 +156,7 @@ fn ask(session: &Session<'_>, index: usize) -> KernelResult {
         };
         // Without a log the program was refused before the verifier looked at it.
         if message.is_empty() && figures.insns_processed.is_none() {
-            return unloadable(load_failure(errno));
+            return KernelResult { forbidden: errno == EPERM, ..unloadable(load_failure(errno)) };
         }
         result.verdict = "rejected";
         result.message = Some(message);
