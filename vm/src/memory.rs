@@ -158,7 +158,9 @@ impl Memory {
     /// Forgets what helpers have lent.
     pub(crate) fn reset(&mut self) {
         self.recent = Window::default();
-        self.lent.clear();
+        if !self.lent.is_empty() {
+            self.lent.clear();
+        }
     }
 
     /// Adds a region, or replaces the one that starts at the same address. Nothing happens in unchecked mode.
