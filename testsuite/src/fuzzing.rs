@@ -13,8 +13,11 @@ use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, verify};
 use ebpfkit_vm::capture;
 
+/// What is given the bytes of an input.
+pub type Read = fn(&[u8]);
+
 /// Every target with its name.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Read); 9] = [
     ("elf", elf),
     ("btf", btf),
     ("text", text),
