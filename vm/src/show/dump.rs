@@ -31,14 +31,16 @@ impl Contents {
     }
 }
 
+/// Whether a map has a value for each CPU.
+pub(super) fn per_cpu(kind: MapType) -> bool {
+    matches!(kind, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash | MapType::PercpuCgroupStorage)
+}
+
 /// Reads at most `limit` entries of a map as user space sees them; `None` for kinds that have no entries to list.
 /// Values of per-CPU maps are lists with an element for each CPU.
 pub fn dump(map: &Map, btf: Option<&Btf>, limit: usize) -> Option<Contents> {
     let facts = map.facts();
-    let per_cpu = matches!(
-        facts.map_type,
-        MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash | MapType::PercpuCgroupStorage
-    );
+    let per_cpu = per_cpu(facts.map_type);
     let typed = |ty: u32, bytes: &[u8]| match btf.filter(|_| ty != 0) {
         Some(btf) => read(btf, ty, bytes),
         None => Value::Bytes(bytes.to_vec()),

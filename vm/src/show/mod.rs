@@ -1,10 +1,16 @@
 //! Values by their types: what map keys, map values and global variables hold, as people and programs read it.
 
 mod dump;
+mod fill;
+mod json;
 mod read;
+mod write;
 
 pub use dump::{Contents, dump};
+pub use fill::{Entry, Fill, FillError, fill};
+pub use json::{contents_json, from_json, to_json};
 pub use read::{read, variables};
+pub use write::{Mismatch, write, write_untyped};
 
 use std::fmt::{self, Display, Formatter};
 

@@ -5,7 +5,7 @@ use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
 
 /// Types inside types deeper than this are shown as bytes.
-const MAX_DEPTH: u32 = 32;
+pub(super) const MAX_DEPTH: u32 = 32;
 
 /// Reads a value of a type. Bytes that are missing, or types that are unknown, give [`Value::Bytes`].
 pub fn read(btf: &Btf, ty: TypeId, bytes: &[u8]) -> Value {
@@ -79,16 +79,17 @@ fn array(btf: &Btf, elem: TypeId, len: u32, bytes: &[u8], depth: u32) -> Option<
     if size == 0 {
         return Some(Value::List(Vec::new()));
     }
-    let is_char = matches!(btf.get(btf.resolve(elem)), Some(Type::Int { size: 1, .. })) && named_char(btf, elem);
-    if is_char && let Some(text) = text(bytes) {
+    if named_char(btf, elem)
+        && let Some(text) = text(bytes)
+    {
         return Some(Value::Text(text));
     }
     bytes.chunks_exact(size).map(|b| value(btf, elem, b, depth)).collect::<Option<_>>().map(Value::List)
 }
 
 /// Whether a one-byte integer is `char` itself, not `unsigned char` or a name for it.
-fn named_char(btf: &Btf, ty: TypeId) -> bool {
-    btf.name(btf.skip_modifiers(ty)) == "char"
+pub(super) fn named_char(btf: &Btf, ty: TypeId) -> bool {
+    matches!(btf.get(btf.resolve(ty)), Some(Type::Int { size: 1, .. })) && btf.name(btf.skip_modifiers(ty)) == "char"
 }
 
 /// Text before zeros, when all of it can be printed and there is some.
@@ -133,7 +134,9 @@ fn bit_field(btf: &Btf, ty: TypeId, offset: u32, bits: u32, bytes: &[u8]) -> Opt
 
 #[cfg(test)]
 mod tests {
+    use super::super::{from_json, to_json, write};
     use super::*;
+    use serde_json::json;
 
     /// Types by number: 1 `int`, 2 `char`, 3 `char[4]`, 4 `struct { int a; char n[4]; int b:3; }`, 5 `enum { X = 7 }`,
     /// 6 `int[2]`.
@@ -172,6 +175,55 @@ mod tests {
         assert_eq!(read(&btf, 5, &[8, 0, 0, 0]).to_string(), "8");
         assert_eq!(read(&btf, 6, &[1, 0, 0, 0, 2, 0, 0, 0]).to_string(), "[1, 2]");
         assert_eq!(read(&btf, 3, &[1, 2, 3, 4]).to_string(), "[1, 2, 3, 4]");
+    }
+
+    #[test]
+    fn what_is_read_can_be_written() {
+        let btf = types();
+        let mut bytes = vec![0xfe, 0xff, 0xff, 0xff];
+        bytes.extend(b"hi\0\0");
+        bytes.extend([0b101, 0, 0, 0]);
+        let cases: [(TypeId, &[u8]); 6] = [
+            (4, &bytes),
+            (5, &[7, 0, 0, 0]),
+            (5, &[8, 0, 0, 0]),
+            (6, &[1, 0, 0, 0, 2, 0, 0, 0]),
+            (3, b"0x41"),
+            (3, &[1, 2, 3, 4]),
+        ];
+        for (ty, bytes) in cases {
+            let value = read(&btf, ty, bytes);
+            let json = to_json(&value);
+            for value in [value, from_json(&json).expect("no null")] {
+                let mut out = vec![0xaa; bytes.len()];
+                if ty == 4 {
+                    // Bits beside a bit field stay as they are.
+                    out[8..].fill(0);
+                }
+                write(&btf, ty, &value, &mut out).expect("fits");
+                assert_eq!(out, bytes, "{json}");
+            }
+        }
+        let mut out = [0; 4];
+        write(&btf, 3, &Value::Text("0x01020304".into()), &mut out).expect("hexadecimal bytes");
+        assert_eq!(out, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let btf = types();
+        let fails = |ty: TypeId, len: usize, json: serde_json::Value| {
+            let value = from_json(&json).expect("no null");
+            write(&btf, ty, &value, &mut vec![0; len]).expect_err("does not fit").to_string()
+        };
+        assert_eq!(fails(1, 4, json!(1u64 << 31)), "2147483648; expected int (-2147483648 to 2147483647)");
+        assert_eq!(fails(4, 12, json!({"b": 4})), "b: 4; expected int (-4 to 3)");
+        assert_eq!(fails(4, 12, json!({"c": 4})), "member `c`; expected a, n, b");
+        assert_eq!(fails(5, 4, json!("Y")), r#""Y"; expected one of X"#);
+        assert_eq!(fails(6, 8, json!([1, "x"])), r#"[1]: "x"; expected a number (int)"#);
+        assert_eq!(fails(6, 8, json!([1])), "a list of 1; expected a list of 2");
+        assert_eq!(fails(3, 4, json!("hello")), r#""hello"; expected text of at most 4 bytes, or a list of 4"#);
+        assert_eq!(fails(99, 2, json!("01")), r#""01"; expected 2 bytes as hexadecimal text (0x and 4 digits)"#);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod engine;
 mod load;
+mod maps;
 mod packets;
 mod print;
 mod single;
@@ -56,6 +57,9 @@ pub struct Args {
     /// JSON file that sets clock, random seed, CPUs, task, devices, routes and neighbours
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
+    /// JSON file that sets map entries and global variables before the run, as `-j` prints them
+    #[arg(long, value_name = "FILE")]
+    maps: Option<PathBuf>,
     /// One line for each packet
     #[arg(short, long)]
     verbose: bool,
@@ -74,15 +78,20 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<End> {
     let host = args.kernel.host()?;
     let world = world::read(args.world.as_deref())?;
-    let prepared = open(&args.file, &host)?;
+    let mut prepared = open(&args.file, &host)?;
     let index = load::choose(&args.selection, &prepared)?;
-    if args.engine == engine::EngineKind::Kernel {
-        return single::in_kernel(args, &prepared, index);
+    let kernel = args.engine == engine::EngineKind::Kernel;
+    let cpus = if kernel { ebpfkit_kernel::machine::possible_cpus() } else { world.cpus };
+    // Variables are set before verification, as the verifier knows the values of constants.
+    let entries = maps::read(args.maps.as_deref(), &mut prepared.object, cpus)?;
+    if kernel {
+        return single::in_kernel(args, &prepared, index, &entries);
     }
     let loaded = match load::load(args, &host, &prepared, index, &world)? {
         Ok(loaded) => loaded,
         Err(end) => return Ok(end),
     };
+    maps::set(&entries, &prepared, &loaded.instance)?;
     match &args.packet {
         Some(path) => packets::run(args, &prepared, loaded, world, path),
         None => single::run(args, &prepared, loaded, world),

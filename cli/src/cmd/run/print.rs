@@ -4,10 +4,10 @@ use super::Args;
 use crate::paint;
 use ebpfkit_explain::source;
 use ebpfkit_object::Prepared;
-use ebpfkit_vm::show::{Contents, Value, dump};
+use ebpfkit_vm::show::{Contents, contents_json, dump};
 use ebpfkit_vm::{Event, Fault, Instance, Run};
 use serde::Serialize;
-use serde_json::{Map as Object, Number, Value as Json};
+use serde_json::{Map as Object, Value as Json};
 
 /// An event as JSON.
 #[derive(Serialize)]
@@ -92,34 +92,6 @@ pub fn maps(args: &Args, prepared: &Prepared, instance: &Instance) {
 
 /// The maps as JSON: variables as an object, entries as a list of keys and values.
 pub fn maps_json(args: &Args, prepared: &Prepared, instance: &Instance) -> Object<String, Json> {
-    let all = contents(args, prepared, instance).into_iter().map(|(name, _, contents)| {
-        let json = match &contents {
-            Contents::Variables(variables) => members(variables),
-            Contents::Entries(entries) => {
-                let entry = |(key, value): &(Value, Value)| serde_json::json!({"key": json(key), "value": json(value)});
-                Json::Array(entries.iter().map(entry).collect())
-            }
-        };
-        (name.to_owned(), json)
-    });
-    all.collect()
-}
-
-fn members(members: &[(String, Value)]) -> Json {
-    Json::Object(members.iter().map(|(name, value)| (name.clone(), json(value))).collect())
-}
-
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Int(n) => i64::try_from(*n)
-            .map(Number::from)
-            .or_else(|_| u64::try_from(*n).map(Number::from))
-            .map_or_else(|_| Json::String(n.to_string()), Json::Number),
-        Value::Bool(b) => Json::Bool(*b),
-        Value::Float(x) => Number::from_f64(*x).map_or(Json::Null, Json::Number),
-        Value::List(items) => Json::Array(items.iter().map(json).collect()),
-        Value::Struct(all) => members(all),
-        Value::Text(text) | Value::Enum(text) => Json::String(text.clone()),
-        other => Json::String(other.to_string()),
-    }
+    let all = contents(args, prepared, instance).into_iter();
+    all.map(|(name, _, contents)| (name.to_owned(), contents_json(&contents))).collect()
 }

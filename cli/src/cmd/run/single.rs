@@ -1,13 +1,14 @@
 //! Runs on one input, repeated for timing.
 
 use super::load::Loaded;
-use super::{Args, engine, print};
+use super::{Args, engine, maps, print};
 use crate::{End, paint};
 use anyhow::{Context, Result, bail};
 use ebpfkit_abi::{ProgType, retval_name};
 use ebpfkit_kernel::{Kernel, LoadResult, LogLevel, Session, TestRun};
 use ebpfkit_object::Prepared;
 use ebpfkit_vm::helpers::collect;
+use ebpfkit_vm::show::Entry;
 use ebpfkit_vm::{Event, Run, World, input};
 use serde::Serialize;
 use std::path::Path;
@@ -111,7 +112,7 @@ fn show(args: &Args, retval: u32, name: Option<&str>, duration_ns: u64) {
 }
 
 /// Runs the program in the running kernel (`BPF_PROG_TEST_RUN`).
-pub fn in_kernel(args: &Args, prepared: &Prepared, index: usize) -> Result<End> {
+pub fn in_kernel(args: &Args, prepared: &Prepared, index: usize, entries: &[Entry]) -> Result<End> {
     if args.packet.is_some() {
         bail!("--engine kernel runs single inputs; give --data-in FILE");
     }
@@ -137,6 +138,7 @@ pub fn in_kernel(args: &Args, prepared: &Prepared, index: usize) -> Result<End> 
         }
         Err(e) => return unavailable(&e),
     };
+    maps::set_in_kernel(entries, prepared, &session)?;
     let test = TestRun {
         data: data.as_deref().unwrap_or_default(),
         ctx: &ctx,
