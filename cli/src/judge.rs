@@ -1,9 +1,10 @@
 //! One program judged by the verifier, in the form that commands print.
 
 use crate::host::Host;
-use ebpfkit_explain::source;
+use ebpfkit_explain::{diagnosis, source};
 use ebpfkit_object::Prepared;
-use ebpfkit_verifier::{Observer, Options, Report, Verdict};
+use ebpfkit_verifier::log::KernelLog;
+use ebpfkit_verifier::{Observer, Options, Rejection, Report, Verdict};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -103,4 +104,23 @@ pub fn duration(ns: u64) -> String {
         10_000..10_000_000 => format!("{} µs", ns / 1_000),
         _ => format!("{} ms", ns / 1_000_000),
     }
+}
+
+/// Steps up to which a rejected program is walked again for the log of its failing path.
+const EXPLAINED_STEPS: u64 = 200_000;
+
+/// The diagnosis of a rejection, as text. The program is walked once more for the path that leads there.
+pub fn diagnose(
+    host: &Host,
+    prepared: &Prepared,
+    index: usize,
+    options: Options,
+    result: &ProgramResult,
+    rejection: &Rejection,
+) -> String {
+    let mut log = KernelLog { level: 1, ..KernelLog::default() };
+    if result.insns_processed <= EXPLAINED_STEPS {
+        ebpfkit_verifier::verify(&host.model, &prepared.object, index, options, &mut log);
+    }
+    diagnosis::render(&prepared.object, index, rejection, result.message.as_deref(), Some(&log.text))
 }

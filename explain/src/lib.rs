@@ -7,4 +7,5 @@ pub mod catalogue;
 pub mod cfg;
 pub mod diagnosis;
 mod kernel_objects;
+pub mod path;
 pub mod source;

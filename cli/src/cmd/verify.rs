@@ -2,10 +2,9 @@
 
 use crate::cmd::{Selection, load};
 use crate::host::{Host, KernelArgs};
-use crate::judge::{Judged, ProgramResult, duration, judge};
+use crate::judge::{Judged, ProgramResult, diagnose, duration, judge};
 use crate::{End, paint};
 use anyhow::Result;
-use ebpfkit_explain::diagnosis;
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::{Observer, Silent};
@@ -88,7 +87,7 @@ fn program(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> (Prog
     let end = end_of(result.verdict);
     if !args.json {
         anstream::print!("{}", log.text);
-        show(&result, report.as_ref(), prepared, index);
+        show(host, options, &result, report.as_ref(), prepared, index);
     }
     (result, end)
 }
@@ -103,7 +102,14 @@ fn end_of(verdict: &str) -> End {
 }
 
 /// Prints one program's result for people.
-fn show(result: &ProgramResult, report: Option<&Report>, prepared: &Prepared, index: usize) {
+fn show(
+    host: &Host,
+    options: Options,
+    result: &ProgramResult,
+    report: Option<&Report>,
+    prepared: &Prepared,
+    index: usize,
+) {
     let head = format!("{} ({})", result.name, result.section);
     let message = result.message.as_deref().unwrap_or_default();
     let Some(report) = report else {
@@ -122,7 +128,7 @@ fn show(result: &ProgramResult, report: Option<&Report>, prepared: &Prepared, in
         }
         Verdict::Rejected(r) => {
             anstream::println!("{} {head}", paint::error("rejected"));
-            anstream::println!("{}", diagnosis::render(&prepared.object, index, r, result.message.as_deref()));
+            anstream::println!("{}", diagnose(host, prepared, index, options, result, r));
         }
         Verdict::Unsupported { .. } => {
             let at = result.insn.unwrap_or_default();

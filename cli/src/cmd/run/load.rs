@@ -3,10 +3,10 @@
 use super::Args;
 use crate::cmd::Selection;
 use crate::host::Host;
-use crate::judge::judge;
+use crate::judge::{diagnose, judge};
 use crate::{End, paint};
 use anyhow::{Result, bail};
-use ebpfkit_explain::diagnosis;
+
 use ebpfkit_object::Prepared;
 use ebpfkit_object::btf::Kind;
 use ebpfkit_verifier::observer::Silent;
@@ -79,7 +79,8 @@ fn verify(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> Result
     let program = &prepared.object.programs[index];
     let head = format!("{} ({})", program.name, program.section);
     let judged = judge(host, prepared, index, Options::default(), &mut Silent);
-    let message = judged.result.message.as_deref().unwrap_or_default();
+    let result = judged.result;
+    let message = result.message.as_deref().unwrap_or_default();
     let end = match judged.report.map(|r| r.verdict) {
         None => {
             anstream::eprintln!("{} {head}: {message}", paint::error("unloadable"));
@@ -90,7 +91,7 @@ fn verify(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> Result
         Some(Verdict::Unsupported { .. }) if args.unverified => return Ok(None),
         Some(Verdict::Rejected(r)) => {
             anstream::eprintln!("{} {head}", paint::error("rejected"));
-            anstream::eprintln!("{}", diagnosis::render(&prepared.object, index, &r, Some(message)));
+            anstream::eprintln!("{}", diagnose(host, prepared, index, Options::default(), &result, &r));
             End::Bad
         }
         Some(Verdict::Unsupported { at, .. }) => {
