@@ -31,6 +31,8 @@ enum Command {
     Soundness(cmd::soundness::Args),
     /// Run programs of objects on packets here and in the running kernel
     RunCheck(cmd::run_check::Args),
+    /// Hold verdicts for users without capabilities against what the kernel's own tests expect
+    Unpriv(cmd::unpriv::Args),
     /// Judge random programs here and in the running kernel
     Verdicts(cmd::verdicts::Args),
 }
@@ -45,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Command::Mutate(a) => cmd::mutate::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),
+        Command::Unpriv(a) => cmd::unpriv::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),
     }
 }

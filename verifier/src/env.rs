@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct Options {
     /// `CAP_BPF` and `CAP_PERFMON`, which lift the unprivileged rules. False models a user without capabilities.
     pub privileged: bool,
+    /// Without `privileged`: the user has `CAP_BPF` still, but not `CAP_PERFMON` or `CAP_NET_ADMIN`.
+    pub cap_bpf: bool,
     /// Reject accesses that are not aligned even where the machine allows them (`BPF_F_STRICT_ALIGNMENT`).
     pub strict_alignment: bool,
     /// Walk every path to its end, although an equal state was explored before. Verdicts near the limits differ from
@@ -22,7 +24,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { privileged: true, strict_alignment: false, exhaustive: false }
+        Self { privileged: true, cap_bpf: false, strict_alignment: false, exhaustive: false }
     }
 }
 
@@ -38,6 +40,9 @@ pub struct UsedMap {
     /// Special fields of the value (locks, timers, kptrs, lists, ...).
     pub record: std::rc::Rc<crate::memory::record::Record>,
 }
+
+/// Paths bring different maps to one call.
+pub(crate) const SEVERAL_MAPS: u32 = u32::MAX;
 
 /// What is kept by instruction (`bpf_insn_aux_data`).
 #[derive(Clone, Debug, Default)]
@@ -64,12 +69,12 @@ pub struct InsnAux {
     pub nospec: bool,
     /// Speculation must stop after this instruction.
     pub nospec_result: bool,
-    /// Reads through this pointer may fault and are probed.
+    /// How the operand of pointer arithmetic is masked against speculation (`alu_state`); zero when it is not.
     pub alu_sanitize: u8,
     /// How far the masked offset may reach; with `alu_sanitize`.
     pub alu_limit: u32,
-    /// State of the constant-map-key and constant-map analyses for calls (`map_ptr_state`), by map index plus one;
-    /// `u32::MAX` when several.
+    /// Map of a tail call, by index plus one (`map_ptr_state`); [`SEVERAL_MAPS`] when paths differ. Noted without
+    /// privileges only.
     pub map_ptr: u32,
     /// Constant key of a lookup or tail call, when the same on every path.
     pub map_key: Option<u64>,
@@ -253,6 +258,6 @@ impl Env<'_> {
 
     /// Whether the program runs with `CAP_BPF` (`bpf_capable`).
     pub fn bpf_capable(&self) -> bool {
-        self.options.privileged
+        self.options.privileged || self.options.cap_bpf
     }
 }

@@ -31,9 +31,6 @@ pub fn verify(
     if prog.insns.is_empty() {
         return unsupported("a program without instructions");
     }
-    if !options.privileged {
-        return unsupported("the rules for users without capabilities");
-    }
     let (log_level, wants_events) = (observer.log_level() & 3, observer.wants_events());
     let wants_stats = observer.log_level() & 4 != 0;
     let mut env = Env {
@@ -41,7 +38,8 @@ pub fn verify(
         object,
         prog,
         options,
-        btf: object.btf.clone().filter(|_| object.types_refused.is_none()),
+        // Types are loaded with CAP_BPF only; loaders go on without them.
+        btf: object.btf.clone().filter(|_| object.types_refused.is_none() && (options.privileged || options.cap_bpf)),
         observer,
         log_level,
         wants_events,
@@ -115,10 +113,12 @@ pub fn verify(
 }
 
 fn decide(env: &mut Env<'_>) -> Step {
+    env.check_loadable()?;
     env.run_front()?;
     env.prepare_liveness();
     // The main function's arguments are looked at too, but what is wrong with them is only said.
     if env.log_level != 0
+        && env.btf.is_some()
         && !env.prog.func_info.is_empty()
         && let Err(Stop::Reject(reason)) = env.prepare_func_args(0)
     {

@@ -8,4 +8,5 @@ pub mod log_diff;
 pub mod mutate;
 pub mod run_check;
 pub mod soundness;
+pub mod unpriv;
 pub mod verdicts;

@@ -1,5 +1,6 @@
 //! Helpers: whether one may be called, and the order of its checks.
 
+use crate::env::SEVERAL_MAPS;
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
 use crate::memory::dynptr::DynptrArg;
@@ -78,11 +79,18 @@ impl Env<'_> {
         let Some(row) = row else { return Err(CallReason::UnknownHelper { name: "unknown".into(), id }) };
         let offered = row
             .prototype(self.caller_kind())
-            .filter(|p| !p.flags.contains(HelperFlags::OPTIONAL) && self.hook_has_helper(row.id));
+            .filter(|p| !p.flags.contains(HelperFlags::OPTIONAL) && self.hook_has_helper(row.id))
+            .filter(|p| self.may_use(p.flags));
         match offered {
             Some(proto) => Ok((row, proto)),
             None => Err(CallReason::HelperNotOffered { name: row.name, id: row.id }),
         }
+    }
+
+    /// Whether the user has the capabilities that a helper needs.
+    fn may_use(&self, flags: HelperFlags) -> bool {
+        (self.bpf_capable() || !flags.contains(HelperFlags::CAP_BPF))
+            && (self.options.privileged || !flags.contains(HelperFlags::CAP_PERFMON))
     }
 
     /// Of security hooks, few are called with a socket whose options may be used.
@@ -126,6 +134,7 @@ impl Env<'_> {
         self.check_map_fits(row, &facts)?;
         self.check_supported_here(row)?;
         if row.id == TAIL_CALL {
+            self.note_tail_call_map(facts.map);
             return self.tail_call();
         }
         if facts.changes_packet {
@@ -133,6 +142,13 @@ impl Env<'_> {
         }
         self.insn_idx += 1;
         Ok(())
+    }
+
+    /// The index of a tail call is masked by the size of its one map.
+    fn note_tail_call_map(&mut self, map: Option<u32>) {
+        let Some(map) = map.filter(|_| !self.bypass_spec()) else { return };
+        let seen = &mut self.aux[self.insn_idx].map_ptr;
+        *seen = if *seen == 0 || *seen == map + 1 { map + 1 } else { SEVERAL_MAPS };
     }
 
     /// A tail call goes on behind itself when it fails. One that succeeds in a function comes back to the caller with

@@ -43,6 +43,8 @@ pub struct Walk {
     pub(crate) spare: Option<VerifierState>,
     /// Jumps verified so far.
     pub(crate) jumps_processed: u64,
+    /// Masks of pointer arithmetic depend on numbers, so states agree only when all numbers are the same.
+    pub(crate) strict_numbers: bool,
     jumps_at_checkpoint: u64,
     insns_at_checkpoint: u64,
     /// States saved over the whole run.

@@ -1,7 +1,7 @@
 //! One path after the other: dispatch of instructions, saved states, ends of paths.
 
 use crate::observer::Event;
-use crate::reason::{ExploreReason, reject};
+use crate::reason::{ExploreReason, errno, reject};
 use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::scalar::RegArg::DstOpNoMark;
 use crate::state::{StackUse, VerifierState};
@@ -12,6 +12,11 @@ use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
 
 /// Instructions that one verification may process (`BPF_COMPLEXITY_LIMIT_INSNS`).
 const MAX_PROCESSED: u64 = 1_000_000;
+
+/// Whether a barrier can stand for what went wrong (`error_recoverable_with_nospec`).
+fn stops_at_barrier(stop: &Stop) -> bool {
+    matches!(stop, Stop::Reject(reason) if matches!(reason.errno(), errno::EPERM | errno::EACCES | errno::EINVAL))
+}
 
 impl Env<'_> {
     /// Walks every path from the current state.
@@ -49,7 +54,7 @@ impl Env<'_> {
         if self.aux[at].jmp_point {
             self.push_history(StackUse::NONE, 0)?;
         }
-        self.aux[at].seen = true;
+        self.aux[at].seen |= !self.cur.speculative;
         if self.log_level != 0 {
             self.log_step(at);
         }
@@ -57,12 +62,33 @@ impl Env<'_> {
             let live_regs = self.aux[at].live_regs_before;
             self.observer.event(Event::Before { insn: at, state: &self.cur, live_regs });
         }
+        if self.cur.speculative && self.aux[at].nospec {
+            return Ok(true);
+        }
         self.begin_stack_marks();
-        let ended = self.dispatch(at, insn)?;
+        let ended = match self.dispatch(at, insn) {
+            Err(stop) if self.cur.speculative && stops_at_barrier(&stop) => {
+                self.barrier_before(at, stop);
+                true
+            }
+            result => result?,
+        };
         self.commit_stack_marks(at);
         self.prev_insn_idx = at;
         self.cur.last_insn_idx = at as i32;
-        Ok(ended)
+        Ok(ended || self.cur.speculative && self.aux[at].nospec_result)
+    }
+
+    /// An instruction that would be refused runs under speculation only: a barrier before it keeps the path from it.
+    fn barrier_before(&mut self, at: usize, stop: Stop) {
+        if self.log_level != 0
+            && let Stop::Reject(reason) = stop
+        {
+            self.verbose(format_args!("{reason}\n"));
+        }
+        let aux = &mut self.aux[at];
+        aux.nospec = true;
+        aux.alu_sanitize = 0;
     }
 
     fn dispatch(&mut self, at: usize, insn: Insn) -> Step<bool> {
@@ -75,7 +101,7 @@ impl Env<'_> {
             class::LD => {
                 self.check_load_imm(insn)?;
                 self.insn_idx += 1;
-                self.aux[(at + 1).min(self.insns.len() - 1)].seen = true;
+                self.aux[(at + 1).min(self.insns.len() - 1)].seen |= !self.cur.speculative;
             }
             _ => {
                 self.walk.jumps_processed += 1;

@@ -80,6 +80,7 @@ impl Env<'_> {
             return reject(FrontReason::TooManyMaps {});
         }
         let position = self.push_map(index as usize, def.clone());
+        self.check_map_capability(position)?;
         self.check_map_prog_compatibility(position)?;
         Ok(position)
     }

@@ -9,6 +9,7 @@ use crate::{Env, Step};
 pub mod attach;
 mod btf_info;
 pub(crate) mod call_facts;
+mod capabilities;
 mod cfg;
 mod fastcall;
 pub mod global_args;
@@ -52,6 +53,9 @@ impl Env<'_> {
         self.check_max_stack_depth()?;
         self.add_may_goto_stack();
         self.front.stack_checked = true;
+        if self.aux.iter().any(|a| a.map_ptr == crate::env::SEVERAL_MAPS) {
+            return reject(crate::reason::FrontReason::TailCallMaps {});
+        }
         if self.front.untranslatable {
             return reject(crate::reason::FrontReason::Untranslatable {});
         }

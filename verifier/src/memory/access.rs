@@ -67,8 +67,11 @@ impl Env<'_> {
             return invalid();
         }
         let read_into = value_reg.filter(|_| access == Access::Read);
+        let leaked = value_reg.filter(|&v| access == Access::Write && self.is_pointer_value(v));
+        let no_leak = |place| leaked.map_or(Ok(()), |reg| reject(MemoryReason::LeaksAddress { reg, place }));
         match r.ty.base {
             RegBase::MapValue if r.ty.flags.is_empty() => {
+                no_leak("map")?;
                 let kptr = self.check_map_value(reg, off, size, access, false, Touch::Insn)?;
                 if let Some(field) = kptr {
                     self.check_kptr_access(value_reg, &field)?;
@@ -112,12 +115,18 @@ impl Env<'_> {
                 }
             }
             RegBase::Mem => {
+                if !r.ty.has(TypeFlags::RDONLY) {
+                    no_leak("mem")?;
+                }
                 self.check_plain_memory(reg, off, size, access, false)?;
                 if let Some(v) = read_into {
                     self.mark_reg_unknown(v);
                 }
             }
-            RegBase::Ctx => self.check_ctx(reg, off, size, access, value_reg, sign_extend)?,
+            RegBase::Ctx => {
+                no_leak("ctx")?;
+                self.check_ctx(reg, off, size, access, value_reg, sign_extend)?;
+            }
             RegBase::Stack => match access {
                 Access::Read => self.stack_read(reg, off, size, value_reg)?,
                 Access::Write => self.stack_write(reg, off, size, value_reg)?,
@@ -126,12 +135,14 @@ impl Env<'_> {
                 if access == Access::Write && !self.may_write_packet() {
                     return reject(MemoryReason::PacketReadOnly {});
                 }
+                no_leak("packet")?;
                 self.check_packet(reg, off, size, false)?;
                 if let Some(v) = read_into {
                     self.mark_reg_unknown(v);
                 }
             }
             RegBase::FlowKeys => {
+                no_leak("flow keys")?;
                 if off < 0 || off.saturating_add(size as i32) > FLOW_KEYS_SIZE {
                     return reject(MemoryReason::FlowKeys { off, size });
                 }

@@ -3,7 +3,7 @@
 use super::Access;
 use super::btf_walk::{Walk, walk};
 use super::types::{TRUSTED_MODIFIERS, btf_reg, pointee};
-use crate::reason::{TypeReason, reject};
+use crate::reason::{MemoryReason, TypeReason, reject};
 use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::{ProgType, TypeFlags};
@@ -86,6 +86,9 @@ impl Env<'_> {
         let Some((origin, id)) = r.btf() else { return Err(Stop::unsupported("a typed pointer without its type")) };
         let types = self.types_of(origin)?;
         let name = || types.name(id).to_owned();
+        if !self.allow_ptr_leaks() {
+            return reject(MemoryReason::ObjectNeedsCapability { name: name() });
+        }
         if origin == BtfRef::Vmlinux && !self.is_gpl_compatible() {
             return reject(TypeReason::StructNeedsGpl { name: name() });
         }
@@ -253,6 +256,9 @@ impl Env<'_> {
         let Some(id) = types.find(name, Kind::Struct) else {
             return Err(Stop::unsupported(format!("pointers to {map_type} maps as structs")));
         };
+        if !self.allow_ptr_leaks() {
+            return reject(MemoryReason::ObjectNeedsCapability { name: name.to_owned() });
+        }
         if off < 0 {
             return reject(TypeReason::NegativeMapOffset { reg, name: name.to_owned(), off });
         }

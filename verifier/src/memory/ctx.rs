@@ -10,6 +10,12 @@ use ebpfkit_abi::ctx::{Loaded, SocketKind, Touch, access, is_upper_half, socket_
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_object::btf::Kind;
 
+/// Whether an access to `struct __sk_buff` at `off` is one to its `tstamp`.
+fn is_timestamp(off: i32) -> bool {
+    const TSTAMP: std::ops::Range<i32> = 152..160;
+    TSTAMP.contains(&off)
+}
+
 impl Env<'_> {
     /// A pointer that must stand at its start.
     pub(crate) fn check_unmoved(&self, reg: u8) -> Step {
@@ -38,6 +44,10 @@ impl Env<'_> {
         let invalid = || reject(MemoryReason::ContextAccess { off, size });
         let Some(loaded) = access(kind, self.prog.attach_type, touch) else { return invalid() };
         if sign_extend && loaded != Loaded::Number {
+            return invalid();
+        }
+        let packet = matches!(loaded, Loaded::Packet | Loaded::PacketEnd);
+        if kind == ProgType::CgroupSkb && !self.bpf_capable() && (packet || touch.write && is_timestamp(off)) {
             return invalid();
         }
         self.max_ctx_offset = self.max_ctx_offset.max((off as u32).wrapping_add(size));

@@ -125,7 +125,9 @@ impl Env<'_> {
         self.check_reg_arg(insn.dst, SrcOp)?;
         if insn.imm == atomic::CMPXCHG {
             self.check_reg_arg(0, SrcOp)?;
+            self.check_leaves_no_address(0)?;
         }
+        self.check_leaves_no_address(insn.src)?;
         self.check_atomic_store(insn.dst)?;
         let result = match insn.imm {
             atomic::CMPXCHG => Some(0),
@@ -159,6 +161,13 @@ impl Env<'_> {
                 | RegBase::XdpSock
         );
         r.is_pkt() || translated && r.ty.flags.is_empty()
+    }
+
+    fn check_leaves_no_address(&self, reg: u8) -> Step {
+        if self.is_pointer_value(reg) {
+            return reject(MemoryReason::LeaksAddress { reg, place: "mem" });
+        }
+        Ok(())
     }
 
     fn check_atomic_store(&self, reg: u8) -> Step {

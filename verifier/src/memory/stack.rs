@@ -83,7 +83,11 @@ impl Env<'_> {
             }
             (r.smin + i64::from(off), r.smax + i64::from(off))
         };
-        let lowest = -(STACK_SIZE as i64);
+        let frame = r.frameno as usize;
+        let written = self.cur.frames.get(frame).map_or(0, |f| f.stack.allocated());
+        // What was never written is no stack yet for those who may not read it.
+        let readable = if access == Access::Read && !self.allow_uninit_stack() { written } else { STACK_SIZE };
+        let lowest = -(readable as i64);
         let below = min < lowest || min > -1;
         let above = max.checked_add(size.into()).is_none_or(|end| end > 0);
         if below || above || size < 0 {
@@ -96,7 +100,6 @@ impl Env<'_> {
             }
             return reject(MemoryReason::BeyondStack { access: what, reg, off, size });
         }
-        let frame = r.frameno as usize;
         if frame >= self.cur.frames.len() {
             return Err(Stop::unsupported("a pointer into the stack of a function that has returned"));
         }
@@ -122,7 +125,9 @@ impl Env<'_> {
         if !known {
             return self.stack_write_variable(frame, at, max + i64::from(size), value_reg);
         }
-        let (slot, _) = place(at);
+        let (slot, first) = place(at);
+        let value = value_reg.map(|r| *self.reg(r));
+        self.guard_stack_write(slot, frame, first, size, value.as_ref())?;
         self.destroy_dynptr_slot(frame, slot)?;
         self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, at);
         self.trace.slot(slot);
@@ -130,6 +135,7 @@ impl Env<'_> {
         let stored_imm = (value_reg.is_none() && insn.class() == class::ST).then_some(insn.imm);
         if let Some(r) = value_reg
             && self.reg(r).is_scalar()
+            && self.bpf_capable()
             && at % 8 == 0
             && self.reg(r).width() <= size * 8
         {
@@ -137,7 +143,7 @@ impl Env<'_> {
         }
         let value = value_reg.map(|r| *self.reg(r));
         let spilled = match (value, stored_imm) {
-            (Some(v), _) if v.is_scalar() && at % 8 == 0 => {
+            (Some(v), _) if v.is_scalar() && at % 8 == 0 && self.bpf_capable() => {
                 let fits = v.width() <= size * 8;
                 Some(RegState { id: if fits { v.id } else { 0 }, ..v })
             }
@@ -150,7 +156,7 @@ impl Env<'_> {
                 }
                 Some(v)
             }
-            (None, Some(imm)) if at % 8 == 0 => Some(RegState::known(i64::from(imm) as u64)),
+            (None, Some(imm)) if at % 8 == 0 && self.bpf_capable() => Some(RegState::known(i64::from(imm) as u64)),
             _ => None,
         };
         let is_zero = value.is_some_and(|v| v.is_null()) || stored_imm == Some(0);
@@ -163,7 +169,6 @@ impl Env<'_> {
             // Zeros are not followed backwards.
             self.mark_chain_precision(r)?;
         }
-        let uninit_ok = self.allow_ptr_leaks();
         let slots = &mut self.cur.frame_mut(frame).stack.slots;
         if let Some(v) = spilled {
             let s = &mut slots[slot];
@@ -172,7 +177,7 @@ impl Env<'_> {
             for (i, kind) in s.kinds.iter_mut().enumerate() {
                 if i >= SLOT_SIZE - size as usize {
                     *kind = SlotKind::Spill;
-                } else if *kind != SlotKind::Zero && !(uninit_ok && *kind == SlotKind::Invalid) {
+                } else if !matches!(kind, SlotKind::Zero | SlotKind::Invalid) {
                     *kind = SlotKind::Misc;
                 }
             }
@@ -189,9 +194,39 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// Without privileges, a spilled pointer is overwritten as a whole or not at all. A store that speculation could
+    /// pass, so that a later load still sees what lay there before, gets a barrier.
+    fn guard_stack_write(
+        &mut self,
+        slot: usize,
+        frame: usize,
+        first: usize,
+        size: u32,
+        value: Option<&RegState>,
+    ) -> Step {
+        let s = &self.cur.frame(frame).stack.slots[slot];
+        if !self.allow_ptr_leaks() && s.is_spill() && !s.spilled.is_scalar() && size as usize != SLOT_SIZE {
+            return reject(MemoryReason::CorruptSpill {});
+        }
+        if !self.bypass_spec() {
+            let plain = |i: u32| {
+                matches!(s.kinds[(SLOT_SIZE + first - i as usize) % SLOT_SIZE], SlotKind::Misc | SlotKind::Zero)
+            };
+            if value.is_some_and(is_spillable) || !(0..size).all(plain) {
+                self.aux[self.insn_idx].nospec_result = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Speculation cannot be kept from the stack at a place that is not known.
+    fn refuse_variable_stack(&self, reg: u8) -> Step {
+        reject(MemoryReason::StackVariableUnprivileged { reg, var_off: self.reg(reg).var_off.to_string() })
+    }
+
     /// A store to somewhere in `from..to`: what lay there may be gone or not.
     fn stack_write_variable(&mut self, frame: usize, from: i64, to: i64, value_reg: Option<u8>) -> Step {
-        let insn = self.insn();
+        let (insn, insn_idx, leaks_ok) = (self.insn(), self.insn_idx, self.allow_ptr_leaks());
         let writes_zero = match value_reg {
             Some(r) => self.reg(r).is_null(),
             None => insn.class() == class::ST && insn.imm == 0,
@@ -206,6 +241,10 @@ impl Env<'_> {
             self.trace.slot(slot);
             let s = &mut self.cur.frame_mut(frame).stack.slots[slot];
             let kind = s.kinds[byte];
+            // What may or may not be overwritten would be readable afterwards.
+            if !leaks_ok && !matches!(kind, SlotKind::Misc | SlotKind::Zero) {
+                return reject(MemoryReason::StackWriteOverSpill { insn: insn_idx, off: at });
+            }
             if writes_zero && kind == SlotKind::Spill && s.is_scalar_spill() && s.spilled.is_null() {
                 zero_used = true;
                 continue;
@@ -225,6 +264,9 @@ impl Env<'_> {
     /// Loads from the stack into a register, if one is given.
     pub(super) fn stack_read(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
         let Place { frame, min: at, max, known } = self.stack_place(reg, off, size as i32, Access::Read)?;
+        if !known && value_reg.is_some() && !self.bypass_spec() {
+            return self.refuse_variable_stack(reg);
+        }
         if !known {
             let Some(v) = value_reg else {
                 let var_off = self.reg(reg).var_off.to_string();
@@ -259,6 +301,8 @@ impl Env<'_> {
             if let Some(r) = value_reg {
                 let cut = s.spilled.is_scalar() && s.spilled.width() > size * 8;
                 *self.reg_mut(r) = RegState { id: if cut { 0 } else { s.spilled.id }, ..s.spilled };
+            } else if !s.spilled.is_scalar() && !self.allow_ptr_leaks() {
+                return reject(MemoryReason::StackLeak { off: at });
             }
             return self.push_history(StackUse::access(frame, slot), 0);
         }
@@ -316,6 +360,9 @@ impl Env<'_> {
             return reject(MemoryReason::ZeroSizedRead {});
         }
         let Place { frame, min, max, known } = self.stack_place(reg, off, size, access)?;
+        if !known && !self.bypass_spec() {
+            return self.refuse_variable_stack(reg);
+        }
         let end = max + i64::from(size);
         // At a place that is not known, part of the buffer would stay as it is.
         if let Some(raw) = raw.filter(|_| known) {

@@ -20,6 +20,17 @@ pub(crate) enum Exactness {
 
 use Exactness::{Exact, NotExact};
 
+/// How closely two numbers must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Precision {
+    /// Whatever they are: no check depends on them.
+    Any,
+    /// The new range within the old one.
+    Within,
+    /// The same.
+    Same,
+}
+
 fn range_within(old: &RegState, cur: &RegState) -> bool {
     old.umin <= cur.umin
         && old.umax >= cur.umax
@@ -54,7 +65,7 @@ fn scalar_allows(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
     links && ids.same_scalar(old.id, cur.id) && range_within(old, cur)
 }
 
-fn reg_allows(old: &RegState, cur: &RegState, precise: bool, how: Exactness, ids: &mut IdMap) -> bool {
+fn reg_allows(old: &RegState, cur: &RegState, precise: Precision, how: Exactness, ids: &mut IdMap) -> bool {
     if how == Exact {
         return regs_exact(old, cur, ids);
     }
@@ -65,7 +76,8 @@ fn reg_allows(old: &RegState, cur: &RegState, precise: bool, how: Exactness, ids
         return false;
     }
     match old.ty.base {
-        RegBase::Scalar => !precise && how == NotExact || scalar_allows(old, cur, ids),
+        RegBase::Scalar if precise == Precision::Same => same_value(old, cur) && ids.same_scalar(old.id, cur.id),
+        RegBase::Scalar => precise == Precision::Any && how == NotExact || scalar_allows(old, cur, ids),
         RegBase::MapKey | RegBase::MapValue | RegBase::Mem | RegBase::Buf | RegBase::TpBuffer => {
             old.off == cur.off
                 && old.extra == cur.extra
@@ -97,7 +109,7 @@ fn slot_scalar(slot: &StackSlot, misc_is_any: bool) -> Option<&RegState> {
 fn slot_allows(
     o: &StackSlot,
     c: &StackSlot,
-    precise: bool,
+    precise: Precision,
     how: Exactness,
     misc_is_any: bool,
     ids: &mut IdMap,
@@ -129,7 +141,8 @@ fn slot_allows(
     }
 }
 
-fn stack_allows(old: &Stack, cur: &Stack, precise: u64, how: Exactness, misc_is_any: bool, ids: &mut IdMap) -> bool {
+fn stack_allows(old: &Stack, cur: &Stack, facts: &FrameFacts, ids: &mut IdMap) -> bool {
+    let &FrameFacts { how, misc_is_any, .. } = facts;
     old.slots.iter().enumerate().all(|(i, o)| {
         let c = cur.slots.get(i);
         if how != NotExact && c.is_none_or(|c| c.kinds != o.kinds) {
@@ -139,7 +152,8 @@ fn stack_allows(old: &Stack, cur: &Stack, precise: u64, how: Exactness, misc_is_
             return true;
         }
         let Some(c) = c else { return false };
-        slot_allows(o, c, precise >> (i & 63) & 1 != 0, how, misc_is_any, ids)
+        let precise = facts.precision(facts.precise.slots >> (i & 63) & 1 != 0);
+        slot_allows(o, c, precise, how, misc_is_any, ids)
     })
 }
 
@@ -149,6 +163,14 @@ struct FrameFacts {
     precise: Precise,
     how: Exactness,
     misc_is_any: bool,
+    /// Of numbers that no check has asked for.
+    least: Precision,
+}
+
+impl FrameFacts {
+    fn precision(&self, wanted: bool) -> Precision {
+        if wanted { self.least.max(Precision::Within) } else { self.least }
+    }
 }
 
 fn frame_allows(old: &FuncState, cur: &FuncState, facts: &FrameFacts, ids: &mut IdMap) -> bool {
@@ -159,12 +181,12 @@ fn frame_allows(old: &FuncState, cur: &FuncState, facts: &FrameFacts, ids: &mut 
     while live != 0 {
         let i = live.trailing_zeros() as usize;
         live &= live - 1;
-        let precise = facts.precise.regs >> i & 1 != 0 || old.regs[i].precise;
+        let precise = facts.precision(facts.precise.regs >> i & 1 != 0 || old.regs[i].precise);
         if !reg_allows(&old.regs[i], &cur.regs[i], precise, facts.how, ids) {
             return false;
         }
     }
-    stack_allows(&old.stack, &cur.stack, facts.precise.slots, facts.how, facts.misc_is_any, ids)
+    stack_allows(&old.stack, &cur.stack, facts, ids)
 }
 
 impl Saved {
@@ -184,6 +206,11 @@ impl Env<'_> {
     /// Whether a saved state allows everything that the current state allows.
     pub(super) fn states_equal(&mut self, id: StateId, how: Exactness) -> bool {
         let misc_is_any = self.allow_uninit_stack();
+        let least = match (self.walk.strict_numbers, self.bpf_capable()) {
+            (true, _) => Precision::Same,
+            (false, false) => Precision::Within,
+            (false, true) => Precision::Any,
+        };
         let Self { walk, cur, aux, id_gen, .. } = self;
         let Saved { state: old, precise, .. } = walk.saved.get(id);
         if old.frames.len() != cur.frames.len()
@@ -200,7 +227,7 @@ impl Env<'_> {
         let frames = old.frames.iter().zip(&cur.frames).enumerate();
         for (i, (o, c)) in frames {
             let live = aux[old.frame_insn(i)].live_regs_before;
-            let facts = FrameFacts { live, precise: precise[i], how, misc_is_any };
+            let facts = FrameFacts { live, precise: precise[i], how, misc_is_any, least };
             if o.callsite != c.callsite || !frame_allows(o, c, &facts, ids) {
                 return false;
             }

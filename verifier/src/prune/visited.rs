@@ -14,6 +14,9 @@ use ebpfkit_object::ProgramFlags;
 /// Entries in a state's history after which it is saved in any case.
 const LONG_HISTORY: usize = 40;
 
+/// States kept at one instruction without `CAP_BPF` (`BPF_COMPLEXITY_LIMIT_STATES`).
+const MAX_STATES: usize = 64;
+
 /// Whether an iterator that is active in both states is in different rounds.
 fn iter_depths_differ(old: &VerifierState, cur: &VerifierState) -> bool {
     old.frames.iter().zip(&cur.frames).any(|(o, c)| {
@@ -71,7 +74,8 @@ impl Env<'_> {
             }
         }
         self.walk.max_states_per_insn = self.walk.max_states_per_insn.max(count as u64);
-        if add {
+        // Without CAP_BPF few states are kept at one instruction.
+        if add && (self.bpf_capable() || count <= MAX_STATES) {
             self.save_state(list, insn);
         }
         Ok(false)

@@ -5,6 +5,16 @@ use super::rows::reasons;
 reasons! {
     /// Rejections before and after the walk.
     Front => FrontReason {
+        /// Only few program types are for users without capabilities. The kernel says nothing more.
+        "EBPF0690" TypeNeedsCapability { kind: String, capability: &'static str } EPERM, "programs of type {kind} need {capability}";
+        /// A map that users without capabilities cannot make. The kernel says nothing more.
+        "EBPF0691" MapNeedsCapability { name: String, kind: String, capability: &'static str } EPERM, "map '{name}' of type {kind} needs {capability}";
+        /// Programs of users without capabilities are short.
+        "EBPF0692" TooManyInsns { insns: usize, limit: usize } E2BIG, "{insns} instructions, and without CAP_BPF at most {limit} are allowed";
+        /// One tail call through different maps.
+        "EBPF0693" TailCallMaps {} EINVAL, "tail_call abusing map_ptr";
+        /// Arenas are for those who may see addresses.
+        "EBPF0694" ArenaNeedsCapability {} EPERM, "CAP_BPF and CAP_PERFMON are required to use arena";
         /// No path leads to an instruction.
         "EBPF0601" UnreachableInsn { insn: usize } EINVAL, "unreachable insn {insn}";
         /// A jump leaves its function.

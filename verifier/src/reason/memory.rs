@@ -95,5 +95,17 @@ reasons! {
         "EBPF0250" BeyondStack { access: &'static str, reg: u8, off: i32, size: i32 } EINVAL, "invalid {access} stack R{reg} off={off} size={size}";
         /// Memory that has no atomic loads.
         "EBPF0251" AtomicLoad { reg: u8, ty: String } EACCES, "BPF_ATOMIC loads from R{reg} {ty} is not allowed";
+        /// A spilled pointer is overwritten in part.
+        "EBPF0260" CorruptSpill {} EACCES, "attempt to corrupt spilled pointer on stack";
+        /// A spilled pointer is used as a number.
+        "EBPF0261" StackLeak { off: i64 } EACCES, "leaking pointer from stack off {off}";
+        /// A store that may or may not lie over a spilled register or over bytes that were never written.
+        "EBPF0262" StackWriteOverSpill { insn: usize, off: i64 } EINVAL, "spilled ptr in range of var-offset stack write; insn {insn}, ptr off: {off}";
+        /// A stack access at a place that is not known.
+        "EBPF0263" StackVariableUnprivileged { reg: u8, var_off: String } EACCES, "R{reg} variable offset stack access prohibited for !root, var_off={var_off}";
+        /// A pointer is stored where others can read it.
+        "EBPF0264" LeaksAddress { reg: u8, place: &'static str } EACCES, "R{reg} leaks addr into {place}";
+        /// Kernel objects are read with `CAP_PERFMON` only.
+        "EBPF0265" ObjectNeedsCapability { name: String } EPERM, "'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN";
     }
 }

@@ -40,6 +40,6 @@ reasons! {
         "EBPF0133" SanitizeLimit { reg: u8, op: &'static str } EACCES, "R{reg} tried to {op} beyond pointer bounds, pointer arithmetic with it prohibited for !root";
         "EBPF0134" SanitizeStackVariable { reg: u8, var_off: Tnum, off: i32 } EACCES, "R{reg} variable stack access prohibited for !root, var_off={var_off} off={off}";
         "EBPF0135" SanitizeStackRange { reg: u8, off: i32 } EACCES, "R{reg} stack pointer arithmetic goes out of range, prohibited for !root; off={off}";
-        "EBPF0136" SanitizeMapValueRange { reg: u8 } EACCES, "R{reg} pointer arithmetic of map value goes out of range, prohibited for !root";
+        "EBPF0136" SanitizeMapValueRange { detail: String, reg: u8 } EACCES, "{detail}\nR{reg} pointer arithmetic of map value goes out of range, prohibited for !root";
     }
 }

@@ -30,7 +30,7 @@ fn op_name(insn: Insn) -> &'static str {
 
 impl Env<'_> {
     fn skips_sanitation(&self, insn: Insn) -> bool {
-        self.bypass_spec() || !insn.is_src_reg()
+        self.bypass_spec() || !insn.is_src_reg() || self.aux[self.insn_idx].nospec
     }
 
     /// All paths must agree on how the instruction is masked.
@@ -91,6 +91,7 @@ impl Env<'_> {
                 return reject(ScalarReason::SanitizeBounds { reg });
             }
             window.mask_to_left = if insn.op() == alu::ADD { negative } else { !negative };
+            self.walk.strict_numbers |= !off_is_imm;
             window.limit = self.pointer_limit(insn, ptr, ptr_is_dst, window.mask_to_left)?;
             window.state = if negative { NEG_VALUE } else { 0 }
                 | if off_is_imm { IMMEDIATE } else { 0 }
@@ -131,25 +132,22 @@ impl Env<'_> {
         let reg = insn.dst;
         if dst.ty == RegType::of(RegBase::Stack) {
             if !dst.var_off.is_const() {
-                return reject(ScalarReason::SanitizeStackVariable { reg, var_off: dst.var_off, off: dst.off });
+                let off = dst.off.wrapping_add(dst.var_off.value as i32);
+                return reject(ScalarReason::SanitizeStackVariable { reg, var_off: dst.var_off, off });
             }
             let off = i64::from(dst.off).wrapping_add(dst.var_off.value as i64);
             if !(-MAX_STACK..0).contains(&off) {
                 return reject(ScalarReason::SanitizeStackRange { reg, off: off as i32 });
             }
         } else if dst.ty == RegType::of(RegBase::MapValue) {
-            let Some(map) = dst.map().and_then(|m| self.maps.get(m as usize)) else {
-                return Err(Stop::unsupported("map value without a map"));
-            };
-            let size = i64::from(map.def.value_size);
-            let low = dst.smin.saturating_add(dst.off.into());
-            let high = i64::try_from(dst.umax).unwrap_or(i64::MAX).saturating_add(dst.off.into());
-            let special = |f: &crate::memory::record::Field| {
-                let (start, end) = (i64::from(f.offset), i64::from(f.offset) + i64::from(f.size));
-                low < end && high >= start
-            };
-            if low < 0 || high >= size || map.record.fields.iter().any(special) {
-                return reject(ScalarReason::SanitizeMapValueRange { reg });
+            let saved = std::mem::replace(self.reg_mut(reg), *dst);
+            let access = self.check_helper_map_value(reg, dst.off, 1);
+            *self.reg_mut(reg) = saved;
+            match access {
+                Err(Stop::Reject(why)) => {
+                    return reject(ScalarReason::SanitizeMapValueRange { detail: why.to_string(), reg });
+                }
+                result => result?,
             }
         }
         Ok(())
