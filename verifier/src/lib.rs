@@ -40,6 +40,8 @@ pub mod resource;
 pub mod scalar;
 pub mod stack;
 pub mod state;
+#[cfg(test)]
+mod unprivileged_tests;
 pub mod verdict;
 pub mod verify;
 

@@ -23,6 +23,9 @@ pub struct Args {
     /// Print the first line of each program that differs
     #[arg(short, long)]
     list: bool,
+    /// The logs are those of a user with CAP_BPF alone
+    #[arg(long)]
+    cap_bpf: bool,
     /// Leave out logs of more bytes than this
     #[arg(long, default_value_t = 2_000_000)]
     most: u64,
@@ -120,7 +123,8 @@ fn compare(args: &Args, model: &KernelModel, prepared: &Prepared, index: usize, 
         return;
     }
     let mut log = KernelLog { level: LEVEL, ..KernelLog::default() };
-    let report = verify(model, object, index, Options::default(), &mut log);
+    let options = Options { privileged: !args.cap_bpf, cap_bpf: args.cap_bpf, ..Options::default() };
+    let report = verify(model, object, index, options, &mut log);
     if let Verdict::Unsupported { .. } = report.verdict {
         counts.undecided += 1;
         return;

@@ -29,10 +29,13 @@ pub struct Args {
 }
 
 /// What ought to come out.
+#[derive(Clone)]
 struct Expected {
     accepted: bool,
     /// Parts of the log, or its last line.
     messages: Vec<String>,
+    /// Instructions processed.
+    insns: Option<u64>,
 }
 
 /// The tags of a test's function in their order.
@@ -70,7 +73,7 @@ impl Tags {
         if messages.is_empty() && !accepted {
             messages = self.numbered("test_expect_msg");
         }
-        Some(Expected { accepted, messages })
+        Some(Expected { accepted, messages, insns: None })
     }
 
     /// Flags that the test loads its program with.
@@ -105,10 +108,13 @@ fn recorded(path: &PathBuf) -> Result<Recorded> {
     let mut all = Recorded::new();
     for line in String::from_utf8_lossy(&text).lines() {
         let columns: Vec<&str> = line.split('\t').collect();
-        let [object, program, _, answer, _, _, _, message, ..] = columns[..] else { continue };
+        let [object, program, _, answer, _, insns, _, message, ..] = columns[..] else { continue };
         if matches!(answer, "accept" | "reject") {
             let messages = if answer == "reject" { vec![message.to_owned()] } else { Vec::new() };
-            all.insert((object.to_owned(), program.to_owned()), Expected { accepted: answer == "accept", messages });
+            all.insert(
+                (object.to_owned(), program.to_owned()),
+                Expected { accepted: answer == "accept", messages, insns: insns.parse().ok() },
+            );
         }
     }
     Ok(all)
@@ -129,6 +135,7 @@ pub fn run(args: &Args) -> Result<()> {
     files.retain(|f| f.to_string_lossy().contains(&args.only));
     files.sort();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut work_counts: BTreeMap<&str, usize> = BTreeMap::new();
     for file in files {
         let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -139,9 +146,7 @@ pub fn run(args: &Args) -> Result<()> {
             let program = prepared.object.programs[index].name.to_string();
             let tags = prepared.object.btf.as_deref().map_or(Tags(Vec::new()), |b| Tags::of(b, &program));
             let expected = match &known {
-                Some(all) => all
-                    .get(&(name.clone(), program.clone()))
-                    .map(|e| Expected { accepted: e.accepted, messages: e.messages.clone() }),
+                Some(all) => all.get(&(name.clone(), program.clone())).cloned(),
                 None => {
                     prepared.object.programs[index].flags.0 |= tags.flags();
                     tags.unprivileged()
@@ -164,6 +169,11 @@ pub fn run(args: &Args) -> Result<()> {
                 }
             };
             *counts.entry(class).or_default() += 1;
+            let work = if expected.insns == Some(report.insns_processed) { "same work" } else { "other work" };
+            *work_counts.entry(work).or_default() += 1;
+            if args.list && known.is_some() && work == "other work" {
+                println!("{work}\t{name}\t{program}\t{:?}\t{}", expected.insns, report.insns_processed);
+            }
             if args.list && !matches!(class, "accepted" | "rejected") {
                 println!(
                     "{class}\t{name}\t{program}\t{}\t{}",
@@ -177,13 +187,14 @@ pub fn run(args: &Args) -> Result<()> {
     let all: usize = counts.values().sum();
     let verdicts = n("accepted") + n("rejected") + n("other message");
     println!(
-        "programs={all} agreement={:.2} false_accept={} false_reject={} unsupported={} rejected={} message={}",
+        "programs={all} agreement={:.2} false_accept={} false_reject={} unsupported={} rejected={} message={} insns={}",
         100.0 * verdicts as f64 / all.max(1) as f64,
         n("false accept"),
         n("false reject"),
         n("unsupported"),
         n("rejected") + n("other message"),
         n("rejected"),
+        work_counts.get("same work").copied().unwrap_or(0),
     );
     Ok(())
 }
