@@ -29,46 +29,6 @@ pub struct Session<'a> {
     arenas: Vec<Mapping>,
 }
 
-/// Maps whose key and value types the kernel does not take.
-fn takes_no_btf(kind: MapType) -> bool {
-    matches!(
-        kind,
-        MapType::PerfEventArray
-            | MapType::CgroupArray
-            | MapType::StackTrace
-            | MapType::ArrayOfMaps
-            | MapType::HashOfMaps
-            | MapType::Devmap
-            | MapType::DevmapHash
-            | MapType::Cpumap
-            | MapType::Xskmap
-            | MapType::Sockmap
-            | MapType::Sockhash
-    )
-}
-
-/// Maps that have no number of entries.
-fn is_storage(kind: MapType) -> bool {
-    matches!(
-        kind,
-        MapType::SkStorage
-            | MapType::TaskStorage
-            | MapType::InodeStorage
-            | MapType::CgroupStorage
-            | MapType::PercpuCgroupStorage
-            | MapType::CgrpStorage
-    )
-}
-
-/// Entries of a map; one that says none is created with the least that its kind allows.
-fn entries(map: &Map) -> u32 {
-    match map.map_type {
-        kind if map.max_entries != 0 || is_storage(kind) => map.max_entries,
-        MapType::Ringbuf | MapType::UserRingbuf => 4096,
-        _ => 1,
-    }
-}
-
 impl<'a> Session<'a> {
     /// Gives an object's types and maps to the kernel. A map that cannot be created is an error only for programs
     /// that use it.
@@ -116,7 +76,7 @@ impl<'a> Session<'a> {
             map_type: map.map_type,
             key_size: map.key_size,
             value_size: map.value_size,
-            max_entries: entries(map),
+            max_entries: map.max_entries,
             flags: map.flags,
             extra: map.extra,
             name: &map.name,
@@ -126,7 +86,7 @@ impl<'a> Session<'a> {
             kernel_value_type: 0,
         };
         let typed = map.key_type != 0 || map.value_type != 0;
-        let btf = self.btf.as_ref().filter(|_| typed && !takes_no_btf(map.map_type));
+        let btf = self.btf.as_ref().filter(|_| typed);
         let with_types = MapParams { btf: btf.map(|fd| (fd.as_fd(), map.key_type, map.value_type)), ..params.clone() };
         // As libbpf: a kernel that does not take the types may take the map without them.
         let created = match self.kernel.create_map(&with_types) {

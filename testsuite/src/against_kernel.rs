@@ -1,13 +1,13 @@
 //! Many small programs, held against the running kernel one by one.
 
+use crate::running;
 use ebpfkit_abi::{AttachType as A, ProgType as P};
 use ebpfkit_isa::Insn;
-use ebpfkit_kernel::{Kernel, LogLevel, Session};
-use ebpfkit_object::btf::{Btf, Kind};
+use ebpfkit_kernel::{LogLevel, Session};
+use ebpfkit_object::btf::Kind;
 use ebpfkit_object::{Map, Object, Prepared, Program, ProgramFlags};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
-use std::sync::Arc;
 
 /// Kinds of programs that the kernel loads without attaching them anywhere: type, attach type, flags.
 pub const KINDS: &[(P, A, u32)] = &[
@@ -69,13 +69,16 @@ pub fn program(kind: (P, A, u32), insns: Vec<Insn>) -> Program {
     }
 }
 
-/// The running kernel, as far as programs without symbols need it.
-pub fn model() -> KernelModel {
-    let read = || {
-        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").ok()?;
-        Btf::parse(bytes).ok().map(Arc::new)
-    };
-    KernelModel::new(KernelModel::newest().version, Arc::new(read))
+/// The last line of what we say of a program; empty when we accept it.
+///
+/// # Errors
+/// What is not modelled, when that decides it.
+pub fn message(model: &KernelModel, prepared: &Prepared, program: usize) -> Result<String, String> {
+    match verify(model, &prepared.object, program, Options::default(), &mut Silent).verdict {
+        Verdict::Accepted(_) => Ok(String::new()),
+        Verdict::Rejected(r) => Ok(r.reason.to_string().trim_end().lines().last().unwrap_or_default().to_owned()),
+        Verdict::Unsupported { what, .. } => Err(what),
+    }
 }
 
 /// Differences between our verdicts and the kernel's, and how many programs need what is not modelled; `None`
@@ -84,14 +87,8 @@ pub fn model() -> KernelModel {
 /// # Panics
 /// When the kernel does not take the maps' types at all.
 pub fn differences(test: &str, maps: Vec<Map>, cases: Vec<(String, Program)>) -> Option<(Vec<String>, usize)> {
-    let kernel = match Kernel::open() {
-        Ok(kernel) => kernel,
-        Err(e) => {
-            eprintln!("skipped {test}: {e}");
-            return None;
-        }
-    };
-    let model = model();
+    let kernel = running::or_skip(test)?;
+    let model = running::model();
     let (names, programs): (Vec<String>, Vec<Program>) = cases.into_iter().unzip();
     let unloadable = vec![None; programs.len()];
     let object = Object { license: "GPL".into(), programs, maps, ..Object::default() };
@@ -99,10 +96,9 @@ pub fn differences(test: &str, maps: Vec<Map>, cases: Vec<(String, Program)>) ->
     let session = Session::new(kernel, &prepared).expect("maps");
     let (mut different, mut open) = (Vec::new(), 0);
     for (at, name) in names.iter().enumerate() {
-        let ours = match verify(&model, &prepared.object, at, Options::default(), &mut Silent).verdict {
-            Verdict::Accepted(_) => String::new(),
-            Verdict::Rejected(r) => r.reason.to_string().trim_end().lines().last().unwrap_or_default().to_owned(),
-            Verdict::Unsupported { what, .. } => {
+        let ours = match message(&model, &prepared, at) {
+            Ok(ours) => ours,
+            Err(what) => {
                 open += 1;
                 if std::env::var_os("EBPFKIT_SHOW_OPEN").is_some() {
                     eprintln!("{name}: {what}");
@@ -143,7 +139,7 @@ pub fn report(found: Option<(Vec<String>, usize)>) {
 
 /// Types of the kernel that typed programs attach to.
 pub fn typed_kinds() -> Vec<(P, A, u32, u32)> {
-    let Some(btf) = model().btf().cloned() else { return Vec::new() };
+    let Some(btf) = running::model().btf().cloned() else { return Vec::new() };
     let raw_tp = btf.find("btf_trace_sched_switch", Kind::Typedef);
     let iter = btf.find("bpf_iter_task", Kind::Func);
     let mut kinds = Vec::new();

@@ -2,12 +2,14 @@
 #![deny(missing_docs)]
 
 pub mod against_kernel;
+pub mod arguments;
 pub mod conformance;
 pub mod containment;
 pub mod engines;
 pub mod fuzzing;
 pub mod generate;
 pub mod packets;
+pub mod running;
 
 use ebpfkit_object::Prepared;
 use std::path::{Path, PathBuf};

@@ -4,9 +4,9 @@
 use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, Prototype};
 use ebpfkit_abi::{AttachType as A, Callers, MapType as M, ProgType as P, helpers};
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_object::{Map, MapInit, Program};
 use ebpfkit_testsuite::against_kernel::{KINDS, differences, insn, program, report, typed_kinds};
+use ebpfkit_testsuite::arguments::{Value, load_map, prepare, set, varied};
 
 const MAPS: &[(M, u32, u32, u32)] = &[
     (M::Array, 4, 16, 4),
@@ -63,23 +63,8 @@ fn map_of(map_type: M) -> Map {
     Map { name: "i".into(), map_type, key_size: 4, value_size: 16, max_entries: 4, ..Map::default() }
 }
 
-/// What an argument is set to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Value {
-    Unset,
-    Number(i32),
-    Unknown,
-    Bounded,
-    Context,
-    Frame(i32),
-    Map(usize),
-    Element,
-    ElementOrNull,
-    ReadOnly,
-    Packet,
-    End,
-    Task,
-}
+/// The text of [`TEXT_MAP`].
+const READ_ONLY: Value = Value::MapValue(TEXT_MAP);
 
 /// Values that every argument is tried with.
 const TRIED: &[Value] = &[
@@ -96,73 +81,16 @@ const TRIED: &[Value] = &[
     Value::Map(0),
     Value::Element,
     Value::ElementOrNull,
-    Value::ReadOnly,
+    READ_ONLY,
     Value::Packet,
     Value::End,
     Value::Task,
 ];
 
-fn load_map(dst: u8, map: usize, value: bool) -> [Insn; 2] {
-    let src = if value { pseudo::MAP_VALUE } else { pseudo::MAP_FD };
-    [insn(0x18, dst, src, 0, map as i32), insn(0, 0, 0, 0, 0)]
-}
-
-/// The offsets of the start and end of the packet in a context, and their width, where there are any.
-fn packet_fields(kind: P) -> Option<(i16, i16, u8)> {
-    match kind {
-        P::Xdp => Some((0, 4, 0x61)),
-        P::SchedCls | P::SchedAct | P::CgroupSkb | P::LwtXmit | P::LwtIn | P::SkSkb => Some((76, 80, 0x61)),
-        P::SkMsg => Some((0, 8, 0x79)),
-        _ => None,
-    }
-}
-
 /// A program that sets r1 to r5 and calls a helper.
 fn call(id: u32, kind: P, args: &[Value]) -> Vec<Insn> {
-    let mut code = vec![insn(0xbf, 6, 1, 0, 0)];
-    let wants = |v| args.contains(&v);
-    for slot in 1..=16i16 {
-        code.push(insn(0x7a, 10, 0, -8 * slot, 0));
-    }
-    if wants(Value::Element) || wants(Value::ElementOrNull) {
-        // A variable key, so that the lookup may fail.
-        code.extend([insn(0x85, 0, 0, 0, 7), insn(0x63, 10, 0, -8, 0), insn(0xbf, 2, 10, 0, 0)]);
-        code.push(insn(0x07, 2, 0, 0, -8));
-        code.extend(load_map(1, 0, false));
-        code.extend([insn(0x85, 0, 0, 0, 1), insn(0xbf, 9, 0, 0, 0)]);
-        if wants(Value::Element) {
-            code.extend([insn(0x55, 9, 0, 2, 0), insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
-        }
-    }
-    if let Some((data, end, load)) = packet_fields(kind)
-        && (wants(Value::Packet) || wants(Value::End))
-    {
-        code.extend([insn(load, 7, 6, data, 0), insn(load, 8, 6, end, 0), insn(0xbf, 0, 7, 0, 0)]);
-        code.extend([insn(0x07, 0, 0, 0, 32), insn(0xbd, 0, 8, 2, 0)]);
-        code.extend([insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
-    } else if wants(Value::Unknown) || wants(Value::Bounded) {
-        code.extend([insn(0x85, 0, 0, 0, 7), insn(0xbf, 7, 0, 0, 0), insn(0xbf, 8, 0, 0, 0)]);
-        code.push(insn(0x57, 8, 0, 0, 15));
-    }
-    if wants(Value::Task) {
-        code.extend([insn(0x85, 0, 0, 0, 158), insn(0xbf, 9, 0, 0, 0)]);
-    }
-    // Forgets r1 to r5.
-    code.push(insn(0x85, 0, 0, 0, 7));
-    for (i, value) in args.iter().enumerate() {
-        let dst = i as u8 + 1;
-        match *value {
-            Value::Unset => {}
-            Value::Number(n) => code.push(insn(0xb7, dst, 0, 0, n)),
-            Value::Unknown | Value::Packet => code.push(insn(0xbf, dst, 7, 0, 0)),
-            Value::Bounded | Value::End => code.push(insn(0xbf, dst, 8, 0, 0)),
-            Value::Context => code.push(insn(0xbf, dst, 6, 0, 0)),
-            Value::Frame(off) => code.extend([insn(0xbf, dst, 10, 0, 0), insn(0x07, dst, 0, 0, off)]),
-            Value::Map(map) => code.extend(load_map(dst, map, false)),
-            Value::ReadOnly => code.extend(load_map(dst, TEXT_MAP, true)),
-            Value::Element | Value::ElementOrNull | Value::Task => code.push(insn(0xbf, dst, 9, 0, 0)),
-        }
-    }
+    let mut code = prepare(kind, args);
+    set(&mut code, args);
     code.push(insn(0x85, 0, 0, 0, id as i32));
     code.extend([insn(0xb7, 0, 0, 0, 1), insn(0x95, 0, 0, 0, 0)]);
     code
@@ -176,7 +104,7 @@ fn suitable(want: ArgType, map: usize) -> Value {
         ArgBase::ConstMapPtr => Value::Map(map),
         ArgBase::MapKey | ArgBase::MapValue | ArgBase::Mem | ArgBase::Stack => Value::Frame(-64),
         ArgBase::ConstSize | ArgBase::ConstSizeOrZero | ArgBase::ConstAllocSizeOrZero => Value::Number(8),
-        ArgBase::ConstStr => Value::ReadOnly,
+        ArgBase::ConstStr => READ_ONLY,
         ArgBase::Dynptr => Value::Frame(-32),
         _ => Value::Number(0),
     }
@@ -193,13 +121,7 @@ fn lists(proto: &Prototype) -> Vec<Vec<Value>> {
     }
     // Arguments behind the map are looked at with a map that fits few and one that fits many.
     for map in if takes_map { vec![0, 18] } else { vec![0] } {
-        for at in 0..count {
-            for &value in TRIED {
-                let mut list = base(map);
-                list[at] = value;
-                all.push(list);
-            }
-        }
+        all.extend(varied(&base(map), TRIED));
     }
     all
 }

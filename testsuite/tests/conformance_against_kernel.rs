@@ -4,8 +4,9 @@
 
 use ebpfkit_abi::ProgType;
 use ebpfkit_isa::Insn;
-use ebpfkit_kernel::{Kernel, LoadParams, TestRun};
+use ebpfkit_kernel::{LoadParams, TestRun};
 use ebpfkit_testsuite::conformance::{Case, Expected, cases};
+use ebpfkit_testsuite::running;
 
 /// The case as a function that an XDP program calls with the packet in `r1` and its length in `r2`; the program
 /// returns the lower or the upper half of the result.
@@ -30,13 +31,7 @@ fn wrapped(case: &Case, upper: bool) -> Vec<Insn> {
 
 #[test]
 fn the_kernel_agrees() {
-    let kernel = match Kernel::open() {
-        Ok(kernel) => kernel,
-        Err(e) => {
-            println!("skipped: {e}");
-            return;
-        }
-    };
+    let Some(kernel) = running::or_skip("the_kernel_agrees") else { return };
     let (mut ran, mut refused, mut wrong) = (0, 0, Vec::new());
     for case in cases().expect("cases") {
         let Expected::Result(want) = case.expected else { continue };

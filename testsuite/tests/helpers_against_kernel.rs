@@ -6,6 +6,7 @@ use ebpfkit_isa::Insn;
 use ebpfkit_jit::Jit;
 use ebpfkit_kernel::{Kernel, LoadParams, LogLevel, MapParams, TestRun};
 use ebpfkit_object::{Map as Def, Object, Program};
+use ebpfkit_testsuite::running;
 use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
@@ -341,10 +342,7 @@ fn xdp_calls() -> impl Strategy<Value = Call> {
 }
 
 fn compare(kind: ProgType, calls: impl Strategy<Value = Call>, cases: u32) {
-    let Ok(kernel) = Kernel::open() else {
-        println!("1 skipped: no bpf(2)");
-        return;
-    };
+    let Some(kernel) = running::or_skip(&format!("helpers of {kind}")) else { return };
     let input = (frames(), prop::collection::vec(calls, 1..12));
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let (compared, unverified) = (Cell::new(0u32), Cell::new(0u32));

@@ -6,24 +6,10 @@ use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_object::btf::{Btf, Kind, Type, TypeId};
 use ebpfkit_object::{Map, Program, ProgramFlags};
-use ebpfkit_testsuite::against_kernel::{KINDS, differences, insn, model, program, report, typed_kinds};
+use ebpfkit_testsuite::against_kernel::{KINDS, differences, insn, program, report, typed_kinds};
+use ebpfkit_testsuite::arguments::{ITERATOR, Value, prepare, set, varied};
+use ebpfkit_testsuite::running;
 use std::sync::Arc;
-
-/// What an argument is set to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Value {
-    Unset,
-    Number(i32),
-    Unknown,
-    Bounded,
-    Context,
-    Frame(i32),
-    Map,
-    Element,
-    ElementOrNull,
-    Task,
-    Iterator,
-}
 
 const TRIED: &[Value] = &[
     Value::Unset,
@@ -36,15 +22,12 @@ const TRIED: &[Value] = &[
     Value::Frame(-64),
     Value::Frame(-4),
     Value::Frame(8),
-    Value::Map,
+    Value::Map(0),
     Value::Element,
     Value::ElementOrNull,
     Value::Task,
     Value::Iterator,
 ];
-
-/// Where the program keeps an iterator over numbers.
-const ITERATOR: i32 = -16;
 
 /// A kernel function of the running kernel.
 struct Func {
@@ -55,7 +38,7 @@ struct Func {
 
 /// The functions that the running kernel offers to programs; none without its types.
 fn functions() -> Vec<(Arc<Btf>, Func)> {
-    let Some(btf) = model().btf().cloned() else { return Vec::new() };
+    let Some(btf) = running::model().btf().cloned() else { return Vec::new() };
     let describe = |id: TypeId| {
         let Some(Type::Func { proto, .. }) = btf.get(id) else { return None };
         let params = btf.params(proto).map(|p| (p.name.to_owned(), btf.resolve(p.ty))).collect();
@@ -75,50 +58,14 @@ fn maps() -> Vec<Map> {
 }
 
 /// A program that sets r1 to r5 and calls a kernel function.
-fn call(btf: &Btf, id: TypeId, args: &[Value]) -> Vec<Insn> {
-    let mut code = vec![insn(0xbf, 6, 1, 0, 0)];
-    let wants = |v| args.contains(&v);
-    for slot in 1..=16i16 {
-        code.push(insn(0x7a, 10, 0, -8 * slot, 0));
-    }
-    if wants(Value::Element) || wants(Value::ElementOrNull) {
-        // A variable key, so that the lookup may fail.
-        code.extend([insn(0x85, 0, 0, 0, 7), insn(0x63, 10, 0, -8, 0), insn(0xbf, 2, 10, 0, 0)]);
-        code.push(insn(0x07, 2, 0, 0, -8));
-        code.extend([insn(0x18, 1, pseudo::MAP_FD, 0, 0), insn(0, 0, 0, 0, 0)]);
-        code.extend([insn(0x85, 0, 0, 0, 1), insn(0xbf, 9, 0, 0, 0)]);
-        if wants(Value::Element) {
-            code.extend([insn(0x55, 9, 0, 2, 0), insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
-        }
-    }
-    if wants(Value::Unknown) || wants(Value::Bounded) {
-        code.extend([insn(0x85, 0, 0, 0, 7), insn(0xbf, 7, 0, 0, 0), insn(0xbf, 8, 0, 0, 0)]);
-        code.push(insn(0x57, 8, 0, 0, 15));
-    }
-    if wants(Value::Task) {
-        code.extend([insn(0x85, 0, 0, 0, 158), insn(0xbf, 9, 0, 0, 0)]);
-    }
-    if wants(Value::Iterator) {
+fn call(btf: &Btf, kind: P, id: TypeId, args: &[Value]) -> Vec<Insn> {
+    let mut code = prepare(kind, args);
+    if args.contains(&Value::Iterator) {
         code.extend([insn(0xbf, 1, 10, 0, 0), insn(0x07, 1, 0, 0, ITERATOR)]);
         code.extend([insn(0xb7, 2, 0, 0, 0), insn(0xb7, 3, 0, 0, 8)]);
         code.push(insn(0x85, 0, pseudo::KFUNC_CALL, 0, kfunc(btf, "bpf_iter_num_new")));
     }
-    // Forgets r1 to r5.
-    code.push(insn(0x85, 0, 0, 0, 7));
-    for (i, value) in args.iter().enumerate() {
-        let dst = i as u8 + 1;
-        match *value {
-            Value::Unset => {}
-            Value::Number(n) => code.push(insn(0xb7, dst, 0, 0, n)),
-            Value::Unknown => code.push(insn(0xbf, dst, 7, 0, 0)),
-            Value::Bounded => code.push(insn(0xbf, dst, 8, 0, 0)),
-            Value::Context => code.push(insn(0xbf, dst, 6, 0, 0)),
-            Value::Frame(off) => code.extend([insn(0xbf, dst, 10, 0, 0), insn(0x07, dst, 0, 0, off)]),
-            Value::Iterator => code.extend([insn(0xbf, dst, 10, 0, 0), insn(0x07, dst, 0, 0, ITERATOR)]),
-            Value::Map => code.extend([insn(0x18, dst, pseudo::MAP_FD, 0, 0), insn(0, 0, 0, 0, 0)]),
-            Value::Element | Value::ElementOrNull | Value::Task => code.push(insn(0xbf, dst, 9, 0, 0)),
-        }
-    }
+    set(&mut code, args);
     code.push(insn(0x85, 0, pseudo::KFUNC_CALL, 0, id as i32));
     code.extend([insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
     code
@@ -128,7 +75,7 @@ fn call(btf: &Btf, id: TypeId, args: &[Value]) -> Vec<Insn> {
 fn suitable(btf: &Btf, name: &str, ty: TypeId) -> Value {
     let Some(Type::Ptr(target)) = btf.get(ty) else { return Value::Number(8) };
     match btf.name(btf.resolve(target)) {
-        _ if name.ends_with("__map") => Value::Map,
+        _ if name.ends_with("__map") => Value::Map(0),
         "task_struct" => Value::Task,
         "__sk_buff" | "xdp_md" | "sk_buff" | "xdp_buff" => Value::Context,
         "bpf_iter_num" if name == "it" => Value::Iterator,
@@ -147,7 +94,7 @@ fn the_same_programs_may_call_a_function() {
     let mut cases = Vec::new();
     for (btf, f) in functions() {
         for (kind, attach, flags, attach_btf_id) in kinds() {
-            let code = call(&btf, f.id, &[Value::Unset; 5]);
+            let code = call(&btf, kind, f.id, &[Value::Unset; 5]);
             let name = format!("{kind} {attach} {flags} {}", f.name);
             cases.push((name, Program { attach_btf_id, ..program((kind, attach, flags), code) }));
         }
@@ -169,16 +116,10 @@ fn arguments_get_the_same_answer() {
         };
         let base: Vec<Value> = f.params.iter().take(5).map(|(name, ty)| suitable(&btf, name, *ty)).collect();
         let mut lists = vec![base.clone()];
-        for at in 0..base.len() {
-            for &value in TRIED {
-                let mut list = base.clone();
-                list[at] = value;
-                lists.push(list);
-            }
-        }
+        lists.extend(varied(&base, TRIED));
         for list in lists {
             let name = format!("{kind} {attach} {} {list:?}", f.name);
-            let code = call(&btf, f.id, &list);
+            let code = call(&btf, kind, f.id, &list);
             cases.push((name, Program { attach_btf_id, ..program((kind, attach, flags), code) }));
         }
     }

@@ -3,6 +3,7 @@
 use ebpfkit_abi::MapType;
 use ebpfkit_kernel::{Kernel, KernelError, MapParams, machine};
 use ebpfkit_object::Map as Def;
+use ebpfkit_testsuite::running;
 use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_vm::Errno;
 use ebpfkit_vm::maps::{Map, check::flag, create};
@@ -197,10 +198,7 @@ fn keys_of(shape: &Shape, next: impl Fn(Option<&[u8]>) -> Option<Vec<u8>>) -> Ve
 
 #[test]
 fn same_operations_same_answers() {
-    let Ok(kernel) = Kernel::open() else {
-        println!("1 skipped: no bpf(2)");
-        return;
-    };
+    let Some(kernel) = running::or_skip("same_operations_same_answers") else { return };
     // LRU lists are kept by CPU.
     machine::stay_on_cpu(0);
     for (name, shape) in shapes().into_iter().chain(blooms()) {
@@ -238,10 +236,7 @@ fn same_operations_same_answers() {
 
 #[test]
 fn the_same_definitions_are_refused() {
-    let Ok(kernel) = Kernel::open() else {
-        println!("1 skipped: no bpf(2)");
-        return;
-    };
+    let Some(kernel) = running::or_skip("the_same_definitions_are_refused") else { return };
     let types = (1..=33).map(MapType).filter(|t| {
         // These need more than a definition: a template, types, or something of the kernel's.
         !matches!(

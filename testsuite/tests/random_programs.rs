@@ -1,7 +1,9 @@
 //! Random programs: the generator keeps its promise, and the verifier gives the running kernel's verdicts.
 
-use ebpfkit_kernel::{Kernel, LogLevel, Session};
+use ebpfkit_kernel::{LogLevel, Session};
+use ebpfkit_testsuite::against_kernel::message;
 use ebpfkit_testsuite::generate::{Bytes, Config, Seeded, program};
+use ebpfkit_testsuite::running;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 
@@ -30,19 +32,12 @@ fn the_same_choices_give_the_same_program() {
 
 #[test]
 fn verdicts_are_the_kernels() {
-    let kernel = match Kernel::open() {
-        Ok(kernel) => kernel,
-        Err(e) => return eprintln!("skipped verdicts_are_the_kernels: {e}"),
-    };
+    let Some(kernel) = running::or_skip("verdicts_are_the_kernels") else { return };
     let model = KernelModel::newest();
     let mut differences = Vec::new();
     for seed in 1000..1200 {
         let prepared = program(&mut Seeded(seed), &Config { statements: 25, careless: 12, functions: 2 });
-        let ours = match verify(&model, &prepared.object, 0, Options::default(), &mut Silent).verdict {
-            Verdict::Accepted(_) => String::new(),
-            Verdict::Rejected(r) => r.reason.to_string().trim_end().lines().last().unwrap_or_default().to_owned(),
-            Verdict::Unsupported { what, .. } => format!("unsupported: {what}"),
-        };
+        let ours = message(&model, &prepared, 0).unwrap_or_else(|what| format!("unsupported: {what}"));
         let loaded = Session::new(kernel, &prepared).and_then(|s| s.load(0, LogLevel::FAILING_PATH));
         let loaded = loaded.expect("maps and instructions are well formed");
         let theirs = if loaded.program.is_ok() { String::new() } else { loaded.summary().message };

@@ -20,11 +20,7 @@ impl Instance {
     /// Makes the maps and fills in their initial contents. A map that cannot be made is an error only for programs
     /// that use it. `kernel` knows the special fields of values; `cpus` is how many values per-CPU maps have.
     pub fn new(object: &Object, kernel: &KernelModel, cpus: u32) -> Self {
-        let make = |def: &ebpfkit_object::Map| {
-            let max_entries = maps::created_size(def.map_type, def.max_entries, cpus);
-            let sized = ebpfkit_object::Map { max_entries, ..def.clone() };
-            maps::create(&sized, &of_map(def, object.btf.as_deref(), kernel), cpus).map(Arc::new)
-        };
+        let make = |def| maps::create(def, &of_map(def, object.btf.as_deref(), kernel), cpus).map(Arc::new);
         let mut this = Self {
             maps: object.maps.iter().map(make).collect(),
             programs: vec![None; object.programs.len()],

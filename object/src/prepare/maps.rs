@@ -12,18 +12,23 @@ const RING: u32 = 4096;
 pub(super) fn prepare(maps: &mut [Map], target: &Target) -> Option<String> {
     let mut fault = None;
     for map in maps.iter_mut() {
-        entries(map, target);
-        if let Some(inner) = &mut map.inner {
-            entries(inner, target);
-        }
-        if !passes_types(map.map_type) {
-            (map.key_type, map.value_type) = (0, 0);
-        }
+        complete(map, target);
         if fault.is_none() && !map.on_demand {
             fault = refusal(map);
         }
     }
     fault
+}
+
+/// Fills in what the definition leaves to libbpf, in a template of inner maps too.
+fn complete(map: &mut Map, target: &Target) {
+    entries(map, target);
+    if !passes_types(map.map_type) {
+        (map.key_type, map.value_type) = (0, 0);
+    }
+    if let Some(inner) = &mut map.inner {
+        complete(inner, target);
+    }
 }
 
 /// A size of zero is one that a user sets before loading. The program is judged as if it were the smallest.

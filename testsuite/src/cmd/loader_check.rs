@@ -2,10 +2,10 @@
 //! libbpf and the kernel answered when the oracle was recorded.
 
 use anyhow::{Context, Result, bail};
-use ebpfkit_abi::KernelVersion;
 use ebpfkit_isa::Endian;
-use ebpfkit_kernel::{Kernel, KernelError, LogLevel, Session, machine};
-use ebpfkit_object::{Object, Prepared};
+use ebpfkit_kernel::{Kernel, KernelError, LogLevel, Session};
+use ebpfkit_object::Prepared;
+use ebpfkit_testsuite::running;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -81,13 +81,10 @@ impl Counts {
 
 /// Compares and prints counts.
 pub fn run(args: &Args) -> Result<()> {
-    let version = machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::NEWEST);
     let kernel = if args.offline { None } else { Some(Kernel::open()?) };
     let mut counts = Counts::default();
     for (name, rows) in rows(&args.oracle)?.iter().filter(|(name, _)| name.contains(&args.only)) {
-        let path = args.oracle.join("objs").join(name);
-        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-        let opened = Object::open(name, &bytes);
+        let opened = running::open(&args.oracle.join("objs").join(name))?;
         // Newer versions of libbpf open objects of the other byte order, and refuse to load them.
         let foreign = opened.as_ref().is_ok_and(|o| o.endian != Endian::default());
         let expected = rows.iter().all(|r| r.answer != "openfail" || (foreign && r.errno == ENDIAN));
@@ -95,8 +92,7 @@ pub fn run(args: &Args) -> Result<()> {
             println!("{name}\topens\t{:?}", opened.as_ref().err());
         }
         let Ok(object) = opened else { continue };
-        let target = machine::target(object.needs(), version.code(), machine::btf);
-        let prepared = object.prepare(&target)?;
+        let prepared = running::prepare(object)?;
         let session = kernel.map(|k| Session::new(k, &prepared));
         for row in rows {
             let Some(index) = prepared.object.programs.iter().position(|p| p.name == row.program) else {

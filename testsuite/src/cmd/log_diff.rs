@@ -1,13 +1,11 @@
 //! `log-diff`: the log of every walk held against the kernel's recorded one, line by line.
 
 use anyhow::{Context, Result};
-use ebpfkit_abi::KernelVersion;
-use ebpfkit_kernel::machine;
-use ebpfkit_object::{Btf, Object, Prepared};
+use ebpfkit_object::Prepared;
+use ebpfkit_testsuite::running;
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 
 /// Complete logs with the kernel's statistics.
 const LEVEL: u8 = 2 | 4;
@@ -76,10 +74,7 @@ struct Counts {
 
 /// Compares and prints counts; the last line is for machines.
 pub fn run(args: &Args) -> Result<()> {
-    let version = machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::NEWEST);
-    let types: Arc<OnceLock<Option<Arc<Btf>>>> = Arc::default();
-    let of_machine = move || types.get_or_init(machine::btf).clone();
-    let mut model = KernelModel::new(version, Arc::new(of_machine.clone()));
+    let mut model = running::model();
     model.cpus = std::thread::available_parallelism().map_or(model.cpus, |n| n.get() as u32);
     let folder = args.oracle.join("objs");
     let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
@@ -88,11 +83,7 @@ pub fn run(args: &Args) -> Result<()> {
     files.sort();
     let mut counts = Counts::default();
     for file in files {
-        let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Ok(object) = Object::open(&name, &bytes) else { continue };
-        let target = machine::target(object.needs(), version.code(), of_machine.clone());
-        let Ok(prepared) = object.prepare(&target) else { continue };
+        let Ok(prepared) = running::open(&file)?.and_then(running::prepare) else { continue };
         for index in 0..prepared.object.programs.len() {
             compare(args, &model, &prepared, index, &mut counts);
         }

@@ -1,17 +1,17 @@
 //! `run-check`: programs of real objects run on packets by the kernel and here; results, packets and maps compared.
 
 use anyhow::{Context, Result};
-use ebpfkit_abi::{KernelVersion, MapType, ProgType};
+use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_kernel::{Kernel, LogLevel, Session, TestRun, machine};
+use ebpfkit_object::Prepared;
 use ebpfkit_object::btf::Kind;
-use ebpfkit_object::{Btf, Object, Prepared};
 use ebpfkit_testsuite::packets::{Ipv4, Transport};
+use ebpfkit_testsuite::running;
 use ebpfkit_verifier::KernelModel;
 use ebpfkit_vm::helpers::run_timers;
 use ebpfkit_vm::{Instance, Run, World, input, interp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 
 /// Arguments of `run-check`.
 #[derive(clap::Args)]
@@ -58,13 +58,7 @@ struct Counts(BTreeMap<&'static str, usize>);
 pub fn run(args: &Args) -> Result<()> {
     let kernel = Kernel::open()?;
     machine::stay_on_cpu(0);
-    let version = machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::NEWEST);
-    let types: Arc<OnceLock<Option<Arc<Btf>>>> = Arc::default();
-    let of_machine = {
-        let types = types.clone();
-        move || types.get_or_init(machine::btf).clone()
-    };
-    let model = KernelModel::new(version, Arc::new(of_machine.clone()));
+    let model = running::model();
     let mut counts = Counts::default();
     let mut files = Vec::new();
     for path in &args.paths {
@@ -78,11 +72,7 @@ pub fn run(args: &Args) -> Result<()> {
     files.retain(|f| f.extension().is_some_and(|e| e == "o"));
     files.sort();
     for file in files {
-        let bytes = std::fs::read(&file).with_context(|| file.display().to_string())?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let Ok(object) = Object::open(&name, &bytes) else { continue };
-        let target = machine::target(object.needs(), version.code(), of_machine.clone());
-        let Ok(prepared) = object.prepare(&target) else { continue };
+        let Ok(prepared) = running::open(&file)?.and_then(running::prepare) else { continue };
         compare(kernel, &model, &prepared, args.list, &mut counts);
     }
     for (what, n) in &counts.0 {
