@@ -5,9 +5,9 @@ use super::callers::set::{
     SK_REUSEPORT, SK_SKB, SOCK_ADDR, SOCK_LOOKUPS, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS_TCP_CA, TC, TYPED, XDP,
 };
 use super::words::{
-    ACQUIRES, ANY, CASTS, CHANGES, CTX, CTX_OR_NULL, GPL, IN, INOUT, INT, KEY, MAP, OUT, PKT, SIZE, SIZE0, SOCK_COMMON,
-    SOCK_COMMON_OR_NULL_RET, SOCKET_OR_NULL, SOCKET_OR_NULL_RET, TCP_SOCK_OR_NULL_RET, TYPED_SOCK, TYPED_SOCK_OR_NULL,
-    TYPED_SOCK_RELEASE, btf, btf_or_null_ret, fixed_in, helper, proto, v,
+    ACQUIRES, ANY, CAP_PERFMON, CASTS, CHANGES, CTX, CTX_OR_NULL, GPL, IN, INOUT, INT, KEY, MAP, OUT, PKT, SIZE, SIZE0,
+    SOCK_COMMON, SOCK_COMMON_OR_NULL_RET, SOCKET_OR_NULL, SOCKET_OR_NULL_RET, TCP_SOCK_OR_NULL_RET, TYPED_SOCK,
+    TYPED_SOCK_OR_NULL, TYPED_SOCK_RELEASE, btf, btf_or_null_ret, fixed_in, helper, proto, v,
 };
 use crate::proto::Helper;
 
@@ -67,17 +67,17 @@ pub(super) static ROWS: &[Helper] = &[
     ]),
     helper(128, "bpf_sk_cgroup_id", v(5, 8), &[proto(&[TYPED_SOCK], INT, 0, CGROUP_SKB)]),
     helper(129, "bpf_sk_ancestor_cgroup_id", v(5, 8), &[proto(&[TYPED_SOCK, ANY], INT, 0, CGROUP_SKB)]),
-    helper(136, "bpf_skc_to_tcp6_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp6_sock"), CASTS, CONVERTS_SOCK)]),
-    helper(137, "bpf_skc_to_tcp_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_sock"), CASTS, CONVERTS_SOCK)]),
-    helper(138, "bpf_skc_to_tcp_timewait_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_timewait_sock"), CASTS, CONVERTS_SOCK)]),
-    helper(139, "bpf_skc_to_tcp_request_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_request_sock"), CASTS, CONVERTS_SOCK)]),
-    helper(140, "bpf_skc_to_udp6_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("udp6_sock"), CASTS, CONVERTS_SOCK)]),
+    helper(136, "bpf_skc_to_tcp6_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp6_sock"), CASTS | CAP_PERFMON, CONVERTS_SOCK)]),
+    helper(137, "bpf_skc_to_tcp_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_sock"), CASTS | CAP_PERFMON, CONVERTS_SOCK)]),
+    helper(138, "bpf_skc_to_tcp_timewait_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_timewait_sock"), CASTS | CAP_PERFMON, CONVERTS_SOCK)]),
+    helper(139, "bpf_skc_to_tcp_request_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("tcp_request_sock"), CASTS | CAP_PERFMON, CONVERTS_SOCK)]),
+    helper(140, "bpf_skc_to_udp6_sock", v(5, 9), &[proto(&[TYPED_SOCK], btf_or_null_ret("udp6_sock"), CASTS | CAP_PERFMON, CONVERTS_SOCK)]),
     helper(142, "bpf_load_hdr_opt", v(5, 10), &[proto(&[CTX, INOUT, SIZE, ANY], INT, 0, SOCK_OPS)]),
     helper(143, "bpf_store_hdr_opt", v(5, 10), &[proto(&[CTX, IN, SIZE, ANY], INT, CHANGES, SOCK_OPS)]),
     helper(144, "bpf_reserve_hdr_opt", v(5, 10), &[proto(&[CTX, ANY, ANY], INT, 0, SOCK_OPS)]),
     helper(162, "bpf_sock_from_file", v(5, 11), &[proto(&[btf("file")], btf_or_null_ret("socket"), 0, TYPED)]),
-    helper(178, "bpf_skc_to_unix_sock", v(5, 16), &[proto(&[TYPED_SOCK], btf_or_null_ret("unix_sock"), 0, CONVERTS_SOCK)]),
-    helper(196, "bpf_skc_to_mptcp_sock", v(5, 19), &[proto(&[SOCK_COMMON], btf_or_null_ret("mptcp_sock"), CASTS, CONVERTS_SOCK)]),
+    helper(178, "bpf_skc_to_unix_sock", v(5, 16), &[proto(&[TYPED_SOCK], btf_or_null_ret("unix_sock"), CAP_PERFMON, CONVERTS_SOCK)]),
+    helper(196, "bpf_skc_to_mptcp_sock", v(5, 19), &[proto(&[SOCK_COMMON], btf_or_null_ret("mptcp_sock"), CASTS | CAP_PERFMON, CONVERTS_SOCK)]),
     helper(204, "bpf_tcp_raw_gen_syncookie_ipv4", v(6, 0), &[proto(&[fixed_in(20), IN, SIZE0], INT, GPL | PKT, TC | XDP)]),
     helper(205, "bpf_tcp_raw_gen_syncookie_ipv6", v(6, 0), &[proto(&[fixed_in(40), IN, SIZE0], INT, GPL | PKT, TC | XDP)]),
     helper(206, "bpf_tcp_raw_check_syncookie_ipv4", v(6, 0), &[proto(&[fixed_in(20), fixed_in(20)], INT, GPL | PKT, TC | XDP)]),

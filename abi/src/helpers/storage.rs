@@ -24,8 +24,8 @@ pub(super) static ROWS: &[Helper] = &[
     ]),
     helper(145, "bpf_inode_storage_get", v(5, 10), &[proto(&[MAP, btf_or_null("inode"), VALUE_OR_NULL, ANY], VALUE_OR_NULL_RET, 0, LSM_ANY)]),
     helper(146, "bpf_inode_storage_delete", v(5, 10), &[proto(&[MAP, btf_or_null("inode")], INT, 0, LSM_ANY)]),
-    helper(156, "bpf_task_storage_get", v(5, 11), &[proto(&[MAP, btf_or_null("task_struct"), VALUE_OR_NULL, ANY], VALUE_OR_NULL_RET, 0, EVERY)]),
-    helper(157, "bpf_task_storage_delete", v(5, 11), &[proto(&[MAP, btf_or_null("task_struct")], INT, 0, EVERY)]),
+    helper(156, "bpf_task_storage_get", v(5, 11), &[proto(&[MAP, btf_or_null("task_struct"), VALUE_OR_NULL, ANY], VALUE_OR_NULL_RET, CAP_BPF, EVERY)]),
+    helper(157, "bpf_task_storage_delete", v(5, 11), &[proto(&[MAP, btf_or_null("task_struct")], INT, CAP_BPF, EVERY)]),
     helper(210, "bpf_cgrp_storage_get", v(6, 2), &[proto(&[MAP, btf_or_null("cgroup"), VALUE_OR_NULL, ANY], VALUE_OR_NULL_RET, CAP_BPF, EVERY)]),
     helper(211, "bpf_cgrp_storage_delete", v(6, 2), &[proto(&[MAP, btf_or_null("cgroup")], INT, CAP_BPF, EVERY)]),
 ];

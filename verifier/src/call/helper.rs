@@ -7,13 +7,14 @@ use crate::memory::dynptr::DynptrArg;
 use crate::memory::record::Field;
 use crate::reason::{CallReason, ResourceReason, reject};
 use crate::reg::BtfRef;
-use crate::{Env, Step};
+use crate::{Env, Step, Stop};
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
 use ebpfkit_abi::{Callers, Helper, TypeFlags, helpers};
 use ebpfkit_object::btf::TypeId;
 
 const TAIL_CALL: u32 = 12;
+const GET_CGROUP_CLASSID: u32 = 17;
 const SETSOCKOPT: u32 = 49;
 const GETSOCKOPT: u32 = 57;
 const SPIN_UNLOCK: i32 = 94;
@@ -112,6 +113,10 @@ impl Env<'_> {
             return reject(ResourceReason::CallUnderLock {});
         }
         let (row, proto) = self.helper_prototype(id)?;
+        if row.id == GET_CGROUP_CLASSID && !self.bpf_capable() {
+            // Which capability it needs could not be observed.
+            return Err(Stop::unsupported(format!("{} for users without capabilities", row.name)));
+        }
         self.check_may_call(row, proto)?;
         let mut facts =
             CallFacts { changes_packet: proto.flags.contains(HelperFlags::CHANGES_PKT_DATA), ..CallFacts::default() };
