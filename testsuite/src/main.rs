@@ -21,7 +21,7 @@ enum Command {
     Captures(cmd::captures::Args),
     /// Run random programs in every engine and in the running kernel
     Engines(cmd::engines::Args),
-    /// Open every object of an oracle as libbpf does, load it, and compare with the recorded answers
+    /// Open every object of a folder as libbpf does, load it, and compare with the recorded answers
     LoaderCheck(cmd::loader_check::Args),
     /// Compare the logs of walks with those that the kernel wrote
     LogDiff(cmd::log_diff::Args),

@@ -1,5 +1,5 @@
-//! `loader-check`: every object of an oracle opened, prepared and, where there is a kernel, loaded; compared with what
-//! libbpf and the kernel answered when the oracle was recorded.
+//! `loader-check`: every object of a folder opened, prepared and, where there is a kernel, loaded; compared with the
+//! recorded answers of libbpf and a kernel.
 
 use anyhow::{Context, Result, bail};
 use ebpfkit_isa::Endian;
@@ -125,7 +125,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// Whether libbpf handed the program to the kernel, and its complaint if not.
 fn state(prepared: &Prepared, index: usize, row: &Row, say: &mut dyn FnMut(&'static str, bool, &str, &str)) {
     let ours = prepared.unloadable[index].as_deref();
-    // The oracle creates no struct_ops maps, so that their programs are not loaded at all.
+    // Whoever recorded the answers created no struct_ops maps, so that their programs were not loaded at all.
     let skipped = row.answer == "accept" && row.insns < 0;
     let by_kernel = ["BPF program load failed", "BTF loading error"].iter().any(|s| row.complaint.contains(s));
     match row.answer.as_str() {
@@ -145,7 +145,7 @@ fn load(session: &Session<'_>, index: usize, row: &Row, say: &mut dyn FnMut(&'st
     match session.load(index, LogLevel::FAILING_PATH.and(LogLevel::STATS)) {
         Ok(result) => {
             let summary = result.summary();
-            // A load that failed after the verifier agreed counts as accepted, as in the oracle.
+            // A load that failed after the verifier agreed counts as accepted, as in the recorded answers.
             let accepted = result.program.is_ok() || summary.message.is_empty();
             let ours = if accepted { "accept" } else { "reject" };
             let theirs = if row.answer == "accept" { "accept" } else { "reject" };
