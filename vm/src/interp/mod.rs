@@ -70,20 +70,34 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
     // The run keeps every program that it has entered alive until it ends, so the pointers below stay valid.
     let mut program: *const Program = &**run.current();
     // SAFETY: see above.
-    let mut code: &[Inst] = unsafe { &*program }.code(CHECKED).insts.as_slice();
-    // SAFETY: see above.
-    let mut pc = unsafe { &*program }.code(CHECKED).entries[function] as usize;
+    let mut start: *const Inst = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+    // SAFETY: see above; entries are indices of the code.
+    let mut ip = unsafe { start.add((&*program).code(CHECKED).entries[function] as usize) };
     let mut r = [0u64; R + 1];
     r[1..6].copy_from_slice(&args);
     r[10] = run.frame_pointer();
     let mut loops = MAX_LOOPS;
 
-    // Ends the run with a fault at the instruction before `pc`.
+    // The index of the next instruction.
+    macro_rules! pc {
+        () => {
+            // SAFETY: both point into the code of the current program.
+            unsafe { ip.offset_from_unsigned(start) }
+        };
+    }
+    // Goes on at an index.
+    macro_rules! goto {
+        ($index:expr) => {
+            // SAFETY: targets and entries are indices of the code of the current program.
+            ip = unsafe { start.add($index as usize) }
+        };
+    }
+    // Ends the run with a fault at the instruction before `ip`.
     macro_rules! fail {
         ($fault:expr) => {{
             // SAFETY: see above.
             let slots = &unsafe { &*program }.code(CHECKED).slots;
-            return Err(Fault::from($fault).at(slots[pc - 1] as usize));
+            return Err(Fault::from($fault).at(slots[pc!() - 1] as usize));
         }};
     }
     macro_rules! check {
@@ -97,16 +111,18 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
 
     loop {
         // Every path ends in `exit` or runs into `Op::End`, and targets are indices of the code.
-        debug_assert!(pc < code.len());
         // SAFETY: see above; the last instruction is `Op::End`, which does not go on.
-        let i = unsafe { *code.get_unchecked(pc) };
-        pc += 1;
+        let i = unsafe { *ip };
+        // SAFETY: at most one past the end.
+        ip = unsafe { ip.add(1) };
         if WATCHED {
             // SAFETY: see above.
-            let slot = unsafe { &*program }.code(CHECKED).slots[pc - 1] as usize;
+            let slot = unsafe { &*program }.code(CHECKED).slots[pc!() - 1] as usize;
             check!(run.tell_watcher(slot, &r[..11]));
         }
-        let (d, s) = (usize::from(i.dst) & R, usize::from(i.src) & R);
+        // SAFETY: decoding makes no other registers.
+        unsafe { std::hint::assert_unchecked(usize::from(i.dst) <= R && usize::from(i.src) <= R) };
+        let (d, s) = (usize::from(i.dst), usize::from(i.src));
 
         macro_rules! x64 {
             ($f:expr) => {
@@ -131,11 +147,16 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         macro_rules! jump {
             ($taken:expr) => {
                 if $taken {
-                    let target = i.off as usize;
-                    if target < pc {
-                        check!(run.spend((pc - target) as u64));
+                    let next = ip;
+                    goto!(i.off);
+                    if ip < next {
+                        // SAFETY: both point into the code of the current program.
+                        let count = unsafe { next.offset_from_unsigned(ip) };
+                        if let Err(fault) = run.spend(count as u64) {
+                            ip = next;
+                            fail!(fault);
+                        }
                     }
-                    pc = target;
                 }
             };
         }
@@ -354,7 +375,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             Op::Jsle32K => jk32!(|a: &u32, b: &u32| *a as i32 <= *b as i32),
             Op::MayGoto => {
                 if loops == 0 {
-                    pc = i.off as usize;
+                    goto!(i.off);
                 } else {
                     loops -= 1;
                 }
@@ -366,20 +387,30 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 r[0] = check!(function(run, [r[1], r[2], r[3], r[4], r[5]]));
             }
             Op::CallLocal => {
-                check!(push(run, base, &mut frames, Saved { program, pc, regs: [r[6], r[7], r[8], r[9]], loops }));
+                check!(push(
+                    run,
+                    base,
+                    &mut frames,
+                    Saved { program, pc: pc!(), regs: [r[6], r[7], r[8], r[9]], loops }
+                ));
                 r[10] -= STACK_SIZE as u64;
                 loops = MAX_LOOPS;
-                pc = i.off as usize;
+                goto!(i.off);
             }
             Op::CallReg => {
                 let target = r[d];
                 // SAFETY: see above.
                 let this = unsafe { &*program };
                 if let Some(function) = this.function_of_handle(target) {
-                    check!(push(run, base, &mut frames, Saved { program, pc, regs: [r[6], r[7], r[8], r[9]], loops }));
+                    check!(push(
+                        run,
+                        base,
+                        &mut frames,
+                        Saved { program, pc: pc!(), regs: [r[6], r[7], r[8], r[9]], loops }
+                    ));
                     r[10] -= STACK_SIZE as u64;
                     loops = MAX_LOOPS;
-                    pc = this.code(CHECKED).entries[function] as usize;
+                    goto!(this.code(CHECKED).entries[function]);
                 } else {
                     let found = u32::try_from(target).ok().and_then(|id| this.helper_by_id(id));
                     let Some(function) = found else { fail!(FaultKind::BadCallTarget(target)) };
@@ -391,8 +422,8 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 Some(_) => {
                     program = &**run.current();
                     // SAFETY: see above.
-                    code = unsafe { &*program }.code(CHECKED).insts.as_slice();
-                    pc = 0;
+                    start = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+                    ip = start;
                     loops = MAX_LOOPS;
                     r[1] = run.ctx.address();
                 }
@@ -407,9 +438,10 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                         if run.depth == base {
                             return Ok(0);
                         }
-                        pop(run, base, &frames, &mut r, &mut loops, &mut program, &mut pc);
+                        let pc = pop(run, base, &frames, &mut r, &mut loops, &mut program);
                         // SAFETY: see above.
-                        code = unsafe { &*program }.code(CHECKED).insts.as_slice();
+                        start = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+                        goto!(pc);
                     }
                 }
             }
@@ -417,9 +449,10 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 if run.depth == base {
                     return Ok(r[0]);
                 }
-                pop(run, base, &frames, &mut r, &mut loops, &mut program, &mut pc);
+                let pc = pop(run, base, &frames, &mut r, &mut loops, &mut program);
                 // SAFETY: see above.
-                code = unsafe { &*program }.code(CHECKED).insts.as_slice();
+                start = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+                goto!(pc);
             }
             Op::End => fail!(FaultKind::Helper("the program runs past its last instruction".into())),
         }
@@ -438,7 +471,7 @@ fn push(run: &mut Run, base: usize, frames: &mut [Saved; MAX_FRAMES], saved: Sav
     Ok(())
 }
 
-/// Leaves a frame.
+/// Leaves a frame; where its caller goes on.
 #[inline]
 fn pop(
     run: &mut Run,
@@ -447,8 +480,7 @@ fn pop(
     r: &mut [u64; 16],
     loops: &mut u64,
     program: &mut *const Program,
-    pc: &mut usize,
-) {
+) -> usize {
     run.set_depth(run.depth - 1);
     let saved = frames[run.depth - base];
     r[6..10].copy_from_slice(&saved.regs);
@@ -456,5 +488,6 @@ fn pop(
     if *program != saved.program {
         run.leave(saved.program);
     }
-    (*program, *pc, *loops) = (saved.program, saved.pc, saved.loops);
+    (*program, *loops) = (saved.program, saved.loops);
+    saved.pc
 }

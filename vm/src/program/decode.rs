@@ -30,7 +30,10 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
         dense_of[at] = code.insts.len() as u32;
         let (op, slots) = decode(insns, at)?;
         code.slots.push(at as u32);
-        code.insts.push(inst(pieces, op, at, translate)?);
+        let i = inst(pieces, op, at, translate)?;
+        // Engines rely on it.
+        assert!(i.dst < 16 && i.src < 16, "registers have four bits");
+        code.insts.push(i);
         at += slots;
     }
     // Slots to dense indices; a target that is no instruction was refused with the functions.
