@@ -52,8 +52,6 @@ pub mod mode {
     pub const MEMSX: u8 = 0x80;
     /// Atomic operation.
     pub const ATOMIC: u8 = 0xc0;
-    /// Kernel-internal: a probed load. Never accepted from a user.
-    pub const PROBE_MEM: u8 = 0x20;
 }
 
 /// Arithmetic operations, bits 4 to 7.

@@ -73,21 +73,15 @@ pub struct InsnAux {
     pub alu_sanitize: u8,
     /// How far the masked offset may reach; with `alu_sanitize`.
     pub alu_limit: u32,
-    /// Map of a tail call, by index plus one (`map_ptr_state`); [`SEVERAL_MAPS`] when paths differ. Noted without
+    /// Map of a tail call, by index plus one (`map_ptr_state`); `SEVERAL_MAPS` when paths differ. Noted without
     /// privileges only.
     pub map_ptr: u32,
-    /// Constant key of a lookup or tail call, when the same on every path.
-    pub map_key: Option<u64>,
     /// The stack access of a `bpf_fastcall` pattern.
     pub fastcall_pattern: bool,
     /// Spills and fills around the call that the pattern covers.
     pub fastcall_spills: u8,
-    /// Number of bytes kept zero-extended; log only.
-    pub zext_dst: bool,
     /// A `bpf_loop` call that has been seen with flags, so that it is not made a plain loop.
     pub loop_not_inline: bool,
-    /// Storage is known not to be needed to be probed.
-    pub storage_get_atomic: bool,
 }
 
 /// What is known of a subprogram (`bpf_subprog_info`).
@@ -109,8 +103,6 @@ pub struct SubprogInfo {
     pub keep_fastcall_stack: bool,
     /// Reaches a tail call.
     pub has_tail_call: bool,
-    /// Reached through a tail call, so that its frame counts.
-    pub tail_call_reachable: bool,
     /// Uses legacy packet loads.
     pub has_ld_abs: bool,
     /// Is a callback of any kind.
@@ -125,8 +117,6 @@ pub struct SubprogInfo {
     pub changes_pkt_data: bool,
     /// Calls something that may sleep.
     pub might_sleep: bool,
-    /// May throw.
-    pub might_throw: bool,
     /// Arguments of a global function, prepared from BTF; see `front::global_args`.
     pub args: Vec<crate::front::global_args::GlobalArg>,
     /// `args` has been filled.
@@ -189,16 +179,8 @@ pub struct Env<'a> {
     pub types: crate::memory::types::Types,
     /// Tables of the front passes.
     pub front: crate::front::Front,
-    /// Packet data is accessed directly somewhere.
-    pub seen_direct_write: bool,
-    /// Unsafe to verify further in a strict manner: alignment is strict.
+    /// Accesses must be aligned.
     pub strict_alignment: bool,
-    /// The program writes into packets (privileged network types).
-    pub max_pkt_offset: u32,
-    /// Bytes of the context that the program reads, at most.
-    pub max_ctx_offset: u32,
-    /// Bytes of tracepoint buffer accessed.
-    pub max_tp_access: u32,
     /// Instructions processed.
     pub insn_processed: u64,
 }

@@ -60,11 +60,7 @@ pub fn verify(
         calls: Default::default(),
         types: Default::default(),
         front: Default::default(),
-        seen_direct_write: false,
         strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
-        max_pkt_offset: 0,
-        max_ctx_offset: 0,
-        max_tp_access: 0,
         insn_processed: 0,
     };
     let result = decide(&mut env);

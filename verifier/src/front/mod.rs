@@ -23,8 +23,6 @@ pub(crate) mod subprogs;
 /// Tables of the front passes.
 #[derive(Clone, Debug, Default)]
 pub struct Front {
-    /// Stack bytes that each function needs, once the walk is over.
-    pub stack_checked: bool,
     /// A load passed that the kernel cannot translate.
     pub untranslatable: bool,
     /// What the program attaches to.
@@ -52,7 +50,6 @@ impl Env<'_> {
         self.remove_fastcall_spills();
         self.check_max_stack_depth()?;
         self.add_may_goto_stack();
-        self.front.stack_checked = true;
         if self.aux.iter().any(|a| a.map_ptr == crate::env::SEVERAL_MAPS) {
             return reject(crate::reason::FrontReason::TailCallMaps {});
         }

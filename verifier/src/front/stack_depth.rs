@@ -111,7 +111,7 @@ impl Env<'_> {
             let (at, subprog) = (frame.at, frame.subprog);
             if at >= self.subprog_end(subprog) {
                 if tail_call {
-                    self.mark_tail_call_chain(&chain)?;
+                    self.check_tail_call_chain(&chain)?;
                 }
                 if let Some(done) = chain.pop() {
                     depth -= done.bytes;
@@ -148,12 +148,11 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn mark_tail_call_chain(&mut self, chain: &[Frame]) -> Step {
+    fn check_tail_call_chain(&self, chain: &[Frame]) -> Step {
         for frame in chain {
             if self.subprogs[frame.subprog].is_exception_cb {
                 return reject(FrontReason::TailCallInExceptionCb {});
             }
-            self.subprogs[frame.subprog].tail_call_reachable = true;
         }
         Ok(())
     }

@@ -120,7 +120,6 @@ impl Env<'_> {
                             && insn.imm == TAIL_CALL =>
                     {
                         info.has_tail_call = true;
-                        info.tail_call_reachable = true;
                     }
                     class::JMP | class::JMP32 if insn.op() != jmp::EXIT => {
                         let target = at as i64 + jump_distance(insn) + 1;

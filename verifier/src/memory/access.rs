@@ -99,7 +99,6 @@ impl Env<'_> {
             }
             RegBase::TpBuffer => {
                 self.check_buffer(reg, "tracepoint", off, size)?;
-                self.max_tp_access = self.max_tp_access.max((off as u32).saturating_add(size));
                 if let Some(v) = read_into {
                     self.mark_reg_unknown(v);
                 }

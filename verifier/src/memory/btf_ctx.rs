@@ -61,7 +61,6 @@ impl Env<'_> {
         }
         let types = self.types_of(BtfRef::Vmlinux)?;
         let Some(value) = self.btf_ctx_value(&types, off, size) else { return invalid() };
-        self.max_ctx_offset = self.max_ctx_offset.max(off as u32 + size);
         let Some(v) = value_reg else { return Ok(()) };
         let mut value = value;
         if value.ty.may_be_null() {

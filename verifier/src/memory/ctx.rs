@@ -50,7 +50,6 @@ impl Env<'_> {
         if kind == ProgType::CgroupSkb && !self.bpf_capable() && (packet || touch.write && is_timestamp(off)) {
             return invalid();
         }
-        self.max_ctx_offset = self.max_ctx_offset.max((off as u32).wrapping_add(size));
         let Some(r) = value_reg.filter(|_| access_kind == Access::Read) else { return Ok(()) };
         if loaded == Loaded::Number {
             self.mark_reg_unknown(r);

@@ -66,8 +66,6 @@ impl Env<'_> {
         if let Some(detail) = detail {
             return reject(MemoryReason::OutsidePacket { detail, reg });
         }
-        let end = (i64::from(off) + r.umax.min(u32::MAX.into()) as i64 + i64::from(size) - 1).max(0);
-        self.max_pkt_offset = self.max_pkt_offset.max(u32::try_from(end).unwrap_or(u32::MAX));
         Ok(())
     }
 

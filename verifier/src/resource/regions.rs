@@ -16,16 +16,6 @@ impl Env<'_> {
         self.cur.res.active_rcu_locks != 0 || self.cur.res.active_locks != 0 || !self.in_sleepable()
     }
 
-    /// Whether what may sleep can be called here at all.
-    pub fn in_sleepable_context(&self) -> bool {
-        let res = &self.cur.res;
-        res.active_rcu_locks == 0
-            && res.active_preempt_locks == 0
-            && res.active_irq_id == 0
-            && res.active_locks == 0
-            && self.in_sleepable()
-    }
-
     /// Enters an RCU read-side region.
     pub fn enter_rcu(&mut self) {
         self.cur.res_mut().active_rcu_locks += 1;

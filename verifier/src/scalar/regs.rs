@@ -1,7 +1,7 @@
 //! Reading and marking registers: what every instruction does to its operands.
 
 use crate::reason::{ScalarReason, reject};
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
+use crate::reg::{RegBase, RegState, RegType};
 use crate::scalar::tnum::Tnum;
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
@@ -79,16 +79,6 @@ pub fn reg_type_str(ty: RegType) -> Cow<'static, str> {
 }
 
 impl RegState {
-    /// Becomes a number of which nothing is known (`__mark_reg_unknown_imprecise`).
-    pub fn mark_unknown_imprecise(&mut self) {
-        *self = Self { subreg_def: self.subreg_def, ..Self::UNKNOWN };
-    }
-
-    /// Becomes this number (`__mark_reg_known` after clearing all else). Precision is left as it was.
-    pub fn mark_known(&mut self, value: u64) {
-        *self = Self { subreg_def: self.subreg_def, precise: self.precise, ..Self::known(value) };
-    }
-
     /// Whether this is a packet pointer of any kind but its end.
     pub fn is_pkt(&self) -> bool {
         matches!(self.ty, t if t == RegType::of(RegBase::Packet) || t == RegType::of(RegBase::PacketMeta))
@@ -285,13 +275,6 @@ impl Env<'_> {
     pub fn mark_reg_known_zero(&mut self, reg: u8) {
         if usize::from(reg) < REG_COUNT {
             *self.reg_mut(reg) = RegState::known(0);
-        }
-    }
-
-    /// A register of the current frame becomes a pointer at offset zero.
-    pub fn mark_reg_pointer(&mut self, reg: u8, ty: RegType, extra: RegExtra) {
-        if usize::from(reg) < REG_COUNT {
-            *self.reg_mut(reg) = RegState::pointer(ty, extra);
         }
     }
 

@@ -197,11 +197,6 @@ impl Tnum {
     pub const fn subreg_is_const(self) -> bool {
         self.mask as u32 == 0
     }
-
-    /// Whether all values are multiples of `size`, a power of two or zero.
-    pub const fn is_aligned(self, size: u64) -> bool {
-        size == 0 || (self.value | self.mask) & (size - 1) == 0
-    }
 }
 
 /// As in messages: a constant as one number (hexadecimal beyond 65535), otherwise `(0x0; 0xff)`.

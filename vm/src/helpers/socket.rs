@@ -85,8 +85,6 @@ pub struct Sockets {
     pub assigned: Option<usize>,
     /// Options set by programs: level, name and bytes by socket.
     options: BTreeMap<(usize, i32, i32), Vec<u8>>,
-    /// Flags set by `bpf_sock_ops_cb_flags_set`.
-    pub callback_flags: u32,
     /// Bytes that programs have asked for in TCP headers.
     pub reserved: u32,
     /// Bytes that a verdict on a message holds for (`bpf_msg_apply_bytes`).
@@ -455,7 +453,6 @@ fn cb_flags_set(run: &mut Run, [_, flags, ..]: [u64; 5]) -> Ret {
     if !full {
         return cx::fail(Errno::EINVAL);
     }
-    run.state.sockets.callback_flags = flags & ALL_CALLBACK_FLAGS;
     run.ctx.set("bpf_sock_ops_cb_flags", (flags & ALL_CALLBACK_FLAGS).into());
     Ok((flags & !ALL_CALLBACK_FLAGS).into())
 }

@@ -27,12 +27,4 @@ impl Map {
             _ => false,
         }
     }
-
-    /// Address of an arena's first byte; `None` for another kind of map.
-    pub fn arena_base(&self) -> Option<u64> {
-        match &self.kind {
-            Kind::Arena(arena) => Some(arena.base()),
-            _ => None,
-        }
-    }
 }

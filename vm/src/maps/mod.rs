@@ -40,7 +40,7 @@ pub use refs::{Maps, Slots, Targets};
 pub use ringbuf::{Ringbuf, UserRingbuf};
 pub use stack_trace::StackTrace;
 pub use storage::Storage;
-pub use value::{Released, ValueLayout};
+pub use value::ValueLayout;
 
 use crate::Errno;
 use check::flag;

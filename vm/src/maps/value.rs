@@ -7,24 +7,10 @@ use super::mem;
 use crate::Errno;
 use ebpfkit_verifier::memory::record::{FieldKind, Record};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-/// A special field that was emptied because its value was overwritten or deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Released {
-    /// Kind of the field.
-    pub kind: FieldKind,
-    /// Where it stood.
-    pub address: u64,
-    /// Its first eight bytes, such as the address in a kptr.
-    pub content: u64,
-}
 
 /// Size and fields of a value.
 #[derive(Debug)]
 pub struct ValueLayout {
-    /// What emptied fields held, until the owner of the objects asks for it.
-    released: Mutex<Vec<Released>>,
     size: usize,
     fields: Record,
     /// Ordinary bytes between the fields: start and end.
@@ -51,7 +37,7 @@ impl ValueLayout {
         if at < size {
             spans.push((at, size));
         }
-        Self { size, fields: kept, spans, released: Mutex::default() }
+        Self { size, fields: kept, spans }
     }
 
     /// Bytes of a value.
@@ -125,12 +111,7 @@ impl ValueLayout {
         unsafe { mem::locked(src.add(lock), || self.read(src, dst)) }
     }
 
-    /// What the emptied fields of the map's values held, since the last call. Programs that still run may use it.
-    pub fn take_released(&self) -> Vec<Released> {
-        std::mem::take(&mut self.released.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Empties the fields that own something (timers, kptrs, lists, trees) and keeps what they held.
+    /// Empties the fields that own something (timers, kptrs, lists, trees).
     ///
     /// # Safety
     /// `value` is a value of this layout.
@@ -145,11 +126,7 @@ impl ValueLayout {
             unsafe {
                 let place = value.add(f.offset as usize);
                 if f.size >= 8 && (place as usize).is_multiple_of(8) {
-                    let held = AtomicU64::from_ptr(place.cast()).swap(0, Ordering::AcqRel);
-                    if held != 0 && f.kind != FieldKind::KptrUnref {
-                        let released = Released { kind: f.kind, address: place as u64, content: held };
-                        self.released.lock().unwrap_or_else(PoisonError::into_inner).push(released);
-                    }
+                    AtomicU64::from_ptr(place.cast()).store(0, Ordering::Release);
                 }
                 mem::zero(place, f.size as usize);
             }

@@ -57,8 +57,6 @@ pub struct Skb {
     pub encapsulated: bool,
     /// Tunnel that the packet came from, or that the program has chosen.
     pub tunnel: Option<TunnelKey>,
-    /// Kind of segments that the packet stands for (`gso_type`), when it stands for several.
-    pub gso_type: u32,
 }
 
 /// Headroom of a received packet, and the step that it grows by (`NET_SKB_PAD`).
@@ -74,7 +72,6 @@ impl Default for Skb {
             checksum: Checksum::None,
             encapsulated: false,
             tunnel: None,
-            gso_type: 0,
         }
     }
 }

@@ -134,11 +134,6 @@ impl Program {
         &self.pieces.maps
     }
 
-    /// A map by the number that instructions use.
-    pub fn map_by_number(&self, number: u32) -> Option<&Arc<Map>> {
-        self.pieces.given.get(number as usize)?.as_ref()
-    }
-
     /// The 64-bit number that the immediate load at a slot makes: handles of maps and functions, addresses of values.
     /// `None` when the slot is no such load.
     pub fn imm64_at(&self, slot: usize) -> Option<u64> {

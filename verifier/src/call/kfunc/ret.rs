@@ -130,8 +130,6 @@ impl Env<'_> {
                     flags |= TypeFlags::RDONLY;
                 } else if !self.may_write_packet() {
                     return reject(KfuncReason::PacketWrites {});
-                } else {
-                    self.seen_direct_write = true;
                 }
                 let extra = RegExtra::Mem { size: size as u32, dynptr_id: from.id };
                 RegState::pointer(RegType::with(RegBase::Mem, flags), extra)
