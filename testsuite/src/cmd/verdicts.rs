@@ -1,8 +1,9 @@
 //! `verdicts`: random programs, judged by the verifier here and by the running kernel.
 
 use anyhow::{Context, Result};
+use ebpfkit_abi::ProgType;
 use ebpfkit_kernel::{Kernel, LogLevel, Session};
-use ebpfkit_object::Prepared;
+use ebpfkit_object::{Prepared, Program};
 use ebpfkit_testsuite::generate::{self, Config, Seeded};
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::Silent;
@@ -24,6 +25,9 @@ pub struct Args {
     /// Statements of a program, at most
     #[arg(long, default_value_t = 40)]
     statements: u32,
+    /// Judge as for a user with CAP_BPF alone, socket filters; to be run by such a user
+    #[arg(long)]
+    cap_bpf: bool,
     /// Print every difference with its seed
     #[arg(short, long)]
     list: bool,
@@ -58,16 +62,15 @@ fn print(classes: &Classes) {
 pub fn run(args: &Args) -> Result<()> {
     let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
     if args.print {
-        let prepared = generate::program(&mut Seeded(args.seed), &config);
-        return show(&prepared);
+        return show(&args.program(args.seed, &config), args.options());
     }
     let kernel = Kernel::open().context("random programs are compared with the running kernel")?;
     let model = KernelModel::newest();
     let (mut classes, mut reasons) = (Classes::new(), Classes::new());
     let (mut accepted, mut same_work) = (0u64, 0u64);
     for seed in args.seed..args.seed + args.count {
-        let prepared = generate::program(&mut Seeded(seed), &config);
-        let (ours, theirs) = (judge(&model, &prepared), ask(kernel, &prepared)?);
+        let prepared = args.program(seed, &config);
+        let (ours, theirs) = (judge(&model, &prepared, args.options()), ask(kernel, &prepared)?);
         match &theirs {
             Answer::Rejected(message, _) if args.rejections => {
                 reasons.entry(shape(message)).or_insert((0, seed)).0 += 1;
@@ -111,18 +114,36 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn show(prepared: &Prepared) -> Result<()> {
+impl Args {
+    fn options(&self) -> Options {
+        Options { privileged: !self.cap_bpf, cap_bpf: self.cap_bpf, ..Options::default() }
+    }
+
+    fn program(&self, seed: u64, config: &Config) -> Prepared {
+        let mut prepared = generate::program(&mut Seeded(seed), config);
+        if self.cap_bpf {
+            // What was packet data in the context are numbers there.
+            for program in &mut prepared.object.programs {
+                program.prog_type = ProgType::SocketFilter;
+                program.attach_type = Program::default().attach_type;
+            }
+        }
+        prepared
+    }
+}
+
+fn show(prepared: &Prepared, options: Options) -> Result<()> {
     println!("{}", ebpfkit_testsuite::text_of(prepared));
     let mut log = KernelLog { level: 2, ..KernelLog::default() };
-    verify(&KernelModel::newest(), &prepared.object, 0, Options::default(), &mut log);
+    verify(&KernelModel::newest(), &prepared.object, 0, options, &mut log);
     println!("=== here\n{}", log.text);
     let loaded = Session::new(Kernel::open()?, prepared)?.load(0, LogLevel::ALL_PATHS)?;
     println!("=== kernel\n{}", loaded.log);
     Ok(())
 }
 
-fn judge(model: &KernelModel, prepared: &Prepared) -> Answer {
-    let report = verify(model, &prepared.object, 0, Options::default(), &mut Silent);
+fn judge(model: &KernelModel, prepared: &Prepared, options: Options) -> Answer {
+    let report = verify(model, &prepared.object, 0, options, &mut Silent);
     match report.verdict {
         Verdict::Accepted(_) => Answer::Accepted(report.insns_processed),
         Verdict::Rejected(r) => {

@@ -102,6 +102,10 @@ impl Env<'_> {
         }
         let saved = *self.reg(insn.dst);
         *self.reg_mut(insn.dst) = *ptr;
+        if ptr_is_dst {
+            // It has lost its 32-bit bounds already.
+            self.reg_mut(insn.dst).set_unbounded32();
+        }
         let (next, here) = (self.insn_idx + 1, self.insn_idx);
         let pushed = self.push_branch(next, here, true, |_, _| ());
         *self.reg_mut(insn.dst) = saved;
