@@ -111,8 +111,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
 
     loop {
         // Every path ends in `exit` or runs into `Op::End`, and targets are indices of the code.
+        // Each operation reads the fields that it needs.
         // SAFETY: see above; the last instruction is `Op::End`, which does not go on.
-        let i = unsafe { *ip };
+        let i = unsafe { &*ip };
         // SAFETY: at most one past the end.
         ip = unsafe { ip.add(1) };
         if WATCHED {
