@@ -12,7 +12,7 @@ use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use ebpfkit_vm::{Engine, Event, Loader, Run, World, interp, maps};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
@@ -344,7 +344,9 @@ fn xdp_calls() -> impl Strategy<Value = Call> {
 fn compare(kind: ProgType, calls: impl Strategy<Value = Call>, cases: u32) {
     let Some(kernel) = running::or_skip(&format!("helpers of {kind}")) else { return };
     let input = (frames(), prop::collection::vec(calls, 1..12));
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    // The same cases each time, so that a difference is the same for everyone.
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let (compared, unverified) = (Cell::new(0u32), Cell::new(0u32));
     let result = runner.run(&input, |(mut packet, calls)| {
         // XDP buffers start with a whole header.
