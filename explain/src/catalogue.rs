@@ -13,7 +13,13 @@ pub struct Entry {
 
 /// Every class, in the order in which they are tried.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    let tables = [crate::kernel_objects::ENTRIES, ENTRIES, crate::calls::ENTRIES, crate::accesses::ENTRIES];
+    let tables = [
+        crate::kernel_objects::ENTRIES,
+        ENTRIES,
+        crate::calls::ENTRIES,
+        crate::accesses::ENTRIES,
+        crate::rights::ENTRIES,
+    ];
     tables.into_iter().flatten()
 }
 

@@ -8,4 +8,5 @@ pub mod cfg;
 pub mod diagnosis;
 mod kernel_objects;
 pub mod path;
+mod rights;
 pub mod source;

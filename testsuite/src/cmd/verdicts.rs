@@ -58,7 +58,7 @@ fn print(classes: &Classes) {
     }
 }
 
-/// Compares and prints counts; the last line is for machines.
+/// Compares and prints counts; the last line is for machines. Exits with 1 when a verdict differs.
 pub fn run(args: &Args) -> Result<()> {
     let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
     if args.print {
@@ -111,6 +111,9 @@ pub fn run(args: &Args) -> Result<()> {
         of("unsupported"),
         of("other number") + of("rejected after"),
     );
+    if of("false accept") + of("false reject") > 0 {
+        std::process::exit(1);
+    }
     Ok(())
 }
 
