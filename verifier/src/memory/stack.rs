@@ -272,7 +272,7 @@ impl Env<'_> {
                 let var_off = self.reg(reg).var_off.to_string();
                 return reject(MemoryReason::StackVariableOperand { var_off, off, size: size as i32 });
             };
-            self.check_stack_range(reg, off, size as i32, Access::Read, false, None)?;
+            self.check_stack_buffer(reg, off, size as i32, Access::Read, false, None)?;
             self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, at);
             let end = max + i64::from(size);
             let zeros = (at..end).take_while(|&b| self.stack_byte(frame, b) == SlotKind::Zero).count() as i64;
@@ -331,23 +331,10 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// A call reads or writes a buffer on the stack. An output buffer in `raw` need not be initialised; it is marked
-    /// as written by the caller of this check.
+    /// A call reads or writes a buffer on the stack: all bytes that it may touch must be initialised
+    /// (`check_stack_range_initialized`). A write may put anything there. An output buffer in `raw` need not be
+    /// initialised; it is marked as written by the caller of this check.
     pub(super) fn check_stack_buffer(
-        &mut self,
-        reg: u8,
-        off: i32,
-        size: i32,
-        access: Access,
-        zero_size_allowed: bool,
-        raw: Option<&mut RawBuffer>,
-    ) -> Step {
-        self.check_stack_range(reg, off, size, access, zero_size_allowed, raw)
-    }
-
-    /// Whether all stack bytes that an access may touch are initialised (`check_stack_range_initialized`). A write
-    /// may put anything there.
-    fn check_stack_range(
         &mut self,
         reg: u8,
         off: i32,
