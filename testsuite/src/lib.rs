@@ -8,8 +8,10 @@ pub mod containment;
 pub mod engines;
 pub mod fuzzing;
 pub mod generate;
+pub mod logs;
 pub mod packets;
 pub mod running;
+pub mod shrink;
 
 use ebpfkit_object::Prepared;
 use std::path::{Path, PathBuf};

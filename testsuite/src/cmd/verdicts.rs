@@ -5,10 +5,12 @@ use ebpfkit_abi::ProgType;
 use ebpfkit_kernel::{Kernel, LogLevel, Session};
 use ebpfkit_object::{Prepared, Program};
 use ebpfkit_testsuite::generate::{self, Config, Seeded};
+use ebpfkit_testsuite::shrink;
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `verdicts`.
 #[derive(clap::Args)]
@@ -37,6 +39,9 @@ pub struct Args {
     /// Print the program of the first seed and both logs of all paths, and stop
     #[arg(long)]
     print: bool,
+    /// Shrink the program of the first seed while the difference stays, write it to this file, and stop
+    #[arg(long, value_name = "FILE")]
+    shrink: Option<PathBuf>,
 }
 
 /// A verdict in comparable form.
@@ -65,6 +70,9 @@ pub fn run(args: &Args) -> Result<()> {
         return show(&args.program(args.seed, &config), args.options());
     }
     let kernel = Kernel::open().context("random programs are compared with the running kernel")?;
+    if let Some(file) = &args.shrink {
+        return shrink(args, kernel, &config, file);
+    }
     let model = KernelModel::newest();
     let (mut classes, mut reasons) = (Classes::new(), Classes::new());
     let (mut accepted, mut same_work) = (0u64, 0u64);
@@ -78,20 +86,9 @@ pub fn run(args: &Args) -> Result<()> {
             Answer::Accepted(_) => accepted += 1,
             _ => {}
         }
-        let class = match (&ours, &theirs) {
-            (a, b) if a == b => {
-                same_work += 1;
-                continue;
-            }
-            (Answer::Accepted(_), Answer::Accepted(_)) => "other number of instructions processed".to_owned(),
-            (Answer::Rejected(a, _), Answer::Rejected(b, _)) if a == b => {
-                "rejected after another number of instructions".to_owned()
-            }
-            (Answer::Rejected(a, _), Answer::Rejected(b, _)) => format!("message: {} | {}", shape(a), shape(b)),
-            (Answer::Accepted(_), Answer::Rejected(m, _)) => format!("false accept: {}", shape(m)),
-            (Answer::Rejected(m, _), _) => format!("false reject: {}", shape(m)),
-            (Answer::Unsupported(m), _) => format!("unsupported: {}", shape(m)),
-            (_, Answer::Unsupported(m)) => format!("kernel: {m}"),
+        let Some(class) = difference(&ours, &theirs) else {
+            same_work += 1;
+            continue;
         };
         if args.list {
             println!("{seed}\t{class}\t{ours:?}\t{theirs:?}");
@@ -133,6 +130,38 @@ impl Args {
         }
         prepared
     }
+}
+
+/// The class of the difference between an answer here and the kernel's, if they differ.
+fn difference(ours: &Answer, theirs: &Answer) -> Option<String> {
+    Some(match (ours, theirs) {
+        (a, b) if a == b => return None,
+        (Answer::Accepted(_), Answer::Accepted(_)) => "other number of instructions processed".to_owned(),
+        (Answer::Rejected(a, _), Answer::Rejected(b, _)) if a == b => {
+            "rejected after another number of instructions".to_owned()
+        }
+        (Answer::Rejected(a, _), Answer::Rejected(b, _)) => format!("message: {} | {}", shape(a), shape(b)),
+        (Answer::Accepted(_), Answer::Rejected(m, _)) => format!("false accept: {}", shape(m)),
+        (Answer::Rejected(m, _), _) => format!("false reject: {}", shape(m)),
+        (Answer::Unsupported(m), _) => format!("unsupported: {}", shape(m)),
+        (_, Answer::Unsupported(m)) => format!("kernel: {m}"),
+    })
+}
+
+fn shrink(args: &Args, kernel: Kernel, config: &Config, file: &Path) -> Result<()> {
+    let model = KernelModel::newest();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let class = |text: &str| {
+        let prepared = shrink::assemble(&name, text)?;
+        prepared.object.programs.first()?;
+        difference(&judge(&model, &prepared, args.options()), &ask(kernel, &prepared).ok()?)
+    };
+    let text = shrink::text(&args.program(args.seed, config));
+    let whole = class(&text).context("as text, the program is judged as by the kernel")?;
+    let small = shrink::lines(&text, |t| class(t).as_ref() == Some(&whole));
+    std::fs::write(file, &small).with_context(|| file.display().to_string())?;
+    println!("{whole}: {} of {} lines are left", small.lines().count(), text.lines().count());
+    Ok(())
 }
 
 fn show(prepared: &Prepared, options: Options) -> Result<()> {

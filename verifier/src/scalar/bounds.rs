@@ -46,12 +46,29 @@ impl RegState {
         self.meet_u32(value, value | mask);
     }
 
-    /// 64-bit bounds from the known bits.
+    /// 64-bit bounds from the known bits; where only one value has both the bits and a place in the unsigned range, it
+    /// becomes that value.
     pub(crate) fn bounds64_from_tnum(&mut self) {
         let Tnum { value, mask } = self.var_off;
         let sign = i64::MIN as u64;
         self.meet_s64((value | (mask & sign)) as i64, (value | (mask & !sign)) as i64);
         self.meet_u64(value, value | mask);
+        if let Some(only) = self.only_value() {
+            self.set_known_bounds(only);
+        }
+    }
+
+    /// The one value of `var_off` within `umin..=umax`, where Linux 6.18 sees that there is but one.
+    fn only_value(&self) -> Option<u64> {
+        let next = self.var_off.value_after(self.umin);
+        if self.var_off.holds(self.umin) {
+            return (next > self.umax).then_some(self.umin);
+        }
+        // Also where the range is empty: what is then left is a branch that cannot be taken.
+        if next == self.var_off.max() {
+            return Some(next);
+        }
+        (next <= self.umax && self.var_off.value_after(next) > self.umax).then_some(next)
     }
 
     /// All bounds from the known bits (`__update_reg_bounds`).

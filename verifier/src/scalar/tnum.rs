@@ -54,6 +54,34 @@ impl Tnum {
         x & !self.mask == self.value
     }
 
+    /// The greatest value.
+    pub const fn max(self) -> u64 {
+        self.value | self.mask
+    }
+
+    /// The smallest value above `x`, or the greatest value where none is (`tnum_step`).
+    pub const fn value_after(self, x: u64) -> u64 {
+        if x >= self.max() {
+            return self.max();
+        }
+        let from = x + 1;
+        let wrong = (from ^ self.value) & !self.mask;
+        if wrong == 0 {
+            return from;
+        }
+        // At and above the highest known bit that `from` has wrong, its other bits stay; below it all bits are low.
+        let high = 63 - wrong.leading_zeros();
+        let below = (1 << high) - 1;
+        if self.value >> high & 1 == 1 {
+            return (from & !below & self.mask & !(1 << high)) | self.value;
+        }
+        // The known bit is 0 where `from` has 1: the next unknown bit above it that is 0 must rise.
+        let above = !below & !(1 << high);
+        let rises = self.mask & !from & above;
+        let bit = 1 << rises.trailing_zeros();
+        (from & self.mask & !(bit - 1)) | bit | self.value
+    }
+
     /// Sum, wrapping.
     #[allow(clippy::should_implement_trait)]
     pub const fn add(self, b: Self) -> Self {
@@ -276,6 +304,17 @@ mod tests {
         }
         assert_eq!(Tnum::range(0, u64::MAX), Tnum::UNKNOWN);
         assert_eq!(Tnum::range(7, 7), Tnum::constant(7));
+    }
+
+    #[test]
+    fn the_value_after_is_the_next_one_held() {
+        for (value, mask) in (0..256u64).flat_map(|v| (0..256u64).map(move |m| (v, m))).filter(|(v, m)| v & m == 0) {
+            let t = Tnum { value, mask };
+            for x in 0..256 {
+                let next = (x + 1..256).find(|y| t.holds(*y));
+                assert_eq!(t.value_after(x), next.unwrap_or(t.max()), "{t} after {x}");
+            }
+        }
     }
 
     #[test]
