@@ -6,7 +6,7 @@ use crate::containment::{self, Outcome};
 use crate::engines::{self, Which};
 use crate::generate::{self, Bytes, Config, Source};
 use ebpfkit_abi::{AttachType, ProgType};
-use ebpfkit_asm::{Syntax, assemble_insns, assemble_object, disassemble};
+use ebpfkit_asm::{Syntax, assemble_insns, assemble_object, instruction};
 use ebpfkit_isa::{Endian, Insn, decode, encode};
 use ebpfkit_object::{Btf, Object, Prepared, Program, Target};
 use ebpfkit_verifier::observer::Silent;
@@ -95,18 +95,21 @@ pub fn decode_encode(data: &[u8]) {
     }
 }
 
-/// What decodes must survive the way to text and back.
+/// Instructions, and slots that are none, must survive the way to text and back in both syntaxes.
 pub fn assemble_disassemble(data: &[u8]) {
     let mut insns = insns_of(data);
     insns.truncate(MOST_INSNS);
-    let lines = disassemble(&insns);
-    if lines.iter().any(|(_, line)| line.is_err()) {
-        return;
-    }
-    let text: Vec<&str> = lines.iter().filter_map(|(_, line)| line.as_deref().ok()).collect();
-    // Texts that name places outside of the program cannot be assembled again.
-    if let Ok(back) = assemble_insns(&text.join("\n"), Syntax::PseudoC) {
-        assert_eq!(back, insns);
+    for syntax in [Syntax::PseudoC, Syntax::Mnemonic] {
+        let mut text = String::new();
+        let mut at = 0;
+        while at < insns.len() {
+            let (line, slots) = instruction(&insns, at, syntax);
+            text += &line;
+            text.push('\n');
+            at += slots;
+        }
+        let back = assemble_insns(&text, syntax).unwrap_or_else(|e| panic!("{e:?}\n{text}"));
+        assert_eq!(back, insns, "{text}");
     }
 }
 
