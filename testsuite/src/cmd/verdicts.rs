@@ -39,6 +39,9 @@ pub struct Args {
     /// Print the program of the first seed and both logs of all paths, and stop
     #[arg(long)]
     print: bool,
+    /// Take this assembly text instead of the program of the first seed
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Shrink the program of the first seed while the difference stays, write it to this file, and stop
     #[arg(long, value_name = "FILE")]
     shrink: Option<PathBuf>,
@@ -67,7 +70,7 @@ fn print(classes: &Classes) {
 pub fn run(args: &Args) -> Result<()> {
     let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
     if args.print {
-        return show(&args.program(args.seed, &config), args.options());
+        return show(&args.first(&config)?, args.options());
     }
     let kernel = Kernel::open().context("random programs are compared with the running kernel")?;
     if let Some(file) = &args.shrink {
@@ -119,6 +122,13 @@ impl Args {
         Options { privileged: !self.cap_bpf, cap_bpf: self.cap_bpf, ..Options::default() }
     }
 
+    fn first(&self, config: &Config) -> Result<Prepared> {
+        let Some(file) = &self.file else { return Ok(self.program(self.seed, config)) };
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        shrink::assemble(&name, &text).with_context(|| format!("{}: no program", file.display()))
+    }
+
     fn program(&self, seed: u64, config: &Config) -> Prepared {
         let mut prepared = generate::program(&mut Seeded(seed), config);
         if self.cap_bpf {
@@ -156,7 +166,7 @@ fn shrink(args: &Args, kernel: Kernel, config: &Config, file: &Path) -> Result<(
         prepared.object.programs.first()?;
         difference(&judge(&model, &prepared, args.options()), &ask(kernel, &prepared).ok()?)
     };
-    let text = shrink::text(&args.program(args.seed, config));
+    let text = shrink::text(&args.first(config)?);
     let whole = class(&text).context("as text, the program is judged as by the kernel")?;
     let small = shrink::lines(&text, |t| class(t).as_ref() == Some(&whole));
     std::fs::write(file, &small).with_context(|| file.display().to_string())?;

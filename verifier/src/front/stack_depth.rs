@@ -27,10 +27,10 @@ struct Frame {
 }
 
 impl Env<'_> {
-    /// Stack bytes as the machine reserves them: the JIT rounds to 16, the interpreter to 32.
+    /// Stack bytes as the machine reserves them: the JIT rounds to 16, the interpreter to 32 and at least that.
     fn rounded(&self, subprog: usize) -> u32 {
-        let own = self.subprogs[subprog].stack_depth.max(1);
-        own.next_multiple_of(if self.kernel.jit { 16 } else { 32 })
+        let own = self.subprogs[subprog].stack_depth;
+        if self.kernel.jit { own.next_multiple_of(16) } else { own.max(1).next_multiple_of(32) }
     }
 
     /// Whether frames may lie on a stack of their own: kinds of programs that can nest within themselves.

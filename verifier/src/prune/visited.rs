@@ -114,6 +114,7 @@ impl Env<'_> {
                 let frame = self.cur.curframe();
                 let cur = self.fmt_state(&self.cur, frame, Scratched::All);
                 let old = self.fmt_state(&self.saved_with_marks(id), frame, Scratched::All);
+                self.log_line(insn, "; ");
                 return reject(ExploreReason::InfiniteLoop { insn, cur, old });
             }
         }
