@@ -11,24 +11,34 @@ pub struct Jit;
 
 impl Engine for Jit {
     fn run_with(&self, run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
-        run.begin(callback);
-        let checked = run.is_checked();
-        let entry = entry(run.program(), checked, 0)?;
-        if checked {
-            run.native.frame = run.frame_pointer();
-            run.native.context = run.ctx.address();
-        }
-        // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
-        let mark = 0u8;
-        run.native.stack_top = std::ptr::from_ref(std::hint::black_box(&mark)) as u64;
-        let result = enter(run, entry, args);
-        run.native.stack_top = 0;
-        if result.is_ok() { result } else { run.settle(result) }
+        start(run, args)
+    }
+
+    fn run(&self, run: &mut Run) -> Result<u64, Fault> {
+        let ctx = run.ctx.address();
+        start(run, [ctx, 0, 0, 0, 0])
     }
 }
 
+#[inline(always)]
+fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
+    run.begin(callback);
+    let checked = run.is_checked();
+    let entry = entry(run.program(), checked, 0)?;
+    if checked {
+        run.native.frame = run.frame_pointer();
+        run.native.context = run.ctx.address();
+    }
+    // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
+    let mark = 0u8;
+    run.native.stack_top = std::ptr::from_ref(std::hint::black_box(&mark)) as u64;
+    let result = enter(run, entry, args);
+    run.native.stack_top = 0;
+    if result.is_ok() { result } else { run.settle(result) }
+}
+
 /// The native function of a program's function.
-#[inline]
+#[inline(always)]
 fn entry(program: &Arc<Program>, checked: bool, function: usize) -> Result<NativeFn, Fault> {
     let code = match program.native(checked) {
         Some(code) => code,

@@ -106,9 +106,10 @@ pub struct CtxMemory {
     /// Bytes that programs see.
     size: u64,
     writable: bool,
-    data: Option<usize>,
-    data_end: Option<usize>,
-    data_meta: Option<usize>,
+    /// First slots of the packet pointers, behind the last one where the struct has none.
+    data: usize,
+    data_end: usize,
+    data_meta: usize,
 }
 
 impl CtxMemory {
@@ -119,6 +120,7 @@ impl CtxMemory {
             let fields = layout.layout()?.fields;
             fields.iter().position(|f| f.kind == kind).map(|n| usize::from(layout.slots[n]))
         };
+        let find = |kind| find(kind).unwrap_or(usize::MAX);
         let size = layout.layout().map_or(0, |l| u64::from(l.size));
         let writable = match layout.context {
             Some(Context::Plain { writable, .. }) => writable,
@@ -225,7 +227,7 @@ impl CtxMemory {
     #[inline]
     pub(crate) fn set_packet(&mut self, meta: u64, data: u64, end: u64) {
         for (slot, value) in [(self.data, data), (self.data_end, end), (self.data_meta, meta)] {
-            if let Some(word) = slot.and_then(|s| self.words.get_mut(s)) {
+            if let Some(word) = self.words.get_mut(slot) {
                 *word = value;
             }
         }

@@ -64,13 +64,25 @@ pub enum FaultKind {
     Unsupported(String),
 }
 
-/// A fault and where it happened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Fault {
+/// What a fault is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
     /// What.
     pub kind: FaultKind,
     /// Slot of the instruction in the running program, when known.
     pub insn: Option<usize>,
+}
+
+/// A fault and where it happened. Behind a pointer, so that results of runs and helpers fit in two registers.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Fault(Box<Parts>);
+
+impl std::ops::Deref for Fault {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl std::fmt::Display for Fault {
@@ -95,13 +107,14 @@ impl Fault {
 
     /// The same fault at an instruction, unless it already has a place.
     pub fn at(mut self, insn: usize) -> Self {
-        self.insn.get_or_insert(insn);
+        self.0.insn.get_or_insert(insn);
         self
     }
 }
 
 impl From<FaultKind> for Fault {
+    #[cold]
     fn from(kind: FaultKind) -> Self {
-        Self { kind, insn: None }
+        Self(Box::new(Parts { kind, insn: None }))
     }
 }

@@ -155,6 +155,12 @@ impl Memory {
         Some(arena.host(first).filter(|_| there))
     }
 
+    /// Regions that helpers have lent.
+    #[inline]
+    pub(crate) fn lent_count(&self) -> usize {
+        self.lent.len()
+    }
+
     /// Forgets what helpers have lent.
     pub(crate) fn reset(&mut self) {
         self.recent = Window::default();

@@ -190,11 +190,13 @@ impl Run {
     }
 
     /// The program that was given.
+    #[inline]
     pub fn program(&self) -> &Arc<Program> {
         &self.program
     }
 
     /// The program that runs now; differs after a tail call.
+    #[inline]
     pub fn current(&self) -> &Arc<Program> {
         &self.current
     }
@@ -206,6 +208,7 @@ impl Run {
     }
 
     /// Whether accesses are checked.
+    #[inline]
     pub fn is_checked(&self) -> bool {
         self.memory.checked
     }
@@ -236,6 +239,7 @@ impl Run {
     }
 
     /// The packet's edges moved: sets the context's pointers and the region anew.
+    #[inline]
     pub fn packet_moved(&mut self) {
         let (meta, data, end) = self.packet.addresses();
         self.memory.packet = Window { base: meta, len: end - meta };
@@ -243,35 +247,47 @@ impl Run {
     }
 
     /// Gets ready for a run: engines call it first. The context keeps its fields, maps keep their contents.
+    #[inline]
     pub fn begin(&mut self, callback: CallbackFn) {
         self.callback = callback;
         self.left = self.budget;
         self.tail_calls = 0;
         self.redirect = None;
-        self.memory.reset();
         self.depth = 0;
         self.set_depth(0);
+        self.memory.recent = Window::default();
+        if self.retired.len() | self.held.len() | self.memory.lent_count() != 0 {
+            self.forget();
+        }
         if self.memory.checked {
             self.clear_frame();
             crate::helpers::lend_sockets(self);
         }
-        if !self.retired.is_empty() || !Arc::ptr_eq(&self.current, &self.program) {
-            self.current = self.program.clone();
-            self.memory.adopt(&self.program);
-            self.retired.clear();
-        }
-        self.held.clear();
         if self.has_packet {
             self.packet_moved();
         }
     }
 
+    /// Gives back what an earlier run has left.
+    #[cold]
+    fn forget(&mut self) {
+        self.memory.reset();
+        self.held.clear();
+        if !self.retired.is_empty() {
+            self.current = self.program.clone();
+            self.memory.adopt(&self.program);
+            self.retired.clear();
+        }
+    }
+
     /// Address just above the frame of the main program; frame `n` ends `n * 512` bytes below.
+    #[inline]
     pub fn stack_top(&self) -> u64 {
         self.stack.0.as_ptr() as u64 + STACK_BYTES as u64
     }
 
     /// `r10` of the function that runs now.
+    #[inline]
     pub fn frame_pointer(&self) -> u64 {
         self.stack_top() - (self.depth * STACK_SIZE) as u64
     }
@@ -297,15 +313,13 @@ impl Run {
     /// The end of a run: engines pass what the main function gave. An exception becomes the program's result, as the
     /// kernel's own handler makes it; a handler of the program's is not there yet.
     pub fn settle(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
-        match result {
-            Err(Fault { kind: FaultKind::Thrown(cookie), insn }) if has_handler(&self.current) => {
-                let _ = cookie;
-                let fault = Fault::unsupported("exception handlers of programs");
-                Err(insn.map_or(fault.clone(), |at| fault.at(at)))
-            }
-            Err(Fault { kind: FaultKind::Thrown(cookie), .. }) => Ok(cookie),
-            other => other,
+        let Err(fault) = &result else { return result };
+        let FaultKind::Thrown(cookie) = fault.kind else { return result };
+        if !has_handler(&self.current) {
+            return Ok(cookie);
         }
+        let unsupported = Fault::unsupported("exception handlers of programs");
+        Err(fault.insn.map_or(unsupported.clone(), |at| unsupported.at(at)))
     }
 
     /// The map behind a handle that a program passed.

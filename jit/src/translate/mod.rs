@@ -248,6 +248,10 @@ impl Translator<'_, '_> {
             self.b.switch_to_block(block);
             self.ended = false;
         }
+        if self.ended {
+            // Behind an instruction that turned out to end the function.
+            return;
+        }
         let op = self.env.code.op(at).filter(|_| self.env.code.is_reached(at));
         let Some(op) = op else { return self.nowhere() };
         self.translate(op, at);

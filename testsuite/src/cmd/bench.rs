@@ -84,7 +84,7 @@ fn ours<'a>(which: Which, model: &KernelModel, prepared: &Prepared, data: &[u8])
         let _ = &instance;
         let start = Instant::now();
         for _ in 0..count {
-            std::hint::black_box(if jit { Jit.run(&mut run) } else { Interpreter.run(&mut run) })?;
+            std::hint::black_box(if jit { Jit.run(&mut run) } else { Interpreter.run(&mut run) }?);
         }
         Ok(start.elapsed().as_nanos() as f64)
     });

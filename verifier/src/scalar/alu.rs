@@ -277,6 +277,28 @@ impl Env<'_> {
         }
     }
 
+    /// A mask of all bits or none, as arithmetic shifts and negation make it, is followed as either where a constant is
+    /// combined with it: all bits on this path, none on another that starts at the same instruction.
+    fn fork_scalar(&mut self, insn: Insn) -> Step {
+        let r = self.reg(insn.dst);
+        let narrow = match ((r.smin, r.smax), (r.s32_min, r.s32_max)) {
+            ((-1, 0), _) => false,
+            (_, (-1, 0)) => true,
+            _ => return Ok(()),
+        };
+        let take = |r: &mut RegState, mask: u64| match narrow {
+            true => r.known_low(mask as u32),
+            false => {
+                r.set_known_bounds(mask);
+                r.clear_scalar_id();
+            }
+        };
+        let at = self.insn_idx;
+        self.push_branch(at, at, false, |_, state| take(state.reg_mut(insn.dst), 0))?;
+        take(self.reg_mut(insn.dst), u64::MAX);
+        Ok(())
+    }
+
     /// Combines two numbers (`adjust_scalar_min_max_vals`).
     fn adjust_scalar(&mut self, insn: Insn, src: &RegState) -> Step {
         let alu32 = is_alu32(insn);
@@ -293,6 +315,9 @@ impl Env<'_> {
         }
         if matches!(op, alu::ADD | alu::SUB) {
             self.sanitize_scalar(insn)?;
+        }
+        if matches!(op, alu::AND | alu::OR) && src.var_off.is_const() {
+            self.fork_scalar(insn)?;
         }
         let n = if alu32 { src.u32_min } else { src.umin as u32 };
         let dst = self.reg_mut(insn.dst);

@@ -120,7 +120,7 @@ impl RegState {
     }
 
     /// The low half is this constant; the rest stays.
-    fn known_low(&mut self, low: u32) {
+    pub(super) fn known_low(&mut self, low: u32) {
         self.var_off = self.var_off.with_subreg(Tnum::constant(low.into()));
         (self.s32_min, self.s32_max, self.u32_min, self.u32_max) = (low as i32, low as i32, low, low);
     }

@@ -25,12 +25,18 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
     let insns = &pieces.insns;
     let mut dense_of = vec![u32::MAX; insns.len()];
     let mut code = Code::default();
+    // What no path reaches of a verified program may be anything.
+    let reached = pieces.verified.as_ref().map(|v| v.facts().reached.as_slice());
     let mut at = 0;
     while at < insns.len() {
         dense_of[at] = code.insts.len() as u32;
         let (op, slots) = decode(insns, at)?;
         code.slots.push(at as u32);
-        let i = inst(pieces, op, at, translate)?;
+        let dead = reached.is_some_and(|r| r.get(at) == Some(&false));
+        let i = match inst(pieces, op, at, translate) {
+            Err(_) if dead => Inst::END,
+            i => i?,
+        };
         // Engines rely on it.
         assert!(i.dst < 16 && i.src < 16, "registers have four bits");
         code.insts.push(i);
@@ -47,7 +53,7 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
         }
     }
     code.slots.push(insns.len() as u32);
-    code.insts.push(Inst { op: Op::End, dst: 0, src: 0, off: 0, imm: 0 });
+    code.insts.push(Inst::END);
     code.entries = pieces.functions.iter().map(|f| dense_of[*f]).collect();
     Ok(code)
 }

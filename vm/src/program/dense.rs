@@ -15,6 +15,11 @@ pub(crate) struct Inst {
     pub imm: u64,
 }
 
+impl Inst {
+    /// Where control never is: behind the last instruction, and in the place of dead code.
+    pub(crate) const END: Self = Self { op: Op::End, dst: 0, src: 0, off: 0, imm: 0 };
+}
+
 /// Operations. `64` and `32` are widths, `X` takes a register, `K` the immediate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
