@@ -34,18 +34,34 @@ impl Translator<'_, '_> {
     /// Takes the instructions of a loop from the budget and jumps, or fails.
     fn spend(&mut self, to: usize, target: Block) {
         let stop = self.cold_block();
-        let left = self.b.ins().load(I64, trusted(), self.run, LEFT);
+        let left = self.b.use_var(self.left);
         let count = self.number((self.at + 1 - to) as i64);
         let enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, count);
-        let less = self.b.ins().isub(left, count);
         let go_on = self.b.create_block();
         self.b.ins().brif(enough, go_on, &[], stop, &[]);
         self.b.switch_to_block(stop);
         self.runtime(runtime::no_budget as *const () as usize, &[]);
         self.fail();
         self.b.switch_to_block(go_on);
-        self.b.ins().store(trusted(), less, self.run, LEFT);
+        let less = self.b.ins().isub(left, count);
+        self.b.def_var(self.left, less);
         self.b.ins().jump(target, &[]);
+    }
+
+    /// Takes what is left of the budget from the run: at the start, and after calls, which take their share.
+    pub(super) fn fetch_budget(&mut self) {
+        if self.counts {
+            let left = self.b.ins().load(I64, trusted(), self.run, LEFT);
+            self.b.def_var(self.left, left);
+        }
+    }
+
+    /// Leaves it in the run: before calls, and at the end.
+    pub(super) fn leave_budget(&mut self) {
+        if self.counts {
+            let left = self.b.use_var(self.left);
+            self.b.ins().store(trusted(), left, self.run, LEFT);
+        }
     }
 
     /// Ends the block with a branch; where it goes back, through a block that counts.

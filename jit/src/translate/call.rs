@@ -40,9 +40,10 @@ impl Translator<'_, '_> {
         }
         let function = self.number(function as usize as i64);
         let [a, b, c, d, e] = self.args();
+        self.leave_budget();
         let r0 = self.runtime(runtime::helper as *const () as usize, &[function, a, b, c, d, e]);
         self.stop_on_fault();
-        self.reload_packet();
+        self.after_call();
         self.set(0, r0);
     }
 
@@ -78,14 +79,16 @@ impl Translator<'_, '_> {
     fn through_register(&mut self, reg: u8) {
         let target = self.get(reg);
         let [a, b, c, d, e] = self.args();
+        self.leave_budget();
         let r0 = self.runtime(runtime::call_register as *const () as usize, &[target, a, b, c, d, e]);
         self.stop_on_fault();
-        self.reload_packet();
+        self.after_call();
         self.set(0, r0);
     }
 
     fn tail_call(&mut self) {
         let (map, index) = (self.get(2), self.get(3));
+        self.leave_budget();
         let failed = self.runtime(runtime::tail_call as *const () as usize, &[map, index]);
         // The function ends in any case but failure: with a fault, or for the other program to take its place.
         self.stop_on_fault();
@@ -97,6 +100,7 @@ impl Translator<'_, '_> {
         let callee = self.env.code.callee(self.at).and_then(|s| self.env.function_at(s));
         let Some(callee) = callee else { return self.nowhere() };
         if self.env.checked {
+            self.leave_budget();
             self.runtime(runtime::push_frame as *const () as usize, &[]);
             self.stop_on_fault();
         }
@@ -110,8 +114,14 @@ impl Translator<'_, '_> {
         if self.env.checked {
             self.runtime(runtime::pop_frame as *const () as usize, &[]);
         }
-        self.reload_packet();
+        self.after_call();
         self.set(0, r0);
+    }
+
+    /// With checks: takes from the run what a call may have changed.
+    fn after_call(&mut self) {
+        self.reload_packet();
+        self.fetch_budget();
     }
 
     /// After a call: when the callee left a status, gives it what it asked for, or ends this function too.

@@ -46,12 +46,24 @@ impl Translator<'_, '_> {
                 let (bytes, sign) = (self.number(access.size as i64), self.number(signed.into()));
                 self.runtime(runtime::probe as *const () as usize, &[address, bytes, sign])
             } else {
-                let ty = int(access.size as u32 * 8);
-                let value = self.b.ins().load(ty, proved(), base, access.offset);
-                if signed && ty != I64 { self.b.ins().sextend(I64, value) } else { self.extend(value) }
+                self.plain_load(access.size, signed, proved(), base, access.offset)
             }
         };
         self.set(dst, value);
+    }
+
+    /// A load that is extended on the way.
+    pub(super) fn plain_load(&mut self, size: u64, signed: bool, flags: MemFlagsData, base: Value, off: i32) -> Value {
+        let ins = self.b.ins();
+        match (size, signed) {
+            (1, false) => ins.uload8(I64, flags, base, off),
+            (1, true) => ins.sload8(I64, flags, base, off),
+            (2, false) => ins.uload16(I64, flags, base, off),
+            (2, true) => ins.sload16(I64, flags, base, off),
+            (4, false) => ins.uload32(flags, base, off),
+            (4, true) => ins.sload32(flags, base, off),
+            _ => ins.load(I64, flags, base, off),
+        }
     }
 
     pub(super) fn store(&mut self, size: Size, dst: u8, src: Operand, off: i16) {
@@ -144,6 +156,7 @@ impl Translator<'_, '_> {
         let missing = self.b.ins().icmp_imm_s(IntCC::Equal, value, runtime::NO_PACKET as i64);
         self.b.ins().brif(missing, outside, &[], go_on, &[]);
         self.b.switch_to_block(outside);
+        self.leave_budget();
         let zero = self.number(0);
         self.b.ins().return_(&[zero]);
         self.b.switch_to_block(go_on);

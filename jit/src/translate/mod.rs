@@ -6,7 +6,7 @@ mod call;
 mod memory;
 mod sandbox;
 
-use crate::flow::{Code, Flow};
+use crate::flow::{Code, Flow, Next};
 use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
@@ -119,7 +119,7 @@ pub(crate) fn function(
 ) {
     let mut b = FunctionBuilder::new(func, context);
     let regs = std::array::from_fn(|_| b.declare_var(I64));
-    let loops = b.declare_var(I32);
+    let (loops, left) = (b.declare_var(I32), b.declare_var(I64));
     let packet = (b.declare_var(I64), b.declare_var(I64));
     let moves_frame = flow.slots.iter().any(|at| env.code.op(*at).is_some_and(|op| writes_frame(&op)));
     let main = env.starts.first() == Some(&flow.start);
@@ -137,6 +137,8 @@ pub(crate) fn function(
         frame,
         regs,
         loops,
+        left,
+        counts: env.checked && flow.slots.iter().any(|at| goes_back(env.code.next(*at), *at)),
         packet,
         top: Value::from_u32(0),
         context: Value::from_u32(0),
@@ -171,6 +173,10 @@ struct Translator<'f, 'e> {
     regs: [Variable; 11],
     /// Iterations that `may_goto` still allows.
     loops: Variable,
+    /// With checks: what is left of the budget.
+    left: Variable,
+    /// The function has jumps that are counted.
+    counts: bool,
     /// With checks: address and bytes of the packet.
     packet: (Variable, Variable),
     /// `r10` as it was at the start.
@@ -219,6 +225,7 @@ impl Translator<'_, '_> {
         if self.env.checked {
             self.context = self.b.ins().load(I64, trusted(), self.run, CONTEXT);
             self.reload_packet();
+            self.fetch_budget();
         }
         if flow.slots.iter().any(|at| matches!(self.env.code.op(*at), Some(Op::MayGoto { .. }))) {
             let loops = self.b.ins().iconst(I32, MAX_LOOPS);
@@ -285,6 +292,7 @@ impl Translator<'_, '_> {
             Op::Call(kind) => self.call(kind),
             Op::Exit => {
                 let r0 = self.get(0);
+                self.leave_budget();
                 self.leave(r0);
             }
         }
@@ -377,6 +385,15 @@ impl Translator<'_, '_> {
         all[1..count].copy_from_slice(args);
         let call = self.b.ins().call_indirect(signature, address, &all[..count]);
         self.b.inst_results(call)[0]
+    }
+}
+
+/// Whether control may go from an instruction to itself or an earlier one.
+fn goes_back(next: Next, at: usize) -> bool {
+    match next {
+        Next::To(to) => to <= at,
+        Next::Either(a, b) => a <= at || b <= at,
+        Next::End => false,
     }
 }
 

@@ -169,11 +169,7 @@ impl Translator<'_, '_> {
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(src);
         let Some((condition, offset, read)) = quick else { return self.slow_load(base, off, bytes) };
-        let ty = int(read as u32 * 8);
-        let Some(condition) = condition else {
-            let value = self.b.ins().load(ty, flags, base, offset);
-            return self.extend(value);
-        };
+        let Some(condition) = condition else { return self.plain_load(read, false, flags, base, offset) };
         let (fast, slow, done) = (self.b.create_block(), self.cold_block(), self.b.create_block());
         self.b.append_block_param(done, I64);
         self.b.ins().brif(condition, fast, &[], slow, &[]);
@@ -181,8 +177,7 @@ impl Translator<'_, '_> {
         let value = self.slow_load(base, off, bytes);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
         self.b.switch_to_block(fast);
-        let value = self.b.ins().load(ty, flags, base, offset);
-        let value = self.extend(value);
+        let value = self.plain_load(read, false, flags, base, offset);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
         self.b.switch_to_block(done);
         self.b.block_params(done)[0]
