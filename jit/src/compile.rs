@@ -1,6 +1,7 @@
 //! Compiling a program: one module, one native function for each of its functions.
 
 use crate::flow::{Code, Finder};
+use crate::trampoline::trampolines;
 use crate::translate::{self, Env};
 use cranelift_codegen::Context;
 use cranelift_codegen::isa::OwnedTargetIsa;
@@ -81,7 +82,7 @@ pub fn compile_with(program: &Arc<Program>, checked: bool, options: Options) -> 
 }
 
 /// The machine's compiler; made once for each kind.
-fn isa(tier: Tier, verify_ir: bool) -> Result<OwnedTargetIsa, CompileError> {
+pub(crate) fn isa(tier: Tier, verify_ir: bool) -> Result<OwnedTargetIsa, CompileError> {
     static ISAS: [OnceLock<Result<OwnedTargetIsa, String>>; 4] = [const { OnceLock::new() }; 4];
     let which = usize::from(tier == Tier::Quick) + 2 * usize::from(verify_ir);
     let isa = ISAS[which].get_or_init(|| {
@@ -136,7 +137,8 @@ fn build(program: &Arc<Program>, checked: bool, isa: OwnedTargetIsa) -> Result<N
         ids.push(module.declare_anonymous_function(&signature).map_err(|e| failed(f.start, e))?);
     }
     let starts: Vec<usize> = functions.iter().map(|f| f.start).collect();
-    let env = Env::new(program, &code, checked, &starts, &ids);
+    let slow = if checked { Some(trampolines()?) } else { None };
+    let env = Env::new(program, &code, slow, &starts, &ids);
     let mut finder = Finder::new(program.insns().len());
     let mut context = Context::new();
     let mut builder_context = FunctionBuilderContext::new();

@@ -14,6 +14,7 @@ mod compile;
 mod drive;
 mod flow;
 mod runtime;
+mod trampoline;
 mod translate;
 
 pub use compile::{CompileError, Options, Tier, compile, compile_with};

@@ -31,6 +31,8 @@ pub mod offset {
     pub const PACKET_BASE: usize = offset_of!(Run, memory.packet.base);
     /// Bytes of the packet.
     pub const PACKET_LEN: usize = offset_of!(Run, memory.packet.len);
+    /// Whether programs may write it: a byte.
+    pub const PACKET_WRITABLE: usize = offset_of!(Run, memory.packet_writable);
     /// Address of the region that was last found; it is writable.
     pub const RECENT_BASE: usize = offset_of!(Run, memory.recent.base);
     /// Its bytes.
@@ -49,6 +51,8 @@ pub struct NativeState {
     pub frame: u64,
     /// Checked mode: address of the context.
     pub context: u64,
+    /// Checked mode: what the slow way of a load gave.
+    pub value: u64,
     /// The fault.
     pub fault: Option<Fault>,
     /// While native code runs without checks: an address of the thread's stack above all its frames; otherwise zero.

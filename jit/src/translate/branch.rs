@@ -5,7 +5,7 @@ use crate::flow::Next;
 use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{Block, InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, Value};
 use ebpfkit_isa::{JmpOp, Operand, Width};
 
 impl Translator<'_, '_> {
@@ -17,35 +17,30 @@ impl Translator<'_, '_> {
 
     /// Ends the block with a jump.
     fn go(&mut self, to: usize) {
+        self.spend(to);
         let target = self.block(to);
-        if self.is_counted(to) {
-            self.spend(to, target);
-        } else {
-            self.b.ins().jump(target, &[]);
-        }
+        self.b.ins().jump(target, &[]);
         self.ended = true;
     }
 
-    /// Jumps backwards are counted when there are checks.
-    fn is_counted(&self, to: usize) -> bool {
-        self.env.checked && to <= self.at
-    }
-
-    /// Takes the instructions of a loop from the budget and jumps, or fails.
-    fn spend(&mut self, to: usize, target: Block) {
-        let stop = self.cold_block();
+    /// Before a jump that may go backwards, where there are checks: takes the instructions of the loop from the budget,
+    /// whether it is taken or not.
+    fn spend(&mut self, to: usize) {
+        if !self.env.checked || to > self.at {
+            return;
+        }
+        let (stop, go_on) = (self.cold_block(), self.new_block());
         let left = self.b.use_var(self.left);
         let count = self.number((self.at + 1 - to) as i64);
         let enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, count);
-        let go_on = self.b.create_block();
         self.b.ins().brif(enough, go_on, &[], stop, &[]);
         self.b.switch_to_block(stop);
         self.runtime(runtime::no_budget as *const () as usize, &[]);
         self.fail();
+        self.ended = false;
         self.b.switch_to_block(go_on);
         let less = self.b.ins().isub(left, count);
         self.b.def_var(self.left, less);
-        self.b.ins().jump(target, &[]);
     }
 
     /// Takes what is left of the budget from the run: at the start, and after calls, which take their share.
@@ -64,16 +59,10 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Ends the block with a branch; where it goes back, through a block that counts.
+    /// Ends the block with a branch.
     fn branch(&mut self, condition: Value, taken: usize, after: usize) {
-        let to = if self.is_counted(taken) { self.b.create_block() } else { self.block(taken) };
-        let other = self.block(after);
+        let (to, other) = (self.block(taken), self.block(after));
         self.b.ins().brif(condition, to, &[], other, &[]);
-        if self.is_counted(taken) {
-            self.b.switch_to_block(to);
-            let target = self.block(taken);
-            self.spend(taken, target);
-        }
         self.ended = true;
     }
 
@@ -83,6 +72,7 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
+        self.spend(taken);
         let (a, b) = (self.get_width(width, dst), self.operand(width, src));
         let condition = match condition(op) {
             Some(cc) => self.b.ins().icmp(cc, a, b),
@@ -98,6 +88,7 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
+        self.spend(taken);
         let loops = self.b.use_var(self.loops);
         let zero = self.b.ins().iconst(I32, 0);
         let out = self.b.ins().icmp(IntCC::Equal, loops, zero);

@@ -13,7 +13,7 @@ fn proved() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
-fn type_of(size: Size) -> Type {
+pub(super) fn type_of(size: Size) -> Type {
     int(size.bytes() as u32 * 8)
 }
 
@@ -75,6 +75,10 @@ impl Translator<'_, '_> {
         if access.arena {
             let (address, bytes) = (self.address(dst, off), self.number(size.bytes() as i64));
             self.runtime(runtime::store_arena as *const () as usize, &[address, bytes, value]);
+            return;
+        }
+        let plain = access.offset == i32::from(off) && access.size == size.bytes() as u64;
+        if plain && self.store_wide(dst, proved(), |_, _, _, _| true) {
             return;
         }
         let ty = int(access.size as u32 * 8);

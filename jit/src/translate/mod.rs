@@ -3,16 +3,18 @@
 mod alu;
 mod branch;
 mod call;
+mod group;
 mod memory;
 mod sandbox;
 
 use crate::flow::{Code, Flow, Next};
 use crate::runtime;
+use crate::trampoline::{self, Trampolines};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
-    AbiParam, Block, Function, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot, StackSlotData, StackSlotKind,
-    Type, Value,
+    AbiParam, AliasRegion, AliasRegionData, Block, Function, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot,
+    StackSlotData, StackSlotKind, Type, Value,
 };
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
@@ -26,6 +28,9 @@ use std::mem::offset_of;
 
 /// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
 const MAX_LOOPS: i64 = 8 * 1024 * 1024;
+
+/// The region of the run's own words, in every function.
+const OWN_REGION: u32 = 0;
 
 /// Offsets of the run's words that native code uses.
 const STATUS: i32 = (offset_of!(Run, native) + offset_of!(NativeState, status)) as i32;
@@ -51,6 +56,8 @@ pub(crate) struct Env<'a> {
     program: &'a Program,
     code: &'a Code<'a>,
     checked: bool,
+    /// With checks: the calls of the slow way.
+    slow: Option<Trampolines>,
     /// First slots of functions, ascending.
     starts: &'a [usize],
     /// By function.
@@ -60,15 +67,16 @@ pub(crate) struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    /// Collects what is known of a program's functions.
+    /// Collects what is known of a program's functions. There are checks where there is a slow way.
     pub(crate) fn new(
         program: &'a Program,
         code: &'a Code<'a>,
-        checked: bool,
+        slow: Option<Trampolines>,
         starts: &'a [usize],
         ids: &'a [FuncId],
     ) -> Self {
-        let mut this = Self { program, code, checked, starts, ids, may_stop: vec![checked; starts.len()] };
+        let checked = slow.is_some();
+        let mut this = Self { program, code, checked, slow, starts, ids, may_stop: vec![checked; starts.len()] };
         if !checked {
             this.find_stops();
         }
@@ -128,6 +136,8 @@ pub(crate) fn function(
         let data = StackSlotData::new(StackSlotKind::ExplicitSlot, STACK_SIZE as u32, 4);
         b.create_sized_stack_slot(data)
     });
+    let own = b.func.dfg.alias_regions.insert(AliasRegionData { user_id: OWN_REGION, description: "run".into() });
+    debug_assert_eq!(own.as_u32(), OWN_REGION);
     let call_conv = b.func.signature.call_conv;
     let config = module.isa().frontend_config();
     let mut t = Translator {
@@ -149,6 +159,9 @@ pub(crate) fn function(
         call_conv,
         signatures: [None; 8],
         at: 0,
+        skip_to: 0,
+        known: None,
+        is_cold: false,
         ended: false,
         b,
     };
@@ -194,6 +207,12 @@ struct Translator<'f, 'e> {
     signatures: [Option<SigRef>; 8],
     /// The slot that is translated now.
     at: usize,
+    /// Slots before this one are done.
+    skip_to: usize,
+    /// What is known of accesses through a register.
+    known: Option<group::Known>,
+    /// Code is rarely reached here.
+    is_cold: bool,
     /// The current block has its last instruction.
     ended: bool,
 }
@@ -255,10 +274,21 @@ impl Translator<'_, '_> {
             self.b.switch_to_block(block);
             self.ended = false;
         }
-        if self.ended {
-            // Behind an instruction that turned out to end the function.
+        if self.ended || at < self.skip_to {
+            // Behind an instruction that turned out to end the function, or done with others.
             return;
         }
+        if !(self.env.checked && self.group(at)) {
+            self.one(at);
+        }
+    }
+
+    /// Translates one instruction, inside a block.
+    fn one(&mut self, at: usize) {
+        if at < self.skip_to || self.env.code.op(at).is_none() && self.known.is_some() {
+            return;
+        }
+        self.at = at;
         let op = self.env.code.op(at).filter(|_| self.env.code.is_reached(at));
         let Some(op) = op else { return self.nowhere() };
         self.translate(op, at);
@@ -352,6 +382,11 @@ impl Translator<'_, '_> {
         self.leave(zero);
     }
 
+    /// A block that is reached as often as this place.
+    fn new_block(&mut self) -> Block {
+        if self.is_cold { self.cold_block() } else { self.b.create_block() }
+    }
+
     /// A block that is rarely reached.
     fn cold_block(&mut self) -> Block {
         let block = self.b.create_block();
@@ -366,13 +401,26 @@ impl Translator<'_, '_> {
 
     /// After a call of the runtime that can fail: ends the function if it did.
     fn stop_on_fault(&mut self) {
-        let (stop, go_on) = (self.cold_block(), self.b.create_block());
+        let (stop, go_on) = (self.cold_block(), self.new_block());
         let status = self.status();
         self.b.ins().brif(status, stop, &[], go_on, &[]);
         self.b.switch_to_block(stop);
         self.fail();
         self.b.switch_to_block(go_on);
         self.ended = false;
+    }
+
+    /// Takes the slow way of an access: the run and these arguments in, the value out. All registers stay.
+    fn slow_way(&mut self, which: impl Fn(&Trampolines) -> usize, args: &[Value]) -> Value {
+        let Some(slow) = &self.env.slow else { return self.number(0) };
+        let address = self.b.ins().iconst(I64, which(slow) as i64);
+        let signature = self.b.import_signature(trampoline::signature(args.len() + 1));
+        let mut all = [self.run; 4];
+        all[1..=args.len()].copy_from_slice(args);
+        self.b.ins().call_indirect(signature, address, &all[..=args.len()]);
+        let value = self.b.ins().load(I64, trusted(), self.run, trampoline::VALUE);
+        self.stop_on_fault();
+        value
     }
 
     /// Calls a function of [`runtime`] with the run and these arguments.
@@ -414,9 +462,9 @@ fn writes_frame(op: &Op) -> bool {
     }
 }
 
-/// Memory of the run itself: always there and aligned.
+/// Memory of the run itself: always there and aligned, and none that programs write.
 fn trusted() -> MemFlagsData {
-    MemFlagsData::trusted()
+    MemFlagsData::trusted().with_alias_region(Some(AliasRegion::from_u32(OWN_REGION)))
 }
 
 /// The integer type of a number of bits.

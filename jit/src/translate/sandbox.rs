@@ -4,7 +4,6 @@
 //! the fault. A wrong guess costs time, never safety.
 
 use super::{Translator, int, trusted};
-use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
@@ -47,6 +46,11 @@ impl Guesses {
         this
     }
 
+    /// What a register probably holds.
+    pub(super) fn of(&self, reg: u8) -> Guess {
+        self.0[usize::from(reg)]
+    }
+
     /// What follows from an instruction. `imm64` is the number that an immediate load makes.
     pub(super) fn step(&mut self, op: &Op, imm64: Option<u64>) {
         let g = &mut self.0;
@@ -79,7 +83,7 @@ impl Guesses {
 }
 
 /// The first byte of a region and its size.
-struct Window {
+pub(super) struct Window {
     base: Value,
     len: Len,
 }
@@ -92,7 +96,7 @@ enum Len {
 
 impl Translator<'_, '_> {
     /// The region to compare with; `None` when there is no guess worth a comparison.
-    fn window(&mut self, guess: Guess, write: bool) -> Option<Window> {
+    pub(super) fn window(&mut self, guess: Guess, write: bool) -> Option<Window> {
         Some(match guess {
             Guess::Stack => {
                 let base = self.b.ins().iadd_imm_s(self.top, -(STACK_SIZE as i64));
@@ -103,10 +107,13 @@ impl Translator<'_, '_> {
                 let r = regions.iter().find(|r| address.wrapping_sub(r.base) < r.len && (r.writable || !write))?;
                 Window { base: self.number(r.base as i64), len: Len::Known(r.len) }
             }
-            // Packets that may not be written are rare enough for the cold call.
-            Guess::Packet if write => return None,
             Guess::Packet => {
-                let (base, len) = (self.b.use_var(self.packet.0), self.b.use_var(self.packet.1));
+                let (base, mut len) = (self.b.use_var(self.packet.0), self.b.use_var(self.packet.1));
+                if write {
+                    let writable = self.b.ins().uload8(I64, trusted(), self.run, offset::PACKET_WRITABLE as i32);
+                    let zero = self.number(0);
+                    len = self.b.ins().select(writable, len, zero);
+                }
                 Window { base, len: Len::Value(len) }
             }
             Guess::Lent | Guess::Other => {
@@ -119,7 +126,7 @@ impl Translator<'_, '_> {
     }
 
     /// Whether `size` bytes from an address lie in a window.
-    fn inside(&mut self, window: &Window, address: Value, size: u64) -> Option<Value> {
+    pub(super) fn inside(&mut self, window: &Window, address: Value, size: u64) -> Option<Value> {
         let distance = self.b.ins().isub(address, window.base);
         // Starts allowed: all but the last `size - 1`, and none when the window is smaller.
         let starts = match window.len {
@@ -146,6 +153,9 @@ impl Translator<'_, '_> {
         if self.in_frame(reg, off, size) {
             return Some((None, off.into(), size));
         }
+        if let Some(known) = self.known.filter(|k| k.reg == reg) {
+            return known.inside.then_some((None, off.into(), size));
+        }
         let guess = self.guesses.0[usize::from(reg)];
         if guess == Guess::Context {
             let layout = self.env.program.ctx_layout();
@@ -170,7 +180,7 @@ impl Translator<'_, '_> {
         let base = self.get(src);
         let Some((condition, offset, read)) = quick else { return self.slow_load(base, off, bytes) };
         let Some(condition) = condition else { return self.plain_load(read, false, flags, base, offset) };
-        let (fast, slow, done) = (self.b.create_block(), self.cold_block(), self.b.create_block());
+        let (fast, slow, done) = (self.new_block(), self.cold_block(), self.new_block());
         self.b.append_block_param(done, I64);
         self.b.ins().brif(condition, fast, &[], slow, &[]);
         self.b.switch_to_block(slow);
@@ -186,9 +196,7 @@ impl Translator<'_, '_> {
     fn slow_load(&mut self, base: Value, off: i16, bytes: u64) -> Value {
         let address = self.b.ins().iadd_imm_s(base, i64::from(off));
         let bytes = self.number(bytes as i64);
-        let value = self.runtime(runtime::load as *const () as usize, &[address, bytes]);
-        self.stop_on_fault();
-        value
+        self.slow_way(|t| t.load, &[address, bytes])
     }
 
     /// A store with checks.
@@ -202,11 +210,16 @@ impl Translator<'_, '_> {
         let ty = int(bytes as u32 * 8);
         let narrow = |t: &mut Self| if ty == I64 { value } else { t.b.ins().ireduce(ty, value) };
         let Some(condition) = condition else {
-            let narrow = narrow(self);
-            self.b.ins().store(flags, narrow, base, offset);
+            let last = self.known.filter(|k| k.reg == dst && k.inside).map(|k| k.last);
+            let allowed =
+                |t: &Self, off, bytes, after| last.is_some_and(|last| after <= last + 1) || t.in_frame(dst, off, bytes);
+            if !self.store_wide(dst, flags, allowed) {
+                let narrow = narrow(self);
+                self.b.ins().store(flags, narrow, base, offset);
+            }
             return;
         };
-        let (fast, slow, done) = (self.b.create_block(), self.cold_block(), self.b.create_block());
+        let (fast, slow, done) = (self.new_block(), self.cold_block(), self.new_block());
         self.b.ins().brif(condition, fast, &[], slow, &[]);
         self.b.switch_to_block(slow);
         self.slow_store(base, off, bytes, value);
@@ -221,8 +234,7 @@ impl Translator<'_, '_> {
     fn slow_store(&mut self, base: Value, off: i16, bytes: u64, value: Value) {
         let address = self.b.ins().iadd_imm_s(base, i64::from(off));
         let bytes = self.number(bytes as i64);
-        self.runtime(runtime::store as *const () as usize, &[address, bytes, value]);
-        self.stop_on_fault();
+        self.slow_way(|t| t.store, &[address, bytes, value]);
     }
 
     /// Takes the packet's place, which calls may change, from the run.
