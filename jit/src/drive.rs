@@ -22,19 +22,34 @@ impl Engine for Jit {
 
 #[inline(always)]
 fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
-    run.begin(callback);
-    let checked = run.is_checked();
-    let entry = entry(run.program(), checked, 0)?;
-    if checked {
-        run.native.frame = run.frame_pointer();
-        run.native.context = run.ctx.address();
-    }
+    let entry = match run.native.entry {
+        Some(entry) if run.is_clean() => entry,
+        _ => prepare(run)?,
+    };
     // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
     let mark = 0u8;
     run.native.stack_top = std::ptr::from_ref(std::hint::black_box(&mark)) as u64;
     let result = enter(run, entry, args);
     run.native.stack_top = 0;
     if result.is_ok() { result } else { run.settle(result) }
+}
+
+/// Gets a run ready that is not, and finds where to enter.
+#[inline(never)]
+fn prepare(run: &mut Run) -> Result<NativeFn, Fault> {
+    run.begin(callback);
+    let checked = run.is_checked();
+    let entry = entry(run.program(), checked, 0)?;
+    if checked {
+        run.native.frame = run.frame_pointer();
+        run.native.context = run.ctx.address();
+        run.native.entry = None;
+    } else {
+        run.native.entry = Some(entry);
+        // What is called from native code says when this is no longer true.
+        run.keep_clean();
+    }
+    Ok(entry)
 }
 
 /// The native function of a program's function.
@@ -67,6 +82,7 @@ fn enter(run: &mut Run, entry: NativeFn, [a, b, c, d, e]: [u64; 5]) -> Result<u6
 /// Gives what a function asked for when it returned: runs the program of a tail call, and takes the fault.
 #[cold]
 pub(crate) fn finish(run: &mut Run) -> Result<u64, Fault> {
+    run.soil();
     while run.native.status == STATUS_TAIL_CALL {
         run.native.status = STATUS_OK;
         let entry = entry(run.current(), run.is_checked(), 0)?;

@@ -44,7 +44,8 @@ impl<'a> Code<'a> {
         self.reached.is_none_or(|r| r.get(at).copied().unwrap_or(false))
     }
 
-    fn after(&self, at: usize) -> usize {
+    /// The slot behind an instruction.
+    pub(crate) fn after(&self, at: usize) -> usize {
         if matches!(self.op(at), Some(Op::LoadImm64 { .. })) { at + 2 } else { at + 1 }
     }
 

@@ -45,6 +45,7 @@ pub(crate) unsafe extern "C" fn helper(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let result = function(run, [r1, r2, r3, r4, r5]);
     settle(run, result)
 }
@@ -81,6 +82,7 @@ pub(crate) unsafe extern "C" fn packet_load(run: *mut Run, offset: u64, size: u6
 pub(crate) unsafe extern "C" fn atomic(run: *mut Run, address: u64, how: u64, operand: u64, expected: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let op = ATOMICS.get((how & 0xff) as usize).copied().unwrap_or(AtomicOp::Add);
     let bit = |n: u32| how >> n & 1 != 0;
     let result = run.atomic((op, bit(8), bit(9), bit(10)), address, operand, expected);
@@ -90,6 +92,7 @@ pub(crate) unsafe extern "C" fn atomic(run: *mut Run, address: u64, how: u64, op
 pub(crate) unsafe extern "C" fn load_acquire(run: *mut Run, address: u64, size: u64, arena: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let result = run.load_acquire(address, size, arena != 0);
     settle(run, result)
 }
@@ -97,6 +100,7 @@ pub(crate) unsafe extern "C" fn load_acquire(run: *mut Run, address: u64, size: 
 pub(crate) unsafe extern "C" fn store_release(run: *mut Run, address: u64, size: u64, value: u64, arena: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let result = run.store_release(address, size, value, arena != 0).map(|()| 0);
     settle(run, result)
 }
@@ -105,6 +109,7 @@ pub(crate) unsafe extern "C" fn store_release(run: *mut Run, address: u64, size:
 pub(crate) unsafe extern "C" fn tail_call(run: *mut Run, map: u64, index: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let result = run.tail_call(map, index);
     if let Ok(Some(_)) = result {
         run.native.status = STATUS_TAIL_CALL;
@@ -116,6 +121,7 @@ pub(crate) unsafe extern "C" fn tail_call(run: *mut Run, map: u64, index: u64) -
 pub(crate) unsafe extern "C" fn resume(run: *mut Run, program: *const Program) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let at = run.native.at;
     let result = drive::finish(run);
     if result.is_ok() {
@@ -161,6 +167,7 @@ pub(crate) unsafe extern "C" fn call_register(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let args = [r1, r2, r3, r4, r5];
     let program = run.current().clone();
     let result = if program.function_of_handle(target).is_some() {

@@ -155,6 +155,8 @@ pub struct Run {
     stack: Box<Stack>,
     callback: CallbackFn,
     has_packet: bool,
+    /// There may be something to reset before the next run.
+    dirty: bool,
 }
 
 impl Run {
@@ -186,6 +188,7 @@ impl Run {
             stack: Box::new(Stack([0; STACK_BYTES])),
             callback: |_, _, _| Err(Fault::unsupported("callbacks in this engine")),
             has_packet: false,
+            dirty: true,
         }
     }
 
@@ -203,6 +206,7 @@ impl Run {
 
     /// Turns checks on or off. They stay on when the program is not verified; the answer is whether they are on.
     pub fn set_checked(&mut self, checked: bool) -> bool {
+        self.dirty = true;
         self.memory.checked = checked || self.program.verified().is_none();
         self.memory.checked
     }
@@ -241,14 +245,33 @@ impl Run {
     /// The packet's edges moved: sets the context's pointers and the region anew.
     #[inline]
     pub fn packet_moved(&mut self) {
+        self.packet.moved = false;
         let (meta, data, end) = self.packet.addresses();
         self.memory.packet = Window { base: meta, len: end - meta };
         self.ctx.set_packet(meta, data, end);
     }
 
+    /// Says that a run does more than to use registers and memory, so that there is something to reset before the next.
+    #[inline]
+    pub fn soil(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Says that what runs now will call [`Run::soil`] if need be.
+    pub fn keep_clean(&mut self) {
+        self.dirty = false;
+    }
+
+    /// Whether [`Run::begin`] has nothing to do.
+    #[inline]
+    pub fn is_clean(&self) -> bool {
+        !self.dirty && !self.packet.moved
+    }
+
     /// Gets ready for a run: engines call it first. The context keeps its fields, maps keep their contents.
     #[inline]
     pub fn begin(&mut self, callback: CallbackFn) {
+        self.dirty = true;
         self.callback = callback;
         self.left = self.budget;
         self.tail_calls = 0;
@@ -260,7 +283,7 @@ impl Run {
             self.forget();
         }
         if self.memory.checked {
-            self.clear_frame();
+            self.clear_frame(self.program.frame_bytes());
             crate::helpers::lend_sockets(self);
         }
         if self.has_packet {
@@ -299,15 +322,19 @@ impl Run {
         let deeper = depth > self.depth;
         self.depth = depth;
         if deeper && self.memory.checked {
-            self.clear_frame();
+            self.clear_frame(STACK_SIZE);
         }
         let len = ((depth + 1) * STACK_SIZE) as u64;
         self.memory.stack = Window { base: self.stack_top() - len, len };
     }
 
-    fn clear_frame(&mut self) {
-        let end = STACK_BYTES - self.depth * STACK_SIZE;
-        self.stack.0[end - STACK_SIZE..end].fill(0);
+    /// Clears the upper bytes of the frame, which programs use first.
+    #[inline]
+    fn clear_frame(&mut self, bytes: usize) {
+        if bytes != 0 {
+            let end = STACK_BYTES - self.depth * STACK_SIZE;
+            self.stack.0[end - bytes..end].fill(0);
+        }
     }
 
     /// The end of a run: engines pass what the main function gave. An exception becomes the program's result, as the
@@ -330,6 +357,7 @@ impl Run {
 
     /// Keeps a map, such as the inner one of a lookup, until the run ends; the answer is its handle.
     pub fn hold(&mut self, map: Arc<Map>) -> u64 {
+        self.dirty = true;
         let handle = crate::maps::address(&map);
         if self.map(handle).is_err() {
             self.held.push(map);
@@ -430,6 +458,7 @@ impl Run {
 
     /// Makes a program the running one.
     pub fn enter(&mut self, program: Arc<Program>) {
+        self.dirty = true;
         self.memory.adopt(&program);
         let old = std::mem::replace(&mut self.current, program);
         self.retired.push(old);

@@ -20,13 +20,16 @@ impl Translator<'_, '_> {
 
     pub(super) fn alu(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
         let b = self.operand(width, src);
-        if op == AluOp::Mov {
-            return self.set_extended(dst, b);
+        match (op, src, width) {
+            (AluOp::Mov, Operand::Reg(r), Width::W64) => return self.copy(dst, r),
+            (AluOp::Mov, ..) => return self.set_extended(dst, b),
+            _ => {}
         }
         let a = self.get_width(width, dst);
+        if matches!(op, AluOp::Add | AluOp::Sub) {
+            return self.add(op, width, dst, src, a, b);
+        }
         let result = match op {
-            AluOp::Add => self.b.ins().iadd(a, b),
-            AluOp::Sub => self.b.ins().isub(a, b),
             AluOp::Mul => self.b.ins().imul(a, b),
             AluOp::Or => self.b.ins().bor(a, b),
             AluOp::And => self.b.ins().band(a, b),
@@ -39,7 +42,7 @@ impl Translator<'_, '_> {
                 Operand::Imm(n) => self.divide_by_number(op, a, b, n),
                 Operand::Reg(_) => self.divide(op, a, b),
             },
-            AluOp::Mov => b,
+            AluOp::Mov | AluOp::Add | AluOp::Sub => b,
         };
         self.set_extended(dst, result);
     }

@@ -6,19 +6,10 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 use ebpfkit_isa::{Op, Operand, Size};
 
-/// Slots that a group spans at most; its code is made twice.
+/// Slots that a group spans at most.
 const LONGEST: usize = 24;
-
-/// What is known of accesses through a register while a group is translated.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
-    /// The register.
-    pub reg: u8,
-    /// They all are inside one region; otherwise some of them may not be, and each is looked at.
-    pub inside: bool,
-    /// Slot of the last of them.
-    pub last: usize,
-}
+/// Slots up to the end of a block, which a group's slow way repeats, at most.
+const LONGEST_REST: usize = 64;
 
 /// Accesses through one register, one after another.
 struct Group {
@@ -82,39 +73,62 @@ impl Translator<'_, '_> {
         (count > 1).then_some(group)
     }
 
-    /// Translates a group that starts at a slot: after one check of all its bytes without further ones, or with a look
-    /// at each access. False when there is none.
-    pub(super) fn group(&mut self, at: usize) -> bool {
-        if self.known.is_some() {
-            return false;
-        }
-        let Some(group) = self.find_group(at) else { return false };
+    /// Checks the accesses of a group that starts at a slot together. Where they are inside, no more checks follow;
+    /// otherwise another translation of the rest of the block looks at each.
+    pub(super) fn group(&mut self, at: usize) {
+        let Some(group) = self.find_group(at) else { return };
         let guess = self.guesses.of(group.reg);
-        if group.reg == 10 || guess == Guess::Context {
-            return false;
+        if group.reg == 10 || at < self.inside_until[usize::from(group.reg)] || guess == Guess::Context {
+            return;
         }
-        let Some(window) = self.window(guess, group.write) else { return false };
+        let rest = (at + 1..=at + LONGEST_REST).find(|s| self.ends_block(*s));
+        let Some(inside) = rest.and_then(|_| self.all_inside(&group, guess)) else { return };
+        let (fast, slow) = (self.b.create_block(), self.cold_block());
+        self.b.ins().brif(inside, fast, &[], slow, &[]);
+        self.b.switch_to_block(slow);
+        self.rest_of_block(at);
+        self.b.switch_to_block(fast);
+        self.inside_until[usize::from(group.reg)] = group.last + 1;
+    }
+
+    /// Whether a block has ended before a slot.
+    fn ends_block(&self, at: usize) -> bool {
+        self.find_block(at).is_some()
+            || matches!(self.env.code.op(at - 1), Some(Op::Exit | Op::Ja { .. } | Op::Jmp { .. } | Op::MayGoto { .. }))
+    }
+
+    /// Translates from a slot to the end of its block with all accesses taking the slow way.
+    fn rest_of_block(&mut self, at: usize) {
+        let kept = (self.guesses, self.tracked, self.skip_to);
+        (self.is_slow, self.is_cold) = (true, true);
+        let mut slot = at;
+        loop {
+            self.one(slot);
+            if self.ended {
+                break;
+            }
+            slot = self.env.code.after(slot);
+            if let Some(block) = self.find_block(slot) {
+                self.b.ins().jump(block, &[]);
+                break;
+            }
+        }
+        self.ended = false;
+        (self.is_slow, self.is_cold) = (false, false);
+        (self.guesses, self.tracked, self.skip_to) = kept;
+    }
+
+    /// The condition under which all accesses are inside one region; `None` when there is none worth a comparison.
+    fn all_inside(&mut self, group: &Group, guess: Guess) -> Option<Value> {
+        let size = (group.bytes.1 - group.bytes.0) as u64;
+        if let Some(place) = self.tracked.place(group.reg) {
+            // Without a condition there is nothing to share.
+            return self.inside_frame(place, group.bytes.0, size)?;
+        }
+        let window = self.window(guess, group.write)?;
         let base = self.get(group.reg);
         let address = self.b.ins().iadd_imm_s(base, group.bytes.0);
-        let Some(inside) = self.inside(&window, address, (group.bytes.1 - group.bytes.0) as u64) else { return false };
-        let (fast, slow, join) = (self.b.create_block(), self.cold_block(), self.b.create_block());
-        self.b.ins().brif(inside, fast, &[], slow, &[]);
-        let guesses = self.guesses;
-        for (block, inside) in [(slow, false), (fast, true)] {
-            self.guesses = guesses;
-            self.known = Some(Known { reg: group.reg, inside, last: group.last });
-            self.is_cold = !inside;
-            self.b.switch_to_block(block);
-            self.skip_to = at;
-            for slot in at..=group.last {
-                self.one(slot);
-            }
-            self.b.ins().jump(join, &[]);
-        }
-        self.known = None;
-        self.skip_to = group.last + 1;
-        self.b.switch_to_block(join);
-        true
+        self.inside(&window, address, size)
     }
 
     /// The stores from a slot on that make one wide store: its offset from the register, its bytes, its value, and the

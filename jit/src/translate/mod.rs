@@ -6,6 +6,7 @@ mod call;
 mod group;
 mod memory;
 mod sandbox;
+mod track;
 
 use crate::flow::{Code, Flow, Next};
 use crate::runtime;
@@ -25,6 +26,7 @@ use ebpfkit_vm::native::{NativeState, STATUS_OK};
 use ebpfkit_vm::{Program, Run};
 use sandbox::Guesses;
 use std::mem::offset_of;
+use track::Tracked;
 
 /// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
 const MAX_LOOPS: i64 = 8 * 1024 * 1024;
@@ -154,13 +156,15 @@ pub(crate) fn function(
         context: Value::from_u32(0),
         moves_frame,
         guesses: Guesses::at_start(env.program.prog_type(), main),
+        tracked: Tracked::at_start(!moves_frame),
         leaders: &flow.leaders,
         blocks,
         call_conv,
         signatures: [None; 8],
         at: 0,
         skip_to: 0,
-        known: None,
+        inside_until: [0; 11],
+        is_slow: false,
         is_cold: false,
         ended: false,
         b,
@@ -199,6 +203,7 @@ struct Translator<'f, 'e> {
     /// The function writes `r10`, which only an unverified one can.
     moves_frame: bool,
     guesses: Guesses,
+    tracked: Tracked,
     leaders: &'e [usize],
     /// By leader.
     blocks: Vec<Block>,
@@ -209,8 +214,10 @@ struct Translator<'f, 'e> {
     at: usize,
     /// Slots before this one are done.
     skip_to: usize,
-    /// What is known of accesses through a register.
-    known: Option<group::Known>,
+    /// By register: accesses through it before this slot are inside a region.
+    inside_until: [usize; 11],
+    /// All accesses take the slow way.
+    is_slow: bool,
     /// Code is rarely reached here.
     is_cold: bool,
     /// The current block has its last instruction.
@@ -273,19 +280,22 @@ impl Translator<'_, '_> {
             }
             self.b.switch_to_block(block);
             self.ended = false;
+            self.tracked = Tracked::at_start(!self.moves_frame);
+            self.inside_until = [0; 11];
         }
         if self.ended || at < self.skip_to {
             // Behind an instruction that turned out to end the function, or done with others.
             return;
         }
-        if !(self.env.checked && self.group(at)) {
-            self.one(at);
+        if self.env.checked {
+            self.group(at);
         }
+        self.one(at);
     }
 
     /// Translates one instruction, inside a block.
     fn one(&mut self, at: usize) {
-        if at < self.skip_to || self.env.code.op(at).is_none() && self.known.is_some() {
+        if at < self.skip_to {
             return;
         }
         self.at = at;
@@ -351,6 +361,7 @@ impl Translator<'_, '_> {
     }
 
     fn set(&mut self, reg: u8, value: Value) {
+        self.tracked.set(reg);
         self.b.def_var(self.regs[usize::from(reg)], value);
     }
 

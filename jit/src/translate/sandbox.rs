@@ -153,8 +153,15 @@ impl Translator<'_, '_> {
         if self.in_frame(reg, off, size) {
             return Some((None, off.into(), size));
         }
-        if let Some(known) = self.known.filter(|k| k.reg == reg) {
-            return known.inside.then_some((None, off.into(), size));
+        if self.is_slow {
+            return None;
+        }
+        if self.at < self.inside_until[usize::from(reg)] {
+            return Some((None, off.into(), size));
+        }
+        if let Some(place) = self.tracked.place(reg) {
+            let condition = self.inside_frame(place, off.into(), size)?;
+            return Some((condition, off.into(), size));
         }
         let guess = self.guesses.0[usize::from(reg)];
         if guess == Guess::Context {
@@ -210,9 +217,8 @@ impl Translator<'_, '_> {
         let ty = int(bytes as u32 * 8);
         let narrow = |t: &mut Self| if ty == I64 { value } else { t.b.ins().ireduce(ty, value) };
         let Some(condition) = condition else {
-            let last = self.known.filter(|k| k.reg == dst && k.inside).map(|k| k.last);
-            let allowed =
-                |t: &Self, off, bytes, after| last.is_some_and(|last| after <= last + 1) || t.in_frame(dst, off, bytes);
+            let until = self.inside_until[usize::from(dst)];
+            let allowed = |t: &Self, off, bytes, after| after <= until || t.in_frame(dst, off, bytes);
             if !self.store_wide(dst, flags, allowed) {
                 let narrow = narrow(self);
                 self.b.ins().store(flags, narrow, base, offset);

@@ -32,6 +32,8 @@ pub struct Packet {
     end: usize,
     /// How far the end may move when the buffer is a driver's.
     limit: usize,
+    /// Edges have moved since the run last looked.
+    pub(crate) moved: bool,
 }
 
 impl Packet {
@@ -43,6 +45,7 @@ impl Packet {
             self.buffer = vec![0; needed.div_ceil(8)];
             self.capacity = self.buffer.len() * 8;
         }
+        self.moved = true;
         (self.meta, self.data, self.end) = (HEADROOM, HEADROOM, HEADROOM + bytes.len());
         self.all_mut()[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
     }
@@ -110,6 +113,7 @@ impl Packet {
         if m > d || d > e || e > self.capacity {
             return false;
         }
+        self.moved = true;
         (self.meta, self.data, self.end) = (m, d, e);
         true
     }
@@ -124,6 +128,7 @@ impl Packet {
         }
         let (from, to) = (self.meta, data - meta_len);
         self.all_mut().copy_within(from..from + meta_len, to);
+        self.moved = true;
         (self.meta, self.data) = (to, data);
         true
     }
@@ -138,6 +143,7 @@ impl Packet {
             let old = self.end;
             self.all_mut()[old..end].fill(0);
         }
+        self.moved = true;
         self.end = end;
         true
     }
@@ -152,16 +158,19 @@ impl Packet {
         if !len.is_multiple_of(4) || len > MAX_META {
             return Err(Errno::EACCES);
         }
+        self.moved = true;
         self.meta = meta;
         Ok(())
     }
 
     /// Puts zeros before the packet; metadata is lost.
     pub fn push_front(&mut self, len: usize) {
+        self.moved = true;
         self.meta = self.data;
         self.reserve(len, 0);
         let data = self.data - len;
         self.all_mut()[data..data + len].fill(0);
+        self.moved = true;
         (self.meta, self.data) = (data, data);
     }
 
@@ -177,6 +186,7 @@ impl Packet {
     /// Takes bytes from the front, at most all of them; metadata is lost.
     pub fn pull_front(&mut self, len: usize) {
         self.data = self.end.min(self.data + len);
+        self.moved = true;
         self.meta = self.data;
     }
 
@@ -188,6 +198,7 @@ impl Packet {
             let end = self.end;
             self.all_mut()[end..end + len - old].fill(0);
         }
+        self.moved = true;
         self.end = self.data + len;
     }
 
@@ -203,6 +214,7 @@ impl Packet {
         self.buffer = vec![0; needed.div_ceil(8)];
         self.capacity = self.buffer.len() * 8;
         self.limit = self.limit - self.end + front + used.len();
+        self.moved = true;
         (self.meta, self.data, self.end) = (front, front + meta_len, front + used.len());
         self.all_mut()[front..front + used.len()].copy_from_slice(&used);
     }

@@ -9,7 +9,8 @@ use crate::memory::{Region, RegionKind};
 use crate::native::NativeSlots;
 use crate::run::HelperFn;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
-use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, decode as decode_insn};
+use ebpfkit_isa::opcode::{class, jmp};
+use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, R10, STACK_SIZE, decode as decode_insn};
 use ebpfkit_object::Btf;
 use ebpfkit_verifier::{RegBase, RegType, Verified};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -193,8 +194,31 @@ impl Loader {
         }
         let fixed = fixed_regions(&pieces);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Program { id, pieces, ctx, fixed, checked, unchecked, native: NativeSlots::default() }))
+        let frame = frame_bytes(&pieces.insns);
+        Ok(Arc::new(Program { frame, id, pieces, ctx, fixed, checked, unchecked, native: NativeSlots::default() }))
     }
+}
+
+/// Bytes below `r10` that the program can touch in the frame of its main function: all, once it takes the address of
+/// one, or hands the frame to another program.
+fn frame_bytes(insns: &[Insn]) -> usize {
+    let mut least = 0;
+    let mut at = 0;
+    while let Some(insn) = insns.get(at) {
+        let direct = match insn.class() {
+            class::LDX => insn.src == R10 && insn.dst != R10,
+            class::ST | class::STX => insn.dst == R10 && insn.src != R10,
+            _ => false,
+        };
+        let tail_call = insn.code == (class::JMP | jmp::CALL) && insn.imm == decode::TAIL_CALL as i32;
+        if direct {
+            least = least.min(i64::from(insn.off));
+        } else if insn.dst == R10 || insn.src == R10 || tail_call {
+            return STACK_SIZE;
+        }
+        at += if insn.is_ld_imm64() { 2 } else { 1 };
+    }
+    usize::try_from(-least).unwrap_or(STACK_SIZE).min(STACK_SIZE)
 }
 
 /// Finds functions and resolves calls.

@@ -85,6 +85,8 @@ pub struct Program {
     ctx: Arc<CtxLayout>,
     fixed: Arc<[Region]>,
     checked: Code,
+    /// Bytes of the main function's frame that it can touch.
+    frame: usize,
     unchecked: OnceLock<Code>,
     native: NativeSlots,
 }
@@ -162,6 +164,12 @@ impl Program {
     /// What the verifier proved, if it did.
     pub fn verified(&self) -> Option<&Verified> {
         self.pieces.verified.as_ref()
+    }
+
+    /// Bytes below `r10` that the main function can touch.
+    #[inline]
+    pub(crate) fn frame_bytes(&self) -> usize {
+        self.frame
     }
 
     /// Memory that the program may use in every run: global data.

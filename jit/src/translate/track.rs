@@ -1,0 +1,117 @@
+//! What is known of registers inside a block: sums that grow, and places in the frame.
+
+use super::Translator;
+use cranelift_codegen::ir::{InstBuilder, Value};
+use ebpfkit_isa::{AluOp, Operand, STACK_SIZE, Width};
+
+/// A register as the sum of what it held before the block and of what was added since.
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    width: Width,
+    before: Value,
+    added: Value,
+}
+
+/// A register as an address in the frame: `r10`, plus a number that is known, plus one that is not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// What is known, in bytes.
+    pub offset: i64,
+    /// The rest.
+    pub index: Option<Value>,
+}
+
+/// What is known at an instruction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tracked {
+    /// Registers that were written in this block, as bits.
+    written: u16,
+    sums: [Option<Sum>; 11],
+    places: [Option<Place>; 11],
+}
+
+impl Tracked {
+    /// At the start of a block; `frame` says that `r10` is what it was.
+    pub(super) fn at_start(frame: bool) -> Self {
+        let mut this = Self::default();
+        this.places[10] = frame.then_some(Place { offset: 0, index: None });
+        this
+    }
+
+    /// A register is written.
+    pub(super) fn set(&mut self, reg: u8) {
+        let n = usize::from(reg);
+        self.written |= 1 << n;
+        (self.sums[n], self.places[n]) = (None, None);
+    }
+
+    /// Where in the frame a register points.
+    pub(super) fn place(&self, reg: u8) -> Option<Place> {
+        self.places[usize::from(reg)]
+    }
+}
+
+impl Translator<'_, '_> {
+    /// A sum or difference of two values for a register. What is added to it in one block is added up first: then the
+    /// register is not waited for, which matters where it goes around in a loop.
+    pub(super) fn add(&mut self, op: AluOp, width: Width, dst: u8, src: Operand, a: Value, b: Value) {
+        let combine = |t: &mut Self, a, b| if op == AluOp::Sub { t.b.ins().isub(a, b) } else { t.b.ins().iadd(a, b) };
+        let n = usize::from(dst);
+        let (value, sum) = match self.tracked.sums[n].filter(|s| s.width == width) {
+            Some(sum) => {
+                let added = combine(self, sum.added, b);
+                (self.b.ins().iadd(sum.before, added), Some(Sum { added, ..sum }))
+            }
+            None => {
+                let begins = self.tracked.written >> n & 1 == 0 && matches!(src, Operand::Reg(r) if r != dst);
+                let sum = begins.then(|| {
+                    let added = if op == AluOp::Sub { self.b.ins().ineg(b) } else { b };
+                    Sum { width, before: a, added }
+                });
+                (combine(self, a, b), sum)
+            }
+        };
+        let place = self.place_after(op, width, dst, src, (a, b));
+        self.set_extended(dst, value);
+        (self.tracked.sums[n], self.tracked.places[n]) = (sum, place);
+    }
+
+    /// Where in the frame a sum or difference points.
+    fn place_after(&self, op: AluOp, width: Width, dst: u8, src: Operand, (a, b): (Value, Value)) -> Option<Place> {
+        if width == Width::W32 {
+            return None;
+        }
+        let place = self.tracked.place(dst);
+        match (src, op) {
+            (Operand::Imm(n), AluOp::Add) => place.map(|p| Place { offset: p.offset + i64::from(n), ..p }),
+            (Operand::Imm(n), _) => place.map(|p| Place { offset: p.offset - i64::from(n), ..p }),
+            (Operand::Reg(r), AluOp::Add) => match (place, self.tracked.place(r)) {
+                (Some(p), None) if p.index.is_none() => Some(Place { index: Some(b), ..p }),
+                (None, Some(p)) if p.index.is_none() => Some(Place { index: Some(a), ..p }),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A register takes over another's value.
+    pub(super) fn copy(&mut self, dst: u8, src: u8) {
+        let value = self.get(src);
+        let place = self.tracked.place(src);
+        self.set(dst, value);
+        self.tracked.places[usize::from(dst)] = place;
+    }
+
+    /// Whether bytes at a place are inside the frame: known, or a condition. `None` when they are not, for sure.
+    pub(super) fn inside_frame(&mut self, place: Place, off: i64, size: u64) -> Option<Option<Value>> {
+        use cranelift_codegen::ir::condcodes::IntCC;
+        let (frame, size) = (STACK_SIZE as i64, size as i64);
+        let from_bottom = place.offset.checked_add(off)?.checked_add(frame)?;
+        let Some(index) = place.index else {
+            return (0..=frame - size).contains(&from_bottom).then_some(None);
+        };
+        let starts = frame.checked_sub(size - 1).filter(|n| *n > 0)?;
+        let distance = self.b.ins().iadd_imm_s(index, from_bottom);
+        Some(Some(self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, distance, starts)))
+    }
+}
