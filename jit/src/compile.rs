@@ -1,14 +1,14 @@
 //! Compiling a program: one module, one native function for each of its functions.
 
 use crate::flow::{Code, Finder};
-use crate::trampoline::trampolines;
+use crate::trampoline;
 use crate::translate::{self, Env};
 use cranelift_codegen::Context;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable, SetError};
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Module, ModuleError};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError};
 use ebpfkit_isa::DecodeError;
 use ebpfkit_vm::Program;
 use ebpfkit_vm::native::{NativeCode, NativeFn};
@@ -127,7 +127,11 @@ fn build(program: &Arc<Program>, checked: bool, isa: OwnedTargetIsa) -> Result<N
     if pointer.bits() != 64 {
         return Err(CompileError::Machine(format!("{} has no 64-bit addresses", isa.triple())));
     }
-    let mut module = JITModule::new(JITBuilder::with_isa(isa, cranelift_module::default_libcall_names()));
+    let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
+    if checked {
+        builder.symbols(trampoline::NAMES.into_iter().zip(trampoline::trampolines()?.map(|a| a as *const u8)));
+    }
+    let mut module = JITModule::new(builder);
     let reached = program.verified().filter(|_| !checked).map(|v| v.facts().reached.as_slice());
     let code = Code::new(program.insns(), reached)?;
     let functions = program.functions();
@@ -137,8 +141,12 @@ fn build(program: &Arc<Program>, checked: bool, isa: OwnedTargetIsa) -> Result<N
         ids.push(module.declare_anonymous_function(&signature).map_err(|e| failed(f.start, e))?);
     }
     let starts: Vec<usize> = functions.iter().map(|f| f.start).collect();
-    let slow = if checked { Some(trampolines()?) } else { None };
-    let env = Env::new(program, &code, slow, &starts, &ids);
+    let mut slow = Vec::new();
+    for (number, name) in trampoline::NAMES.into_iter().enumerate().filter(|_| checked) {
+        let signature = trampoline::signature(trampoline::params(number));
+        slow.push(module.declare_function(name, Linkage::Import, &signature).map_err(|e| failed(0, e))?);
+    }
+    let env = Env::new(program, &code, checked, slow, &starts, &ids);
     let mut finder = Finder::new(program.insns().len());
     let mut context = Context::new();
     let mut builder_context = FunctionBuilderContext::new();

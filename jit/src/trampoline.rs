@@ -20,18 +20,22 @@ use std::sync::OnceLock;
 /// Offset in a run of the word that holds the result.
 pub(crate) const VALUE: i32 = (offset_of!(Run, native) + offset_of!(NativeState, value)) as i32;
 
-/// Addresses of the functions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Trampolines {
-    /// [`runtime::load`]: run, address, size.
-    pub load: usize,
-    /// [`runtime::store`]: run, address, size, value.
-    pub store: usize,
+/// The functions, by name: of loads the run and the address are the arguments, of stores a value as well.
+pub(crate) const NAMES: [&str; 8] = ["load1", "load2", "load4", "load8", "store1", "store2", "store4", "store8"];
+
+/// The number of a function in [`NAMES`]; `bytes` is a power of two up to 8.
+pub(crate) fn number(store: bool, bytes: u64) -> usize {
+    bytes.trailing_zeros() as usize + if store { 4 } else { 0 }
 }
 
-/// The functions; compiled once and kept.
-pub(crate) fn trampolines() -> Result<Trampolines, CompileError> {
-    static MADE: OnceLock<Trampolines> = OnceLock::new();
+/// Arguments of a function.
+pub(crate) fn params(number: usize) -> usize {
+    if number < 4 { 2 } else { 3 }
+}
+
+/// Addresses of the functions; compiled once and kept.
+pub(crate) fn trampolines() -> Result<[usize; 8], CompileError> {
+    static MADE: OnceLock<[usize; 8]> = OnceLock::new();
     if let Some(made) = MADE.get() {
         return Ok(*made);
     }
@@ -46,28 +50,31 @@ pub(crate) fn signature(params: usize) -> Signature {
     s
 }
 
-fn make() -> Result<Trampolines, CompileError> {
+fn make() -> Result<[usize; 8], CompileError> {
     let isa = isa(Tier::Quick, false)?;
     let failed = |e: ModuleError| CompileError::Memory(Box::new(e));
     let conv = isa.default_call_conv();
     let mut module = JITModule::new(JITBuilder::with_isa(isa, cranelift_module::default_libcall_names()));
     let config = module.isa().frontend_config();
     let mut ids = Vec::new();
-    for (address, params) in [(runtime::load as *const () as usize, 3), (runtime::store as *const () as usize, 4)] {
-        let id = module.declare_anonymous_function(&signature(params)).map_err(failed)?;
+    for number in 0..NAMES.len() {
+        let own = signature(params(number));
+        let id = module.declare_anonymous_function(&own).map_err(failed)?;
         let mut context = Context::new();
-        context.func.signature = signature(params);
+        context.func.signature = own.clone();
         let mut builder_context = FunctionBuilderContext::new();
         let mut b = FunctionBuilder::new(&mut context.func, &mut builder_context);
         let block = b.create_block();
         b.append_block_params_for_function_params(block);
         b.switch_to_block(block);
-        let args = b.block_params(block).to_vec();
-        let mut inner = signature(params);
+        let mut args = b.block_params(block).to_vec();
+        args.insert(2, b.ins().iconst(I64, 1 << (number % 4)));
+        let mut inner = signature(args.len());
         inner.call_conv = conv;
         inner.returns.push(AbiParam::new(I64));
         let inner = b.import_signature(inner);
-        let callee = b.ins().iconst(I64, address as i64);
+        let address = if number < 4 { runtime::load as *const () } else { runtime::store as *const () };
+        let callee = b.ins().iconst(I64, address as usize as i64);
         let call = b.ins().call_indirect(inner, callee, &args);
         let value = b.inst_results(call)[0];
         b.ins().store(MemFlagsData::trusted(), value, args[0], VALUE);
@@ -78,9 +85,8 @@ fn make() -> Result<Trampolines, CompileError> {
         ids.push(id);
     }
     module.finalize_definitions().map_err(failed)?;
-    // The module is never freed: its code may be called as long as the process lives.
-    let address = |n: usize| module.get_finalized_function(ids[n]) as usize;
-    let made = Trampolines { load: address(0), store: address(1) };
+    let made = std::array::from_fn(|n| module.get_finalized_function(ids[n]) as usize);
+    // Never freed: the code may be called as long as the process lives.
     std::mem::forget(module);
     Ok(made)
 }

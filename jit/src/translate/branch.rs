@@ -61,8 +61,16 @@ impl Translator<'_, '_> {
 
     /// Ends the block with a branch.
     fn branch(&mut self, condition: Value, taken: usize, after: usize) {
-        let (to, other) = (self.block(taken), self.block(after));
-        self.b.ins().brif(condition, to, &[], other, &[]);
+        let targets = [self.block(taken), self.block(after)];
+        // Out of rare code through blocks of its own, so that what has to be moved on the way is moved there.
+        let by = if self.is_cold { [self.cold_block(), self.cold_block()] } else { targets };
+        self.b.ins().brif(condition, by[0], &[], by[1], &[]);
+        if self.is_cold {
+            for (from, to) in by.into_iter().zip(targets) {
+                self.b.switch_to_block(from);
+                self.b.ins().jump(to, &[]);
+            }
+        }
         self.ended = true;
     }
 

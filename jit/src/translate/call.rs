@@ -136,8 +136,7 @@ impl Translator<'_, '_> {
         let status = self.status();
         self.b.ins().brif(status, stop, &[], go_on, &[BlockArg::Value(late)]);
         self.b.switch_to_block(stop);
-        let zero = self.number(0);
-        self.b.ins().return_(&[zero]);
+        self.b.ins().return_(&[self.run]);
         self.b.switch_to_block(go_on);
         self.b.block_params(go_on)[0]
     }

@@ -10,7 +10,7 @@ mod track;
 
 use crate::flow::{Code, Flow, Next};
 use crate::runtime;
-use crate::trampoline::{self, Trampolines};
+use crate::trampoline;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
@@ -58,8 +58,8 @@ pub(crate) struct Env<'a> {
     program: &'a Program,
     code: &'a Code<'a>,
     checked: bool,
-    /// With checks: the calls of the slow way.
-    slow: Option<Trampolines>,
+    /// With checks: the functions of the slow way.
+    slow: Vec<FuncId>,
     /// First slots of functions, ascending.
     starts: &'a [usize],
     /// By function.
@@ -69,15 +69,15 @@ pub(crate) struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    /// Collects what is known of a program's functions. There are checks where there is a slow way.
+    /// Collects what is known of a program's functions.
     pub(crate) fn new(
         program: &'a Program,
         code: &'a Code<'a>,
-        slow: Option<Trampolines>,
+        checked: bool,
+        slow: Vec<FuncId>,
         starts: &'a [usize],
         ids: &'a [FuncId],
     ) -> Self {
-        let checked = slow.is_some();
         let mut this = Self { program, code, checked, slow, starts, ids, may_stop: vec![checked; starts.len()] };
         if !checked {
             this.find_stops();
@@ -389,8 +389,8 @@ impl Translator<'_, '_> {
     fn fail(&mut self) {
         let at = self.b.ins().iconst(I32, self.at as i64);
         self.b.ins().store(trusted(), at, self.run, AT);
-        let zero = self.number(0);
-        self.leave(zero);
+        // Nobody looks at the value; this one is at hand.
+        self.leave(self.run);
     }
 
     /// A block that is reached as often as this place.
@@ -421,14 +421,13 @@ impl Translator<'_, '_> {
         self.ended = false;
     }
 
-    /// Takes the slow way of an access: the run and these arguments in, the value out. All registers stay.
-    fn slow_way(&mut self, which: impl Fn(&Trampolines) -> usize, args: &[Value]) -> Value {
-        let Some(slow) = &self.env.slow else { return self.number(0) };
-        let address = self.b.ins().iconst(I64, which(slow) as i64);
-        let signature = self.b.import_signature(trampoline::signature(args.len() + 1));
-        let mut all = [self.run; 4];
+    /// Takes the slow way of an access: address and value in, the value out. All registers stay.
+    fn slow_way(&mut self, store: bool, bytes: u64, args: &[Value]) -> Value {
+        let id = self.env.slow[trampoline::number(store, bytes)];
+        let function = self.module.declare_func_in_func(id, self.b.func);
+        let mut all = [self.run; 3];
         all[1..=args.len()].copy_from_slice(args);
-        self.b.ins().call_indirect(signature, address, &all[..=args.len()]);
+        self.b.ins().call(function, &all[..=args.len()]);
         let value = self.b.ins().load(I64, trusted(), self.run, trampoline::VALUE);
         self.stop_on_fault();
         value

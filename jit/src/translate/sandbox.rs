@@ -133,10 +133,9 @@ impl Translator<'_, '_> {
             Len::Known(len) => self.number(len.checked_sub(size - 1)? as i64),
             Len::Value(len) if size == 1 => len,
             Len::Value(len) => {
-                let zero = self.number(0);
                 let starts = self.b.ins().iadd_imm_s(len, -(size as i64 - 1));
-                let none = self.b.ins().icmp(IntCC::SignedLessThan, starts, zero);
-                self.b.ins().select(none, zero, starts)
+                let sign = self.b.ins().sshr_imm_u(starts, 63);
+                self.b.ins().band_not(starts, sign)
             }
         };
         Some(self.b.ins().icmp(IntCC::UnsignedLessThan, distance, starts))
@@ -202,8 +201,7 @@ impl Translator<'_, '_> {
 
     fn slow_load(&mut self, base: Value, off: i16, bytes: u64) -> Value {
         let address = self.b.ins().iadd_imm_s(base, i64::from(off));
-        let bytes = self.number(bytes as i64);
-        self.slow_way(|t| t.load, &[address, bytes])
+        self.slow_way(false, bytes, &[address])
     }
 
     /// A store with checks.
@@ -239,8 +237,7 @@ impl Translator<'_, '_> {
 
     fn slow_store(&mut self, base: Value, off: i16, bytes: u64, value: Value) {
         let address = self.b.ins().iadd_imm_s(base, i64::from(off));
-        let bytes = self.number(bytes as i64);
-        self.slow_way(|t| t.store, &[address, bytes, value]);
+        self.slow_way(true, bytes, &[address, value]);
     }
 
     /// Takes the packet's place, which calls may change, from the run.
