@@ -23,7 +23,13 @@ impl Engine for Jit {
 #[inline(always)]
 fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     let entry = match run.native.entry {
-        Some(entry) if run.is_clean() => entry,
+        Some(entry) if run.is_clean() => {
+            if run.is_checked() {
+                run.begin_again();
+                run.native.context = run.ctx.address();
+            }
+            entry
+        }
         _ => prepare(run)?,
     };
     // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
@@ -43,12 +49,10 @@ fn prepare(run: &mut Run) -> Result<NativeFn, Fault> {
     if checked {
         run.native.frame = run.frame_pointer();
         run.native.context = run.ctx.address();
-        run.native.entry = None;
-    } else {
-        run.native.entry = Some(entry);
-        // What is called from native code says when this is no longer true.
-        run.keep_clean();
     }
+    run.native.entry = Some(entry);
+    // What is called from native code says when this is no longer true.
+    run.keep_clean();
     Ok(entry)
 }
 

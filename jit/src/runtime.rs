@@ -53,6 +53,7 @@ pub(crate) unsafe extern "C" fn helper(
 pub(crate) unsafe extern "C" fn load(run: *mut Run, address: u64, size: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let result = run.load(address, size);
     settle(run, result)
 }
@@ -60,6 +61,7 @@ pub(crate) unsafe extern "C" fn load(run: *mut Run, address: u64, size: u64) -> 
 pub(crate) unsafe extern "C" fn store(run: *mut Run, address: u64, size: u64, value: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
+    run.soil();
     let result = run.store(address, size, value).map(|()| 0);
     settle(run, result)
 }

@@ -51,7 +51,7 @@ pub struct NativeState {
     pub frame: u64,
     /// Checked mode: address of the context.
     pub context: u64,
-    /// Without checks: the main function, once it has run.
+    /// The main function, once it has run in this mode.
     pub entry: Option<NativeFn>,
     /// Checked mode: what the slow way of a load gave.
     pub value: u64,

@@ -291,6 +291,13 @@ impl Run {
         }
     }
 
+    /// Gets ready for a checked run after one that left the run clean.
+    #[inline]
+    pub fn begin_again(&mut self) {
+        self.left = self.budget;
+        self.clear_frame(self.program.frame_bytes());
+    }
+
     /// Gives back what an earlier run has left.
     #[cold]
     fn forget(&mut self) {

@@ -427,9 +427,11 @@ impl Translator<'_, '_> {
         let function = self.module.declare_func_in_func(id, self.b.func);
         let mut all = [self.run; 3];
         all[1..=args.len()].copy_from_slice(args);
+        let was_cold = std::mem::replace(&mut self.is_cold, true);
         self.b.ins().call(function, &all[..=args.len()]);
         let value = self.b.ins().load(I64, trusted(), self.run, trampoline::VALUE);
         self.stop_on_fault();
+        self.is_cold = was_cold;
         value
     }
 
