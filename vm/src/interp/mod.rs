@@ -8,8 +8,8 @@ mod arith;
 
 use crate::fault::{Fault, FaultKind};
 use crate::memory::MAX_FRAMES;
-use crate::program::Program;
 use crate::program::dense::{Inst, Op};
+use crate::program::{Code, Program};
 use crate::run::Run;
 use access::{atomic, load, load_acquire, packet_load, probe, store, store_release};
 use arith::*;
@@ -58,6 +58,11 @@ struct Saved {
     loops: u64,
 }
 
+/// The code to run: with a watcher, which is told of each instruction, one by one.
+fn insts<const WATCHED: bool>(code: &Code) -> *const Inst {
+    if WATCHED { code.insts.as_ptr() } else { code.fused.as_ptr() }
+}
+
 /// Runs a function of the current program. `run.depth` is its frame.
 fn execute<const CHECKED: bool, const WATCHED: bool>(
     run: &mut Run,
@@ -70,7 +75,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
     // The run keeps every program that it has entered alive until it ends, so the pointers below stay valid.
     let mut program: *const Program = &**run.current();
     // SAFETY: see above.
-    let mut start: *const Inst = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+    let mut start: *const Inst = insts::<WATCHED>(unsafe { &*program }.code(CHECKED));
     // SAFETY: see above; entries are indices of the code.
     let mut ip = unsafe { start.add((&*program).code(CHECKED).entries[function] as usize) };
     let mut r = [0u64; R + 1];
@@ -205,6 +210,28 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 let address = r[d].wrapping_add(i.off as i64 as u64);
                 check!(store::<CHECKED, $size>(run, address, $value))
             }};
+        }
+
+        // A run of `$n` instructions; the others are skipped.
+        macro_rules! fused {
+            ($n:literal, $what:expr) => {{
+                // SAFETY: the others follow.
+                ip = unsafe { ip.add($n - 1) };
+                $what
+            }};
+        }
+        // The register that the immediate names.
+        macro_rules! third {
+            () => {{
+                // SAFETY: fusing takes it from an instruction.
+                unsafe { std::hint::assert_unchecked(i.imm as usize <= R) };
+                i.imm as usize
+            }};
+        }
+        macro_rules! high {
+            () => {
+                (i.imm as i64 >> 32) as u64
+            };
         }
 
         match i.op {
@@ -423,7 +450,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 Some(_) => {
                     program = &**run.current();
                     // SAFETY: see above.
-                    start = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+                    start = insts::<WATCHED>(unsafe { &*program }.code(CHECKED));
                     ip = start;
                     loops = MAX_LOOPS;
                     r[1] = run.ctx.address();
@@ -441,7 +468,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                         }
                         let pc = pop(run, base, &frames, &mut r, &mut loops, &mut program);
                         // SAFETY: see above.
-                        start = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+                        start = insts::<WATCHED>(unsafe { &*program }.code(CHECKED));
                         goto!(pc);
                     }
                 }
@@ -452,9 +479,36 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 }
                 let pc = pop(run, base, &frames, &mut r, &mut loops, &mut program);
                 // SAFETY: see above.
-                start = unsafe { &*program }.code(CHECKED).insts.as_ptr();
+                start = insts::<WATCHED>(unsafe { &*program }.code(CHECKED));
                 goto!(pc);
             }
+            Op::MovAdd64K => fused!(2, r[d] = r[s].wrapping_add(i.imm)),
+            Op::MovAnd64K => fused!(2, r[d] = r[s] & i.imm),
+            Op::MovLsh64K => fused!(2, r[d] = r[s].wrapping_shl(i.imm as u32)),
+            Op::MovRsh64K => fused!(2, r[d] = r[s].wrapping_shr(i.imm as u32)),
+            Op::MovAdd64X => fused!(2, r[d] = r[s].wrapping_add(r[third!()])),
+            Op::MovAnd64X => fused!(2, r[d] = r[s] & r[third!()]),
+            Op::MovXor64X => fused!(2, r[d] = r[s] ^ r[third!()]),
+            Op::Rotate64 => fused!(4, {
+                let old = r[d];
+                r[s] = old.wrapping_shr(64 - i.imm as u32);
+                r[d] = old.rotate_left(i.imm as u32);
+            }),
+            Op::LshOr64 => fused!(2, r[d] = r[d].wrapping_shl(i.imm as u32) | r[s]),
+            Op::Zext32 => fused!(2, r[d] = u64::from(r[d] as u32)),
+            Op::AddJne64 => fused!(2, {
+                r[d] = r[d].wrapping_add(i.imm as i32 as u64);
+                jump!(r[d] != high!());
+            }),
+            Op::AddJlt64 => fused!(2, {
+                r[d] = r[d].wrapping_add(i.imm as i32 as u64);
+                jump!(r[d] < high!());
+            }),
+            Op::AddJne32 => fused!(2, {
+                r[d] = u64::from((r[d] as u32).wrapping_add(i.imm as u32));
+                jump!(r[d] as u32 != high!() as u32);
+            }),
+
             Op::End => fail!(FaultKind::Helper("the program runs past its last instruction".into())),
         }
     }

@@ -1,6 +1,7 @@
 //! From slots to the dense form.
 
 use super::dense::{Inst, Op, Rmw};
+use super::fuse::fuse;
 use super::{LoadError, Pieces};
 use crate::native::Access;
 use ebpfkit_isa::{
@@ -10,7 +11,10 @@ use ebpfkit_isa::{
 /// The dense form of a program and where it came from.
 #[derive(Debug, Default)]
 pub(crate) struct Code {
+    /// One for each instruction.
     pub insts: Vec<Inst>,
+    /// The same with runs taken in one step.
+    pub fused: Vec<Inst>,
     /// By dense index: the slot.
     pub slots: Vec<u32>,
     /// By function: dense index of its first instruction.
@@ -54,6 +58,7 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
     }
     code.slots.push(insns.len() as u32);
     code.insts.push(Inst::END);
+    code.fused = fuse(&code.insts);
     code.entries = pieces.functions.iter().map(|f| dense_of[*f]).collect();
     Ok(code)
 }

@@ -85,6 +85,15 @@ pub(crate) enum Op {
     CallLocal,
     CallReg,
     Exit,
+    /// Runs of instructions in one step ([`super::fuse`]): `dst = src op imm`, or with the register that `imm` names.
+    MovAdd64K, MovAnd64K, MovLsh64K, MovRsh64K, MovAdd64X, MovAnd64X, MovXor64X,
+    /// `dst` rotated left by `imm`; `src` gets what came in at the right.
+    Rotate64,
+    /// `dst = dst << imm | src`
+    LshOr64,
+    Zext32,
+    /// `dst` plus the low half of `imm`, compared with the high half; both signed.
+    AddJne64, AddJlt64, AddJne32,
     /// No instruction: the end of the code, so that running past it is a fault.
     End,
 }

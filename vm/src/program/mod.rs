@@ -2,6 +2,7 @@
 
 mod decode;
 pub(crate) mod dense;
+mod fuse;
 mod load;
 
 pub(crate) use load::Pieces;
@@ -12,7 +13,7 @@ use crate::maps::Map;
 use crate::memory::Region;
 use crate::native::{Access, NativeSlots};
 use crate::run::HelperFn;
-use decode::Code;
+pub(crate) use decode::Code;
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::{DecodeError, Insn};
 use ebpfkit_verifier::Verified;
