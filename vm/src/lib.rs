@@ -13,6 +13,7 @@ pub mod helpers;
 pub mod input;
 mod instance;
 pub mod interp;
+mod lent;
 pub mod maps;
 pub mod memory;
 pub mod native;

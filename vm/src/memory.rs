@@ -5,9 +5,9 @@
 
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
+use crate::lent::Lent;
 use crate::maps::{Kind, Map};
 use crate::program::Program;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bytes of stack that all frames have together.
@@ -115,8 +115,8 @@ pub struct Memory {
     pub(crate) packet_writable: bool,
     /// Region of the last access that was none of the above; read-only ones never stand here.
     pub(crate) recent: Window,
-    /// Lent by helpers, by address.
-    lent: BTreeMap<u64, Region>,
+    /// Lent by helpers.
+    lent: Lent,
     /// Known since the program was loaded, by address.
     pub(crate) fixed: Arc<[Region]>,
     arena: Option<Arc<Map>>,
@@ -130,7 +130,7 @@ impl Memory {
             packet: Window::default(),
             packet_writable: true,
             recent: Window::default(),
-            lent: BTreeMap::new(),
+            lent: Lent::default(),
             fixed: Arc::new([]),
             arena: None,
         }
@@ -164,9 +164,7 @@ impl Memory {
     /// Forgets what helpers have lent.
     pub(crate) fn reset(&mut self) {
         self.recent = Window::default();
-        if !self.lent.is_empty() {
-            self.lent.clear();
-        }
+        self.lent.clear();
     }
 
     /// Adds a region, or replaces the one that starts at the same address. Nothing happens in unchecked mode.
@@ -177,7 +175,7 @@ impl Memory {
         if region.writable {
             self.recent = region.window();
         }
-        self.lent.insert(region.base, region);
+        self.lent.insert(region);
     }
 
     /// Takes a region back; later accesses to it are faults.
@@ -185,12 +183,12 @@ impl Memory {
         if self.recent.base == base {
             self.recent = Window::default();
         }
-        self.lent.remove(&base);
+        self.lent.remove(base);
     }
 
     /// The region that holds an address: lent ones first.
     fn find(&self, address: u64) -> Option<&Region> {
-        let lent = self.lent.range(..=address).next_back().map(|(_, r)| r);
+        let lent = self.lent.below(address);
         let fixed = || {
             let after = self.fixed.partition_point(|r| r.base <= address);
             self.fixed.get(after.checked_sub(1)?)
@@ -212,6 +210,7 @@ impl Memory {
         if self.packet.has(address, size) {
             return !write || self.packet_writable;
         }
+        self.lent.settle();
         let Some(region) = self.find(address) else { return false };
         let (window, writable) = (region.window(), region.writable);
         if !window.has(address, size) || write && !writable {
@@ -245,7 +244,7 @@ impl Memory {
             if address < r.base { r.base - address } else { address.saturating_sub(r.base + r.len) }
         };
         let nearest = own
-            .chain(self.lent.values().cloned())
+            .chain(self.lent.iter().cloned())
             .chain(self.fixed.iter().cloned())
             .filter(|r| r.len != 0)
             .min_by_key(distance)

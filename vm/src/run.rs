@@ -410,6 +410,7 @@ impl Run {
     }
 
     /// Whether a program may access these bytes; unchecked programs always may.
+    #[inline]
     pub fn allow(&mut self, address: u64, len: u64, write: bool) -> Result<(), Fault> {
         if !self.memory.checked || self.memory.allows(address, len, write) {
             return Ok(());

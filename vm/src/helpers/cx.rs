@@ -49,6 +49,15 @@ impl Deref for Copied {
     }
 }
 
+/// Copies bytes that the program points to into `to`, which is not empty; they may be shared with other threads.
+#[inline]
+pub(crate) fn copy_to(run: &mut Run, address: u64, to: &mut [u8]) -> Result<(), Fault> {
+    run.allow(address, to.len() as u64, false)?;
+    // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do.
+    unsafe { mem::load(address as usize as *const u8, to) };
+    Ok(())
+}
+
 /// Copies bytes that the program points to; they may be shared with other threads.
 pub(crate) fn copy(run: &mut Run, address: u64, len: usize) -> Result<Copied, Fault> {
     let mut copied = Copied { short: [0; SHORT], long: Vec::new(), len };
@@ -106,7 +115,7 @@ pub(crate) fn lend_value(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
     let base = value.as_ptr() as u64;
     if run.is_checked() {
         let writable = map.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0;
-        let kind = RegionKind::MapValue(map.facts().name.as_str().into());
+        let kind = RegionKind::MapValue(map.facts().name.clone());
         run.lend(Region { base, len: map.value_size() as u64, kind, writable });
     }
     base

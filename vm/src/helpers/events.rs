@@ -38,7 +38,7 @@ pub fn collect(run: &mut Run) {
     for map in programs.iter().flat_map(|p| p.maps()) {
         if let Kind::Ringbuf(ring) = map.kind() {
             let name = &map.facts().name;
-            ring.consume(|data| run.events.push(Event::Ring { map: name.clone(), data: data.to_vec() }));
+            ring.consume(|data| run.events.push(Event::Ring { map: name.to_string(), data: data.to_vec() }));
         }
     }
 }
@@ -200,7 +200,7 @@ fn emit_perf(run: &mut Run, map: &Map, flags: u64, data: &[u8], packet: usize) -
     }
     let mut record = data.to_vec();
     record.extend_from_slice(&run.packet.bytes()[..packet]);
-    run.events.push(Event::Perf { map: map.facts().name.clone(), index, data: record });
+    run.events.push(Event::Perf { map: map.facts().name.to_string(), index, data: record });
     Ok(())
 }
 

@@ -41,8 +41,14 @@ fn found(run: &mut Run, map: &Map, value: Option<std::ptr::NonNull<u8>>) -> Ret 
 
 fn lookup(run: &mut Run, [handle, key, ..]: [u64; 5]) -> Ret {
     let map = cx::map(run, handle)?;
-    let key = cx::copy(run, key, map.key_size())?;
-    let value = map.lookup(&key, run.world.cpu);
+    let mut short = [0; 16];
+    let value = match short.get_mut(..map.key_size()) {
+        Some(bytes) if !bytes.is_empty() => {
+            cx::copy_to(run, key, bytes)?;
+            map.lookup(bytes, run.world.cpu)
+        }
+        _ => map.lookup(&cx::copy(run, key, map.key_size())?, run.world.cpu),
+    };
     found(run, map, value)
 }
 

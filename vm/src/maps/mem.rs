@@ -114,7 +114,19 @@ pub unsafe fn store(dst: *mut u8, src: &[u8]) {
 ///
 /// # Safety
 /// `src` is valid for reads of `dst.len()` bytes.
+#[inline]
 pub unsafe fn load(src: *const u8, dst: &mut [u8]) {
+    if let (Ok(word), true) = (<&mut [u8; 4]>::try_from(&mut *dst), (src as usize).is_multiple_of(4)) {
+        // The size of most keys.
+        // SAFETY: the caller answers for the bytes, which are aligned.
+        *word = unsafe { AtomicU32::from_ptr(src.cast_mut().cast()) }.load(Ordering::Relaxed).to_ne_bytes();
+        return;
+    }
+    // SAFETY: as for this function.
+    unsafe { load_any(src, dst) };
+}
+
+unsafe fn load_any(src: *const u8, dst: &mut [u8]) {
     let mut i = 0;
     let len = dst.len();
     let src = src.cast_mut();

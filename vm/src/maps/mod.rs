@@ -57,7 +57,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Type.
     pub map_type: MapType,
     /// Bytes of a key.
@@ -181,7 +181,7 @@ pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
 
 fn facts_of(def: &Def, cpus: u32) -> Facts {
     Facts {
-        name: def.name.clone(),
+        name: def.name.as_str().into(),
         map_type: def.map_type,
         key_size: def.key_size,
         value_size: def.value_size,

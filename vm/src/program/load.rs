@@ -295,7 +295,7 @@ fn fixed_regions(pieces: &Pieces) -> Arc<[Region]> {
             regions.push(Region {
                 base,
                 len: m.value_size() as u64,
-                kind: RegionKind::MapValue(m.facts().name.as_str().into()),
+                kind: RegionKind::MapValue(m.facts().name.clone()),
                 writable: m.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0,
             });
         }

@@ -1,0 +1,131 @@
+//! Regions that helpers have lent in a run.
+
+use crate::memory::Region;
+
+/// Regions that may wait to be put in order.
+const MOST_FRESH: usize = 256;
+
+/// So few need not be put in order for a search.
+const UNSORTED: usize = 8;
+/// So few are put into their places one by one.
+const FEW: usize = 32;
+
+/// The regions. One that is lent is mostly used at once, and then found without a search; only other accesses need the
+/// regions in order.
+#[derive(Debug, Default)]
+pub(crate) struct Lent {
+    /// By address, each once.
+    sorted: Vec<Region>,
+    /// Came later; the last one of an address counts.
+    fresh: Vec<Region>,
+}
+
+impl Lent {
+    /// Regions, some of them more than once.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.sorted.len() + self.fresh.len()
+    }
+
+    /// Adds a region, or replaces the one that starts at the same address.
+    #[inline]
+    pub(crate) fn insert(&mut self, region: Region) {
+        self.fresh.push(region);
+        if self.fresh.len() >= MOST_FRESH.max(self.sorted.len()) {
+            self.settle();
+        }
+    }
+
+    /// Puts them in order, as far as a search wants it.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if self.fresh.len() > UNSORTED {
+            self.put_in_order();
+        }
+    }
+
+    fn put_in_order(&mut self) {
+        if self.fresh.len() <= FEW {
+            for region in self.fresh.drain(..) {
+                let at = self.sorted.partition_point(|r| r.base < region.base);
+                match self.sorted.get_mut(at).filter(|r| r.base == region.base) {
+                    Some(old) => *old = region,
+                    None => self.sorted.insert(at, region),
+                }
+            }
+            return;
+        }
+        self.sorted.append(&mut self.fresh);
+        // The sort is stable: of those with one address the last stays.
+        self.sorted.sort_by_key(|r| r.base);
+        self.sorted.dedup_by(|later, kept| {
+            let same = later.base == kept.base;
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+    }
+
+    /// Removes the region that starts at an address.
+    pub(crate) fn remove(&mut self, base: u64) {
+        self.fresh.retain(|r| r.base != base);
+        self.sorted.retain(|r| r.base != base);
+    }
+
+    /// Removes all; the memory is kept for the next run.
+    pub(crate) fn clear(&mut self) {
+        self.sorted.clear();
+        self.fresh.clear();
+    }
+
+    /// The last region that starts at or below an address.
+    pub(crate) fn below(&self, address: u64) -> Option<&Region> {
+        let at = self.sorted.partition_point(|r| r.base <= address);
+        let sorted = at.checked_sub(1).map(|n| &self.sorted[n]);
+        // `max_by_key` gives the last of equals, which is the one that counts.
+        sorted.into_iter().chain(self.fresh.iter().filter(|r| r.base <= address)).max_by_key(|r| r.base)
+    }
+
+    /// All regions, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Region> {
+        self.sorted.iter().chain(&self.fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::RegionKind;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn region(base: u64, len: u64) -> Region {
+        Region { base, len, kind: RegionKind::Other("test"), writable: true }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_by_address(steps in prop::collection::vec((0..4u8, 0..40u64, 1..9u64), 0..900)) {
+            let (mut lent, mut map) = (Lent::default(), BTreeMap::new());
+            for (what, base, len) in steps {
+                match what {
+                    0 | 1 => {
+                        lent.insert(region(base, len));
+                        map.insert(base, len);
+                    }
+                    2 => {
+                        lent.remove(base);
+                        map.remove(&base);
+                    }
+                    _ => lent.settle(),
+                }
+                let found = |a| lent.below(a).map(|r| (r.base, r.len));
+                for address in [base, base + 1, 50] {
+                    let wanted = map.range(..=address).next_back().map(|(b, l)| (*b, *l));
+                    prop_assert_eq!(found(address), wanted);
+                }
+            }
+        }
+    }
+}
