@@ -127,9 +127,13 @@ impl Liveness {
         let i = &mut self.instances[instance];
         let at = insn - i.start;
         let masks = i.masks_mut(frame);
-        if slots & !masks[at].may_read != 0 {
-            masks[at].may_read |= slots;
-            self.touch(instance, frame, insn);
+        let m = &mut masks[at];
+        if slots & !m.may_read != 0 {
+            m.may_read |= slots;
+            // What is alive here anyway changes nothing.
+            if m.may_read & !m.live_before != 0 {
+                self.touch(instance, frame, insn);
+            }
         }
     }
 

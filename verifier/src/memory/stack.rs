@@ -296,6 +296,10 @@ impl Env<'_> {
         if s.is_spill() && (size != 8 || spill_size != 8) && !s.spilled.is_scalar() {
             return reject(MemoryReason::FillSize {});
         }
+        if s.is_spill() && value_reg.is_none() && (size != 8 || spill_size != 8) {
+            // A part of a number, which an atomic operation reads without giving it to a register.
+            return Ok(());
+        }
         let fills = s.is_spill() && at % 8 == 0 && size <= spill_size;
         if fills {
             if let Some(r) = value_reg {

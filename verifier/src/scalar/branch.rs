@@ -69,11 +69,9 @@ fn branch_taken(a: &RegState, b: &RegState, op: u8, w32: bool) -> Option<bool> {
     if a.is_scalar() && b.is_scalar() {
         return known_outcome(a, b, op, w32);
     }
-    if w32 {
-        return None;
-    }
-    let (ptr, number) = if const_at(b, false).is_some() { (a, b) } else { (b, a) };
-    if const_at(number, false) != Some(0) || !ptr.not_null() {
+    // The kernel takes the low half of a pointer that is not null as not zero, too.
+    let (ptr, number) = if const_at(b, w32).is_some() { (a, b) } else { (b, a) };
+    if const_at(number, w32) != Some(0) || !ptr.not_null() {
         return None;
     }
     match op {
