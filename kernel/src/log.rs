@@ -24,7 +24,7 @@ pub fn text_of(buffer: &[u8]) -> String {
 
 /// Calls that stand for what could not be resolved are unknown to the kernel; what they stand for replaces the
 /// last of them in a log, as libbpf does. `poison` has the slots of such calls and what they stand for.
-pub(crate) fn explain_poison(log: &mut String, poison: &[(usize, String)]) {
+pub fn explain_poison(log: &mut String, poison: &[(usize, String)]) {
     const MESSAGE: &str = "invalid func unknown#";
     if poison.is_empty() {
         return;

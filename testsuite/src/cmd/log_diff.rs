@@ -85,6 +85,7 @@ fn compare(args: &Args, model: &KernelModel, prepared: &Prepared, index: usize, 
         counts.undecided += 1;
         return;
     }
+    ebpfkit_kernel::log::explain_poison(&mut log.text, &program.poison);
     let (ours, theirs) = (lines(&log.text), lines(&theirs));
     if ours == theirs {
         counts.equal += 1;

@@ -49,7 +49,7 @@ impl Env<'_> {
     pub fn run_back(&mut self) -> Step {
         self.remove_fastcall_spills();
         self.check_max_stack_depth()?;
-        self.add_may_goto_stack();
+        self.add_loop_stack();
         if self.aux.iter().any(|a| a.map_ptr == crate::env::SEVERAL_MAPS) {
             return reject(crate::reason::FrontReason::TailCallMaps {});
         }

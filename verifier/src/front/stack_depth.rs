@@ -4,8 +4,8 @@ use super::subprogs::{call_target, is_func_address, is_kfunc_call, is_local_call
 use crate::reason::{FrontReason, KfuncReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::{AttachType, ProgType};
-use ebpfkit_isa::STACK_SIZE;
-use ebpfkit_isa::opcode::MAY_GOTO;
+use ebpfkit_isa::opcode::{CALL, MAY_GOTO};
+use ebpfkit_isa::{Insn, STACK_SIZE};
 
 /// Deepest chain of frames (`MAX_CALL_FRAMES`).
 const MAX_FRAMES: usize = 8;
@@ -16,6 +16,15 @@ const PRIVATE_STACK_MIN: u32 = 64;
 
 /// Bytes that `may_goto` keeps on the stack.
 const MAY_GOTO_STACK: u32 = 16;
+
+/// Number of `bpf_loop`.
+const BPF_LOOP: i32 = 181;
+/// Bytes that a `bpf_loop` without a call keeps on the stack.
+const PLAIN_LOOP_STACK: u32 = 24;
+
+fn is_helper_call(insn: Insn, id: i32) -> bool {
+    insn.code == CALL && insn.src == 0 && insn.imm == id
+}
 
 /// One function on the chain that is being measured.
 struct Frame {
@@ -60,14 +69,17 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// Functions with `may_goto` keep a counter and a time stamp on their stack. The kernel adds them once the stack
-    /// has been checked.
-    pub(super) fn add_may_goto_stack(&mut self) {
+    /// Functions with `may_goto` keep a counter and a time stamp on their stack, those with a `bpf_loop` that is made
+    /// a plain loop three registers. The kernel adds them once the stack has been checked.
+    pub(super) fn add_loop_stack(&mut self) {
         for s in 0..self.subprogs.len() - 1 {
-            let mut insns = self.subprogs[s].start..self.subprog_end(s);
-            if insns.any(|at| self.insns[at].code == MAY_GOTO && self.aux[at].seen) {
-                self.subprogs[s].stack_depth += MAY_GOTO_STACK;
-            }
+            let seen = |has: &dyn Fn(usize) -> bool| {
+                (self.subprogs[s].start..self.subprog_end(s)).any(|at| self.aux[at].seen && has(at))
+            };
+            let may_goto = seen(&|at| self.insns[at].code == MAY_GOTO);
+            let plain_loop = seen(&|at| is_helper_call(self.insns[at], BPF_LOOP) && !self.aux[at].loop_not_inline);
+            let own = &mut self.subprogs[s].stack_depth;
+            *own += if may_goto { MAY_GOTO_STACK } else { 0 } + if plain_loop { PLAIN_LOOP_STACK } else { 0 };
         }
     }
 

@@ -85,7 +85,9 @@ impl Loops {
 impl Env<'_> {
     fn log_loop(&mut self, what: &str, place: &Place) {
         if self.log_level > 1 {
-            let sites: String = place.callsites[..place.depth.into()].iter().map(|c| format!("{c},")).collect();
+            // The kernel's list ends at a call that is the program's first instruction.
+            let sites = place.callsites[..place.depth.into()].iter().take_while(|c| **c != 0);
+            let sites: String = sites.map(|c| format!("{c},")).collect();
             self.verbose(format_args!("SCC {what} ({sites}{})\n", place.scc));
         }
     }
