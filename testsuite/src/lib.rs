@@ -9,6 +9,7 @@ pub mod engines;
 pub mod fuzzing;
 pub mod generate;
 pub mod logs;
+pub mod outside;
 pub mod packets;
 pub mod running;
 pub mod shrink;

@@ -6,6 +6,7 @@ pub mod engines;
 pub mod loader_check;
 pub mod log_diff;
 pub mod mutate;
+pub mod outside;
 pub mod run_check;
 pub mod soundness;
 pub mod unpriv;
