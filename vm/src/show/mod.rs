@@ -6,7 +6,7 @@ mod json;
 mod read;
 mod write;
 
-pub use dump::{Contents, dump};
+pub use dump::{Contents, Shape, UserMap, dump, dump_user_map};
 pub use fill::{Entry, Fill, FillError, fill};
 pub use json::{contents_json, from_json, to_json};
 pub use read::{read, variables};

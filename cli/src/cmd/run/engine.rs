@@ -2,8 +2,7 @@
 
 use anyhow::{Result, bail};
 use ebpfkit_jit::Jit;
-use ebpfkit_vm::{Engine, Interpreter, Program};
-use std::sync::Arc;
+use ebpfkit_vm::{Engine, Interpreter, Run};
 
 /// The engines that a user can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -16,12 +15,15 @@ pub enum EngineKind {
     Kernel,
 }
 
-/// Makes an engine for a program; the kernel is no such engine, as it has memory of its own.
-pub fn make(kind: EngineKind, program: &Arc<Program>) -> Result<Box<dyn Engine>> {
-    let _ = program;
+/// Makes an engine for a run, with the run's program compiled; the kernel is no such engine, as it has memory of its
+/// own.
+pub fn make(kind: EngineKind, run: &Run) -> Result<Box<dyn Engine>> {
     match kind {
         EngineKind::Interp => Ok(Box::new(Interpreter)),
-        EngineKind::Jit => Ok(Box::new(Jit)),
+        EngineKind::Jit => {
+            ebpfkit_jit::compile(run.program(), run.is_checked())?;
+            Ok(Box::new(Jit))
+        }
         EngineKind::Kernel => bail!("the kernel runs single inputs only"),
     }
 }

@@ -87,7 +87,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
     }
     let ctx = args.ctx_in.as_deref().map(|p| std::fs::read(p).with_context(|| p.display().to_string())).transpose()?;
     set_input(&mut run, None, ctx.as_deref().unwrap_or_default())?;
-    let engine = engine::make(args.engine, &loaded.program)?;
+    let engine = engine::make(args.engine, &run)?;
     let bar = progress(args, path);
     let source: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(std::io::stdin())
@@ -127,14 +127,15 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         written: stream.written,
         duration_ns,
         packets_per_second: (u128::from(stream.packets) * 1_000_000_000 / u128::from(duration_ns.max(1))) as u64,
-        maps: (args.json && !args.no_maps).then(|| print::maps_json(args, prepared, &loaded.instance)),
+        maps: (args.json && !args.no_maps)
+            .then(|| print::maps_json(&print::contents(args, prepared, &loaded.instance))),
     };
     if args.json {
         anstream::println!("{}", serde_json::to_string(&summary)?);
     } else {
         show(&summary, &stream.counts.named(kind));
         if !args.no_maps {
-            print::maps(args, prepared, &loaded.instance);
+            print::maps(args, &print::contents(args, prepared, &loaded.instance));
         }
     }
     if let Some(fault) = fault {

@@ -3,8 +3,9 @@
 use super::Args;
 use crate::paint;
 use ebpfkit_explain::source;
+use ebpfkit_kernel::{KernelMap, Session};
 use ebpfkit_object::Prepared;
-use ebpfkit_vm::show::{Contents, contents_json, dump};
+use ebpfkit_vm::show::{Contents, Shape, UserMap, contents_json, dump, dump_user_map};
 use ebpfkit_vm::{Event, Fault, Instance, Run};
 use serde::Serialize;
 use serde_json::{Map as Object, Value as Json};
@@ -58,8 +59,11 @@ pub fn fault(prepared: &Prepared, run: &Run, fault: &Fault) {
     }
 }
 
+/// A map's name, its type and what it holds.
+pub type Shown<'a> = (&'a str, String, Contents);
+
 /// Maps worth showing: those that programs can change, with their contents.
-fn contents<'a>(args: &Args, prepared: &'a Prepared, instance: &Instance) -> Vec<(&'a str, String, Contents)> {
+pub fn contents<'a>(args: &Args, prepared: &'a Prepared, instance: &Instance) -> Vec<Shown<'a>> {
     let defs = prepared.object.maps.iter().zip(instance.maps());
     let shown = defs.filter(|(def, _)| !def.frozen).filter_map(|(def, map)| {
         let map = map.as_ref().ok()?;
@@ -69,10 +73,40 @@ fn contents<'a>(args: &Args, prepared: &'a Prepared, instance: &Instance) -> Vec
     shown.collect()
 }
 
-/// Prints the maps for people.
-pub fn maps(args: &Args, prepared: &Prepared, instance: &Instance) {
-    for (name, kind, contents) in contents(args, prepared, instance) {
-        match &contents {
+/// A map of the running kernel.
+struct InKernel<'a>(&'a KernelMap);
+
+impl UserMap for InKernel<'_> {
+    fn next_key(&self, key: Option<&[u8]>) -> Result<Option<Vec<u8>>, ()> {
+        self.0.next_key(key).map_err(drop)
+    }
+
+    fn lookup(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.lookup(key).ok().flatten()
+    }
+}
+
+/// [`contents`] of the maps that the running kernel holds.
+pub fn contents_in_kernel<'a>(args: &Args, prepared: &'a Prepared, session: &Session<'_>) -> Vec<Shown<'a>> {
+    let defs = prepared.object.maps.iter().enumerate().filter(|(_, def)| !def.frozen);
+    let shown = defs.filter_map(|(n, def)| {
+        let shape = Shape {
+            map_type: def.map_type,
+            key_type: def.key_type,
+            value_type: def.value_type,
+            value_size: def.value_size as usize,
+        };
+        let map = InKernel(session.map(n).ok()?);
+        let contents = dump_user_map(&map, shape, prepared.object.btf.as_deref(), args.map_entries)?;
+        Some((def.name.as_str(), def.map_type.to_string(), contents))
+    });
+    shown.collect()
+}
+
+/// Prints maps for people.
+pub fn maps(args: &Args, all: &[Shown<'_>]) {
+    for (name, kind, contents) in all {
+        match contents {
             Contents::Variables(variables) => {
                 for (name, value) in variables {
                     anstream::println!("{name} = {value}");
@@ -90,8 +124,7 @@ pub fn maps(args: &Args, prepared: &Prepared, instance: &Instance) {
     }
 }
 
-/// The maps as JSON: variables as an object, entries as a list of keys and values.
-pub fn maps_json(args: &Args, prepared: &Prepared, instance: &Instance) -> Object<String, Json> {
-    let all = contents(args, prepared, instance).into_iter();
-    all.map(|(name, _, contents)| (name.to_owned(), contents_json(&contents))).collect()
+/// Maps as JSON: variables as an object, entries as a list of keys and values.
+pub fn maps_json(all: &[Shown<'_>]) -> Object<String, Json> {
+    all.iter().map(|(name, _, contents)| ((*name).to_owned(), contents_json(contents))).collect()
 }

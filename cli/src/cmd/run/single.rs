@@ -5,12 +5,13 @@ use super::{Args, engine, maps, print};
 use crate::{End, paint};
 use anyhow::{Context, Result, bail};
 use ebpfkit_abi::{ProgType, retval_name};
-use ebpfkit_kernel::{Kernel, LoadResult, LogLevel, Session, TestRun};
-use ebpfkit_object::Prepared;
+use ebpfkit_kernel::{Kernel, KernelError, LoadResult, LoadedProgram, LogLevel, Session, TestRun};
+use ebpfkit_object::{MapInit, Prepared};
 use ebpfkit_vm::helpers::collect;
 use ebpfkit_vm::show::Entry;
 use ebpfkit_vm::{Event, Run, World, input};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -59,7 +60,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         run.set_checked(true);
     }
     input::set_input(&mut run, data.as_deref(), &ctx)?;
-    let engine = engine::make(args.engine, &loaded.program)?;
+    let engine = engine::make(args.engine, &run)?;
     let start = Instant::now();
     let mut result = Ok(0);
     for _ in 0..args.repeat {
@@ -89,7 +90,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     write(args.ctx_out.as_deref(), &run.ctx.to_struct())?;
     let name = retval_name(kind, retval);
     if args.json {
-        let maps = (!args.no_maps).then(|| print::maps_json(args, prepared, &loaded.instance));
+        let maps = (!args.no_maps).then(|| print::maps_json(&print::contents(args, prepared, &loaded.instance)));
         let events = events.iter().map(print::JsonEvent::from).collect();
         anstream::println!("{}", serde_json::to_string(&Outcome { retval, name, duration_ns, events, maps })?);
         return Ok(End::Good);
@@ -97,7 +98,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     events.iter().for_each(print::event);
     show(args, retval, name, duration_ns);
     if !args.no_maps {
-        print::maps(args, prepared, &loaded.instance);
+        print::maps(args, &print::contents(args, prepared, &loaded.instance));
     }
     Ok(End::Good)
 }
@@ -139,6 +140,14 @@ pub fn in_kernel(args: &Args, prepared: &Prepared, index: usize, entries: &[Entr
         Err(e) => return unavailable(&e),
     };
     maps::set_in_kernel(entries, prepared, &session)?;
+    let targets = match tail_call_targets(prepared, index, &session) {
+        Ok(targets) => targets,
+        Err(e) => return unavailable(&e),
+    };
+    let loaded = |n: usize| if n == index { Some(&program) } else { targets.get(&n) };
+    if let Err(e) = session.fill_prog_arrays(loaded) {
+        return unavailable(&e);
+    }
     let test = TestRun {
         data: data.as_deref().unwrap_or_default(),
         ctx: &ctx,
@@ -154,11 +163,33 @@ pub fn in_kernel(args: &Args, prepared: &Prepared, index: usize, entries: &[Entr
     write(args.ctx_out.as_deref(), &result.ctx)?;
     let name = retval_name(kind, result.retval);
     let duration_ns = u64::from(result.duration_ns);
+    let contents = if args.no_maps { Vec::new() } else { print::contents_in_kernel(args, prepared, &session) };
     if args.json {
-        let outcome = Outcome { retval: result.retval, name, duration_ns, events: Vec::new(), maps: None };
+        let maps = (!args.no_maps).then(|| print::maps_json(&contents));
+        let outcome = Outcome { retval: result.retval, name, duration_ns, events: Vec::new(), maps };
         anstream::println!("{}", serde_json::to_string(&outcome)?);
     } else {
         show(args, result.retval, name, duration_ns);
+        print::maps(args, &contents);
     }
     Ok(End::Good)
+}
+
+/// The other programs that prog arrays hold, loaded. Those that the kernel rejects are missing, so that calls of them
+/// fail.
+fn tail_call_targets(
+    prepared: &Prepared,
+    index: usize,
+    session: &Session<'_>,
+) -> Result<BTreeMap<usize, LoadedProgram>, KernelError> {
+    let mut loaded = BTreeMap::new();
+    for map in &prepared.object.maps {
+        let MapInit::Programs(slots) = &map.init else { continue };
+        for &(_, n) in slots.iter().filter(|(_, n)| *n != index) {
+            if let Ok(program) = session.load(n, LogLevel::NONE)?.program {
+                loaded.insert(n, program);
+            }
+        }
+    }
+    Ok(loaded)
 }
