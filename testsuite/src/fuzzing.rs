@@ -69,8 +69,7 @@ pub fn text(data: &[u8]) {
 /// A capture, read to its end.
 pub fn capture(data: &[u8]) {
     let Ok(mut reader) = capture::Reader::new(data) else { return };
-    let mut packet = Vec::new();
-    while let Ok(Some(_)) = reader.next(&mut packet) {}
+    while let Ok(Some(_)) = reader.next() {}
 }
 
 fn insns_of(data: &[u8]) -> Vec<Insn> {

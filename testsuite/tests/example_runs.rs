@@ -58,16 +58,16 @@ fn describe(
     let mut run = Run::new(&program, World { cpus: CPUS, ..World::default() });
     assert_eq!(run.set_checked(checked), checked);
     let mut reader = Reader::new(capture).expect("a capture");
-    let (mut data, mut after, mut number) = (Vec::new(), Vec::new(), 0);
+    let (mut after, mut number) = (Vec::new(), 0);
     let (mut counts, mut rewritten) = (BTreeMap::<String, u64>::new(), String::new());
-    while reader.next(&mut data).expect("a packet").is_some() {
+    while let Some((_, data)) = reader.next().expect("a packet") {
         number += 1;
-        set_frame(&mut run, kind, Origin::Wire, &data);
+        set_frame(&mut run, kind, Origin::Wire, data);
         let r0 = engine.run(&mut run).unwrap_or_else(|e| panic!("{}: {e}", program.name())) as u32;
         *counts.entry(retval_name(kind, r0).map_or_else(|| r0.to_string(), str::to_owned)).or_default() += 1;
-        frame_after(&run, kind, Origin::Wire, &data, &mut after);
+        let after = frame_after(&run, kind, Origin::Wire, data, &mut after);
         if after != data {
-            writeln!(rewritten, "  {number}:{}", changes(&data, &after)).expect("string");
+            writeln!(rewritten, "  {number}:{}", changes(data, after)).expect("string");
         }
     }
     let mut text = String::new();

@@ -157,11 +157,20 @@ pub fn fate(kind: ProgType, retval: u32) -> Fate {
     if passes { Fate::Passes { keep: usize::MAX } } else { Fate::Ends }
 }
 
-/// The frame as it leaves a program: what the program sees, behind the Ethernet header if that was kept from it.
-pub fn frame_after(run: &Run, kind: ProgType, origin: Origin, before: &[u8], out: &mut Vec<u8>) {
-    out.clear();
-    if !starts_at_link(kind, origin) {
-        out.extend_from_slice(&before[..ETH.min(before.len())]);
+/// The frame as it leaves a program: what the program sees, behind the Ethernet header if that was kept from it. It is
+/// put together in `buffer` where it does not stand in the run as it is.
+pub fn frame_after<'a>(
+    run: &'a Run,
+    kind: ProgType,
+    origin: Origin,
+    before: &[u8],
+    buffer: &'a mut Vec<u8>,
+) -> &'a [u8] {
+    if starts_at_link(kind, origin) {
+        return run.packet.bytes();
     }
-    out.extend_from_slice(run.packet.bytes());
+    buffer.clear();
+    buffer.extend_from_slice(&before[..ETH.min(before.len())]);
+    buffer.extend_from_slice(run.packet.bytes());
+    buffer
 }

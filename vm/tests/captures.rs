@@ -19,8 +19,8 @@ fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Packets of a capture, or why it ends early.
 fn read(bytes: &[u8]) -> Result<usize, String> {
     let mut reader = Reader::new(bytes).map_err(|e| e.to_string())?;
-    let (mut count, mut data) = (0, Vec::new());
-    while reader.next(&mut data).map_err(|e| e.to_string())?.is_some() {
+    let mut count = 0;
+    while reader.next().map_err(|e| e.to_string())?.is_some() {
         count += 1;
     }
     Ok(count)

@@ -134,8 +134,8 @@ fn compare(kernel: Kernel, model: &KernelModel, prepared: &Prepared, list: bool,
             if let Err(fault) = run_timers(&mut run, now + TIMERS_NS) {
                 tell("faults", &program.name, format!("packet {i}, timers: {fault}"));
             }
-            let mut frame_after = Vec::new();
-            input::frame_after(&run, program.prog_type, input::Origin::TestRun, frame, &mut frame_after);
+            let (origin, mut buffer) = (input::Origin::TestRun, Vec::new());
+            let mut frame_after = input::frame_after(&run, program.prog_type, origin, frame, &mut buffer).to_vec();
             if program.prog_type == ProgType::Xdp {
                 frame_after = [run.packet.meta(), run.packet.bytes()].concat();
             }

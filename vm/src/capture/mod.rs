@@ -1,5 +1,6 @@
 //! Captures of packets: pcap and pcapng, read and written as streams in constant memory.
 
+mod pcap;
 mod read;
 mod write;
 
@@ -46,9 +47,9 @@ mod tests {
 
     fn read_all(bytes: &[u8]) -> Result<Vec<(Record, Vec<u8>)>, CaptureError> {
         let mut reader = Reader::new(bytes)?;
-        let (mut out, mut data) = (Vec::new(), Vec::new());
-        while let Some(record) = reader.next(&mut data)? {
-            out.push((record, data.clone()));
+        let mut out = Vec::new();
+        while let Some((record, data)) = reader.next()? {
+            out.push((record, data.to_vec()));
         }
         Ok(out)
     }
@@ -91,12 +92,45 @@ mod tests {
     }
 
     #[test]
+    fn packets_larger_than_the_buffer_and_sources_that_give_little() {
+        let record = Record { time_ns: 5, wire_len: 1_000_000, link_type: ETHERNET };
+        let large: Vec<_> =
+            [700_000, 0, 1_000_000, 3].map(|len| (record, (0..len).map(|n| n as u8).collect::<Vec<_>>())).into();
+        for format in [Format::Pcap, Format::Pcapng] {
+            assert_eq!(read_all(&written(format, &large)).expect("own capture"), large);
+        }
+        struct Drops<'a>(&'a [u8]);
+        impl std::io::Read for Drops<'_> {
+            fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+                let n = out.len().min(3);
+                std::io::Read::read(&mut self.0, &mut out[..n])
+            }
+        }
+        for format in [Format::Pcap, Format::Pcapng] {
+            let file = written(format, &packets());
+            let mut reader = Reader::new(Drops(&file)).expect("a header");
+            let mut count = 0;
+            while let Some((record, data)) = reader.next().expect("a packet") {
+                assert_eq!((record, data.to_vec()), packets()[count]);
+                count += 1;
+            }
+            assert_eq!(count, packets().len());
+        }
+    }
+
+    #[test]
     fn broken_files_say_where() {
         let whole = written(Format::Pcap, &packets());
         let cut = read_all(&whole[..whole.len() - 3]).expect_err("cut");
         assert_eq!(cut.to_string(), format!("capture at byte {}: the file ends inside a packet", whole.len() - 80));
         let text = read_all(b"no capture at all, only text").expect_err("text");
         assert_eq!(text.to_string(), "capture at byte 0: neither pcap nor pcapng");
+        let header = read_all(&whole[..20]).expect_err("half a header");
+        assert_eq!(header.to_string(), "capture at byte 0: the file ends inside its header");
+        let mut long = whole[..40].to_vec();
+        long[32..36].fill(0xff);
+        let long = read_all(&long).expect_err("a length that no packet has");
+        assert_eq!(long.to_string(), "capture at byte 24: a packet of 4294967295 bytes; expected at most 67108864");
         assert_eq!(read_all(b"").expect_err("empty").to_string(), "capture at byte 0: an empty file");
     }
 

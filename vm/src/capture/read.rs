@@ -1,18 +1,19 @@
 //! Reading captures of either format and byte order.
 
+use super::pcap::{Magic, Pcap};
 use super::{CaptureError, Record};
 use pcap_parser::pcapng::Block;
 use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
 use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
-use std::io::Read;
+use std::io::{Cursor, Read};
 
-/// Bytes read at once, and most bytes of one block: no packet comes near it.
+/// Bytes of a pcapng file read at once, and most bytes of one block: no packet comes near it.
 const START: usize = 1 << 18;
 const MOST: usize = 1 << 26;
 /// Interfaces of one pcapng section, at most; more are a broken file.
 const MOST_INTERFACES: usize = 1 << 16;
 
-/// An interface of a pcapng section, or the whole of a pcap file.
+/// An interface of a pcapng section.
 #[derive(Clone, Copy)]
 struct Interface {
     link_type: u32,
@@ -25,10 +26,20 @@ struct Interface {
 }
 
 /// A capture being read.
-pub struct Reader<'r> {
+pub struct Reader<'r>(Kind<'r>);
+
+enum Kind<'r> {
+    Pcap(Pcap<Box<dyn Read + Send + 'r>>),
+    Pcapng(Pcapng<'r>),
+}
+
+/// A pcapng file being read.
+struct Pcapng<'r> {
     inner: Box<dyn PcapReaderIterator + Send + 'r>,
     interfaces: Vec<Interface>,
     capacity: usize,
+    /// The packet that is lent.
+    data: Vec<u8>,
 }
 
 /// Timestamp units of a second: a power of two or of ten, as the option says. Finer ones than any clock has are cut,
@@ -55,21 +66,56 @@ fn explain(e: &PcapError<&[u8]>) -> String {
     }
 }
 
+/// Reads the rest of a pcapng file's first block, which the parser wants to see whole at its first look.
+fn section_header(source: &mut impl Read, first: &mut Vec<u8>) -> std::io::Result<()> {
+    source.by_ref().take(8).read_to_end(first)?;
+    let word = |at: usize| first.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let len = match word(8) {
+        0x1a2b_3c4d => word(4),
+        _ => word(4).swap_bytes(),
+    };
+    source.take(u64::from(len).clamp(12, START as u64) - 12).read_to_end(first)?;
+    Ok(())
+}
+
 impl<'r> Reader<'r> {
     /// Starts to read; the format is recognised.
-    pub fn new(source: impl Read + Send + 'r) -> Result<Self, CaptureError> {
+    pub fn new(mut source: impl Read + Send + 'r) -> Result<Self, CaptureError> {
+        let mut first = Vec::new();
+        source.by_ref().take(4).read_to_end(&mut first)?;
+        let magic = first.first_chunk().and_then(|first| Magic::of(*first));
+        if magic.is_none() {
+            section_header(&mut source, &mut first)?;
+        }
+        let source = Cursor::new(first).chain(source);
+        if let Some(magic) = magic {
+            let source: Box<dyn Read + Send + 'r> = Box::new(source);
+            return Ok(Self(Kind::Pcap(Pcap::new(source, magic)?)));
+        }
         let inner = create_reader(START, source).map_err(|e| CaptureError::Malformed { at: 0, found: explain(&e) })?;
-        Ok(Self { inner, interfaces: Vec::new(), capacity: START })
+        Ok(Self(Kind::Pcapng(Pcapng { inner, interfaces: Vec::new(), capacity: START, data: Vec::new() })))
     }
 
-    /// The next packet; its bytes replace those in `data`. `None` at the end.
-    pub fn next(&mut self, data: &mut Vec<u8>) -> Result<Option<Record>, CaptureError> {
+    /// The next packet and its bytes; `None` at the end.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "what it lends ends with the next call")]
+    pub fn next(&mut self) -> Result<Option<(Record, &[u8])>, CaptureError> {
+        match &mut self.0 {
+            Kind::Pcap(pcap) => pcap.next(),
+            Kind::Pcapng(pcapng) => Ok(pcapng.next()?.map(|record| (record, &pcapng.data[..]))),
+        }
+    }
+}
+
+impl Pcapng<'_> {
+    /// The next packet, whose bytes are then in `data`.
+    fn next(&mut self) -> Result<Option<Record>, CaptureError> {
         loop {
             let at = self.inner.consumed() as u64;
             let malformed = |found: String| CaptureError::Malformed { at, found };
             let (used, record) = match self.inner.next() {
                 Ok((used, block)) => {
-                    (used, packet(&block, &mut self.interfaces, data).map_err(|e| malformed(e.into()))?)
+                    (used, packet(&block, &mut self.interfaces, &mut self.data).map_err(|e| malformed(e.into()))?)
                 }
                 Err(PcapError::Eof) => return Ok(None),
                 Err(PcapError::Incomplete(_)) => {
@@ -105,18 +151,6 @@ fn packet(
         data.extend_from_slice(bytes);
     };
     match block {
-        PcapBlockOwned::LegacyHeader(h) => {
-            let units = if h.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
-            interfaces.push(Interface { link_type: h.network.0 as u32, units, offset: 0, snap_len: 0 });
-            Ok(None)
-        }
-        PcapBlockOwned::Legacy(p) => {
-            let interface = known(interfaces, 0)?;
-            copy(p.data);
-            let stamp = u64::from(p.ts_sec) * interface.units as u64 + u64::from(p.ts_usec);
-            let time_ns = nanoseconds(stamp, &interface);
-            Ok(Some(Record { time_ns, wire_len: p.origlen, link_type: interface.link_type }))
-        }
         PcapBlockOwned::NG(Block::SectionHeader(_)) => {
             interfaces.clear();
             Ok(None)
@@ -149,6 +183,6 @@ fn packet(
             copy(p.data.get(..kept as usize).unwrap_or(p.data));
             Ok(Some(Record { time_ns: 0, wire_len: p.origlen, link_type: interface.link_type }))
         }
-        PcapBlockOwned::NG(_) => Ok(None),
+        _ => Ok(None),
     }
 }

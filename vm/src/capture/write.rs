@@ -27,51 +27,56 @@ impl Format {
 pub struct Writer<W> {
     out: W,
     format: Format,
-    block: Vec<u8>,
 }
 
-fn words(out: &mut Vec<u8>, words: &[u32]) {
-    out.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+/// Words as little-endian bytes.
+fn words<W: Write>(out: &mut W, words: &[u32]) -> std::io::Result<()> {
+    let mut bytes = [[0; 4]; 8];
+    for chunk in words.chunks(bytes.len()) {
+        for (to, word) in bytes.iter_mut().zip(chunk) {
+            *to = word.to_le_bytes();
+        }
+        out.write_all(bytes[..chunk.len()].as_flattened())?;
+    }
+    Ok(())
 }
 
 impl<W: Write> Writer<W> {
     /// Writes the file's header.
     pub fn new(mut out: W, format: Format, link_type: u32) -> Result<Self, CaptureError> {
-        let mut head = Vec::new();
         match format {
-            Format::Pcap => words(&mut head, &[0xa1b2_3c4d, 2 | 4 << 16, 0, 0, SNAP_LEN, link_type]),
+            Format::Pcap => words(&mut out, &[0xa1b2_3c4d, 2 | 4 << 16, 0, 0, SNAP_LEN, link_type])?,
             Format::Pcapng => {
                 // Section: order mark, version 1.0, unknown length.
-                words(&mut head, &[0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28]);
+                words(&mut out, &[0x0a0d_0d0a, 28, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 28])?;
                 // Interface with the option if_tsresol (9): 10^-9 seconds.
-                words(&mut head, &[1, 32, link_type, SNAP_LEN, 9 | 1 << 16, 9, 0, 32]);
+                words(&mut out, &[1, 32, link_type, SNAP_LEN, 9 | 1 << 16, 9, 0, 32])?;
             }
         }
-        out.write_all(&head)?;
-        Ok(Self { out, format, block: Vec::new() })
+        Ok(Self { out, format })
     }
 
     /// Appends a packet.
     pub fn write(&mut self, record: &Record, data: &[u8]) -> Result<(), CaptureError> {
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let wire_len = record.wire_len.max(len);
-        self.block.clear();
         match self.format {
             Format::Pcap => {
                 let (seconds, rest) = (record.time_ns / 1_000_000_000, record.time_ns % 1_000_000_000);
-                words(&mut self.block, &[seconds as u32, rest as u32, len, wire_len]);
-                self.block.extend_from_slice(data);
+                words(&mut self.out, &[seconds as u32, rest as u32, len, wire_len])?;
+                self.out.write_all(data)?;
             }
             Format::Pcapng => {
-                let total = 32 + len.next_multiple_of(4);
+                let padding = len.next_multiple_of(4) - len;
+                let total = 32 + len + padding;
                 let (high, low) = ((record.time_ns >> 32) as u32, record.time_ns as u32);
-                words(&mut self.block, &[6, total, 0, high, low, len, wire_len]);
-                self.block.extend_from_slice(data);
-                self.block.resize(total as usize - 4, 0);
-                words(&mut self.block, &[total]);
+                words(&mut self.out, &[6, total, 0, high, low, len, wire_len])?;
+                self.out.write_all(data)?;
+                self.out.write_all(&[0; 3][..padding as usize])?;
+                words(&mut self.out, &[total])?;
             }
         }
-        Ok(self.out.write_all(&self.block)?)
+        Ok(())
     }
 
     /// Writes out what is buffered.

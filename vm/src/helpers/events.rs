@@ -4,7 +4,7 @@ use super::Row;
 use super::cx::{self, Ret};
 use super::dynptr::{self, Dynptr};
 use crate::maps::{Kind, Map, Ringbuf};
-use crate::{Errno, Event, Fault, Run};
+use crate::{Errno, Event, Fault, Program, Run};
 
 pub(super) const ROWS: &[Row] = &[
     ("ringbuf_output", ring_output),
@@ -34,6 +34,10 @@ const CTX_LEN_MASK: u64 = 0xf_ffff << 32;
 
 /// Reads the ring buffers of the run's program as user space would, and adds their records to the run's events.
 pub fn collect(run: &mut Run) {
+    let has_rings = |p: &Program| p.maps().iter().any(|m| matches!(m.kind(), Kind::Ringbuf(_)));
+    if !has_rings(run.program()) && !has_rings(run.current()) {
+        return;
+    }
     let programs = [run.program().clone(), run.current().clone()];
     for map in programs.iter().flat_map(|p| p.maps()) {
         if let Kind::Ringbuf(ring) = map.kind() {

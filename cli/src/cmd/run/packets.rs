@@ -14,12 +14,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Read};
+use std::io::{BufWriter, IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-/// Return values counted one by one; more are counted together.
+/// Return values below this have a counter each, as all verdicts have.
+const SMALL: usize = 256;
+/// Other return values counted one by one; more are counted together.
 const MAX_COUNTS: usize = 256;
+/// Bytes kept before they are written.
+const BUFFER: usize = 1 << 18;
 /// Packets between two moves of the progress bar.
 const PROGRESS_STEP: u64 = 4096;
 
@@ -48,18 +52,20 @@ struct Summary {
 }
 
 /// How often each value was returned.
-#[derive(Default)]
 struct Counts {
-    by_value: BTreeMap<u32, u64>,
+    small: [u64; SMALL],
+    large: BTreeMap<u32, u64>,
     others: u64,
 }
 
 impl Counts {
     fn add(&mut self, value: u32) {
-        if let Some(n) = self.by_value.get_mut(&value) {
+        if let Some(n) = self.small.get_mut(value as usize) {
             *n += 1;
-        } else if self.by_value.len() < MAX_COUNTS {
-            self.by_value.insert(value, 1);
+        } else if let Some(n) = self.large.get_mut(&value) {
+            *n += 1;
+        } else if self.large.len() < MAX_COUNTS {
+            self.large.insert(value, 1);
         } else {
             self.others += 1;
         }
@@ -67,7 +73,9 @@ impl Counts {
 
     fn named(&self, kind: ProgType) -> Vec<(String, u64)> {
         let name = |v: u32| retval_name(kind, v).map_or_else(|| v.to_string(), str::to_owned);
-        let mut all: Vec<_> = self.by_value.iter().map(|(v, n)| (name(*v), *n)).collect();
+        let small = (0..).zip(self.small).filter(|(_, n)| *n > 0);
+        let large = self.large.iter().map(|(v, n)| (*v, *n));
+        let mut all: Vec<_> = small.chain(large).map(|(v, n)| (name(v), n)).collect();
         if self.others > 0 {
             all.push(("others".into(), self.others));
         }
@@ -89,7 +97,8 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
     set_input(&mut run, None, ctx.as_deref().unwrap_or_default())?;
     let engine = engine::make(args.engine, &run)?;
     let bar = progress(args, path);
-    let source: Box<dyn Read + Send> = if path == Path::new("-") {
+    let live = path == Path::new("-");
+    let source: Box<dyn Read + Send> = if live {
         Box::new(std::io::stdin())
     } else {
         Box::new(File::open(path).with_context(|| path.display().to_string())?)
@@ -98,20 +107,24 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         args,
         kind,
         engine: &*engine,
-        counts: Counts::default(),
+        counts: Counts { small: [0; SMALL], large: BTreeMap::new(), others: 0 },
         packets: 0,
         written: 0,
         writer: match &args.write {
             Some(out) => {
                 let file = File::create(out).with_context(|| out.display().to_string())?;
-                Some(Writer::new(BufWriter::new(file), Format::of(out), ETHERNET)?)
+                Some(Writer::new(BufWriter::with_capacity(BUFFER, file), Format::of(out), ETHERNET)?)
             }
             None => None,
         },
-        out: Vec::new(),
+        buffer: Vec::new(),
+        lines: BufWriter::with_capacity(BUFFER, anstream::stdout().lock()),
+        // Whoever watches wants to see each packet at once.
+        flushes: live || std::io::stdout().is_terminal(),
     };
     let start = Instant::now();
     let result = stream.all(&mut run, bar.wrap_read(source), &bar);
+    stream.lines.flush()?;
     let duration_ns = start.elapsed().as_nanos() as u64;
     bar.finish_and_clear();
     if let Some(writer) = stream.writer.take() {
@@ -172,6 +185,8 @@ fn show(summary: &Summary, counts: &[(String, u64)]) {
     anstream::println!("{} packets in {ms:.1} ms, {} packets/s", summary.packets, summary.packets_per_second);
 }
 
+type Lines = anstream::AutoStream<std::io::StdoutLock<'static>>;
+
 /// A capture being worked through.
 struct Stream<'a> {
     args: &'a Args,
@@ -182,19 +197,23 @@ struct Stream<'a> {
     packets: u64,
     written: u64,
     writer: Option<Writer<BufWriter<File>>>,
-    out: Vec<u8>,
+    /// For frames that have to be put together.
+    buffer: Vec<u8>,
+    /// Standard output.
+    lines: BufWriter<Lines>,
+    flushes: bool,
 }
 
 impl Stream<'_> {
     /// Runs every packet; the answer is the fault that stopped the stream, if one did.
     fn all(&mut self, run: &mut Run, source: impl Read + Send, bar: &ProgressBar) -> Result<Option<ebpfkit_vm::Fault>> {
         let mut reader = Reader::new(source)?;
-        let (mut data, mut frame) = (Vec::new(), Vec::new());
+        let mut frame = Vec::new();
         let start = run.world.monotonic_ns;
         let mut first_time = None;
-        while let Some(record) = reader.next(&mut data)? {
+        while let Some((record, data)) = reader.next()? {
             let bytes =
-                as_ethernet(&record, &data, &mut frame).with_context(|| format!("packet {}", self.packets + 1))?;
+                as_ethernet(&record, data, &mut frame).with_context(|| format!("packet {}", self.packets + 1))?;
             set_frame(run, self.kind, Origin::Wire, bytes);
             // The clock follows the capture.
             let first = *first_time.get_or_insert(record.time_ns);
@@ -222,20 +241,26 @@ impl Stream<'_> {
         Ok(None)
     }
 
-    fn report(&self, run: &mut Run, len: usize, retval: u32) -> Result<()> {
-        let name = retval_name(self.kind, retval);
+    fn report(&mut self, run: &mut Run, len: usize, retval: u32) -> Result<()> {
         if self.args.json {
+            let name = retval_name(self.kind, retval);
             let events = run.events.drain(..).map(|e| print::JsonEvent::from(&e)).collect();
             let result = PacketResult { packet: self.packets, len, retval, name, events };
-            anstream::println!("{}", serde_json::to_string(&result)?);
+            serde_json::to_writer(&mut self.lines, &result).map_err(std::io::Error::from)?;
+            self.lines.write_all(b"\n")?;
+        } else if self.args.verbose || !run.events.is_empty() {
+            if self.args.verbose {
+                let value = retval_name(self.kind, retval).map_or_else(|| retval.to_string(), str::to_owned);
+                writeln!(self.lines, "{:6}  {len:5} bytes  {value}", self.packets)?;
+            }
+            for event in run.events.drain(..) {
+                print::event(&mut self.lines, &event)?;
+            }
+        } else {
             return Ok(());
         }
-        if self.args.verbose {
-            let value = name.map_or_else(|| retval.to_string(), str::to_owned);
-            anstream::println!("{:6}  {len:5} bytes  {value}", self.packets);
-        }
-        for event in run.events.drain(..) {
-            print::event(&event);
+        if self.flushes {
+            self.lines.flush()?;
         }
         Ok(())
     }
@@ -244,13 +269,13 @@ impl Stream<'_> {
         let (Some(writer), Fate::Passes { keep }) = (&mut self.writer, fate(self.kind, retval)) else {
             return Ok(());
         };
-        frame_after(run, self.kind, Origin::Wire, before, &mut self.out);
+        let after = frame_after(run, self.kind, Origin::Wire, before, &mut self.buffer);
         // A change of length is a change on the wire too.
-        let grown = self.out.len() as i64 - before.len() as i64;
+        let grown = after.len() as i64 - before.len() as i64;
         let wire_len = (i64::from(record.wire_len) + grown).clamp(0, i64::from(u32::MAX)) as u32;
-        let link_header = self.out.len() - run.packet.len();
-        self.out.truncate(keep.saturating_add(link_header));
-        writer.write(&Record { wire_len, ..*record }, &self.out)?;
+        let link_header = after.len() - run.packet.len();
+        let kept = after.len().min(keep.saturating_add(link_header));
+        writer.write(&Record { wire_len, ..*record }, &after[..kept])?;
         self.written += 1;
         Ok(())
     }

@@ -9,6 +9,7 @@ use ebpfkit_vm::show::{Contents, Shape, UserMap, contents_json, dump, dump_user_
 use ebpfkit_vm::{Event, Fault, Instance, Run};
 use serde::Serialize;
 use serde_json::{Map as Object, Value as Json};
+use std::io::Write;
 
 /// An event as JSON.
 #[derive(Serialize)]
@@ -40,13 +41,18 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Prints an event for people.
-pub fn event(event: &Event) {
+pub fn event(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
     match event {
-        Event::Printk(text) => anstream::println!("printk: {}", text.trim_end_matches('\n')),
-        Event::Perf { map, index, data } => anstream::println!("event of {map}[{index}]: {}", hex(data)),
-        Event::Ring { map, data } => anstream::println!("event of {map}: {}", hex(data)),
-        other => anstream::println!("event: {other:?}"),
+        Event::Printk(text) => writeln!(out, "printk: {}", text.trim_end_matches('\n')),
+        Event::Perf { map, index, data } => writeln!(out, "event of {map}[{index}]: {}", hex(data)),
+        Event::Ring { map, data } => writeln!(out, "event of {map}: {}", hex(data)),
+        other => writeln!(out, "event: {other:?}"),
     }
+}
+
+/// Prints events on standard output.
+pub fn events(events: &[Event]) -> std::io::Result<()> {
+    events.iter().try_for_each(|e| event(&mut anstream::stdout(), e))
 }
 
 /// Prints a fault with its source line, as far as it is known.

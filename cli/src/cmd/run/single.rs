@@ -80,7 +80,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         Ok(r0) => r0 as u32,
         Err(fault) => {
             if !args.json {
-                events.iter().for_each(print::event);
+                print::events(&events)?;
             }
             print::fault(prepared, &run, &fault);
             return Ok(End::Bad);
@@ -95,7 +95,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         anstream::println!("{}", serde_json::to_string(&Outcome { retval, name, duration_ns, events, maps })?);
         return Ok(End::Good);
     }
-    events.iter().for_each(print::event);
+    print::events(&events)?;
     show(args, retval, name, duration_ns);
     if !args.no_maps {
         print::maps(args, &print::contents(args, prepared, &loaded.instance));
