@@ -1,5 +1,5 @@
 /* What all programs share. PROGRAM(f) makes an XDP program of `u64 f(u8 *data, u8 *end)`; with RAW it makes a function
- * of plain memory and its length, for engines that know no contexts. */
+ * of plain memory, for engines that know no contexts: the packet's length in eight bytes, then the packet. */
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
@@ -15,7 +15,7 @@ struct xdp_md {
 
 #ifdef RAW
 #define PROGRAM(f) \
-	SEC("raw") u64 entry(u8 *data, u64 len) { return f(data, data + len); }
+	SEC("raw") u64 entry(u8 *memory) { return f(memory + 8, memory + 8 + *(u64 *)memory); }
 #else
 #define PROGRAM(f) \
 	SEC("xdp") int entry(struct xdp_md *ctx) { return f((u8 *)(u64)ctx->data, (u8 *)(u64)ctx->data_end); } \

@@ -3,6 +3,7 @@
 
 pub mod against_kernel;
 pub mod arguments;
+pub mod bench;
 pub mod conformance;
 pub mod containment;
 pub mod engines;
