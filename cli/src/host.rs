@@ -8,6 +8,8 @@ use ebpfkit_verifier::KernelModel;
 use ebpfkit_verifier::kernel_model::BtfSource;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// Options that choose the modelled kernel.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -25,9 +27,29 @@ pub struct Host {
     /// For the verifier.
     pub model: KernelModel,
     version_code: u32,
+    reading: Arc<Clock>,
+}
+
+/// Time spent reading files of the machine. A kernel has its types and symbols at hand, so that reading them is no
+/// part of a verification.
+#[derive(Default)]
+struct Clock(AtomicU64);
+
+impl Clock {
+    fn measure<T>(&self, read: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = read();
+        self.0.fetch_add(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        result
+    }
 }
 
 impl Host {
+    /// Nanoseconds spent so far reading what programs turned out to need of the machine.
+    pub fn reading_ns(&self) -> u64 {
+        self.reading.0.load(Relaxed)
+    }
+
     /// The kernel for the loader. Of the machine, only what the object needs is read.
     pub fn target(&self, object: &Object) -> Target {
         machine::target(object.needs(), self.version_code, || self.model.btf().cloned())
@@ -43,19 +65,22 @@ impl KernelArgs {
                 .with_context(|| format!("--kernel {text}: expected a version such as 6.12"))?,
             None => running.unwrap_or(KernelVersion::NEWEST),
         };
+        let reading = Arc::new(Clock::default());
+        let clock = reading.clone();
         let source: BtfSource = match &self.btf {
             Some(path) => {
                 let btf = Arc::new(read_btf(path)?);
                 Arc::new(move || Some(btf.clone()))
             }
             // Read when a program needs it; most do not.
-            None => Arc::new(machine::btf),
+            None => Arc::new(move || clock.measure(machine::btf)),
         };
         let mut model = KernelModel::new(version, source);
         if self.btf.is_none() && self.kernel.is_none() && machine::release().is_some() {
-            model.symbols = Some(Arc::new(|name| machine::knows_symbol(name).unwrap_or(true)));
+            let clock = reading.clone();
+            model.symbols = Some(Arc::new(move |name| clock.measure(|| machine::knows_symbol(name)).unwrap_or(true)));
         }
-        Ok(Host { model, version_code: version.code() })
+        Ok(Host { model, version_code: version.code(), reading })
     }
 }
 

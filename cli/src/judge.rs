@@ -65,9 +65,10 @@ pub fn judge(host: &Host, prepared: &Prepared, index: usize, options: Options, o
         result.message = Some(why);
         return Judged { result, report: None };
     }
-    let start = Instant::now();
+    let (start, read_before) = (Instant::now(), host.reading_ns());
     let report = ebpfkit_verifier::verify(&host.model, &prepared.object, index, options, observer);
-    result.verification_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
+    let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    result.verification_ns = elapsed.saturating_sub(host.reading_ns() - read_before).max(1);
     result.insns_processed = report.insns_processed;
     result.states = report.total_states;
     fill(&mut result, &report, prepared, index);

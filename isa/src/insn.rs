@@ -78,31 +78,37 @@ impl Insn {
     }
 
     /// Instruction class, the low three bits of the opcode ([`crate::opcode::class`]).
+    #[inline]
     pub const fn class(self) -> u8 {
         self.code & 0x07
     }
 
     /// Operation bits of an ALU or jump opcode.
+    #[inline]
     pub const fn op(self) -> u8 {
         self.code & 0xf0
     }
 
     /// Whether the operand is a register (`BPF_X`) rather than the immediate (`BPF_K`).
+    #[inline]
     pub const fn is_src_reg(self) -> bool {
         self.code & crate::opcode::X != 0
     }
 
     /// Access size bits of a load or store opcode.
+    #[inline]
     pub const fn size_bits(self) -> u8 {
         self.code & 0x18
     }
 
     /// Mode bits of a load or store opcode.
+    #[inline]
     pub const fn mode(self) -> u8 {
         self.code & 0xe0
     }
 
     /// Whether this is the first slot of a 64-bit immediate load.
+    #[inline]
     pub const fn is_ld_imm64(self) -> bool {
         self.code == crate::opcode::LD_IMM64
     }

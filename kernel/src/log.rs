@@ -16,6 +16,9 @@ pub struct Summary {
 /// Lines that hold figures instead of messages.
 const FIGURES: [&str; 3] = ["processed ", "verification time ", "stack depth "];
 
+/// How the message begins that may come before a path has got its first line.
+const TOO_LARGE: &str = "BPF program is too large. ";
+
 /// The text in a log buffer that ends at the first zero byte.
 pub fn text_of(buffer: &[u8]) -> String {
     let end = buffer.iter().position(|&b| b == 0).unwrap_or(buffer.len());
@@ -60,10 +63,28 @@ pub fn summary(log: &str) -> Summary {
             });
         }
         if out.message.is_empty() && !line.trim().is_empty() && !FIGURES.iter().any(|f| line.starts_with(f)) {
-            out.message = line.split("verification time ").next().unwrap_or_default().to_owned();
+            let message = line.split("verification time ").next().unwrap_or_default();
+            // A log that goes back to the start of another path may have lost the end of the line before.
+            let start = message.find(TOO_LARGE).unwrap_or(0);
+            out.message = message[start..].to_owned();
         }
     }
     out
+}
+
+#[cfg(test)]
+mod summary_tests {
+    use super::summary;
+
+    #[test]
+    fn the_limit_is_told_from_the_line_before() {
+        let log = "48: (65) if r2 s> 0x3 goto pc+2 BPF program is too large. Processed 1000001 insn\n\
+                   processed 1000001 insns (limit 1000000) max_states_per_insn 64 total_states 27062 peak_states 9 \
+                   mark_read 0\n";
+        let read = summary(log);
+        assert_eq!(read.message, "BPF program is too large. Processed 1000001 insn");
+        assert_eq!((read.insns_processed, read.total_states), (Some(1_000_001), Some(27062)));
+    }
 }
 
 #[cfg(test)]

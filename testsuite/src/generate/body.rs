@@ -77,7 +77,7 @@ impl<S: Source> Body<'_, S> {
     }
 
     fn statement(&mut self, depth: u32) {
-        match self.source.below(if depth < 4 { 24 } else { 18 }) {
+        match self.source.below(if depth < 4 { 26 } else { 20 }) {
             0..=4 => self.arithmetic(),
             5 => _ = self.constant(),
             6 | 7 => self.store_stack(),
@@ -90,9 +90,11 @@ impl<S: Source> Body<'_, S> {
             15 => self.convert(),
             16 => self.packet_access(),
             17 => self.map_write(),
-            18..=20 => self.branch(depth),
-            21 => self.lookup(depth),
-            22 => self.repeat(depth),
+            18 => self.wandering_access(),
+            19 => self.ordered_access(),
+            20..=22 => self.branch(depth),
+            23 => self.lookup(depth),
+            24 => self.repeat(depth),
             _ => self.call(),
         }
     }
@@ -212,7 +214,8 @@ impl<S: Source> Body<'_, S> {
     fn store_stack(&mut self) {
         let slot = self.source.below(SLOTS as u32) as usize;
         let mut bytes = self.source.pick(&[1, 2, 4, 8]);
-        if self.known.slots[slot] != Slot::Data {
+        let has_number = matches!(self.known.slots[slot], Slot::Spill(v) if v.is_number());
+        if self.known.slots[slot] != Slot::Data && !has_number {
             bytes = 8;
         }
         let off = self.place_in_slot(slot, bytes);
@@ -224,6 +227,73 @@ impl<S: Source> Body<'_, S> {
             self.code.store(bytes, 10, off, src);
         }
         self.known.slots[slot] = Slot::Data;
+    }
+
+    /// An access to two neighbouring slots at a bounded offset that may not be known.
+    fn wandering_access(&mut self) {
+        let data = self.slots_where(|s| s == Slot::Data || matches!(s, Slot::Spill(v) if v.is_number()));
+        let Some(low) = data.windows(2).find(|w| w[1] == w[0] + 1).map(|w| w[1]) else { return self.store_stack() };
+        let (index, free) = (self.own_number(), self.known.free());
+        let base = self.source.pick(&free);
+        if base == index || index >= 10 {
+            return;
+        }
+        let mask = self.source.pick(&[1u32, 3, 7, 8, 8]);
+        self.code.push(class::ALU64 | alu::AND, index, 0, 0, mask as i32);
+        self.set(index, Value::UpTo(mask));
+        self.code.mov(base, 10);
+        self.code.add_imm(base, i32::from(slot_off(low)));
+        self.code.push(class::ALU64 | alu::ADD | X, base, index, 0, 0);
+        self.set(base, Value::Uninit);
+        let bytes = if mask == 8 { self.source.pick(&[1, 2, 4, 8]) } else { 1 };
+        match self.source.below(3) {
+            0 => {
+                let (to, stray) = (self.target(), if self.careless() { 16 } else { 0 });
+                self.code.load(bytes, to, base, stray);
+                return self.set(to, Value::Scalar);
+            }
+            1 => {
+                let imm = self.source.pick(&[0, 1, -1]);
+                self.code.store_imm(bytes, base, 0, imm);
+            }
+            _ => {
+                let src = self.number();
+                if src == base {
+                    return;
+                }
+                self.code.store(bytes, base, 0, src);
+            }
+        }
+        for slot in [low - 1, low] {
+            self.known.slots[slot] = Slot::Data;
+        }
+    }
+
+    /// A load that acquires or a store that releases, on the stack or in a map value.
+    fn ordered_access(&mut self) {
+        let bytes = self.source.pick(&[1u8, 2, 4, 8]);
+        let (base, off) = match self.value_register() {
+            Some((reg, room)) if self.source.chance(600) => {
+                let places = (room / i32::from(bytes)).max(1) as u32;
+                (reg, self.source.below(places) as i16 * i16::from(bytes))
+            }
+            _ => {
+                let data = self.slots_where(|s| s == Slot::Data);
+                if data.is_empty() {
+                    return self.store_stack();
+                }
+                let slot = self.source.pick(&data);
+                (10, self.place_in_slot(slot, bytes))
+            }
+        };
+        if self.source.chance(500) {
+            let to = self.target();
+            self.code.atomic(bytes, to, off, base, atomic::LOAD_ACQ);
+            self.set(to, Value::Scalar);
+        } else {
+            let src = self.number();
+            self.code.atomic(bytes, base, off, src, atomic::STORE_REL);
+        }
     }
 
     fn slots_where(&self, fits: impl Fn(Slot) -> bool) -> Vec<usize> {

@@ -22,6 +22,7 @@ impl Wanted {
     }
 
     /// Whether nothing is left.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         (0..=self.frame).all(|f| self.regs[f] == 0 && self.slots[f] == 0)
     }
