@@ -98,7 +98,7 @@ pub fn outcome(
     Ok(Outcome { result: result.map_err(|f| f.to_string()), packet: run.packet.bytes().to_vec(), maps })
 }
 
-fn entries(map: &Map) -> Entries {
+pub(crate) fn entries(map: &Map) -> Entries {
     let mut all = Entries::new();
     let mut key: Option<Vec<u8>> = None;
     loop {

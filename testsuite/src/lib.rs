@@ -13,7 +13,9 @@ pub mod logs;
 pub mod outside;
 pub mod packets;
 pub mod running;
+pub mod sandbox;
 pub mod shrink;
+pub mod wild;
 
 use ebpfkit_object::Prepared;
 use std::path::{Path, PathBuf};

@@ -33,6 +33,8 @@ enum Command {
     Soundness(cmd::soundness::Args),
     /// Run programs of objects on packets here and in the running kernel
     RunCheck(cmd::run_check::Args),
+    /// Try to leave the memory of unverified programs, and run random ones, in both engines that check
+    Sandbox(cmd::sandbox::Args),
     /// Hold verdicts for users without capabilities against what the kernel's own tests expect
     Unpriv(cmd::unpriv::Args),
     /// Judge random programs here and in the running kernel
@@ -50,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Command::Outside(a) => cmd::outside::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),
+        Command::Sandbox(a) => cmd::sandbox::run(&a),
         Command::Unpriv(a) => cmd::unpriv::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),
     }

@@ -316,6 +316,11 @@ impl Run {
         self.stack.0.as_ptr() as u64 + STACK_BYTES as u64
     }
 
+    /// The bytes of all frames, lowest address first; those of frames that are not in use hold what was left in them.
+    pub fn stack(&self) -> &[u8] {
+        &self.stack.0
+    }
+
     /// `r10` of the function that runs now.
     #[inline]
     pub fn frame_pointer(&self) -> u64 {

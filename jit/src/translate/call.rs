@@ -83,6 +83,7 @@ impl Translator<'_, '_> {
         let r0 = self.runtime(runtime::call_register as *const () as usize, &[target, a, b, c, d, e]);
         self.stop_on_fault();
         self.after_call();
+        self.forget_args();
         self.set(0, r0);
     }
 
@@ -115,6 +116,7 @@ impl Translator<'_, '_> {
             self.runtime(runtime::pop_frame as *const () as usize, &[]);
         }
         self.after_call();
+        self.forget_args();
         self.set(0, r0);
     }
 
@@ -122,6 +124,14 @@ impl Translator<'_, '_> {
     fn after_call(&mut self) {
         self.reload_packet();
         self.fetch_budget();
+    }
+
+    /// With checks: after a call of a function the argument registers hold zeros, in every engine.
+    fn forget_args(&mut self) {
+        if self.env.checked {
+            let zero = self.number(0);
+            (1..=5).for_each(|reg| self.set(reg, zero));
+        }
     }
 
     /// After a call: when the callee left a status, gives it what it asked for, or ends this function too.

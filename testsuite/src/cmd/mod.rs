@@ -8,6 +8,7 @@ pub mod log_diff;
 pub mod mutate;
 pub mod outside;
 pub mod run_check;
+pub mod sandbox;
 pub mod soundness;
 pub mod unpriv;
 pub mod verdicts;

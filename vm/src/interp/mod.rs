@@ -422,6 +422,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                     Saved { program, pc: pc!(), regs: [r[6], r[7], r[8], r[9]], loops }
                 ));
                 r[10] -= STACK_SIZE as u64;
+                if CHECKED {
+                    forget_callers(&mut r);
+                }
                 loops = MAX_LOOPS;
                 goto!(i.off);
             }
@@ -437,12 +440,18 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                         Saved { program, pc: pc!(), regs: [r[6], r[7], r[8], r[9]], loops }
                     ));
                     r[10] -= STACK_SIZE as u64;
+                    if CHECKED {
+                        forget_callers(&mut r);
+                    }
                     loops = MAX_LOOPS;
                     goto!(this.code(CHECKED).entries[function]);
                 } else {
                     let found = u32::try_from(target).ok().and_then(|id| this.helper_by_id(id));
                     let Some(function) = found else { fail!(FaultKind::BadCallTarget(target)) };
                     r[0] = check!(function(run, [r[1], r[2], r[3], r[4], r[5]]));
+                    if CHECKED {
+                        r[1..6].fill(0);
+                    }
                 }
             }
             Op::TailCall => match check!(run.tail_call(r[2], r[3])) {
@@ -453,6 +462,10 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                     start = insts::<WATCHED>(unsafe { &*program }.code(CHECKED));
                     ip = start;
                     loops = MAX_LOOPS;
+                    if CHECKED {
+                        forget_callers(&mut r);
+                        r[2..6].fill(0);
+                    }
                     r[1] = run.ctx.address();
                 }
             },
@@ -467,6 +480,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                             return Ok(0);
                         }
                         let pc = pop(run, base, &frames, &mut r, &mut loops, &mut program);
+                        if CHECKED {
+                            r[1..6].fill(0);
+                        }
                         // SAFETY: see above.
                         start = insts::<WATCHED>(unsafe { &*program }.code(CHECKED));
                         goto!(pc);
@@ -478,6 +494,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                     return Ok(r[0]);
                 }
                 let pc = pop(run, base, &frames, &mut r, &mut loops, &mut program);
+                if CHECKED {
+                    r[1..6].fill(0);
+                }
                 // SAFETY: see above.
                 start = insts::<WATCHED>(unsafe { &*program }.code(CHECKED));
                 goto!(pc);
@@ -512,6 +531,14 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             Op::End => fail!(FaultKind::Helper("the program runs past its last instruction".into())),
         }
     }
+}
+
+/// With checks a function starts with zeros in the registers that are no arguments, and its caller finds zeros in the
+/// argument registers: what a program nobody has verified does with either is the same in every engine.
+#[inline]
+fn forget_callers(r: &mut [u64; 16]) {
+    r[0] = 0;
+    r[6..10].fill(0);
 }
 
 /// Enters a new frame.

@@ -71,6 +71,11 @@ impl Packet {
         &mut self.all_mut()[data..end]
     }
 
+    /// The memory before the metadata and behind the packet's end, which programs may not use.
+    pub fn surroundings(&self) -> (&[u8], &[u8]) {
+        (&self.all()[..self.meta], &self.all()[self.end..])
+    }
+
     /// Bytes at a distance from the packet's first one, which may lie before it.
     pub fn around(&self, first: i64, len: usize) -> Option<&[u8]> {
         let start = usize::try_from(self.data as i64 + first).ok()?;
