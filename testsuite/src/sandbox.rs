@@ -33,6 +33,9 @@ pub enum Tried {
     Unsteady,
 }
 
+/// First byte and number of bytes.
+type Span = (u64, u64);
+
 /// One place to run a program in, for both engines, so that all addresses are the same.
 struct Bed {
     instance: Instance,
@@ -140,13 +143,13 @@ impl Bed {
     }
 
     /// Address and bytes of a map's value, as one region.
-    fn value(&self, number: usize, key: u32, len: u64) -> (u64, u64) {
+    fn value(&self, number: usize, key: u32, len: u64) -> Span {
         let pointer = self.map(number).and_then(|m| m.lookup(&key.to_ne_bytes(), 0));
         (pointer.map_or(0, |p| p.as_ptr() as u64), len)
     }
 
     /// The address that an attempt starts from, and the regions that it may write and may only read.
-    fn regions(&self, base: Base) -> (u64, Vec<(u64, u64)>, Option<(u64, u64)>) {
+    fn regions(&self, base: Base) -> (u64, Vec<Span>, Option<Span>) {
         let top = self.run.stack_top();
         let (meta, data, end) = self.run.packet.addresses();
         let mut regions = vec![(top - STACK_SIZE as u64, STACK_SIZE as u64), (meta, end - meta)];
@@ -181,7 +184,7 @@ impl Bed {
     }
 }
 
-fn has((base, len): (u64, u64), address: u64, size: u64) -> bool {
+fn has((base, len): Span, address: u64, size: u64) -> bool {
     let from = address.wrapping_sub(base);
     from < len && size <= len - from
 }
@@ -274,8 +277,8 @@ fn check(
     attempt: &Attempt,
     result: &Result<u64, Fault>,
     address: Option<u64>,
-    regions: &[(u64, u64)],
-    constant: Option<(u64, u64)>,
+    regions: &[Span],
+    constant: Option<Span>,
 ) -> Result<Tried, String> {
     let context = (bed.run.ctx.address(), bed.run.ctx.size());
     let size = attempt.size;
@@ -301,7 +304,7 @@ fn check(
                 return Err(format!("a fault of another access: {fault}"));
             }
             // The largest distance at which a region is near for sure.
-            let near = |r: &(u64, u64)| a.wrapping_sub(r.0).min(r.0.wrapping_sub(*a)) < 1 << 19;
+            let near = |r: &Span| a.wrapping_sub(r.0).min(r.0.wrapping_sub(*a)) < 1 << 19;
             if place.region.is_none() && regions.iter().chain(&constant).chain([&context]).any(near) {
                 return Err(format!("no region is named: {fault}"));
             }
