@@ -85,6 +85,10 @@ pub fn times(rounds: u32) -> Result<BTreeMap<Engine, [Option<f64>; SIZES.len()]>
         let mut best = BTreeMap::<Engine, f64>::new();
         for _ in 0..rounds {
             for engine in Engine::ALL.into_iter().filter(|e| e.compiles()) {
+                if !engine.is_ours() && !cfg!(feature = "peers") {
+                    continue;
+                }
+                all.entry(engine).or_default();
                 let Some((ns, _)) = compile(engine, &prepared, &plain)? else { continue };
                 let best = best.entry(engine).or_insert(f64::INFINITY);
                 *best = best.min(ns);

@@ -24,6 +24,7 @@ pub struct Report {
 /// A ratio with as many digits as matter.
 pub fn ratio(r: f64) -> String {
     match r {
+        r if r < 0.0995 => format!("{r:.3}"),
         r if r < 9.995 => format!("{r:.2}"),
         r if r < 99.95 => format!("{r:.1}"),
         r => format!("{r:.0}"),
@@ -156,6 +157,9 @@ impl Report {
                 (None, _) => "-".into(),
             };
             let _ = writeln!(out, " {kib} |");
+        }
+        if self.compile.values().flatten().any(Option::is_none) {
+            out.push_str("\nfailed: the engine gives an error, or panics.\n");
         }
     }
 
