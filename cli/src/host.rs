@@ -73,7 +73,7 @@ impl KernelArgs {
                 Arc::new(move || Some(btf.clone()))
             }
             // Read when a program needs it; most do not.
-            None => Arc::new(move || clock.measure(machine::btf)),
+            None => Arc::new(move || clock.measure(|| machine::btf().inspect(|btf| btf.index_lookups()))),
         };
         let mut model = KernelModel::new(version, source);
         if self.btf.is_none() && self.kernel.is_none() && machine::release().is_some() {

@@ -86,6 +86,13 @@ pub(super) struct Names {
 }
 
 impl Btf {
+    /// Indexes names and tags now instead of after the first few searches, as a running kernel has long done. Pays off
+    /// where many names will be looked up, or where only later searches are timed.
+    pub fn index_lookups(&self) {
+        self.names().index.get_or_init(|| Index::new(self));
+        self.tag_index();
+    }
+
     /// First type of this kind and name.
     pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
         if name.is_empty() {

@@ -443,9 +443,9 @@ impl Btf {
         }
     }
 
-    /// Declaration tags (`BTF_KIND_DECL_TAG`) on a type; `component` -1 for the type itself.
-    pub fn decl_tags(&self, id: TypeId, component: i32) -> impl Iterator<Item = &str> {
-        let tags = self.tags.get_or_init(|| {
+    /// Declaration tags of each type that has some.
+    pub(super) fn tag_index(&self) -> &FxHashMap<TypeId, Vec<TypeId>> {
+        self.tags.get_or_init(|| {
             let mut tags: FxHashMap<TypeId, Vec<TypeId>> = FxHashMap::default();
             for tag in 1..self.len() {
                 if let Some(Type::DeclTag { ty, .. }) = self.get(tag) {
@@ -453,8 +453,12 @@ impl Btf {
                 }
             }
             tags
-        });
-        let here = tags.get(&id).map(Vec::as_slice).unwrap_or_default();
+        })
+    }
+
+    /// Declaration tags (`BTF_KIND_DECL_TAG`) on a type; `component` -1 for the type itself.
+    pub fn decl_tags(&self, id: TypeId, component: i32) -> impl Iterator<Item = &str> {
+        let here = self.tag_index().get(&id).map(Vec::as_slice).unwrap_or_default();
         here.iter()
             .filter(move |&&t| matches!(self.get(t), Some(Type::DeclTag { component: c, .. }) if c == component))
             .map(|&t| self.name(t))
