@@ -327,14 +327,14 @@ impl Run {
         self.stack_top() - (self.depth * STACK_SIZE) as u64
     }
 
-    /// Says how many calls are nested. In checked mode a new frame starts with zeros.
+    /// Says how many calls are nested. In checked mode a new frame starts with zeros where the program can touch it.
     #[inline]
     pub fn set_depth(&mut self, depth: usize) {
         debug_assert!(depth < MAX_FRAMES);
         let deeper = depth > self.depth;
         self.depth = depth;
         if deeper && self.memory.checked {
-            self.clear_frame(STACK_SIZE);
+            self.clear_frame(self.current.frame_bytes());
         }
         let len = ((depth + 1) * STACK_SIZE) as u64;
         self.memory.stack = Window { base: self.stack_top() - len, len };
@@ -444,8 +444,13 @@ impl Run {
                 self.left = left;
                 Ok(())
             }
-            None => Err(FaultKind::Budget(self.budget).into()),
+            None => Err(self.spent()),
         }
+    }
+
+    #[cold]
+    fn spent(&self) -> Fault {
+        FaultKind::Budget(self.budget).into()
     }
 
     /// A tail call: the program that takes over, or `None` when the call fails and the old one goes on.

@@ -115,3 +115,64 @@ fn the_frame_pointer_is_read_only() {
         assert_eq!(error.to_string(), "insn 0: frame pointer is read only");
     }
 }
+
+#[test]
+fn frames_start_with_zeros_in_every_run() {
+    // f1(); r0 = f2(); exit; f1: *(u64 *)(r10 - 8) = 7; r0 = 0; exit; f2: r0 = *(u64 *)(r10 - 8); exit
+    let direct = [
+        Insn::new(0x85, 0, 1, 0, 2),
+        Insn::new(0x85, 0, 1, 0, 4),
+        EXIT,
+        Insn::new(0x7a, 10, 0, -8, 7),
+        Insn::new(0xb7, 0, 0, 0, 0),
+        EXIT,
+        Insn::new(0x79, 0, 10, -8, 0),
+        EXIT,
+    ];
+    // The same through copies of r10, and further down.
+    let copied = [
+        Insn::new(0x85, 0, 1, 0, 2),
+        Insn::new(0x85, 0, 1, 0, 5),
+        EXIT,
+        Insn::new(0xbf, 1, 10, 0, 0),
+        Insn::new(0x7a, 1, 0, -512, 7),
+        Insn::new(0xb7, 0, 0, 0, 0),
+        EXIT,
+        Insn::new(0xbf, 1, 10, 0, 0),
+        Insn::new(0x79, 0, 1, -512, 0),
+        EXIT,
+    ];
+    for insns in [&direct[..], &copied] {
+        let program = Loader::new(insns).load().expect("loads");
+        let mut run = Run::new(&program, World::default());
+        for _ in 0..3 {
+            assert_eq!(interp::run(&mut run), Ok(0));
+        }
+    }
+}
+
+#[test]
+fn runs_after_faults_begin_anew() {
+    // A function gets the packet's first byte and loads from that address, unless it is zero.
+    let insns = [
+        Insn::new(0x61, 2, 1, 0, 0),
+        Insn::new(0x71, 1, 2, 0, 0),
+        Insn::new(0x85, 0, 1, 0, 1),
+        EXIT,
+        Insn::new(0xb7, 0, 0, 0, 5),
+        Insn::new(0x15, 1, 0, 1, 0),
+        Insn::new(0x79, 0, 1, 0, 0),
+        EXIT,
+    ];
+    let program = Loader::new(&insns).prog_type(ProgType::Xdp).load().expect("loads");
+    let mut run = Run::new(&program, World::default());
+    for (first, good) in [(0, true), (0, true), (1, false), (0, true), (1, false), (1, false), (0, true)] {
+        run.set_packet(&[first, 0]);
+        for _ in 0..2 {
+            let result = interp::run(&mut run);
+            assert_eq!(result.as_ref().ok(), good.then_some(&5));
+            assert_eq!(result.err().and_then(|f| f.insn), (!good).then_some(6));
+        }
+        assert_eq!(run.budget - run.left, 1);
+    }
+}

@@ -167,7 +167,7 @@ impl Program {
         self.pieces.verified.as_ref()
     }
 
-    /// Bytes below `r10` that the main function can touch.
+    /// Bytes below `r10` that a function can touch.
     #[inline]
     pub(crate) fn frame_bytes(&self) -> usize {
         self.frame
