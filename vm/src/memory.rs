@@ -115,6 +115,8 @@ pub struct Memory {
     pub(crate) packet_writable: bool,
     /// Region of the last access that was none of the above; read-only ones never stand here.
     pub(crate) recent: Window,
+    /// Fixed region of the last access to one; writable. Global data stays at hand while map values come and go.
+    recent_fixed: Window,
     /// Lent by helpers.
     lent: Lent,
     /// Known since the program was loaded, by address.
@@ -130,6 +132,7 @@ impl Memory {
             packet: Window::default(),
             packet_writable: true,
             recent: Window::default(),
+            recent_fixed: Window::default(),
             lent: Lent::default(),
             fixed: Arc::new([]),
             arena: None,
@@ -139,6 +142,7 @@ impl Memory {
     /// Takes over what a program brings along.
     pub(crate) fn adopt(&mut self, program: &Program) {
         self.fixed = program.fixed_regions().clone();
+        self.recent_fixed = Window::default();
         self.arena = program.arena().cloned();
     }
 
@@ -188,13 +192,16 @@ impl Memory {
 
     /// The region that holds an address: lent ones first.
     fn find(&self, address: u64) -> Option<&Region> {
-        let lent = self.lent.below(address);
-        let fixed = || {
-            let after = self.fixed.partition_point(|r| r.base <= address);
-            self.fixed.get(after.checked_sub(1)?)
-        };
-        let holds = |r: &&Region| r.window().has(address, 1);
-        lent.filter(holds).or_else(|| fixed().filter(holds))
+        self.find_lent(address).or_else(|| self.find_fixed(address))
+    }
+
+    fn find_lent(&self, address: u64) -> Option<&Region> {
+        self.lent.below(address).filter(|r| r.window().has(address, 1))
+    }
+
+    fn find_fixed(&self, address: u64) -> Option<&Region> {
+        let after = self.fixed.partition_point(|r| r.base <= address);
+        self.fixed.get(after.checked_sub(1)?).filter(|r| r.window().has(address, 1))
     }
 
     /// Whether bytes lie inside a region that was lent or is fixed.
@@ -210,14 +217,23 @@ impl Memory {
         if self.packet.has(address, size) {
             return !write || self.packet_writable;
         }
+        if self.recent_fixed.has(address, size) {
+            self.recent = self.recent_fixed;
+            return true;
+        }
         self.lent.settle();
-        let Some(region) = self.find(address) else { return false };
+        let lent = self.find_lent(address);
+        let is_fixed = lent.is_none();
+        let Some(region) = lent.or_else(|| self.find_fixed(address)) else { return false };
         let (window, writable) = (region.window(), region.writable);
         if !window.has(address, size) || write && !writable {
             return false;
         }
         if writable {
             self.recent = window;
+            if is_fixed {
+                self.recent_fixed = window;
+            }
         }
         true
     }
