@@ -10,7 +10,6 @@ pub mod engines;
 pub mod fuzzing;
 pub mod generate;
 pub mod logs;
-pub mod outside;
 pub mod packets;
 pub mod running;
 pub mod sandbox;

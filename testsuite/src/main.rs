@@ -27,8 +27,6 @@ enum Command {
     LogDiff(cmd::log_diff::Args),
     /// Give mutated examples to everything that reads files
     Mutate(cmd::mutate::Args),
-    /// Try accesses outside of a program's memory in the engines that stop them
-    Outside(cmd::outside::Args),
     /// Run random accepted programs and compare every step with what was foreseen
     Soundness(cmd::soundness::Args),
     /// Run programs of objects on packets here and in the running kernel
@@ -49,7 +47,6 @@ fn main() -> anyhow::Result<()> {
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
         Command::LogDiff(a) => cmd::log_diff::run(&a),
         Command::Mutate(a) => cmd::mutate::run(&a),
-        Command::Outside(a) => cmd::outside::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),
         Command::Sandbox(a) => cmd::sandbox::run(&a),

@@ -6,7 +6,6 @@ pub mod engines;
 pub mod loader_check;
 pub mod log_diff;
 pub mod mutate;
-pub mod outside;
 pub mod run_check;
 pub mod sandbox;
 pub mod soundness;
