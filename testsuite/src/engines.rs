@@ -65,10 +65,19 @@ impl Which {
 
 /// The program that the verifier has accepted, or why not.
 pub fn verified(model: &KernelModel, prepared: &Prepared) -> Result<Verified, String> {
-    match verify(model, &prepared.object, 0, Options::default(), &mut Silent).verdict {
+    match verify(model, &prepared.object, 0, Options::to_run(), &mut Silent).verdict {
         Verdict::Accepted(v) => Ok(v),
         Verdict::Rejected(r) => Err(r.reason.to_string()),
         Verdict::Unsupported { what, .. } => Err(format!("unsupported: {what}")),
+    }
+}
+
+/// Whether the kernel takes instructions for dead that are not, so that what it runs is another program
+/// ([`Options::sound`]).
+pub fn kernel_errs(model: &KernelModel, prepared: &Prepared, proof: &Verified) -> bool {
+    match verify(model, &prepared.object, 0, Options::default(), &mut Silent).verdict {
+        Verdict::Accepted(kernels) => kernels.facts().reached != proof.facts().reached,
+        _ => false,
     }
 }
 

@@ -20,11 +20,21 @@ pub struct Options {
     /// Walk every path to its end, although an equal state was explored before. Verdicts near the limits differ from
     /// the kernel's; what is recorded of each instruction is then complete.
     pub exhaustive: bool,
+    /// Also follow what Linux 6.18 loses sight of: what a fetching atomic operation takes from the stack. The kernel may
+    /// then take a branch for dead that is not; what runs without checks must not rest on that.
+    pub sound: bool,
+}
+
+impl Options {
+    /// Those for programs that are to run without checks.
+    pub fn to_run() -> Self {
+        Self { sound: true, ..Self::default() }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { privileged: true, cap_bpf: false, strict_alignment: false, exhaustive: false }
+        Self { privileged: true, cap_bpf: false, strict_alignment: false, exhaustive: false, sound: false }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use ebpfkit_kernel::Kernel;
-use ebpfkit_testsuite::engines::{Which, difference, kernel_outcome, outcome, verified};
+use ebpfkit_testsuite::engines::{Which, difference, kernel_errs, kernel_outcome, outcome, verified};
 use ebpfkit_testsuite::generate::{self, Config, Seeded, Source};
 use ebpfkit_verifier::KernelModel;
 
@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> Result<()> {
                 report(&format!("{which:?}"), text);
             }
         }
-        if let Some(kernel) = kernel {
+        if let Some(kernel) = kernel.filter(|_| !kernel_errs(&model, &prepared, &proof)) {
             let theirs = kernel_outcome(kernel, &prepared, &input);
             in_kernel += 1;
             if let Some(text) = theirs.map_or_else(Some, |o| difference(&first, &o, true)) {

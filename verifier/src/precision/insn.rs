@@ -21,6 +21,17 @@ pub(super) enum Lost {
     Bug,
 }
 
+/// The register that an atomic operation writes what was in memory to.
+fn fetched(insn: Insn) -> Option<u8> {
+    match insn.imm {
+        _ if insn.class() != class::STX || insn.mode() != mode::ATOMIC => None,
+        atomic::CMPXCHG => Some(0),
+        atomic::LOAD_ACQ => Some(insn.dst),
+        atomic::STORE_REL => None,
+        op => (op & atomic::FETCH != 0).then_some(insn.src),
+    }
+}
+
 /// If one of the numbers that were linked here is wanted, all are.
 fn want_linked(wanted: &mut Wanted, hist: Option<&HistoryEntry>) {
     let Some(word) = hist.map(|h| h.linked_regs).filter(|w| *w != 0) else { return };
@@ -75,8 +86,8 @@ impl Env<'_> {
             }
             class::LDX => return self.filled(insn.dst, slot, wanted),
             class::STX | class::ST => {
-                if insn.mode() == mode::ATOMIC && insn.imm == atomic::LOAD_ACQ {
-                    return self.filled(insn.dst, slot, wanted);
+                if let Some(reg) = fetched(insn).filter(|_| self.options.sound || insn.imm == atomic::LOAD_ACQ) {
+                    return self.filled(reg, slot, wanted);
                 }
                 if wanted.has(insn.dst) {
                     // A pointer that is wanted as a number: pointers were subtracted.

@@ -78,7 +78,7 @@ pub fn load(args: &Args, host: &Host, prepared: &Prepared, index: usize, world: 
 fn verify(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> Result<Option<Verified>, End> {
     let program = &prepared.object.programs[index];
     let head = format!("{} ({})", program.name, program.section);
-    let judged = judge(host, prepared, index, Options::default(), &mut Silent);
+    let judged = judge(host, prepared, index, Options::to_run(), &mut Silent);
     let result = judged.result;
     let message = result.message.as_deref().unwrap_or_default();
     let end = match judged.report.map(|r| r.verdict) {
@@ -91,7 +91,7 @@ fn verify(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> Result
         Some(Verdict::Unsupported { .. }) if args.unverified => return Ok(None),
         Some(Verdict::Rejected(r)) => {
             anstream::eprintln!("{} {head}", paint::error("rejected"));
-            anstream::eprintln!("{}", diagnose(host, prepared, index, Options::default(), &result, &r));
+            anstream::eprintln!("{}", diagnose(host, prepared, index, Options::to_run(), &result, &r));
             End::Bad
         }
         Some(Verdict::Unsupported { at, .. }) => {
