@@ -20,7 +20,7 @@ fn rotation(code: &[Inst]) -> Option<Inst> {
     let ops = (copy.op, right.op, left.op, or.op) == (Op::Mov64X, Op::Rsh64K, Op::Lsh64K, Op::Or64X);
     let (x, t) = (copy.src, copy.dst);
     let regs = x != t && right.dst == t && (left.dst, or.dst, or.src) == (x, x, t);
-    let whole = (1..64).contains(&left.imm) && left.imm + right.imm == 64;
+    let whole = (1..64).contains(&left.imm) && left.imm.checked_add(right.imm) == Some(64);
     (ops && regs && whole).then_some(Inst { op: Op::Rotate64, dst: x, src: t, off: 0, imm: left.imm })
 }
 
