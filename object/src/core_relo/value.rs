@@ -149,7 +149,8 @@ impl Bits {
         }
         loop {
             let word_offset = offset / 8 / word * word;
-            if offset + len - word_offset * 8 <= word * 8 {
+            // `word` may be the size of any type.
+            if u64::from(offset) + u64::from(len) - u64::from(word_offset) * 8 <= u64::from(word) * 8 {
                 return Ok(Self { offset, len, word, word_offset });
             }
             if word >= 8 {
