@@ -148,7 +148,7 @@ fn record(prepared: &Prepared) -> Option<(Recorder, Verified)> {
     if !matches!(quick.verdict, Verdict::Accepted(_)) || quick.insns_processed > MOST_PROCESSED {
         return None;
     }
-    let options = Options { exhaustive: true, ..Options::default() };
+    let options = Options { exhaustive: true, ..Options::to_run() };
     // Without pruning the number of paths may explode; find out before anything is recorded.
     let silent = verify(&model, &prepared.object, 0, options, &mut Silent);
     if silent.insns_processed > MOST_PROCESSED {

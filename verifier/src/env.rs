@@ -20,8 +20,9 @@ pub struct Options {
     /// Walk every path to its end, although an equal state was explored before. Verdicts near the limits differ from
     /// the kernel's; what is recorded of each instruction is then complete.
     pub exhaustive: bool,
-    /// Also follow what Linux 6.18 loses sight of: what a fetching atomic operation takes from the stack. The kernel may
-    /// then take a branch for dead that is not; what runs without checks must not rest on that.
+    /// Also see what Linux 6.18 does not: that a fetching atomic operation takes a number from the stack, and that a
+    /// sign-extending load makes another number. The kernel may take a branch for dead that is not; what runs without
+    /// checks must not rest on that.
     pub sound: bool,
 }
 

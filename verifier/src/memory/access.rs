@@ -162,6 +162,10 @@ impl Env<'_> {
             && size < 8
             && self.reg(v).is_scalar()
         {
+            if sign_extend && self.options.sound {
+                // The number that was on the stack is another; the kernel keeps the two linked.
+                self.reg_mut(v).clear_scalar_id();
+            }
             if sign_extend {
                 self.coerce_reg_to_size_sx(v, size);
             } else {
