@@ -17,7 +17,7 @@ use std::rc::Rc;
 const FOR_EACH_MAP_ELEM: u32 = 164;
 const TIMER_SET_CALLBACK: u32 = 170;
 const FIND_VMA: u32 = 180;
-const LOOP: u32 = 181;
+pub(crate) const LOOP: u32 = 181;
 const USER_RINGBUF_DRAIN: u32 = 209;
 
 /// A callback that helpers call returns 0 to go on and 1 to stop.

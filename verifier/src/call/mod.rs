@@ -2,7 +2,7 @@
 
 mod args;
 mod bprintf;
-mod callbacks;
+pub(crate) mod callbacks;
 mod fields;
 mod global;
 mod helper;

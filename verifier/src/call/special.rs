@@ -1,6 +1,7 @@
 //! What single helpers check beyond their prototypes.
 
 use super::bprintf;
+use super::callbacks::LOOP;
 use super::helper::CallFacts;
 use crate::reason::{CallReason, reject};
 use crate::reg::{DynptrKind, RegBase, RegExtra, RegType};
@@ -22,7 +23,6 @@ const SNPRINTF: u32 = 165;
 const TIMER_SET_CALLBACK: u32 = 170;
 const GET_FUNC_IP: u32 = 173;
 const FIND_VMA: u32 = 180;
-const LOOP: u32 = 181;
 const SET_RETVAL: u32 = 187;
 const DYNPTR_FROM_MEM: u32 = 197;
 const DYNPTR_WRITE: u32 = 202;

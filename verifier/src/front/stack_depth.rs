@@ -1,11 +1,12 @@
 //! How much stack the deepest chain of calls needs, once the walk knows each function's own need.
 
-use super::subprogs::{call_target, is_func_address, is_kfunc_call, is_local_call};
+use super::subprogs::{call_target, is_func_address, is_helper_call, is_kfunc_call, is_local_call};
+use crate::call::callbacks::LOOP;
 use crate::reason::{FrontReason, KfuncReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::{AttachType, ProgType};
-use ebpfkit_isa::opcode::{CALL, MAY_GOTO};
-use ebpfkit_isa::{Insn, STACK_SIZE};
+use ebpfkit_isa::STACK_SIZE;
+use ebpfkit_isa::opcode::MAY_GOTO;
 
 /// Deepest chain of frames (`MAX_CALL_FRAMES`).
 const MAX_FRAMES: usize = 8;
@@ -17,14 +18,8 @@ const PRIVATE_STACK_MIN: u32 = 64;
 /// Bytes that `may_goto` keeps on the stack.
 const MAY_GOTO_STACK: u32 = 16;
 
-/// Number of `bpf_loop`.
-const BPF_LOOP: i32 = 181;
 /// Bytes that a `bpf_loop` without a call keeps on the stack.
 const PLAIN_LOOP_STACK: u32 = 24;
-
-fn is_helper_call(insn: Insn, id: i32) -> bool {
-    insn.code == CALL && insn.src == 0 && insn.imm == id
-}
 
 /// One function on the chain that is being measured.
 struct Frame {
@@ -77,7 +72,7 @@ impl Env<'_> {
                 (self.subprogs[s].start..self.subprog_end(s)).any(|at| self.aux[at].seen && has(at))
             };
             let may_goto = seen(&|at| self.insns[at].code == MAY_GOTO);
-            let plain_loop = seen(&|at| is_helper_call(self.insns[at], BPF_LOOP) && !self.aux[at].loop_not_inline);
+            let plain_loop = seen(&|at| is_helper_call(self.insns[at], LOOP) && !self.aux[at].loop_not_inline);
             let own = &mut self.subprogs[s].stack_depth;
             *own += if may_goto { MAY_GOTO_STACK } else { 0 } + if plain_loop { PLAIN_LOOP_STACK } else { 0 };
         }

@@ -18,6 +18,11 @@ pub(crate) fn is_local_call(insn: Insn) -> bool {
     insn.code == opcode::CALL && insn.src == pseudo::CALL
 }
 
+/// A call of the helper of a number.
+pub(crate) fn is_helper_call(insn: Insn, id: u32) -> bool {
+    insn.code == opcode::CALL && insn.src == 0 && insn.imm == id as i32
+}
+
 /// A call of a kernel function.
 pub(crate) fn is_kfunc_call(insn: Insn) -> bool {
     insn.code == opcode::CALL && insn.src == pseudo::KFUNC_CALL

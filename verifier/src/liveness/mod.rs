@@ -11,14 +11,15 @@
 mod flow;
 mod query;
 
+use crate::front::subprogs::is_helper_call;
 use crate::state::VerifierState;
 use crate::{Env, state::FuncState};
-use ebpfkit_isa::opcode::{CALL, class, mode};
+use ebpfkit_isa::opcode::{class, mode};
 
 /// Frames of the deepest chain of calls.
 pub(crate) const FRAMES: usize = 8;
 /// Number of `bpf_tail_call`.
-const TAIL_CALL: i32 = 12;
+const TAIL_CALL: u32 = 12;
 
 /// What one instruction does with the slots of one frame, and what follows from it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -241,13 +242,9 @@ impl Env<'_> {
 
     /// Prepares the graph that the analysis runs on.
     pub(crate) fn prepare_liveness(&mut self) {
-        let tail_call = |at: usize| {
-            let i = self.insns[at];
-            i.code == CALL && i.src == 0 && i.imm == TAIL_CALL
-        };
         let leaves = |at: usize| {
             let i = self.insns[at];
-            tail_call(at) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
+            is_helper_call(i, TAIL_CALL) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
         };
         self.liveness.graph = flow::Graph::new(&self.insns, &self.postorder, &leaves);
     }
