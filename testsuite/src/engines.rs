@@ -75,6 +75,9 @@ pub fn verified(model: &KernelModel, prepared: &Prepared) -> Result<Verified, St
 /// Whether the kernel takes instructions for dead that are not, so that what it runs is another program
 /// ([`Options::sound`]).
 pub fn kernel_errs(model: &KernelModel, prepared: &Prepared, proof: &Verified) -> bool {
+    if !proof.facts().soundness_mattered {
+        return false;
+    }
     match verify(model, &prepared.object, 0, Options::default(), &mut Silent).verdict {
         Verdict::Accepted(kernels) => kernels.facts().reached != proof.facts().reached,
         _ => false,

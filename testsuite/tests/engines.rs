@@ -3,7 +3,8 @@
 use ebpfkit_kernel::Kernel;
 use ebpfkit_testsuite::engines::{Which, difference, kernel_outcome, outcome, verified};
 use ebpfkit_testsuite::generate::{Config, Seeded, Source, program};
-use ebpfkit_verifier::KernelModel;
+use ebpfkit_verifier::observer::Silent;
+use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 
 #[test]
 fn engines_agree() {
@@ -29,4 +30,23 @@ fn engines_agree() {
         }
     }
     assert!(ran > 100, "only {ran} programs were accepted");
+}
+
+/// What spares the second verification says so rightly.
+#[test]
+fn where_soundness_did_not_matter_the_kernel_reaches_the_same() {
+    let model = KernelModel::newest();
+    let config = Config { statements: 60, careless: 0, functions: 2 };
+    let mut compared = 0;
+    for seed in 0..300 {
+        let prepared = program(&mut Seeded(seed), &config);
+        let Ok(proof) = verified(&model, &prepared) else { continue };
+        let verdict = verify(&model, &prepared.object, 0, Options::default(), &mut Silent).verdict;
+        let Verdict::Accepted(kernels) = verdict else { continue };
+        if !proof.facts().soundness_mattered {
+            compared += 1;
+            assert_eq!(kernels.facts().reached, proof.facts().reached, "seed {seed}");
+        }
+    }
+    assert!(compared > 100, "only {compared} programs");
 }

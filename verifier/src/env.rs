@@ -6,6 +6,7 @@ use crate::reg::{RegExtra, RegState};
 use crate::state::VerifierState;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Btf, Map, Object, Program};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Privileges and limits of a verification.
@@ -194,6 +195,8 @@ pub struct Env<'a> {
     pub strict_alignment: bool,
     /// Instructions processed.
     pub insn_processed: u64,
+    /// [`Options::sound`] has made a difference, or may have.
+    pub soundness_mattered: Cell<bool>,
 }
 
 impl Env<'_> {

@@ -52,6 +52,8 @@ pub struct Facts {
     /// By slot of a load, store or atomic operation: the kind of pointer that it goes through. All paths agree where
     /// either kind is one whose accesses are translated (contexts, sockets, kernel objects, arenas).
     pub pointers: Vec<Option<crate::RegType>>,
+    /// The verification was [sound](crate::Options::sound), and that may have mattered: without, `reached` may be less.
+    pub soundness_mattered: bool,
 }
 
 impl Verified {

@@ -62,6 +62,7 @@ pub fn verify(
         front: Default::default(),
         strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
         insn_processed: 0,
+        soundness_mattered: Default::default(),
     };
     let result = decide(&mut env);
     let verdict = match result {
@@ -70,7 +71,7 @@ pub fn verify(
             let pointers = env.aux.iter().map(|a| a.ptr_type).collect();
             Verdict::Accepted(Verified {
                 program: Arc::new(prog.clone()),
-                facts: Arc::new(Facts { reached, pointers }),
+                facts: Arc::new(Facts { reached, pointers, soundness_mattered: env.soundness_mattered.get() }),
             })
         }
         Err(Stop::Reject(reason)) => Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.insn_idx })),

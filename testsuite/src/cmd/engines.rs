@@ -2,14 +2,17 @@
 
 use anyhow::{Result, bail};
 use ebpfkit_kernel::Kernel;
+use ebpfkit_object::Prepared;
 use ebpfkit_testsuite::engines::{Which, difference, kernel_errs, kernel_outcome, outcome, verified};
 use ebpfkit_testsuite::generate::{self, Config, Seeded, Source};
 use ebpfkit_verifier::KernelModel;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 /// Arguments of `engines`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Programs that are accepted and run
+    /// Programs that are accepted and run; side by side, runs add up when their seeds are far apart
     #[arg(short, long, default_value_t = 10_000)]
     count: u64,
     /// First seed; the others follow
@@ -24,6 +27,9 @@ pub struct Args {
     /// Print the program of the first difference
     #[arg(short, long)]
     print: bool,
+    /// Print the counts so far to standard error, so often; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    progress: u64,
 }
 
 /// A packet that depends on the seed.
@@ -33,55 +39,110 @@ fn packet(seed: u64) -> Vec<u8> {
     (0..len).map(|_| source.below(256) as u8).collect()
 }
 
-/// Runs and counts; differences are printed with their seeds and end the command with an error.
-pub fn run(args: &Args) -> Result<()> {
-    let config = Config { statements: args.statements, careless: 0, ..Config::default() };
-    let model = KernelModel::newest();
-    let kernel = if args.no_kernel { None } else { Kernel::open().ok() };
-    let (mut ran, mut refused, mut different, mut in_kernel) = (0u64, 0u64, 0u64, 0u64);
-    let mut seed = args.seed;
-    while ran < args.count {
-        let prepared = generate::program(&mut Seeded(seed), &config);
+/// What is counted, for the last line. Counts of runs with seeds of their own can be added up.
+#[derive(Default)]
+struct Counts {
+    /// Generated.
+    programs: u64,
+    /// Accepted by the verifier and run in all engines here.
+    accepted: u64,
+    /// Refused by the verifier.
+    refused: u64,
+    /// Run in the kernel.
+    in_kernel: u64,
+    /// Left out there, because [`kernel_errs`].
+    kernel_errs: u64,
+    differences: u64,
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { programs, accepted, refused, in_kernel, kernel_errs, differences } = self;
+        write!(f, "programs={programs} accepted={accepted} refused={refused} in_kernel={in_kernel} ")?;
+        write!(f, "kernel_errs={kernel_errs} differences={differences}")
+    }
+}
+
+/// Where programs are run, and what became of them.
+struct Everywhere<'a> {
+    args: &'a Args,
+    model: KernelModel,
+    kernel: Option<Kernel>,
+    counts: Counts,
+}
+
+impl Everywhere<'_> {
+    /// Runs the program of a seed; what differs is added to `found`.
+    fn compare(&mut self, seed: u64, prepared: &Prepared, found: &mut Vec<String>) -> Result<(), String> {
+        let Ok(proof) = verified(&self.model, prepared) else {
+            self.counts.refused += 1;
+            return Ok(());
+        };
+        self.counts.accepted += 1;
         let input = packet(seed);
-        let current = seed;
-        seed += 1;
-        let Ok(proof) = verified(&model, &prepared) else {
-            refused += 1;
-            if refused > args.count {
-                bail!("{refused} programs were refused and {ran} ran");
-            }
-            continue;
-        };
-        ran += 1;
-        let first = outcome(Which::ALL[0], &model, &prepared, &proof, &input).map_err(anyhow::Error::msg)?;
-        let mut report = |what: &str, text: String| {
-            different += 1;
-            println!("seed {current}: {what}: {text}");
-            if args.print && different == 1 {
-                println!("{}", ebpfkit_testsuite::text_of(&prepared));
-            }
-        };
+        let first = outcome(Which::ALL[0], &self.model, prepared, &proof, &input)?;
         if let Err(fault) = &first.result {
-            report("the checked interpreter", fault.clone());
+            found.push(format!("the checked interpreter: {fault}"));
         }
         for which in &Which::ALL[1..] {
-            let other = outcome(*which, &model, &prepared, &proof, &input);
-            let found = other.map_or_else(Some, |o| difference(&first, &o, false));
-            if let Some(text) = found {
-                report(&format!("{which:?}"), text);
-            }
+            let other = outcome(*which, &self.model, prepared, &proof, &input);
+            let different = other.map_or_else(Some, |o| difference(&first, &o, false));
+            found.extend(different.map(|text| format!("{which:?}: {text}")));
         }
-        if let Some(kernel) = kernel.filter(|_| !kernel_errs(&model, &prepared, &proof)) {
-            let theirs = kernel_outcome(kernel, &prepared, &input);
-            in_kernel += 1;
-            if let Some(text) = theirs.map_or_else(Some, |o| difference(&first, &o, true)) {
-                report("the kernel", text);
+        let Some(kernel) = self.kernel else { return Ok(()) };
+        if kernel_errs(&self.model, prepared, &proof) {
+            self.counts.kernel_errs += 1;
+            return Ok(());
+        }
+        self.counts.in_kernel += 1;
+        let theirs = kernel_outcome(kernel, prepared, &input);
+        let different = theirs.map_or_else(Some, |o| difference(&first, &o, true));
+        found.extend(different.map(|text| format!("the kernel: {text}")));
+        Ok(())
+    }
+
+    /// The same, where a failure or a panic is a difference; prints what there is.
+    fn run(&mut self, seed: u64, config: &Config) {
+        self.counts.programs += 1;
+        let prepared = generate::program(&mut Seeded(seed), config);
+        let mut found = Vec::new();
+        let ended = catch_unwind(AssertUnwindSafe(|| self.compare(seed, &prepared, &mut found)));
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => found.push(failure),
+            Err(_) => found.push("a panic".to_owned()),
+        }
+        for text in found {
+            self.counts.differences += 1;
+            println!("seed {seed}: {text}");
+            if self.args.print && self.counts.differences == 1 {
+                println!("{}", ebpfkit_testsuite::text_of(&prepared));
             }
         }
     }
-    println!("programs={ran} refused={refused} in_kernel={in_kernel} differences={different}");
-    if different > 0 {
-        bail!("{different} differences");
+}
+
+/// Runs and counts; differences are printed with their seeds and end the command with an error, after all programs ran.
+pub fn run(args: &Args) -> Result<()> {
+    let config = Config { statements: args.statements, careless: 0, ..Config::default() };
+    let kernel = if args.no_kernel { None } else { Kernel::open().ok() };
+    let mut all = Everywhere { args, model: KernelModel::newest(), kernel, counts: Counts::default() };
+    let mut seed = args.seed;
+    let mut last = Instant::now();
+    while all.counts.accepted < args.count {
+        all.run(seed, &config);
+        seed += 1;
+        if all.counts.refused > args.count {
+            bail!("most programs are refused: {}", all.counts);
+        }
+        if args.progress > 0 && last.elapsed().as_secs() >= args.progress {
+            last = Instant::now();
+            eprintln!("next seed {seed}: {}", all.counts);
+        }
+    }
+    println!("{}", all.counts);
+    if all.counts.differences > 0 {
+        bail!("{} differences", all.counts.differences);
     }
     Ok(())
 }

@@ -162,9 +162,10 @@ impl Env<'_> {
             && size < 8
             && self.reg(v).is_scalar()
         {
-            if sign_extend && self.options.sound {
+            if sign_extend && self.options.sound && (self.reg(v).id, self.reg(v).off) != (0, 0) {
                 // The number that was on the stack is another; the kernel keeps the two linked.
                 self.reg_mut(v).clear_scalar_id();
+                self.soundness_mattered.set(true);
             }
             if sign_extend {
                 self.coerce_reg_to_size_sx(v, size);

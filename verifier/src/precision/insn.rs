@@ -87,6 +87,9 @@ impl Env<'_> {
             class::LDX => return self.filled(insn.dst, slot, wanted),
             class::STX | class::ST => {
                 if let Some(reg) = fetched(insn).filter(|_| self.options.sound || insn.imm == atomic::LOAD_ACQ) {
+                    if insn.imm != atomic::LOAD_ACQ {
+                        self.soundness_mattered.set(true);
+                    }
                     return self.filled(reg, slot, wanted);
                 }
                 if wanted.has(insn.dst) {
