@@ -37,6 +37,8 @@ pub mod offset {
     pub const RECENT_BASE: usize = offset_of!(Run, memory.recent.base);
     /// Its bytes.
     pub const RECENT_LEN: usize = offset_of!(Run, memory.recent.len);
+    /// The CPU: 32 bits. Unchecked native code reads it too.
+    pub const CPU: usize = offset_of!(Run, world.cpu);
 }
 
 /// Words that native code reads and writes.

@@ -1,10 +1,11 @@
 //! Maps against simple models, and from several threads.
 
 use ebpfkit_abi::MapType;
+use ebpfkit_isa::Insn;
 use ebpfkit_object::Map as Def;
 use ebpfkit_verifier::memory::record::Record;
-use ebpfkit_vm::Errno;
-use ebpfkit_vm::maps::{Map, create};
+use ebpfkit_vm::maps::{Lookup, Map, create};
+use ebpfkit_vm::{Errno, Loader, Run, World};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +120,28 @@ fn per_cpu_values_are_separate_and_padded_for_user_space() {
         let second = unsafe { m.lookup(&key, 2).unwrap().cast::<[u8; 4]>().read() };
         assert_eq!(second, [16, 17, 18, 19]);
         assert_eq!(m.lookup(&key, 4), None);
+    }
+}
+
+#[test]
+fn native_code_finds_what_the_helper_finds() {
+    let program = Loader::new(&[Insn::new(0x95, 0, 0, 0, 0)]).load().unwrap();
+    let mut run = Run::new(&program, World::default());
+    for ty in [MapType::Hash, MapType::PercpuHash, MapType::LruHash, MapType::LruPercpuHash] {
+        for size in (1..=70).chain([200]) {
+            let m = map(ty, size as u32, 8, 64, 0);
+            for key in (0..40).step_by(2) {
+                m.update(&wide(key, size), &[key; 8], 0, 1).unwrap();
+            }
+            let Some(Lookup::Hash(find, address)) = m.short_lookup() else { panic!("no short way") };
+            for (key, cpu) in (0..40).zip([0, 1, 3, 4, u32::MAX].into_iter().cycle()) {
+                run.world.cpu = cpu;
+                let key = wide(key, size);
+                // SAFETY: the map and the key live.
+                let found = unsafe { find(&raw mut run, address, key.as_ptr() as u64) };
+                assert_eq!(found, m.lookup(&key, cpu).map_or(0, |v| v.as_ptr() as u64), "{ty:?} {size} {key:?} {cpu}");
+            }
+        }
     }
 }
 

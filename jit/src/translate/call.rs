@@ -2,18 +2,13 @@
 
 use super::Translator;
 use crate::runtime;
-use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, MemFlagsData, Opcode, Value};
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
 use cranelift_module::Module;
 use ebpfkit_isa::CallKind;
-use ebpfkit_vm::maps::{self, Kind};
-use ebpfkit_vm::{HelperFn, helpers};
 
 /// Number of `bpf_tail_call`.
 const TAIL_CALL: u32 = 12;
-/// Number of `bpf_map_lookup_elem`.
-const MAP_LOOKUP: u32 = 1;
 
 impl Translator<'_, '_> {
     pub(super) fn call(&mut self, kind: CallKind) {
@@ -34,7 +29,7 @@ impl Translator<'_, '_> {
         // The loader has found it; otherwise it would have refused the program.
         let Some(function) = self.env.program.helper_at(self.at) else { return self.nowhere() };
         if !self.env.checked
-            && let Some(value) = self.array_lookup(id, function)
+            && let Some(value) = self.short_lookup(id, function)
         {
             return self.set(0, value);
         }
@@ -45,35 +40,6 @@ impl Translator<'_, '_> {
         self.stop_on_fault();
         self.after_call();
         self.set(0, r0);
-    }
-
-    /// A lookup in an array that is known here: the address of the value, or null. `None` for any other call.
-    fn array_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
-        if id != Some(MAP_LOOKUP) || !helpers::find(MAP_LOOKUP).is_some_and(|f| std::ptr::fn_addr_eq(f, function)) {
-            return None;
-        }
-        let map = self.get(1);
-        let map = self.constant(map)?;
-        let map = self.env.program.maps().iter().find(|m| maps::address(m) == map)?;
-        let Kind::Array(_) = map.kind() else { return None };
-        let array = map.array()?;
-        let key = self.get(2);
-        let key = self.b.ins().load(I32, MemFlagsData::new().with_notrap(), key, 0);
-        let index = self.b.ins().uextend(I64, key);
-        let offset = self.b.ins().imul_imm_s(index, array.stride as i64);
-        let address = self.b.ins().iadd_imm_s(offset, array.base as i64);
-        let is_there = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, index, i64::from(array.max_entries));
-        let null = self.number(0);
-        Some(self.b.ins().select(is_there, address, null))
-    }
-
-    /// The number that a value is, when that is known here.
-    fn constant(&self, value: Value) -> Option<u64> {
-        let dfg = &self.b.func.dfg;
-        match dfg.insts[dfg.value_def(dfg.resolve_aliases(value)).inst()?] {
-            InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } => Some(imm.bits() as u64),
-            _ => None,
-        }
     }
 
     fn through_register(&mut self, reg: u8) {

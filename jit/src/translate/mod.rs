@@ -4,6 +4,7 @@ mod alu;
 mod branch;
 mod call;
 mod group;
+mod lookup;
 mod memory;
 mod sandbox;
 mod track;

@@ -19,6 +19,8 @@ pub struct ArrayLayout {
     pub cpu_stride: u64,
     /// Entries; an index has to be below.
     pub max_entries: u32,
+    /// CPUs that have values of their own; zero for an array that all CPUs share.
+    pub cpus: u32,
 }
 
 /// `BPF_MAP_TYPE_ARRAY`.
@@ -72,6 +74,7 @@ impl Array {
             stride: self.stride as u64,
             cpu_stride: 0,
             max_entries: self.max_entries,
+            cpus: 0,
         }
     }
 
@@ -170,6 +173,7 @@ impl PercpuArray {
             stride: self.stride as u64,
             cpu_stride: self.cpu_stride as u64,
             max_entries: self.max_entries,
+            cpus: self.cpus,
         }
     }
 

@@ -1,10 +1,32 @@
 //! What engines ask of a map beyond its elements.
 
-use super::{Kind, Map};
+use super::{ArrayLayout, Find, Kind, Map};
 use crate::Program;
 use std::sync::Arc;
 
+/// How native code looks an element up in a map that it knows.
+#[derive(Clone, Copy, Debug)]
+pub enum Lookup {
+    /// It finds the place itself.
+    Array(ArrayLayout),
+    /// It calls a function, with the address that belongs to it.
+    Hash(Find, u64),
+}
+
 impl Map {
+    /// The short way of a lookup in unchecked mode; `None` where only the helper knows it.
+    pub fn short_lookup(&self) -> Option<Lookup> {
+        match &self.kind {
+            Kind::Array(a) => Some(Lookup::Array(a.layout())),
+            Kind::PercpuArray(a) => Some(Lookup::Array(a.layout())),
+            Kind::Hash(h) => {
+                let (find, map) = h.find_fn();
+                Some(Lookup::Hash(find, map))
+            }
+            _ => None,
+        }
+    }
+
     /// The program at an index of a prog array, for tail calls; `None` for an empty slot or another kind of map.
     pub fn program(&self, index: u32) -> Option<Arc<Program>> {
         match &self.kind {

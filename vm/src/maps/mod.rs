@@ -33,7 +33,8 @@ mod value;
 
 pub use arena::Arena;
 pub use array::{Array, ArrayLayout, PercpuArray};
-pub use hash::HashMap;
+pub use engine::Lookup;
+pub use hash::{Find, HashMap};
 pub use lpm::Lpm;
 pub use queue::{Bloom, Queue};
 pub use refs::{Maps, Slots, Targets};

@@ -105,6 +105,7 @@ impl Lru {
     }
 
     /// An element was used.
+    #[inline]
     pub fn touch(&self, element: u32) {
         debug_assert!(element < self.entries);
         // SAFETY: the region has a byte for each element and lives as long as `self`.

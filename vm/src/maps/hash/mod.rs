@@ -1,5 +1,6 @@
 //! Hash maps: plain, per CPU, and those that give up the least recently used element when they are full.
 
+mod direct;
 mod lru;
 mod table;
 
@@ -8,6 +9,7 @@ use super::mem::{self, Region};
 use super::value::ValueLayout;
 use super::{Facts, Visit};
 use crate::Errno;
+pub use direct::Find;
 use ebpfkit_abi::MapType;
 use ebpfkit_verifier::memory::record::Record;
 use lru::Lru;
@@ -35,6 +37,7 @@ pub struct HashMap {
 }
 
 /// Number of a node of an LRU map.
+#[inline]
 fn element(node: NonNull<Node>) -> u32 {
     // SAFETY: nodes live as long as the table.
     unsafe { node.as_ref() }.index.load(Ordering::Relaxed)
@@ -117,6 +120,7 @@ impl HashMap {
         self.len() == 0
     }
 
+    #[inline]
     fn value_at(&self, node: NonNull<Node>, cpu: u32) -> NonNull<u8> {
         debug_assert!(cpu < self.cpus.max(1));
         // SAFETY: every node has the values of all CPUs behind head and key.
@@ -124,6 +128,7 @@ impl HashMap {
     }
 
     /// The slot that a program on `cpu` uses.
+    #[inline]
     fn slot(&self, cpu: u32) -> u32 {
         if self.cpus == 0 { 0 } else { cpu }
     }
@@ -135,7 +140,13 @@ impl HashMap {
         if cpu >= self.cpus.max(1) {
             return None;
         }
-        let node = with_key(key, |key| self.table.find(key))?;
+        with_key(key, |key| self.lookup_key(key, cpu))
+    }
+
+    /// The value of a CPU that is one of the map's, or zero where all share it.
+    #[inline(always)]
+    fn lookup_key(&self, key: Key<'_>, cpu: u32) -> Option<NonNull<u8>> {
+        let node = self.table.find(key)?;
         if let Nodes::Lru { lru, .. } = &self.nodes {
             lru.touch(element(node));
         }

@@ -48,15 +48,9 @@ const SHORT: usize = 8;
 pub fn with_key<T>(bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
     match bytes.len() {
         // The usual sizes are read in one go.
-        4 => {
-            let word = u32::from_le_bytes(bytes.try_into().unwrap_or_default());
-            let words = [u64::from_ne_bytes(u64::from(word).to_le_bytes())];
-            f(Key { words: &words, hash: hash(&words) })
-        }
-        8 => {
-            let words = [u64::from_ne_bytes(bytes.try_into().unwrap_or_default())];
-            f(Key { words: &words, hash: hash(&words) })
-        }
+        4 => with_short_key::<4, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
+        8 => with_short_key::<8, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
+        16 => with_short_key::<16, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
         n if n <= SHORT * 8 => {
             let mut words = [0; SHORT];
             let words = fill(&mut words[..n.div_ceil(8)], bytes);
@@ -68,6 +62,29 @@ pub fn with_key<T>(bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
             f(Key { words, hash: hash(words) })
         }
     }
+}
+
+/// [`with_key`] for a size that is known where it is called, up to 64 bytes.
+#[inline(always)]
+pub fn with_short_key<const BYTES: usize, T>(bytes: &[u8; BYTES], f: impl FnOnce(Key<'_>) -> T) -> T {
+    const { assert!(BYTES <= SHORT * 8) };
+    let mut words = [0; SHORT];
+    let words = &mut words[..BYTES.div_ceil(8)];
+    for (n, word) in words.iter_mut().enumerate() {
+        let rest = BYTES - n * 8;
+        let at = |i| bytes[n * 8 + i];
+        // Each case is one or two loads.
+        *word = match rest {
+            8.. => u64::from_ne_bytes(std::array::from_fn(at)),
+            4.. => {
+                let low = u32::from_le_bytes(std::array::from_fn(at));
+                let high = (4..rest).fold(0, |high, i| high | u64::from(at(i)) << (8 * i));
+                u64::from_ne_bytes((u64::from(low) | high).to_le_bytes())
+            }
+            _ => u64::from_ne_bytes((0..rest).fold(0, |word, i| word | u64::from(at(i)) << (8 * i)).to_le_bytes()),
+        };
+    }
+    f(Key { words, hash: hash(words) })
 }
 
 /// Copies bytes into words that are zero.
@@ -98,6 +115,7 @@ fn hash(words: &[u64]) -> u32 {
 }
 
 /// Address of the key of a node.
+#[inline]
 pub fn key_of(node: NonNull<Node>) -> NonNull<u8> {
     // SAFETY: every node has its key behind the head, in the same allocation.
     unsafe { node.cast::<u8>().add(HEADER) }
@@ -155,10 +173,12 @@ impl Table {
     }
 
     /// Bucket that a hash belongs to.
+    #[inline]
     pub fn bucket_of(&self, hash: u32) -> usize {
         hash as usize & self.mask
     }
 
+    #[inline]
     fn bucket(&self, i: usize) -> &Bucket {
         // SAFETY: `i` is masked; the region holds `mask + 1` buckets, zeroed, for as long as `self` lives.
         unsafe { self.buckets.base().cast::<Bucket>().add(i & self.mask).as_ref() }
@@ -166,17 +186,15 @@ impl Table {
 
     #[inline]
     fn matches(&self, node: NonNull<Node>, key: Key<'_>) -> bool {
-        // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head.
+        // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head; all keys of the
+        // table have as many.
         unsafe {
             if node.as_ref().hash.load(Ordering::Relaxed) != key.hash {
                 return false;
             }
             let stored = key_of(node).cast::<u64>();
-            let words = &key.words[..self.key_words];
-            words
-                .iter()
-                .enumerate()
-                .all(|(i, w)| AtomicU64::from_ptr(stored.add(i).as_ptr()).load(Ordering::Relaxed) == *w)
+            let same = |i: usize, w: u64| AtomicU64::from_ptr(stored.add(i).as_ptr()).load(Ordering::Relaxed) == w;
+            key.words.iter().enumerate().all(|(i, w)| same(i, *w))
         }
     }
 
@@ -202,6 +220,7 @@ impl Table {
     /// The node with a key.
     #[inline]
     pub fn find(&self, key: Key<'_>) -> Option<NonNull<Node>> {
+        assert_eq!(key.words.len(), self.key_words);
         self.read(self.bucket_of(key.hash), |mut at, glance| {
             let mut steps = 0u32;
             while let Some(node) = at {
@@ -260,6 +279,7 @@ fn next(node: NonNull<Node>) -> Option<NonNull<Node>> {
 impl Locked<'_> {
     /// The node with a key, and the one before it.
     pub fn find(&self, key: Key<'_>) -> Option<NonNull<Node>> {
+        assert_eq!(key.words.len(), self.table.key_words);
         let mut at = NonNull::new(self.bucket.head.load(Ordering::Relaxed));
         while let Some(node) = at {
             if self.table.matches(node, key) {
@@ -272,6 +292,7 @@ impl Locked<'_> {
 
     /// Puts a node that is in no chain first in this one, under a key.
     pub fn insert(&mut self, node: NonNull<Node>, key: Key<'_>) {
+        assert_eq!(key.words.len(), self.table.key_words);
         // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head.
         unsafe {
             for (i, w) in key.words.iter().enumerate() {
