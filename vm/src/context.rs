@@ -29,6 +29,38 @@ pub struct CtxLayout {
     readable: Vec<bool>,
     writable: Vec<bool>,
     words: usize,
+    skb: Option<SkbFields>,
+}
+
+/// Offsets in the kept bytes of the fields of an `__sk_buff` that every packet sets anew; all of 32 bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SkbFields {
+    pub len: usize,
+    pub wire_len: usize,
+    pub pkt_type: usize,
+    pub protocol: usize,
+    pub ifindex: usize,
+    pub hash: usize,
+    /// Presence, control information, protocol.
+    pub vlan: [usize; 3],
+}
+
+impl SkbFields {
+    fn of(layout: &CtxLayout) -> Option<Self> {
+        if layout.name() != "__sk_buff" {
+            return None;
+        }
+        let at = |name| layout.slot(name).filter(|(_, f)| f.size == 4).map(|(at, _)| at);
+        Some(Self {
+            len: at("len")?,
+            wire_len: at("wire_len")?,
+            pkt_type: at("pkt_type")?,
+            protocol: at("protocol")?,
+            ifindex: at("ifindex")?,
+            hash: at("hash")?,
+            vlan: [at("vlan_present")?, at("vlan_tci")?, at("vlan_proto")?],
+        })
+    }
 }
 
 impl CtxLayout {
@@ -38,7 +70,8 @@ impl CtxLayout {
     }
 
     fn new(context: Option<Context>) -> Self {
-        let mut this = Self { context, slots: vec![], fields: vec![], readable: vec![], writable: vec![], words: 0 };
+        let mut this =
+            Self { context, slots: vec![], fields: vec![], readable: vec![], writable: vec![], words: 0, skb: None };
         if let Some(Context::Fields { layout, hidden, writable }) = context {
             this.fields = vec![0; usize::from(layout.size)];
             for (number, f) in layout.fields.iter().enumerate() {
@@ -53,6 +86,7 @@ impl CtxLayout {
             // Programs hold the address of the slots as that of the struct, so nothing else may follow too closely.
             this.words = this.words.max(usize::from(layout.size).div_ceil(8));
         }
+        this.skb = SkbFields::of(&this);
         this
     }
 
@@ -177,11 +211,13 @@ impl CtxMemory {
         out
     }
 
+    #[inline]
     fn bytes(&self) -> &[u8] {
         // SAFETY: the words are initialised, and any bytes are valid `u8`.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.words.len() * 8) }
     }
 
+    #[inline]
     fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`; any bytes are valid `u64`.
         unsafe { std::slice::from_raw_parts_mut(self.words.as_mut_ptr().cast(), self.words.len() * 8) }
@@ -221,6 +257,26 @@ impl CtxMemory {
             _ => to.copy_from_slice(&value.to_ne_bytes()),
         }
         true
+    }
+
+    /// Where an `__sk_buff` keeps what every packet sets; `None` for other contexts.
+    #[inline]
+    pub(crate) fn skb(&self) -> Option<SkbFields> {
+        self.layout.skb
+    }
+
+    /// A number of 32 bits at one of the offsets of [`SkbFields`].
+    #[inline]
+    pub(crate) fn get_u32(&self, at: usize) -> u32 {
+        self.bytes()[at..].first_chunk().map_or(0, |b| u32::from_ne_bytes(*b))
+    }
+
+    /// Sets a number of 32 bits at one of the offsets of [`SkbFields`].
+    #[inline]
+    pub(crate) fn set_u32(&mut self, at: usize, value: u32) {
+        if let Some(to) = self.bytes_mut()[at..].first_chunk_mut() {
+            *to = value.to_ne_bytes();
+        }
     }
 
     /// Sets the packet pointers that the struct has.

@@ -59,6 +59,7 @@ pub enum Origin {
 }
 
 /// Whether the packet that programs see starts with the Ethernet header.
+#[inline]
 pub(crate) fn starts_at_link(kind: ProgType, origin: Origin) -> bool {
     use ProgType as P;
     match kind {
@@ -86,19 +87,20 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
         return Err(InputError::ShortPacket(frame.len()));
     }
     set_frame(run, kind, Origin::TestRun, frame);
-    if run.ctx.name() == "__sk_buff" {
+    if run.ctx.skb().is_some() {
         crate::helpers::attach_dummy_socket(run);
     }
     Ok(())
 }
 
 /// Sets the next frame of a stream: no checks, no change of the context but what belongs to the packet.
+#[inline]
 pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
     let at_link = starts_at_link(kind, origin);
     run.network_offset = if at_link { ETH } else { 0 };
     run.receive(frame, at_link);
-    if kind != ProgType::Xdp {
-        run.ctx.set("wire_len", frame.len() as u64);
+    if let Some(fields) = run.ctx.skb() {
+        run.ctx.set_u32(fields.wire_len, frame.len() as u32);
     }
 }
 
@@ -140,6 +142,7 @@ pub enum Fate {
 }
 
 /// What a return value means for the packet, with the first bytes that are kept.
+#[inline]
 pub fn fate(kind: ProgType, retval: u32) -> Fate {
     use ProgType as P;
     let passes = match kind {

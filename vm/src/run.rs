@@ -224,10 +224,13 @@ impl Run {
     }
 
     /// Puts a frame in for the next runs; programs see it from its link header on, or from its network header.
+    #[inline]
     pub(crate) fn receive(&mut self, frame: &[u8], at_link: bool) {
         self.packet.set(frame);
         self.has_packet = true;
         crate::packet::received(self, at_link);
+        // Said here, so that a run which is clean otherwise stays so.
+        self.packet_moved();
     }
 
     /// Address and length of the packet, as the first two arguments of a program that takes plain memory.
@@ -258,6 +261,7 @@ impl Run {
     }
 
     /// Says that what runs now will call [`Run::soil`] if need be.
+    #[inline]
     pub fn keep_clean(&mut self) {
         self.dirty = false;
     }

@@ -4,7 +4,7 @@ use super::Row;
 use super::cx::{self, Ret};
 use super::dynptr::{self, Dynptr};
 use crate::maps::{Kind, Map, Ringbuf};
-use crate::{Errno, Event, Fault, Program, Run};
+use crate::{Errno, Event, Fault, Run};
 
 pub(super) const ROWS: &[Row] = &[
     ("ringbuf_output", ring_output),
@@ -33,11 +33,14 @@ const INDEX_MASK: u64 = u32::MAX as u64;
 const CTX_LEN_MASK: u64 = 0xf_ffff << 32;
 
 /// Reads the ring buffers of the run's program as user space would, and adds their records to the run's events.
+#[inline]
 pub fn collect(run: &mut Run) {
-    let has_rings = |p: &Program| p.maps().iter().any(|m| matches!(m.kind(), Kind::Ringbuf(_)));
-    if !has_rings(run.program()) && !has_rings(run.current()) {
-        return;
+    if run.program().has_rings() || run.current().has_rings() {
+        empty_rings(run);
     }
+}
+
+fn empty_rings(run: &mut Run) {
     let programs = [run.program().clone(), run.current().clone()];
     for map in programs.iter().flat_map(|p| p.maps()) {
         if let Kind::Ringbuf(ring) = map.kind() {

@@ -38,29 +38,38 @@ pub struct Packet {
 
 impl Packet {
     /// Puts a new packet in, with no metadata. The buffer is kept where it is large enough.
+    #[inline]
     pub fn set(&mut self, bytes: &[u8]) {
         self.limit = FRAME.max(HEADROOM + bytes.len());
         let needed = self.limit.max(HEADROOM + bytes.len() + TAILROOM);
         if self.capacity < needed {
-            self.buffer = vec![0; needed.div_ceil(8)];
-            self.capacity = self.buffer.len() * 8;
+            self.grow(needed);
         }
         self.moved = true;
         (self.meta, self.data, self.end) = (HEADROOM, HEADROOM, HEADROOM + bytes.len());
         self.all_mut()[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
     }
 
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        self.buffer = vec![0; needed.div_ceil(8)];
+        self.capacity = self.buffer.len() * 8;
+    }
+
+    #[inline]
     fn all(&self) -> &[u8] {
         // SAFETY: the words are initialised, and any bytes are valid `u8`.
         unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast(), self.capacity) }
     }
 
+    #[inline]
     fn all_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `all`; any bytes are valid `u64`.
         unsafe { std::slice::from_raw_parts_mut(self.buffer.as_mut_ptr().cast(), self.capacity) }
     }
 
     /// The packet's bytes, without metadata.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.all()[self.data..self.end]
     }
@@ -99,6 +108,7 @@ impl Packet {
     }
 
     /// Bytes of the packet.
+    #[inline]
     pub fn len(&self) -> usize {
         self.end - self.data
     }

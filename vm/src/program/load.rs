@@ -195,7 +195,9 @@ impl Loader {
         let fixed = fixed_regions(&pieces);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let frame = frame_bytes(&pieces.insns);
-        Ok(Arc::new(Program { frame, id, pieces, ctx, fixed, checked, unchecked, native: NativeSlots::default() }))
+        let has_rings = pieces.maps.iter().any(|m| matches!(m.kind(), Kind::Ringbuf(_)));
+        let native = NativeSlots::default();
+        Ok(Arc::new(Program { frame, id, pieces, ctx, fixed, checked, unchecked, native, has_rings }))
     }
 }
 

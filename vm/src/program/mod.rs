@@ -90,6 +90,8 @@ pub struct Program {
     frame: usize,
     unchecked: OnceLock<Code>,
     native: NativeSlots,
+    /// One of the maps is a ring buffer.
+    has_rings: bool,
 }
 
 impl Program {
@@ -188,6 +190,13 @@ impl Program {
         decode::access(&self.pieces, slot)
     }
 
+    /// Whether one of the maps is a ring buffer.
+    #[inline]
+    pub(crate) fn has_rings(&self) -> bool {
+        self.has_rings
+    }
+
+    #[inline]
     pub(crate) fn native_slots(&self) -> &NativeSlots {
         &self.native
     }

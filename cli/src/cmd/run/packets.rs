@@ -59,10 +59,16 @@ struct Counts {
 }
 
 impl Counts {
+    #[inline]
     fn add(&mut self, value: u32) {
-        if let Some(n) = self.small.get_mut(value as usize) {
-            *n += 1;
-        } else if let Some(n) = self.large.get_mut(&value) {
+        match self.small.get_mut(value as usize) {
+            Some(n) => *n += 1,
+            None => self.add_large(value),
+        }
+    }
+
+    fn add_large(&mut self, value: u32) {
+        if let Some(n) = self.large.get_mut(&value) {
             *n += 1;
         } else if self.large.len() < MAX_COUNTS {
             self.large.insert(value, 1);
@@ -211,9 +217,12 @@ impl Stream<'_> {
         let mut frame = Vec::new();
         let start = run.world.monotonic_ns;
         let mut first_time = None;
+        let (tells, keeps) = (self.args.json || self.args.verbose, self.writer.is_some());
         while let Some((record, data)) = reader.next()? {
-            let bytes =
-                as_ethernet(&record, data, &mut frame).with_context(|| format!("packet {}", self.packets + 1))?;
+            let bytes = match record.link_type {
+                ETHERNET => data,
+                _ => as_ethernet(&record, data, &mut frame).with_context(|| format!("packet {}", self.packets + 1))?,
+            };
             set_frame(run, self.kind, Origin::Wire, bytes);
             // The clock follows the capture.
             let first = *first_time.get_or_insert(record.time_ns);
@@ -232,8 +241,12 @@ impl Stream<'_> {
             };
             self.packets += 1;
             self.counts.add(retval);
-            self.report(run, bytes.len(), retval)?;
-            self.keep(run, &record, bytes, retval)?;
+            if tells || !run.events.is_empty() {
+                self.report(run, bytes.len(), retval)?;
+            }
+            if keeps {
+                self.keep(run, &record, bytes, retval)?;
+            }
             if self.packets.is_multiple_of(PROGRESS_STEP) {
                 bar.set_message(format!("{} packets", self.packets));
             }
@@ -241,6 +254,7 @@ impl Stream<'_> {
         Ok(None)
     }
 
+    /// Prints a packet's result and what the program told.
     fn report(&mut self, run: &mut Run, len: usize, retval: u32) -> Result<()> {
         if self.args.json {
             let name = retval_name(self.kind, retval);
@@ -248,7 +262,7 @@ impl Stream<'_> {
             let result = PacketResult { packet: self.packets, len, retval, name, events };
             serde_json::to_writer(&mut self.lines, &result).map_err(std::io::Error::from)?;
             self.lines.write_all(b"\n")?;
-        } else if self.args.verbose || !run.events.is_empty() {
+        } else {
             if self.args.verbose {
                 let value = retval_name(self.kind, retval).map_or_else(|| retval.to_string(), str::to_owned);
                 writeln!(self.lines, "{:6}  {len:5} bytes  {value}", self.packets)?;
@@ -256,8 +270,6 @@ impl Stream<'_> {
             for event in run.events.drain(..) {
                 print::event(&mut self.lines, &event)?;
             }
-        } else {
-            return Ok(());
         }
         if self.flushes {
             self.lines.flush()?;
@@ -265,6 +277,7 @@ impl Stream<'_> {
         Ok(())
     }
 
+    /// Writes the packet as the program left it, if it goes on.
     fn keep(&mut self, run: &Run, record: &Record, before: &[u8], retval: u32) -> Result<()> {
         let (Some(writer), Fate::Passes { keep }) = (&mut self.writer, fate(self.kind, retval)) else {
             return Ok(());
@@ -281,10 +294,9 @@ impl Stream<'_> {
     }
 }
 
-/// The frame of a record; bare IP packets get an Ethernet header without addresses.
+/// The frame of a record of another link type than Ethernet; bare IP packets get an Ethernet header without addresses.
 fn as_ethernet<'a>(record: &Record, data: &'a [u8], frame: &'a mut Vec<u8>) -> Result<&'a [u8]> {
     match record.link_type {
-        ETHERNET => Ok(data),
         RAW_IP => {
             let ethertype: [u8; 2] = if data.first().is_some_and(|b| b >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] };
             frame.clear();
