@@ -1,14 +1,16 @@
 //! Compiling a program: one module, one native function for each of its functions.
 
 use crate::flow::{Code, Finder};
+use crate::place;
 use crate::trampoline;
 use crate::translate::{self, Env};
 use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable, SetError};
 use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module, ModuleError};
+use cranelift_module::{FuncId, Linkage, Module, ModuleError, ModuleReloc, ModuleRelocTarget};
 use ebpfkit_isa::DecodeError;
 use ebpfkit_vm::Program;
 use ebpfkit_vm::native::{NativeCode, NativeFn};
@@ -106,6 +108,8 @@ fn flags(tier: Tier, verify_ir: bool) -> Result<settings::Flags, SetError> {
     b.set("use_colocated_libcalls", "false")?;
     b.set("unwind_info", "false")?;
     b.set("enable_probestack", "false")?;
+    // Where blocks start, for `place`.
+    b.set("machine_code_cfg_info", "true")?;
     Ok(settings::Flags::new(b))
 }
 
@@ -150,23 +154,69 @@ fn build(program: &Arc<Program>, checked: bool, isa: OwnedTargetIsa) -> Result<N
     let mut finder = Finder::new(program.insns().len());
     let mut context = Context::new();
     let mut builder_context = FunctionBuilderContext::new();
+    let mut machines = Vec::with_capacity(ids.len());
     for (start, id) in starts.iter().zip(&ids) {
         let flow = finder.flow(&code, *start);
         context.func.signature = signature.clone();
         translate::function(&env, &flow, &mut module, &mut context.func, &mut builder_context);
-        module.define_function(*id, &mut context).map_err(|e| failed(*start, e))?;
+        let machine = Machine::compile(&module, *id, &mut context).map_err(|e| failed(*start, e))?;
+        machines.push(machine);
         module.clear_context(&mut context);
+    }
+    let offsets: Vec<u32> = machines.iter().map(|m| m.offset).collect();
+    for ((machine, id), start) in machines.into_iter().zip(&ids).zip(&starts) {
+        machine.define(&mut module, *id, &offsets).map_err(|e| failed(*start, e))?;
     }
     module.finalize_definitions().map_err(|e| CompileError::Memory(Box::new(e)))?;
     let entries = ids
         .iter()
-        .map(|id| {
-            let address = module.get_finalized_function(*id);
+        .zip(offsets)
+        .map(|(id, offset)| {
+            let address = module.get_finalized_function(*id).wrapping_add(offset as usize);
             // SAFETY: the function was compiled with the signature of `NativeFn`.
             unsafe { std::mem::transmute::<*const u8, NativeFn>(address) }
         })
         .collect();
     Ok(NativeCode { entries, memory: Box::new(CodeMemory(Mutex::new(Some(module)))) })
+}
+
+/// The machine code of a function, before it has a place.
+struct Machine {
+    bytes: Vec<u8>,
+    relocs: Vec<ModuleReloc>,
+    /// Bytes before the code, from the beginning of a line.
+    offset: u32,
+}
+
+impl Machine {
+    fn compile(module: &JITModule, id: FuncId, context: &mut Context) -> Result<Self, ModuleError> {
+        let isa = module.isa();
+        context.compile(isa, &mut ControlPlane::default())?;
+        let code = context.compiled_code().expect("the function was just compiled");
+        let step = code.buffer.alignment.max(isa.function_alignment().minimum);
+        let offset = place::offset(code, step);
+        let mut bytes = vec![0; offset as usize];
+        bytes.extend_from_slice(code.code_buffer());
+        let reloc = |r| {
+            let r = ModuleReloc::from_mach_reloc(r, &context.func, id);
+            ModuleReloc { offset: r.offset + offset, ..r }
+        };
+        let relocs = code.buffer.relocs().iter().map(reloc).collect();
+        Ok(Self { bytes, relocs, offset })
+    }
+
+    /// Puts the code into the module. `offsets` are those of the module's own functions.
+    fn define(mut self, module: &mut JITModule, id: FuncId, offsets: &[u32]) -> Result<(), ModuleError> {
+        for reloc in &mut self.relocs {
+            let offset = match reloc.name {
+                ModuleRelocTarget::User { index, .. } => offsets.get(index as usize).copied().unwrap_or(0),
+                ModuleRelocTarget::FunctionOffset(..) => self.offset,
+                _ => 0,
+            };
+            reloc.addend += i64::from(offset);
+        }
+        module.define_function_bytes(id, place::LINE.into(), &self.bytes, &self.relocs)
+    }
 }
 
 fn failed(at: usize, e: ModuleError) -> CompileError {

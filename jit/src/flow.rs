@@ -21,6 +21,14 @@ pub(crate) enum Next {
     End,
 }
 
+/// Jumps to jumps that are followed at most.
+const MOST_JUMPS: usize = 4;
+
+/// Where a jump at a slot goes.
+fn target(at: usize, off: i32) -> usize {
+    (at as i64 + 1 + i64::from(off)) as usize
+}
+
 impl<'a> Code<'a> {
     /// Decodes all slots. `reached` is what the verifier proved.
     pub(crate) fn new(insns: &[Insn], reached: Option<&'a [bool]>) -> Result<Self, DecodeError> {
@@ -49,24 +57,35 @@ impl<'a> Code<'a> {
         if matches!(self.op(at), Some(Op::LoadImm64 { .. })) { at + 2 } else { at + 1 }
     }
 
-    /// Where control goes after the instruction at a slot. A branch that always goes one way is no branch.
+    /// Where control goes after the instruction at a slot. A branch that always goes one way is no branch, and jumps to
+    /// jumps go to where those go.
     pub(crate) fn next(&self, at: usize) -> Next {
-        let target = |off: i32| (at as i64 + 1 + i64::from(off)) as usize;
         let after = self.after(at);
         match self.op(at) {
             None | Some(Op::Exit) => Next::End,
-            Some(Op::Ja { off, .. }) => Next::To(target(off)),
+            Some(Op::Ja { off, .. }) => Next::To(self.end_of_jumps(target(at, off))),
             Some(Op::Jmp { off, .. } | Op::MayGoto { off }) => {
-                let taken = target(off.into());
+                let taken = target(at, off.into());
                 match (self.is_reached(taken), self.is_reached(after)) {
                     _ if taken == after => Next::To(after),
-                    (true, false) => Next::To(taken),
+                    (true, false) => Next::To(self.end_of_jumps(taken)),
                     (false, true) => Next::To(after),
-                    _ => Next::Either(taken, after),
+                    _ => Next::Either(self.end_of_jumps(taken), self.end_of_jumps(after)),
                 }
             }
             _ => Next::To(after),
         }
+    }
+
+    /// Follows jumps from a slot; not for ever, as they may go around.
+    fn end_of_jumps(&self, mut at: usize) -> usize {
+        for _ in 0..MOST_JUMPS {
+            match self.op(at) {
+                Some(Op::Ja { off, .. }) if self.is_reached(at) => at = target(at, off),
+                _ => break,
+            }
+        }
+        at
     }
 
     /// Slot that a local call goes to.

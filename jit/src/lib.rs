@@ -13,6 +13,7 @@
 mod compile;
 mod drive;
 mod flow;
+mod place;
 mod runtime;
 mod trampoline;
 mod translate;

@@ -30,7 +30,14 @@ impl Translator<'_, '_> {
             return self.add(op, width, dst, src, a, b);
         }
         let result = match op {
-            AluOp::Mul => self.b.ins().imul(a, b),
+            AluOp::Mul => match src {
+                // One sum, with its shift, on the machines that there are.
+                Operand::Imm(n @ (3 | 5 | 9)) => {
+                    let more = self.b.ins().ishl_imm_u(a, i64::from((n - 1).ilog2()));
+                    self.b.ins().iadd(a, more)
+                }
+                _ => self.b.ins().imul(a, b),
+            },
             AluOp::Or => self.b.ins().bor(a, b),
             AluOp::And => self.b.ins().band(a, b),
             AluOp::Xor => self.b.ins().bxor(a, b),

@@ -40,6 +40,7 @@ impl Translator<'_, '_> {
         self.ended = false;
         self.b.switch_to_block(go_on);
         let less = self.b.ins().isub(left, count);
+        let less = self.done_here(less);
         self.b.def_var(self.left, less);
     }
 
@@ -80,13 +81,28 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
-        self.spend(taken);
+        self.spend(taken.min(after));
+        if matches!((op, src), (JmpOp::Eq | JmpOp::Ne, Operand::Imm(_))) {
+            self.keep_sum(dst);
+        }
         let (a, b) = (self.get_width(width, dst), self.operand(width, src));
         let condition = match condition(op) {
             Some(cc) => self.b.ins().icmp(cc, a, b),
             None => self.b.ins().band(a, b),
         };
         self.branch(condition, taken, after);
+    }
+
+    /// Before a register is compared with a number: makes it what it is now, where it was counted up or down.
+    ///
+    /// The optimiser would compare the value before the step with another number, and so keep two values where the
+    /// program has one: at the end of a loop, that is a move and a jump for each turn.
+    fn keep_sum(&mut self, reg: u8) {
+        if self.tracked.is_stepped(reg) {
+            let value = self.get(reg);
+            let value = self.done_here(value);
+            self.redefine(reg, value);
+        }
     }
 
     /// Goes on while iterations are left.
@@ -96,7 +112,7 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
-        self.spend(taken);
+        self.spend(taken.min(after));
         let loops = self.b.use_var(self.loops);
         let zero = self.b.ins().iconst(I32, 0);
         let out = self.b.ins().icmp(IntCC::Equal, loops, zero);

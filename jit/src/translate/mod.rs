@@ -376,6 +376,17 @@ impl Translator<'_, '_> {
         if self.b.func.dfg.value_type(value) == I64 { value } else { self.b.ins().uextend(I64, value) }
     }
 
+    /// The same value, computed at this place and not later, by no other way. It costs nothing.
+    fn done_here(&mut self, value: Value) -> Value {
+        let twice = self.b.ins().iconcat(value, value);
+        self.b.ins().isplit(twice).0
+    }
+
+    /// Another name for what a register holds already.
+    fn redefine(&mut self, reg: u8, value: Value) {
+        self.b.def_var(self.regs[usize::from(reg)], value);
+    }
+
     fn number(&mut self, n: i64) -> Value {
         self.b.ins().iconst(I64, n)
     }

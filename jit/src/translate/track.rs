@@ -4,12 +4,14 @@ use super::Translator;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ebpfkit_isa::{AluOp, Operand, STACK_SIZE, Width};
 
-/// A register as the sum of what it held before the block and of what was added since.
+/// A register as what it held before the block, and what was added to that or taken from it since.
 #[derive(Clone, Copy, Debug)]
 struct Sum {
     width: Width,
     before: Value,
-    added: Value,
+    change: Value,
+    /// The change is taken away.
+    falls: bool,
 }
 
 /// A register as an address in the frame: `r10`, plus a number that is known, plus one that is not.
@@ -26,6 +28,8 @@ pub(super) struct Place {
 pub(super) struct Tracked {
     /// Registers that were written in this block, as bits.
     written: u16,
+    /// Registers whose last change was to add a number to them, as bits.
+    stepped: u16,
     sums: [Option<Sum>; 11],
     places: [Option<Place>; 11],
 }
@@ -42,7 +46,13 @@ impl Tracked {
     pub(super) fn set(&mut self, reg: u8) {
         let n = usize::from(reg);
         self.written |= 1 << n;
+        self.stepped &= !(1 << n);
         (self.sums[n], self.places[n]) = (None, None);
+    }
+
+    /// Whether the last change of a register in this block was to add a number to it.
+    pub(super) fn is_stepped(&self, reg: u8) -> bool {
+        self.stepped >> reg & 1 != 0
     }
 
     /// Where in the frame a register points.
@@ -55,25 +65,22 @@ impl Translator<'_, '_> {
     /// A sum or difference of two values for a register. What is added to it in one block is added up first: then the
     /// register is not waited for, which matters where it goes around in a loop.
     pub(super) fn add(&mut self, op: AluOp, width: Width, dst: u8, src: Operand, a: Value, b: Value) {
-        let combine = |t: &mut Self, a, b| if op == AluOp::Sub { t.b.ins().isub(a, b) } else { t.b.ins().iadd(a, b) };
         let n = usize::from(dst);
-        let (value, sum) = match self.tracked.sums[n].filter(|s| s.width == width) {
+        let begins = self.tracked.written >> n & 1 == 0 && matches!(src, Operand::Reg(r) if r != dst);
+        let sum = match self.tracked.sums[n].filter(|s| s.width == width) {
             Some(sum) => {
-                let added = combine(self, sum.added, b);
-                (self.b.ins().iadd(sum.before, added), Some(Sum { added, ..sum }))
+                let (before, more) = (sum.change, (op == AluOp::Sub) == sum.falls);
+                let change = if more { self.b.ins().iadd(before, b) } else { self.b.ins().isub(before, b) };
+                Some(Sum { change, ..sum })
             }
-            None => {
-                let begins = self.tracked.written >> n & 1 == 0 && matches!(src, Operand::Reg(r) if r != dst);
-                let sum = begins.then(|| {
-                    let added = if op == AluOp::Sub { self.b.ins().ineg(b) } else { b };
-                    Sum { width, before: a, added }
-                });
-                (combine(self, a, b), sum)
-            }
+            None => begins.then_some(Sum { width, before: a, change: b, falls: op == AluOp::Sub }),
         };
+        let (before, change, falls) = sum.map_or((a, b, op == AluOp::Sub), |s| (s.before, s.change, s.falls));
+        let value = if falls { self.b.ins().isub(before, change) } else { self.b.ins().iadd(before, change) };
         let place = self.place_after(op, width, dst, src, (a, b));
         self.set_extended(dst, value);
         (self.tracked.sums[n], self.tracked.places[n]) = (sum, place);
+        self.tracked.stepped |= u16::from(matches!(src, Operand::Imm(_))) << n;
     }
 
     /// Where in the frame a sum or difference points.
