@@ -1,5 +1,6 @@
 //! Compiling a program: one module, one native function for each of its functions.
 
+use crate::dead;
 use crate::flow::{Code, Finder};
 use crate::place;
 use crate::trampoline;
@@ -77,7 +78,7 @@ pub fn compile_with(program: &Arc<Program>, checked: bool, options: Options) -> 
         return Err(CompileError::NotVerified);
     }
     let tier = options.tier.unwrap_or(if program.insns().len() > LARGE { Tier::Quick } else { Tier::Best });
-    let code = build(program, checked, isa(tier, options.verify_ir)?)?;
+    let code = build(program, (checked, tier), isa(tier, options.verify_ir)?)?;
     // SAFETY: the code was just built for this program and mode, and owns its memory.
     unsafe { program.set_native(checked, code) };
     Ok(())
@@ -125,7 +126,11 @@ impl Drop for CodeMemory {
     }
 }
 
-fn build(program: &Arc<Program>, checked: bool, isa: OwnedTargetIsa) -> Result<NativeCode, CompileError> {
+fn build(
+    program: &Arc<Program>,
+    (checked, tier): (bool, Tier),
+    isa: OwnedTargetIsa,
+) -> Result<NativeCode, CompileError> {
     let call_conv = isa.default_call_conv();
     let pointer = isa.pointer_type();
     if pointer.bits() != 64 {
@@ -150,15 +155,21 @@ fn build(program: &Arc<Program>, checked: bool, isa: OwnedTargetIsa) -> Result<N
         let signature = trampoline::signature(trampoline::params(number));
         slow.push(module.declare_function(name, Linkage::Import, &signature).map_err(|e| failed(0, e))?);
     }
-    let env = Env::new(program, &code, checked, slow, &starts, &ids);
+    let env = Env::new(program, &code, (checked, tier), slow, &starts, &ids);
     let mut finder = Finder::new(program.insns().len());
     let mut context = Context::new();
     let mut builder_context = FunctionBuilderContext::new();
     let mut machines = Vec::with_capacity(ids.len());
     for (start, id) in starts.iter().zip(&ids) {
-        let flow = finder.flow(&code, *start);
+        let mut flow = finder.flow(&code, *start);
+        if checked {
+            flow.sort(&code);
+        }
         context.func.signature = signature.clone();
         translate::function(&env, &flow, &mut module, &mut context.func, &mut builder_context);
+        if tier == Tier::Best {
+            dead::remove(&mut context.func);
+        }
         let machine = Machine::compile(&module, *id, &mut context).map_err(|e| failed(*start, e))?;
         machines.push(machine);
         module.clear_context(&mut context);

@@ -106,6 +106,73 @@ pub(crate) struct Flow {
     pub slots: Vec<usize>,
     /// Those of them where a block starts.
     pub leaders: Vec<usize>,
+    /// By leader: its place in an order in which only loops lead back. Empty until [`Flow::sort`].
+    order: Vec<u32>,
+}
+
+impl Flow {
+    /// The number of the block that starts at a slot.
+    pub(crate) fn leader(&self, slot: usize) -> Option<usize> {
+        self.leaders.binary_search(&slot).ok()
+    }
+
+    /// Whether the way from the block with a number to the one that starts at a slot may close a loop.
+    pub(crate) fn goes_back(&self, from: usize, to: usize) -> bool {
+        self.leader(to).is_none_or(|to| self.order[to] <= self.order[from])
+    }
+
+    /// Whether any way may close a loop.
+    pub(crate) fn has_loops(&self, code: &Code<'_>) -> bool {
+        (0..self.leaders.len()).any(|block| match self.ways(code, block) {
+            Next::To(to) => self.goes_back(block, to),
+            Next::Either(a, b) => self.goes_back(block, a) || self.goes_back(block, b),
+            Next::End => false,
+        })
+    }
+
+    /// Orders the blocks: each before those that it leads to, but for loops.
+    pub(crate) fn sort(&mut self, code: &Code<'_>) {
+        let count = self.leaders.len();
+        self.order = vec![u32::MAX; count];
+        let (mut seen, mut after) = (vec![false; count], count as u32);
+        // A block, and how many of the blocks that it leads to have been gone to.
+        let mut open: Vec<(usize, u8)> = Vec::new();
+        let start = self.leader(self.start).unwrap_or(0);
+        seen[start] = true;
+        open.push((start, 0));
+        while let Some((block, tried)) = open.last_mut() {
+            let (first, second) = match self.ways(code, *block) {
+                Next::To(to) => (Some(to), None),
+                Next::Either(a, b) => (Some(a), Some(b)),
+                Next::End => (None, None),
+            };
+            *tried += 1;
+            let to = match *tried {
+                1 => first,
+                2 => second,
+                _ => {
+                    after -= 1;
+                    self.order[*block] = after;
+                    open.pop();
+                    continue;
+                }
+            };
+            if let Some(to) = to.and_then(|to| self.leader(to)).filter(|to| !seen[*to]) {
+                seen[to] = true;
+                open.push((to, 0));
+            }
+        }
+    }
+
+    /// Where control goes at the end of a block.
+    fn ways(&self, code: &Code<'_>, block: usize) -> Next {
+        let next = self.leaders.get(block + 1).copied().unwrap_or(usize::MAX);
+        let slots = self.slots.partition_point(|s| *s < next);
+        match self.slots[..slots].last() {
+            Some(last) if code.is_reached(*last) => code.next(*last),
+            _ => Next::End,
+        }
+    }
 }
 
 /// Finds the slots of functions; the marks are reused.

@@ -11,6 +11,7 @@
 #![deny(missing_docs)]
 
 mod compile;
+mod dead;
 mod drive;
 mod flow;
 mod place;

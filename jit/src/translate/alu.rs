@@ -19,6 +19,15 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn alu(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
+        let joined = self.join(op, width, dst, src);
+        match joined {
+            Some((_, Some(value))) => self.set(dst, value),
+            _ => self.arithmetic(op, width, dst, src),
+        }
+        self.tracked.set_piece(dst, joined.map(|(piece, _)| piece));
+    }
+
+    fn arithmetic(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
         let b = self.operand(width, src);
         match (op, src, width) {
             (AluOp::Mov, Operand::Reg(r), Width::W64) => return self.copy(dst, r),

@@ -15,23 +15,22 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Ends the block with a jump.
-    fn go(&mut self, to: usize) {
-        self.spend(to);
+    /// Ends the block with a jump, or by going on to the next.
+    pub(super) fn go(&mut self, to: usize) {
+        self.spend(&[to]);
         let target = self.block(to);
         self.b.ins().jump(target, &[]);
         self.ended = true;
     }
 
-    /// Before a jump that may go backwards, where there are checks: takes the instructions of the loop from the budget,
+    /// Before a jump that may close a loop, where there are checks: takes the instructions of the loop from the budget,
     /// whether it is taken or not.
-    fn spend(&mut self, to: usize) {
-        if !self.env.checked || to > self.at {
-            return;
-        }
+    fn spend(&mut self, to: &[usize]) {
+        let back = |to: &&usize| self.flow.goes_back(self.block_now, **to);
+        let Some(to) = to.iter().filter(|_| self.env.checked).find(back) else { return };
         let (stop, go_on) = (self.cold_block(), self.new_block());
         let left = self.b.use_var(self.left);
-        let count = self.number((self.at + 1 - to) as i64);
+        let count = self.number((self.at + 1).abs_diff(*to).max(1) as i64);
         let enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, count);
         self.b.ins().brif(enough, go_on, &[], stop, &[]);
         self.b.switch_to_block(stop);
@@ -81,7 +80,7 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
-        self.spend(taken.min(after));
+        self.spend(&[taken, after]);
         if matches!((op, src), (JmpOp::Eq | JmpOp::Ne, Operand::Imm(_))) {
             self.keep_sum(dst);
         }
@@ -112,7 +111,7 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
-        self.spend(taken.min(after));
+        self.spend(&[taken, after]);
         let loops = self.b.use_var(self.loops);
         let zero = self.b.ins().iconst(I32, 0);
         let out = self.b.ins().icmp(IntCC::Equal, loops, zero);

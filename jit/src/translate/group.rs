@@ -108,8 +108,8 @@ impl Translator<'_, '_> {
                 break;
             }
             slot = self.env.code.after(slot);
-            if let Some(block) = self.find_block(slot) {
-                self.b.ins().jump(block, &[]);
+            if self.find_block(slot).is_some() {
+                self.go(slot);
                 break;
             }
         }

@@ -1,5 +1,6 @@
 //! Loads, stores and atomic operations.
 
+use super::join::Piece;
 use super::{Translator, int};
 use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -35,8 +36,10 @@ impl Translator<'_, '_> {
 
     pub(super) fn load(&mut self, size: Size, signed: bool, dst: u8, src: u8, off: i16) {
         let signed = signed && size != Size::DW;
+        let mut piece = None;
         let value = if self.env.checked {
-            let value = self.checked_load(size, src, off);
+            let value;
+            (value, piece) = self.checked_load(size, src, off);
             if signed { self.sign_extend(value, size) } else { value }
         } else {
             let access = self.access(size, off);
@@ -46,10 +49,12 @@ impl Translator<'_, '_> {
                 let (bytes, sign) = (self.number(access.size as i64), self.number(signed.into()));
                 self.runtime(runtime::probe as *const () as usize, &[address, bytes, sign])
             } else {
+                piece = Some(Piece::load(base, access.offset, access.size as u8));
                 self.plain_load(access.size, signed, proved(), base, access.offset)
             }
         };
         self.set(dst, value);
+        self.tracked.set_piece(dst, piece.filter(|_| !signed));
     }
 
     /// A load that is extended on the way.

@@ -5,11 +5,13 @@ mod branch;
 mod call;
 mod group;
 mod lookup;
+mod join;
 mod memory;
 mod sandbox;
 mod track;
 
-use crate::flow::{Code, Flow, Next};
+use crate::compile::Tier;
+use crate::flow::{Code, Flow};
 use crate::runtime;
 use crate::trampoline;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -59,6 +61,8 @@ pub(crate) struct Env<'a> {
     program: &'a Program,
     code: &'a Code<'a>,
     checked: bool,
+    /// The code is to be fast, however long it takes to make.
+    best: bool,
     /// With checks: the functions of the slow way.
     slow: Vec<FuncId>,
     /// First slots of functions, ascending.
@@ -74,12 +78,21 @@ impl<'a> Env<'a> {
     pub(crate) fn new(
         program: &'a Program,
         code: &'a Code<'a>,
-        checked: bool,
+        (checked, tier): (bool, Tier),
         slow: Vec<FuncId>,
         starts: &'a [usize],
         ids: &'a [FuncId],
     ) -> Self {
-        let mut this = Self { program, code, checked, slow, starts, ids, may_stop: vec![checked; starts.len()] };
+        let mut this = Self {
+            program,
+            code,
+            checked,
+            best: tier == Tier::Best,
+            slow,
+            starts,
+            ids,
+            may_stop: vec![checked; starts.len()],
+        };
         if !checked {
             this.find_stops();
         }
@@ -151,14 +164,15 @@ pub(crate) fn function(
         regs,
         loops,
         left,
-        counts: env.checked && flow.slots.iter().any(|at| goes_back(env.code.next(*at), *at)),
+        counts: env.checked && flow.has_loops(env.code),
         packet,
         top: Value::from_u32(0),
         context: Value::from_u32(0),
         moves_frame,
         guesses: Guesses::at_start(env.program.prog_type(), main),
         tracked: Tracked::at_start(!moves_frame),
-        leaders: &flow.leaders,
+        flow,
+        block_now: 0,
         blocks,
         call_conv,
         signatures: [None; 8],
@@ -193,7 +207,7 @@ struct Translator<'f, 'e> {
     loops: Variable,
     /// With checks: what is left of the budget.
     left: Variable,
-    /// The function has jumps that are counted.
+    /// The function has loops, whose turns are counted.
     counts: bool,
     /// With checks: address and bytes of the packet.
     packet: (Variable, Variable),
@@ -205,7 +219,9 @@ struct Translator<'f, 'e> {
     moves_frame: bool,
     guesses: Guesses,
     tracked: Tracked,
-    leaders: &'e [usize],
+    flow: &'e Flow,
+    /// The number of the block that is translated now.
+    block_now: usize,
     /// By leader.
     blocks: Vec<Block>,
     call_conv: CallConv,
@@ -264,7 +280,7 @@ impl Translator<'_, '_> {
     }
 
     fn find_block(&self, slot: usize) -> Option<Block> {
-        self.leaders.binary_search(&slot).ok().map(|n| self.blocks[n])
+        self.flow.leader(slot).map(|n| self.blocks[n])
     }
 
     /// The block that starts at a slot. All targets are leaders.
@@ -274,16 +290,17 @@ impl Translator<'_, '_> {
 
     /// Translates the instruction at a slot.
     fn slot(&mut self, at: usize) {
-        self.at = at;
-        if let Some(block) = self.find_block(at) {
+        if let Some(number) = self.flow.leader(at) {
             if !self.ended {
-                self.b.ins().jump(block, &[]);
+                self.go(at);
             }
-            self.b.switch_to_block(block);
+            self.block_now = number;
+            self.b.switch_to_block(self.blocks[number]);
             self.ended = false;
             self.tracked = Tracked::at_start(!self.moves_frame);
             self.inside_until = [0; 11];
         }
+        self.at = at;
         if self.ended || at < self.skip_to {
             // Behind an instruction that turned out to end the function, or done with others.
             return;
@@ -303,6 +320,7 @@ impl Translator<'_, '_> {
         let op = self.env.code.op(at).filter(|_| self.env.code.is_reached(at));
         let Some(op) = op else { return self.nowhere() };
         self.translate(op, at);
+        self.keep_pieces(&op);
         self.guesses.step(&op, self.env.program.imm64_at(at));
     }
 
@@ -457,15 +475,6 @@ impl Translator<'_, '_> {
         all[1..count].copy_from_slice(args);
         let call = self.b.ins().call_indirect(signature, address, &all[..count]);
         self.b.inst_results(call)[0]
-    }
-}
-
-/// Whether control may go from an instruction to itself or an earlier one.
-fn goes_back(next: Next, at: usize) -> bool {
-    match next {
-        Next::To(to) => to <= at,
-        Next::Either(a, b) => a <= at || b <= at,
-        Next::End => false,
     }
 }
 

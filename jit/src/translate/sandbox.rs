@@ -3,6 +3,7 @@
 //! Each access is compared with one region, the likeliest for its register; a cold call looks at all others and finds
 //! the fault. A wrong guess costs time, never safety.
 
+use super::join::Piece;
 use super::{Translator, int, trusted};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
@@ -178,14 +179,17 @@ impl Translator<'_, '_> {
         Some((Some(inside), off.into(), size))
     }
 
-    /// A load with checks, zero-extended.
-    pub(super) fn checked_load(&mut self, size: Size, src: u8, off: i16) -> Value {
+    /// A load with checks, zero-extended; what was read, when the register's address is sure to be good.
+    pub(super) fn checked_load(&mut self, size: Size, src: u8, off: i16) -> (Value, Option<Piece>) {
         let bytes = size.bytes() as u64;
         let quick = self.quick(src, off, bytes, false);
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(src);
-        let Some((condition, offset, read)) = quick else { return self.slow_load(base, off, bytes) };
-        let Some(condition) = condition else { return self.plain_load(read, false, flags, base, offset) };
+        let Some((condition, offset, read)) = quick else { return (self.slow_load(base, off, bytes), None) };
+        let Some(condition) = condition else {
+            let value = self.plain_load(read, false, flags, base, offset);
+            return (value, Some(Piece::load(base, offset, read as u8)));
+        };
         let (fast, slow, done) = (self.new_block(), self.cold_block(), self.new_block());
         self.b.append_block_param(done, I64);
         self.b.ins().brif(condition, fast, &[], slow, &[]);
@@ -196,7 +200,7 @@ impl Translator<'_, '_> {
         let value = self.plain_load(read, false, flags, base, offset);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
         self.b.switch_to_block(done);
-        self.b.block_params(done)[0]
+        (self.b.block_params(done)[0], None)
     }
 
     fn slow_load(&mut self, base: Value, off: i16, bytes: u64) -> Value {

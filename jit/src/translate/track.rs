@@ -1,6 +1,7 @@
 //! What is known of registers inside a block: sums that grow, and places in the frame.
 
 use super::Translator;
+use super::join::Piece;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ebpfkit_isa::{AluOp, Operand, STACK_SIZE, Width};
 
@@ -32,6 +33,7 @@ pub(super) struct Tracked {
     stepped: u16,
     sums: [Option<Sum>; 11],
     places: [Option<Place>; 11],
+    pieces: [Option<Piece>; 11],
 }
 
 impl Tracked {
@@ -47,12 +49,25 @@ impl Tracked {
         let n = usize::from(reg);
         self.written |= 1 << n;
         self.stepped &= !(1 << n);
-        (self.sums[n], self.places[n]) = (None, None);
+        (self.sums[n], self.places[n], self.pieces[n]) = (None, None, None);
     }
 
     /// Whether the last change of a register in this block was to add a number to it.
     pub(super) fn is_stepped(&self, reg: u8) -> bool {
         self.stepped >> reg & 1 != 0
+    }
+
+    /// The bytes of memory that a register holds, as they are now.
+    pub(super) fn piece(&self, reg: u8) -> Option<Piece> {
+        self.pieces[usize::from(reg)]
+    }
+
+    pub(super) fn set_piece(&mut self, reg: u8, piece: Option<Piece>) {
+        self.pieces[usize::from(reg)] = piece;
+    }
+
+    pub(super) fn forget_pieces(&mut self) {
+        self.pieces = [None; 11];
     }
 
     /// Where in the frame a register points.
