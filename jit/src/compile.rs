@@ -170,13 +170,12 @@ fn build(
         if tier == Tier::Best {
             dead::remove(&mut context.func);
         }
-        let machine = Machine::compile(&module, *id, &mut context).map_err(|e| failed(*start, e))?;
-        machines.push(machine);
+        machines.push(Machine::compile(&module, *id, *start, &mut context)?);
         module.clear_context(&mut context);
     }
     let offsets: Vec<u32> = machines.iter().map(|m| m.offset).collect();
-    for ((machine, id), start) in machines.into_iter().zip(&ids).zip(&starts) {
-        machine.define(&mut module, *id, &offsets).map_err(|e| failed(*start, e))?;
+    for (machine, id) in machines.into_iter().zip(&ids) {
+        machine.define(&mut module, *id, &offsets)?;
     }
     module.finalize_definitions().map_err(|e| CompileError::Memory(Box::new(e)))?;
     let entries = ids
@@ -193,6 +192,8 @@ fn build(
 
 /// The machine code of a function, before it has a place.
 struct Machine {
+    /// Slot of the function's first instruction.
+    at: usize,
     bytes: Vec<u8>,
     relocs: Vec<ModuleReloc>,
     /// Bytes before the code, from the beginning of a line.
@@ -200,9 +201,10 @@ struct Machine {
 }
 
 impl Machine {
-    fn compile(module: &JITModule, id: FuncId, context: &mut Context) -> Result<Self, ModuleError> {
+    /// `at` is the slot of the function's first instruction.
+    fn compile(module: &JITModule, id: FuncId, at: usize, context: &mut Context) -> Result<Self, CompileError> {
         let isa = module.isa();
-        context.compile(isa, &mut ControlPlane::default())?;
+        context.compile(isa, &mut ControlPlane::default()).map_err(|e| failed(at, e.into()))?;
         let code = context.compiled_code().expect("the function was just compiled");
         let step = code.buffer.alignment.max(isa.function_alignment().minimum);
         let offset = place::offset(code, step);
@@ -213,11 +215,11 @@ impl Machine {
             ModuleReloc { offset: r.offset + offset, ..r }
         };
         let relocs = code.buffer.relocs().iter().map(reloc).collect();
-        Ok(Self { bytes, relocs, offset })
+        Ok(Self { at, bytes, relocs, offset })
     }
 
     /// Puts the code into the module. `offsets` are those of the module's own functions.
-    fn define(mut self, module: &mut JITModule, id: FuncId, offsets: &[u32]) -> Result<(), ModuleError> {
+    fn define(mut self, module: &mut JITModule, id: FuncId, offsets: &[u32]) -> Result<(), CompileError> {
         for reloc in &mut self.relocs {
             let offset = match reloc.name {
                 ModuleRelocTarget::User { index, .. } => offsets.get(index as usize).copied().unwrap_or(0),
@@ -226,7 +228,8 @@ impl Machine {
             };
             reloc.addend += i64::from(offset);
         }
-        module.define_function_bytes(id, place::LINE.into(), &self.bytes, &self.relocs)
+        let defined = module.define_function_bytes(id, place::LINE.into(), &self.bytes, &self.relocs);
+        defined.map_err(|e| failed(self.at, e))
     }
 }
 

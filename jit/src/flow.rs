@@ -108,9 +108,16 @@ pub(crate) struct Flow {
     pub leaders: Vec<usize>,
     /// By leader: its place in an order in which only loops lead back. Empty until [`Flow::sort`].
     order: Vec<u32>,
+    /// By leader: more than one way leads there.
+    joins: Vec<bool>,
 }
 
 impl Flow {
+    /// Whether the block with a number has one way in at most.
+    pub(crate) fn has_one_way_in(&self, block: usize) -> bool {
+        !self.joins[block]
+    }
+
     /// The number of the block that starts at a slot.
     pub(crate) fn leader(&self, slot: usize) -> Option<usize> {
         self.leaders.binary_search(&slot).ok()
@@ -182,6 +189,8 @@ pub(crate) struct Finder {
 
 const SEEN: u8 = 1;
 const LEADER: u8 = 2;
+const ONE_WAY_IN: u8 = 4;
+const MORE_WAYS_IN: u8 = 8;
 
 impl Finder {
     /// For programs of this many slots.
@@ -193,7 +202,7 @@ impl Finder {
     pub(crate) fn flow(&mut self, code: &Code<'_>, start: usize) -> Flow {
         let mut flow = Flow { start, ..Flow::default() };
         let mut open = vec![start];
-        self.marks[start] |= LEADER;
+        self.marks[start] |= LEADER | ONE_WAY_IN;
         while let Some(mut at) = open.pop() {
             while self.marks[at] & SEEN == 0 {
                 self.marks[at] |= SEEN;
@@ -207,11 +216,14 @@ impl Finder {
                         if !matches!(code.op(at), Some(op) if falls_through(&op)) {
                             self.marks[to] |= LEADER;
                         }
+                        self.way_in(to);
                         at = to;
                     }
                     Next::Either(a, b) => {
-                        self.marks[a] |= LEADER;
-                        self.marks[b] |= LEADER;
+                        for to in [a, b] {
+                            self.marks[to] |= LEADER;
+                            self.way_in(to);
+                        }
                         open.push(a);
                         at = b;
                     }
@@ -220,10 +232,18 @@ impl Finder {
         }
         flow.slots.sort_unstable();
         flow.leaders.extend(flow.slots.iter().copied().filter(|s| self.marks[*s] & LEADER != 0));
+        flow.joins.extend(flow.leaders.iter().map(|s| self.marks[*s] & MORE_WAYS_IN != 0));
         for s in &flow.slots {
             self.marks[*s] = 0;
         }
         flow
+    }
+}
+
+impl Finder {
+    /// Another way leads to a slot.
+    fn way_in(&mut self, to: usize) {
+        self.marks[to] |= if self.marks[to] & ONE_WAY_IN == 0 { ONE_WAY_IN } else { MORE_WAYS_IN };
     }
 }
 

@@ -20,7 +20,7 @@ impl Translator<'_, '_> {
         self.spend(&[to]);
         let target = self.block(to);
         self.b.ins().jump(target, &[]);
-        self.ended = true;
+        (self.ended, self.leads_to) = (true, [to; 2]);
     }
 
     /// Before a jump that may close a loop, where there are checks: takes the instructions of the loop from the budget,
@@ -71,7 +71,7 @@ impl Translator<'_, '_> {
                 self.b.ins().jump(to, &[]);
             }
         }
-        self.ended = true;
+        (self.ended, self.leads_to) = (true, [taken, after]);
     }
 
     pub(super) fn conditional(&mut self, op: JmpOp, width: Width, dst: u8, src: Operand) {

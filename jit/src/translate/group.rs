@@ -87,6 +87,7 @@ impl Translator<'_, '_> {
         self.b.ins().brif(inside, fast, &[], slow, &[]);
         self.b.switch_to_block(slow);
         self.rest_of_block(at);
+        self.is_split = true;
         self.b.switch_to_block(fast);
         self.inside_until[usize::from(group.reg)] = group.last + 1;
     }
@@ -126,9 +127,7 @@ impl Translator<'_, '_> {
             return self.inside_frame(place, group.bytes.0, size)?;
         }
         let window = self.window(guess, group.write)?;
-        let base = self.get(group.reg);
-        let address = self.b.ins().iadd_imm_s(base, group.bytes.0);
-        self.inside(&window, address, size)
+        self.inside(&window, group.reg, group.bytes.0, size)
     }
 
     /// The stores from a slot on that make one wide store: its offset from the register, its bytes, its value, and the

@@ -4,8 +4,8 @@ mod alu;
 mod branch;
 mod call;
 mod group;
-mod lookup;
 mod join;
+mod lookup;
 mod memory;
 mod sandbox;
 mod track;
@@ -181,6 +181,8 @@ pub(crate) fn function(
         inside_until: [0; 11],
         is_slow: false,
         is_cold: false,
+        leads_to: [usize::MAX; 2],
+        is_split: false,
         ended: false,
         b,
     };
@@ -237,6 +239,10 @@ struct Translator<'f, 'e> {
     is_slow: bool,
     /// Code is rarely reached here.
     is_cold: bool,
+    /// Where the block that was translated last leads to.
+    leads_to: [usize; 2],
+    /// The current block ends twice: in the slow way of a group, too.
+    is_split: bool,
     /// The current block has its last instruction.
     ended: bool,
 }
@@ -294,10 +300,14 @@ impl Translator<'_, '_> {
             if !self.ended {
                 self.go(at);
             }
+            let goes_on = self.flow.has_one_way_in(number) && self.leads_to.contains(&at) && !self.is_split;
             self.block_now = number;
             self.b.switch_to_block(self.blocks[number]);
             self.ended = false;
-            self.tracked = Tracked::at_start(!self.moves_frame);
+            if !goes_on {
+                self.tracked = Tracked::at_start(!self.moves_frame);
+            }
+            (self.leads_to, self.is_split) = ([usize::MAX; 2], false);
             self.inside_until = [0; 11];
         }
         self.at = at;

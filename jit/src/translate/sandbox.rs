@@ -126,9 +126,9 @@ impl Translator<'_, '_> {
         })
     }
 
-    /// Whether `size` bytes from an address lie in a window.
-    pub(super) fn inside(&mut self, window: &Window, address: Value, size: u64) -> Option<Value> {
-        let distance = self.b.ins().isub(address, window.base);
+    /// Whether `size` bytes from a register's address and an offset lie in a window.
+    pub(super) fn inside(&mut self, window: &Window, reg: u8, off: i64, size: u64) -> Option<Value> {
+        let distance = self.distance(window.base, reg, off);
         // Starts allowed: all but the last `size - 1`, and none when the window is smaller.
         let starts = match window.len {
             Len::Known(len) => self.number(len.checked_sub(size - 1)? as i64),
@@ -140,6 +140,17 @@ impl Translator<'_, '_> {
             }
         };
         Some(self.b.ins().icmp(IntCC::UnsignedLessThan, distance, starts))
+    }
+
+    /// From an address to that of a register and an offset. Where a register walks along a pointer that stays, so does
+    /// the pointer's own distance.
+    fn distance(&mut self, from: Value, reg: u8, off: i64) -> Value {
+        let (start, rest) = match self.tracked.walk(reg) {
+            Some(walk) => (walk.pointer, self.b.ins().iadd_imm_s(walk.index, walk.offset.wrapping_add(off))),
+            None => (self.get(reg), self.number(off)),
+        };
+        let distance = self.b.ins().isub(start, from);
+        self.b.ins().iadd(distance, rest)
     }
 
     /// Whether an access is inside the frame for sure.
@@ -173,9 +184,7 @@ impl Translator<'_, '_> {
             return Some((Some(same), to.address as i32, to.size));
         }
         let window = self.window(guess, write)?;
-        let base = self.get(reg);
-        let address = self.b.ins().iadd_imm_s(base, i64::from(off));
-        let inside = self.inside(&window, address, size)?;
+        let inside = self.inside(&window, reg, off.into(), size)?;
         Some((Some(inside), off.into(), size))
     }
 

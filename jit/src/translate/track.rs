@@ -2,6 +2,7 @@
 
 use super::Translator;
 use super::join::Piece;
+use super::sandbox::Guess;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ebpfkit_isa::{AluOp, Operand, STACK_SIZE, Width};
 
@@ -24,6 +25,15 @@ pub(super) struct Place {
     pub index: Option<Value>,
 }
 
+/// A register as the sum of a pointer, a number that is not known, and one that is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    pub pointer: Value,
+    pub index: Value,
+    /// In bytes.
+    pub offset: i64,
+}
+
 /// What is known at an instruction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tracked {
@@ -34,6 +44,7 @@ pub(super) struct Tracked {
     sums: [Option<Sum>; 11],
     places: [Option<Place>; 11],
     pieces: [Option<Piece>; 11],
+    walks: [Option<Walk>; 11],
 }
 
 impl Tracked {
@@ -49,7 +60,7 @@ impl Tracked {
         let n = usize::from(reg);
         self.written |= 1 << n;
         self.stepped &= !(1 << n);
-        (self.sums[n], self.places[n], self.pieces[n]) = (None, None, None);
+        (self.sums[n], self.places[n], self.pieces[n], self.walks[n]) = (None, None, None, None);
     }
 
     /// Whether the last change of a register in this block was to add a number to it.
@@ -68,6 +79,11 @@ impl Tracked {
 
     pub(super) fn forget_pieces(&mut self) {
         self.pieces = [None; 11];
+    }
+
+    /// The pointer and the index that a register is the sum of.
+    pub(super) fn walk(&self, reg: u8) -> Option<Walk> {
+        self.walks[usize::from(reg)]
     }
 
     /// Where in the frame a register points.
@@ -93,7 +109,9 @@ impl Translator<'_, '_> {
         let (before, change, falls) = sum.map_or((a, b, op == AluOp::Sub), |s| (s.before, s.change, s.falls));
         let value = if falls { self.b.ins().isub(before, change) } else { self.b.ins().iadd(before, change) };
         let place = self.place_after(op, width, dst, src, (a, b));
+        let walk = if width == Width::W64 { self.walk_after(op, dst, src, (a, b)) } else { None };
         self.set_extended(dst, value);
+        self.tracked.walks[n] = walk;
         (self.tracked.sums[n], self.tracked.places[n]) = (sum, place);
         self.tracked.stepped |= u16::from(matches!(src, Operand::Imm(_))) << n;
     }
@@ -116,12 +134,33 @@ impl Translator<'_, '_> {
         }
     }
 
+    /// The pointer and the index of a sum or difference.
+    fn walk_after(&self, op: AluOp, dst: u8, src: Operand, (a, b): (Value, Value)) -> Option<Walk> {
+        match (src, op) {
+            (Operand::Imm(n), _) => {
+                let walk = self.tracked.walk(dst)?;
+                let n = if op == AluOp::Sub { -i64::from(n) } else { n.into() };
+                Some(Walk { offset: walk.offset.checked_add(n)?, ..walk })
+            }
+            (Operand::Reg(r), AluOp::Add) => {
+                let is_pointer = |reg| self.guesses.of(reg) != Guess::Other;
+                let (pointer, index) = match (is_pointer(dst), is_pointer(r)) {
+                    (true, false) => (a, b),
+                    (false, true) => (b, a),
+                    _ => return None,
+                };
+                Some(Walk { pointer, index, offset: 0 })
+            }
+            _ => None,
+        }
+    }
+
     /// A register takes over another's value.
     pub(super) fn copy(&mut self, dst: u8, src: u8) {
         let value = self.get(src);
-        let place = self.tracked.place(src);
+        let (place, walk) = (self.tracked.place(src), self.tracked.walk(src));
         self.set(dst, value);
-        self.tracked.places[usize::from(dst)] = place;
+        (self.tracked.places[usize::from(dst)], self.tracked.walks[usize::from(dst)]) = (place, walk);
     }
 
     /// Whether bytes at a place are inside the frame: known, or a condition. `None` when they are not, for sure.
