@@ -1,7 +1,7 @@
 //! From slots to the dense form.
 
 use super::dense::{Inst, Op, Rmw};
-use super::fuse::fuse;
+use super::step::{Step, steps};
 use super::{LoadError, Pieces};
 use crate::native::Access;
 use ebpfkit_isa::{
@@ -13,8 +13,8 @@ use ebpfkit_isa::{
 pub(crate) struct Code {
     /// One for each instruction.
     pub insts: Vec<Inst>,
-    /// The same with runs taken in one step.
-    pub fused: Vec<Inst>,
+    /// What runs, by the same index.
+    pub steps: Vec<Step>,
     /// By dense index: the slot.
     pub slots: Vec<u32>,
     /// By function: dense index of its first instruction.
@@ -49,7 +49,7 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
     // Slots to dense indices; a target that is no instruction was refused with the functions.
     for n in 0..code.insts.len() {
         let i = &mut code.insts[n];
-        if has_target(i.op) {
+        if i.op.has_target() {
             let target = code.slots[n] as i64 + 1 + i64::from(i.off);
             let dense = usize::try_from(target).ok().and_then(|t| dense_of.get(t)).filter(|d| **d != u32::MAX);
             let slot = code.slots[n] as usize;
@@ -58,13 +58,9 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
     }
     code.slots.push(insns.len() as u32);
     code.insts.push(Inst::END);
-    code.fused = fuse(&code.insts);
+    code.steps = steps(&code.insts, !translate);
     code.entries = pieces.functions.iter().map(|f| dense_of[*f]).collect();
     Ok(code)
-}
-
-fn has_target(op: Op) -> bool {
-    matches!(op, Op::CallLocal | Op::MayGoto) || (op as u8 >= Op::Ja as u8 && op as u8 <= Op::Jsle32K as u8)
 }
 
 /// Picks one of four operations by width and operand.

@@ -85,17 +85,20 @@ pub(crate) enum Op {
     CallLocal,
     CallReg,
     Exit,
-    /// Runs of instructions in one step ([`super::fuse`]): `dst = src op imm`, or with the register that `imm` names.
-    MovAdd64K, MovAnd64K, MovLsh64K, MovRsh64K, MovAdd64X, MovAnd64X, MovXor64X,
-    /// `dst` rotated left by `imm`; `src` gets what came in at the right.
-    Rotate64,
-    /// `dst = dst << imm | src`
-    LshOr64,
-    Zext32,
-    /// `dst` plus the low half of `imm`, compared with the high half; both signed.
-    AddJne64, AddJlt64, AddJne32,
     /// No instruction: the end of the code, so that running past it is a fault.
     End,
+}
+
+impl Op {
+    /// Whether it jumps, always or on a condition; `off` is the target then.
+    pub(crate) fn is_jump(self) -> bool {
+        self as u8 >= Self::Ja as u8 && self as u8 <= Self::Jsle32K as u8
+    }
+
+    /// Whether `off` is a target.
+    pub(crate) fn has_target(self) -> bool {
+        self.is_jump() || matches!(self, Self::CallLocal | Self::MayGoto)
+    }
 }
 
 /// An atomic operation in a number: operation, fetch bit (8), 64-bit bit (16), arena bit (32).

@@ -1,53 +1,85 @@
 //! Pairs and longer runs of instructions that the interpreter takes in one step.
 //!
-//! The first instruction of a run becomes an operation that does all of it and skips the others. They stay where they
-//! are, so that jumps into the middle find them.
+//! The step of the first instruction does all of the run and skips the others. They keep steps of their own, so that jumps
+//! into the middle find them.
 
 use super::dense::{Inst, Op};
 
-/// The code with runs as one operation where there is one.
-pub(super) fn fuse(plain: &[Inst]) -> Vec<Inst> {
-    (0..plain.len()).map(|at| run(&plain[at..]).unwrap_or(plain[at])).collect()
+/// What a run of instructions does. `dst`, `src` and `imm` are those of [`Fused::inst`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[rustfmt::skip]
+pub(crate) enum What {
+    /// `dst = src op imm`, or with the register that `imm` names.
+    MovAdd64K, MovAnd64K, MovLsh64K, MovRsh64K, MovAdd64X, MovAnd64X, MovXor64X,
+    /// `dst` rotated left by `imm`; `src` gets what came in at the right.
+    Rotate64,
+    /// `dst = dst << imm | src`
+    LshOr64,
+    /// The low half of `dst`.
+    Zext32,
+    /// `dst` plus the low half of `imm`, compared with the high half; both signed.
+    AddJne64, AddJlt64, AddJne32,
 }
 
-fn run(code: &[Inst]) -> Option<Inst> {
+/// A run of instructions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fused {
+    pub what: What,
+    pub dst: u8,
+    pub src: u8,
+    /// What the last one needs: an offset, or the target of a jump.
+    pub off: i32,
+    pub imm: u64,
+}
+
+impl What {
+    /// Whether `off` is a target.
+    pub(super) fn is_jump(self) -> bool {
+        matches!(self, Self::AddJne64 | Self::AddJlt64 | Self::AddJne32)
+    }
+}
+
+/// The run that the code begins with.
+pub(super) fn fuse(code: &[Inst]) -> Option<Fused> {
     rotation(code).or_else(|| pair(code))
 }
 
 /// `t = x; t >>= 64 - n; x <<= n; x |= t`
-fn rotation(code: &[Inst]) -> Option<Inst> {
+fn rotation(code: &[Inst]) -> Option<Fused> {
     let &[copy, right, left, or, ..] = code else { return None };
     let ops = (copy.op, right.op, left.op, or.op) == (Op::Mov64X, Op::Rsh64K, Op::Lsh64K, Op::Or64X);
     let (x, t) = (copy.src, copy.dst);
     let regs = x != t && right.dst == t && (left.dst, or.dst, or.src) == (x, x, t);
     let whole = (1..64).contains(&left.imm) && left.imm.checked_add(right.imm) == Some(64);
-    (ops && regs && whole).then_some(Inst { op: Op::Rotate64, dst: x, src: t, off: 0, imm: left.imm })
+    (ops && regs && whole).then_some(Fused { what: What::Rotate64, dst: x, src: t, off: 0, imm: left.imm })
 }
 
-fn pair(code: &[Inst]) -> Option<Inst> {
+fn pair(code: &[Inst]) -> Option<Fused> {
     let &[a, b, ..] = code else { return None };
-    let with = |op, imm| Some(Inst { op, imm, ..a });
+    let with = |what, imm| Some(Fused { what, dst: a.dst, src: a.src, off: 0, imm });
     match (a.op, b.op) {
         (Op::Mov64X, _) if a.dst == b.dst => match b.op {
-            Op::Add64K => with(Op::MovAdd64K, b.imm),
-            Op::And64K => with(Op::MovAnd64K, b.imm),
-            Op::Lsh64K => with(Op::MovLsh64K, b.imm),
-            Op::Rsh64K => with(Op::MovRsh64K, b.imm),
+            Op::Add64K => with(What::MovAdd64K, b.imm),
+            Op::And64K => with(What::MovAnd64K, b.imm),
+            Op::Lsh64K => with(What::MovLsh64K, b.imm),
+            Op::Rsh64K => with(What::MovRsh64K, b.imm),
             // A register that is combined with itself has its new value then.
             _ if b.src == a.dst => None,
-            Op::Add64X => with(Op::MovAdd64X, b.src.into()),
-            Op::And64X => with(Op::MovAnd64X, b.src.into()),
-            Op::Xor64X => with(Op::MovXor64X, b.src.into()),
+            Op::Add64X => with(What::MovAdd64X, b.src.into()),
+            Op::And64X => with(What::MovAnd64X, b.src.into()),
+            Op::Xor64X => with(What::MovXor64X, b.src.into()),
             _ => None,
         },
-        (Op::Lsh64K, Op::Or64X) if b.dst == a.dst && b.src != a.dst => Some(Inst { op: Op::LshOr64, src: b.src, ..a }),
-        (Op::Lsh64K, Op::Rsh64K) if a.dst == b.dst && (a.imm, b.imm) == (32, 32) => with(Op::Zext32, 0),
+        (Op::Lsh64K, Op::Or64X) if b.dst == a.dst && b.src != a.dst => {
+            Some(Fused { what: What::LshOr64, dst: a.dst, src: b.src, off: 0, imm: a.imm })
+        }
+        (Op::Lsh64K, Op::Rsh64K) if a.dst == b.dst && (a.imm, b.imm) == (32, 32) => with(What::Zext32, 0),
         (Op::Add64K, Op::Jne64K | Op::Jlt64K) if a.dst == b.dst => {
-            let op = if b.op == Op::Jne64K { Op::AddJne64 } else { Op::AddJlt64 };
-            Some(Inst { op, off: b.off, imm: both(a.imm, b.imm)?, ..a })
+            let what = if b.op == Op::Jne64K { What::AddJne64 } else { What::AddJlt64 };
+            Some(Fused { off: b.off, ..with(what, both(a.imm, b.imm)?)? })
         }
         (Op::Add32K, Op::Jne32K) if a.dst == b.dst => {
-            Some(Inst { op: Op::AddJne32, off: b.off, imm: both(a.imm as i32 as u64, b.imm as i32 as u64)?, ..a })
+            Some(Fused { off: b.off, ..with(What::AddJne32, both(a.imm as i32 as u64, b.imm as i32 as u64)?)? })
         }
         _ => None,
     }

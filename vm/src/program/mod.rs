@@ -2,8 +2,9 @@
 
 mod decode;
 pub(crate) mod dense;
-mod fuse;
+pub(crate) mod fuse;
 mod load;
+pub(crate) mod step;
 
 pub(crate) use load::Pieces;
 pub use load::{KfuncName, Loader};

@@ -1,0 +1,483 @@
+//! What the interpreter does without looking up: each step is a function that ends in a call of the next one.
+//!
+//! A function does only what is quick. Whatever else comes, such as a fault, an access outside of the regions at hand, or
+//! a call of a helper, it leaves undone and gives the step back; [`super::execute`] then does the instruction in full.
+//!
+//! Optimisation turns the call at the end into a jump. Nothing depends on it: jumps back, calls and the end of a stretch
+//! ([`crate::program::step`]) return to the loop in [`run`], so that few functions are open at a time.
+
+use super::Machine;
+use super::arith::*;
+use crate::memory::{load_raw, store_raw};
+use crate::program::dense::{Inst, Op};
+use crate::program::fuse::What;
+use crate::program::step::Step;
+use crate::run::Run;
+
+/// Does a step, and those behind it.
+///
+/// # Safety
+/// The step is one of the current program of the machine, which belongs to the run.
+pub(crate) type Handler = unsafe fn(*const Step, *mut Machine, *mut Run) -> Next;
+
+/// Where the functions have stopped.
+#[derive(Clone, Copy)]
+pub(crate) struct Next {
+    /// The step.
+    at: *const Step,
+    /// It can be gone on with; otherwise it is for [`super::execute`].
+    go_on: bool,
+}
+
+/// Goes on from a step until one has to be done in full; that one.
+///
+/// # Safety
+/// As for [`Handler`].
+#[inline(always)]
+pub(super) unsafe fn run(from: *const Step, m: &mut Machine, run: &mut Run) -> *const Step {
+    let mut next = Next { at: from, go_on: true };
+    while next.go_on {
+        // SAFETY: handlers go from steps of the program to steps of the program; the last one stops.
+        next = unsafe { ((*next.at).go)(next.at, m, run) };
+    }
+    next.at
+}
+
+/// The registers of a machine.
+#[derive(Clone, Copy)]
+struct Regs(*mut u64);
+
+impl Regs {
+    /// # Safety
+    /// Steps name registers below 16.
+    #[inline(always)]
+    unsafe fn get(self, n: u8) -> u64 {
+        // SAFETY: see above.
+        unsafe { *self.0.add(usize::from(n)) }
+    }
+
+    /// # Safety
+    /// As for `get`.
+    #[inline(always)]
+    unsafe fn set(self, n: u8, v: u64) {
+        // SAFETY: see above.
+        unsafe { *self.0.add(usize::from(n)) = v }
+    }
+}
+
+/// Instructions between two looks outside in a loop, about; a power of two.
+const LOOK: u64 = 1024;
+
+/// Takes what a jump back costs from the budget. `None` when it is not there; otherwise whether it is time to look
+/// outside.
+#[inline(always)]
+fn spend(run: &mut Run, count: u64) -> Option<bool> {
+    let left = run.left.checked_sub(count)?;
+    let look = (left ^ run.left) >= LOOK;
+    run.left = left;
+    Some(look)
+}
+
+/// A handler: the body sees the step, the registers, and the run.
+macro_rules! handler {
+    // One that goes on behind its `$n` instructions.
+    ($n:literal, |$i:ident, $r:ident| $body:expr) => {{
+        unsafe fn go(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+            // SAFETY: as the caller says; another step follows each that goes on.
+            unsafe {
+                let ($i, $r) = (&*ip, Regs(m.cast()));
+                $body;
+                let next = ip.add($n);
+                ((*next).go)(next, m, run)
+            }
+        }
+        go as Handler
+    }};
+}
+
+/// One that reads or writes memory: `$body` is `None` when the access is not at hand.
+macro_rules! memory {
+    ($checked:expr, $n:literal, |$i:ident, $r:ident, $run:ident, $c:ident| $body:expr) => {{
+        unsafe fn go<const $c: bool>(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+            // SAFETY: as for other handlers.
+            unsafe {
+                let ($i, $r, $run) = (&*ip, Regs(m.cast()), &*run);
+                let done: Option<()> = $body;
+                if done.is_none() {
+                    return Next { at: ip, go_on: false };
+                }
+                let next = ip.add($n);
+                ((*next).go)(next, m, run)
+            }
+        }
+        if $checked { go::<true> as Handler } else { go::<false> as Handler }
+    }};
+}
+
+/// A jump as the last of `$n` instructions: `$taken` is the condition, `$write` what the others do.
+macro_rules! jump {
+    ($n:literal, |$i:ident, $r:ident| $taken:expr, $write:expr) => {{
+        unsafe fn go(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+            // SAFETY: as for other handlers; targets are steps of the program.
+            unsafe {
+                let ($i, $r) = (&*ip, Regs(m.cast()));
+                if !$taken {
+                    let () = $write;
+                    let next = ip.add($n);
+                    return ((*next).go)(next, m, run);
+                }
+                let to = ip.offset($i.off as isize);
+                if $i.far {
+                    let back = $n - i64::from($i.off);
+                    let look = if back > 0 { spend(&mut *run, back as u64) } else { Some(true) };
+                    let Some(look) = look else { return Next { at: ip, go_on: false } };
+                    if look {
+                        let () = $write;
+                        return Next { at: to, go_on: true };
+                    }
+                }
+                let () = $write;
+                ((*to).go)(to, m, run)
+            }
+        }
+        go as Handler
+    }};
+}
+
+/// Whether bytes are at hand for a load.
+#[inline(always)]
+fn readable<const CHECKED: bool>(run: &Run, address: u64, size: u64) -> bool {
+    let m = &run.memory;
+    !CHECKED || m.packet.has(address, size) || m.stack.has(address, size) || m.recent.has(address, size)
+}
+
+/// Whether bytes are at hand for a store.
+#[inline(always)]
+fn writable<const CHECKED: bool>(run: &Run, address: u64, size: u64) -> bool {
+    let m = &run.memory;
+    !CHECKED || m.stack.has(address, size) || m.recent.has(address, size)
+}
+
+/// Leaves a step to [`super::execute`].
+unsafe fn leave(ip: *const Step, _: *mut Machine, _: *mut Run) -> Next {
+    Next { at: ip, go_on: false }
+}
+
+/// The handler that does nothing.
+pub(crate) fn stop() -> Handler {
+    leave
+}
+
+unsafe fn may_goto(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+    // SAFETY: as for other handlers.
+    unsafe {
+        if (*m).loops == 0 {
+            return Next { at: ip, go_on: false };
+        }
+        (*m).loops -= 1;
+        let next = ip.add(1);
+        ((*next).go)(next, m, run)
+    }
+}
+
+unsafe fn call<const CHECKED: bool>(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+    // SAFETY: as for other handlers; targets are steps of the program.
+    unsafe {
+        let at = ip.offset_from_unsigned((*m).steps) + 1;
+        if !(*m).push::<CHECKED>(&mut *run, at) {
+            return Next { at: ip, go_on: false };
+        }
+        Next { at: ip.offset((*ip).off as isize), go_on: true }
+    }
+}
+
+/// Goes back to a caller in the same program. Exits that follow each other are few, so that they need not return.
+unsafe fn exit<const CHECKED: bool>(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+    // SAFETY: as for other handlers; callers go on at steps of the program.
+    unsafe {
+        let same = (*m).caller(&*run).is_some_and(|c| c.program == (*m).program);
+        if !same {
+            return Next { at: ip, go_on: false };
+        }
+        let saved = (*m).pop::<CHECKED>(&mut *run);
+        let to = (*m).steps.add(saved.at);
+        ((*to).go)(to, m, run)
+    }
+}
+
+/// Does one instruction that always succeeds and does not jump.
+pub(super) fn alone(inst: &Inst, m: &mut Machine, run: &mut Run) {
+    let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0, far: false };
+    let steps = [Step::of(inst, true), end];
+    // SAFETY: the second step stops.
+    unsafe { (steps[0].go)(steps.as_ptr(), m, run) };
+}
+
+/// Whether a jump is taken.
+pub(super) fn taken(inst: &Inst, m: &mut Machine, run: &mut Run) -> bool {
+    let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0, far: false };
+    let steps = [Step { off: 2, ..Step::of(inst, true) }, end, end];
+    // SAFETY: both steps that may follow stop.
+    let next = unsafe { (steps[0].go)(steps.as_ptr(), m, run) };
+    std::ptr::eq(next.at, &steps[2])
+}
+
+/// The handler of an operation.
+#[rustfmt::skip]
+pub(crate) fn handler(op: Op, checked: bool) -> Handler {
+    macro_rules! x64 {
+        ($f:expr) => { handler!(1, |i, r| r.set(i.dst, $f(r.get(i.dst), r.get(i.src)))) };
+    }
+    macro_rules! k64 {
+        ($f:expr) => { handler!(1, |i, r| r.set(i.dst, $f(r.get(i.dst), i.imm))) };
+    }
+    macro_rules! x32 {
+        ($f:expr) => { handler!(1, |i, r| r.set(i.dst, u64::from($f(r.get(i.dst) as u32, r.get(i.src) as u32)))) };
+    }
+    macro_rules! k32 {
+        ($f:expr) => { handler!(1, |i, r| r.set(i.dst, u64::from($f(r.get(i.dst) as u32, i.imm as u32)))) };
+    }
+    macro_rules! unary {
+        ($f:expr) => { handler!(1, |i, r| r.set(i.dst, $f(r.get(i.dst)))) };
+    }
+    macro_rules! mov {
+        ($f:expr) => { handler!(1, |i, r| r.set(i.dst, $f(r.get(i.src)))) };
+    }
+    macro_rules! jx64 {
+        ($f:expr) => { jump!(1, |i, r| $f(&r.get(i.dst), &r.get(i.src)), ()) };
+    }
+    macro_rules! jk64 {
+        ($f:expr) => { jump!(1, |i, r| $f(&r.get(i.dst), &i.imm), ()) };
+    }
+    macro_rules! jx32 {
+        ($f:expr) => { jump!(1, |i, r| $f(&(r.get(i.dst) as u32), &(r.get(i.src) as u32)), ()) };
+    }
+    macro_rules! jk32 {
+        ($f:expr) => { jump!(1, |i, r| $f(&(r.get(i.dst) as u32), &(i.imm as u32)), ()) };
+    }
+    macro_rules! load {
+        ($size:literal, $extend:expr) => { memory!(checked, 1, |i, r, run, CHECKED| {
+            let address = r.get(i.src).wrapping_add(i.off as i64 as u64);
+            readable::<CHECKED>(run, address, $size).then(|| r.set(i.dst, $extend(load_raw(address, $size))))
+        }) };
+    }
+    macro_rules! store {
+        ($size:literal, |$i:ident, $r:ident| $value:expr) => { memory!(checked, 1, |$i, $r, run, CHECKED| {
+            let address = $r.get($i.dst).wrapping_add($i.off as i64 as u64);
+            writable::<CHECKED>(run, address, $size).then(|| store_raw(address, $size, $value))
+        }) };
+    }
+    // Decoding has checked these against the frame.
+    macro_rules! frame_load {
+        ($size:literal) => { handler!(1, |i, r| {
+            r.set(i.dst, load_raw(r.get(i.src).wrapping_add(i.off as i64 as u64), $size))
+        }) };
+    }
+    macro_rules! frame_store {
+        ($size:literal, |$i:ident, $r:ident| $value:expr) => { handler!(1, |$i, $r| {
+            store_raw($r.get($i.dst).wrapping_add($i.off as i64 as u64), $size, $value)
+        }) };
+    }
+    match op {
+        Op::CallLocal => if checked { call::<true> } else { call::<false> },
+        Op::Exit => if checked { exit::<true> } else { exit::<false> },
+        Op::MayGoto => may_goto,
+        Op::LoadProbe | Op::StoreArenaX | Op::StoreArenaK | Op::Atomic | Op::LoadAcq | Op::StoreRel
+        | Op::LoadAbs | Op::LoadInd | Op::CallHelper | Op::CallReg | Op::TailCall | Op::End => leave,
+        Op::Add64X => x64!(u64::wrapping_add),
+        Op::Add64K => k64!(u64::wrapping_add),
+        Op::Add32X => x32!(u32::wrapping_add),
+        Op::Add32K => k32!(u32::wrapping_add),
+        Op::Sub64X => x64!(u64::wrapping_sub),
+        Op::Sub64K => k64!(u64::wrapping_sub),
+        Op::Sub32X => x32!(u32::wrapping_sub),
+        Op::Sub32K => k32!(u32::wrapping_sub),
+        Op::Mul64X => x64!(u64::wrapping_mul),
+        Op::Mul64K => k64!(u64::wrapping_mul),
+        Op::Mul32X => x32!(u32::wrapping_mul),
+        Op::Mul32K => k32!(u32::wrapping_mul),
+        Op::Div64X => x64!(div64),
+        Op::Div64K => k64!(div64),
+        Op::Div32X => x32!(div32),
+        Op::Div32K => k32!(div32),
+        Op::Sdiv64X => x64!(sdiv64),
+        Op::Sdiv64K => k64!(sdiv64),
+        Op::Sdiv32X => x32!(sdiv32),
+        Op::Sdiv32K => k32!(sdiv32),
+        Op::Or64X => x64!(|a, b| a | b),
+        Op::Or64K => k64!(|a, b| a | b),
+        Op::Or32X => x32!(|a, b| a | b),
+        Op::Or32K => k32!(|a, b| a | b),
+        Op::And64X => x64!(|a, b| a & b),
+        Op::And64K => k64!(|a, b| a & b),
+        Op::And32X => x32!(|a, b| a & b),
+        Op::And32K => k32!(|a, b| a & b),
+        Op::Lsh64X => x64!(|a: u64, b| a.wrapping_shl(b as u32)),
+        Op::Lsh64K => k64!(|a: u64, b| a.wrapping_shl(b as u32)),
+        Op::Lsh32X => x32!(u32::wrapping_shl),
+        Op::Lsh32K => k32!(u32::wrapping_shl),
+        Op::Rsh64X => x64!(|a: u64, b| a.wrapping_shr(b as u32)),
+        Op::Rsh64K => k64!(|a: u64, b| a.wrapping_shr(b as u32)),
+        Op::Rsh32X => x32!(u32::wrapping_shr),
+        Op::Rsh32K => k32!(u32::wrapping_shr),
+        Op::Mod64X => x64!(mod64),
+        Op::Mod64K => k64!(mod64),
+        Op::Mod32X => x32!(mod32),
+        Op::Mod32K => k32!(mod32),
+        Op::Smod64X => x64!(smod64),
+        Op::Smod64K => k64!(smod64),
+        Op::Smod32X => x32!(smod32),
+        Op::Smod32K => k32!(smod32),
+        Op::Xor64X => x64!(|a, b| a ^ b),
+        Op::Xor64K => k64!(|a, b| a ^ b),
+        Op::Xor32X => x32!(|a, b| a ^ b),
+        Op::Xor32K => k32!(|a, b| a ^ b),
+        Op::Arsh64X => x64!(arsh64),
+        Op::Arsh64K => k64!(arsh64),
+        Op::Arsh32X => x32!(arsh32),
+        Op::Arsh32K => k32!(arsh32),
+        Op::Load8 => load!(1, |v| v),
+        Op::Load16 => load!(2, |v| v),
+        Op::Load32 => load!(4, |v| v),
+        Op::Load64 => load!(8, |v| v),
+        Op::LoadS8 => load!(1, |v| v as i8 as i64 as u64),
+        Op::LoadS16 => load!(2, |v| v as i16 as i64 as u64),
+        Op::LoadS32 => load!(4, |v| v as i32 as i64 as u64),
+        Op::Store8X => store!(1, |i, r| r.get(i.src)),
+        Op::Store16X => store!(2, |i, r| r.get(i.src)),
+        Op::Store32X => store!(4, |i, r| r.get(i.src)),
+        Op::Store64X => store!(8, |i, r| r.get(i.src)),
+        Op::Store8K => store!(1, |i, r| i.imm),
+        Op::Store16K => store!(2, |i, r| i.imm),
+        Op::Store32K => store!(4, |i, r| i.imm),
+        Op::Store64K => store!(8, |i, r| i.imm),
+        Op::FrameLoad8 => frame_load!(1),
+        Op::FrameLoad16 => frame_load!(2),
+        Op::FrameLoad32 => frame_load!(4),
+        Op::FrameLoad64 => frame_load!(8),
+        Op::FrameStore8X => frame_store!(1, |i, r| r.get(i.src)),
+        Op::FrameStore16X => frame_store!(2, |i, r| r.get(i.src)),
+        Op::FrameStore32X => frame_store!(4, |i, r| r.get(i.src)),
+        Op::FrameStore64X => frame_store!(8, |i, r| r.get(i.src)),
+        Op::FrameStore8K => frame_store!(1, |i, r| i.imm),
+        Op::FrameStore16K => frame_store!(2, |i, r| i.imm),
+        Op::FrameStore32K => frame_store!(4, |i, r| i.imm),
+        Op::FrameStore64K => frame_store!(8, |i, r| i.imm),
+        Op::Jeq64X => jx64!(u64::eq),
+        Op::Jeq64K => jk64!(u64::eq),
+        Op::Jeq32X => jx32!(u32::eq),
+        Op::Jeq32K => jk32!(u32::eq),
+        Op::Jne64X => jx64!(u64::ne),
+        Op::Jne64K => jk64!(u64::ne),
+        Op::Jne32X => jx32!(u32::ne),
+        Op::Jne32K => jk32!(u32::ne),
+        Op::Jgt64X => jx64!(u64::gt),
+        Op::Jgt64K => jk64!(u64::gt),
+        Op::Jgt32X => jx32!(u32::gt),
+        Op::Jgt32K => jk32!(u32::gt),
+        Op::Jge64X => jx64!(u64::ge),
+        Op::Jge64K => jk64!(u64::ge),
+        Op::Jge32X => jx32!(u32::ge),
+        Op::Jge32K => jk32!(u32::ge),
+        Op::Jlt64X => jx64!(u64::lt),
+        Op::Jlt64K => jk64!(u64::lt),
+        Op::Jlt32X => jx32!(u32::lt),
+        Op::Jlt32K => jk32!(u32::lt),
+        Op::Jle64X => jx64!(u64::le),
+        Op::Jle64K => jk64!(u64::le),
+        Op::Jle32X => jx32!(u32::le),
+        Op::Jle32K => jk32!(u32::le),
+        Op::Jset64X => jx64!(|a: &u64, b: &u64| a & b != 0),
+        Op::Jset64K => jk64!(|a: &u64, b: &u64| a & b != 0),
+        Op::Jset32X => jx32!(|a: &u32, b: &u32| a & b != 0),
+        Op::Jset32K => jk32!(|a: &u32, b: &u32| a & b != 0),
+        Op::Jsgt64X => jx64!(|a: &u64, b: &u64| *a as i64 > *b as i64),
+        Op::Jsgt64K => jk64!(|a: &u64, b: &u64| *a as i64 > *b as i64),
+        Op::Jsgt32X => jx32!(|a: &u32, b: &u32| *a as i32 > *b as i32),
+        Op::Jsgt32K => jk32!(|a: &u32, b: &u32| *a as i32 > *b as i32),
+        Op::Jsge64X => jx64!(|a: &u64, b: &u64| *a as i64 >= *b as i64),
+        Op::Jsge64K => jk64!(|a: &u64, b: &u64| *a as i64 >= *b as i64),
+        Op::Jsge32X => jx32!(|a: &u32, b: &u32| *a as i32 >= *b as i32),
+        Op::Jsge32K => jk32!(|a: &u32, b: &u32| *a as i32 >= *b as i32),
+        Op::Jslt64X => jx64!(|a: &u64, b: &u64| (*a as i64) < *b as i64),
+        Op::Jslt64K => jk64!(|a: &u64, b: &u64| (*a as i64) < *b as i64),
+        Op::Jslt32X => jx32!(|a: &u32, b: &u32| (*a as i32) < *b as i32),
+        Op::Jslt32K => jk32!(|a: &u32, b: &u32| (*a as i32) < *b as i32),
+        Op::Jsle64X => jx64!(|a: &u64, b: &u64| *a as i64 <= *b as i64),
+        Op::Jsle64K => jk64!(|a: &u64, b: &u64| *a as i64 <= *b as i64),
+        Op::Jsle32X => jx32!(|a: &u32, b: &u32| *a as i32 <= *b as i32),
+        Op::Jsle32K => jk32!(|a: &u32, b: &u32| *a as i32 <= *b as i32),
+        Op::Ja => jump!(1, |i, _r| true, ()),
+        Op::Mov64X => mov!(|v| v),
+        Op::Mov32X => mov!(|v| u64::from(v as u32)),
+        Op::MovK => handler!(1, |i, r| r.set(i.dst, i.imm)),
+        Op::Movsx8 => mov!(|v| v as i8 as i64 as u64),
+        Op::Movsx16 => mov!(|v| v as i16 as i64 as u64),
+        Op::Movsx32 => mov!(|v| v as i32 as i64 as u64),
+        Op::Movsx8W => mov!(|v| u64::from(v as i8 as i32 as u32)),
+        Op::Movsx16W => mov!(|v| u64::from(v as i16 as i32 as u32)),
+        Op::Neg64 => unary!(u64::wrapping_neg),
+        Op::Neg32 => unary!(|v| u64::from((v as u32).wrapping_neg())),
+        Op::Trunc16 => unary!(|v| u64::from(v as u16)),
+        Op::Trunc32 => unary!(|v| u64::from(v as u32)),
+        Op::Swap16 => unary!(|v| u64::from((v as u16).swap_bytes())),
+        Op::Swap32 => unary!(|v| u64::from((v as u32).swap_bytes())),
+        Op::Swap64 => unary!(u64::swap_bytes),
+        Op::Nop => unary!(|v| v),
+        Op::CastUser => handler!(1, |i, r| { let low = u64::from(r.get(i.src) as u32); r.set(i.dst, if low == 0 { 0 } else { low | i.imm }) }),
+    }
+}
+
+/// The handler of a run of instructions.
+#[rustfmt::skip]
+pub(crate) fn fused(what: What, _checked: bool) -> Handler {
+    macro_rules! mov_k {
+        ($f:expr) => { handler!(2, |i, r| r.set(i.dst, $f(r.get(i.src), i.imm))) };
+    }
+    // The immediate names a register.
+    macro_rules! mov_x {
+        ($f:expr) => { handler!(2, |i, r| r.set(i.dst, $f(r.get(i.src), r.get(i.imm as u8)))) };
+    }
+    macro_rules! add_jump_64 {
+        ($f:expr) => { jump!(2, |i, r| $f(sum64(i, r), (i.imm as i64 >> 32) as u64), r.set(i.dst, sum64(i, r))) };
+    }
+    match what {
+        What::MovAdd64K => mov_k!(u64::wrapping_add),
+        What::MovAnd64K => mov_k!(|a, b| a & b),
+        What::MovLsh64K => mov_k!(|a: u64, b| a.wrapping_shl(b as u32)),
+        What::MovRsh64K => mov_k!(|a: u64, b| a.wrapping_shr(b as u32)),
+        What::MovAdd64X => mov_x!(u64::wrapping_add),
+        What::MovAnd64X => mov_x!(|a, b| a & b),
+        What::MovXor64X => mov_x!(|a, b| a ^ b),
+        What::Rotate64 => handler!(4, |i, r| {
+            let old = r.get(i.dst);
+            r.set(i.src, old.wrapping_shr(64 - i.imm as u32));
+            r.set(i.dst, old.rotate_left(i.imm as u32));
+        }),
+        What::LshOr64 => handler!(2, |i, r| r.set(i.dst, r.get(i.dst).wrapping_shl(i.imm as u32) | r.get(i.src))),
+        What::Zext32 => handler!(2, |i, r| r.set(i.dst, u64::from(r.get(i.dst) as u32))),
+        What::AddJne64 => add_jump_64!(|a, b| a != b),
+        What::AddJlt64 => add_jump_64!(|a, b| a < b),
+        What::AddJne32 => jump!(2, |i, r| sum32(i, r) != (i.imm >> 32) as u32, r.set(i.dst, sum32(i, r).into())),
+    }
+}
+
+/// `dst` plus the low half of the immediate, signed.
+///
+/// # Safety
+/// As for [`Regs::get`].
+#[inline(always)]
+unsafe fn sum64(i: &Step, r: Regs) -> u64 {
+    // SAFETY: see above.
+    unsafe { r.get(i.dst) }.wrapping_add(i.imm as i32 as u64)
+}
+
+/// The same in 32 bits.
+///
+/// # Safety
+/// As for [`Regs::get`].
+#[inline(always)]
+unsafe fn sum32(i: &Step, r: Regs) -> u32 {
+    // SAFETY: see above.
+    (unsafe { r.get(i.dst) } as u32).wrapping_add(i.imm as u32)
+}

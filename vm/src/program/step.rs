@@ -1,0 +1,62 @@
+//! The form that runs: one record an instruction, with the function that does it.
+
+use super::dense::Inst;
+use super::fuse::{Fused, fuse};
+use crate::interp::quick::{self, Handler};
+
+/// One step of a program. The dense instruction of the same index says in full what is to be done; the function does
+/// only what is quick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Does it.
+    pub go: Handler,
+    /// Immediate, or several small numbers, as the function wants it.
+    pub imm: u64,
+    /// Memory: byte offset. Jumps and calls: steps from this one to the target.
+    pub off: i32,
+    /// Destination register.
+    pub dst: u8,
+    /// Source register.
+    pub src: u8,
+    /// A jump that leaves its stretch or goes back.
+    pub far: bool,
+}
+
+/// Steps that run without a look outside at most; each stretch ends in a step that stops.
+///
+/// Where the compiler does not make jumps of calls at the end of a function, as in builds without optimisation, the
+/// functions of a stretch lie on the machine's stack, so that it must not be long.
+const STRETCH: usize = 512;
+
+/// The steps of a program, one for each instruction.
+pub(super) fn steps(insts: &[Inst], checked: bool) -> Vec<Step> {
+    (0..insts.len()).map(|at| step(insts, at, checked)).collect()
+}
+
+fn step(insts: &[Inst], at: usize, checked: bool) -> Step {
+    let inst = &insts[at];
+    let rest = STRETCH - at % STRETCH - 1;
+    if rest == 0 {
+        return Step { go: quick::stop(), ..Step::of(inst, checked) };
+    }
+    let (mut step, jumps) = match fuse(&insts[at..insts.len().min(at + rest)]) {
+        Some(Fused { what, dst, src, off, imm }) => {
+            (Step { go: quick::fused(what, checked), imm, off, dst, src, far: false }, what.is_jump())
+        }
+        None => (Step::of(inst, checked), inst.op.has_target()),
+    };
+    if jumps {
+        let target = step.off as usize;
+        step.far = target <= at || target / STRETCH != at / STRETCH;
+        step.off = step.off.wrapping_sub(at as i32);
+    }
+    step
+}
+
+impl Step {
+    /// The step of an instruction for itself; `off` is as it stands there.
+    pub(crate) fn of(inst: &Inst, checked: bool) -> Self {
+        let Inst { op, dst, src, off, imm } = *inst;
+        Self { go: quick::handler(op, checked), imm, off, dst, src, far: false }
+    }
+}
