@@ -172,7 +172,7 @@ impl Flow {
     }
 
     /// Where control goes at the end of a block.
-    fn ways(&self, code: &Code<'_>, block: usize) -> Next {
+    pub(crate) fn ways(&self, code: &Code<'_>, block: usize) -> Next {
         let next = self.leaders.get(block + 1).copied().unwrap_or(usize::MAX);
         let slots = self.slots.partition_point(|s| *s < next);
         match self.slots[..slots].last() {

@@ -14,6 +14,7 @@ mod compile;
 mod dead;
 mod drive;
 mod flow;
+mod loops;
 mod place;
 mod runtime;
 mod trampoline;

@@ -26,11 +26,16 @@ impl Translator<'_, '_> {
     /// Before a jump that may close a loop, where there are checks: takes the instructions of the loop from the budget,
     /// whether it is taken or not.
     fn spend(&mut self, to: &[usize]) {
-        let back = |to: &&usize| self.flow.goes_back(self.block_now, **to);
-        let Some(to) = to.iter().filter(|_| self.env.checked).find(back) else { return };
+        if !self.env.checked {
+            return;
+        }
+        let count = to.iter().map(|to| self.turn(*to)).max().unwrap_or(0);
+        if count == 0 {
+            return;
+        }
         let (stop, go_on) = (self.cold_block(), self.new_block());
         let left = self.b.use_var(self.left);
-        let count = self.number((self.at + 1).abs_diff(*to).max(1) as i64);
+        let count = self.number(count);
         let enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, count);
         self.b.ins().brif(enough, go_on, &[], stop, &[]);
         self.b.switch_to_block(stop);
@@ -41,6 +46,25 @@ impl Translator<'_, '_> {
         let less = self.b.ins().isub(left, count);
         let less = self.done_here(less);
         self.b.def_var(self.left, less);
+    }
+
+    /// Instructions of the loop that a jump from here may close; zero when it closes none.
+    fn turn(&self, to: usize) -> i64 {
+        if !self.flow.goes_back(self.block_now, to) {
+            return 0;
+        }
+        let slots = (self.at + 1).abs_diff(to).max(1) as i64;
+        match &self.turns {
+            // Of two turns of a loop the second counts for both.
+            Some(t) if self.flow.leader(to) == Some(t.one.first) => {
+                if t.second {
+                    2 * slots
+                } else {
+                    0
+                }
+            }
+            _ => slots,
+        }
     }
 
     /// Takes what is left of the budget from the run: at the start, and after calls, which take their share.

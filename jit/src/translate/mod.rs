@@ -12,6 +12,7 @@ mod track;
 
 use crate::compile::Tier;
 use crate::flow::{Code, Flow};
+use crate::loops::{self, Loop};
 use crate::runtime;
 use crate::trampoline;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -33,6 +34,11 @@ use track::Tracked;
 
 /// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
 const MAX_LOOPS: i64 = 8 * 1024 * 1024;
+
+/// Instructions in loops that are translated twice, at least.
+const LOOPS_AT_LEAST: usize = 48;
+/// The part of a function's instructions that they may be beyond that.
+const LOOPS_PART: usize = 4;
 
 /// The region of the run's own words, in every function.
 const OWN_REGION: u32 = 0;
@@ -172,6 +178,7 @@ pub(crate) fn function(
         guesses: Guesses::at_start(env.program.prog_type(), main),
         tracked: Tracked::at_start(!moves_frame),
         flow,
+        turns: None,
         block_now: 0,
         blocks,
         call_conv,
@@ -187,11 +194,27 @@ pub(crate) fn function(
         b,
     };
     t.enter(flow);
-    for at in &flow.slots {
-        t.slot(*at);
+    let most = LOOPS_AT_LEAST.max(flow.slots.len() / LOOPS_PART);
+    let loops = if env.best { loops::short(flow, env.code, most) } else { Vec::new() };
+    let mut done = 0;
+    for one in loops {
+        let slots = one.slots(flow);
+        flow.slots[done..slots.start].iter().for_each(|at| t.slot(*at));
+        t.twice(one, &flow.slots[slots.clone()]);
+        done = slots.end;
     }
+    flow.slots[done..].iter().for_each(|at| t.slot(*at));
     t.b.seal_all_blocks();
     t.b.finalize(config);
+}
+
+/// A loop on its way, two turns of which follow each other.
+struct Turns {
+    one: Loop,
+    /// The blocks of the second turn, by number from the loop's first.
+    blocks: Vec<Block>,
+    /// The second turn is translated now.
+    second: bool,
 }
 
 /// A function on its way.
@@ -222,6 +245,8 @@ struct Translator<'f, 'e> {
     guesses: Guesses,
     tracked: Tracked,
     flow: &'e Flow,
+    /// The loop that is translated twice now.
+    turns: Option<Turns>,
     /// The number of the block that is translated now.
     block_now: usize,
     /// By leader.
@@ -285,8 +310,32 @@ impl Translator<'_, '_> {
         self.ended = true;
     }
 
+    /// The block that starts at a slot, for a jump from here.
     fn find_block(&self, slot: usize) -> Option<Block> {
-        self.flow.leader(slot).map(|n| self.blocks[n])
+        let number = self.flow.leader(slot)?;
+        Some(match &self.turns {
+            // The turns lead to each other.
+            Some(t) if t.one.contains(number) && (number == t.one.first) != t.second => t.blocks[number - t.one.first],
+            _ => self.blocks[number],
+        })
+    }
+
+    /// Translates a loop twice.
+    fn twice(&mut self, one: Loop, slots: &[usize]) {
+        if !self.ended
+            && let Some(first) = slots.first()
+        {
+            self.go(*first);
+        }
+        let blocks = (one.first..=one.last).map(|_| self.b.create_block()).collect();
+        self.turns = Some(Turns { one, blocks, second: false });
+        slots.iter().for_each(|at| self.slot(*at));
+        self.skip_to = 0;
+        self.turns.iter_mut().for_each(|t| t.second = true);
+        slots.iter().for_each(|at| self.slot(*at));
+        self.turns = None;
+        // Both turns do.
+        self.leads_to = [usize::MAX; 2];
     }
 
     /// The block that starts at a slot. All targets are leaders.
@@ -302,7 +351,11 @@ impl Translator<'_, '_> {
             }
             let goes_on = self.flow.has_one_way_in(number) && self.leads_to.contains(&at) && !self.is_split;
             self.block_now = number;
-            self.b.switch_to_block(self.blocks[number]);
+            let block = match &self.turns {
+                Some(t) if t.second => t.blocks[number - t.one.first],
+                _ => self.blocks[number],
+            };
+            self.b.switch_to_block(block);
             self.ended = false;
             if !goes_on {
                 self.tracked = Tracked::at_start(!self.moves_frame);
