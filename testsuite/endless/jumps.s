@@ -1,8 +1,9 @@
-// Jumps that lead to jumps.
+// Jumps that lead to each other.
 .section "xdp"
 .func start
     r0 = 0
     goto +1
-    goto +1
-    goto -2
+    exit
+    goto +0
+    goto -4
     exit
