@@ -1,6 +1,6 @@
 //! Regions that helpers have lent in a run.
 
-use crate::memory::Region;
+use crate::memory::Window;
 
 /// Regions that may wait to be put in order.
 const MOST_FRESH: usize = 256;
@@ -10,14 +10,43 @@ const UNSORTED: usize = 8;
 /// So few are put into their places one by one.
 const FEW: usize = 32;
 
+/// A region that was lent; small, since programs are lent many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loan {
+    /// First byte.
+    pub base: u64,
+    /// Bytes.
+    pub len: u64,
+    /// What it is.
+    pub what: What,
+    /// Programs may write it.
+    pub writable: bool,
+}
+
+/// What a region is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum What {
+    /// A value of the map at this address, which lives as long as the loan.
+    Value(u64),
+    /// Something else, by name.
+    Other(&'static str),
+}
+
+impl Loan {
+    #[inline]
+    pub(crate) fn window(&self) -> Window {
+        Window { base: self.base, len: self.len }
+    }
+}
+
 /// The regions. One that is lent is mostly used at once, and then found without a search; only other accesses need the
 /// regions in order.
 #[derive(Debug, Default)]
 pub(crate) struct Lent {
     /// By address, each once.
-    sorted: Vec<Region>,
+    sorted: Vec<Loan>,
     /// Came later; the last one of an address counts.
-    fresh: Vec<Region>,
+    fresh: Vec<Loan>,
 }
 
 impl Lent {
@@ -29,7 +58,7 @@ impl Lent {
 
     /// Adds a region, or replaces the one that starts at the same address.
     #[inline]
-    pub(crate) fn insert(&mut self, region: Region) {
+    pub(crate) fn insert(&mut self, region: Loan) {
         self.fresh.push(region);
         if self.fresh.len() >= MOST_FRESH.max(self.sorted.len()) {
             self.settle();
@@ -80,7 +109,7 @@ impl Lent {
     }
 
     /// The last region that starts at or below an address.
-    pub(crate) fn below(&self, address: u64) -> Option<&Region> {
+    pub(crate) fn below(&self, address: u64) -> Option<&Loan> {
         let at = self.sorted.partition_point(|r| r.base <= address);
         let sorted = at.checked_sub(1).map(|n| &self.sorted[n]);
         // `max_by_key` gives the last of equals, which is the one that counts.
@@ -88,7 +117,7 @@ impl Lent {
     }
 
     /// All regions, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Region> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Loan> {
         self.sorted.iter().chain(&self.fresh)
     }
 }
@@ -96,12 +125,11 @@ impl Lent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::RegionKind;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn region(base: u64, len: u64) -> Region {
-        Region { base, len, kind: RegionKind::Other("test"), writable: true }
+    fn region(base: u64, len: u64) -> Loan {
+        Loan { base, len, what: What::Other("test"), writable: true }
     }
 
     proptest! {

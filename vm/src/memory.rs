@@ -5,7 +5,7 @@
 
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
-use crate::lent::Lent;
+use crate::lent::{Lent, Loan, What};
 use crate::maps::{Kind, Map};
 use crate::program::Program;
 use std::sync::Arc;
@@ -172,14 +172,15 @@ impl Memory {
     }
 
     /// Adds a region, or replaces the one that starts at the same address. Nothing happens in unchecked mode.
-    pub fn lend(&mut self, region: Region) {
-        if !self.checked || region.len == 0 || self.recent == region.window() {
+    #[inline]
+    pub(crate) fn lend(&mut self, loan: Loan) {
+        if !self.checked || loan.len == 0 || self.recent == loan.window() {
             return;
         }
-        if region.writable {
-            self.recent = region.window();
+        if loan.writable {
+            self.recent = loan.window();
         }
-        self.lent.insert(region);
+        self.lent.insert(loan);
     }
 
     /// Takes a region back; later accesses to it are faults.
@@ -190,23 +191,23 @@ impl Memory {
         self.lent.remove(base);
     }
 
-    /// The region that holds an address: lent ones first.
-    fn find(&self, address: u64) -> Option<&Region> {
-        self.find_lent(address).or_else(|| self.find_fixed(address))
+    /// The lent region that holds an address, and whether it may be written.
+    fn find_lent(&self, address: u64) -> Option<(Window, bool)> {
+        let loan = self.lent.below(address).filter(|l| l.window().has(address, 1))?;
+        Some((loan.window(), loan.writable))
     }
 
-    fn find_lent(&self, address: u64) -> Option<&Region> {
-        self.lent.below(address).filter(|r| r.window().has(address, 1))
-    }
-
-    fn find_fixed(&self, address: u64) -> Option<&Region> {
+    /// The fixed region that holds an address, and whether it may be written.
+    fn find_fixed(&self, address: u64) -> Option<(Window, bool)> {
         let after = self.fixed.partition_point(|r| r.base <= address);
-        self.fixed.get(after.checked_sub(1)?).filter(|r| r.window().has(address, 1))
+        let region = self.fixed.get(after.checked_sub(1)?).filter(|r| r.window().has(address, 1))?;
+        Some((region.window(), region.writable))
     }
 
     /// Whether bytes lie inside a region that was lent or is fixed.
     pub(crate) fn holds(&self, address: u64, size: u64) -> bool {
-        self.find(address).is_some_and(|r| r.window().has(address, size))
+        let region = self.find_lent(address).or_else(|| self.find_fixed(address));
+        region.is_some_and(|(window, _)| window.has(address, size))
     }
 
     /// Whether an access is inside one region; remembers the region.
@@ -224,8 +225,7 @@ impl Memory {
         self.lent.settle();
         let lent = self.find_lent(address);
         let is_fixed = lent.is_none();
-        let Some(region) = lent.or_else(|| self.find_fixed(address)) else { return false };
-        let (window, writable) = (region.window(), region.writable);
+        let Some((window, writable)) = lent.or_else(|| self.find_fixed(address)) else { return false };
         if !window.has(address, size) || write && !writable {
             return false;
         }
@@ -260,7 +260,7 @@ impl Memory {
             if address < r.base { r.base - address } else { address.saturating_sub(r.base + r.len) }
         };
         let nearest = own
-            .chain(self.lent.iter().cloned())
+            .chain(self.lent.iter().map(region))
             .chain(self.fixed.iter().cloned())
             .filter(|r| r.len != 0)
             .min_by_key(distance)
@@ -310,6 +310,16 @@ impl Memory {
         unsafe { store_raw(place.address, place.size, value) };
         Ok(())
     }
+}
+
+/// A region that was lent, with its name.
+fn region(loan: &Loan) -> Region {
+    let kind = match loan.what {
+        // SAFETY: the run keeps the maps whose values it has lent for as long as they are lent.
+        What::Value(map) => RegionKind::MapValue(unsafe { &*(map as *const Map) }.facts().name.clone()),
+        What::Other(what) => RegionKind::Other(what),
+    };
+    Region { base: loan.base, len: loan.len, kind, writable: loan.writable }
 }
 
 /// Reads 1, 2, 4 or 8 bytes.

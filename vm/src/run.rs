@@ -4,8 +4,9 @@ use crate::context::CtxMemory;
 use crate::fault::{Fault, FaultKind};
 use crate::helpers::State;
 use crate::input::{Origin, starts_at_link};
+use crate::lent::{Loan, What};
 use crate::maps::Map;
-use crate::memory::{MAX_FRAMES, Memory, Region, STACK_BYTES, Window};
+use crate::memory::{MAX_FRAMES, Memory, STACK_BYTES, Window};
 use crate::native::NativeState;
 use crate::packet::Packet;
 use crate::program::Program;
@@ -381,10 +382,11 @@ impl Run {
         handle
     }
 
-    /// Lets the program use memory that a helper returns.
+    /// Lets a checked program use memory that a helper returns: so many bytes from `base`, until the run ends. `what` is
+    /// its name in faults.
     #[inline]
-    pub fn lend(&mut self, region: Region) {
-        self.memory.lend(region);
+    pub fn lend(&mut self, base: u64, len: u64, what: &'static str, writable: bool) {
+        self.memory.lend(Loan { base, len, what: What::Other(what), writable });
     }
 
     /// Bytes that a program points a helper to, for reading. They may change while they are borrowed when another

@@ -1,78 +1,230 @@
-//! `ebpfkit run --packet` on a large capture, held against reading the file.
+//! `ebpfkit run --packet` on a large capture, held against reading the file, and where the time goes.
 
+use super::table::ratio;
+use crate::engines::verified;
 use crate::root;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use ebpfkit_jit::{Jit, compile};
+use ebpfkit_object::{Object, Prepared};
 use ebpfkit_vm::capture::Reader;
+use ebpfkit_vm::input::{Origin, set_frame};
+use ebpfkit_vm::show::{Entry, fill};
+use ebpfkit_vm::{Engine as _, Instance, Run, World};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// Seconds of each way to go through a capture, the best of some rounds.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// Packets of the capture.
+    pub packets: u64,
+    /// Whole ways, the first of which is reading alone: what, and seconds.
+    pub ways: Vec<(&'static str, f64)>,
+    /// The parts of the first run with native code: what, and seconds.
+    pub parts: Vec<(&'static str, f64)>,
+}
+
+/// What the steps before the command itself are; each does what the one before does, and one thing more.
+const STEPS: [&str; 4] = ["reading the file", "finding the packets", "giving them to a run", "running the program"];
+
+/// What the steps add.
+const PARTS: [&str; 5] = ["reading", "finding packets", "setting up runs", "running", "clock, counts, events, timing"];
+
+/// The command, with its options.
+const COMMANDS: [(&str, &[&str]); 5] = [
+    ("`run --engine jit`", &["--engine", "jit"]),
+    ("`run --engine interp`", &["--engine", "interp"]),
+    ("`run --engine interp --checked`", &["--engine", "interp", "--checked"]),
+    ("`run --engine jit --write`", &["--engine", "jit", "--write"]),
+    ("`run --engine jit --json`", &["--engine", "jit", "--json"]),
+];
+
+/// The part that the program itself takes.
+const RUNNING: usize = 3;
+
+impl Figures {
+    /// As Markdown tables: ratios to reading and shares, and packets a second and nanoseconds where `with_ns`.
+    pub fn markdown(&self, with_ns: bool) -> String {
+        let mut out = String::new();
+        let (Some((_, reading)), packets) = (self.ways.first(), self.packets.max(1) as f64) else { return out };
+        let (head, line) = if with_ns { (" packets a second |", "---|") } else { ("", "") };
+        let _ = writeln!(out, "\n| capture | time, as a ratio to reading the file |{head}\n|---|---|{line}");
+        for (what, seconds) in &self.ways {
+            let _ = write!(out, "| {what} | {} |", ratio(seconds / reading));
+            let _ = if with_ns { writeln!(out, " {:.0} |", packets / seconds) } else { writeln!(out) };
+        }
+        let whole: f64 = self.parts.iter().map(|(_, seconds)| seconds).sum();
+        let head = if with_ns { " ns a packet |" } else { "" };
+        let _ = writeln!(out, "\n| part of `run --engine jit` | share |{head}\n|---|---|{line}");
+        for (what, seconds) in &self.parts {
+            let _ = write!(out, "| {what} | {:.0}% |", 100.0 * seconds / whole);
+            let _ = if with_ns { writeln!(out, " {:.1} |", 1e9 * seconds / packets) } else { writeln!(out) };
+        }
+        if let (Some((_, reading)), Some((_, running))) = (self.parts.first(), self.parts.get(RUNNING)) {
+            let _ = writeln!(out, "\nRunning takes {} of the time that reading takes.", ratio(running / reading));
+        }
+        out
+    }
+
+    /// For other programs: packets, seconds.
+    pub fn json(&self) -> Value {
+        let object =
+            |list: &[(&str, f64)]| -> Value { list.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect() };
+        json!({ "packets": self.packets, "seconds": object(&self.ways), "parts": object(&self.parts) })
+    }
+}
+
+/// The example, with a place to run it in.
+struct Example {
+    prepared: Prepared,
+    entries: Vec<Entry>,
+}
+
+impl Example {
+    fn open() -> Result<Self> {
+        let folder = root().join("examples/xdp-balancer");
+        let mut object = Object::open("balancer.o", &std::fs::read(folder.join("balancer.o"))?)?;
+        let contents = serde_json::from_slice(&std::fs::read(folder.join("maps.json"))?)?;
+        let entries = fill(&mut object, &contents, 1)?.entries;
+        Ok(Self { prepared: object.prepare(&ebpfkit_object::Target::default())?, entries })
+    }
+
+    fn run(&self) -> Result<(Instance, Run)> {
+        let (object, model) = (&self.prepared.object, super::model());
+        let proof = verified(&model, &self.prepared).map_err(|e| anyhow!("the example: {e}"))?;
+        let mut instance = Instance::new(object, &model, 1);
+        for e in &self.entries {
+            let map = instance.maps()[e.map].as_ref().map_err(|e| anyhow!("{e}"))?;
+            map.user_update(&e.key, &e.value, 0).map_err(|e| anyhow!("the example's maps: {}", e.text()))?;
+        }
+        let program = instance.load(object, 0, Some(&proof), &|_, _| None)?;
+        compile(&program, false)?;
+        Ok((instance, Run::new(&program, World::default())))
+    }
+}
+
 /// Seconds of `read(2)` over the whole file.
 fn reading(path: &Path) -> Result<f64> {
     let start = Instant::now();
     let mut file = File::open(path).with_context(|| path.display().to_string())?;
-    let mut buffer = vec![0; 1 << 18];
+    let mut buffer = vec![0; 1 << 16];
     while file.read(&mut buffer)? > 0 {
         std::hint::black_box(&buffer);
     }
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Seconds of finding every packet.
-fn records(path: &Path) -> Result<f64> {
+/// Packets, and seconds of finding every one and doing something with it.
+fn each(path: &Path, mut with: impl FnMut(&[u8]) -> Result<()>) -> Result<(u64, f64)> {
     let start = Instant::now();
     let mut reader = Reader::new(File::open(path)?)?;
-    while let Some(packet) = reader.next()? {
-        std::hint::black_box(packet);
+    let mut packets = 0;
+    while let Some((record, data)) = reader.next()? {
+        packets += 1;
+        std::hint::black_box(record);
+        with(data)?;
     }
-    Ok(start.elapsed().as_secs_f64())
+    Ok((packets, start.elapsed().as_secs_f64()))
 }
 
-/// Seconds of the whole command, with loading and verification.
-fn command(path: &Path, extra: &[&str]) -> Result<f64> {
+/// What the command says of itself in its last line: seconds of the stream.
+fn said(output: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(output).ok()?;
+    let last = text.trim_end().lines().next_back()?;
+    let ms: f64 = last.split(" in ").nth(1)?.split(' ').next()?.parse().ok()?;
+    Some(ms / 1e3)
+}
+
+/// Seconds of the whole command, with loading and verification, and of its stream alone.
+fn command(path: &Path, extra: &[&str], out: &Path) -> Result<(f64, f64)> {
     let me = std::env::current_exe()?;
     let program = me.with_file_name("ebpfkit");
     let example = root().join("examples/xdp-balancer");
     let mut command = Command::new(&program);
     command.arg("run").arg(example.join("balancer.o")).arg("--maps").arg(example.join("maps.json"));
-    command.arg("--packet").arg(path).arg("--no-maps").args(extra).stdout(Stdio::null());
+    command.arg("--packet").arg(path).arg("--no-maps").args(extra);
+    if extra.contains(&"--write") {
+        command.arg(out);
+    }
+    if extra.contains(&"--json") {
+        // A line a packet: nobody keeps them.
+        command.stdout(Stdio::null());
+    }
     let start = Instant::now();
-    let status = command.status().with_context(|| program.display().to_string())?;
-    if !status.success() {
+    let output = command.output().with_context(|| program.display().to_string())?;
+    let whole = start.elapsed().as_secs_f64();
+    if !output.status.success() {
         bail!("{} failed", program.display());
     }
-    Ok(start.elapsed().as_secs_f64())
+    Ok((whole, said(&output.stdout).unwrap_or(whole)))
 }
 
-/// Seconds of each way to go through a capture, in turns, the best of `rounds`. The `ebpfkit` beside this program runs.
-pub fn measure(path: &Path, rounds: u32) -> Result<Vec<(String, f64)>> {
+/// Goes through a capture in each way, in turns, and keeps the best of `rounds`. The `ebpfkit` beside this program runs.
+pub fn measure(path: &Path, rounds: u32) -> Result<Figures> {
     let out = std::env::temp_dir().join(format!("ebpfkit-bench-{}.pcap", std::process::id()));
-    let out_text = out.to_string_lossy().into_owned();
-    let mut all = vec![
-        ("reading the file", f64::INFINITY),
-        ("finding the packets", f64::INFINITY),
-        ("`run --engine jit`", f64::INFINITY),
-        ("`run --engine interp`", f64::INFINITY),
-        ("`run --engine interp --checked`", f64::INFINITY),
-        ("`run --engine jit --write`", f64::INFINITY),
-        ("`run --engine jit --json`", f64::INFINITY),
-    ];
+    let example = Example::open()?;
+    let (_maps, mut run) = example.run()?;
+    let kind = run.program().prog_type();
+    let mut packets = 0;
+    let mut steps = [f64::INFINITY; STEPS.len()];
+    let mut commands = [(f64::INFINITY, f64::INFINITY); COMMANDS.len()];
     for _ in 0..rounds.max(1) {
-        let seconds = [
-            reading(path)?,
-            records(path)?,
-            command(path, &["--engine", "jit"])?,
-            command(path, &["--engine", "interp"])?,
-            command(path, &["--engine", "interp", "--checked"])?,
-            command(path, &["--engine", "jit", "--write", &out_text])?,
-            command(path, &["--engine", "jit", "--json"])?,
-        ];
-        for ((_, best), now) in all.iter_mut().zip(seconds) {
+        let (count, found) = each(path, |data| {
+            std::hint::black_box(data);
+            Ok(())
+        })?;
+        packets = count;
+        let (_, given) = each(path, |data| {
+            set_frame(&mut run, kind, Origin::Wire, data);
+            Ok(())
+        })?;
+        let (_, ran) = each(path, |data| {
+            set_frame(&mut run, kind, Origin::Wire, data);
+            std::hint::black_box(Jit.run(&mut run).map_err(|f| anyhow!("the example: {f}"))?);
+            Ok(())
+        })?;
+        for (best, now) in steps.iter_mut().zip([reading(path)?, found, given, ran]) {
             *best = best.min(now);
+        }
+        for (best, (_, extra)) in commands.iter_mut().zip(COMMANDS) {
+            let (whole, stream) = command(path, extra, &out)?;
+            *best = (best.0.min(whole), best.1.min(stream));
         }
     }
     std::fs::remove_file(&out)?;
-    Ok(all.into_iter().map(|(what, seconds)| (what.to_owned(), seconds)).collect())
+    // Each step less the one before, and the stream of the command less the last.
+    let ends = steps.into_iter().chain([commands[0].1]);
+    let parts =
+        PARTS.into_iter().zip(ends.scan(0.0, |before, end| Some((end - std::mem::replace(before, end)).max(0.0))));
+    let ways =
+        STEPS.into_iter().zip(steps).chain(COMMANDS.into_iter().zip(commands).map(|((what, _), (s, _))| (what, s)));
+    Ok(Figures { packets, ways: ways.collect(), parts: parts.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_says_how_long_it_took() {
+        assert_eq!(said(b"XDP_TX  3  100.0%\n3 packets in 1.5 ms, 2000 packets/s\n"), Some(0.0015));
+        assert_eq!(said(b""), None);
+    }
+
+    #[test]
+    fn shares_and_packets_a_second() {
+        let ways = vec![("reading the file", 0.1), ("`run`", 0.5)];
+        let parts = PARTS.into_iter().zip([0.1, 0.0, 0.0, 0.3, 0.1]).collect();
+        let figures = Figures { packets: 1_000_000, ways, parts };
+        let text = figures.markdown(true);
+        assert!(text.contains("| `run` | 5.00 | 2000000 |"), "{text}");
+        assert!(text.contains("| running | 60% | 300.0 |"), "{text}");
+        assert!(text.contains("Running takes 3.00 of"), "{text}");
+        assert!(figures.markdown(false).contains("| `run` | 5.00 |\n"), "{text}");
+    }
 }

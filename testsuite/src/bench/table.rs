@@ -17,8 +17,8 @@ pub struct Report {
     pub compile: BTreeMap<Engine, [Option<f64>; scale::SIZES.len()]>,
     /// KiB that compiling the middle size takes.
     pub memory: BTreeMap<Engine, u64>,
-    /// Runs on a capture: what, and seconds.
-    pub capture: Vec<(String, f64)>,
+    /// Runs on a capture.
+    pub capture: super::capture::Figures,
 }
 
 /// A ratio with as many digits as matter.
@@ -59,12 +59,7 @@ impl Report {
         if !self.compile.is_empty() {
             self.compiling(&mut out, with_ns);
         }
-        if let Some((_, reading)) = self.capture.first() {
-            out.push_str("\n| capture | time, as a ratio to reading the file |\n|---|---|\n");
-            for (what, seconds) in &self.capture {
-                let _ = writeln!(out, "| {what} | {} |", ratio(seconds / reading));
-            }
-        }
+        out.push_str(&self.capture.markdown(with_ns));
         for name in &self.skipped {
             let _ = writeln!(out, "\nskipped {name}: not installed");
         }
@@ -179,11 +174,10 @@ impl Report {
             Engine::ALL.into_iter().filter_map(|e| Some((e.name().to_owned(), json!(self.geo7(e)?)))).collect();
         let compile: Map<_, _> = self.compile.iter().map(|(e, us)| (e.name().to_owned(), json!(us))).collect();
         let memory: Map<_, _> = self.memory.iter().map(|(e, kib)| (e.name().to_owned(), json!(kib))).collect();
-        let capture: Map<_, _> = self.capture.iter().map(|(what, s)| (what.clone(), json!(s))).collect();
         json!({
             "base": base.name(), "programs": programs, "geo7": geo7, "skipped": self.skipped,
             "compile_sizes": scale::SIZES, "compile_us_per_insn": compile, "compile_kib": memory,
-            "capture_seconds": capture,
+            "capture": self.capture.json(),
         })
     }
 }

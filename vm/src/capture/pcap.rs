@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read};
 /// Bytes of the file's header.
 pub(super) const HEADER: usize = 24;
 /// Bytes of the buffer at the start: large enough that reads are rare, small enough for a cache.
-const BUFFER: usize = 1 << 18;
+const BUFFER: usize = 1 << 16;
 /// Most bytes of one packet: none comes near it.
 const MOST: usize = 1 << 26;
 

@@ -1,8 +1,9 @@
 //! What all helpers need: arguments as maps and bytes, results as registers.
 
+use crate::lent::{Loan, What};
 use crate::maps::{Map, mem};
-use crate::memory::{Region, RegionKind};
 use crate::{Errno, Fault, FaultKind, Run};
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
 
@@ -24,6 +25,16 @@ pub(crate) fn fail(errno: Errno) -> Ret {
     Ok(errno.ret())
 }
 
+/// The map behind a handle that a program passed where the verifier takes nothing but maps.
+#[inline]
+pub(crate) fn proved_map<'m>(run: &Run, handle: u64) -> Result<&'m Map, Fault> {
+    if run.is_checked() {
+        return map(run, handle);
+    }
+    // SAFETY: the verifier has proved that the register holds a map of the program, or one that it was given.
+    Ok(unsafe { &*(handle as usize as *const Map) })
+}
+
 /// The map behind a handle.
 pub(crate) fn map<'m>(run: &Run, handle: u64) -> Result<&'m Map, Fault> {
     // SAFETY: the run keeps its programs, their maps and what it holds until the next run begins; helpers use the map
@@ -36,7 +47,8 @@ const SHORT: usize = 128;
 
 /// A copy of bytes of the program's memory.
 pub(crate) struct Copied {
-    short: [u8; SHORT],
+    /// The first `len` are there, unless they are in `long`.
+    short: MaybeUninit<[u8; SHORT]>,
     long: Vec<u8>,
     len: usize,
 }
@@ -45,7 +57,11 @@ impl Deref for Copied {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        if self.len > SHORT { &self.long } else { &self.short[..self.len] }
+        if self.len > SHORT {
+            return &self.long;
+        }
+        // SAFETY: `copy` has written so many.
+        unsafe { std::slice::from_raw_parts(self.short.as_ptr().cast(), self.len) }
     }
 }
 
@@ -59,20 +75,23 @@ pub(crate) fn copy_to(run: &mut Run, address: u64, to: &mut [u8]) -> Result<(), 
 }
 
 /// Copies bytes that the program points to; they may be shared with other threads.
+#[inline]
 pub(crate) fn copy(run: &mut Run, address: u64, len: usize) -> Result<Copied, Fault> {
-    let mut copied = Copied { short: [0; SHORT], long: Vec::new(), len };
+    let mut copied = Copied { short: MaybeUninit::uninit(), long: Vec::new(), len };
     if len == 0 {
         return Ok(copied);
     }
     run.allow(address, len as u64, false)?;
-    let to = if len > SHORT {
-        copied.long.resize(len, 0);
-        &mut copied.long[..]
-    } else {
-        &mut copied.short[..len]
-    };
-    // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do.
-    unsafe { mem::load(address as usize as *const u8, to) };
+    let from = address as usize as *const u8;
+    // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do; so many fit.
+    unsafe {
+        if len > SHORT {
+            copied.long.resize(len, 0);
+            mem::load(from, &mut copied.long);
+        } else {
+            mem::copy_out(from, copied.short.as_mut_ptr().cast(), len);
+        }
+    }
     Ok(copied)
 }
 
@@ -110,22 +129,21 @@ pub(crate) fn read_u64(run: &mut Run, address: u64) -> Result<u64, Fault> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-/// Lets the program use a value of a map.
+/// Lets the program use a value of a map that the run keeps.
+#[inline]
 pub(crate) fn lend_value(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
     let base = value.as_ptr() as u64;
     if run.is_checked() {
         let writable = map.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0;
-        let kind = RegionKind::MapValue(map.facts().name.clone());
-        run.lend(Region { base, len: map.value_size() as u64, kind, writable });
+        let what = What::Value(std::ptr::from_ref(map) as u64);
+        run.memory.lend(Loan { base, len: map.value_size() as u64, what, writable });
     }
     base
 }
 
 /// Lets the program use other memory.
 pub(crate) fn lend(run: &mut Run, base: u64, len: u64, what: &'static str, writable: bool) {
-    if run.is_checked() {
-        run.lend(Region { base, len, kind: RegionKind::Other(what), writable });
-    }
+    run.lend(base, len, what, writable);
 }
 
 /// Whether an address is memory of this run in any mode: what probing reads may look at.

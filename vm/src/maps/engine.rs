@@ -1,7 +1,7 @@
 //! What engines ask of a map beyond its elements.
 
 use super::{ArrayLayout, Find, Kind, Map};
-use crate::Program;
+use crate::{Program, Run};
 use std::sync::Arc;
 
 /// How native code looks an element up in a map that it knows.
@@ -19,12 +19,27 @@ impl Map {
         match &self.kind {
             Kind::Array(a) => Some(Lookup::Array(a.layout())),
             Kind::PercpuArray(a) => Some(Lookup::Array(a.layout())),
-            Kind::Hash(h) => {
-                let (find, map) = h.find_fn();
-                Some(Lookup::Hash(find, map))
-            }
+            Kind::Hash(h) => Some(Lookup::Hash(h.find, std::ptr::from_ref(h) as u64)),
             _ => None,
         }
+    }
+
+    /// The short way of a lookup, taken: the address of the value or zero. `None` where only the helper knows it.
+    ///
+    /// # Safety
+    /// The bytes of the key are valid for reads.
+    #[inline]
+    pub(crate) unsafe fn look_up_proved(&self, run: &mut Run, key: u64) -> Option<u64> {
+        // SAFETY: the caller answers for the key; no alignment is needed.
+        let index = || unsafe { (key as usize as *const u32).read_unaligned() };
+        let value = match &self.kind {
+            Kind::Array(a) => a.lookup(index()),
+            Kind::PercpuArray(a) => a.lookup(index(), run.world.cpu),
+            // SAFETY: as above; the map is this one's.
+            Kind::Hash(h) => return Some(unsafe { h.find(run, key) }),
+            _ => return None,
+        };
+        Some(value.map_or(0, |v| v.as_ptr() as u64))
     }
 
     /// The program at an index of a prog array, for tail calls; `None` for an empty slot or another kind of map.

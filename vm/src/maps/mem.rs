@@ -123,26 +123,34 @@ pub unsafe fn load(src: *const u8, dst: &mut [u8]) {
         return;
     }
     // SAFETY: as for this function.
-    unsafe { load_any(src, dst) };
+    unsafe { copy_out(src, dst.as_mut_ptr(), dst.len()) };
 }
 
-unsafe fn load_any(src: *const u8, dst: &mut [u8]) {
+/// Copies shared memory into memory of the caller's own, which need not be initialised.
+///
+/// # Safety
+/// `src` is valid for reads and `dst` for writes of `len` bytes.
+pub unsafe fn copy_out(src: *const u8, dst: *mut u8, len: usize) {
     let mut i = 0;
-    let len = dst.len();
     let src = src.cast_mut();
     // SAFETY: every access stays below `len`, and words are aligned before they are used.
     unsafe {
         while i < len && !(src.add(i) as usize).is_multiple_of(8) {
-            dst[i] = AtomicU8::from_ptr(src.add(i)).load(Ordering::Relaxed);
+            dst.add(i).write(AtomicU8::from_ptr(src.add(i)).load(Ordering::Relaxed));
             i += 1;
         }
         while i + 8 <= len {
             let word = AtomicU64::from_ptr(src.add(i).cast()).load(Ordering::Relaxed);
-            dst.as_mut_ptr().add(i).cast::<u64>().write_unaligned(word);
+            dst.add(i).cast::<u64>().write_unaligned(word);
             i += 8;
         }
+        if i + 4 <= len {
+            let word = AtomicU32::from_ptr(src.add(i).cast()).load(Ordering::Relaxed);
+            dst.add(i).cast::<u32>().write_unaligned(word);
+            i += 4;
+        }
         while i < len {
-            dst[i] = AtomicU8::from_ptr(src.add(i)).load(Ordering::Relaxed);
+            dst.add(i).write(AtomicU8::from_ptr(src.add(i)).load(Ordering::Relaxed));
             i += 1;
         }
     }

@@ -34,6 +34,8 @@ pub struct HashMap {
     cpus: u32,
     count: AtomicU32,
     max_entries: u32,
+    /// The short way of a lookup.
+    pub(super) find: Find,
 }
 
 /// Number of a node of an LRU map.
@@ -96,6 +98,7 @@ impl HashMap {
             cpus,
             count: AtomicU32::new(0),
             max_entries,
+            find: direct::find_fn(key_size),
         })
     }
 

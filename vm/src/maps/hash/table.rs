@@ -48,9 +48,9 @@ const SHORT: usize = 8;
 pub fn with_key<T>(bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
     match bytes.len() {
         // The usual sizes are read in one go.
-        4 => with_short_key::<4, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
-        8 => with_short_key::<8, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
-        16 => with_short_key::<16, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
+        4 => with_short_key::<4, 1, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
+        8 => with_short_key::<8, 1, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
+        16 => with_short_key::<16, 2, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
         n if n <= SHORT * 8 => {
             let mut words = [0; SHORT];
             let words = fill(&mut words[..n.div_ceil(8)], bytes);
@@ -64,27 +64,36 @@ pub fn with_key<T>(bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
     }
 }
 
-/// [`with_key`] for a size that is known where it is called, up to 64 bytes.
+/// [`with_key`] for a size that is known where it is called.
 #[inline(always)]
-pub fn with_short_key<const BYTES: usize, T>(bytes: &[u8; BYTES], f: impl FnOnce(Key<'_>) -> T) -> T {
-    const { assert!(BYTES <= SHORT * 8) };
-    let mut words = [0; SHORT];
-    let words = &mut words[..BYTES.div_ceil(8)];
-    for (n, word) in words.iter_mut().enumerate() {
-        let rest = BYTES - n * 8;
-        let at = |i| bytes[n * 8 + i];
-        // Each case is one or two loads.
-        *word = match rest {
-            8.. => u64::from_ne_bytes(std::array::from_fn(at)),
-            4.. => {
-                let low = u32::from_le_bytes(std::array::from_fn(at));
-                let high = (4..rest).fold(0, |high, i| high | u64::from(at(i)) << (8 * i));
-                u64::from_ne_bytes((u64::from(low) | high).to_le_bytes())
-            }
-            _ => u64::from_ne_bytes((0..rest).fold(0, |word, i| word | u64::from(at(i)) << (8 * i)).to_le_bytes()),
-        };
+pub fn with_short_key<const BYTES: usize, const WORDS: usize, T>(
+    bytes: &[u8; BYTES],
+    f: impl FnOnce(Key<'_>) -> T,
+) -> T {
+    const { assert!(BYTES.div_ceil(8) == WORDS) };
+    let words: [u64; WORDS] = std::array::from_fn(|n| {
+        let rest = &bytes[n * 8..];
+        rest.first_chunk().map_or_else(|| last_word(rest), |whole| u64::from_ne_bytes(*whole))
+    });
+    f(Key { words: &words, hash: hash(&words) })
+}
+
+/// Up to seven bytes as a word, zero-padded. Where their number is known, it takes a load for each power of two in it.
+#[inline(always)]
+fn last_word(bytes: &[u8]) -> u64 {
+    let (mut word, mut at) = (0, 0);
+    if let (true, Some(b)) = (bytes.len() & 4 != 0, bytes.first_chunk()) {
+        word = u64::from(u32::from_le_bytes(*b));
+        at = 4;
     }
-    f(Key { words, hash: hash(words) })
+    if let (true, Some(b)) = (bytes.len() & 2 != 0, bytes[at..].first_chunk()) {
+        word |= u64::from(u16::from_le_bytes(*b)) << (8 * at);
+        at += 2;
+    }
+    if let (true, Some(b)) = (bytes.len() & 1 != 0, bytes.get(at)) {
+        word |= u64::from(*b) << (8 * at);
+    }
+    u64::from_ne_bytes(word.to_le_bytes())
 }
 
 /// Copies bytes into words that are zero.
@@ -198,30 +207,23 @@ impl Table {
         }
     }
 
-    /// Runs `read` on a bucket's chain without a lock, again if it was changed meanwhile.
-    #[inline]
-    fn read<T>(&self, bucket: usize, mut read: impl FnMut(Option<NonNull<Node>>, Glance<'_>) -> T) -> T {
-        let b = self.bucket(bucket);
-        let mut turn = 0;
-        loop {
-            let before = b.version.load(Ordering::Acquire);
-            if before & 1 == 0 {
-                let glance = Glance { bucket: b, before };
-                let value = read(NonNull::new(b.head.load(Ordering::Acquire)), glance);
-                if glance.holds() {
-                    return value;
-                }
-            }
-            mem::pause(turn);
-            turn += 1;
+    /// Runs `read` on a bucket's chain without a lock; `None` when it is being changed.
+    #[inline(always)]
+    fn try_read<T>(&self, bucket: usize, read: impl FnOnce(Option<NonNull<Node>>, Glance<'_>) -> T) -> Option<T> {
+        let bucket = self.bucket(bucket);
+        let before = bucket.version.load(Ordering::Acquire);
+        if before & 1 != 0 {
+            return None;
         }
+        let glance = Glance { bucket, before };
+        let value = read(NonNull::new(bucket.head.load(Ordering::Acquire)), glance);
+        glance.holds().then_some(value)
     }
 
-    /// The node with a key.
-    #[inline]
-    pub fn find(&self, key: Key<'_>) -> Option<NonNull<Node>> {
-        assert_eq!(key.words.len(), self.key_words);
-        self.read(self.bucket_of(key.hash), |mut at, glance| {
+    /// The node with a key, at the first attempt.
+    #[inline(always)]
+    fn try_find(&self, key: Key<'_>) -> Option<Option<NonNull<Node>>> {
+        self.try_read(self.bucket_of(key.hash), |mut at, glance| {
             let mut steps = 0u32;
             while let Some(node) = at {
                 if self.matches(node, key) {
@@ -238,9 +240,22 @@ impl Table {
         })
     }
 
+    /// The node with a key.
+    #[inline(always)]
+    pub fn find(&self, key: Key<'_>) -> Option<NonNull<Node>> {
+        assert!(key.words.len() == self.key_words);
+        self.try_find(key).unwrap_or_else(|| self.find_again(key))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_again(&self, key: Key<'_>) -> Option<NonNull<Node>> {
+        again(|| self.try_find(key))
+    }
+
     /// The nodes of a bucket, at one moment.
     pub fn nodes(&self, bucket: usize) -> Vec<NonNull<Node>> {
-        self.read(bucket, |mut at, glance| {
+        let chain = |mut at, glance: Glance<'_>| {
             let mut nodes = Vec::new();
             while let Some(node) = at {
                 nodes.push(node);
@@ -250,7 +265,8 @@ impl Table {
                 }
             }
             nodes
-        })
+        };
+        again(|| self.try_read(bucket, chain))
     }
 
     /// Takes a bucket for writing.
@@ -271,6 +287,19 @@ impl Table {
     }
 }
 
+/// Tries until it succeeds.
+fn again<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let mut turn = 0;
+    loop {
+        if let Some(value) = attempt() {
+            return value;
+        }
+        mem::pause(turn);
+        turn += 1;
+    }
+}
+
+#[inline(always)]
 fn next(node: NonNull<Node>) -> Option<NonNull<Node>> {
     // SAFETY: nodes live as long as the table.
     NonNull::new(unsafe { node.as_ref() }.next.load(Ordering::Acquire))
@@ -279,7 +308,7 @@ fn next(node: NonNull<Node>) -> Option<NonNull<Node>> {
 impl Locked<'_> {
     /// The node with a key, and the one before it.
     pub fn find(&self, key: Key<'_>) -> Option<NonNull<Node>> {
-        assert_eq!(key.words.len(), self.table.key_words);
+        assert!(key.words.len() == self.table.key_words);
         let mut at = NonNull::new(self.bucket.head.load(Ordering::Relaxed));
         while let Some(node) = at {
             if self.table.matches(node, key) {
@@ -292,7 +321,7 @@ impl Locked<'_> {
 
     /// Puts a node that is in no chain first in this one, under a key.
     pub fn insert(&mut self, node: NonNull<Node>, key: Key<'_>) {
-        assert_eq!(key.words.len(), self.table.key_words);
+        assert!(key.words.len() == self.table.key_words);
         // SAFETY: nodes live as long as the table and hold `key_words` aligned words behind the head.
         unsafe {
             for (i, w) in key.words.iter().enumerate() {
