@@ -12,7 +12,8 @@ const BUDGET: u64 = 100_000;
 fn budgets_end_them() {
     let model = KernelModel::newest();
     let mut count = 0;
-    for file in std::fs::read_dir(root().join("testsuite/endless")).expect("the folder is there").map_while(Result::ok) {
+    for file in std::fs::read_dir(root().join("testsuite/endless")).expect("the folder is there").map_while(Result::ok)
+    {
         let name = file.file_name().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(file.path()).expect("the file can be read");
         let prepared = shrink::assemble(&name, &text).unwrap_or_else(|| panic!("{name} does not assemble"));

@@ -1,5 +1,6 @@
 //! Arithmetic, as RFC 9669 defines it.
 
+use super::range::Range;
 use super::{Translator, int};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
@@ -19,12 +20,14 @@ impl Translator<'_, '_> {
     }
 
     pub(super) fn alu(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
+        let range = self.range_after(op, width, dst, src);
         let joined = self.join(op, width, dst, src);
         match joined {
             Some((_, Some(value))) => self.set(dst, value),
             _ => self.arithmetic(op, width, dst, src),
         }
         self.tracked.set_piece(dst, joined.map(|(piece, _)| piece));
+        self.tracked.set_range(dst, range);
     }
 
     fn arithmetic(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
@@ -54,10 +57,16 @@ impl Translator<'_, '_> {
             AluOp::Lsh => self.b.ins().ishl(a, b),
             AluOp::Rsh => self.b.ins().ushr(a, b),
             AluOp::Arsh => self.b.ins().sshr(a, b),
-            AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod => match src {
-                Operand::Imm(n) => self.divide_by_number(op, a, b, n),
-                Operand::Reg(_) => self.divide(op, a, b),
-            },
+            AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod => {
+                let (a, b) = self.halves(op, width, dst, src).unwrap_or((a, b));
+                match src {
+                    Operand::Imm(n) => self.divide_by_number(op, a, b, n),
+                    Operand::Reg(_) if self.divides(width, src) && matches!(op, AluOp::Div | AluOp::Mod) => {
+                        self.plain_division(op, a, b)
+                    }
+                    Operand::Reg(_) => self.divide(op, a, b),
+                }
+            }
             AluOp::Mov | AluOp::Add | AluOp::Sub => b,
         };
         self.set_extended(dst, result);
@@ -141,6 +150,7 @@ impl Translator<'_, '_> {
         let narrow = if bits == 64 { wide } else { self.b.ins().ireduce(int(bits.into()), wide) };
         let result = if swap { self.b.ins().bswap(narrow) } else { narrow };
         self.set_extended(dst, result);
+        self.tracked.set_range(dst, Range::below(bits));
     }
 
     /// Between the two views of an arena: a program holds 32-bit addresses, whose upper half only user space needs.

@@ -1,6 +1,7 @@
 //! Loads, stores and atomic operations.
 
 use super::join::Piece;
+use super::range::Range;
 use super::{Translator, int};
 use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -54,7 +55,10 @@ impl Translator<'_, '_> {
             }
         };
         self.set(dst, value);
-        self.tracked.set_piece(dst, piece.filter(|_| !signed));
+        if let Some(piece) = piece.filter(|_| !signed) {
+            self.tracked.set_piece(dst, Some(piece));
+            self.tracked.set_range(dst, Range::below(8 * piece.bytes));
+        }
     }
 
     /// A load that is extended on the way.

@@ -7,6 +7,7 @@ mod group;
 mod join;
 mod lookup;
 mod memory;
+mod range;
 mod sandbox;
 mod track;
 
@@ -28,6 +29,7 @@ use cranelift_module::{FuncId, Module};
 use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
 use ebpfkit_vm::native::{NativeState, STATUS_OK};
 use ebpfkit_vm::{Program, Run};
+use range::Range;
 use sandbox::Guesses;
 use std::mem::offset_of;
 use track::Tracked;
@@ -398,8 +400,9 @@ impl Translator<'_, '_> {
             Op::LoadImm64 { dst, .. } => {
                 // The loader has resolved it; without an answer it would have refused the program.
                 let value = self.env.program.imm64_at(at).unwrap_or_default();
-                let value = self.number(value as i64);
-                self.set(dst, value);
+                let number = self.number(value as i64);
+                self.set(dst, number);
+                self.tracked.set_range(dst, Range::of(value));
             }
             Op::LoadAbs { size, imm } => self.packet_load(size, None, imm),
             Op::LoadInd { size, src, imm } => self.packet_load(size, Some(src), imm),

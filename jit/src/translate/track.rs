@@ -2,6 +2,7 @@
 
 use super::Translator;
 use super::join::Piece;
+use super::range::Range;
 use super::sandbox::Guess;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ebpfkit_isa::{AluOp, Operand, STACK_SIZE, Width};
@@ -45,6 +46,7 @@ pub(super) struct Tracked {
     places: [Option<Place>; 11],
     pieces: [Option<Piece>; 11],
     walks: [Option<Walk>; 11],
+    ranges: [Range; 11],
 }
 
 impl Tracked {
@@ -61,6 +63,7 @@ impl Tracked {
         self.written |= 1 << n;
         self.stepped &= !(1 << n);
         (self.sums[n], self.places[n], self.pieces[n], self.walks[n]) = (None, None, None, None);
+        self.ranges[n] = Range::default();
     }
 
     /// Whether the last change of a register in this block was to add a number to it.
@@ -75,6 +78,15 @@ impl Tracked {
 
     pub(super) fn set_piece(&mut self, reg: u8, piece: Option<Piece>) {
         self.pieces[usize::from(reg)] = piece;
+    }
+
+    /// How large the number in a register can be.
+    pub(super) fn range(&self, reg: u8) -> Range {
+        self.ranges[usize::from(reg)]
+    }
+
+    pub(super) fn set_range(&mut self, reg: u8, range: Range) {
+        self.ranges[usize::from(reg)] = range;
     }
 
     pub(super) fn forget_pieces(&mut self) {
