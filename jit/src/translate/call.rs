@@ -28,6 +28,9 @@ impl Translator<'_, '_> {
     fn helper(&mut self, id: Option<u32>) {
         // The loader has found it; otherwise it would have refused the program.
         let Some(function) = self.env.program.helper_at(self.at) else { return self.nowhere() };
+        if let Some(value) = self.cpu(id, function) {
+            return self.set(0, value);
+        }
         if !self.env.checked
             && let Some(value) = self.short_lookup(id, function)
         {

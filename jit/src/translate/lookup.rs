@@ -1,4 +1,4 @@
-//! Lookups in maps that are known when a program is compiled.
+//! Helpers that native code does itself: lookups in maps that are known when a program is compiled, the CPU's number.
 
 use super::{Translator, trusted};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -10,12 +10,19 @@ use ebpfkit_vm::{HelperFn, helpers};
 
 /// Number of `bpf_map_lookup_elem`.
 const MAP_LOOKUP: u32 = 1;
+/// Number of `bpf_get_smp_processor_id`.
+const PROCESSOR_ID: u32 = 8;
+
+/// Whether a call with a number goes to the helper of that number, and not to one that was registered in its place.
+fn is(wanted: u32, id: Option<u32>, function: HelperFn) -> bool {
+    id == Some(wanted) && helpers::find(wanted).is_some_and(|f| std::ptr::fn_addr_eq(f, function))
+}
 
 impl Translator<'_, '_> {
     /// A lookup without checks in a map that is known here: the address of the value, or null. It cannot fail and leaves
     /// nothing to reset. `None` for any other call.
     pub(super) fn short_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
-        if id != Some(MAP_LOOKUP) || !helpers::find(MAP_LOOKUP).is_some_and(|f| std::ptr::fn_addr_eq(f, function)) {
+        if !is(MAP_LOOKUP, id, function) {
             return None;
         }
         let map = self.get(1);
@@ -28,6 +35,12 @@ impl Translator<'_, '_> {
                 Some(self.runtime(find as *const () as usize, &[map, key]))
             }
         }
+    }
+
+    /// The number of the CPU, for a call that asks for it.
+    pub(super) fn cpu(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
+        let asked = is(PROCESSOR_ID, id, function);
+        asked.then(|| self.b.ins().uload32(trusted(), self.run, offset::CPU as i32))
     }
 
     /// The address of an element of an array.
