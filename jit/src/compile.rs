@@ -1,21 +1,13 @@
-//! Compiling a program: one module, one native function for each of its functions.
+//! Compiling a program: what can be asked for, and the machine's compiler.
 
-use crate::dead;
-use crate::flow::{Code, Finder};
-use crate::place;
-use crate::trampoline;
-use crate::translate::{self, Env};
-use cranelift_codegen::Context;
-use cranelift_codegen::control::ControlPlane;
+use crate::build::build;
+use crate::source::Source;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable, SetError};
-use cranelift_frontend::FunctionBuilderContext;
-use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module, ModuleError, ModuleReloc, ModuleRelocTarget};
+use cranelift_module::ModuleError;
 use ebpfkit_isa::DecodeError;
 use ebpfkit_vm::Program;
-use ebpfkit_vm::native::{NativeCode, NativeFn};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 /// Why a program was not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +36,7 @@ pub enum CompileError {
 }
 
 /// How much work goes into the code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tier {
     /// All optimisations.
     Best,
@@ -77,11 +69,15 @@ pub fn compile_with(program: &Arc<Program>, checked: bool, options: Options) -> 
     if !checked && program.verified().is_none() {
         return Err(CompileError::NotVerified);
     }
-    let tier = options.tier.unwrap_or(if program.insns().len() > LARGE { Tier::Quick } else { Tier::Best });
-    let code = build(program, (checked, tier), isa(tier, options.verify_ir)?)?;
+    let code = build(Source::new(program, checked), tier_of(program, options), options.verify_ir)?;
     // SAFETY: the code was just built for this program and mode, and owns its memory.
     unsafe { program.set_native(checked, code) };
     Ok(())
+}
+
+/// How much work goes into a program's code.
+pub(crate) fn tier_of(program: &Program, options: Options) -> Tier {
+    options.tier.unwrap_or(if program.insns().len() > LARGE { Tier::Quick } else { Tier::Best })
 }
 
 /// The machine's compiler; made once for each kind.
@@ -112,127 +108,4 @@ fn flags(tier: Tier, verify_ir: bool) -> Result<settings::Flags, SetError> {
     // Where blocks start, for `place`.
     b.set("machine_code_cfg_info", "true")?;
     Ok(settings::Flags::new(b))
-}
-
-/// Owns the memory of native code and frees it.
-struct CodeMemory(Mutex<Option<JITModule>>);
-
-impl Drop for CodeMemory {
-    fn drop(&mut self) {
-        if let Ok(Some(module)) = self.0.get_mut().map(Option::take) {
-            // SAFETY: the program that the code belongs to goes with it, and runs keep their programs alive.
-            unsafe { module.free_memory() };
-        }
-    }
-}
-
-fn build(
-    program: &Arc<Program>,
-    (checked, tier): (bool, Tier),
-    isa: OwnedTargetIsa,
-) -> Result<NativeCode, CompileError> {
-    let call_conv = isa.default_call_conv();
-    let pointer = isa.pointer_type();
-    if pointer.bits() != 64 {
-        return Err(CompileError::Machine(format!("{} has no 64-bit addresses", isa.triple())));
-    }
-    let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
-    if checked {
-        builder.symbols(trampoline::NAMES.into_iter().zip(trampoline::trampolines()?.map(|a| a as *const u8)));
-    }
-    let mut module = JITModule::new(builder);
-    let reached = program.verified().filter(|_| !checked).map(|v| v.facts().reached.as_slice());
-    let code = Code::new(program.insns(), reached)?;
-    let functions = program.functions();
-    let signature = translate::signature(call_conv);
-    let mut ids: Vec<FuncId> = Vec::new();
-    for f in &functions {
-        ids.push(module.declare_anonymous_function(&signature).map_err(|e| failed(f.start, e))?);
-    }
-    let starts: Vec<usize> = functions.iter().map(|f| f.start).collect();
-    let mut slow = Vec::new();
-    for (number, name) in trampoline::NAMES.into_iter().enumerate().filter(|_| checked) {
-        let signature = trampoline::signature(trampoline::params(number));
-        slow.push(module.declare_function(name, Linkage::Import, &signature).map_err(|e| failed(0, e))?);
-    }
-    let env = Env::new(program, &code, (checked, tier), slow, &starts, &ids);
-    let mut finder = Finder::new(program.insns().len());
-    let mut context = Context::new();
-    let mut builder_context = FunctionBuilderContext::new();
-    let mut machines = Vec::with_capacity(ids.len());
-    for (start, id) in starts.iter().zip(&ids) {
-        let mut flow = finder.flow(&code, *start);
-        if checked {
-            flow.sort(&code);
-        }
-        context.func.signature = signature.clone();
-        translate::function(&env, &flow, &mut module, &mut context.func, &mut builder_context);
-        if tier == Tier::Best {
-            dead::remove(&mut context.func);
-        }
-        machines.push(Machine::compile(&module, *id, *start, &mut context)?);
-        module.clear_context(&mut context);
-    }
-    let offsets: Vec<u32> = machines.iter().map(|m| m.offset).collect();
-    for (machine, id) in machines.into_iter().zip(&ids) {
-        machine.define(&mut module, *id, &offsets)?;
-    }
-    module.finalize_definitions().map_err(|e| CompileError::Memory(Box::new(e)))?;
-    let entries = ids
-        .iter()
-        .zip(offsets)
-        .map(|(id, offset)| {
-            let address = module.get_finalized_function(*id).wrapping_add(offset as usize);
-            // SAFETY: the function was compiled with the signature of `NativeFn`.
-            unsafe { std::mem::transmute::<*const u8, NativeFn>(address) }
-        })
-        .collect();
-    Ok(NativeCode { entries, memory: Box::new(CodeMemory(Mutex::new(Some(module)))) })
-}
-
-/// The machine code of a function, before it has a place.
-struct Machine {
-    /// Slot of the function's first instruction.
-    at: usize,
-    bytes: Vec<u8>,
-    relocs: Vec<ModuleReloc>,
-    /// Bytes before the code, from the beginning of a line.
-    offset: u32,
-}
-
-impl Machine {
-    /// `at` is the slot of the function's first instruction.
-    fn compile(module: &JITModule, id: FuncId, at: usize, context: &mut Context) -> Result<Self, CompileError> {
-        let isa = module.isa();
-        context.compile(isa, &mut ControlPlane::default()).map_err(|e| failed(at, e.into()))?;
-        let code = context.compiled_code().expect("the function was just compiled");
-        let step = code.buffer.alignment.max(isa.function_alignment().minimum);
-        let offset = place::offset(code, step);
-        let mut bytes = vec![0; offset as usize];
-        bytes.extend_from_slice(code.code_buffer());
-        let reloc = |r| {
-            let r = ModuleReloc::from_mach_reloc(r, &context.func, id);
-            ModuleReloc { offset: r.offset + offset, ..r }
-        };
-        let relocs = code.buffer.relocs().iter().map(reloc).collect();
-        Ok(Self { at, bytes, relocs, offset })
-    }
-
-    /// Puts the code into the module. `offsets` are those of the module's own functions.
-    fn define(mut self, module: &mut JITModule, id: FuncId, offsets: &[u32]) -> Result<(), CompileError> {
-        for reloc in &mut self.relocs {
-            let offset = match reloc.name {
-                ModuleRelocTarget::User { index, .. } => offsets.get(index as usize).copied().unwrap_or(0),
-                ModuleRelocTarget::FunctionOffset(..) => self.offset,
-                _ => 0,
-            };
-            reloc.addend += i64::from(offset);
-        }
-        let defined = module.define_function_bytes(id, place::LINE.into(), &self.bytes, &self.relocs);
-        defined.map_err(|e| failed(self.at, e))
-    }
-}
-
-fn failed(at: usize, e: ModuleError) -> CompileError {
-    CompileError::Function { at, source: Box::new(e) }
 }

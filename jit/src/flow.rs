@@ -110,12 +110,19 @@ pub(crate) struct Flow {
     order: Vec<u32>,
     /// By leader: more than one way leads there.
     joins: Vec<bool>,
+    /// By leader: control comes to it from itself or from a later slot.
+    repeats: Vec<bool>,
 }
 
 impl Flow {
     /// Whether the block with a number has one way in at most.
     pub(crate) fn has_one_way_in(&self, block: usize) -> bool {
         !self.joins[block]
+    }
+
+    /// Whether the block with a number has ways in from itself or from later slots.
+    pub(crate) fn is_repeated(&self, block: usize) -> bool {
+        self.repeats[block]
     }
 
     /// The number of the block that starts at a slot.
@@ -191,6 +198,7 @@ const SEEN: u8 = 1;
 const LEADER: u8 = 2;
 const ONE_WAY_IN: u8 = 4;
 const MORE_WAYS_IN: u8 = 8;
+const REPEATED: u8 = 16;
 
 impl Finder {
     /// For programs of this many slots.
@@ -216,13 +224,13 @@ impl Finder {
                         if !matches!(code.op(at), Some(op) if falls_through(&op)) {
                             self.marks[to] |= LEADER;
                         }
-                        self.way_in(to);
+                        self.way_in(at, to);
                         at = to;
                     }
                     Next::Either(a, b) => {
                         for to in [a, b] {
                             self.marks[to] |= LEADER;
-                            self.way_in(to);
+                            self.way_in(at, to);
                         }
                         open.push(a);
                         at = b;
@@ -232,6 +240,7 @@ impl Finder {
         }
         flow.slots.sort_unstable();
         flow.leaders.extend(flow.slots.iter().copied().filter(|s| self.marks[*s] & LEADER != 0));
+        flow.repeats.extend(flow.leaders.iter().map(|s| self.marks[*s] & REPEATED != 0));
         flow.joins.extend(flow.leaders.iter().map(|s| self.marks[*s] & MORE_WAYS_IN != 0));
         for s in &flow.slots {
             self.marks[*s] = 0;
@@ -242,8 +251,11 @@ impl Finder {
 
 impl Finder {
     /// Another way leads to a slot.
-    fn way_in(&mut self, to: usize) {
+    fn way_in(&mut self, from: usize, to: usize) {
         self.marks[to] |= if self.marks[to] & ONE_WAY_IN == 0 { ONE_WAY_IN } else { MORE_WAYS_IN };
+        if to <= from {
+            self.marks[to] |= REPEATED;
+        }
     }
 }
 

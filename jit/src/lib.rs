@@ -10,16 +10,22 @@
 //!   and a bad one, or a budget that is used up, leaves by an ordinary return. There are no traps.
 #![deny(missing_docs)]
 
+mod build;
+mod cache;
 mod compile;
 mod dead;
 mod drive;
 mod flow;
 mod loops;
+#[cfg(target_arch = "x86_64")]
+mod memory;
 mod place;
 mod runtime;
+mod source;
 mod trampoline;
 mod translate;
 
+pub use cache::CodeCache;
 pub use compile::{CompileError, Options, Tier, compile, compile_with};
 pub use drive::Jit;
 

@@ -4,7 +4,7 @@ use crate::drive;
 use ebpfkit_isa::AtomicOp;
 use ebpfkit_vm::memory::MAX_FRAMES;
 use ebpfkit_vm::native::{STATUS_FAULT, STATUS_TAIL_CALL};
-use ebpfkit_vm::{Fault, FaultKind, HelperFn, Program, Run};
+use ebpfkit_vm::{Fault, FaultKind, HelperFn, Run};
 
 /// What [`packet_load`] returns outside the packet.
 pub(crate) const NO_PACKET: u64 = u64::MAX;
@@ -120,14 +120,16 @@ pub(crate) unsafe extern "C" fn tail_call(run: *mut Run, map: u64, index: u64) -
 }
 
 /// After a call that left a status: gives what was asked for and comes back to the calling program.
-pub(crate) unsafe extern "C" fn resume(run: *mut Run, program: *const Program) -> u64 {
+pub(crate) unsafe extern "C" fn resume(run: *mut Run) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
     run.soil();
     let at = run.native.at;
+    // With a tail call its target was the last to be entered, from the function that returned here.
+    let caller = run.entered_from().cloned();
     let result = drive::finish(run);
-    if result.is_ok() {
-        run.leave(program);
+    if let (Ok(_), Some(caller)) = (&result, caller) {
+        run.enter(caller);
         run.native.at = at;
     }
     settle(run, result)

@@ -20,22 +20,23 @@ use std::sync::OnceLock;
 /// Offset in a run of the word that holds the result.
 pub(crate) const VALUE: i32 = (offset_of!(Run, native) + offset_of!(NativeState, value)) as i32;
 
-/// The functions, by name: of loads the run and the address are the arguments, of stores a value as well.
-pub(crate) const NAMES: [&str; 8] = ["load1", "load2", "load4", "load8", "store1", "store2", "store4", "store8"];
+/// Functions: loads of 1, 2, 4 and 8 bytes, of which the run and the address are the arguments, and stores, which get
+/// the value as well.
+pub(crate) const COUNT: usize = 8;
 
-/// The number of a function in [`NAMES`]; `bytes` is a power of two up to 8.
+/// The number of a function; `bytes` is a power of two up to 8.
 pub(crate) fn number(store: bool, bytes: u64) -> usize {
     bytes.trailing_zeros() as usize + if store { 4 } else { 0 }
 }
 
 /// Arguments of a function.
-pub(crate) fn params(number: usize) -> usize {
+fn params(number: usize) -> usize {
     if number < 4 { 2 } else { 3 }
 }
 
-/// Addresses of the functions; compiled once and kept.
-pub(crate) fn trampolines() -> Result<[usize; 8], CompileError> {
-    static MADE: OnceLock<[usize; 8]> = OnceLock::new();
+/// Addresses of the functions, by number; compiled once and kept.
+pub(crate) fn trampolines() -> Result<[usize; COUNT], CompileError> {
+    static MADE: OnceLock<[usize; COUNT]> = OnceLock::new();
     if let Some(made) = MADE.get() {
         return Ok(*made);
     }
@@ -50,14 +51,14 @@ pub(crate) fn signature(params: usize) -> Signature {
     s
 }
 
-fn make() -> Result<[usize; 8], CompileError> {
+fn make() -> Result<[usize; COUNT], CompileError> {
     let isa = isa(Tier::Quick, false)?;
     let failed = |e: ModuleError| CompileError::Memory(Box::new(e));
     let conv = isa.default_call_conv();
     let mut module = JITModule::new(JITBuilder::with_isa(isa, cranelift_module::default_libcall_names()));
     let config = module.isa().frontend_config();
     let mut ids = Vec::new();
-    for number in 0..NAMES.len() {
+    for number in 0..COUNT {
         let own = signature(params(number));
         let id = module.declare_anonymous_function(&own).map_err(failed)?;
         let mut context = Context::new();

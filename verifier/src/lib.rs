@@ -52,7 +52,7 @@ pub use reason::{Reason, Rejection, Stop};
 pub use reg::{RegBase, RegExtra, RegState, RegType};
 pub use scalar::tnum::Tnum;
 pub use state::{FuncState, VerifierState};
-pub use verdict::{Report, Verdict, Verified};
+pub use verdict::{Facts, Report, Verdict, Verified};
 pub use verify::verify;
 
 /// Result of a step of verification.

@@ -45,7 +45,7 @@ pub struct Verified {
 }
 
 /// What was proved of each instruction.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// By slot: whether any path reaches it. Unreached instructions are dead.
     pub reached: Vec<bool>,
@@ -64,6 +64,11 @@ impl Verified {
 
     /// What was proved.
     pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The same, to keep.
+    pub fn shared_facts(&self) -> &Arc<Facts> {
         &self.facts
     }
 }

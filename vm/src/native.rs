@@ -10,7 +10,7 @@ use crate::program::dense::Rmw;
 use crate::run::Run;
 use ebpfkit_isa::AtomicOp;
 use std::any::Any;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A compiled function: the run and `r1` to `r5` in, `r0` out. The caller looks at [`NativeState::status`] afterwards.
 pub type NativeFn = unsafe extern "C" fn(*mut Run, u64, u64, u64, u64, u64) -> u64;
@@ -63,13 +63,13 @@ pub struct NativeState {
     pub stack_top: u64,
 }
 
-/// A program's native code.
-#[derive(Debug)]
+/// Native code of a program, or of several that are the same. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct NativeCode {
     /// By function.
-    pub entries: Box<[NativeFn]>,
+    pub entries: Arc<[NativeFn]>,
     /// Owns the memory of the code.
-    pub memory: Box<dyn Any + Send + Sync>,
+    pub memory: Arc<dyn Any + Send + Sync>,
 }
 
 /// Where a program keeps its native code: without and with checks.
@@ -86,7 +86,8 @@ impl Program {
     /// Keeps native code for the program. Code that came earlier stays.
     ///
     /// # Safety
-    /// The entries are this program's functions, compiled for the mode, and valid as long as `memory` lives.
+    /// The entries are this program's functions, compiled for the mode, and valid as long as `memory` lives. Code that was
+    /// compiled for another program has to name no more than what this one holds: the same maps, the same helpers.
     pub unsafe fn set_native(&self, checked: bool, code: NativeCode) -> &NativeCode {
         self.native_slots().0[usize::from(checked)].get_or_init(|| code)
     }

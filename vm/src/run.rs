@@ -480,6 +480,11 @@ impl Run {
         }
     }
 
+    /// The program that ran before the one that was entered last.
+    pub fn entered_from(&self) -> Option<&Arc<Program>> {
+        self.retired.last()
+    }
+
     /// Makes a program the running one.
     pub fn enter(&mut self, program: Arc<Program>) {
         self.dirty = true;

@@ -2,11 +2,11 @@
 
 use super::range::Range;
 use super::{Translator, int};
+use crate::source::Source;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
 use ebpfkit_isa::{AluOp, Operand, Width};
-use ebpfkit_vm::Program;
 use ebpfkit_vm::maps::Kind;
 
 impl Translator<'_, '_> {
@@ -114,19 +114,19 @@ impl Translator<'_, '_> {
         if matches!(op, AluOp::Sdiv | AluOp::Smod) {
             let (not_zero, negate) = (self.b.create_block(), self.cold_block());
             self.b.ins().brif(b, not_zero, &[], done, &[BlockArg::Value(zero)]);
-            self.b.switch_to_block(not_zero);
+            self.begin(not_zero);
             let minus_one = self.b.ins().icmp_imm_s(IntCC::Equal, b, -1);
             self.b.ins().brif(minus_one, negate, &[], divide, &[]);
-            self.b.switch_to_block(negate);
+            self.begin(negate);
             let negative = self.by_minus_one(op, a);
             self.b.ins().jump(done, &[BlockArg::Value(negative)]);
         } else {
             self.b.ins().brif(b, divide, &[], done, &[BlockArg::Value(zero)]);
         }
-        self.b.switch_to_block(divide);
+        self.begin(divide);
         let result = self.plain_division(op, a, b);
         self.b.ins().jump(done, &[BlockArg::Value(result)]);
-        self.b.switch_to_block(done);
+        self.begin(done);
         self.b.block_params(done)[0]
     }
 
@@ -162,7 +162,7 @@ impl Translator<'_, '_> {
         }
         // Null stays null.
         let zero = self.number(0);
-        let upper = self.number((user_start(self.env.program) & !u64::from(u32::MAX)) as i64);
+        let upper = self.number((user_start(&self.env.program) & !u64::from(u32::MAX)) as i64);
         let whole = self.b.ins().bor(address, upper);
         let address = self.b.ins().select(low, whole, zero);
         self.set(dst, address);
@@ -170,7 +170,7 @@ impl Translator<'_, '_> {
 }
 
 /// Address of a program's arena for user space.
-fn user_start(program: &Program) -> u64 {
+fn user_start(program: &Source<'_>) -> u64 {
     match program.arena().map(|m| m.kind()) {
         Some(Kind::Arena(arena)) => arena.user_start(),
         _ => 0,

@@ -38,11 +38,11 @@ impl Translator<'_, '_> {
         let count = self.number(count);
         let enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, count);
         self.b.ins().brif(enough, go_on, &[], stop, &[]);
-        self.b.switch_to_block(stop);
+        self.begin(stop);
         self.runtime(runtime::no_budget as *const () as usize, &[]);
         self.fail();
         self.ended = false;
-        self.b.switch_to_block(go_on);
+        self.begin(go_on);
         let less = self.b.ins().isub(left, count);
         let less = self.done_here(less);
         self.b.def_var(self.left, less);
@@ -91,7 +91,7 @@ impl Translator<'_, '_> {
         self.b.ins().brif(condition, by[0], &[], by[1], &[]);
         if self.is_cold {
             for (from, to) in by.into_iter().zip(targets) {
-                self.b.switch_to_block(from);
+                self.begin(from);
                 self.b.ins().jump(to, &[]);
             }
         }

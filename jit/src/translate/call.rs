@@ -4,7 +4,6 @@ use super::Translator;
 use crate::runtime;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
-use cranelift_module::Module;
 use ebpfkit_isa::CallKind;
 
 /// Number of `bpf_tail_call`.
@@ -74,7 +73,7 @@ impl Translator<'_, '_> {
             self.runtime(runtime::push_frame as *const () as usize, &[]);
             self.stop_on_fault();
         }
-        let function = self.module.declare_func_in_func(self.env.ids[callee], self.b.func);
+        let function = self.callee(callee);
         let [a, b, c, d, e] = self.args();
         let call = self.b.ins().call(function, &[self.run, a, b, c, d, e]);
         let mut r0 = self.b.inst_results(call)[0];
@@ -109,14 +108,13 @@ impl Translator<'_, '_> {
         self.b.append_block_param(go_on, I64);
         let status = self.status();
         self.b.ins().brif(status, asked, &[], go_on, &[BlockArg::Value(r0)]);
-        self.b.switch_to_block(asked);
-        let program = self.number(std::ptr::from_ref(self.env.program) as usize as i64);
-        let late = self.runtime(runtime::resume as *const () as usize, &[program]);
+        self.begin(asked);
+        let late = self.runtime(runtime::resume as *const () as usize, &[]);
         let status = self.status();
         self.b.ins().brif(status, stop, &[], go_on, &[BlockArg::Value(late)]);
-        self.b.switch_to_block(stop);
+        self.begin(stop);
         self.b.ins().return_(&[self.run]);
-        self.b.switch_to_block(go_on);
+        self.begin(go_on);
         self.b.block_params(go_on)[0]
     }
 }

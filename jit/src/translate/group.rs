@@ -85,10 +85,10 @@ impl Translator<'_, '_> {
         let Some(inside) = rest.and_then(|_| self.all_inside(&group, guess)) else { return };
         let (fast, slow) = (self.b.create_block(), self.cold_block());
         self.b.ins().brif(inside, fast, &[], slow, &[]);
-        self.b.switch_to_block(slow);
+        self.begin(slow);
         self.rest_of_block(at);
         self.is_split = true;
-        self.b.switch_to_block(fast);
+        self.begin(fast);
         self.inside_until[usize::from(group.reg)] = group.last + 1;
     }
 

@@ -168,11 +168,11 @@ impl Translator<'_, '_> {
         let (outside, go_on) = (self.cold_block(), self.b.create_block());
         let missing = self.b.ins().icmp_imm_s(IntCC::Equal, value, runtime::NO_PACKET as i64);
         self.b.ins().brif(missing, outside, &[], go_on, &[]);
-        self.b.switch_to_block(outside);
+        self.begin(outside);
         self.leave_budget();
         let zero = self.number(0);
         self.b.ins().return_(&[zero]);
-        self.b.switch_to_block(go_on);
+        self.begin(go_on);
         self.set(0, value);
     }
 }

@@ -15,22 +15,22 @@ use crate::compile::Tier;
 use crate::flow::{Code, Flow};
 use crate::loops::{self, Loop};
 use crate::runtime;
+use crate::source::Source;
 use crate::trampoline;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{
-    AbiParam, AliasRegion, AliasRegionData, Block, Function, InstBuilder, MemFlagsData, SigRef, Signature, StackSlot,
-    StackSlotData, StackSlotKind, Type, Value,
+    AbiParam, AliasRegion, AliasRegionData, Block, ExtFuncData, ExternalName, FuncRef, Function, InstBuilder,
+    MemFlagsData, SigRef, Signature, StackSlot, StackSlotData, StackSlotKind, Type, UserExternalName, Value,
 };
-use cranelift_codegen::isa::CallConv;
+use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use cranelift_jit::JITModule;
-use cranelift_module::{FuncId, Module};
 use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
+use ebpfkit_vm::Run;
 use ebpfkit_vm::native::{NativeState, STATUS_OK};
-use ebpfkit_vm::{Program, Run};
 use range::Range;
 use sandbox::Guesses;
+use std::collections::BTreeMap;
 use std::mem::offset_of;
 use track::Tracked;
 
@@ -41,6 +41,8 @@ const MAX_LOOPS: i64 = 8 * 1024 * 1024;
 const LOOPS_AT_LEAST: usize = 48;
 /// The part of a function's instructions that they may be beyond that.
 const LOOPS_PART: usize = 4;
+/// Blocks from one [`Translator::mark`] to the next.
+const MARK_EVERY: usize = 128;
 
 /// The region of the run's own words, in every function.
 const OWN_REGION: u32 = 0;
@@ -66,39 +68,36 @@ fn sized_signature(call_conv: CallConv, params: usize) -> Signature {
 
 /// What all functions of a program share.
 pub(crate) struct Env<'a> {
-    program: &'a Program,
+    program: Source<'a>,
     code: &'a Code<'a>,
     checked: bool,
     /// The code is to be fast, however long it takes to make.
     best: bool,
-    /// With checks: the functions of the slow way.
-    slow: Vec<FuncId>,
+    /// With checks: addresses of the functions of the slow way.
+    slow: [usize; trampoline::COUNT],
     /// First slots of functions, ascending.
     starts: &'a [usize],
-    /// By function.
-    ids: &'a [FuncId],
     /// By function: whether it can return with a status.
     may_stop: Vec<bool>,
 }
 
 impl<'a> Env<'a> {
-    /// Collects what is known of a program's functions.
+    /// Collects what is known of a program's functions. There are checks where there is a slow way.
     pub(crate) fn new(
-        program: &'a Program,
+        program: Source<'a>,
         code: &'a Code<'a>,
-        (checked, tier): (bool, Tier),
-        slow: Vec<FuncId>,
+        tier: Tier,
+        slow: Option<[usize; trampoline::COUNT]>,
         starts: &'a [usize],
-        ids: &'a [FuncId],
     ) -> Self {
+        let checked = slow.is_some();
         let mut this = Self {
             program,
             code,
             checked,
             best: tier == Tier::Best,
-            slow,
+            slow: slow.unwrap_or_default(),
             starts,
-            ids,
             may_stop: vec![checked; starts.len()],
         };
         if !checked {
@@ -141,14 +140,15 @@ impl<'a> Env<'a> {
     }
 }
 
-/// Translates one function.
+/// Translates one function. `func` is empty.
 pub(crate) fn function(
     env: &Env<'_>,
     flow: &Flow,
-    module: &mut JITModule,
+    isa: &dyn TargetIsa,
     func: &mut Function,
     context: &mut FunctionBuilderContext,
 ) {
+    func.signature = signature(isa.default_call_conv());
     let mut b = FunctionBuilder::new(func, context);
     let regs = std::array::from_fn(|_| b.declare_var(I64));
     let (loops, left) = (b.declare_var(I32), b.declare_var(I64));
@@ -163,10 +163,8 @@ pub(crate) fn function(
     let own = b.func.dfg.alias_regions.insert(AliasRegionData { user_id: OWN_REGION, description: "run".into() });
     debug_assert_eq!(own.as_u32(), OWN_REGION);
     let call_conv = b.func.signature.call_conv;
-    let config = module.isa().frontend_config();
     let mut t = Translator {
         env,
-        module,
         run: Value::from_u32(0),
         frame,
         regs,
@@ -185,6 +183,8 @@ pub(crate) fn function(
         blocks,
         call_conv,
         signatures: [None; 8],
+        slow_signatures: [None; 4],
+        callees: BTreeMap::new(),
         at: 0,
         skip_to: 0,
         inside_until: [0; 11],
@@ -207,7 +207,7 @@ pub(crate) fn function(
     }
     flow.slots[done..].iter().for_each(|at| t.slot(*at));
     t.b.seal_all_blocks();
-    t.b.finalize(config);
+    t.b.finalize(isa.frontend_config());
 }
 
 /// A loop on its way, two turns of which follow each other.
@@ -223,7 +223,6 @@ struct Turns {
 struct Translator<'f, 'e> {
     b: FunctionBuilder<'f>,
     env: &'e Env<'e>,
-    module: &'e mut JITModule,
     /// The run, as its address.
     run: Value,
     /// The frame of a function without checks.
@@ -256,6 +255,10 @@ struct Translator<'f, 'e> {
     call_conv: CallConv,
     /// By number of parameters.
     signatures: [Option<SigRef>; 8],
+    /// By number of parameters, of functions of the slow way.
+    slow_signatures: [Option<SigRef>; 4],
+    /// Functions of the program that are called, by number.
+    callees: BTreeMap<usize, FuncRef>,
     /// The slot that is translated now.
     at: usize,
     /// Slots before this one are done.
@@ -279,7 +282,7 @@ impl Translator<'_, '_> {
     fn enter(&mut self, flow: &Flow) {
         let entry = self.b.create_block();
         self.b.append_block_params_for_function_params(entry);
-        self.b.switch_to_block(entry);
+        self.begin(entry);
         let params = self.b.block_params(entry).to_vec();
         self.run = params[0];
         for (reg, param) in (1..=5).zip(&params[1..]) {
@@ -340,6 +343,28 @@ impl Translator<'_, '_> {
         self.leads_to = [usize::MAX; 2];
     }
 
+    /// Goes on in a block that all jumps to which are already there, so that registers need not be parameters of it.
+    fn begin(&mut self, block: Block) {
+        self.b.switch_to_block(block);
+        self.b.seal_block(block);
+    }
+
+    /// A branch that is never taken, for the register allocator's sake. For each value that lives across blocks it goes
+    /// through the parameters of blocks from where it last saw a value that lives in two places with a gap between
+    /// them (`PrevBuffer` in regalloc2's `moves.rs`); without any, the time for a function is quadratic in its blocks.
+    /// Here such a value is made: the status, which is used again behind all else.
+    fn mark(&mut self) {
+        let (here, stop, go_on) = (self.b.create_block(), self.cold_block(), self.b.create_block());
+        let status = self.b.ins().load(I32, trusted(), self.run, STATUS);
+        self.b.ins().jump(here, &[]);
+        self.begin(here);
+        self.b.ins().brif(status, stop, &[], go_on, &[]);
+        self.begin(stop);
+        let status = self.b.ins().uextend(I64, status);
+        self.b.ins().return_(&[status]);
+        self.begin(go_on);
+    }
+
     /// The block that starts at a slot. All targets are leaders.
     fn block(&self, slot: usize) -> Block {
         self.find_block(slot).unwrap_or(self.blocks[0])
@@ -358,7 +383,13 @@ impl Translator<'_, '_> {
                 _ => self.blocks[number],
             };
             self.b.switch_to_block(block);
+            if !self.flow.is_repeated(number) {
+                self.b.seal_block(block);
+            }
             self.ended = false;
+            if self.env.best && number % MARK_EVERY == MARK_EVERY - 1 && self.turns.is_none() {
+                self.mark();
+            }
             if !goes_on {
                 self.tracked = Tracked::at_start(!self.moves_frame);
             }
@@ -511,31 +542,52 @@ impl Translator<'_, '_> {
         let (stop, go_on) = (self.cold_block(), self.new_block());
         let status = self.status();
         self.b.ins().brif(status, stop, &[], go_on, &[]);
-        self.b.switch_to_block(stop);
+        self.begin(stop);
         self.fail();
-        self.b.switch_to_block(go_on);
+        self.begin(go_on);
         self.ended = false;
     }
 
     /// Takes the slow way of an access: address and value in, the value out. All registers stay.
     fn slow_way(&mut self, store: bool, bytes: u64, args: &[Value]) -> Value {
-        let id = self.env.slow[trampoline::number(store, bytes)];
-        let function = self.module.declare_func_in_func(id, self.b.func);
+        let (count, b) = (args.len() + 1, &mut self.b);
+        let signature =
+            *self.slow_signatures[count].get_or_insert_with(|| b.import_signature(trampoline::signature(count)));
+        let address = self.number(self.env.slow[trampoline::number(store, bytes)] as i64);
         let mut all = [self.run; 3];
-        all[1..=args.len()].copy_from_slice(args);
+        all[1..count].copy_from_slice(args);
         let was_cold = std::mem::replace(&mut self.is_cold, true);
-        self.b.ins().call(function, &all[..=args.len()]);
+        self.b.ins().call_indirect(signature, address, &all[..count]);
         let value = self.b.ins().load(I64, trusted(), self.run, trampoline::VALUE);
         self.stop_on_fault();
         self.is_cold = was_cold;
         value
     }
 
+    /// The signature of functions with so many parameters, the run among them.
+    fn signature(&mut self, count: usize) -> SigRef {
+        let (conv, b) = (self.call_conv, &mut self.b);
+        *self.signatures[count].get_or_insert_with(|| b.import_signature(sized_signature(conv, count)))
+    }
+
+    /// A function of the program by its number, which is its name too.
+    fn callee(&mut self, number: usize) -> FuncRef {
+        if let Some(known) = self.callees.get(&number) {
+            return *known;
+        }
+        let signature = self.signature(6);
+        let func = &mut self.b.func;
+        let name = func.declare_imported_user_function(UserExternalName { namespace: 0, index: number as u32 });
+        let name = ExternalName::user(name);
+        let function = func.import_function(ExtFuncData { name, signature, colocated: true, patchable: false });
+        self.callees.insert(number, function);
+        function
+    }
+
     /// Calls a function of [`runtime`] with the run and these arguments.
     fn runtime(&mut self, address: usize, args: &[Value]) -> Value {
         let count = args.len() + 1;
-        let (conv, b) = (self.call_conv, &mut self.b);
-        let signature = *self.signatures[count].get_or_insert_with(|| b.import_signature(sized_signature(conv, count)));
+        let signature = self.signature(count);
         let address = self.b.ins().iconst(I64, address as i64);
         let mut all = [self.run; 8];
         all[1..count].copy_from_slice(args);

@@ -202,13 +202,13 @@ impl Translator<'_, '_> {
         let (fast, slow, done) = (self.new_block(), self.cold_block(), self.new_block());
         self.b.append_block_param(done, I64);
         self.b.ins().brif(condition, fast, &[], slow, &[]);
-        self.b.switch_to_block(slow);
+        self.begin(slow);
         let value = self.slow_load(base, off, bytes);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
-        self.b.switch_to_block(fast);
+        self.begin(fast);
         let value = self.plain_load(read, false, flags, base, offset);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
-        self.b.switch_to_block(done);
+        self.begin(done);
         (self.b.block_params(done)[0], None)
     }
 
@@ -238,14 +238,14 @@ impl Translator<'_, '_> {
         };
         let (fast, slow, done) = (self.new_block(), self.cold_block(), self.new_block());
         self.b.ins().brif(condition, fast, &[], slow, &[]);
-        self.b.switch_to_block(slow);
+        self.begin(slow);
         self.slow_store(base, off, bytes, value);
         self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(fast);
+        self.begin(fast);
         let narrow = narrow(self);
         self.b.ins().store(flags, narrow, base, offset);
         self.b.ins().jump(done, &[]);
-        self.b.switch_to_block(done);
+        self.begin(done);
     }
 
     fn slow_store(&mut self, base: Value, off: i16, bytes: u64, value: Value) {

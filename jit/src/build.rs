@@ -1,0 +1,175 @@
+//! From a program to native code in memory: each of its functions becomes one native function.
+
+use crate::compile::{CompileError, Tier, isa};
+use crate::dead;
+use crate::flow::{Code, Finder};
+use crate::place;
+use crate::source::Source;
+use crate::trampoline;
+use crate::translate::{self, Env};
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
+use cranelift_frontend::FunctionBuilderContext;
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId, Module, ModuleError, ModuleReloc, ModuleRelocTarget};
+use ebpfkit_vm::native::{NativeCode, NativeFn};
+use std::cell::Cell;
+use std::sync::{Arc, Mutex};
+
+/// Compiles a program.
+pub(crate) fn build(program: Source<'_>, tier: Tier, verify_ir: bool) -> Result<NativeCode, CompileError> {
+    let isa = isa(tier, verify_ir)?;
+    if isa.pointer_type().bits() != 64 {
+        return Err(CompileError::Machine(format!("{} has no 64-bit addresses", isa.triple())));
+    }
+    let machines = compile(program, tier, &*isa)?;
+    install(machines, isa)
+}
+
+/// What the compiler needed for programs of up to so many slots is kept for the next.
+const MODEST: usize = 4_000;
+
+/// Memory that the compiler works in. Much of the time for a small program would go into making it anew.
+struct Workroom {
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+thread_local! {
+    static WORKROOM: Cell<Option<Box<Workroom>>> = const { Cell::new(None) };
+}
+
+impl Workroom {
+    fn take() -> Box<Self> {
+        let new = || Box::new(Self { context: Context::new(), builder: FunctionBuilderContext::new() });
+        WORKROOM.take().unwrap_or_else(new)
+    }
+
+    /// Keeps it, empty as it is, for the thread's next program.
+    fn put_back(self: Box<Self>) {
+        WORKROOM.set(Some(self));
+    }
+}
+
+/// Compiles all functions of a program.
+fn compile(program: Source<'_>, tier: Tier, isa: &dyn TargetIsa) -> Result<Vec<Machine>, CompileError> {
+    let reached = program.facts().map(|f| f.reached.as_slice());
+    let code = Code::new(program.insns(), reached)?;
+    let starts: Vec<usize> = program.functions().iter().map(|f| f.start).collect();
+    let slow = if program.is_checked() { Some(trampoline::trampolines()?) } else { None };
+    let env = Env::new(program, &code, tier, slow, &starts);
+    let mut finder = Finder::new(program.insns().len());
+    let mut room = Workroom::take();
+    let mut machines = Vec::with_capacity(starts.len());
+    for (number, start) in starts.iter().enumerate() {
+        let mut flow = finder.flow(&code, *start);
+        if program.is_checked() {
+            flow.sort(&code);
+        }
+        translate::function(&env, &flow, isa, &mut room.context.func, &mut room.builder);
+        if tier == Tier::Best {
+            dead::remove(&mut room.context.func);
+        }
+        machines.push(Machine::compile(isa, number, *start, &mut room.context)?);
+        room.context.clear();
+    }
+    if program.insns().len() <= MODEST {
+        room.put_back();
+    }
+    Ok(machines)
+}
+
+/// The machine code of a function, before it has a place.
+struct Machine {
+    /// Slot of the function's first instruction.
+    at: usize,
+    bytes: Vec<u8>,
+    /// The program's functions have the numbers that they have in the program.
+    relocs: Vec<ModuleReloc>,
+    /// Bytes before the code, from the beginning of a line.
+    offset: u32,
+}
+
+impl Machine {
+    /// `at` is the slot of the function's first instruction.
+    fn compile(isa: &dyn TargetIsa, number: usize, at: usize, context: &mut Context) -> Result<Self, CompileError> {
+        context.compile(isa, &mut ControlPlane::default()).map_err(|e| failed(at, e.into()))?;
+        let code = context.compiled_code().expect("the function was just compiled");
+        let step = code.buffer.alignment.max(isa.function_alignment().minimum);
+        let offset = place::offset(code, step);
+        let mut bytes = vec![0; offset as usize];
+        bytes.extend_from_slice(code.code_buffer());
+        let id = FuncId::from_u32(number as u32);
+        let reloc = |r| {
+            let r = ModuleReloc::from_mach_reloc(r, &context.func, id);
+            ModuleReloc { offset: r.offset + offset, ..r }
+        };
+        let relocs = code.buffer.relocs().iter().map(reloc).collect();
+        Ok(Self { at, bytes, relocs, offset })
+    }
+
+    /// Puts the code into the module. `offsets` are those of the module's own functions.
+    fn define(mut self, module: &mut JITModule, id: FuncId, offsets: &[u32]) -> Result<(), CompileError> {
+        for reloc in &mut self.relocs {
+            let offset = match reloc.name {
+                ModuleRelocTarget::User { index, .. } => offsets.get(index as usize).copied().unwrap_or(0),
+                ModuleRelocTarget::FunctionOffset(..) => self.offset,
+                _ => 0,
+            };
+            reloc.addend += i64::from(offset);
+        }
+        let defined = module.define_function_bytes(id, place::LINE.into(), &self.bytes, &self.relocs);
+        defined.map_err(|e| failed(self.at, e))
+    }
+}
+
+/// Owns the memory of native code and frees it.
+struct CodeMemory(Mutex<Option<JITModule>>);
+
+impl Drop for CodeMemory {
+    fn drop(&mut self) {
+        if let Ok(Some(module)) = self.0.get_mut().map(Option::take) {
+            // SAFETY: all programs that the code belongs to are gone, and runs keep their programs alive.
+            unsafe { module.free_memory() };
+        }
+    }
+}
+
+/// Puts functions into memory, side by side, and makes them executable.
+fn install(machines: Vec<Machine>, isa: OwnedTargetIsa) -> Result<NativeCode, CompileError> {
+    let memory = |e| CompileError::Memory(Box::new(e));
+    let signature = translate::signature(isa.default_call_conv());
+    let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
+    // Elsewhere caches of instructions have to be told of new ones, which the standard memory does.
+    #[cfg(target_arch = "x86_64")]
+    {
+        let lines = machines.iter().map(|m| m.bytes.len().next_multiple_of(place::LINE as usize));
+        let pages = crate::memory::CodePages::new(lines.sum());
+        builder.memory_provider(Box::new(pages.map_err(|err| memory(ModuleError::Allocation { err }))?));
+    }
+    let mut module = JITModule::new(builder);
+    let mut ids = Vec::with_capacity(machines.len());
+    for machine in &machines {
+        ids.push(module.declare_anonymous_function(&signature).map_err(|e| failed(machine.at, e))?);
+    }
+    let offsets: Vec<u32> = machines.iter().map(|m| m.offset).collect();
+    for (machine, id) in machines.into_iter().zip(&ids) {
+        machine.define(&mut module, *id, &offsets)?;
+    }
+    module.finalize_definitions().map_err(memory)?;
+    let entries = ids
+        .iter()
+        .zip(offsets)
+        .map(|(id, offset)| {
+            let address = module.get_finalized_function(*id).wrapping_add(offset as usize);
+            // SAFETY: the function was compiled with the signature of `NativeFn`.
+            unsafe { std::mem::transmute::<*const u8, NativeFn>(address) }
+        })
+        .collect();
+    Ok(NativeCode { entries, memory: Arc::new(CodeMemory(Mutex::new(Some(module)))) })
+}
+
+fn failed(at: usize, e: ModuleError) -> CompileError {
+    CompileError::Function { at, source: Box::new(e) }
+}
