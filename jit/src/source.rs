@@ -6,7 +6,7 @@ use ebpfkit_isa::{CallKind, Insn, Op};
 use ebpfkit_verifier::Facts;
 use ebpfkit_vm::maps::Map;
 use ebpfkit_vm::memory::Region;
-use ebpfkit_vm::native::Access;
+use ebpfkit_vm::native::{Access, MarkedArray};
 use ebpfkit_vm::{CtxLayout, Function, HelperFn, Program};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
@@ -78,6 +78,11 @@ impl<'a> Source<'a> {
     /// Follows from the instructions, the program type and the facts.
     pub(crate) fn access_at(&self, slot: usize) -> Option<Access> {
         self.program.access_at(slot)
+    }
+
+    /// Follows from the maps and their order.
+    pub(crate) fn marked_arrays(&self) -> &'a [MarkedArray] {
+        self.program.marked_arrays()
     }
 
     /// Follows from the instructions and the maps.

@@ -9,6 +9,7 @@ pub mod context;
 mod engine;
 mod errno;
 mod fault;
+mod given;
 pub mod helpers;
 pub mod input;
 mod instance;

@@ -5,6 +5,7 @@
 
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
+use crate::given::Given;
 use crate::lent::{Lent, Loan, What};
 use crate::maps::{Kind, Map};
 use crate::program::Program;
@@ -119,6 +120,8 @@ pub struct Memory {
     recent_fixed: Window,
     /// Lent by helpers.
     lent: Lent,
+    /// Elements that native code has found itself.
+    pub(crate) given: Given,
     /// Known since the program was loaded, by address.
     pub(crate) fixed: Arc<[Region]>,
     arena: Option<Arc<Map>>,
@@ -134,6 +137,7 @@ impl Memory {
             recent: Window::default(),
             recent_fixed: Window::default(),
             lent: Lent::default(),
+            given: Given::default(),
             fixed: Arc::new([]),
             arena: None,
         }
@@ -144,6 +148,9 @@ impl Memory {
         self.fixed = program.fixed_regions().clone();
         self.recent_fixed = Window::default();
         self.arena = program.arena().cloned();
+        if self.checked {
+            self.given.adopt(program.marked_arrays());
+        }
     }
 
     /// Where an access to the arena goes: the outer `None` when the address is none of an arena, the inner one when no
@@ -157,6 +164,12 @@ impl Memory {
         let (first, last) = (address as u32, (address + size - 1) as u32);
         let there = arena.is_present(first) && arena.is_present(last);
         Some(arena.host(first).filter(|_| there))
+    }
+
+    /// Whether bytes are part of a packet that programs may write.
+    #[inline(always)]
+    pub(crate) fn may_write_packet(&self, address: u64, size: u64) -> bool {
+        self.packet_writable && self.packet.has(address, size)
     }
 
     /// Regions that helpers have lent.
@@ -193,7 +206,8 @@ impl Memory {
 
     /// The lent region that holds an address, and whether it may be written.
     fn find_lent(&self, address: u64) -> Option<(Window, bool)> {
-        let loan = self.lent.below(address).filter(|l| l.window().has(address, 1))?;
+        let loan = self.lent.below(address).filter(|l| l.window().has(address, 1)).copied();
+        let loan = loan.or_else(|| self.given.find(address))?;
         Some((loan.window(), loan.writable))
     }
 
@@ -260,10 +274,11 @@ impl Memory {
             if address < r.base { r.base - address } else { address.saturating_sub(r.base + r.len) }
         };
         let nearest = own
-            .chain(self.lent.iter().map(region))
+            .chain(self.lent.iter().copied().chain(self.given.iter()).map(region))
             .chain(self.fixed.iter().cloned())
             .filter(|r| r.len != 0)
-            .min_by_key(distance)
+            // Of two at the same distance the lower one, in whatever order they were lent.
+            .min_by_key(|r| (distance(r), r.base))
             .filter(|r| distance(r) < NEAR);
         match nearest {
             Some(r) => Place {
@@ -313,7 +328,7 @@ impl Memory {
 }
 
 /// A region that was lent, with its name.
-fn region(loan: &Loan) -> Region {
+fn region(loan: Loan) -> Region {
     let kind = match loan.what {
         // SAFETY: the run keeps the maps whose values it has lent for as long as they are lent.
         What::Value(map) => RegionKind::MapValue(unsafe { &*(map as *const Map) }.facts().name.clone()),

@@ -4,6 +4,7 @@
 //! compiled code is kept, and the accesses that native code does not do itself.
 
 use crate::fault::Fault;
+pub use crate::given::MarkedArray;
 use crate::interp::access;
 use crate::program::Program;
 use crate::program::dense::Rmw;
@@ -37,6 +38,10 @@ pub mod offset {
     pub const RECENT_BASE: usize = offset_of!(Run, memory.recent.base);
     /// Its bytes.
     pub const RECENT_LEN: usize = offset_of!(Run, memory.recent.len);
+    /// Address of the marks of [`MarkedArray`](super::MarkedArray)s.
+    pub const MARKS: usize = offset_of!(Run, memory.given.marks);
+    /// The mark of this run: 32 bits.
+    pub const MARK: usize = offset_of!(Run, memory.given.mark);
     /// The CPU: 32 bits. Unchecked native code reads it too.
     pub const CPU: usize = offset_of!(Run, world.cpu);
 }

@@ -209,6 +209,9 @@ impl Run {
     pub fn set_checked(&mut self, checked: bool) -> bool {
         self.dirty = true;
         self.memory.checked = checked || self.program.verified().is_none();
+        if self.memory.checked {
+            self.memory.given.adopt(self.current.marked_arrays());
+        }
         self.memory.checked
     }
 
@@ -284,6 +287,7 @@ impl Run {
         self.depth = 0;
         self.set_depth(0);
         self.memory.recent = Window::default();
+        self.memory.given.reset();
         if self.retired.len() | self.held.len() | self.memory.lent_count() != 0 {
             self.forget();
         }
@@ -300,6 +304,8 @@ impl Run {
     #[inline]
     pub fn begin_again(&mut self) {
         self.left = self.budget;
+        self.memory.recent = Window::default();
+        self.memory.given.reset();
         self.clear_frame(self.program.frame_bytes());
     }
 

@@ -35,6 +35,11 @@ impl Translator<'_, '_> {
         {
             return self.set(0, value);
         }
+        if self.env.checked
+            && let Some(value) = self.marked_lookup(id, function)
+        {
+            return self.set(0, value);
+        }
         let function = self.number(function as usize as i64);
         let [a, b, c, d, e] = self.args();
         self.leave_budget();

@@ -3,7 +3,7 @@
 use super::{Translator, trusted};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
-use cranelift_codegen::ir::{InstBuilder, InstructionData, MemFlagsData, Opcode, Value};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, MemFlagsData, Opcode, Value};
 use ebpfkit_vm::maps::{self, ArrayLayout, Lookup};
 use ebpfkit_vm::native::offset;
 use ebpfkit_vm::{HelperFn, helpers};
@@ -22,11 +22,7 @@ impl Translator<'_, '_> {
     /// A lookup without checks in a map that is known here: the address of the value, or null. It cannot fail and leaves
     /// nothing to reset. `None` for any other call.
     pub(super) fn short_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
-        if !is(MAP_LOOKUP, id, function) {
-            return None;
-        }
-        let map = self.get(1);
-        let map = self.constant(map)?;
+        let map = self.looked_up(id, function)?;
         let map = self.env.program.maps().iter().find(|m| maps::address(m) == map)?;
         match map.short_lookup()? {
             Lookup::Array(array) => Some(self.element(&array)),
@@ -43,22 +39,73 @@ impl Translator<'_, '_> {
         asked.then(|| self.b.ins().uload32(trusted(), self.run, offset::CPU as i32))
     }
 
-    /// The address of an element of an array.
-    fn element(&mut self, array: &ArrayLayout) -> Value {
+    /// The address of the map that a lookup goes to, if the call is a lookup and the map is known here.
+    fn looked_up(&mut self, id: Option<u32>, function: HelperFn) -> Option<u64> {
+        if !is(MAP_LOOKUP, id, function) {
+            return None;
+        }
+        let map = self.get(1);
+        self.constant(map)
+    }
+
+    /// A lookup with checks in an array that is known here, with a key in the frame: it cannot fail. The element is
+    /// marked, and is what the program will most likely use next. `None` for any other call.
+    pub(super) fn marked_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
+        let map = self.looked_up(id, function)?;
+        let array = *self.env.program.marked_arrays().iter().find(|a| a.map == map)?;
+        let place = self.tracked.place(2).filter(|p| p.index.is_none())?;
+        self.inside_frame(place, 0, 4)?;
+        let index = self.index_at_key();
+        let address = self.number(array.layout.base as i64);
+        let mark = self.b.ins().load(I64, trusted(), self.run, offset::MARKS as i32);
+        let mark = self.b.ins().iadd_imm_s(mark, array.first as i64 * 4);
+        let (address, mark, is_there) = self.steps(&array.layout, index, (address, mark));
+        let (there, done) = (self.new_block(), self.new_block());
+        self.b.append_block_param(done, I64);
+        let null = self.number(0);
+        self.b.ins().brif(is_there, there, &[], done, &[BlockArg::Value(null)]);
+        self.b.switch_to_block(there);
+        let this_run = self.b.ins().load(I32, trusted(), self.run, offset::MARK as i32);
+        self.b.ins().store(MemFlagsData::new().with_notrap(), this_run, mark, 0);
+        let size = self.number(array.size as i64);
+        self.b.ins().store(trusted(), address, self.run, offset::RECENT_BASE as i32);
+        self.b.ins().store(trusted(), size, self.run, offset::RECENT_LEN as i32);
+        self.b.ins().jump(done, &[BlockArg::Value(address)]);
+        self.b.switch_to_block(done);
+        Some(self.b.block_params(done)[0])
+    }
+
+    /// The number at the address in `r2`, which is there.
+    fn index_at_key(&mut self) -> Value {
         let key = self.get(2);
         let key = self.b.ins().load(I32, MemFlagsData::new().with_notrap(), key, 0);
-        let index = self.b.ins().uextend(I64, key);
+        self.b.ins().uextend(I64, key)
+    }
+
+    /// From the first value of an array, and its mark, to those of an element; and whether there is such an element.
+    fn steps(&mut self, array: &ArrayLayout, index: Value, (value, mark): (Value, Value)) -> (Value, Value, Value) {
         let offset = self.b.ins().imul_imm_s(index, array.stride as i64);
-        let mut address = self.b.ins().iadd_imm_s(offset, array.base as i64);
+        let mut value = self.b.ins().iadd(value, offset);
+        let mut number = index;
         let mut is_there = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, index, i64::from(array.max_entries));
         if array.cpus != 0 {
             let cpu = self.b.ins().uload32(trusted(), self.run, offset::CPU as i32);
             let part = self.b.ins().imul_imm_s(cpu, array.cpu_stride as i64);
-            address = self.b.ins().iadd(address, part);
+            value = self.b.ins().iadd(value, part);
+            let part = self.b.ins().imul_imm_s(cpu, i64::from(array.max_entries));
+            number = self.b.ins().iadd(number, part);
             let is_one = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, cpu, i64::from(array.cpus));
             is_there = self.b.ins().band(is_there, is_one);
         }
-        let null = self.number(0);
+        let offset = self.b.ins().imul_imm_s(number, 4);
+        (value, self.b.ins().iadd(mark, offset), is_there)
+    }
+
+    /// The address of an element of an array, or null.
+    fn element(&mut self, array: &ArrayLayout) -> Value {
+        let index = self.index_at_key();
+        let (first, null) = (self.number(array.base as i64), self.number(0));
+        let (address, _, is_there) = self.steps(array, index, (first, null));
         self.b.ins().select(is_there, address, null)
     }
 

@@ -31,15 +31,28 @@ pub(super) enum Guess {
 }
 
 /// The guesses at an instruction. They are kept in the order of slots, whatever way control takes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Guesses([Guess; 11]);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guesses {
+    registers: [Guess; 11],
+    /// What was stored whole in each word of the frame, from the top down.
+    words: [Guess; FRAME_WORDS],
+}
+
+/// Words of a frame.
+const FRAME_WORDS: usize = STACK_SIZE / 8;
+
+/// The word of the frame that an access of eight bytes through `r10` goes to.
+fn frame_word(off: i16) -> Option<usize> {
+    let below = -i32::from(off);
+    (below > 0 && below % 8 == 0 && below as usize <= STACK_SIZE).then(|| below as usize / 8 - 1)
+}
 
 impl Guesses {
     /// At the start of a function; only the main one gets the context.
     pub(super) fn at_start(prog_type: ProgType, main: bool) -> Self {
-        let mut this = Self::default();
-        this.0[10] = Guess::Stack;
-        this.0[1] = match (main, prog_type) {
+        let mut this = Self { registers: [Guess::Other; 11], words: [Guess::Other; FRAME_WORDS] };
+        this.registers[10] = Guess::Stack;
+        this.registers[1] = match (main, prog_type) {
             (true, ProgType::Unspec) => Guess::Packet,
             (true, _) => Guess::Context,
             (false, _) => Guess::Other,
@@ -49,12 +62,12 @@ impl Guesses {
 
     /// What a register probably holds.
     pub(super) fn of(&self, reg: u8) -> Guess {
-        self.0[usize::from(reg)]
+        self.registers[usize::from(reg)]
     }
 
     /// What follows from an instruction. `imm64` is the number that an immediate load makes.
     pub(super) fn step(&mut self, op: &Op, imm64: Option<u64>) {
-        let g = &mut self.0;
+        let g = &mut self.registers;
         match *op {
             Op::Alu { op: AluOp::Mov, dst, src, .. } => {
                 g[usize::from(dst)] = match src {
@@ -69,13 +82,19 @@ impl Guesses {
             Op::Alu { op: AluOp::Add | AluOp::Sub, .. } => {}
             Op::Alu { dst, .. } | Op::Movsx { dst, .. } | Op::Neg { dst, .. } => g[usize::from(dst)] = Guess::Other,
             Op::LoadImm64 { dst, .. } => g[usize::from(dst)] = imm64.map_or(Guess::Other, Guess::Fixed),
-            Op::Load { size, dst, src, .. } => {
+            Op::Load { size, dst, src, off, .. } => {
+                let kept = frame_word(off).filter(|_| src == 10).map(|n| self.words[n]);
                 g[usize::from(dst)] = match (g[usize::from(src)], size) {
                     (Guess::Context, Size::W) => Guess::Packet,
                     // A spilled pointer.
-                    (Guess::Stack, Size::DW) => Guess::Packet,
+                    (Guess::Stack, Size::DW) => kept.filter(|k| *k != Guess::Other).unwrap_or(Guess::Packet),
                     _ => Guess::Other,
                 };
+            }
+            Op::Store { size: Size::DW, dst: 10, src: Operand::Reg(src), off } => {
+                if let Some(n) = frame_word(off) {
+                    self.words[n] = g[usize::from(src)];
+                }
             }
             Op::Call(_) => g[0] = Guess::Lent,
             _ => {}
@@ -174,7 +193,7 @@ impl Translator<'_, '_> {
             let condition = self.inside_frame(place, off.into(), size)?;
             return Some((condition, off.into(), size));
         }
-        let guess = self.guesses.0[usize::from(reg)];
+        let guess = self.guesses.of(reg);
         if guess == Guess::Context {
             let layout = self.env.program.ctx_layout();
             layout.layout()?;

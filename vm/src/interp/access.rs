@@ -25,7 +25,7 @@ pub(super) fn store<const CHECKED: bool, const SIZE: u64>(
     value: u64,
 ) -> Result<(), Fault> {
     let m = &run.memory;
-    if !CHECKED || m.stack.has(address, SIZE) || m.recent.has(address, SIZE) {
+    if !CHECKED || m.stack.has(address, SIZE) || m.recent.has(address, SIZE) || m.may_write_packet(address, SIZE) {
         // SAFETY: the bytes lie in a writable region of the run, or the verifier has proved that they do.
         unsafe { store_raw(address, SIZE, value) };
         return Ok(());

@@ -155,7 +155,7 @@ fn readable<const CHECKED: bool>(run: &Run, address: u64, size: u64) -> bool {
 #[inline(always)]
 fn writable<const CHECKED: bool>(run: &Run, address: u64, size: u64) -> bool {
     let m = &run.memory;
-    !CHECKED || m.stack.has(address, size) || m.recent.has(address, size)
+    !CHECKED || m.stack.has(address, size) || m.recent.has(address, size) || m.may_write_packet(address, size)
 }
 
 /// Leaves a step to [`super::execute`].

@@ -197,7 +197,8 @@ impl Loader {
         let frame = frame_bytes(&pieces.insns);
         let has_rings = pieces.maps.iter().any(|m| matches!(m.kind(), Kind::Ringbuf(_)));
         let native = NativeSlots::default();
-        Ok(Arc::new(Program { frame, id, pieces, ctx, fixed, checked, unchecked, native, has_rings }))
+        let marked = crate::given::arrays(&pieces.maps);
+        Ok(Arc::new(Program { frame, id, pieces, ctx, fixed, checked, unchecked, native, has_rings, marked }))
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) use load::Pieces;
 pub use load::{KfuncName, Loader};
 
 use crate::context::CtxLayout;
+use crate::given::MarkedArray;
 use crate::maps::Map;
 use crate::memory::Region;
 use crate::native::{Access, NativeSlots};
@@ -93,6 +94,7 @@ pub struct Program {
     native: NativeSlots,
     /// One of the maps is a ring buffer.
     has_rings: bool,
+    marked: Arc<[MarkedArray]>,
 }
 
 impl Program {
@@ -189,6 +191,11 @@ impl Program {
     /// Where the load, store or atomic operation at a slot goes in unchecked mode; `None` for other instructions.
     pub fn access_at(&self, slot: usize) -> Option<Access> {
         decode::access(&self.pieces, slot)
+    }
+
+    /// The arrays whose elements native code with checks finds itself.
+    pub fn marked_arrays(&self) -> &Arc<[MarkedArray]> {
+        &self.marked
     }
 
     /// Whether one of the maps is a ring buffer.
