@@ -117,7 +117,7 @@ pub struct Memory {
     /// Region of the last access that was none of the above; read-only ones never stand here.
     pub(crate) recent: Window,
     /// Fixed region of the last access to one; writable. Global data stays at hand while map values come and go.
-    recent_fixed: Window,
+    pub(crate) recent_fixed: Window,
     /// Lent by helpers.
     lent: Lent,
     /// Elements that native code has found itself.
@@ -292,28 +292,28 @@ impl Memory {
 
     /// A checked load, zero-extended: the slow way, for everything that the engine's own windows do not cover.
     pub(crate) fn load(&mut self, ctx: &CtxMemory, address: u64, size: u64) -> Result<u64, FaultKind> {
+        if let Some(Translated { address, size }) = ctx.translate(address, size, false) {
+            // SAFETY: the context owns the translated bytes.
+            return Ok(unsafe { load_raw(address, size) });
+        }
         if self.allows(address, size, false) {
             // SAFETY: the bytes lie inside a region of this run.
             return Ok(unsafe { load_raw(address, size) });
         }
-        match ctx.translate(address, size, false) {
-            // SAFETY: the context owns the translated bytes.
-            Some(Translated { address, size }) => Ok(unsafe { load_raw(address, size) }),
-            None => match self.arena(address, size) {
-                // SAFETY: the arena's memory lives as long as the map, which is held here.
-                Some(Some(host)) => Ok(unsafe { load_raw(host, size) }),
-                Some(None) => Ok(0),
-                None => Err(self.fault(ctx, address, size, false)),
-            },
+        match self.arena(address, size) {
+            // SAFETY: the arena's memory lives as long as the map, which is held here.
+            Some(Some(host)) => Ok(unsafe { load_raw(host, size) }),
+            Some(None) => Ok(0),
+            None => Err(self.fault(ctx, address, size, false)),
         }
     }
 
     /// A checked store: the slow way.
     pub(crate) fn store(&mut self, ctx: &CtxMemory, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
-        let place = if self.allows(address, size, true) {
-            Translated { address, size }
-        } else if let Some(place) = ctx.translate(address, size, true) {
+        let place = if let Some(place) = ctx.translate(address, size, true) {
             place
+        } else if self.allows(address, size, true) {
+            Translated { address, size }
         } else {
             match self.arena(address, size) {
                 Some(Some(host)) => Translated { address: host, size },

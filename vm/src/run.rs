@@ -351,6 +351,20 @@ impl Run {
         self.memory.stack = Window { base: self.stack_top() - len, len };
     }
 
+    /// Says how many calls are nested. A new frame's bytes stay: with checks [`Run::clear_new_frame`] has to follow.
+    #[inline(always)]
+    pub(crate) fn go_to_depth(&mut self, depth: usize) {
+        let len = ((depth + 1) * STACK_SIZE) as u64;
+        let base = self.stack_top() - len;
+        self.depth = depth;
+        self.memory.stack = Window { base, len };
+    }
+
+    /// In checked mode a new frame starts with zeros where the program can touch it.
+    pub(crate) fn clear_new_frame(&mut self) {
+        self.clear_frame(self.current.frame_bytes());
+    }
+
     /// Clears the upper bytes of the frame, which programs use first.
     #[inline]
     fn clear_frame(&mut self, bytes: usize) {

@@ -9,7 +9,7 @@ mod arith;
 pub(crate) mod quick;
 
 use crate::fault::{Fault, FaultKind};
-use crate::memory::MAX_FRAMES;
+use crate::memory::{MAX_FRAMES, Window};
 use crate::program::Program;
 use crate::program::dense::Op;
 use crate::program::step::Step;
@@ -74,14 +74,15 @@ fn enter(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
     }
 }
 
-/// What a call saves.
+/// What a call saves; its size makes a depth of an address by a shift.
 #[derive(Clone, Copy)]
-struct Saved {
+#[repr(C, align(64))]
+pub(crate) struct Saved {
     program: *const Program,
-    /// Index of the instruction where the caller goes on.
-    at: usize,
-    regs: [u64; 4],
+    /// Where the caller goes on.
+    next: *const Step,
     loops: u64,
+    regs: [u64; 4],
 }
 
 /// The state of a function and its callers.
@@ -97,50 +98,87 @@ pub(crate) struct Machine {
     /// pointers stay valid.
     program: *const Program,
     steps: *const Step,
-    /// The frames that are saved, from the one that the engine entered on.
+    /// A new frame of the program has to be cleared.
+    clears: bool,
+    /// Address behind the frame of the main program.
+    stack_end: u64,
+    /// The frames that are saved, by depth.
     frames: [MaybeUninit<Saved>; MAX_FRAMES],
 }
 
 impl Machine {
-    /// Enters a new frame; `at` is where the caller goes on. Nothing happens when there is no frame, or no budget.
+    /// The place of what the next call saves.
     #[inline(always)]
-    fn push<const CHECKED: bool>(&mut self, run: &mut Run, at: usize) -> bool {
-        if run.depth + 1 >= MAX_FRAMES || run.left == 0 {
-            return false;
+    fn top(&mut self, run: &Run) -> *mut Saved {
+        self.frames[run.depth].as_mut_ptr()
+    }
+
+    /// The depth of which a place is the top.
+    #[inline(always)]
+    fn depth(&self, top: *const Saved) -> usize {
+        (top as usize).wrapping_sub(self.frames.as_ptr() as usize) / size_of::<Saved>()
+    }
+
+    /// Whether bytes lie in the frames that are in use, which end with that of `r10`.
+    #[inline(always)]
+    fn in_frames(&self, address: u64, size: u64) -> bool {
+        let base = self.r[10] - STACK_SIZE as u64;
+        Window { base, len: self.stack_end - base }.has(address, size)
+    }
+
+    /// Enters a new frame; `next` is where the caller goes on. Nothing happens when there is no frame, or no budget;
+    /// otherwise this is the new top, and the run has to hear of the depth before it is asked. `LOOPS` tells whether the
+    /// program has `may_goto`.
+    ///
+    /// # Safety
+    /// `top` is that of the depth.
+    #[inline(always)]
+    unsafe fn push<const CHECKED: bool, const LOOPS: bool>(
+        &mut self,
+        run: &mut Run,
+        top: *mut Saved,
+        next: *const Step,
+    ) -> Option<*mut Saved> {
+        if std::ptr::eq(top, self.frames[MAX_FRAMES - 1].as_ptr()) || run.left == 0 {
+            return None;
         }
         run.left -= 1;
-        let saved = Saved { program: self.program, at, regs: kept(&self.r), loops: self.loops };
-        self.frames[run.depth - self.base].write(saved);
-        run.set_depth(run.depth + 1);
+        let loops = if LOOPS { self.loops } else { MAX_LOOPS };
+        // SAFETY: there is room for `MAX_FRAMES`.
+        unsafe { *top = Saved { program: self.program, next, loops, regs: kept(&self.r[6..10]) } };
         self.r[10] -= STACK_SIZE as u64;
         if CHECKED {
             forget_callers(&mut self.r);
         }
-        self.loops = MAX_LOOPS;
-        true
+        if LOOPS {
+            self.loops = MAX_LOOPS;
+        }
+        Some(top.wrapping_add(1))
     }
 
-    /// Leaves a frame that `push` has entered; what it saved.
+    /// Leaves a frame that `push` has entered; the new top, which holds what was saved. The run has to hear of the depth.
+    ///
+    /// # Safety
+    /// `top` is that of the depth, which is above the base.
     #[inline(always)]
-    fn pop<const CHECKED: bool>(&mut self, run: &mut Run) -> Saved {
-        run.set_depth(run.depth - 1);
+    unsafe fn pop<const CHECKED: bool, const LOOPS: bool>(&mut self, top: *mut Saved) -> *mut Saved {
         // SAFETY: the frames from `base` to the one that is left were written when they were entered.
-        let saved = unsafe { self.frames[run.depth - self.base].assume_init() };
-        self.r[6..10].copy_from_slice(&saved.regs);
+        let (top, saved) = unsafe { (top.sub(1), &*top.sub(1)) };
+        self.r[6..10].copy_from_slice(&kept(&saved.regs));
         self.r[10] += STACK_SIZE as u64;
         if CHECKED {
             self.r[1..6].fill(0);
         }
-        self.loops = saved.loops;
-        saved
+        if LOOPS {
+            self.loops = saved.loops;
+        }
+        top
     }
 
-    /// The caller's frame, unless the engine entered here.
+    /// Tells the run of the depth.
     #[inline(always)]
-    fn caller(&self, run: &Run) -> Option<&Saved> {
-        let above = run.depth.checked_sub(self.base + 1)?;
-        // SAFETY: see `pop`.
-        Some(unsafe { self.frames[above].assume_init_ref() })
+    fn tell(&self, run: &mut Run, top: *const Saved) {
+        run.go_to_depth(self.depth(top));
     }
 }
 
@@ -169,6 +207,8 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         base: run.depth,
         program,
         steps: code.steps.as_ptr(),
+        clears: CHECKED && run.current().frame_bytes() != 0,
+        stack_end: run.stack_top(),
         frames: [MaybeUninit::uninit(); MAX_FRAMES],
     };
     m.r[1..6].copy_from_slice(&args);
@@ -197,17 +237,37 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             // SAFETY: the run keeps it alive.
             code = unsafe { &*m.program }.code(CHECKED);
             m.steps = code.steps.as_ptr();
+            m.clears = CHECKED && run.current().frame_bytes() != 0;
+        };
+    }
+    // Goes to a function.
+    macro_rules! enter {
+        ($to:expr) => {
+            let top = m.top(run);
+            // SAFETY: the index is at most that of the step behind the last call.
+            let Some(top) = (unsafe { m.push::<CHECKED, true>(run, top, m.steps.add(at)) }) else {
+                fail!(no_frame(run))
+            };
+            m.tell(run, top);
+            if m.clears {
+                run.clear_new_frame();
+            }
+            at = $to as usize;
         };
     }
     // Goes back to the caller.
     macro_rules! leave {
         () => {{
-            let saved = m.pop::<CHECKED>(run);
-            at = saved.at;
+            let top = m.top(run);
+            // SAFETY: this frame is not the one that the engine entered on.
+            let saved = unsafe { *m.pop::<CHECKED, true>(top) };
+            m.tell(run, m.frames[run.depth - 1].as_ptr());
             if m.program != saved.program {
                 run.leave(saved.program);
                 switch!(saved.program);
             }
+            // SAFETY: callers go on at steps of their program.
+            at = unsafe { saved.next.offset_from_unsigned(m.steps) };
         }};
     }
 
@@ -289,20 +349,14 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 r[0] = check!(function(run, [r[1], r[2], r[3], r[4], r[5]]));
             }
             Op::CallLocal => {
-                if !m.push::<CHECKED>(run, at) {
-                    fail!(no_frame(run));
-                }
-                at = i.off as usize;
+                enter!(i.off);
             }
             Op::CallReg => {
                 let target = r[d];
                 // SAFETY: see above.
                 let this = unsafe { &*m.program };
                 if let Some(function) = this.function_of_handle(target) {
-                    if !m.push::<CHECKED>(run, at) {
-                        fail!(no_frame(run));
-                    }
-                    at = code.entries[function] as usize;
+                    enter!(code.entries[function]);
                 } else {
                     let found = u32::try_from(target).ok().and_then(|id| this.helper_by_id(id));
                     let Some(function) = found else { fail!(FaultKind::BadCallTarget(target)) };
@@ -364,9 +418,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
 /// The registers that a call keeps. They are read one by one: the processor waits where one read spans what several
 /// writes have left.
 #[inline(always)]
-fn kept(r: &[u64; 16]) -> [u64; 4] {
+fn kept(r: &[u64]) -> [u64; 4] {
     // SAFETY: references are valid.
-    [6, 7, 8, 9].map(|n: usize| unsafe { std::ptr::read_volatile(&r[n]) })
+    std::array::from_fn(|n| unsafe { std::ptr::read_volatile(&r[n]) })
 }
 
 /// With checks a function starts with zeros in the registers that are no arguments, and its caller finds zeros in the

@@ -6,8 +6,8 @@
 //! Optimisation turns the call at the end into a jump. Nothing depends on it: jumps back, calls and the end of a stretch
 //! ([`crate::program::step`]) return to the loop in [`run`], so that few functions are open at a time.
 
-use super::Machine;
 use super::arith::*;
+use super::{Machine, Saved};
 use crate::memory::{load_raw, store_raw};
 use crate::program::dense::{Inst, Op};
 use crate::program::fuse::What;
@@ -17,16 +17,31 @@ use crate::run::Run;
 /// Does a step, and those behind it.
 ///
 /// # Safety
-/// The step is one of the current program of the machine, which belongs to the run.
-pub(crate) type Handler = unsafe fn(*const Step, *mut Machine, *mut Run) -> Next;
+/// The step is one of the current program of the machine, which belongs to the run; the last is its top at the run's
+/// depth.
+pub(crate) type Handler = unsafe fn(*const Step, *mut Machine, *mut Run, *mut Saved) -> Next;
 
 /// Where the functions have stopped.
 #[derive(Clone, Copy)]
 pub(crate) struct Next {
-    /// The step.
+    /// The step, which is for [`super::execute`]; a byte further when it can be gone on with.
     at: *const Step,
-    /// It can be gone on with; otherwise it is for [`super::execute`].
-    go_on: bool,
+    /// The top at the run's depth, so that it need not be read again.
+    top: *mut Saved,
+}
+
+impl Next {
+    /// Gives the step back.
+    #[inline(always)]
+    fn full(at: *const Step, top: *mut Saved) -> Self {
+        Self { at, top }
+    }
+
+    /// Goes on there.
+    #[inline(always)]
+    fn on(at: *const Step, top: *mut Saved) -> Self {
+        Self { at: at.wrapping_byte_add(1), top }
+    }
 }
 
 /// Goes on from a step until one has to be done in full; that one.
@@ -35,11 +50,13 @@ pub(crate) struct Next {
 /// As for [`Handler`].
 #[inline(always)]
 pub(super) unsafe fn run(from: *const Step, m: &mut Machine, run: &mut Run) -> *const Step {
-    let mut next = Next { at: from, go_on: true };
-    while next.go_on {
+    let mut next = Next::on(from, m.top(run));
+    while next.at.addr() & 1 != 0 {
+        let at = next.at.wrapping_byte_sub(1);
         // SAFETY: handlers go from steps of the program to steps of the program; the last one stops.
-        next = unsafe { ((*next.at).go)(next.at, m, run) };
+        next = unsafe { ((*at).go)(at, m, run, next.top) };
     }
+    m.tell(run, next.top);
     next.at
 }
 
@@ -82,32 +99,46 @@ fn spend(run: &mut Run, count: u64) -> Option<bool> {
 macro_rules! handler {
     // One that goes on behind its `$n` instructions.
     ($n:literal, |$i:ident, $r:ident| $body:expr) => {{
-        unsafe fn go(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+        unsafe fn go(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
             // SAFETY: as the caller says; another step follows each that goes on.
             unsafe {
                 let ($i, $r) = (&*ip, Regs(m.cast()));
                 $body;
                 let next = ip.add($n);
-                ((*next).go)(next, m, run)
+                ((*next).go)(next, m, run, top)
             }
         }
         go as Handler
     }};
 }
 
-/// One that reads or writes memory: `$body` is `None` when the access is not at hand.
+/// One that reads or writes memory: `$quick` says whether the access was at hand and done, `$slow` the same of a search.
 macro_rules! memory {
-    ($checked:expr, $n:literal, |$i:ident, $r:ident, $run:ident, $c:ident| $body:expr) => {{
-        unsafe fn go<const $c: bool>(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+    ($checked:expr, |$i:ident, $r:ident, $run:ident, $c:ident| $quick:expr, $slow:expr) => {{
+        unsafe fn go<const $c: bool>(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
             // SAFETY: as for other handlers.
             unsafe {
-                let ($i, $r, $run) = (&*ip, Regs(m.cast()), &*run);
-                let done: Option<()> = $body;
-                if done.is_none() {
-                    return Next { at: ip, go_on: false };
+                let ($i, $r, $run) = (&*ip, Regs(m.cast()), (&*m, &*run));
+                let done: bool = $quick;
+                if !done {
+                    return search(ip, m, run, top);
                 }
-                let next = ip.add($n);
-                ((*next).go)(next, m, run)
+                let next = ip.add(1);
+                ((*next).go)(next, m, run, top)
+            }
+        }
+        #[inline(never)]
+        unsafe fn search(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
+            // SAFETY: as for other handlers.
+            unsafe {
+                let ($i, $r, $run) = (&*ip, Regs(m.cast()), &mut *run);
+                (*m).tell($run, top);
+                let done: bool = $slow;
+                if !done {
+                    return Next::full(ip, top);
+                }
+                let next = ip.add(1);
+                ((*next).go)(next, m, run, top)
             }
         }
         if $checked { go::<true> as Handler } else { go::<false> as Handler }
@@ -117,27 +148,27 @@ macro_rules! memory {
 /// A jump as the last of `$n` instructions: `$taken` is the condition, `$write` what the others do.
 macro_rules! jump {
     ($n:literal, |$i:ident, $r:ident| $taken:expr, $write:expr) => {{
-        unsafe fn go(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+        unsafe fn go(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
             // SAFETY: as for other handlers; targets are steps of the program.
             unsafe {
                 let ($i, $r) = (&*ip, Regs(m.cast()));
                 if !$taken {
                     let () = $write;
                     let next = ip.add($n);
-                    return ((*next).go)(next, m, run);
+                    return ((*next).go)(next, m, run, top);
                 }
                 let to = ip.offset($i.off as isize);
                 if $i.far {
                     let back = $n - i64::from($i.off);
                     let look = if back > 0 { spend(&mut *run, back as u64) } else { Some(true) };
-                    let Some(look) = look else { return Next { at: ip, go_on: false } };
+                    let Some(look) = look else { return Next::full(ip, top) };
                     if look {
                         let () = $write;
-                        return Next { at: to, go_on: true };
+                        return Next::on(to, top);
                     }
                 }
                 let () = $write;
-                ((*to).go)(to, m, run)
+                ((*to).go)(to, m, run, top)
             }
         }
         go as Handler
@@ -146,21 +177,23 @@ macro_rules! jump {
 
 /// Whether bytes are at hand for a load.
 #[inline(always)]
-fn readable<const CHECKED: bool>(run: &Run, address: u64, size: u64) -> bool {
-    let m = &run.memory;
-    !CHECKED || m.packet.has(address, size) || m.stack.has(address, size) || m.recent.has(address, size)
+fn readable<const CHECKED: bool>(of: (&Machine, &Run), address: u64, size: u64) -> bool {
+    !CHECKED || of.1.memory.packet.has(address, size) || writable::<true>(of, address, size)
 }
 
 /// Whether bytes are at hand for a store.
 #[inline(always)]
-fn writable<const CHECKED: bool>(run: &Run, address: u64, size: u64) -> bool {
-    let m = &run.memory;
-    !CHECKED || m.stack.has(address, size) || m.recent.has(address, size) || m.may_write_packet(address, size)
+fn writable<const CHECKED: bool>((m, run): (&Machine, &Run), address: u64, size: u64) -> bool {
+    !CHECKED
+        || m.in_frames(address, size)
+        || run.memory.recent.has(address, size)
+        || run.memory.recent_fixed.has(address, size)
+        || run.memory.may_write_packet(address, size)
 }
 
 /// Leaves a step to [`super::execute`].
-unsafe fn leave(ip: *const Step, _: *mut Machine, _: *mut Run) -> Next {
-    Next { at: ip, go_on: false }
+unsafe fn leave(ip: *const Step, _: *mut Machine, _: *mut Run, top: *mut Saved) -> Next {
+    Next::full(ip, top)
 }
 
 /// The handler that does nothing.
@@ -168,40 +201,77 @@ pub(crate) fn stop() -> Handler {
     leave
 }
 
-unsafe fn may_goto(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+unsafe fn may_goto(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
     // SAFETY: as for other handlers.
     unsafe {
         if (*m).loops == 0 {
-            return Next { at: ip, go_on: false };
+            return Next::full(ip, top);
         }
         (*m).loops -= 1;
         let next = ip.add(1);
-        ((*next).go)(next, m, run)
+        ((*next).go)(next, m, run, top)
     }
 }
 
-unsafe fn call<const CHECKED: bool>(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
+unsafe fn call<const CHECKED: bool, const LOOPS: bool>(
+    ip: *const Step,
+    m: *mut Machine,
+    run: *mut Run,
+    top: *mut Saved,
+) -> Next {
     // SAFETY: as for other handlers; targets are steps of the program.
     unsafe {
-        let at = ip.offset_from_unsigned((*m).steps) + 1;
-        if !(*m).push::<CHECKED>(&mut *run, at) {
-            return Next { at: ip, go_on: false };
+        if CHECKED && (*m).clears {
+            return call_with_frame::<LOOPS>(ip, m, run, top);
         }
-        Next { at: ip.offset((*ip).off as isize), go_on: true }
+        match (*m).push::<CHECKED, LOOPS>(&mut *run, top, ip.add(1)) {
+            Some(top) => Next::on(ip.offset((*ip).off as isize), top),
+            None => Next::full(ip, top),
+        }
+    }
+}
+
+/// A call in a checked program that uses its frame.
+#[inline(never)]
+unsafe fn call_with_frame<const LOOPS: bool>(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
+    // SAFETY: as for `call`.
+    unsafe {
+        let Some(top) = (*m).push::<true, LOOPS>(&mut *run, top, ip.add(1)) else { return Next::full(ip, top) };
+        (*m).tell(&mut *run, top);
+        (*run).clear_new_frame();
+        Next::on(ip.offset((*ip).off as isize), top)
     }
 }
 
 /// Goes back to a caller in the same program. Exits that follow each other are few, so that they need not return.
-unsafe fn exit<const CHECKED: bool>(ip: *const Step, m: *mut Machine, run: *mut Run) -> Next {
-    // SAFETY: as for other handlers; callers go on at steps of the program.
+unsafe fn exit<const CHECKED: bool, const LOOPS: bool>(
+    ip: *const Step,
+    m: *mut Machine,
+    run: *mut Run,
+    top: *mut Saved,
+) -> Next {
+    // SAFETY: as for other handlers; callers go on at steps of the program, and the one above was written by its call.
     unsafe {
-        let same = (*m).caller(&*run).is_some_and(|c| c.program == (*m).program);
-        if !same {
-            return Next { at: ip, go_on: false };
+        if (*m).depth(top) == (*m).base || (*top.sub(1)).program != (*m).program {
+            return Next::full(ip, top);
         }
-        let saved = (*m).pop::<CHECKED>(&mut *run);
-        let to = (*m).steps.add(saved.at);
-        ((*to).go)(to, m, run)
+        let top = (*m).pop::<CHECKED, LOOPS>(top);
+        let to = (*top).next;
+        ((*to).go)(to, m, run, top)
+    }
+}
+
+/// The handler of a call of the program's own functions, or of their end. `loops` tells whether the program has `may_goto`.
+pub(crate) fn frame(op: Op, checked: bool, loops: bool) -> Handler {
+    match (op == Op::Exit, checked, loops) {
+        (false, false, false) => call::<false, false>,
+        (false, false, true) => call::<false, true>,
+        (false, true, false) => call::<true, false>,
+        (false, true, true) => call::<true, true>,
+        (true, false, false) => exit::<false, false>,
+        (true, false, true) => exit::<false, true>,
+        (true, true, false) => exit::<true, false>,
+        (true, true, true) => exit::<true, true>,
     }
 }
 
@@ -210,7 +280,7 @@ pub(super) fn alone(inst: &Inst, m: &mut Machine, run: &mut Run) {
     let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0, far: false };
     let steps = [Step::of(inst, true), end];
     // SAFETY: the second step stops.
-    unsafe { (steps[0].go)(steps.as_ptr(), m, run) };
+    unsafe { (steps[0].go)(steps.as_ptr(), m, run, m.top(run)) };
 }
 
 /// Whether a jump is taken.
@@ -218,7 +288,7 @@ pub(super) fn taken(inst: &Inst, m: &mut Machine, run: &mut Run) -> bool {
     let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0, far: false };
     let steps = [Step { off: 2, ..Step::of(inst, true) }, end, end];
     // SAFETY: both steps that may follow stop.
-    let next = unsafe { (steps[0].go)(steps.as_ptr(), m, run) };
+    let next = unsafe { (steps[0].go)(steps.as_ptr(), m, run, m.top(run)) };
     std::ptr::eq(next.at, &steps[2])
 }
 
@@ -256,15 +326,29 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
         ($f:expr) => { jump!(1, |i, r| $f(&(r.get(i.dst) as u32), &(i.imm as u32)), ()) };
     }
     macro_rules! load {
-        ($size:literal, $extend:expr) => { memory!(checked, 1, |i, r, run, CHECKED| {
+        ($size:literal, $extend:expr) => { memory!(checked, |i, r, run, CHECKED| {
             let address = r.get(i.src).wrapping_add(i.off as i64 as u64);
-            readable::<CHECKED>(run, address, $size).then(|| r.set(i.dst, $extend(load_raw(address, $size))))
+            let here = readable::<CHECKED>(run, address, $size);
+            if here {
+                r.set(i.dst, $extend(load_raw(address, $size)));
+            }
+            here
+        }, {
+            let address = r.get(i.src).wrapping_add(i.off as i64 as u64);
+            run.memory.load(&run.ctx, address, $size).map(|v| r.set(i.dst, $extend(v))).is_ok()
         }) };
     }
     macro_rules! store {
-        ($size:literal, |$i:ident, $r:ident| $value:expr) => { memory!(checked, 1, |$i, $r, run, CHECKED| {
+        ($size:literal, |$i:ident, $r:ident| $value:expr) => { memory!(checked, |$i, $r, run, CHECKED| {
             let address = $r.get($i.dst).wrapping_add($i.off as i64 as u64);
-            writable::<CHECKED>(run, address, $size).then(|| store_raw(address, $size, $value))
+            let here = writable::<CHECKED>(run, address, $size);
+            if here {
+                store_raw(address, $size, $value);
+            }
+            here
+        }, {
+            let address = $r.get($i.dst).wrapping_add($i.off as i64 as u64);
+            run.memory.store(&run.ctx, address, $size, $value).is_ok()
         }) };
     }
     // Decoding has checked these against the frame.
@@ -279,8 +363,7 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
         }) };
     }
     match op {
-        Op::CallLocal => if checked { call::<true> } else { call::<false> },
-        Op::Exit => if checked { exit::<true> } else { exit::<false> },
+        Op::CallLocal | Op::Exit => frame(op, checked, true),
         Op::MayGoto => may_goto,
         Op::LoadProbe | Op::StoreArenaX | Op::StoreArenaK | Op::Atomic | Op::LoadAcq | Op::StoreRel
         | Op::LoadAbs | Op::LoadInd | Op::CallHelper | Op::CallReg | Op::TailCall | Op::End => leave,

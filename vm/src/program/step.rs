@@ -1,6 +1,6 @@
 //! The form that runs: one record an instruction, with the function that does it.
 
-use super::dense::Inst;
+use super::dense::{Inst, Op};
 use super::fuse::{Fused, fuse};
 use crate::interp::quick::{self, Handler};
 
@@ -30,7 +30,14 @@ const STRETCH: usize = 512;
 
 /// The steps of a program, one for each instruction.
 pub(super) fn steps(insts: &[Inst], checked: bool) -> Vec<Step> {
-    (0..insts.len()).map(|at| step(insts, at, checked)).collect()
+    let loops = insts.iter().any(|i| i.op == Op::MayGoto);
+    let mut steps: Vec<Step> = (0..insts.len()).map(|at| step(insts, at, checked)).collect();
+    for (step, inst) in steps.iter_mut().zip(insts) {
+        if matches!(inst.op, Op::CallLocal | Op::Exit) {
+            step.go = quick::frame(inst.op, checked, loops);
+        }
+    }
+    steps
 }
 
 fn step(insts: &[Inst], at: usize, checked: bool) -> Step {
