@@ -8,6 +8,8 @@
 //!   the context go straight to its own memory, addresses of maps are constants.
 //! - Any other program, or one that runs with checks, is **sandboxed**: each access has to lie in a region of the run,
 //!   and a bad one, or a budget that is used up, leaves by an ordinary return. There are no traps.
+//!
+//! What is compiled can be kept for equal programs to come, in a [`CodeCache`].
 #![deny(missing_docs)]
 
 mod build;

@@ -175,3 +175,36 @@ impl Hash for Key {
         self.helpers.iter().for_each(|h| h.map(|h| h as usize).hash(state));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ebpfkit_asm::assemble_object;
+    use ebpfkit_object::Target;
+    use ebpfkit_verifier::observer::Silent;
+    use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
+    use ebpfkit_vm::Loader;
+
+    #[test]
+    fn what_was_proved_is_part_of_the_key_without_checks() {
+        let text = ".section socket\n.globl entry\nentry:\nr0 = *(u32 *)(r1 + 0)\nexit\n";
+        let prepared = assemble_object("m.s", text).expect("assembles").prepare(&Target::default()).expect("an object");
+        let key = |checked| {
+            let model = KernelModel::newest();
+            let verdict = verify(&model, &prepared.object, 0, Options::to_run(), &mut Silent).verdict;
+            let Verdict::Accepted(proof) = verdict else { panic!("{verdict:?}") };
+            Key::new(&Loader::verified(&proof).load().expect("loads"), checked, Tier::Best, false)
+        };
+        assert!(key(false) == key(false), "equal facts of two verifications");
+        assert!(key(true).facts.is_none());
+        let facts = key(false).facts.expect("proved");
+        let other = |change: fn(&mut Facts)| {
+            let mut facts = Facts::clone(&facts);
+            change(&mut facts);
+            Key { facts: Some(Arc::new(facts)), ..key(false) }
+        };
+        assert!(other(|_| ()) == key(false));
+        assert!(other(|f| f.reached[1] = false) != key(false));
+        assert!(other(|f| f.pointers[0] = None) != key(false));
+    }
+}

@@ -68,3 +68,8 @@ pub fn text_of(prepared: &Prepared) -> String {
     }
     out
 }
+
+/// The programs of `docs/embedding.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}

@@ -64,14 +64,14 @@ impl Translator<'_, '_> {
         self.b.append_block_param(done, I64);
         let null = self.number(0);
         self.b.ins().brif(is_there, there, &[], done, &[BlockArg::Value(null)]);
-        self.b.switch_to_block(there);
+        self.begin(there);
         let this_run = self.b.ins().load(I32, trusted(), self.run, offset::MARK as i32);
         self.b.ins().store(MemFlagsData::new().with_notrap(), this_run, mark, 0);
         let size = self.number(array.size as i64);
         self.b.ins().store(trusted(), address, self.run, offset::RECENT_BASE as i32);
         self.b.ins().store(trusted(), size, self.run, offset::RECENT_LEN as i32);
         self.b.ins().jump(done, &[BlockArg::Value(address)]);
-        self.b.switch_to_block(done);
+        self.begin(done);
         Some(self.b.block_params(done)[0])
     }
 

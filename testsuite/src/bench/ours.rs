@@ -11,13 +11,12 @@ use ebpfkit_vm::{Engine as _, Instance, Interpreter, Program, Run, World, input}
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The tier of native code, and whether accesses are checked.
+/// The tier of native code, unless the program's size decides, and whether accesses are checked.
 pub(super) fn mode(engine: Engine) -> (Option<Tier>, bool) {
     match engine {
-        Engine::Jit => (Some(Tier::Best), false),
+        Engine::JitBest => (Some(Tier::Best), false),
         Engine::JitQuick => (Some(Tier::Quick), false),
-        Engine::JitSandboxed => (Some(Tier::Best), true),
-        Engine::InterpreterChecked => (None, true),
+        Engine::JitSandboxed | Engine::InterpreterChecked => (None, true),
         _ => (None, false),
     }
 }
@@ -25,7 +24,7 @@ pub(super) fn mode(engine: Engine) -> (Option<Tier>, bool) {
 /// Compiles, if the engine does.
 pub(super) fn compile(engine: Engine, program: &Arc<Program>) -> Result<()> {
     let (tier, checked) = mode(engine);
-    if tier.is_some() {
+    if engine.compiles() {
         compile_with(program, checked, Options { tier, verify_ir: false })?;
     }
     Ok(())
@@ -33,7 +32,7 @@ pub(super) fn compile(engine: Engine, program: &Arc<Program>) -> Result<()> {
 
 pub(super) fn ready<'a>(engine: Engine, model: &KernelModel, case: &'a Case) -> Result<Ready<'a>> {
     let proof = verified(model, &case.prepared).map_err(|e| anyhow!("{}: {e}", case.name))?;
-    let (tier, checked) = mode(engine);
+    let (_, checked) = mode(engine);
     let mut instance = Instance::new(&case.prepared.object, model, 1);
     // What is checked knows nothing of the verifier.
     let program = instance.load(&case.prepared.object, 0, (!checked).then_some(&proof), &|_, _| None)?;
@@ -46,7 +45,7 @@ pub(super) fn ready<'a>(engine: Engine, model: &KernelModel, case: &'a Case) -> 
         let mut r0 = 0;
         let start = Instant::now();
         for _ in 0..count {
-            let result = if tier.is_some() { Jit.run(&mut run) } else { Interpreter.run(&mut run) };
+            let result = if engine.compiles() { Jit.run(&mut run) } else { Interpreter.run(&mut run) };
             r0 = std::hint::black_box(result.map_err(|f| anyhow!("{}: {f}", engine.name()))?);
         }
         Ok((r0, start.elapsed().as_nanos() as f64))

@@ -12,7 +12,10 @@ use std::process::Command;
 use std::time::Instant;
 
 /// Instructions of the programs.
-pub const SIZES: [usize; 3] = [1_007, 8_007, 60_007];
+pub const SIZES: [usize; 7] = [20, 100, 1_007, 4_000, 8_007, 16_000, 60_007];
+
+/// Below so many instructions there are ten times the rounds: what is measured is so short.
+const SHORT: usize = 2_000;
 
 /// A program of so many instructions: arithmetic, accesses to the frame, and branches over the next instruction.
 fn text(insns: usize) -> String {
@@ -83,7 +86,7 @@ pub fn times(rounds: u32) -> Result<BTreeMap<Engine, [Option<f64>; SIZES.len()]>
     for (number, insns) in SIZES.into_iter().enumerate() {
         let (prepared, plain) = program(insns)?;
         let mut best = BTreeMap::<Engine, f64>::new();
-        for _ in 0..rounds {
+        for _ in 0..if insns < SHORT { 10 * rounds } else { rounds } {
             for engine in Engine::ALL.into_iter().filter(|e| e.compiles()) {
                 if !engine.is_ours() && !cfg!(feature = "peers") {
                     continue;
