@@ -3,6 +3,8 @@
 //! The verifier walks every path to its end and records the state before each instruction. The checked interpreter
 //! then runs the program, and before each instruction some recorded state must hold every register and stack byte.
 
+use crate::engines::{self, Input};
+use crate::generate::{Construct, Constructs};
 use ebpfkit_isa::{REG_COUNT, STACK_SIZE};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::{Event, Observer, Silent};
@@ -10,7 +12,7 @@ use ebpfkit_verifier::stack::{SLOT_SIZE, SlotKind, StackSlot};
 use ebpfkit_verifier::{FuncState, KernelModel, Options, RegBase, RegState, Verdict, Verified, verify};
 use ebpfkit_vm::maps::Map;
 use ebpfkit_vm::watch::Watcher;
-use ebpfkit_vm::{Fault, FaultKind, Instance, Run, World, input, interp};
+use ebpfkit_vm::{Fault, FaultKind, Instance, Run, World, interp};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -47,6 +49,17 @@ impl Observer for Recorder {
         }
     }
 }
+
+/// Constructs that cannot be watched: other programs, functions that are verified alone, maps that are only reached
+/// through other maps, and loops that end because the verifier has seen an equal state.
+pub const UNWATCHED: Constructs = Constructs::of(&[
+    Construct::Tail,
+    Construct::Globals,
+    Construct::Nested,
+    Construct::MayGoto,
+    Construct::Iterator,
+    Construct::Elements,
+]);
 
 /// What became of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,31 +154,30 @@ fn frame_pointer(run: &Run, frame: usize) -> u64 {
 }
 
 /// Verifies the first program of an object on all of its paths.
-fn record(prepared: &Prepared) -> Option<(Recorder, Verified)> {
+fn record(model: &KernelModel, prepared: &Prepared) -> Option<(Recorder, Verified)> {
     let mut recorder = Recorder::default();
-    let model = KernelModel::newest();
-    let quick = verify(&model, &prepared.object, 0, Options::default(), &mut Silent);
+    let quick = verify(model, &prepared.object, 0, Options::default(), &mut Silent);
     if !matches!(quick.verdict, Verdict::Accepted(_)) || quick.insns_processed > MOST_PROCESSED {
         return None;
     }
     let options = Options { exhaustive: true, ..Options::to_run() };
     // Without pruning the number of paths may explode; find out before anything is recorded.
-    let silent = verify(&model, &prepared.object, 0, options, &mut Silent);
+    let silent = verify(model, &prepared.object, 0, options, &mut Silent);
     if silent.insns_processed > MOST_PROCESSED {
         return None;
     }
-    match verify(&model, &prepared.object, 0, options, &mut recorder).verdict {
+    match verify(model, &prepared.object, 0, options, &mut recorder).verdict {
         Verdict::Accepted(verified) => Some((recorder, verified)),
         _ => None,
     }
 }
 
-/// Runs the first program of an object on each packet and compares every step.
-pub fn check(prepared: &Prepared, packets: &[Vec<u8>]) -> Outcome {
-    let Some((recorder, verified)) = record(prepared) else { return Outcome::Skipped };
-    let mut instance = Instance::new(&prepared.object, &KernelModel::newest(), 1);
-    let program = match instance.load(&prepared.object, 0, Some(&verified), &|_, _| None) {
-        Ok(program) => program,
+/// Runs the first program of an object on each input and compares every step.
+pub fn check(model: &KernelModel, prepared: &Prepared, inputs: &[Input]) -> Outcome {
+    let Some((recorder, verified)) = record(model, prepared) else { return Outcome::Skipped };
+    let mut instance = Instance::new(&prepared.object, model, 1);
+    let program = match engines::load(&mut instance, model, prepared, &[verified]) {
+        Ok(programs) => programs[0].clone(),
         Err(e) => return Outcome::Violation(format!("cannot be loaded: {e}")),
     };
     let maps: Vec<Arc<Map>> = instance.maps().iter().flatten().cloned().collect();
@@ -188,8 +200,8 @@ pub fn check(prepared: &Prepared, packets: &[Vec<u8>]) -> Outcome {
             reasons.into_iter().collect::<Vec<_>>().join("; or ")
         ))))
     }));
-    for packet in packets {
-        if let Err(e) = input::set_input(&mut run, Some(packet), &[]) {
+    for input in inputs {
+        if let Err(e) = input.give(&mut run) {
             return Outcome::Violation(e.to_string());
         }
         if let Err(fault) = interp::run(&mut run) {

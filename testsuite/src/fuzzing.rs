@@ -3,7 +3,7 @@
 //! Each function takes any bytes. It must return: a panic, a hang or unbounded memory is a defect.
 
 use crate::containment::{self, Outcome};
-use crate::engines::{self, Which};
+use crate::engines::{self, Input, Which};
 use crate::generate::{self, Bytes, Config, Source};
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_asm::{Syntax, assemble_insns, assemble_object, instruction};
@@ -127,26 +127,28 @@ pub fn instructions(data: &[u8]) {
         ..Program::default()
     };
     // The maps of generated programs are there to be referred to.
-    let mut prepared = generate::program(&mut Bytes(&[]), &Config { statements: 1, careless: 0, functions: 0 });
+    let mut prepared =
+        generate::program(&mut Bytes(&[]), &Config { statements: 1, careless: 0, functions: 0, ..Config::DEFAULT });
     prepared.object.programs = vec![program];
     judge(&prepared);
 }
 
-const SMALL: Config = Config { statements: 24, careless: 15, functions: 2 };
+const SMALL: Config = Config { statements: 24, careless: 15, functions: 2, ..Config::DEFAULT };
+const CONTAINED: Config = Config { constructs: SMALL.constructs.minus(containment::UNWATCHED), ..SMALL };
 
 /// A structured program from the input's choices, which must do only what the verifier foresaw.
 pub fn contained(data: &[u8]) {
     let mut source = Bytes(data);
-    let prepared = generate::program(&mut source, &SMALL);
-    let packets = packets(&mut source);
-    if let Outcome::Violation(what) = containment::check(&prepared, &packets) {
+    let prepared = generate::program(&mut source, &CONTAINED);
+    let inputs = inputs(&mut source);
+    if let Outcome::Violation(what) = containment::check(&KernelModel::newest(), &prepared, &inputs) {
         panic!("{what}\n{}", crate::text_of(&prepared));
     }
 }
 
-fn packets(source: &mut impl Source) -> Vec<Vec<u8>> {
-    let len = 14 + source.below(100) as usize;
-    vec![(0..len).map(|_| source.below(256) as u8).collect(), vec![0x55; 64]]
+fn inputs(source: &mut impl Source) -> Vec<Input> {
+    let first = Input::random(source);
+    vec![Input { packet: vec![0x55; 64], ..first.clone() }, first]
 }
 
 /// A structured program from the input's choices, which must give the same in every engine.
@@ -154,12 +156,12 @@ pub fn engines(data: &[u8]) {
     let mut source = Bytes(data);
     let prepared = generate::program(&mut source, &Config { careless: 0, ..SMALL });
     let model = KernelModel::newest();
-    let Ok(verified) = engines::verified(&model, &prepared) else { return };
-    for packet in packets(&mut source) {
-        let first = engines::outcome(Which::InterpreterChecked, &model, &prepared, &verified, &packet);
+    let Ok(verified) = engines::verified_all(&model, &prepared) else { return };
+    for input in inputs(&mut source) {
+        let first = engines::outcome(Which::InterpreterChecked, &model, &prepared, &verified, &input);
         let first = first.expect("an accepted program runs");
         for which in [Which::InterpreterUnchecked, Which::JitVerified, Which::JitSandboxed] {
-            let other = engines::outcome(which, &model, &prepared, &verified, &packet).expect("it runs everywhere");
+            let other = engines::outcome(which, &model, &prepared, &verified, &input).expect("it runs everywhere");
             if let Some(what) = engines::difference(&first, &other, false) {
                 panic!("{which:?}: {what}\n{}", crate::text_of(&prepared));
             }

@@ -2,7 +2,7 @@
 //! both give the same, faults included.
 
 use crate::engines::{Entries, entries};
-use crate::generate::{self, Config, Seeded, Source};
+use crate::generate::{self, Config, Constructs, Seeded, Source};
 use crate::wild::{self, Attempt, Base, map};
 use ebpfkit_isa::{Insn, STACK_SIZE};
 use ebpfkit_jit::{Jit, Tier, compile_with};
@@ -323,7 +323,13 @@ fn check(
 pub fn random(model: &KernelModel, seed: u64) -> Result<Tried, String> {
     let mut source = Seeded(seed);
     let packet = packet(&mut source);
-    let config = Config { statements: 30, careless: source.pick(&[20, 100, 300]), functions: 2 };
+    let config = Config {
+        statements: 30,
+        careless: source.pick(&[20, 100, 300]),
+        functions: 2,
+        constructs: Constructs::NONE,
+        ..Config::DEFAULT
+    };
     let mut prepared = generate::program(&mut source, &config);
     for _ in 0..source.pick(&[0, 1, 2, 5]) {
         mutate(&mut source, &mut prepared.object.programs[0].insns);

@@ -1,8 +1,8 @@
 //! Random accepted programs give the same in every engine, and in the running kernel.
 
 use ebpfkit_kernel::Kernel;
-use ebpfkit_testsuite::engines::{Which, difference, kernel_outcome, outcome, verified};
-use ebpfkit_testsuite::generate::{Config, Seeded, Source, program};
+use ebpfkit_testsuite::engines::{Input, Which, difference, kernel_outcome, outcome, verified_all};
+use ebpfkit_testsuite::generate::{Config, Seeded, program};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 
@@ -10,22 +10,22 @@ use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 fn engines_agree() {
     let model = KernelModel::newest();
     let kernel = Kernel::open().map_err(|e| eprintln!("the kernel is left out: {e}")).ok();
-    let config = Config { statements: 50, careless: 0, functions: 2 };
+    let config = Config { statements: 50, careless: 0, functions: 2, ..Config::DEFAULT };
     let mut ran = 0;
     for seed in 0..150 {
         let mut source = Seeded(seed);
         let prepared = program(&mut source, &config);
-        let packet: Vec<u8> = (0..14 + source.below(90)).map(|_| source.below(256) as u8).collect();
-        let Ok(proof) = verified(&model, &prepared) else { continue };
+        let input = Input::random(&mut source);
+        let Ok(proofs) = verified_all(&model, &prepared) else { continue };
         ran += 1;
-        let all = Which::ALL.map(|w| (w, outcome(w, &model, &prepared, &proof, &packet).expect("runs")));
+        let all = Which::ALL.map(|w| (w, outcome(w, &model, &prepared, &proofs, &input).expect("runs")));
         let (_, first) = &all[0];
         assert!(first.result.is_ok(), "seed {seed}: {:?}", first.result);
         for (which, other) in &all[1..] {
             assert_eq!(difference(first, other, false), None, "seed {seed}: {which:?}");
         }
         if let Some(kernel) = kernel {
-            let theirs = kernel_outcome(kernel, &prepared, &packet).expect("the kernel runs it");
+            let theirs = kernel_outcome(kernel, &prepared, &input).expect("the kernel runs it");
             assert_eq!(difference(first, &theirs, true), None, "seed {seed}: the kernel");
         }
     }
@@ -36,16 +36,16 @@ fn engines_agree() {
 #[test]
 fn where_soundness_did_not_matter_the_kernel_reaches_the_same() {
     let model = KernelModel::newest();
-    let config = Config { statements: 60, careless: 0, functions: 2 };
+    let config = Config { statements: 60, careless: 0, functions: 2, ..Config::DEFAULT };
     let mut compared = 0;
     for seed in 0..300 {
         let prepared = program(&mut Seeded(seed), &config);
-        let Ok(proof) = verified(&model, &prepared) else { continue };
+        let Ok(proofs) = verified_all(&model, &prepared) else { continue };
         let verdict = verify(&model, &prepared.object, 0, Options::default(), &mut Silent).verdict;
         let Verdict::Accepted(kernels) = verdict else { continue };
-        if !proof.facts().soundness_mattered {
+        if !proofs[0].facts().soundness_mattered {
             compared += 1;
-            assert_eq!(kernels.facts().reached, proof.facts().reached, "seed {seed}");
+            assert_eq!(kernels.facts().reached, proofs[0].facts().reached, "seed {seed}");
         }
     }
     assert!(compared > 100, "only {compared} programs");

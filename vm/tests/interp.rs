@@ -98,6 +98,24 @@ fn context_rules_are_kept() {
 }
 
 #[test]
+fn packet_loads_may_count_from_headers_that_were_taken_away() {
+    // A socket filter's test-run sees what follows the link header.
+    let load = |place: i32| {
+        let insns = [Insn::new(0xbf, 6, 1, 0, 0), Insn::new(0x30, 0, 0, 0, place), EXIT];
+        let program = Loader::new(&insns).prog_type(ProgType::SocketFilter).load().expect("loads");
+        let mut run = Run::new(&program, World::default());
+        let packet: Vec<u8> = (100..140).collect();
+        ebpfkit_vm::input::set_input(&mut run, Some(&packet), &[]).expect("a packet");
+        interp::run(&mut run).expect("runs")
+    };
+    assert_eq!(load(3), 117);
+    assert_eq!(load(-0x10_0000 + 3), 117);
+    assert_eq!(load(-0x20_0000 + 3), 103);
+    assert_eq!(load(-0x20_0000 + 39), 139);
+    assert_eq!(load(-0x20_0000 + 40), 0);
+}
+
+#[test]
 fn packet_loads_give_host_order_or_end_the_program() {
     let insns = [Insn::new(0x28, 0, 0, 0, 1), EXIT];
     let program = Loader::new(&insns).prog_type(ProgType::SocketFilter).load().expect("loads");

@@ -1,10 +1,12 @@
 //! `engines`: random accepted programs, run in every engine and in the running kernel.
 
+use super::Wanted;
 use anyhow::{Result, bail};
 use ebpfkit_kernel::Kernel;
 use ebpfkit_object::Prepared;
-use ebpfkit_testsuite::engines::{Which, difference, kernel_errs, kernel_outcome, outcome, verified};
-use ebpfkit_testsuite::generate::{self, Config, Seeded, Source};
+use ebpfkit_testsuite::engines::{Input, Which, difference, kernel_errs, kernel_outcome, outcome, verified_all};
+use ebpfkit_testsuite::generate::{self, Config, Seeded};
+use ebpfkit_testsuite::running;
 use ebpfkit_verifier::KernelModel;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -21,6 +23,8 @@ pub struct Args {
     /// Statements of a program, at most
     #[arg(long, default_value_t = 60)]
     statements: u32,
+    #[command(flatten)]
+    constructs: Wanted,
     /// Leave the running kernel out
     #[arg(long)]
     no_kernel: bool,
@@ -30,13 +34,6 @@ pub struct Args {
     /// Print the counts so far to standard error, so often; 0 for never
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     progress: u64,
-}
-
-/// A packet that depends on the seed.
-fn packet(seed: u64) -> Vec<u8> {
-    let mut source = Seeded(seed ^ 0x5eed);
-    let len = 14 + source.below(120) as usize;
-    (0..len).map(|_| source.below(256) as u8).collect()
 }
 
 /// What is counted, for the last line. Counts of runs with seeds of their own can be added up.
@@ -74,23 +71,23 @@ struct Everywhere<'a> {
 impl Everywhere<'_> {
     /// Runs the program of a seed; what differs is added to `found`.
     fn compare(&mut self, seed: u64, prepared: &Prepared, found: &mut Vec<String>) -> Result<(), String> {
-        let Ok(proof) = verified(&self.model, prepared) else {
+        let Ok(proofs) = verified_all(&self.model, prepared) else {
             self.counts.refused += 1;
             return Ok(());
         };
         self.counts.accepted += 1;
-        let input = packet(seed);
-        let first = outcome(Which::ALL[0], &self.model, prepared, &proof, &input)?;
+        let input = Input::random(&mut Seeded(seed ^ 0x5eed));
+        let first = outcome(Which::ALL[0], &self.model, prepared, &proofs, &input)?;
         if let Err(fault) = &first.result {
             found.push(format!("the checked interpreter: {fault}"));
         }
         for which in &Which::ALL[1..] {
-            let other = outcome(*which, &self.model, prepared, &proof, &input);
+            let other = outcome(*which, &self.model, prepared, &proofs, &input);
             let different = other.map_or_else(Some, |o| difference(&first, &o, false));
             found.extend(different.map(|text| format!("{which:?}: {text}")));
         }
         let Some(kernel) = self.kernel else { return Ok(()) };
-        if kernel_errs(&self.model, prepared, &proof) {
+        if kernel_errs(&self.model, prepared, &proofs) {
             self.counts.kernel_errs += 1;
             return Ok(());
         }
@@ -124,9 +121,10 @@ impl Everywhere<'_> {
 
 /// Runs and counts; differences are printed with their seeds and end the command with an error, after all programs ran.
 pub fn run(args: &Args) -> Result<()> {
-    let config = Config { statements: args.statements, careless: 0, ..Config::default() };
+    let model = running::model();
+    let config = Config { statements: args.statements, careless: 0, ..args.constructs.config(&model) };
     let kernel = if args.no_kernel { None } else { Kernel::open().ok() };
-    let mut all = Everywhere { args, model: KernelModel::newest(), kernel, counts: Counts::default() };
+    let mut all = Everywhere { args, model, kernel, counts: Counts::default() };
     let mut seed = args.seed;
     let mut last = Instant::now();
     while all.counts.accepted < args.count {

@@ -1,8 +1,11 @@
 //! `soundness`: random accepted programs run on random packets; every step must lie in what the verifier foresaw.
 
+use super::Wanted;
 use anyhow::Result;
-use ebpfkit_testsuite::containment::{Outcome, check};
+use ebpfkit_testsuite::containment::{Outcome, UNWATCHED, check};
+use ebpfkit_testsuite::engines::Input;
 use ebpfkit_testsuite::generate::{self, Config, Seeded, Source};
+use ebpfkit_testsuite::running;
 
 /// Arguments of `soundness`.
 #[derive(clap::Args)]
@@ -16,6 +19,8 @@ pub struct Args {
     /// Packets for each program
     #[arg(long, default_value_t = 4)]
     packets: usize,
+    #[command(flatten)]
+    constructs: Wanted,
     /// Chance in 1000 that a statement ignores what is known
     #[arg(long, default_value_t = 10)]
     careless: u32,
@@ -26,12 +31,14 @@ pub struct Args {
 
 /// Checks and prints counts; exits with 1 when something was not foreseen.
 pub fn run(args: &Args) -> Result<()> {
-    let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
+    let model = running::model();
+    let config = Config { statements: args.statements, careless: args.careless, ..args.constructs.config(&model) };
+    let config = Config { constructs: config.constructs.minus(UNWATCHED), ..config };
     let (mut contained, mut skipped, mut violations, mut steps) = (0u64, 0u64, 0u64, 0u64);
     for seed in args.seed..args.seed + args.count {
         let mut source = Seeded(seed);
         let prepared = generate::program(&mut source, &config);
-        match check(&prepared, &packets(&mut source, args.packets)) {
+        match check(&model, &prepared, &inputs(&mut source, args.packets)) {
             Outcome::Skipped => skipped += 1,
             Outcome::Contained(n) => {
                 contained += 1;
@@ -50,11 +57,6 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Random packets of random lengths.
-pub fn packets(source: &mut impl Source, count: usize) -> Vec<Vec<u8>> {
-    let one = |source: &mut dyn FnMut() -> u32| {
-        let len = 14 + source() % 120;
-        (0..len).map(|_| source() as u8).collect()
-    };
-    (0..count).map(|_| one(&mut || source.bits())).collect()
+fn inputs(source: &mut impl Source, count: usize) -> Vec<Input> {
+    (0..count).map(|_| Input::random(source)).collect()
 }

@@ -1,11 +1,12 @@
 //! `verdicts`: random programs, judged by the verifier here and by the running kernel.
 
+use super::Wanted;
 use anyhow::{Context, Result};
 use ebpfkit_abi::ProgType;
 use ebpfkit_kernel::{Kernel, LogLevel, Session};
 use ebpfkit_object::{Prepared, Program};
 use ebpfkit_testsuite::generate::{self, Config, Seeded};
-use ebpfkit_testsuite::shrink;
+use ebpfkit_testsuite::{running, shrink};
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
@@ -27,6 +28,8 @@ pub struct Args {
     /// Statements of a program, at most
     #[arg(long, default_value_t = 40)]
     statements: u32,
+    #[command(flatten)]
+    constructs: Wanted,
     /// Judge as for a user with CAP_BPF alone, socket filters; to be run by such a user
     #[arg(long)]
     cap_bpf: bool,
@@ -68,7 +71,8 @@ fn print(classes: &Classes) {
 
 /// Compares and prints counts; the last line is for machines. Exits with 1 when a verdict differs.
 pub fn run(args: &Args) -> Result<()> {
-    let config = Config { statements: args.statements, careless: args.careless, ..Config::default() };
+    let model = running::model();
+    let config = Config { statements: args.statements, careless: args.careless, ..args.constructs.config(&model) };
     if args.print {
         return show(&args.first(&config)?, args.options());
     }
@@ -76,7 +80,6 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(file) = &args.shrink {
         return shrink(args, kernel, &config, file);
     }
-    let model = KernelModel::newest();
     let (mut classes, mut reasons) = (Classes::new(), Classes::new());
     let (mut accepted, mut same_work) = (0u64, 0u64);
     for seed in args.seed..args.seed + args.count {
@@ -159,7 +162,7 @@ fn difference(ours: &Answer, theirs: &Answer) -> Option<String> {
 }
 
 fn shrink(args: &Args, kernel: Kernel, config: &Config, file: &Path) -> Result<()> {
-    let model = KernelModel::newest();
+    let model = running::model();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let class = |text: &str| {
         let prepared = shrink::assemble(&name, text)?;
@@ -177,7 +180,7 @@ fn shrink(args: &Args, kernel: Kernel, config: &Config, file: &Path) -> Result<(
 fn show(prepared: &Prepared, options: Options) -> Result<()> {
     println!("{}", ebpfkit_testsuite::text_of(prepared));
     let mut log = KernelLog { level: 2, ..KernelLog::default() };
-    verify(&KernelModel::newest(), &prepared.object, 0, options, &mut log);
+    verify(&running::model(), &prepared.object, 0, options, &mut log);
     println!("=== here\n{}", log.text);
     let loaded = Session::new(Kernel::open()?, prepared)?.load(0, LogLevel::ALL_PATHS)?;
     println!("=== kernel\n{}", loaded.log);

@@ -1,11 +1,14 @@
 //! The statements of one function.
 
 use super::code::Code;
-use super::known::{Known, SLOTS, Slot, Value};
+use super::construct::{Construct, Kfuncs};
+use super::kind::Kind;
+use super::known::{Known, Memory, SLOTS, Slot, Value};
+use super::maps::Numbers;
+use super::role::Role;
 use super::source::Source;
 use super::{ENTRIES, VALUE_SIZES};
 use ebpfkit_isa::opcode::{X, alu, atomic, class, jmp, mode, size};
-use std::ops::Range;
 
 const CONDITIONS: [u8; 11] =
     [jmp::JEQ, jmp::JNE, jmp::JGT, jmp::JGE, jmp::JLT, jmp::JLE, jmp::JSGT, jmp::JSGE, jmp::JSLT, jmp::JSLE, jmp::JSET];
@@ -15,12 +18,8 @@ const ARITHMETIC: [u8; 10] =
 
 const SHIFTS: [u8; 3] = [alu::LSH, alu::RSH, alu::ARSH];
 
-/// Offsets of `data` and `data_end` in `struct xdp_md`.
-const XDP_DATA: i16 = 0;
-const XDP_DATA_END: i16 = 4;
-
 /// Offset from the frame pointer of a slot.
-fn slot_off(slot: usize) -> i16 {
+pub(super) fn slot_off(slot: usize) -> i16 {
     -8 * (slot as i16 + 1)
 }
 
@@ -31,20 +30,65 @@ pub(super) struct Body<'a, S> {
     pub(super) known: Known,
     /// Statements that may still be written.
     pub(super) budget: u32,
-    /// Functions that may be called.
-    pub(super) callees: Range<usize>,
+    /// The function's number, and what all are for; the later ones may be called.
+    pub(super) number: usize,
+    pub(super) roles: &'a [Role],
     pub(super) careless: u32,
+    pub(super) kind: &'static Kind,
+    /// What the program does besides.
+    pub(super) constructs: &'a [Construct],
+    pub(super) maps: Numbers,
+    pub(super) kfuncs: Option<Kfuncs>,
+    /// A record is reserved: nothing may end the program.
+    pub(super) holds_record: bool,
+    /// Iterators that are open.
+    pub(super) iterators: u32,
+    /// These, and loops of `may_goto`.
+    pub(super) open_loops: u32,
 }
 
 impl<S: Source> Body<'_, S> {
     /// Writes the whole function, with its exit.
     pub(super) fn write(&mut self) {
+        self.arguments();
         self.block(0);
         self.result();
+        let is_callback = matches!(self.role(), Role::Round { .. } | Role::Element { .. });
+        if is_callback || self.role() == Role::Main && self.kind.narrow_result {
+            self.code.push(class::ALU64 | alu::AND, 0, 0, 0, 1);
+        }
         self.code.exit();
     }
 
-    fn careless(&mut self) -> bool {
+    pub(super) fn role(&self) -> Role {
+        self.roles[self.number]
+    }
+
+    /// What the function starts with.
+    fn arguments(&mut self) {
+        let memory = |of, room| Value::Memory { of, room };
+        let stack = |has| if has { memory(Memory::Frame, 8) } else { Value::Scalar };
+        match self.role() {
+            Role::Main => {
+                self.code.mov(6, 1);
+                self.known.regs[6] = Value::Ctx;
+                self.known.reserved = 1 << 6;
+            }
+            Role::Static | Role::Global => self.known.regs[1..=3].fill(Value::Scalar),
+            Role::Round { stack: has } => {
+                self.known.regs[1] = Value::Scalar;
+                self.known.regs[2] = stack(has);
+            }
+            Role::Element { map, stack: has } => {
+                self.code.load(4, 2, 2, 0);
+                self.known.regs[2] = Value::Scalar;
+                self.known.regs[3] = memory(Memory::Value(map), VALUE_SIZES[map] as u16);
+                self.known.regs[4] = stack(has);
+            }
+        }
+    }
+
+    pub(super) fn careless(&mut self) -> bool {
         let chance = self.careless;
         self.source.chance(chance)
     }
@@ -65,7 +109,7 @@ impl<S: Source> Body<'_, S> {
         self.known.regs[0] = Value::Scalar;
     }
 
-    fn block(&mut self, depth: u32) {
+    pub(super) fn block(&mut self, depth: u32) {
         let wanted = 1 + self.source.below(if depth == 0 { self.budget.max(1) } else { 6 });
         for _ in 0..wanted {
             if self.budget == 0 {
@@ -77,6 +121,9 @@ impl<S: Source> Body<'_, S> {
     }
 
     fn statement(&mut self, depth: u32) {
+        if !self.constructs.is_empty() && self.source.chance(200) {
+            return self.construct(depth);
+        }
         match self.source.below(if depth < 4 { 26 } else { 20 }) {
             0..=4 => self.arithmetic(),
             5 => _ = self.constant(),
@@ -100,13 +147,13 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// A register to write to.
-    fn target(&mut self) -> u8 {
+    pub(super) fn target(&mut self) -> u8 {
         let free = self.known.free();
         if self.careless() { self.source.below(11) as u8 } else { self.source.pick(&free) }
     }
 
     /// A register that holds a number, made if there is none. When careless, any register.
-    fn number(&mut self) -> u8 {
+    pub(super) fn number(&mut self) -> u8 {
         if self.careless() {
             return self.source.below(11) as u8;
         }
@@ -118,7 +165,7 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// A register that holds a number and may be written.
-    fn own_number(&mut self) -> u8 {
+    pub(super) fn own_number(&mut self) -> u8 {
         let r = self.number();
         if r < 10 && self.known.reserved >> r & 1 == 0 {
             return r;
@@ -130,13 +177,13 @@ impl<S: Source> Body<'_, S> {
         to
     }
 
-    fn set(&mut self, reg: u8, value: Value) {
+    pub(super) fn set(&mut self, reg: u8, value: Value) {
         if let Some(r) = self.known.regs.get_mut(reg as usize) {
             *r = value;
         }
     }
 
-    fn constant(&mut self) -> u8 {
+    pub(super) fn constant(&mut self) -> u8 {
         let to = self.target();
         let value = self.source.number();
         match i32::try_from(value as i64) {
@@ -147,7 +194,7 @@ impl<S: Source> Body<'_, S> {
         to
     }
 
-    fn arithmetic(&mut self) {
+    pub(super) fn arithmetic(&mut self) {
         let wide = if self.source.chance(600) { class::ALU64 } else { class::ALU };
         let dst = self.own_number();
         let shift = self.source.chance(200);
@@ -204,14 +251,14 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// An offset inside a slot that is aligned for an access.
-    fn place_in_slot(&mut self, slot: usize, bytes: u8) -> i16 {
+    pub(super) fn place_in_slot(&mut self, slot: usize, bytes: u8) -> i16 {
         let steps = 8 / u32::from(bytes);
         let within = self.source.below(steps) as i16 * i16::from(bytes);
         let stray = if self.careless() { self.source.below(1200) as i16 - 600 } else { 0 };
         slot_off(slot) + within + stray
     }
 
-    fn store_stack(&mut self) {
+    pub(super) fn store_stack(&mut self) {
         let slot = self.source.below(SLOTS as u32) as usize;
         let mut bytes = self.source.pick(&[1, 2, 4, 8]);
         let has_number = matches!(self.known.slots[slot], Slot::Spill(v) if v.is_number());
@@ -296,7 +343,7 @@ impl<S: Source> Body<'_, S> {
         }
     }
 
-    fn slots_where(&self, fits: impl Fn(Slot) -> bool) -> Vec<usize> {
+    pub(super) fn slots_where(&self, fits: impl Fn(Slot) -> bool) -> Vec<usize> {
         (0..SLOTS).filter(|&s| fits(self.known.slots[s])).collect()
     }
 
@@ -340,7 +387,7 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// An atomic operation on stack or a map value.
-    fn atomic(&mut self) {
+    pub(super) fn atomic(&mut self) {
         const OPS: [i32; 9] = [
             atomic::ADD,
             atomic::OR,
@@ -387,19 +434,19 @@ impl<S: Source> Body<'_, S> {
 
     /// A register that points into a map value, with the bytes behind it.
     fn value_register(&mut self) -> Option<(u8, i32)> {
-        let regs = self.known.regs_where(|v| matches!(v, Value::Element { .. }));
+        let regs = self.known.regs_where(|v| matches!(v, Value::Memory { .. }));
         if regs.is_empty() {
             return None;
         }
         let reg = self.source.pick(&regs);
-        let Value::Element { map, off } = self.known.regs[reg as usize] else { return None };
-        Some((reg, VALUE_SIZES[map] as i32 - i32::from(off)))
+        let Value::Memory { room, .. } = self.known.regs[reg as usize] else { return None };
+        Some((reg, room.into()))
     }
 
     /// Loads from or stores to a map value, at a fixed or a bounded offset.
-    fn value_access(&mut self) {
+    pub(super) fn value_access(&mut self) {
         let Some((reg, room)) = self.value_register() else { return self.arithmetic() };
-        let bytes = self.source.pick(&[1u8, 2, 4, 8]);
+        let mut bytes = self.source.pick(&[1u8, 2, 4, 8]);
         let stray = if self.careless() { self.source.below(80) as i16 } else { 0 };
         let mut base = reg;
         let mut off = self.source.below((room / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes) + stray;
@@ -409,6 +456,11 @@ impl<S: Source> Body<'_, S> {
             base = self.source.pick(&free);
             if index == base || base == reg || index == reg {
                 return;
+            }
+            let on_stack = matches!(self.known.regs[reg as usize], Value::Memory { of: Memory::Frame, .. });
+            if on_stack && !self.careless() {
+                // The stack is accessed at aligned offsets only.
+                bytes = 1;
             }
             let room_left = (room - i32::from(bytes)).max(0) as u32;
             let mask = [0u32, 1, 3, 7, 15, 31, 63].into_iter().rfind(|&m| m <= room_left).unwrap_or(0);
@@ -435,8 +487,12 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// Reads or writes the packet behind a check of its length.
-    fn packet_access(&mut self) {
+    pub(super) fn packet_access(&mut self) {
         let Some(&ctx) = self.known.regs_where(|v| v == Value::Ctx).first() else { return self.arithmetic() };
+        let on = self.constructs.contains(&Construct::Kinds);
+        let Some((data_field, end_field)) = self.kind.data.filter(|_| !on || self.source.chance(600)) else {
+            return self.context_access(ctx);
+        };
         let free = self.known.free();
         let (data, end, to) = (self.source.pick(&free), self.source.pick(&free), self.source.pick(&free));
         if data == end || data == to || end == to || [data, end, to].contains(&ctx) {
@@ -444,8 +500,8 @@ impl<S: Source> Body<'_, S> {
         }
         let length = 1 + self.source.below(80) as u16;
         let skip = self.code.label();
-        self.code.load(4, data, ctx, XDP_DATA);
-        self.code.load(4, end, ctx, XDP_DATA_END);
+        self.code.load(4, data, ctx, data_field);
+        self.code.load(4, end, ctx, end_field);
         self.code.mov(to, data);
         self.code.add_imm(to, i32::from(length));
         self.code.branch(true, jmp::JGT, to, Ok(end), skip);
@@ -455,7 +511,7 @@ impl<S: Source> Body<'_, S> {
         }
         let stray = if self.careless() { 3 } else { 0 };
         let off = self.source.below(u32::from(length) - u32::from(bytes) + 1) as i16 + stray;
-        if self.source.chance(300) {
+        if self.source.chance(300) && (self.kind.writes || self.careless()) {
             let imm = self.source.number() as i32;
             self.code.store_imm(bytes, data, off, imm);
             self.code.mov_imm(to, imm);
@@ -472,8 +528,23 @@ impl<S: Source> Body<'_, S> {
         self.set(end, Value::Uninit);
     }
 
+    /// Reads or writes a field of the context.
+    fn context_access(&mut self, ctx: u8) {
+        let stray = if self.careless() { self.source.below(12) as i16 - 4 } else { 0 };
+        let (fields, writable) = (self.kind.fields, self.kind.writable);
+        if !writable.is_empty() && self.source.chance(400) {
+            let (off, bytes) = self.source.pick(writable);
+            let src = self.number();
+            return self.code.store(bytes, ctx, off + stray, src);
+        }
+        let (off, bytes) = self.source.pick(fields);
+        let to = self.target();
+        self.code.load(bytes, to, ctx, off + stray);
+        self.set(to, Value::Scalar);
+    }
+
     /// A key in a stack slot, r1 the map and r2 the key.
-    fn key(&mut self, map: usize) {
+    pub(super) fn key(&mut self, map: usize) {
         let slot = self.source.below(SLOTS as u32) as usize;
         if self.source.chance(500) {
             let key = self.source.below(ENTRIES + 1) as i32;
@@ -492,7 +563,7 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// Whether r0 to r5 may be lost to a call.
-    fn may_call(&self) -> bool {
+    pub(super) fn may_call(&self) -> bool {
         self.known.reserved & 0x3f == 0
     }
 
@@ -504,7 +575,7 @@ impl<S: Source> Body<'_, S> {
         self.key(map);
         self.code.helper(1);
         self.known.after_call(Value::Uninit);
-        let value = Value::Element { map, off: 0 };
+        let value = Value::Memory { of: Memory::Value(map), room: VALUE_SIZES[map] as u16 };
         let saved: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
         let skip = self.code.label();
         if !self.careless() {
@@ -595,7 +666,7 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// Makes true again what was known at the head of a loop.
-    fn restore(&mut self, head: &Known) {
+    pub(super) fn restore(&mut self, head: &Known) {
         for r in 0..10u8 {
             let (was, is) = (head.regs[r as usize], self.known.regs[r as usize]);
             if was.is_number() && !is.is_number() {
@@ -614,12 +685,18 @@ impl<S: Source> Body<'_, S> {
         }
     }
 
+    /// Later functions that are for something.
+    pub(super) fn later(&self, fits: impl Fn(Role) -> bool) -> Vec<usize> {
+        (self.number + 1..self.roles.len()).filter(|&n| fits(self.roles[n])).collect()
+    }
+
     /// Calls a later function with three numbers.
-    fn call(&mut self) {
-        if self.callees.is_empty() || !self.may_call() {
+    pub(super) fn call(&mut self) {
+        let callees = self.later(|r| matches!(r, Role::Static | Role::Global));
+        if callees.is_empty() || !self.may_call() {
             return self.arithmetic();
         }
-        let callee = self.callees.start + self.source.below(self.callees.len() as u32) as usize;
+        let callee = self.source.pick(&callees);
         for r in 1..=3u8 {
             if !self.known.regs[r as usize].is_number() {
                 let imm = self.source.number() as i32;

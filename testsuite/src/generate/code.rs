@@ -88,6 +88,29 @@ impl Code {
         self.push(opcode::CALL, 0, pseudo::CALL, 0, 0);
     }
 
+    /// The address of a function, for callbacks.
+    pub(super) fn function(&mut self, dst: u8, function: usize) {
+        self.calls.push((self.insns.len(), function));
+        self.push(opcode::LD_IMM64, dst, pseudo::FUNC, 0, 0);
+        self.push(0, 0, 0, 0, 0);
+    }
+
+    pub(super) fn kfunc(&mut self, id: u32) {
+        self.push(opcode::CALL, 0, pseudo::KFUNC_CALL, 0, id as i32);
+    }
+
+    /// Jumps unless the program may go on.
+    pub(super) fn may_goto(&mut self, to: Label) {
+        self.jumps.push((self.insns.len(), to));
+        self.push(opcode::MAY_GOTO, 0, 0, 0, 0);
+    }
+
+    /// A packet load of classic BPF; `index` is a register that is added to the place.
+    pub(super) fn legacy(&mut self, bytes: u8, index: Option<u8>, place: i32) {
+        let mode = if index.is_some() { mode::IND } else { mode::ABS };
+        self.push(class::LD | mode | size_bits(bytes), 0, index.unwrap_or(0), 0, place);
+    }
+
     pub(super) fn jump(&mut self, to: Label) {
         self.jumps.push((self.insns.len(), to));
         self.push(class::JMP | jmp::JA, 0, 0, 0, 0);

@@ -11,8 +11,8 @@ pub(super) enum Value {
     UpTo(u32),
     /// The context.
     Ctx,
-    /// A map value: index of the map and offset inside.
-    Element { map: usize, off: i16 },
+    /// Memory that may be read and written: what it is, and how many bytes are left.
+    Memory { of: Memory, room: u16 },
     /// A packet pointer behind which so many bytes have been proved.
     Packet { proved: u16 },
 }
@@ -34,6 +34,19 @@ impl Value {
     }
 }
 
+/// What a pointer points into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// A value of a map, by number.
+    Value(usize),
+    /// The caller's stack.
+    Frame,
+    /// A record of a ring buffer that was reserved.
+    Record,
+    /// Part of a dynamic pointer's memory.
+    Slice,
+}
+
 /// What eight bytes of stack hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
@@ -47,6 +60,9 @@ pub(super) enum Slot {
 
 /// Slots that a generated frame uses.
 pub(super) const SLOTS: usize = 12;
+
+/// Chance in 1000 that a number is carried on in a loop that has to converge.
+const CARRIED: u32 = 150;
 
 /// Registers and stack of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +103,19 @@ impl Known {
         }
     }
 
+    /// Forgets most registers and slots that may change: a loop that carries little on from round to round is one
+    /// whose states converge.
+    pub(super) fn carry_little(&mut self, source: &mut impl super::Source) {
+        for (r, v) in self.regs.iter_mut().enumerate() {
+            if self.reserved >> r & 1 == 0 && !source.chance(CARRIED) {
+                *v = Value::Uninit;
+            }
+        }
+        for s in self.slots.iter_mut().filter(|_| !source.chance(CARRIED)) {
+            *s = Slot::Empty;
+        }
+    }
+
     /// What is true at the head of a loop whose body may change everything that is not reserved: numbers stay
     /// numbers, everything else is forgotten.
     pub(super) fn at_loop_head(&mut self) {
@@ -101,6 +130,19 @@ impl Known {
                 Slot::Data => Slot::Data,
                 _ => Slot::Empty,
             };
+        }
+    }
+
+    /// Nothing points into this memory any more.
+    pub(super) fn forget(&mut self, memory: Memory) {
+        let is_gone = |v: &Value| matches!(v, Value::Memory { of, .. } if *of == memory);
+        for v in self.regs.iter_mut().filter(|v| is_gone(v)) {
+            *v = Value::Uninit;
+        }
+        for s in &mut self.slots {
+            if matches!(s, Slot::Spill(v) if is_gone(v)) {
+                *s = Slot::Empty;
+            }
         }
     }
 

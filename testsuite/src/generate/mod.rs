@@ -5,17 +5,28 @@
 //! gives the same result.
 
 mod body;
+mod callbacks;
 mod code;
+mod construct;
+mod kind;
 mod known;
+mod loops;
+mod maps;
+mod memory;
+mod role;
 mod source;
+mod types;
 
+pub use construct::{Construct, Constructs, Kfuncs};
 pub use source::{Bytes, Seeded, Source};
 
 use code::Code;
-use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::Insn;
-use ebpfkit_object::{Map, Object, Prepared, Program};
-use known::{Known, Value};
+use ebpfkit_object::{FuncInfo, Object, Prepared, Program};
+use kind::Kind;
+use known::Known;
+use role::Role;
+use types::Types;
 
 /// What programs are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +35,25 @@ pub struct Config {
     pub statements: u32,
     /// Chance in 1000 that a statement ignores what is known.
     pub careless: u32,
-    /// Functions besides the main program, at most.
+    /// Functions besides the main program and callbacks, at most.
     pub functions: u32,
+    /// What else programs may do.
+    pub constructs: Constructs,
+    /// How many of them one program has, at most.
+    pub most: u32,
+    /// Functions of the kernel that it may call.
+    pub kfuncs: Option<Kfuncs>,
+}
+
+impl Config {
+    /// As [`Config::default`].
+    pub const DEFAULT: Self =
+        Self { statements: 40, careless: 10, functions: 2, constructs: Constructs::ALL, most: 5, kfuncs: None };
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { statements: 40, careless: 10, functions: 2 }
+        Self::DEFAULT
     }
 }
 
@@ -39,64 +62,109 @@ pub const VALUE_SIZES: [u32; 3] = [48, 16, 64];
 /// Entries of each map.
 pub const ENTRIES: u32 = 4;
 
-fn maps() -> Vec<Map> {
-    let map = |name: &str, map_type, value_size| Map {
-        name: name.into(),
-        map_type,
-        key_size: 4,
-        value_size,
-        max_entries: ENTRIES,
-        ..Map::default()
+/// What a program has of the constructs that are wanted: few at a time, so that each is met in many surroundings.
+fn choose(source: &mut impl Source, config: &Config) -> (&'static Kind, Constructs) {
+    let mut on = Constructs::NONE;
+    let mut wanted = config.constructs;
+    if config.kfuncs.is_none() {
+        wanted = wanted.without(Construct::Iterator);
+    }
+    let wanted = wanted.list();
+    for _ in 0..if wanted.is_empty() { 0 } else { source.below(config.most + 1) } {
+        on = on.with(source.pick(&wanted));
+    }
+    let kind = if on.has(Construct::Kinds) {
+        &kind::OTHERS[source.below(kind::OTHERS.len() as u32) as usize]
+    } else {
+        &kind::XDP
     };
-    vec![
-        map("numbers", MapType::Array, VALUE_SIZES[0]),
-        map("table", MapType::Hash, VALUE_SIZES[1]),
-        map("more", MapType::Array, VALUE_SIZES[2]),
-    ]
+    (kind, on.minus(kind.without))
 }
 
-/// Writes an XDP program.
-pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
-    let functions = source.below(config.functions + 1) as usize;
-    let mut codes: Vec<Code> = Vec::new();
-    for number in 0..=functions {
-        let mut code = Code::default();
-        let mut known = Known::new();
-        if number == 0 {
-            code.mov(6, 1);
-            known.regs[6] = Value::Ctx;
-            known.reserved = 1 << 6;
-        } else {
-            known.regs[1..=3].fill(Value::Scalar);
-        }
-        let budget = if number == 0 { config.statements } else { config.statements / 4 };
-        let callees = number + 1..functions + 1;
-        let mut body = body::Body { source, code, known, budget, callees, careless: config.careless };
-        body.write();
-        codes.push(body.code);
+/// What the functions are for.
+fn roles(source: &mut impl Source, config: &Config, on: Constructs) -> Vec<Role> {
+    let mut roles = Vec::new();
+    for _ in 0..source.below(config.functions + 1) {
+        let global = on.has(Construct::Globals) && source.chance(600);
+        roles.push(if global { Role::Global } else { Role::Static });
     }
-    let program = Program {
-        name: "generated".into(),
-        section: "xdp".into(),
-        prog_type: ProgType::Xdp,
-        attach_type: AttachType::Xdp,
+    let mut add = |source: &mut _, role| {
+        let at = Source::below(source, roles.len() as u32 + 1) as usize;
+        roles.insert(at, role);
+    };
+    if on.has(Construct::Loop) {
+        let stack = source.chance(600);
+        add(source, Role::Round { stack });
+    }
+    if on.has(Construct::Elements) {
+        let (map, stack) = (source.pick(&[0, 2]), source.chance(500));
+        add(source, Role::Element { map, stack });
+    }
+    roles.insert(0, Role::Main);
+    roles
+}
+
+/// Writes a program.
+pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
+    let (kind, on) = choose(source, config);
+    let types = Types::get();
+    let (maps, numbers) = maps::maps(on, types);
+    let roles = roles(source, config, on);
+    let constructs = on.list();
+    let write = |source: &mut _, number: usize, roles: &[Role], constructs: &[Construct]| {
+        let mut body = body::Body {
+            source,
+            code: Code::default(),
+            known: Known::new(),
+            budget: if number == 0 { config.statements } else { config.statements / 4 },
+            number,
+            roles,
+            careless: config.careless,
+            kind,
+            constructs,
+            maps: numbers,
+            kfuncs: config.kfuncs,
+            holds_record: false,
+            iterators: 0,
+            open_loops: 0,
+        };
+        body.write();
+        body.code
+    };
+    let codes: Vec<Code> = (0..roles.len()).map(|number| write(source, number, &roles, &constructs)).collect();
+    let made = |name: &str, (insns, starts): (Vec<Insn>, Vec<(usize, Role)>)| Program {
+        name: name.into(),
+        section: kind.section.into(),
+        prog_type: kind.prog_type,
+        attach_type: kind.attach_type,
         autoload: true,
-        insns: link(codes),
+        insns,
+        func_info: (starts.into_iter())
+            .filter(|_| needs_types(on))
+            .map(|(insn, role)| FuncInfo { insn: insn as u32, type_id: types.of(role) })
+            .collect(),
         ..Program::default()
     };
-    let object = Object {
-        name: "generated".into(),
-        license: "GPL".into(),
-        programs: vec![program],
-        maps: maps(),
-        ..Object::default()
-    };
-    Prepared { object, unloadable: vec![None] }
+    let mut programs = vec![made("generated", link(codes, &roles))];
+    if on.has(Construct::Tail) {
+        let code = write(source, 0, &[Role::Main], &[]);
+        programs.push(made("target", link(vec![code], &[Role::Main])));
+    }
+    let unloadable = vec![None; programs.len()];
+    let btf = needs_types(on).then(|| types.btf.clone());
+    let object = Object { name: "generated".into(), license: "GPL".into(), programs, maps, btf, ..Object::default() };
+    Prepared { object, unloadable }
+}
+
+/// Whether something of a program cannot be without types.
+fn needs_types(on: Constructs) -> bool {
+    use Construct as C;
+    [C::Types, C::Globals, C::Loop, C::Elements, C::Lock].into_iter().any(|c| on.has(c))
 }
 
 /// Puts the functions that are called one after the other and fills in calls. (The kernel refuses code that nothing
-/// reaches.)
-fn link(mut codes: Vec<Code>) -> Vec<Insn> {
+/// reaches.) Also gives where each of them starts.
+fn link(mut codes: Vec<Code>, roles: &[Role]) -> (Vec<Insn>, Vec<(usize, Role)>) {
     for code in &mut codes {
         if !code.resolve() {
             // A jump that does not fit its field: the function becomes empty.
@@ -124,5 +192,6 @@ fn link(mut codes: Vec<Code>) -> Vec<Insn> {
     for (at, function) in calls {
         all[at].imm = starts[function] as i32 - at as i32 - 1;
     }
-    all
+    let kept = (0..roles.len()).filter(|&n| called[n]).map(|n| (starts[n], roles[n])).collect();
+    (all, kept)
 }

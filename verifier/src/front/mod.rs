@@ -11,6 +11,7 @@ mod btf_info;
 pub(crate) mod call_facts;
 mod capabilities;
 mod cfg;
+mod dead_functions;
 mod fastcall;
 pub mod global_args;
 pub mod graph;
@@ -56,7 +57,7 @@ impl Env<'_> {
         if self.front.untranslatable {
             return reject(crate::reason::FrontReason::Untranslatable {});
         }
-        Ok(())
+        self.check_addresses_of_functions()
     }
 
     /// Subprogram that contains a slot.

@@ -123,5 +123,8 @@ reasons! {
         "EBPF0635" GlobalArgSize { index: usize, ty: String, name: String, error: String } EINVAL, "arg#{index} reference type('{ty} {name}') size cannot be determined: {error}";
         /// A load of a context's field that the kernel allows and cannot translate.
         "EBPF0654" Untranslatable {} EINVAL, "verifier bug: error during ctx access conversion (0)";
+        /// The address of a callback that is never called, so that the kernel has removed it. The target is counted
+        /// before the kernel expands instructions.
+        "EBPF0655" NoFunction { target: usize } EFAULT, "verifier bug: No program to jit at insn {target} (subprog < 0)";
     }
 }

@@ -161,17 +161,23 @@ const NET_OFFSET: i32 = -0x10_0000;
 /// Offsets below this count from the link header.
 const LINK_OFFSET: i32 = -0x20_0000;
 
-/// A legacy packet load, in host order; `None` outside the packet.
+/// A legacy packet load, in host order; `None` outside the packet. Headers that were taken from its front are still
+/// there, for loads that count from them.
 pub(crate) fn packet_load(run: &Run, offset: i32, size: usize) -> Option<u64> {
-    let start = if offset >= 0 {
-        offset as usize
+    let bytes = if offset >= 0 {
+        let start = offset as usize;
+        run.packet.bytes().get(start..start.checked_add(size)?)?
     } else if offset >= NET_OFFSET {
-        run.network_offset + (offset - NET_OFFSET) as usize
+        let network = if is_skb(run) { run.state.skb.network } else { run.network_offset as i64 };
+        run.packet.around(network + i64::from(offset - NET_OFFSET), size)?
     } else if offset >= LINK_OFFSET {
-        (offset - LINK_OFFSET) as usize
+        run.packet.around(run.state.skb.mac + i64::from(offset - LINK_OFFSET), size)?
     } else {
         return None;
     };
-    let bytes = run.packet.bytes().get(start..start.checked_add(size)?)?;
     Some(bytes.iter().fold(0, |v, b| v << 8 | u64::from(*b)))
+}
+
+fn is_skb(run: &Run) -> bool {
+    run.ctx.name() == "__sk_buff"
 }

@@ -1,0 +1,91 @@
+//! Helpers that call functions of the program, and calls of other programs.
+
+use super::body::{Body, slot_off};
+use super::known::{SLOTS, Slot, Value};
+use super::maps::PROGRAM_SLOTS;
+use super::role::Role;
+use super::source::Source;
+use ebpfkit_isa::opcode::{alu, class};
+
+/// Helpers.
+const TAIL_CALL: i32 = 12;
+const FOR_EACH_MAP_ELEM: i32 = 164;
+const LOOP: i32 = 181;
+
+impl<S: Source> Body<'_, S> {
+    /// `dst` points to eight bytes of the frame, or is zero.
+    fn callback_context(&mut self, dst: u8, stack: bool) {
+        if !stack {
+            return self.code.mov_imm(dst, 0);
+        }
+        let slot = self.source.below(SLOTS as u32) as usize;
+        if self.known.slots[slot] != Slot::Data {
+            let imm = self.source.number() as i32;
+            self.code.store_imm(8, 10, slot_off(slot), imm);
+            self.known.slots[slot] = Slot::Data;
+        }
+        self.code.mov(dst, 10);
+        self.code.add_imm(dst, i32::from(slot_off(slot)));
+    }
+
+    /// `bpf_loop`.
+    pub(super) fn bpf_loop(&mut self) {
+        let callees = self.later(|r| matches!(r, Role::Round { .. }));
+        if callees.is_empty() || !self.may_call() {
+            return self.arithmetic();
+        }
+        let callee = self.source.pick(&callees);
+        let Role::Round { stack } = self.roles[callee] else { return };
+        if self.source.chance(600) {
+            // A callback that is never called is removed, and its address with it the program.
+            let rounds = if self.careless() { 0 } else { 1 + self.source.below(6) as i32 };
+            self.code.mov_imm(1, rounds);
+        } else {
+            let number = self.number();
+            if number != 1 {
+                self.code.mov(1, number);
+            }
+            let mask = self.source.pick(&[1, 3, 7]);
+            self.code.push(class::ALU64 | alu::AND, 1, 0, 0, mask);
+            if !self.careless() {
+                self.code.add_imm(1, 1);
+            }
+        }
+        self.code.function(2, callee);
+        self.callback_context(3, stack);
+        let flags = i32::from(self.careless());
+        self.code.mov_imm(4, flags);
+        self.code.helper(LOOP);
+        self.known.after_call(Value::Scalar);
+    }
+
+    /// `bpf_for_each_map_elem` over an array, whose order is known.
+    pub(super) fn elements(&mut self) {
+        let callees = self.later(|r| matches!(r, Role::Element { .. }));
+        if callees.is_empty() || !self.may_call() {
+            return self.arithmetic();
+        }
+        let callee = self.source.pick(&callees);
+        let Role::Element { map, stack } = self.roles[callee] else { return };
+        self.code.map(1, map);
+        self.code.function(2, callee);
+        self.callback_context(3, stack);
+        let flags = i32::from(self.careless());
+        self.code.mov_imm(4, flags);
+        self.code.helper(FOR_EACH_MAP_ELEM);
+        self.known.after_call(Value::Scalar);
+    }
+
+    /// A tail call, whose slot may be empty.
+    pub(super) fn tail_call(&mut self) {
+        if self.role() != Role::Main || !self.may_call() || self.holds_record || self.iterators > 0 {
+            return self.arithmetic();
+        }
+        let slot = self.source.below(PROGRAM_SLOTS + 2) as i32;
+        self.code.mov(1, 6);
+        self.code.map(2, self.maps.programs);
+        self.code.mov_imm(3, slot);
+        self.code.helper(TAIL_CALL);
+        self.known.after_call(Value::Uninit);
+    }
+}

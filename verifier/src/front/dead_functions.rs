@@ -1,0 +1,52 @@
+//! Functions that no path enters, and instructions that take their addresses all the same.
+//!
+//! The kernel takes dead instructions out of an accepted program, run by run, and moves the targets of what is left.
+//! The target of an address in a function that went stays where it was. When functions are compiled, each target has to
+//! be the start of one; another function may by chance start there.
+
+use crate::reason::{FrontReason, reject};
+use crate::{Env, Step};
+use ebpfkit_isa::opcode::pseudo;
+
+impl Env<'_> {
+    /// Fails as the kernel does when it compiles a program whose callback it has removed.
+    pub(super) fn check_addresses_of_functions(&self) -> Step {
+        let takes = |at: &usize| self.insns[*at].is_ld_imm64() && self.insns[*at].src == pseudo::FUNC;
+        let mut targets: Vec<usize> = (0..self.insns.len())
+            .filter(|at| self.aux[*at].seen && takes(at))
+            .map(|at| (at as i64 + 1 + i64::from(self.insns[at].imm)).max(0) as usize)
+            .collect();
+        if targets.iter().all(|&t| self.aux.get(t).is_some_and(|t| t.seen)) {
+            return Ok(());
+        }
+        let functions = self.subprogs[..self.subprogs.len() - 1].iter().map(|s| s.start);
+        let mut starts: Vec<usize> = functions.filter(|&s| self.aux[s].seen).collect();
+        if starts.len() == 1 {
+            // A program of one function is compiled without a look at addresses.
+            return Ok(());
+        }
+        let mut removed = 0;
+        for (from, len) in self.dead_runs() {
+            let from = from - removed;
+            removed += len;
+            let moved = |place: usize| if place >= from + len { place - len } else { place };
+            targets.iter_mut().chain(&mut starts).for_each(|place| *place = moved(*place));
+        }
+        match targets.into_iter().find(|t| !starts.contains(t)) {
+            Some(target) => reject(FrontReason::NoFunction { target }),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs of instructions that no path reaches: first slot and length, in order.
+    fn dead_runs(&self) -> Vec<(usize, usize)> {
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for at in (0..self.insns.len()).filter(|&at| !self.aux[at].seen) {
+            match runs.last_mut() {
+                Some((from, len)) if *from + *len == at => *len += 1,
+                _ => runs.push((at, 1)),
+            }
+        }
+        runs
+    }
+}
