@@ -66,6 +66,12 @@ pub(crate) unsafe extern "C" fn store(run: *mut Run, address: u64, size: u64, va
     settle(run, result)
 }
 
+/// Whether the bytes lie in one region and may be accessed.
+pub(crate) unsafe extern "C" fn may_access(run: *mut Run, address: u64, size: u64, write: u64) -> u64 {
+    // SAFETY: see above.
+    unsafe { &mut *run }.may_access(address, size, write != 0).into()
+}
+
 pub(crate) unsafe extern "C" fn store_arena(run: *mut Run, address: u64, size: u64, value: u64) {
     // SAFETY: see above.
     unsafe { &mut *run }.store_arena(address, size, value);

@@ -21,8 +21,13 @@ use std::sync::OnceLock;
 pub(crate) const VALUE: i32 = (offset_of!(Run, native) + offset_of!(NativeState, value)) as i32;
 
 /// Functions: loads of 1, 2, 4 and 8 bytes, of which the run and the address are the arguments, and stores, which get
-/// the value as well.
-pub(crate) const COUNT: usize = 8;
+/// the value as well. Behind them those that say whether bytes may be read, and written, of address and size.
+pub(crate) const COUNT: usize = 10;
+
+/// The number of the function that says whether bytes may be accessed.
+pub(crate) fn whether(write: bool) -> usize {
+    8 + usize::from(write)
+}
 
 /// The number of a function; `bytes` is a power of two up to 8.
 pub(crate) fn number(store: bool, bytes: u64) -> usize {
@@ -69,12 +74,18 @@ fn make() -> Result<[usize; COUNT], CompileError> {
         b.append_block_params_for_function_params(block);
         b.switch_to_block(block);
         let mut args = b.block_params(block).to_vec();
-        args.insert(2, b.ins().iconst(I64, 1 << (number % 4)));
+        let known = if number < 8 { 1 << (number % 4) } else { number as i64 - 8 };
+        let known = b.ins().iconst(I64, known);
+        args.insert(if number < 8 { 2 } else { 3 }, known);
         let mut inner = signature(args.len());
         inner.call_conv = conv;
         inner.returns.push(AbiParam::new(I64));
         let inner = b.import_signature(inner);
-        let address = if number < 4 { runtime::load as *const () } else { runtime::store as *const () };
+        let address = match number {
+            0..4 => runtime::load as *const (),
+            4..8 => runtime::store as *const (),
+            _ => runtime::may_access as *const (),
+        };
         let callee = b.ins().iconst(I64, address as usize as i64);
         let call = b.ins().call_indirect(inner, callee, &args);
         let value = b.inst_results(call)[0];

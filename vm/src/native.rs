@@ -112,6 +112,12 @@ pub struct Access {
 }
 
 impl Run {
+    /// Whether bytes lie in one region other than the context and may be accessed, in checked mode. The region is then
+    /// the one that was last found.
+    pub fn may_access(&mut self, address: u64, size: u64, write: bool) -> bool {
+        self.memory.allows(address, size, write)
+    }
+
     /// A load in checked mode, zero-extended.
     pub fn load(&mut self, address: u64, size: u64) -> Result<u64, Fault> {
         self.memory.load(&self.ctx, address, size).map_err(Fault::from)

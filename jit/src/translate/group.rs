@@ -83,7 +83,13 @@ impl Translator<'_, '_> {
         }
         let rest = (at + 1..=at + LONGEST_REST).find(|s| self.ends_block(*s));
         let Some(inside) = rest.and_then(|_| self.all_inside(&group, guess)) else { return };
-        let (fast, slow) = (self.b.create_block(), self.cold_block());
+        let (fast, ask, slow) = (self.b.create_block(), self.cold_block(), self.cold_block());
+        self.b.ins().brif(inside, fast, &[], ask, &[]);
+        // The guess was wrong; they may be inside of another region.
+        self.begin(ask);
+        let base = self.get(group.reg);
+        let address = self.b.ins().iadd_imm_s(base, group.bytes.0);
+        let inside = self.ask(address, (group.bytes.1 - group.bytes.0) as u64, group.write);
         self.b.ins().brif(inside, fast, &[], slow, &[]);
         self.begin(slow);
         self.rest_of_block(at);

@@ -550,18 +550,29 @@ impl Translator<'_, '_> {
 
     /// Takes the slow way of an access: address and value in, the value out. All registers stay.
     fn slow_way(&mut self, store: bool, bytes: u64, args: &[Value]) -> Value {
-        let (count, b) = (args.len() + 1, &mut self.b);
-        let signature =
-            *self.slow_signatures[count].get_or_insert_with(|| b.import_signature(trampoline::signature(count)));
-        let address = self.number(self.env.slow[trampoline::number(store, bytes)] as i64);
-        let mut all = [self.run; 3];
-        all[1..count].copy_from_slice(args);
         let was_cold = std::mem::replace(&mut self.is_cold, true);
-        self.b.ins().call_indirect(signature, address, &all[..count]);
-        let value = self.b.ins().load(I64, trusted(), self.run, trampoline::VALUE);
+        let value = self.trampoline(trampoline::number(store, bytes), args);
         self.stop_on_fault();
         self.is_cold = was_cold;
         value
+    }
+
+    /// Whether bytes may be accessed, asked of the run. All registers stay.
+    fn ask(&mut self, address: Value, size: u64, write: bool) -> Value {
+        let size = self.number(size as i64);
+        self.trampoline(trampoline::whether(write), &[address, size])
+    }
+
+    /// Calls a function of [`trampoline`]; what it leaves.
+    fn trampoline(&mut self, number: usize, args: &[Value]) -> Value {
+        let (count, b) = (args.len() + 1, &mut self.b);
+        let signature =
+            *self.slow_signatures[count].get_or_insert_with(|| b.import_signature(trampoline::signature(count)));
+        let address = self.number(self.env.slow[number] as i64);
+        let mut all = [self.run; 3];
+        all[1..count].copy_from_slice(args);
+        self.b.ins().call_indirect(signature, address, &all[..count]);
+        self.b.ins().load(I64, trusted(), self.run, trampoline::VALUE)
     }
 
     /// The signature of functions with so many parameters, the run among them.
