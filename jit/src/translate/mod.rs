@@ -10,10 +10,10 @@ mod memory;
 mod range;
 mod sandbox;
 mod track;
+mod turns;
 
 use crate::compile::Tier;
 use crate::flow::{Code, Flow};
-use crate::loops::{self, Loop};
 use crate::runtime;
 use crate::source::Source;
 use crate::trampoline;
@@ -33,14 +33,11 @@ use sandbox::Guesses;
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 use track::Tracked;
+use turns::Turns;
 
 /// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
 const MAX_LOOPS: i64 = 8 * 1024 * 1024;
 
-/// Instructions in loops that are translated twice, at least.
-const LOOPS_AT_LEAST: usize = 48;
-/// The part of a function's instructions that they may be beyond that.
-const LOOPS_PART: usize = 4;
 /// Blocks from one [`Translator::mark`] to the next.
 const MARK_EVERY: usize = 128;
 
@@ -196,27 +193,9 @@ pub(crate) fn function(
         b,
     };
     t.enter(flow);
-    let most = LOOPS_AT_LEAST.max(flow.slots.len() / LOOPS_PART);
-    let loops = if env.best { loops::short(flow, env.code, most) } else { Vec::new() };
-    let mut done = 0;
-    for one in loops {
-        let slots = one.slots(flow);
-        flow.slots[done..slots.start].iter().for_each(|at| t.slot(*at));
-        t.twice(one, &flow.slots[slots.clone()]);
-        done = slots.end;
-    }
-    flow.slots[done..].iter().for_each(|at| t.slot(*at));
+    t.all_slots();
     t.b.seal_all_blocks();
     t.b.finalize(isa.frontend_config());
-}
-
-/// A loop on its way, two turns of which follow each other.
-struct Turns {
-    one: Loop,
-    /// The blocks of the second turn, by number from the loop's first.
-    blocks: Vec<Block>,
-    /// The second turn is translated now.
-    second: bool,
 }
 
 /// A function on its way.
@@ -315,34 +294,6 @@ impl Translator<'_, '_> {
         self.ended = true;
     }
 
-    /// The block that starts at a slot, for a jump from here.
-    fn find_block(&self, slot: usize) -> Option<Block> {
-        let number = self.flow.leader(slot)?;
-        Some(match &self.turns {
-            // The turns lead to each other.
-            Some(t) if t.one.contains(number) && (number == t.one.first) != t.second => t.blocks[number - t.one.first],
-            _ => self.blocks[number],
-        })
-    }
-
-    /// Translates a loop twice.
-    fn twice(&mut self, one: Loop, slots: &[usize]) {
-        if !self.ended
-            && let Some(first) = slots.first()
-        {
-            self.go(*first);
-        }
-        let blocks = (one.first..=one.last).map(|_| self.b.create_block()).collect();
-        self.turns = Some(Turns { one, blocks, second: false });
-        slots.iter().for_each(|at| self.slot(*at));
-        self.skip_to = 0;
-        self.turns.iter_mut().for_each(|t| t.second = true);
-        slots.iter().for_each(|at| self.slot(*at));
-        self.turns = None;
-        // Both turns do.
-        self.leads_to = [usize::MAX; 2];
-    }
-
     /// Goes on in a block that all jumps to which are already there, so that registers need not be parameters of it.
     fn begin(&mut self, block: Block) {
         self.b.switch_to_block(block);
@@ -378,12 +329,11 @@ impl Translator<'_, '_> {
             }
             let goes_on = self.flow.has_one_way_in(number) && self.leads_to.contains(&at) && !self.is_split;
             self.block_now = number;
-            let block = match &self.turns {
-                Some(t) if t.second => t.blocks[number - t.one.first],
-                _ => self.blocks[number],
-            };
+            let second = self.turns.as_ref().and_then(|t| t.block(number));
+            let block = second.unwrap_or(self.blocks[number]);
             self.b.switch_to_block(block);
-            if !self.flow.is_repeated(number) {
+            // Only the first turn leads to the second, and it is done.
+            if second.is_some() || !self.flow.is_repeated(number) {
                 self.b.seal_block(block);
             }
             self.ended = false;
