@@ -118,6 +118,8 @@ pub struct Memory {
     pub(crate) recent: Window,
     /// Fixed region of the last access to one; writable. Global data stays at hand while map values come and go.
     pub(crate) recent_fixed: Window,
+    /// Region of the last load from one that may only be read.
+    pub(crate) recent_read: Window,
     /// Lent by helpers.
     lent: Lent,
     /// Elements that native code has found itself.
@@ -136,6 +138,7 @@ impl Memory {
             packet_writable: true,
             recent: Window::default(),
             recent_fixed: Window::default(),
+            recent_read: Window::default(),
             lent: Lent::default(),
             given: Given::default(),
             fixed: Arc::new([]),
@@ -147,6 +150,7 @@ impl Memory {
     pub(crate) fn adopt(&mut self, program: &Program) {
         self.fixed = program.fixed_regions().clone();
         self.recent_fixed = Window::default();
+        self.recent_read = Window::default();
         self.arena = program.arena().cloned();
         if self.checked {
             self.given.adopt(program.marked_arrays());
@@ -178,9 +182,25 @@ impl Memory {
         self.lent.len()
     }
 
+    /// Forgets which regions were used last, as far as they may be gone.
+    #[inline]
+    pub(crate) fn forget_recent(&mut self) {
+        self.recent = Window::default();
+        self.recent_read = Window::default();
+    }
+
+    #[inline]
+    fn forget_recent_at(&mut self, base: u64) {
+        for recent in [&mut self.recent, &mut self.recent_read] {
+            if recent.base == base {
+                *recent = Window::default();
+            }
+        }
+    }
+
     /// Forgets what helpers have lent.
     pub(crate) fn reset(&mut self) {
-        self.recent = Window::default();
+        self.forget_recent();
         self.lent.clear();
     }
 
@@ -190,17 +210,19 @@ impl Memory {
         if !self.checked || loan.len == 0 || self.recent == loan.window() {
             return;
         }
+        // It may take the place of another.
+        self.forget_recent_at(loan.base);
         if loan.writable {
             self.recent = loan.window();
+        } else {
+            self.recent_read = loan.window();
         }
         self.lent.insert(loan);
     }
 
     /// Takes a region back; later accesses to it are faults.
     pub fn take_back(&mut self, base: u64) {
-        if self.recent.base == base {
-            self.recent = Window::default();
-        }
+        self.forget_recent_at(base);
         self.lent.remove(base);
     }
 
@@ -236,6 +258,9 @@ impl Memory {
             self.recent = self.recent_fixed;
             return true;
         }
+        if !write && self.recent_read.has(address, size) {
+            return true;
+        }
         self.lent.settle();
         let lent = self.find_lent(address);
         let is_fixed = lent.is_none();
@@ -248,6 +273,8 @@ impl Memory {
             if is_fixed {
                 self.recent_fixed = window;
             }
+        } else {
+            self.recent_read = window;
         }
         true
     }

@@ -286,7 +286,7 @@ impl Run {
         self.redirect = None;
         self.depth = 0;
         self.set_depth(0);
-        self.memory.recent = Window::default();
+        self.memory.forget_recent();
         self.memory.given.reset();
         if self.retired.len() | self.held.len() | self.memory.lent_count() != 0 {
             self.forget();
@@ -304,7 +304,7 @@ impl Run {
     #[inline]
     pub fn begin_again(&mut self) {
         self.left = self.budget;
-        self.memory.recent = Window::default();
+        self.memory.forget_recent();
         self.memory.given.reset();
         self.clear_frame(self.program.frame_bytes());
     }

@@ -102,21 +102,22 @@ pub(crate) struct Machine {
     clears: bool,
     /// Address behind the frame of the main program.
     stack_end: u64,
-    /// The frames that are saved, by depth.
-    frames: [MaybeUninit<Saved>; MAX_FRAMES],
+    /// The frames that are saved: that of a depth has its number. Of the one below the base there is only the program,
+    /// which is null.
+    frames: [MaybeUninit<Saved>; MAX_FRAMES + 1],
 }
 
 impl Machine {
     /// The place of what the next call saves.
     #[inline(always)]
     fn top(&mut self, run: &Run) -> *mut Saved {
-        self.frames[run.depth].as_mut_ptr()
+        self.frames[run.depth + 1].as_mut_ptr()
     }
 
     /// The depth of which a place is the top.
     #[inline(always)]
     fn depth(&self, top: *const Saved) -> usize {
-        (top as usize).wrapping_sub(self.frames.as_ptr() as usize) / size_of::<Saved>()
+        (top as usize).wrapping_sub(&raw const self.frames[1] as usize) / size_of::<Saved>()
     }
 
     /// Whether bytes lie in the frames that are in use, which end with that of `r10`.
@@ -139,7 +140,7 @@ impl Machine {
         top: *mut Saved,
         next: *const Step,
     ) -> Option<*mut Saved> {
-        if std::ptr::eq(top, self.frames[MAX_FRAMES - 1].as_ptr()) || run.left == 0 {
+        if std::ptr::eq(top, self.frames[MAX_FRAMES].as_ptr()) || run.left == 0 {
             return None;
         }
         run.left -= 1;
@@ -178,7 +179,10 @@ impl Machine {
     /// Tells the run of the depth.
     #[inline(always)]
     fn tell(&self, run: &mut Run, top: *const Saved) {
-        run.go_to_depth(self.depth(top));
+        let depth = self.depth(top);
+        if depth != run.depth {
+            run.go_to_depth(depth);
+        }
     }
 }
 
@@ -201,7 +205,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
     let program: *const Program = &**run.current();
     // SAFETY: the run keeps it alive.
     let mut code = unsafe { &*program }.code(CHECKED);
-    let mut m = Machine {
+    let m = &mut Machine {
         r: [0; 16],
         loops: MAX_LOOPS,
         base: run.depth,
@@ -209,8 +213,10 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         steps: code.steps.as_ptr(),
         clears: CHECKED && run.current().frame_bytes() != 0,
         stack_end: run.stack_top(),
-        frames: [MaybeUninit::uninit(); MAX_FRAMES],
+        frames: [MaybeUninit::uninit(); MAX_FRAMES + 1],
     };
+    // SAFETY: the field is part of the frame.
+    unsafe { (&raw mut (*m.frames[m.base].as_mut_ptr()).program).write(std::ptr::null()) };
     m.r[1..6].copy_from_slice(&args);
     m.r[10] = run.frame_pointer();
     // The index of the next instruction.
@@ -261,7 +267,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             let top = m.top(run);
             // SAFETY: this frame is not the one that the engine entered on.
             let saved = unsafe { *m.pop::<CHECKED, true>(top) };
-            m.tell(run, m.frames[run.depth - 1].as_ptr());
+            m.tell(run, m.frames[run.depth].as_ptr());
             if m.program != saved.program {
                 run.leave(saved.program);
                 switch!(saved.program);
@@ -275,7 +281,11 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         if !WATCHED {
             // SAFETY: targets and entries are indices of the code, and every path ends in `exit` or runs into `Op::End`;
             // the program is that of the machine.
-            at = unsafe { quick::run(m.steps.add(at), &mut m, run).offset_from_unsigned(m.steps) };
+            match unsafe { quick::run(m.steps.add(at), m, run) } {
+                // SAFETY: as above.
+                Some(step) => at = unsafe { step.offset_from_unsigned(m.steps) },
+                None => return Ok(m.r[0]),
+            }
         }
         let i = &code.insts[at];
         at += 1;
@@ -400,7 +410,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             }
             Op::End => fail!(FaultKind::Helper("the program runs past its last instruction".into())),
             op if op.is_jump() => {
-                if quick::taken(i, &mut m, run) {
+                if quick::taken(i, m, run) {
                     let next = at;
                     at = i.off as usize;
                     if let Err(fault) = run.spend(next.saturating_sub(at) as u64) {
@@ -409,7 +419,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                     }
                 }
             }
-            _ => quick::alone(i, &mut m, run),
+            _ => quick::alone(i, m, run),
         }
     };
     Err(fault.at(code.slots[at - 1] as usize))

@@ -9,6 +9,7 @@
 use super::arith::*;
 use super::{Machine, Saved};
 use crate::memory::{load_raw, store_raw};
+use crate::program::Program;
 use crate::program::dense::{Inst, Op};
 use crate::program::fuse::What;
 use crate::program::step::Step;
@@ -24,7 +25,7 @@ pub(crate) type Handler = unsafe fn(*const Step, *mut Machine, *mut Run, *mut Sa
 /// Where the functions have stopped.
 #[derive(Clone, Copy)]
 pub(crate) struct Next {
-    /// The step, which is for [`super::execute`]; a byte further when it can be gone on with.
+    /// The step, which is for [`super::execute`]; a byte further when it can be gone on with; null at the end.
     at: *const Step,
     /// The top at the run's depth, so that it need not be read again.
     top: *mut Saved,
@@ -44,12 +45,12 @@ impl Next {
     }
 }
 
-/// Goes on from a step until one has to be done in full; that one.
+/// Goes on from a step until one has to be done in full; that one, or `None` when the function has ended.
 ///
 /// # Safety
 /// As for [`Handler`].
 #[inline(always)]
-pub(super) unsafe fn run(from: *const Step, m: &mut Machine, run: &mut Run) -> *const Step {
+pub(super) unsafe fn run(from: *const Step, m: &mut Machine, run: &mut Run) -> Option<*const Step> {
     let mut next = Next::on(from, m.top(run));
     while next.at.addr() & 1 != 0 {
         let at = next.at.wrapping_byte_sub(1);
@@ -57,7 +58,7 @@ pub(super) unsafe fn run(from: *const Step, m: &mut Machine, run: &mut Run) -> *
         next = unsafe { ((*at).go)(at, m, run, next.top) };
     }
     m.tell(run, next.top);
-    next.at
+    (!next.at.is_null()).then_some(next.at)
 }
 
 /// The registers of a machine.
@@ -178,17 +179,20 @@ macro_rules! jump {
 /// Whether bytes are at hand for a load.
 #[inline(always)]
 fn readable<const CHECKED: bool>(of: (&Machine, &Run), address: u64, size: u64) -> bool {
-    !CHECKED || of.1.memory.packet.has(address, size) || writable::<true>(of, address, size)
+    let m = &of.1.memory;
+    !CHECKED || m.packet.has(address, size) || in_own(of, address, size) || m.recent_read.has(address, size)
 }
 
 /// Whether bytes are at hand for a store.
 #[inline(always)]
-fn writable<const CHECKED: bool>((m, run): (&Machine, &Run), address: u64, size: u64) -> bool {
-    !CHECKED
-        || m.in_frames(address, size)
-        || run.memory.recent.has(address, size)
-        || run.memory.recent_fixed.has(address, size)
-        || run.memory.may_write_packet(address, size)
+fn writable<const CHECKED: bool>(of: (&Machine, &Run), address: u64, size: u64) -> bool {
+    !CHECKED || in_own(of, address, size) || of.1.memory.may_write_packet(address, size)
+}
+
+/// Whether bytes lie in the frames, or in a region used last that may be written.
+#[inline(always)]
+fn in_own((m, run): (&Machine, &Run), address: u64, size: u64) -> bool {
+    m.in_frames(address, size) || run.memory.recent.has(address, size) || run.memory.recent_fixed.has(address, size)
 }
 
 /// Leaves a step to [`super::execute`].
@@ -226,9 +230,14 @@ unsafe fn call<const CHECKED: bool, const LOOPS: bool>(
         }
         match (*m).push::<CHECKED, LOOPS>(&mut *run, top, ip.add(1)) {
             Some(top) => Next::on(ip.offset((*ip).off as isize), top),
-            None => Next::full(ip, top),
+            None => no_call(ip, top),
         }
     }
+}
+
+#[cold]
+fn no_call(ip: *const Step, top: *mut Saved) -> Next {
+    Next::full(ip, top)
 }
 
 /// A call in a checked program that uses its frame.
@@ -252,13 +261,20 @@ unsafe fn exit<const CHECKED: bool, const LOOPS: bool>(
 ) -> Next {
     // SAFETY: as for other handlers; callers go on at steps of the program, and the one above was written by its call.
     unsafe {
-        if (*m).depth(top) == (*m).base || (*top.sub(1)).program != (*m).program {
-            return Next::full(ip, top);
+        let caller = (*top.sub(1)).program;
+        if caller != (*m).program {
+            return other_end(ip, top, caller);
         }
         let top = (*m).pop::<CHECKED, LOOPS>(top);
         let to = (*top).next;
         ((*to).go)(to, m, run, top)
     }
+}
+
+/// The end of the function that the engine has entered, or of one that another program has called.
+#[cold]
+fn other_end(ip: *const Step, top: *mut Saved, caller: *const Program) -> Next {
+    if caller.is_null() { Next { at: std::ptr::null(), top } } else { Next::full(ip, top) }
 }
 
 /// The handler of a call of the program's own functions, or of their end. `loops` tells whether the program has `may_goto`.
