@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Elements of a map, over all CPUs, that have marks; native code leaves larger maps to the helper.
 const MOST: u64 = 1 << 16;
 
+/// Programs whose marks are kept for later runs.
+const MOST_PROGRAMS: usize = 64;
+
 /// An array whose elements have marks.
 #[derive(Clone, Copy, Debug)]
 pub struct MarkedArray {
@@ -88,6 +91,10 @@ impl Given {
         }
         let known = self.programs.iter().position(|p| Arc::ptr_eq(&p.arrays, arrays));
         let n = known.unwrap_or_else(|| {
+            if self.programs.len() >= MOST_PROGRAMS {
+                let mark = self.mark;
+                self.programs.retain(|p| p.marks.contains(&mark));
+            }
             let count: u64 = arrays.iter().map(MarkedArray::elements).sum();
             self.programs.push(Marks { arrays: arrays.clone(), marks: vec![0; count as usize].into() });
             self.programs.len() - 1
@@ -165,6 +172,12 @@ mod tests {
         for address in [0, 999, 1080, 2064, 2192 + 12, 2192 + 16, 2256, u64::MAX] {
             assert!(given.find(address).is_none(), "{address}");
         }
+        // Programs that come and go leave nothing, but what was given stays.
+        for _ in 0..200 {
+            given.adopt(&[array(3000, 0, 0)].into());
+        }
+        assert!(given.programs.len() <= MOST_PROGRAMS);
+        assert_eq!(given.find(1048).map(|l| l.base), Some(1048));
         given.reset();
         assert_eq!(given.iter().count(), 0);
         given.programs[0].marks[2] = 1;
