@@ -1,9 +1,10 @@
 //! Accesses that are taken together: several checks as one, several stores as one.
 
-use super::sandbox::Guess;
+use super::sandbox::{Guess, Guesses};
+use super::track::Tracked;
 use super::{Translator, int};
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value};
 use ebpfkit_isa::{Op, Operand, Size};
 
 /// Slots that a group spans at most.
@@ -19,6 +20,15 @@ struct Group {
     /// First byte and the one after the last, as offsets from the register.
     bytes: (i64, i64),
     write: bool,
+}
+
+/// Where control comes to the slow way of a block's rest: at a group whose check has failed.
+#[derive(Clone, Copy)]
+pub(super) struct SlowEntry {
+    at: usize,
+    block: Block,
+    guesses: Guesses,
+    tracked: Tracked,
 }
 
 /// Register, offset, bytes and direction of a plain access.
@@ -91,8 +101,7 @@ impl Translator<'_, '_> {
         let address = self.b.ins().iadd_imm_s(base, group.bytes.0);
         let inside = self.ask(address, (group.bytes.1 - group.bytes.0) as u64, group.write);
         self.b.ins().brif(inside, fast, &[], slow, &[]);
-        self.begin(slow);
-        self.rest_of_block(at);
+        self.slow_entries.push(SlowEntry { at, block: slow, guesses: self.guesses, tracked: self.tracked });
         self.is_split = true;
         self.begin(fast);
         self.inside_until[usize::from(group.reg)] = group.last + 1;
@@ -104,23 +113,34 @@ impl Translator<'_, '_> {
             || matches!(self.env.code.op(at - 1), Some(Op::Exit | Op::Ja { .. } | Op::Jmp { .. } | Op::MayGoto { .. }))
     }
 
-    /// Translates from a slot to the end of its block with all accesses taking the slow way.
-    fn rest_of_block(&mut self, at: usize) {
+    /// At the end of a block: its second translation, in which all accesses take the slow way, from the first group whose
+    /// check may fail. The other groups' come in where they begin.
+    pub(super) fn finish_groups(&mut self) {
+        let entries = std::mem::take(&mut self.slow_entries);
+        if entries.is_empty() {
+            return;
+        }
         let kept = (self.guesses, self.tracked, self.skip_to);
         (self.is_slow, self.is_cold) = (true, true);
-        let mut slot = at;
-        loop {
-            self.one(slot);
-            if self.ended {
-                break;
+        for (n, entry) in entries.iter().enumerate() {
+            if n > 0 && !self.ended {
+                self.b.ins().jump(entry.block, &[]);
             }
-            slot = self.env.code.after(slot);
-            if self.find_block(slot).is_some() {
-                self.go(slot);
-                break;
+            self.begin(entry.block);
+            (self.ended, self.skip_to, self.guesses) = (false, 0, entry.guesses);
+            // What is known on one of two ways is not known.
+            self.tracked = if n == 0 { entry.tracked } else { Tracked::at_start(!self.moves_frame) };
+            let until = entries.get(n + 1).map(|next| next.at);
+            let mut slot = entry.at;
+            while !self.ended && Some(slot) != until {
+                self.one(slot);
+                slot = self.env.code.after(slot);
+                if !self.ended && self.find_block(slot).is_some() {
+                    self.go(slot);
+                }
             }
         }
-        self.ended = false;
+        self.ended = true;
         (self.is_slow, self.is_cold) = (false, false);
         (self.guesses, self.tracked, self.skip_to) = kept;
     }

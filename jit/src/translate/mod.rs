@@ -28,6 +28,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
 use ebpfkit_vm::Run;
 use ebpfkit_vm::native::{NativeState, STATUS_OK};
+use group::SlowEntry;
 use range::Range;
 use sandbox::Guesses;
 use std::collections::BTreeMap;
@@ -189,6 +190,7 @@ pub(crate) fn function(
         is_cold: false,
         leads_to: [usize::MAX; 2],
         is_split: false,
+        slow_entries: Vec::new(),
         ended: false,
         b,
     };
@@ -252,6 +254,8 @@ struct Translator<'f, 'e> {
     leads_to: [usize; 2],
     /// The current block ends twice: in the slow way of a group, too.
     is_split: bool,
+    /// By group of the current block, in the order of slots.
+    slow_entries: Vec<SlowEntry>,
     /// The current block has its last instruction.
     ended: bool,
 }
@@ -327,6 +331,7 @@ impl Translator<'_, '_> {
             if !self.ended {
                 self.go(at);
             }
+            self.finish_groups();
             let goes_on = self.flow.has_one_way_in(number) && self.leads_to.contains(&at) && !self.is_split;
             self.block_now = number;
             let second = self.turns.as_ref().and_then(|t| t.block(number));

@@ -39,6 +39,7 @@ impl Translator<'_, '_> {
             done = slots.end;
         }
         flow.slots[done..].iter().for_each(|at| self.slot(*at));
+        self.finish_groups();
     }
 
     /// The block that starts at a slot, for a jump from here.
@@ -58,12 +59,15 @@ impl Translator<'_, '_> {
         {
             self.go(*first);
         }
+        self.finish_groups();
         let blocks = (one.first..=one.last).map(|_| self.b.create_block()).collect();
         self.turns = Some(Turns { one, blocks, second: false });
         slots.iter().for_each(|at| self.slot(*at));
+        self.finish_groups();
         self.skip_to = 0;
         self.turns.iter_mut().for_each(|t| t.second = true);
         slots.iter().for_each(|at| self.slot(*at));
+        self.finish_groups();
         self.turns = None;
         // Both turns do.
         self.leads_to = [usize::MAX; 2];
