@@ -59,6 +59,7 @@ pub const UNWATCHED: Constructs = Constructs::of(&[
     Construct::MayGoto,
     Construct::Iterator,
     Construct::Elements,
+    Construct::DynptrKfuncs,
 ]);
 
 /// What became of a program.

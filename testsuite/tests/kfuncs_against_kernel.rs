@@ -125,3 +125,21 @@ fn arguments_get_the_same_answer() {
     }
     report(differences("arguments_get_the_same_answer", maps(), cases));
 }
+
+/// RCU regions do not nest; those without preemption do.
+#[test]
+fn regions_inside_regions_get_the_same_answer() {
+    let Some(btf) = running::model().btf().cloned() else { return };
+    const RCU: [&str; 2] = ["bpf_rcu_read_lock", "bpf_rcu_read_unlock"];
+    const PREEMPT: [&str; 2] = ["bpf_preempt_disable", "bpf_preempt_enable"];
+    let nested = |outer: [&str; 2], inner: [&str; 2]| {
+        let calls = [outer[0], inner[0], inner[1], outer[1]];
+        let mut code: Vec<Insn> =
+            calls.iter().map(|name| insn(0x85, 0, pseudo::KFUNC_CALL, 0, kfunc(&btf, name))).collect();
+        code.extend([insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
+        (format!("{} in {}", inner[0], outer[0]), program((P::SchedCls, A(0), 0), code))
+    };
+    let all = [(RCU, RCU), (RCU, PREEMPT), (PREEMPT, RCU), (PREEMPT, PREEMPT)];
+    let cases = all.map(|(outer, inner)| nested(outer, inner)).to_vec();
+    report(differences("regions_inside_regions_get_the_same_answer", Vec::new(), cases));
+}

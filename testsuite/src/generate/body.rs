@@ -39,8 +39,10 @@ pub(super) struct Body<'a, S> {
     pub(super) constructs: &'a [Construct],
     pub(super) maps: Numbers,
     pub(super) kfuncs: Option<Kfuncs>,
-    /// A record is reserved: nothing may end the program.
-    pub(super) holds_record: bool,
+    /// Something is held, such as a record: nothing may end the program.
+    pub(super) holds: bool,
+    /// A record is reserved.
+    pub(super) has_record: bool,
     /// Iterators that are open.
     pub(super) iterators: u32,
     /// These, and loops of `may_goto`.

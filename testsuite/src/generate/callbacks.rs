@@ -78,7 +78,7 @@ impl<S: Source> Body<'_, S> {
 
     /// A tail call, whose slot may be empty.
     pub(super) fn tail_call(&mut self) {
-        if self.role() != Role::Main || !self.may_call() || self.holds_record || self.iterators > 0 {
+        if self.role() != Role::Main || !self.may_call() || self.holds || self.iterators > 0 {
             return self.arithmetic();
         }
         let slot = self.source.below(PROGRAM_SLOTS + 2) as i32;

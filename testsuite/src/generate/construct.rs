@@ -33,11 +33,20 @@ pub enum Construct {
     Nested,
     /// Tail calls.
     Tail,
+    /// Helpers that read, write, lengthen and cut packets.
+    Packets,
+    /// Regions under RCU, without preemption or without interrupts; needs kernel functions.
+    Regions,
+    /// Kernel functions on dynamic pointers, and such pointers to packets.
+    DynptrKfuncs,
 }
 
 impl Construct {
+    /// What needs kernel functions.
+    pub(super) const WITH_KFUNCS: Constructs = Constructs::of(&[Self::Iterator, Self::Regions, Self::DynptrKfuncs]);
+
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Kinds,
         Self::Types,
         Self::Globals,
@@ -51,6 +60,9 @@ impl Construct {
         Self::Legacy,
         Self::Nested,
         Self::Tail,
+        Self::Packets,
+        Self::Regions,
+        Self::DynptrKfuncs,
     ];
 }
 
@@ -118,17 +130,62 @@ impl Constructs {
     }
 }
 
+/// Kernel functions that programs call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kfunc {
+    IterNew,
+    IterNext,
+    IterDestroy,
+    RcuLock,
+    RcuUnlock,
+    PreemptDisable,
+    PreemptEnable,
+    IrqSave,
+    IrqRestore,
+    DynptrSize,
+    DynptrIsNull,
+    DynptrAdjust,
+    DynptrClone,
+    DynptrSlice,
+    DynptrFromSkb,
+    DynptrFromXdp,
+}
+
+/// By [`Kfunc`].
+const NAMES: [&str; 16] = [
+    "bpf_iter_num_new",
+    "bpf_iter_num_next",
+    "bpf_iter_num_destroy",
+    "bpf_rcu_read_lock",
+    "bpf_rcu_read_unlock",
+    "bpf_preempt_disable",
+    "bpf_preempt_enable",
+    "bpf_local_irq_save",
+    "bpf_local_irq_restore",
+    "bpf_dynptr_size",
+    "bpf_dynptr_is_null",
+    "bpf_dynptr_adjust",
+    "bpf_dynptr_clone",
+    "bpf_dynptr_slice",
+    "bpf_dynptr_from_skb",
+    "bpf_dynptr_from_xdp",
+];
+
 /// Kernel functions that programs call, by their BTF ids in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kfuncs {
-    /// `bpf_iter_num_new`, `bpf_iter_num_next`, `bpf_iter_num_destroy`.
-    pub iter_num: [u32; 3],
-}
+pub struct Kfuncs([u32; NAMES.len()]);
 
 impl Kfuncs {
     /// Those of a kernel; `None` where it lacks one.
     pub fn of(btf: &ebpfkit_object::Btf) -> Option<Self> {
-        let id = |name| btf.find(name, ebpfkit_object::btf::Kind::Func);
-        Some(Self { iter_num: [id("bpf_iter_num_new")?, id("bpf_iter_num_next")?, id("bpf_iter_num_destroy")?] })
+        let mut ids = [0; NAMES.len()];
+        for (id, name) in ids.iter_mut().zip(NAMES) {
+            *id = btf.find(name, ebpfkit_object::btf::Kind::Func)?;
+        }
+        Some(Self(ids))
+    }
+
+    pub(super) fn id(&self, function: Kfunc) -> u32 {
+        self.0[function as usize]
     }
 }

@@ -146,6 +146,19 @@ impl Known {
         }
     }
 
+    /// The packet has moved or has another length.
+    pub(super) fn forget_packet(&mut self) {
+        let is_gone = |v: &Value| matches!(v, Value::Packet { .. });
+        for v in self.regs.iter_mut().filter(|v| is_gone(v)) {
+            *v = Value::Uninit;
+        }
+        for s in &mut self.slots {
+            if matches!(s, Slot::Spill(v) if is_gone(v)) {
+                *s = Slot::Empty;
+            }
+        }
+    }
+
     /// A call leaves r0 with a result and nothing in r1 to r5.
     pub(super) fn after_call(&mut self, result: Value) {
         self.regs[..6].fill(Value::Uninit);

@@ -1,6 +1,7 @@
 //! Loops that the verifier walks until nothing changes: `may_goto` and number iterators.
 
 use super::body::Body;
+use super::construct::Kfunc;
 use super::known::{SLOTS, Value};
 use super::source::Source;
 use ebpfkit_isa::opcode::jmp;
@@ -54,7 +55,7 @@ impl<S: Source> Body<'_, S> {
         let Some(kfuncs) = self.kfuncs.filter(|_| self.may_call() && depth <= 2 && self.may_open()) else {
             return self.arithmetic();
         };
-        let [new, next, destroy] = kfuncs.iter_num;
+        let [new, next, destroy] = [Kfunc::IterNew, Kfunc::IterNext, Kfunc::IterDestroy].map(|f| kfuncs.id(f));
         // Below the slots that everything else uses.
         let place = -8 * (SLOTS as i32 + 1 + self.iterators as i32);
         let (from, rounds) = (self.source.below(5) as i32 - 2, self.source.below(7) as i32);

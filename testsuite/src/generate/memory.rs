@@ -52,6 +52,9 @@ impl<S: Source> Body<'_, S> {
             Construct::Legacy => self.legacy(),
             Construct::Nested => self.nested(depth),
             Construct::Tail => self.tail_call(),
+            Construct::Packets => self.packet_helper(),
+            Construct::Regions => self.region(depth),
+            Construct::DynptrKfuncs => self.dynptr_kfuncs(),
             // These are everywhere.
             Construct::Kinds => self.packet_access(),
             Construct::Types | Construct::Globals => self.call(),
@@ -66,7 +69,7 @@ impl<S: Source> Body<'_, S> {
 
     /// A record of a ring buffer, submitted or discarded in the end.
     fn record(&mut self, depth: u32) {
-        let Some(keep) = self.saved().filter(|_| self.may_call() && !self.holds_record) else {
+        let Some(keep) = self.saved().filter(|_| self.may_call() && !self.has_record) else {
             return self.arithmetic();
         };
         let size = self.source.pick(&[8u16, 16, 24, 40]);
@@ -90,10 +93,12 @@ impl<S: Source> Body<'_, S> {
         self.set(keep, record);
         let reserved = self.known.reserved;
         self.known.reserved |= 1 << keep;
-        self.holds_record = true;
+        let held = std::mem::replace(&mut self.holds, true);
+        self.has_record = true;
         self.value_access();
         self.block(depth + 1);
-        self.holds_record = false;
+        self.holds = held;
+        self.has_record = false;
         self.known.reserved = reserved;
         self.known.forget(Memory::Record);
         if !self.careless() {
@@ -135,7 +140,7 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// `dst` points to a slot that has data.
-    fn slot_address(&mut self, dst: u8) {
+    pub(super) fn slot_address(&mut self, dst: u8) {
         let slot = self.source.below(SLOTS as u32) as usize;
         if self.known.slots[slot] != Slot::Data {
             let imm = self.source.number() as i32;
@@ -146,14 +151,14 @@ impl<S: Source> Body<'_, S> {
         self.code.add_imm(dst, i32::from(slot_off(slot)));
     }
 
-    /// A dynamic pointer to a map value, and a few operations on it.
-    fn dynptr(&mut self) {
+    /// A dynamic pointer to a map value; its size.
+    pub(super) fn dynptr_to_value(&mut self) -> Option<i32> {
         let values = self.known.regs_where(|v| matches!(v, Value::Memory { of: Memory::Value(_), .. }));
         if values.is_empty() || !self.may_call() {
-            return self.arithmetic();
+            return None;
         }
         let value = self.source.pick(&values);
-        let Value::Memory { room, .. } = self.known.regs[value as usize] else { return };
+        let Value::Memory { room, .. } = self.known.regs[value as usize] else { return None };
         let stray = if self.careless() { 60 } else { 0 };
         let size = 1 + self.source.below(u32::from(room)) as i32 + stray;
         if value != 1 {
@@ -164,6 +169,12 @@ impl<S: Source> Body<'_, S> {
         self.dynptr_address(4);
         self.code.helper(DYNPTR_FROM_MEM);
         self.known.after_call(Value::Scalar);
+        Some(size)
+    }
+
+    /// A dynamic pointer to a map value, and a few operations on it.
+    fn dynptr(&mut self) {
+        let Some(size) = self.dynptr_to_value() else { return self.arithmetic() };
         for _ in 0..1 + self.source.below(3) {
             let offset = self.source.below(size as u32 + 2) as i32;
             let len = 1 + self.source.below(8) as i32;
@@ -209,7 +220,7 @@ impl<S: Source> Body<'_, S> {
         self.known.forget(Memory::Slice);
     }
 
-    fn dynptr_address(&mut self, dst: u8) {
+    pub(super) fn dynptr_address(&mut self, dst: u8) {
         self.code.mov(dst, 10);
         self.code.add_imm(dst, DYNPTR);
     }
@@ -264,10 +275,7 @@ impl<S: Source> Body<'_, S> {
 
     /// A packet load that ends the program where there is no packet.
     fn legacy(&mut self) {
-        if self.role() != Role::Main
-            || !self.may_call()
-            || (self.holds_record || self.iterators > 0) && !self.careless()
-        {
+        if self.role() != Role::Main || !self.may_call() || (self.holds || self.iterators > 0) && !self.careless() {
             return self.arithmetic();
         }
         let bytes = self.source.pick(&[1, 2, 4]);

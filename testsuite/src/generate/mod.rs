@@ -13,6 +13,8 @@ mod known;
 mod loops;
 mod maps;
 mod memory;
+mod packets;
+mod regions;
 mod role;
 mod source;
 mod types;
@@ -67,7 +69,7 @@ fn choose(source: &mut impl Source, config: &Config) -> (&'static Kind, Construc
     let mut on = Constructs::NONE;
     let mut wanted = config.constructs;
     if config.kfuncs.is_none() {
-        wanted = wanted.without(Construct::Iterator);
+        wanted = wanted.minus(Construct::WITH_KFUNCS);
     }
     let wanted = wanted.list();
     for _ in 0..if wanted.is_empty() { 0 } else { source.below(config.most + 1) } {
@@ -124,7 +126,8 @@ pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
             constructs,
             maps: numbers,
             kfuncs: config.kfuncs,
-            holds_record: false,
+            holds: false,
+            has_record: false,
             iterators: 0,
             open_loops: 0,
         };

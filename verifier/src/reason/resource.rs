@@ -39,6 +39,8 @@ reasons! {
         "EBPF0416" IrqOutOfOrder { id: u32, insn: usize } EACCES, "cannot restore irq state out of order, expected id={id} acquired at insn_idx={insn}";
         /// No RCU region is open.
         "EBPF0417" UnmatchedRcuUnlock { func: String } EINVAL, "unmatched rcu read unlock (kernel function {func})";
+        /// An RCU region inside another one.
+        "EBPF0426" NestedRcuLock { func: String } EINVAL, "nested rcu read lock (kernel function {func})";
         /// Preemption is not off.
         "EBPF0418" UnmatchedPreemptEnable { func: String } EINVAL, "unmatched attempt to enable preemption (kernel function {func})";
         /// A call that is not allowed while a lock is held.

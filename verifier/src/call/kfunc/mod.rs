@@ -123,6 +123,9 @@ impl Env<'_> {
             if (lock || unlock) && self.in_tree_callback() {
                 return reject(ResourceReason::RcuInTreeCallback {});
             }
+            if lock {
+                return reject(ResourceReason::NestedRcuLock { func: desc.name.clone() });
+            }
             if sleepable {
                 return asleep("rcu_read_lock");
             }

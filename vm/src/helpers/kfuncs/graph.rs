@@ -10,13 +10,13 @@ use crate::{Errno, Fault, Run};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) const ROWS: &[Row] = &[
-    ("bpf_list_push_front_impl", push_front),
-    ("bpf_list_push_back_impl", push_back),
+    int!("bpf_list_push_front_impl", push_front),
+    int!("bpf_list_push_back_impl", push_back),
     ("bpf_list_pop_front", pop_front),
     ("bpf_list_pop_back", pop_back),
     ("bpf_list_front", front),
     ("bpf_list_back", back),
-    ("bpf_rbtree_add_impl", tree_add),
+    int!("bpf_rbtree_add_impl", tree_add),
     ("bpf_rbtree_remove", tree_remove),
     ("bpf_rbtree_first", tree_first),
     ("bpf_rbtree_root", tree_root),

@@ -6,10 +6,10 @@ use crate::helpers::probe;
 use crate::{Errno, Run};
 
 pub(super) const ROWS: &[Row] = &[
-    ("bpf_iter_num_new", num_new),
+    int!("bpf_iter_num_new", num_new),
     ("bpf_iter_num_next", num_next),
     ("bpf_iter_num_destroy", num_destroy),
-    ("bpf_iter_bits_new", bits_new),
+    int!("bpf_iter_bits_new", bits_new),
     ("bpf_iter_bits_next", bits_next),
     ("bpf_iter_bits_destroy", bits_destroy),
 ];
