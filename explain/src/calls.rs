@@ -6,6 +6,9 @@ use crate::catalogue::{Entry, entry};
 #[rustfmt::skip]
 pub(crate) static ENTRIES: &[Entry] = &[
     // Which helper may be called, and where.
+    entry(&["No program to jit at insn"],
+        "the program takes the address of a callback that it never calls, and the kernel has removed that function",
+        "drop the load of the address, or call the function"),
     entry(&["invalid func", "#"],
         "no helper has this number on this kernel: the kernel is older than the helper, or the call was never relocated",
         "check the kernel version that the helper needs; declare kernel functions with __ksym"),
