@@ -75,6 +75,14 @@ fn run_of() -> impl Strategy<Value = Vec<Insn>> {
         b.dst = d;
         vec![Insn::new(0xbf, d, s, 0, 0), b]
     });
+    let copies = (reg(), reg(), reg(), reg())
+        .prop_map(|(a, b, c, d)| vec![Insn::new(0xbf, a, b, 0, 0), Insn::new(0xbf, c, d, 0, 0)]);
+    let product = (reg(), number(), number())
+        .prop_map(|(r, a, b)| vec![Insn::new(0x27, r, 0, 0, a), Insn::new(0x07, r, 0, 0, b)]);
+    let bound = (reg(), reg(), reg(), number(), distance(), any::<bool>()).prop_map(|(d, s, e, n, off, less)| {
+        let jump = if less { Insn::new(0xad, e, d, off, 0) } else { Insn::new(0x2d, d, e, off, 0) };
+        vec![Insn::new(0xbf, d, s, 0, 0), Insn::new(0x07, d, 0, 0, n), jump]
+    });
     let zext = reg().prop_map(|r| vec![Insn::new(0x67, r, 0, 0, 32), Insn::new(0x77, r, 0, 0, 32)]);
     let rotation = (reg(), reg(), 1..64i32).prop_map(|(x, t, n)| {
         vec![
@@ -100,7 +108,7 @@ fn run_of() -> impl Strategy<Value = Vec<Insn>> {
         }
         vec![a, b]
     });
-    prop_oneof![pair, copied, zext, rotation, counted, compared, used]
+    prop_oneof![pair, copied, copies, product, bound, zext, rotation, counted, compared, used]
 }
 
 fn some() -> impl Strategy<Value = Vec<Insn>> {
@@ -164,7 +172,7 @@ fn same_both_ways(insns: &[Insn], budget: u64) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn short_programs(
@@ -177,7 +185,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn long_programs(

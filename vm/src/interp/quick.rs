@@ -555,6 +555,19 @@ pub(crate) fn fused(what: What, _checked: bool) -> Handler {
         }),
         What::LshOr64 => handler!(2, |i, r| r.set(i.dst, r.get(i.dst).wrapping_shl(i.imm as u32) | r.get(i.src))),
         What::Zext32 => handler!(2, |i, r| r.set(i.dst, u64::from(r.get(i.dst) as u32))),
+        What::MovMov64 => handler!(2, |i, r| {
+            r.set(i.dst, r.get(i.src));
+            r.set(i.imm as u8, r.get((i.imm >> 8) as u8));
+        }),
+        What::MulAdd64 => handler!(2, |i, r| {
+            let product = r.get(i.dst).wrapping_mul(i.imm as i32 as u64);
+            r.set(i.dst, product.wrapping_add((i.imm as i64 >> 32) as u64));
+        }),
+        What::MovAddJgt64 => jump!(
+            3,
+            |i, r| r.get(i.src).wrapping_add(i.imm as i32 as u64) > r.get((i.imm >> 32) as u8),
+            r.set(i.dst, r.get(i.src).wrapping_add(i.imm as i32 as u64))
+        ),
         What::AddJne64 => add_jump_64!(|a, b| a != b),
         What::AddJlt64 => add_jump_64!(|a, b| a < b),
         What::AddJne32 => jump!(2, |i, r| sum32(i, r) != (i.imm >> 32) as u32, r.set(i.dst, sum32(i, r).into())),

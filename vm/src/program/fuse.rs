@@ -17,6 +17,13 @@ pub(crate) enum What {
     LshOr64,
     /// The low half of `dst`.
     Zext32,
+    /// `dst = src`, and the same of the registers that the lowest bytes of `imm` name.
+    MovMov64,
+    /// `dst` times the low half of `imm`, plus the high half; both signed.
+    MulAdd64,
+    /// `dst = src` plus the low half of `imm`, signed; then a jump if it is above the register that the high half names,
+    /// as when a program asks for the end of a packet.
+    MovAddJgt64,
     /// `dst` plus the low half of `imm`, compared with the high half; both signed.
     AddJne64, AddJlt64, AddJne32,
 }
@@ -35,13 +42,42 @@ pub(super) struct Fused {
 impl What {
     /// Whether `off` is a target.
     pub(super) fn is_jump(self) -> bool {
-        matches!(self, Self::AddJne64 | Self::AddJlt64 | Self::AddJne32)
+        matches!(self, Self::AddJne64 | Self::AddJlt64 | Self::AddJne32 | Self::MovAddJgt64)
     }
 }
 
 /// The run that the code begins with.
 pub(super) fn fuse(code: &[Inst]) -> Option<Fused> {
-    rotation(code).or_else(|| pair(code))
+    longer(code).or_else(|| copies(code))
+}
+
+/// Runs that are worth more than two copies.
+fn longer(code: &[Inst]) -> Option<Fused> {
+    rotation(code).or_else(|| bound(code)).or_else(|| pair(code))
+}
+
+/// Two copies, unless the second begins something better.
+fn copies(code: &[Inst]) -> Option<Fused> {
+    let &[a, b, ..] = code else { return None };
+    let both = (a.op, b.op) == (Op::Mov64X, Op::Mov64X) && longer(&code[1..]).is_none();
+    let imm = u64::from(b.dst) | u64::from(b.src) << 8;
+    both.then_some(Fused { what: What::MovMov64, dst: a.dst, src: a.src, off: 0, imm })
+}
+
+/// `d = s; d += n; if d > e goto`
+fn bound(code: &[Inst]) -> Option<Fused> {
+    let &[copy, add, jump, ..] = code else { return None };
+    if (copy.op, add.op, add.dst) != (Op::Mov64X, Op::Add64K, copy.dst) {
+        return None;
+    }
+    let d = copy.dst;
+    let end = match jump.op {
+        Op::Jgt64X if jump.dst == d && jump.src != d => jump.src,
+        Op::Jlt64X if jump.src == d && jump.dst != d => jump.dst,
+        _ => return None,
+    };
+    let imm = both(add.imm, end.into())?;
+    Some(Fused { what: What::MovAddJgt64, dst: d, src: copy.src, off: jump.off, imm })
 }
 
 /// `t = x; t >>= 64 - n; x <<= n; x |= t`
@@ -70,6 +106,7 @@ fn pair(code: &[Inst]) -> Option<Fused> {
             Op::Xor64X => with(What::MovXor64X, b.src.into()),
             _ => None,
         },
+        (Op::Mul64K, Op::Add64K) if a.dst == b.dst => with(What::MulAdd64, both(a.imm, b.imm)?),
         (Op::Lsh64K, Op::Or64X) if b.dst == a.dst && b.src != a.dst => {
             Some(Fused { what: What::LshOr64, dst: a.dst, src: b.src, off: 0, imm: a.imm })
         }
