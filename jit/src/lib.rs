@@ -17,6 +17,7 @@ mod cache;
 mod compile;
 mod dead;
 mod drive;
+mod effect;
 mod flow;
 mod loops;
 #[cfg(target_arch = "x86_64")]

@@ -3,6 +3,7 @@
 //! A loop of a few instructions spends much of its time on the jump back and, where there are checks, on the budget. With
 //! two turns in one, half of that goes.
 
+use crate::effect::Effect;
 use crate::flow::{Code, Flow, Next};
 use ebpfkit_isa::Op;
 use std::ops::Range;
@@ -80,17 +81,5 @@ fn has_one_way(one: &Loop, ways: &[[Option<usize>; 2]], ways_in: &[u32]) -> bool
 
 /// Instructions that cost little, so that the loop around them matters.
 fn is_plain(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Alu { .. }
-            | Op::Movsx { .. }
-            | Op::Neg { .. }
-            | Op::Endian { .. }
-            | Op::Bswap { .. }
-            | Op::LoadImm64 { .. }
-            | Op::Load { .. }
-            | Op::Store { .. }
-            | Op::Ja { .. }
-            | Op::Jmp { .. }
-    )
+    Effect::of(op) != Effect::Other || matches!(op, Op::Ja { .. } | Op::Jmp { .. })
 }

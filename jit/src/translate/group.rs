@@ -3,6 +3,7 @@
 use super::sandbox::{Guess, Guesses};
 use super::track::Tracked;
 use super::{Translator, int};
+use crate::effect::Effect;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Value};
 use ebpfkit_isa::{Op, Operand, Size};
@@ -40,22 +41,6 @@ fn access_of(op: &Op) -> Option<(u8, i16, i64, bool)> {
     }
 }
 
-/// The register that an instruction writes, if it does nothing else that matters to a group: outer `None` for jumps,
-/// calls and all that may end the function or change what memory there is.
-fn written(op: &Op) -> Option<Option<u8>> {
-    Some(match *op {
-        Op::Alu { dst, .. }
-        | Op::Movsx { dst, .. }
-        | Op::Neg { dst, .. }
-        | Op::Endian { dst, .. }
-        | Op::Bswap { dst, .. }
-        | Op::LoadImm64 { dst, .. }
-        | Op::Load { dst, .. } => Some(dst),
-        Op::Store { .. } => None,
-        _ => return None,
-    })
-}
-
 impl Translator<'_, '_> {
     /// The accesses from a slot on that one check can stand for.
     fn find_group(&self, at: usize) -> Option<Group> {
@@ -68,7 +53,11 @@ impl Translator<'_, '_> {
             }
             // The second half of a 64-bit immediate, or what no path reaches.
             let Some(op) = self.env.code.op(slot) else { continue };
-            let Some(written) = written(&op) else { break };
+            // Jumps, calls and all that may end the function or change what memory there is.
+            let effect = Effect::of(&op);
+            if effect == Effect::Other {
+                break;
+            }
             if let Some((_, off, size, write)) = access_of(&op).filter(|a| a.0 == reg) {
                 let off = i64::from(off);
                 group.bytes = (group.bytes.0.min(off), group.bytes.1.max(off + size));
@@ -76,7 +65,7 @@ impl Translator<'_, '_> {
                 group.last = slot;
                 count += 1;
             }
-            if written == Some(reg) {
+            if effect == Effect::Register(reg) {
                 break;
             }
         }

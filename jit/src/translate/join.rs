@@ -4,6 +4,7 @@
 //! with its bytes in order or swapped.
 
 use super::Translator;
+use crate::effect::Effect;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 use ebpfkit_isa::{AluOp, Op, Operand, Width};
 
@@ -103,17 +104,7 @@ impl Translator<'_, '_> {
 
     /// After an instruction: what was loaded before may stand differently in memory now.
     pub(super) fn keep_pieces(&mut self, op: &Op) {
-        let keeps = matches!(
-            op,
-            Op::Alu { .. }
-                | Op::Movsx { .. }
-                | Op::Neg { .. }
-                | Op::Endian { .. }
-                | Op::Bswap { .. }
-                | Op::LoadImm64 { .. }
-                | Op::Load { .. }
-        );
-        if !keeps {
+        if !matches!(Effect::of(op), Effect::Register(_)) {
             self.tracked.forget_pieces();
         }
     }

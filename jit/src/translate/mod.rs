@@ -13,6 +13,7 @@ mod track;
 mod turns;
 
 use crate::compile::Tier;
+use crate::effect::Effect;
 use crate::flow::{Code, Flow};
 use crate::runtime;
 use crate::source::Source;
@@ -565,17 +566,9 @@ impl Translator<'_, '_> {
 /// Whether an instruction writes `r10`.
 fn writes_frame(op: &Op) -> bool {
     match *op {
-        Op::Alu { dst, .. }
-        | Op::Movsx { dst, .. }
-        | Op::Neg { dst, .. }
-        | Op::Endian { dst, .. }
-        | Op::Bswap { dst, .. }
-        | Op::AddrSpaceCast { dst, .. }
-        | Op::LoadImm64 { dst, .. }
-        | Op::Load { dst, .. }
-        | Op::LoadAcquire { dst, .. } => dst == 10,
+        Op::LoadAcquire { dst, .. } => dst == 10,
         Op::Atomic { src, .. } => src == 10,
-        _ => false,
+        _ => Effect::of(op) == Effect::Register(10),
     }
 }
 
