@@ -1,6 +1,6 @@
 //! The interpreter.
 //!
-//! [`quick`] does what is simple, step by step, each step a function. What it gives back, [`execute`] does in full: one
+//! `quick` does what is simple, step by step, each step a function. What it gives back, `execute` does in full: one
 //! loop over the dense form. With checks every access is looked up in the run's regions; without, the verifier has proved
 //! that it is good. Both are the same code, compiled twice.
 
