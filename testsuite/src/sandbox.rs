@@ -335,21 +335,27 @@ pub fn random(model: &KernelModel, seed: u64) -> Result<Tried, String> {
         mutate(&mut source, &mut prepared.object.programs[0].insns);
     }
     let Some(mut bed) = Bed::new(&prepared, model, packet, tier(seed)) else { return Ok(Tried::Refused) };
-    bed.run.budget = BUDGET;
-    let mut all = Vec::new();
-    for jit in [false, false, true, true] {
-        bed.reset()?;
-        all.push(bed.seen(jit));
-    }
-    // Entries of hash maps may change places from one run to the next.
-    if all[0] != all[1] || all[2] != all[3] {
-        return Ok(Tried::Unsteady);
-    }
-    all.swap(1, 2);
     let endless = |s: &Seen| matches!(&s.result, Err(f) if matches!(f.kind, FaultKind::Budget(_)));
-    // Engines count jumps and calls differently, so that they stop at different places.
-    if endless(&all[0]) && endless(&all[1]) {
-        return Ok(Tried::Endless);
+    let mut all = Vec::new();
+    for budget in [BUDGET, 4 * BUDGET] {
+        bed.run.budget = budget;
+        all.clear();
+        for jit in [false, false, true, true] {
+            bed.reset()?;
+            all.push(bed.seen(jit));
+        }
+        // Entries of hash maps may change places from one run to the next.
+        if all[0] != all[1] || all[2] != all[3] {
+            return Ok(Tried::Unsteady);
+        }
+        all.swap(1, 2);
+        // Engines count jumps and calls differently: they stop at different places, and where a program would have ended
+        // soon, one may stop and the other not. Then there is more for both.
+        match (endless(&all[0]), endless(&all[1])) {
+            (true, true) => return Ok(Tried::Endless),
+            (false, false) => break,
+            _ => {}
+        }
     }
     if all[0] != all[1] {
         let text = crate::text_of(&prepared);
