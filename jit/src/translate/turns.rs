@@ -30,7 +30,9 @@ impl Translator<'_, '_> {
     pub(super) fn all_slots(&mut self) {
         let flow = self.flow;
         let most = LOOPS_AT_LEAST.max(flow.slots.len() / LOOPS_PART);
-        let loops = if self.env.best { loops::short(flow, self.env.code, most) } else { Vec::new() };
+        // Without a budget there is little to gain, and compiling takes longer.
+        let pays = self.env.best && self.env.checked;
+        let loops = if pays { loops::short(flow, self.env.code, most) } else { Vec::new() };
         let mut done = 0;
         for one in loops {
             let slots = one.slots(flow);
