@@ -1,7 +1,7 @@
 //! Helpers that call functions of the program, and calls of other programs.
 
-use super::body::{Body, slot_off};
-use super::known::{SLOTS, Slot, Value};
+use super::body::Body;
+use super::known::Value;
 use super::maps::PROGRAM_SLOTS;
 use super::role::Role;
 use super::source::Source;
@@ -18,14 +18,7 @@ impl<S: Source> Body<'_, S> {
         if !stack {
             return self.code.mov_imm(dst, 0);
         }
-        let slot = self.source.below(SLOTS as u32) as usize;
-        if self.known.slots[slot] != Slot::Data {
-            let imm = self.source.number() as i32;
-            self.code.store_imm(8, 10, slot_off(slot), imm);
-            self.known.slots[slot] = Slot::Data;
-        }
-        self.code.mov(dst, 10);
-        self.code.add_imm(dst, i32::from(slot_off(slot)));
+        self.slot_address(dst);
     }
 
     /// `bpf_loop`.
