@@ -2,7 +2,6 @@
 #![deny(missing_docs)]
 
 mod error;
-mod near;
 mod print;
 mod text;
 mod unit;

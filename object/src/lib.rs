@@ -11,6 +11,8 @@ mod core_relo;
 pub mod link;
 pub mod map_rules;
 pub mod model;
+mod near;
+mod overrides;
 mod prepare;
 mod read;
 pub mod write;
@@ -20,3 +22,5 @@ pub use model::{
     ConfigForm, CoreRelocation, Extern, ExternKind, FuncInfo, LineInfo, Map, MapInit, Needs, Object, ObjectError,
     Pending, PendingKind, Prepared, Program, ProgramFlags, Target,
 };
+pub use near::nearest;
+pub use overrides::{Overrides, UnknownType};

@@ -276,6 +276,8 @@ pub struct Object {
     pub core: Vec<CoreRelocation>,
     /// Functions that the kernel's verifier shall treat as static although they are global for the linker.
     pub hidden: Vec<String>,
+    /// Why libbpf 1.x would not open the object, in its words, where other loaders do: it was read as they read it.
+    pub libbpf_refusals: Vec<String>,
 }
 
 /// What of a kernel an object needs to be prepared.
@@ -341,6 +343,14 @@ pub enum ObjectError {
     /// libbpf refuses this object, for this reason.
     #[error("{0}")]
     Refused(String),
+    /// The file is something else.
+    #[error("{found}, not an eBPF object{}{help}", if help.is_empty() { "" } else { ": " })]
+    NotAnObject {
+        /// What it is.
+        found: String,
+        /// What can be done about it; empty when nothing is known.
+        help: String,
+    },
 }
 
 impl Btf {

@@ -2,8 +2,8 @@
 
 use super::statement::{At, Callee, MapKey, Register, Sum, Target, Wide};
 use crate::error::Problem;
-use crate::near::nearest;
 use ebpfkit_isa::{R10, Width};
+use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 

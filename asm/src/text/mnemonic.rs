@@ -3,9 +3,9 @@
 use super::cx::Context;
 use super::pseudo_c::{self, Place};
 use super::statement::{At, Draft, Register, Sum, Target, Wide};
-use crate::near::nearest;
 use ebpfkit_isa::table::{Kind, ROWS};
 use ebpfkit_isa::{AtomicOp, Op, Operand as Source, Size, Width};
+use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::LazyLock;

@@ -2,8 +2,8 @@
 
 use super::cx::{Context, register_name};
 use super::statement::{At, Draft, Register, Sum, Target, Wide};
-use crate::near::nearest;
 use ebpfkit_isa::{AluOp, AtomicOp, CallKind, ImmKind, Insn, JmpOp, Op, Operand, Size, Width};
+use ebpfkit_object::nearest;
 use std::ops::Range;
 
 /// `(r1 + 4)`

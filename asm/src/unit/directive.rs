@@ -1,11 +1,11 @@
 //! Directives: the statements that begin with a dot.
 
 use super::{Item, Reader};
-use crate::near::nearest;
 use crate::text::declare::{FunctionDecl, MapDecl, Members, Variable};
 use crate::text::statement::{At, Draft};
 use crate::text::token::{Spanned, Token, unescape};
 use crate::text::{self, Syntax};
+use ebpfkit_object::nearest;
 use std::ops::Range;
 
 /// Which kind of thing of the kernel an extern is.

@@ -1,6 +1,6 @@
 //! Where labels are, and how a jump finds its own.
 
-use crate::near::nearest;
+use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 
 /// Which labels are seen from a place: those of its function first, then all.

@@ -2,11 +2,11 @@
 
 use super::object::Assembly;
 use super::resolve::Thing;
-use crate::near::nearest;
 use crate::text::declare::{Attribute, Declarator, MapDecl, MapValue};
 use crate::text::statement::At;
 use ebpfkit_abi::{MapType, map_flag, map_flags};
 use ebpfkit_object::btf::TypeId;
+use ebpfkit_object::nearest;
 use ebpfkit_object::write::NewMember;
 use rustc_hash::FxHashMap;
 

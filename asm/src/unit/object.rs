@@ -7,12 +7,12 @@ use super::maps::{self, Maps};
 use super::resolve::{Outside, Reference, Resolved, Thing, encode_message, resolve};
 use super::types::Types;
 use crate::error::Errors;
-use crate::near::nearest;
 use crate::text::Context;
 use crate::text::declare::{CType, Declarator, FunctionDecl, Variable};
 use crate::text::statement::At;
 use ebpfkit_isa::{Endian, Insn, encode, opcode};
 use ebpfkit_object::btf::{SecVar, TypeId};
+use ebpfkit_object::nearest;
 use ebpfkit_object::write::{
     BtfBuilder, Code, Data, DataSymbol, Extern, Function, Module, Records, Reloc, RelocTarget, WriteError,
 };

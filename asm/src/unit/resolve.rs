@@ -2,9 +2,9 @@
 
 use super::labels::Found;
 use super::layout::{Layout, Placed};
-use crate::near::nearest;
 use crate::text::statement::{At, Callee, Draft, MapKey, Target, Wide};
 use ebpfkit_isa::{CallKind, EncodeError, ImmKind, Op};
+use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 

@@ -1,11 +1,11 @@
 //! Types of C: their sizes, their layout, their BTF and the bytes of their values.
 
 use crate::error::Problem;
-use crate::near::nearest;
 use crate::text::declare::{Base, CType, Init};
 use crate::text::statement::{At, Sum};
 use crate::text::token::unescape;
 use ebpfkit_object::btf::{IntEncoding, Kind, TypeId};
+use ebpfkit_object::nearest;
 use ebpfkit_object::write::{BtfBuilder, NewMember};
 use rustc_hash::FxHashMap;
 use std::ops::Range;

@@ -38,11 +38,12 @@ fn is_usdt(section: &str) -> bool {
 
 fn kernel_type(program: &mut Program, target: &Target) -> Result<(), String> {
     let name = &program.name;
-    let Some((_, attach)) = program.section.split_once('/') else {
+    if program.attach_target.is_empty() && !program.section.ends_with('/') {
         return Err(format!(
             "prog '{name}': no BTF-based attach target is specified, use bpf_program__set_attach_target()"
         ));
-    };
+    }
+    let attach = program.attach_target.as_str();
     if program.prog_type == ProgType::Ext {
         return Err(format!("prog '{name}': attach program FD is not set"));
     }

@@ -1,6 +1,6 @@
 //! The ELF file: its sections, symbols and relocations, checked, and the order in which they become an object.
 
-use super::{code, ext, externs, fixup, functions, maps, relocations, struct_ops};
+use super::{code, ext, externs, fixup, functions, identify, maps, relocations, struct_ops};
 use crate::btf::Btf;
 use crate::model::{Object, ObjectError};
 use ebpfkit_isa::Endian;
@@ -83,20 +83,18 @@ pub(crate) struct File<'a> {
 impl<'a> File<'a> {
     pub(crate) fn parse(name: &'a str, bytes: &'a [u8]) -> Result<Self, ObjectError> {
         if bytes.get(..4) != Some(b"\x7fELF") {
-            return Err(refused(format!("elf: '{name}' is not a proper ELF object")));
+            return Err(identify::not_elf(bytes));
         }
-        let elf = goblin::elf::Elf::parse(bytes).map_err(|e| malformed(name, e.to_string(), "an ELF file"))?;
-        if !elf.is_64 {
-            return Err(refused(format!("elf: '{name}' is not a 64-bit ELF object")));
-        }
+        let elf = parse_elf(bytes)?;
         // Old compilers left the machine out.
-        if elf.header.e_type != ET_REL || !matches!(elf.header.e_machine, 0 | EM_BPF) {
-            return Err(refused(format!("elf: {name} is not a valid eBPF object file")));
+        let (kind, machine) = (elf.header.e_type, elf.header.e_machine);
+        if !elf.is_64 || kind != ET_REL || !matches!(machine, 0 | EM_BPF) {
+            return Err(identify::other_elf(machine, kind, elf.is_64));
         }
         match elf.section_headers.iter().filter(|h| h.sh_type == SHT_SYMTAB).count() {
-            0 => return Err(refused(format!("elf: couldn't find symbol table in {name}, stripped object file?"))),
+            0 => return Err(refused("elf: couldn't find symbol table, stripped object file?")),
             1 => {}
-            _ => return Err(refused(format!("elf: multiple symbol tables in {name}"))),
+            _ => return Err(refused("elf: multiple symbol tables")),
         }
         let endian = if elf.little_endian { Endian::Little } else { Endian::Big };
         let sections = sections(&elf, bytes)?;
@@ -122,6 +120,10 @@ impl<'a> File<'a> {
             _ => symbol.name,
         }
     }
+}
+
+fn parse_elf(bytes: &[u8]) -> Result<goblin::elf::Elf<'_>, ObjectError> {
+    goblin::elf::Elf::parse(bytes).map_err(|e| malformed("ELF file", e.to_string(), "a whole and valid one"))
 }
 
 /// The types in a file: as they stand, or in the `.BTF` section of an ELF file such as `vmlinux`.
@@ -150,7 +152,7 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
     }
     if let Some(s) = file.find("version") {
         let Ok(version) = <[u8; 4]>::try_from(file.sections[s].data) else {
-            return Err(refused(format!("invalid kver section in {name}")));
+            return Err(refused("invalid kver section"));
         };
         object.kern_version = match file.endian {
             Endian::Little => u32::from_le_bytes(version),
@@ -161,7 +163,7 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
     let needs_btf = file.sections.iter().any(|s| s.name == ".maps" || (s.is_data && struct_ops::is_section(s.name)));
     let btf = match file.find(".BTF").map(|s| Btf::parse(file.sections[s].data)) {
         Some(Ok(btf)) => Some(btf),
-        Some(Err(e)) if needs_btf => return Err(malformed(name, e.to_string(), "a valid .BTF section")),
+        Some(Err(e)) if needs_btf => return Err(malformed("section .BTF", e.to_string(), "valid types")),
         None if needs_btf => return Err(refused("BTF is required, but is missing or corrupted.")),
         // Without it the programs still load.
         _ => None,
@@ -257,6 +259,11 @@ fn relocations_of(
     let mut found = Vec::new();
     for (header, entries) in &elf.shdr_relocs {
         let Some(header) = elf.section_headers.get(*header).filter(|h| h.sh_type == SHT_REL) else { continue };
+        // Types and debug information need none, so it does not matter what these say that they are for.
+        let name = name_at(&elf.shdr_strtab, header.sh_name)?;
+        if name.strip_prefix(".rel").is_some_and(|n| n.starts_with(".BTF") || n.starts_with(".debug_")) {
+            continue;
+        }
         let target = header.sh_info as usize;
         let Some(section) = sections.get(target) else {
             return Err(malformed("relocation section", format!("for section {target}"), "an existing section"));

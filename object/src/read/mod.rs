@@ -6,6 +6,7 @@ pub(crate) mod ext;
 mod externs;
 mod fixup;
 mod functions;
+mod identify;
 pub(crate) mod map_def;
 mod maps;
 mod relocations;

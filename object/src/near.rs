@@ -1,7 +1,7 @@
 //! Which name was probably meant.
 
 /// The name that is most like `wrong`, if one is like it at all.
-pub(crate) fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let most = (wrong.len() / 3).clamp(1, 3);
     names
         .into_iter()
