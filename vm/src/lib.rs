@@ -7,7 +7,6 @@
 pub mod capture;
 pub mod context;
 mod engine;
-mod errno;
 mod fault;
 mod given;
 pub mod helpers;
@@ -27,7 +26,7 @@ mod world;
 
 pub use context::{CtxLayout, CtxMemory};
 pub use engine::{Engine, Interpreter};
-pub use errno::Errno;
+pub use ebpfkit_abi::Errno;
 pub use fault::{Fault, FaultKind};
 pub use instance::Instance;
 pub use packet::Packet;

@@ -9,6 +9,7 @@ pub mod callers;
 mod cgroup;
 mod map;
 mod packet;
+mod rows;
 mod socket;
 mod storage;
 mod trace;
@@ -18,6 +19,18 @@ mod words;
 use crate::proto::{Helper, Prototype};
 use callers::Callers;
 use std::sync::LazyLock;
+
+/// The helpers' numbers, made from their rows: `id::TAIL_CALL` is that of `bpf_tail_call`.
+pub mod id {
+    pub use super::buffer::id::*;
+    pub use super::cgroup::id::*;
+    pub use super::map::id::*;
+    pub use super::packet::id::*;
+    pub use super::socket::id::*;
+    pub use super::storage::id::*;
+    pub use super::trace::id::*;
+    pub use super::util::id::*;
+}
 
 /// Highest number of a helper.
 pub const LAST: u32 = 211;

@@ -2,7 +2,7 @@
 
 use super::callers::Callers;
 use crate::KernelVersion;
-use crate::proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype, RetBase, RetType, TypeFlags};
+use crate::proto::{ArgBase, ArgType, HelperFlags, Prototype, RetBase, RetType, TypeFlags};
 
 const fn arg(base: ArgBase) -> ArgType {
     ArgType { base, flags: TypeFlags::empty(), size: 0, btf: "" }
@@ -140,14 +140,4 @@ pub(super) const fn proto(args: &[ArgType], ret: RetType, flags: u32, callers: u
         i += 1;
     }
     Prototype { args: all, ret, flags: HelperFlags::from_bits_retain(flags), callers: Callers(callers) }
-}
-
-/// A row.
-pub(super) const fn helper(
-    id: u32,
-    name: &'static str,
-    since: KernelVersion,
-    prototypes: &'static [Prototype],
-) -> Helper {
-    Helper { id, name, since, prototypes }
 }

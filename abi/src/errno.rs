@@ -1,4 +1,4 @@
-//! Error numbers that maps and helpers return to programs, as Linux numbers them.
+//! Error numbers that system calls and helpers return, as Linux numbers them.
 
 use std::fmt;
 
@@ -70,13 +70,16 @@ errnos! {
     EADDRINUSE = 98, "Address already in use";
     EADDRNOTAVAIL = 99, "Cannot assign requested address";
     ENETUNREACH = 101, "Network is unreachable";
+    ETIMEDOUT = 110, "Connection timed out";
     EHOSTUNREACH = 113, "No route to host";
     EALREADY = 114, "Operation already in progress";
-    ETIMEDOUT = 110, "Connection timed out";
     ENOTSUPP = 524, "Operation is not supported";
 }
 
 impl Errno {
+    /// The highest error number: results down to its negative are errors, where a call returns a pointer or an error.
+    pub const MAX: i32 = 4095;
+
     /// The value that a helper returns for it: the negative number in a register.
     pub const fn ret(self) -> u64 {
         -(self.0 as i64) as u64
