@@ -30,9 +30,9 @@ pub mod ethertype {
     /// IPv6.
     pub const IPV6: u16 = 0x86dd;
     /// A VLAN tag (802.1Q).
-    pub const VLAN: u16 = 0x8100;
+    pub const VLAN_Q: u16 = 0x8100;
     /// An outer VLAN tag (802.1ad).
-    pub const VLAN_OUTER: u16 = 0x88a8;
+    pub const VLAN_AD: u16 = 0x88a8;
     /// The first number that is a type; lower ones are lengths of 802.3 frames.
     pub const FIRST: u16 = 0x0600;
     /// A frame of 802.3, with a length where others have a type.

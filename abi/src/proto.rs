@@ -162,6 +162,8 @@ bitflags::bitflags! {
         const CALLS_BACK = 1 << 11;
         /// Has a function of the program run later.
         const CALLS_BACK_LATER = 1 << 12;
+        /// Returns how many bytes it wrote, or an error.
+        const RETURNS_SIZE = 1 << 13;
     }
 }
 

@@ -1,8 +1,8 @@
 //! What native code calls. A function that fails leaves the fault in the run and sets its status.
 
 use crate::drive;
+use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_isa::AtomicOp;
-use ebpfkit_vm::memory::MAX_FRAMES;
 use ebpfkit_vm::native::{STATUS_FAULT, STATUS_TAIL_CALL};
 use ebpfkit_vm::{Fault, FaultKind, HelperFn, Run};
 
@@ -145,8 +145,8 @@ pub(crate) unsafe extern "C" fn resume(run: *mut Run) -> u64 {
 pub(crate) unsafe extern "C" fn push_frame(run: *mut Run) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    let result = if run.depth + 1 >= MAX_FRAMES {
-        Err(FaultKind::CallDepth(MAX_FRAMES).into())
+    let result = if run.depth + 1 >= MAX_CALL_FRAMES {
+        Err(FaultKind::CallDepth(MAX_CALL_FRAMES).into())
     } else {
         run.spend(1).map(|()| {
             run.set_depth(run.depth + 1);

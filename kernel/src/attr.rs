@@ -3,14 +3,12 @@
 //! shorter structure as one whose rest is zero.
 
 use crate::sys::Attr;
-
-/// Bytes of an object's name with its final zero (`BPF_OBJ_NAME_LEN`).
-pub(crate) const NAME_LEN: usize = 16;
+use ebpfkit_abi::limits::OBJECT_NAME_SIZE;
 
 /// A name as the kernel takes it: cut to 15 bytes, characters that it refuses replaced.
-pub(crate) fn object_name(name: &str) -> [u8; NAME_LEN] {
-    let mut out = [0; NAME_LEN];
-    for (to, from) in out.iter_mut().take(NAME_LEN - 1).zip(name.bytes()) {
+pub(crate) fn object_name(name: &str) -> [u8; OBJECT_NAME_SIZE] {
+    let mut out = [0; OBJECT_NAME_SIZE];
+    for (to, from) in out.iter_mut().take(OBJECT_NAME_SIZE - 1).zip(name.bytes()) {
         *to = if from.is_ascii_alphanumeric() || from == b'_' || from == b'.' { from } else { b'_' };
     }
     out
@@ -37,7 +35,7 @@ attrs! {
         map_flags: u32,
         inner_map_fd: u32,
         numa_node: u32,
-        map_name: [u8; NAME_LEN],
+        map_name: [u8; OBJECT_NAME_SIZE],
         map_ifindex: u32,
         btf_fd: u32,
         btf_key_type_id: u32,
@@ -64,7 +62,7 @@ attrs! {
         log_buf: u64,
         kern_version: u32,
         prog_flags: u32,
-        prog_name: [u8; NAME_LEN],
+        prog_name: [u8; OBJECT_NAME_SIZE],
         prog_ifindex: u32,
         expected_attach_type: u32,
         prog_btf_fd: u32,

@@ -5,14 +5,13 @@ use crate::error::{KernelError, errno_name};
 use crate::map::{KernelMap, MapParams};
 use crate::prog::{LoadParams, LoadResult, LogLevel};
 use crate::{Kernel, raw};
+use ebpfkit_abi::limits::PAGE_SIZE;
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_object::{Map, MapInit, Prepared};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Bytes of a page, the unit of an arena's size.
-const PAGE: usize = 4096;
 /// Room for logs; the kernel keeps the end of a longer one.
 const LOG_SIZE: u32 = 64 << 20;
 
@@ -123,7 +122,7 @@ impl<'a> Session<'a> {
             MapInit::Data(bytes) => bytes.as_slice(),
             _ => &[],
         };
-        let len = map.max_entries as usize * PAGE;
+        let len = map.max_entries as usize * PAGE_SIZE as usize;
         let mapping = Mapping::new(created, map.extra, len, data)?;
         self.arenas.push(mapping);
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::model::Map as Def;
 use ebpfkit_abi::MapType;
+use ebpfkit_abi::limits::PAGE_SIZE;
 
 /// Error numbers of Linux that a refusal comes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +76,6 @@ const KMALLOC_MAX: u64 = 4 << 20;
 const PERCPU_MAX: u64 = 32 << 10;
 /// Bytes that the kernel keeps beside a hash element.
 const HASH_ELEMENT_HEADER: u64 = 48;
-/// Bytes of a page.
-pub const PAGE: u32 = 4096;
 /// Largest stack that `perf_event_max_stack` allows by default.
 const MAX_STACK: u32 = 127;
 /// Largest value of a local storage: 65535 less the kernel's own header.
@@ -154,7 +153,7 @@ pub fn check(def: &Def) -> Result<(), Broken> {
         MapType::Ringbuf | MapType::UserRingbuf => {
             flags_within(def, flag::NUMA_NODE)?;
             rule(def.key_size == 0 && def.value_size == 0, Errno::EINVAL, "a key or value size where there are none")?;
-            let pages = def.max_entries.is_power_of_two() && def.max_entries.is_multiple_of(PAGE);
+            let pages = def.max_entries.is_power_of_two() && def.max_entries.is_multiple_of(PAGE_SIZE);
             rule(pages, Errno::EINVAL, "max_entries is not a power of two of at least a page")
         }
         MapType::StackTrace => stack_trace(def),
@@ -279,8 +278,8 @@ fn arena(def: &Def) -> Result<(), Broken> {
     rule(def.max_entries != 0, Errno::EINVAL, "max_entries is zero")?;
     rule(def.flags & flag::MMAPABLE != 0, Errno::EINVAL, "BPF_F_MMAPABLE is missing")?;
     flags_within(def, flag::SEGV_ON_FAULT | flag::MMAPABLE | flag::NO_USER_CONV)?;
-    rule(def.extra.is_multiple_of(u64::from(PAGE)), Errno::EINVAL, "map_extra is not a page address")?;
-    let bytes = u64::from(def.max_entries) * u64::from(PAGE);
+    rule(def.extra.is_multiple_of(u64::from(PAGE_SIZE)), Errno::EINVAL, "map_extra is not a page address")?;
+    let bytes = u64::from(def.max_entries) * u64::from(PAGE_SIZE);
     rule(bytes <= 1 << 32, Errno::E2BIG, "more than 4 GiB")?;
     let last = def.extra.wrapping_add(bytes - 1);
     rule(def.extra >> 32 == last >> 32, Errno::ERANGE, "crosses a 4 GiB boundary")

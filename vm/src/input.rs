@@ -3,9 +3,7 @@
 use crate::run::Run;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, context_of};
-
-/// Bytes of an Ethernet header.
-const ETH: usize = 14;
+use ebpfkit_abi::net::ETH_HLEN;
 
 /// Why an input does not fit a program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +81,7 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
         run.set_packet(frame);
         return Ok(());
     }
-    if frame.len() < ETH {
+    if frame.len() < ETH_HLEN {
         return Err(InputError::ShortPacket(frame.len()));
     }
     set_frame(run, kind, Origin::TestRun, frame);
@@ -97,7 +95,7 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
 #[inline]
 pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
     let at_link = starts_at_link(kind, origin);
-    run.network_offset = if at_link { ETH } else { 0 };
+    run.network_offset = if at_link { ETH_HLEN } else { 0 };
     run.receive(frame, at_link);
     if let Some(fields) = run.ctx.skb() {
         run.ctx.set_u32(fields.wire_len, frame.len() as u32);
@@ -173,7 +171,7 @@ pub fn frame_after<'a>(
         return run.packet.bytes();
     }
     buffer.clear();
-    buffer.extend_from_slice(&before[..ETH.min(before.len())]);
+    buffer.extend_from_slice(&before[..ETH_HLEN.min(before.len())]);
     buffer.extend_from_slice(run.packet.bytes());
     buffer
 }

@@ -25,11 +25,11 @@ pub mod watch;
 mod world;
 
 pub use context::{CtxLayout, CtxMemory};
-pub use engine::{Engine, Interpreter};
 pub use ebpfkit_abi::Errno;
+pub use engine::{Engine, Interpreter};
 pub use fault::{Fault, FaultKind};
 pub use instance::Instance;
 pub use packet::Packet;
 pub use program::{Function, KfuncName, LoadError, Loader, Program};
-pub use run::{CallbackFn, DEFAULT_BUDGET, Event, HelperFn, MAX_TAIL_CALLS, Redirect, Run};
+pub use run::{CallbackFn, DEFAULT_BUDGET, Event, HelperFn, Redirect, Run};
 pub use world::{Device, Image, Neighbour, Route, Socket, Sysctl, Task, World};

@@ -9,12 +9,11 @@ use crate::given::Given;
 use crate::lent::{Lent, Loan, What};
 use crate::maps::{Kind, Map};
 use crate::program::Program;
+use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use std::sync::Arc;
 
 /// Bytes of stack that all frames have together.
-pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_FRAMES;
-/// Nested calls, the main program included (kernel: `MAX_CALL_FRAMES`).
-pub const MAX_FRAMES: usize = 8;
+pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_CALL_FRAMES;
 
 /// What a region is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,12 @@ use crate::helpers::State;
 use crate::input::{Origin, starts_at_link};
 use crate::lent::{Loan, What};
 use crate::maps::Map;
-use crate::memory::{MAX_FRAMES, Memory, STACK_BYTES, Window};
+use crate::memory::{Memory, STACK_BYTES, Window};
 use crate::native::NativeState;
 use crate::packet::Packet;
 use crate::program::Program;
 use crate::world::World;
+use ebpfkit_abi::limits::{MAX_CALL_FRAMES, MAX_TAIL_CALLS};
 use ebpfkit_isa::STACK_SIZE;
 use std::any::Any;
 use std::sync::Arc;
@@ -21,8 +22,6 @@ pub type HelperFn = fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
 /// Runs the function behind a handle on behalf of a helper: the way back into the engine.
 pub type CallbackFn = fn(&mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
 
-/// Tail calls that a run may make (kernel: `MAX_TAIL_CALL_CNT`).
-pub const MAX_TAIL_CALLS: u32 = 33;
 /// Instructions that a run may execute unless told otherwise.
 pub const DEFAULT_BUDGET: u64 = 10_000_000_000;
 
@@ -341,7 +340,7 @@ impl Run {
     /// Says how many calls are nested. In checked mode a new frame starts with zeros where the program can touch it.
     #[inline]
     pub fn set_depth(&mut self, depth: usize) {
-        debug_assert!(depth < MAX_FRAMES);
+        debug_assert!(depth < MAX_CALL_FRAMES);
         let deeper = depth > self.depth;
         self.depth = depth;
         if deeper && self.memory.checked {
@@ -452,8 +451,8 @@ impl Run {
     /// Calls a function of the program for a helper such as `bpf_loop`; `handle` is what the program passed.
     pub fn call(&mut self, handle: u64, args: [u64; 5]) -> Result<u64, Fault> {
         let function = self.current.function_of_handle(handle).ok_or(FaultKind::BadCallTarget(handle))?;
-        if self.depth + 1 >= MAX_FRAMES {
-            return Err(FaultKind::CallDepth(MAX_FRAMES).into());
+        if self.depth + 1 >= MAX_CALL_FRAMES {
+            return Err(FaultKind::CallDepth(MAX_CALL_FRAMES).into());
         }
         let depth = self.depth;
         self.set_depth(depth + 1);

@@ -124,6 +124,7 @@ pub(super) const ACQUIRES: u32 = HelperFlags::ACQUIRES.bits();
 pub(super) const CASTS: u32 = HelperFlags::CASTS.bits();
 pub(super) const CALLS_BACK: u32 = HelperFlags::CALLS_BACK.bits();
 pub(super) const CALLS_BACK_LATER: u32 = HelperFlags::CALLS_BACK_LATER.bits();
+pub(super) const RETURNS_SIZE: u32 = HelperFlags::RETURNS_SIZE.bits();
 pub(super) const OPTIONAL: u32 = HelperFlags::OPTIONAL.bits();
 
 /// A version.

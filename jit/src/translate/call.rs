@@ -4,15 +4,13 @@ use super::Translator;
 use crate::runtime;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::CallKind;
-
-/// Number of `bpf_tail_call`.
-const TAIL_CALL: u32 = 12;
 
 impl Translator<'_, '_> {
     pub(super) fn call(&mut self, kind: CallKind) {
         match kind {
-            CallKind::Helper(TAIL_CALL) => self.tail_call(),
+            CallKind::Helper(id::TAIL_CALL) => self.tail_call(),
             CallKind::Helper(id) => self.helper(Some(id)),
             CallKind::Kfunc { .. } => self.helper(None),
             CallKind::Local(_) => self.local(),

@@ -4,14 +4,10 @@ use super::{Translator, trusted};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, MemFlagsData, Opcode, Value};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_vm::maps::{self, ArrayLayout, Lookup};
 use ebpfkit_vm::native::offset;
 use ebpfkit_vm::{HelperFn, helpers};
-
-/// Number of `bpf_map_lookup_elem`.
-const MAP_LOOKUP: u32 = 1;
-/// Number of `bpf_get_smp_processor_id`.
-const PROCESSOR_ID: u32 = 8;
 
 /// Whether a call with a number goes to the helper of that number, and not to one that was registered in its place.
 fn is(wanted: u32, id: Option<u32>, function: HelperFn) -> bool {
@@ -35,13 +31,13 @@ impl Translator<'_, '_> {
 
     /// The number of the CPU, for a call that asks for it.
     pub(super) fn cpu(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
-        let asked = is(PROCESSOR_ID, id, function);
+        let asked = is(id::GET_SMP_PROCESSOR_ID, id, function);
         asked.then(|| self.b.ins().uload32(trusted(), self.run, offset::CPU as i32))
     }
 
     /// The address of the map that a lookup goes to, if the call is a lookup and the map is known here.
     fn looked_up(&mut self, id: Option<u32>, function: HelperFn) -> Option<u64> {
-        if !is(MAP_LOOKUP, id, function) {
+        if !is(id::MAP_LOOKUP_ELEM, id, function) {
             return None;
         }
         let map = self.get(1);

@@ -26,6 +26,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use ebpfkit_abi::limits::MAX_LOOPS;
 use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
 use ebpfkit_vm::Run;
 use ebpfkit_vm::native::{NativeState, STATUS_OK};
@@ -36,9 +37,6 @@ use std::collections::BTreeMap;
 use std::mem::offset_of;
 use track::Tracked;
 use turns::Turns;
-
-/// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
-const MAX_LOOPS: i64 = 8 * 1024 * 1024;
 
 /// Blocks from one [`Translator::mark`] to the next.
 const MARK_EVERY: usize = 128;
@@ -291,7 +289,7 @@ impl Translator<'_, '_> {
             self.fetch_budget();
         }
         if flow.slots.iter().any(|at| matches!(self.env.code.op(*at), Some(Op::MayGoto { .. }))) {
-            let loops = self.b.ins().iconst(I32, MAX_LOOPS);
+            let loops = self.b.ins().iconst(I32, i64::from(MAX_LOOPS));
             self.b.def_var(self.loops, loops);
         }
         let first = self.block(flow.start);

@@ -4,9 +4,10 @@
 use crate::map_rules::{Errno, check};
 use crate::model::{Map, Target};
 use ebpfkit_abi::MapType as T;
+use ebpfkit_abi::limits::PAGE_SIZE;
 
 /// Entries of a ring buffer that has none: a page.
-const RING: u32 = 4096;
+const RING: u32 = PAGE_SIZE;
 
 /// Completes the definitions; libbpf's complaint about the first map that cannot be created.
 pub(super) fn prepare(maps: &mut [Map], target: &Target) -> Option<String> {

@@ -4,9 +4,8 @@ use super::elf::refused;
 use crate::btf::{Btf, Kind, Member, Type, TypeId};
 use crate::model::{Map, ObjectError};
 use ebpfkit_abi::MapType;
+use ebpfkit_abi::limits::PAGE_SIZE;
 
-/// Bytes of a page, the unit of ring buffers and arenas.
-pub(crate) const PAGE: u32 = 4096;
 /// `LIBBPF_PIN_BY_NAME`
 const PIN_BY_NAME: u32 = 1;
 
@@ -36,11 +35,11 @@ pub(crate) fn parse(btf: &Btf, name: &str, definition: TypeId, outer: bool) -> R
 
 /// The kernel wants a power of two of pages; libbpf rounds up what is something else.
 fn ring_size(size: u32) -> u32 {
-    let pages = size / PAGE;
-    if size == 0 || (size.is_multiple_of(PAGE) && pages.is_power_of_two()) {
+    let pages = size / PAGE_SIZE;
+    if size == 0 || (size.is_multiple_of(PAGE_SIZE) && pages.is_power_of_two()) {
         return size;
     }
-    (pages + 1).checked_next_power_of_two().and_then(|p| p.checked_mul(PAGE)).unwrap_or(size)
+    (pages + 1).checked_next_power_of_two().and_then(|p| p.checked_mul(PAGE_SIZE)).unwrap_or(size)
 }
 
 impl Reader<'_> {

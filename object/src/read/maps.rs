@@ -7,6 +7,7 @@ use super::struct_ops;
 use crate::btf::{Btf, Kind, Type};
 use crate::model::{Map, MapInit, ObjectError};
 use ebpfkit_abi::MapType;
+use ebpfkit_abi::limits::{OBJECT_NAME_SIZE, PAGE_SIZE};
 
 /// Most bytes of global data, all sections together, that are believed.
 const MAX_DATA: usize = 1 << 28;
@@ -14,8 +15,6 @@ const MAX_DATA: usize = 1 << 28;
 const MMAPABLE: u32 = 1 << 10;
 /// `BPF_F_RDONLY_PROG`
 const RDONLY_PROG: u32 = 1 << 7;
-/// Longest name of a map, with its zero byte.
-const NAME_LEN: usize = 16;
 /// Bytes that libbpf keeps for the section in the name of a map of global data.
 const SUFFIX_LEN: usize = 7;
 /// Longest name of a declared map that is believed.
@@ -86,8 +85,8 @@ fn family(section: &Section<'_>) -> Option<&'static str> {
 /// its own stands alone.
 fn data_name(object: &str, section: &str) -> String {
     let object = object.split('.').next().unwrap_or_default();
-    let suffix = section.len().clamp(SUFFIX_LEN, NAME_LEN - 1);
-    let prefix = if section[1..].contains('.') { 0 } else { NAME_LEN - 1 - suffix };
+    let suffix = section.len().clamp(SUFFIX_LEN, OBJECT_NAME_SIZE - 1);
+    let prefix = if section[1..].contains('.') { 0 } else { OBJECT_NAME_SIZE - 1 - suffix };
     let name = object.bytes().take(prefix).chain(section.bytes().take(suffix));
     name.map(|b| if b.is_ascii_alphanumeric() || b == b'.' { b as char } else { '_' }).collect()
 }
@@ -178,8 +177,8 @@ fn arena(file: &File<'_>, maps: &mut [Map], places: &mut BySection) -> Result<()
         )));
     };
     let data = file.sections[section].data;
-    let room = u64::from(maps[map].max_entries) * u64::from(map_def::PAGE);
-    if (data.len() as u64).next_multiple_of(map_def::PAGE.into()) > room {
+    let room = u64::from(maps[map].max_entries) * u64::from(PAGE_SIZE);
+    if (data.len() as u64).next_multiple_of(PAGE_SIZE.into()) > room {
         return Err(refused(format!(
             "elf: sec '{ARENA}': declared ARENA map size ({room}) is too small to hold global __arena variables of \
              size {}",

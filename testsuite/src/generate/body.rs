@@ -8,6 +8,7 @@ use super::maps::Numbers;
 use super::role::Role;
 use super::source::Source;
 use super::{ENTRIES, VALUE_SIZES};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{X, alu, atomic, class, jmp, mode, size};
 
 const CONDITIONS: [u8; 11] =
@@ -575,7 +576,7 @@ impl<S: Source> Body<'_, S> {
         }
         let map = self.source.below(VALUE_SIZES.len() as u32) as usize;
         self.key(map);
-        self.code.helper(1);
+        self.code.helper(id::MAP_LOOKUP_ELEM);
         self.known.after_call(Value::Uninit);
         let value = Value::Memory { of: Memory::Value(map), room: VALUE_SIZES[map] as u16 };
         let saved: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
@@ -610,16 +611,16 @@ impl<S: Source> Body<'_, S> {
             // Two neighbouring slots are a value.
             let pair = data.windows(2).find(|w| w[1] == w[0] + 1).map(|w| w[1]);
             let Some(slot) = pair.filter(|&s| self.known.slots[s] == Slot::Data) else {
-                self.code.helper(3);
+                self.code.helper(id::MAP_DELETE_ELEM);
                 return self.known.after_call(Value::Scalar);
             };
             self.code.mov(3, 10);
             self.code.add_imm(3, i32::from(slot_off(slot)));
             let flags = self.source.below(4) as i32;
             self.code.mov_imm(4, flags);
-            self.code.helper(2);
+            self.code.helper(id::MAP_UPDATE_ELEM);
         } else {
-            self.code.helper(3);
+            self.code.helper(id::MAP_DELETE_ELEM);
         }
         self.known.after_call(Value::Scalar);
     }

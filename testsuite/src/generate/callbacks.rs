@@ -5,12 +5,8 @@ use super::known::Value;
 use super::maps::PROGRAM_SLOTS;
 use super::role::Role;
 use super::source::Source;
+use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{alu, class};
-
-/// Helpers.
-const TAIL_CALL: i32 = 12;
-const FOR_EACH_MAP_ELEM: i32 = 164;
-const LOOP: i32 = 181;
 
 impl<S: Source> Body<'_, S> {
     /// `dst` points to eight bytes of the frame, or is zero.
@@ -48,7 +44,7 @@ impl<S: Source> Body<'_, S> {
         self.callback_context(3, stack);
         let flags = i32::from(self.careless());
         self.code.mov_imm(4, flags);
-        self.code.helper(LOOP);
+        self.code.helper(id::LOOP);
         self.known.after_call(Value::Scalar);
     }
 
@@ -65,7 +61,7 @@ impl<S: Source> Body<'_, S> {
         self.callback_context(3, stack);
         let flags = i32::from(self.careless());
         self.code.mov_imm(4, flags);
-        self.code.helper(FOR_EACH_MAP_ELEM);
+        self.code.helper(id::FOR_EACH_MAP_ELEM);
         self.known.after_call(Value::Scalar);
     }
 
@@ -78,7 +74,7 @@ impl<S: Source> Body<'_, S> {
         self.code.mov(1, 6);
         self.code.map(2, self.maps.programs);
         self.code.mov_imm(3, slot);
-        self.code.helper(TAIL_CALL);
+        self.code.helper(id::TAIL_CALL);
         self.known.after_call(Value::Uninit);
     }
 }

@@ -79,8 +79,8 @@ impl Code {
         self.push(class::STX | mode::ATOMIC | size_bits(bytes), base, src, off, op);
     }
 
-    pub(super) fn helper(&mut self, id: i32) {
-        self.push(opcode::CALL, 0, 0, 0, id);
+    pub(super) fn helper(&mut self, id: u32) {
+        self.push(opcode::CALL, 0, 0, 0, id as i32);
     }
 
     pub(super) fn call(&mut self, function: usize) {

@@ -7,21 +7,8 @@ use super::maps::{BEHIND_LOCK, LOCK, LOCKED_SIZE, OUTER_SLOTS};
 use super::role::Role;
 use super::source::Source;
 use super::{ENTRIES, VALUE_SIZES};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{alu, class, jmp};
-
-/// Helpers.
-const LOOKUP: i32 = 1;
-const SPIN_LOCK: i32 = 93;
-const SPIN_UNLOCK: i32 = 94;
-const RINGBUF_OUTPUT: i32 = 130;
-const RINGBUF_RESERVE: i32 = 131;
-const RINGBUF_SUBMIT: i32 = 132;
-const RINGBUF_DISCARD: i32 = 133;
-const RINGBUF_QUERY: i32 = 134;
-const DYNPTR_FROM_MEM: i32 = 197;
-const DYNPTR_READ: i32 = 201;
-const DYNPTR_WRITE: i32 = 202;
-const DYNPTR_DATA: i32 = 203;
 
 /// Offset from the frame pointer of the dynamic pointer, below slots and iterators.
 const DYNPTR: i32 = -8 * (SLOTS as i32 + 4);
@@ -76,7 +63,7 @@ impl<S: Source> Body<'_, S> {
         self.code.map(1, self.maps.ring);
         self.code.mov_imm(2, i32::from(size));
         self.code.mov_imm(3, 0);
-        self.code.helper(RINGBUF_RESERVE);
+        self.code.helper(id::RINGBUF_RESERVE);
         self.known.after_call(Value::Uninit);
         let skip = self.code.label();
         if !self.careless() {
@@ -103,7 +90,8 @@ impl<S: Source> Body<'_, S> {
         self.known.forget(Memory::Record);
         if !self.careless() {
             self.code.mov(1, keep);
-            let (flags, end) = (self.source.pick(&[0, 1, 2]), self.source.pick(&[RINGBUF_SUBMIT, RINGBUF_DISCARD]));
+            let (flags, end) =
+                (self.source.pick(&[0, 1, 2]), self.source.pick(&[id::RINGBUF_SUBMIT, id::RINGBUF_DISCARD]));
             self.code.mov_imm(2, flags);
             self.code.helper(end);
         }
@@ -124,7 +112,7 @@ impl<S: Source> Body<'_, S> {
         self.code.mov_imm(3, 8);
         let flags = self.source.pick(&[0, 1, 2]);
         self.code.mov_imm(4, flags);
-        self.code.helper(RINGBUF_OUTPUT);
+        self.code.helper(id::RINGBUF_OUTPUT);
         self.known.after_call(Value::Scalar);
     }
 
@@ -135,7 +123,7 @@ impl<S: Source> Body<'_, S> {
         let what = self.source.below(5) as i32;
         self.code.map(1, self.maps.ring);
         self.code.mov_imm(2, what);
-        self.code.helper(RINGBUF_QUERY);
+        self.code.helper(id::RINGBUF_QUERY);
         self.known.after_call(Value::Scalar);
     }
 
@@ -167,7 +155,7 @@ impl<S: Source> Body<'_, S> {
         self.code.mov_imm(2, size);
         self.code.mov_imm(3, 0);
         self.dynptr_address(4);
-        self.code.helper(DYNPTR_FROM_MEM);
+        self.code.helper(id::DYNPTR_FROM_MEM);
         self.known.after_call(Value::Scalar);
         Some(size)
     }
@@ -185,7 +173,7 @@ impl<S: Source> Body<'_, S> {
                     self.dynptr_address(3);
                     self.code.mov_imm(4, offset);
                     self.code.mov_imm(5, 0);
-                    self.code.helper(DYNPTR_READ);
+                    self.code.helper(id::DYNPTR_READ);
                     self.known.after_call(Value::Scalar);
                 }
                 1 => {
@@ -194,7 +182,7 @@ impl<S: Source> Body<'_, S> {
                     self.code.mov_imm(2, offset);
                     self.code.mov_imm(4, len);
                     self.code.mov_imm(5, 0);
-                    self.code.helper(DYNPTR_WRITE);
+                    self.code.helper(id::DYNPTR_WRITE);
                     self.known.after_call(Value::Scalar);
                 }
                 _ => {
@@ -203,7 +191,7 @@ impl<S: Source> Body<'_, S> {
                     self.dynptr_address(1);
                     self.code.mov_imm(2, offset);
                     self.code.mov_imm(3, len);
-                    self.code.helper(DYNPTR_DATA);
+                    self.code.helper(id::DYNPTR_DATA);
                     self.known.after_call(Value::Uninit);
                     let skip = self.code.label();
                     self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
@@ -227,7 +215,7 @@ impl<S: Source> Body<'_, S> {
 
     /// A lookup whose key is in a slot; jumps where there is nothing.
     fn look_up(&mut self, skip: super::code::Label) {
-        self.code.helper(LOOKUP);
+        self.code.helper(id::MAP_LOOKUP_ELEM);
         self.known.after_call(Value::Uninit);
         if !self.careless() {
             self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
@@ -247,7 +235,7 @@ impl<S: Source> Body<'_, S> {
         self.set(keep, Value::Memory { of: Memory::Value(self.maps.locked), room });
         let reserved = self.known.reserved;
         self.known.reserved |= 1 << keep;
-        self.lock(keep, SPIN_LOCK);
+        self.lock(keep, id::SPIN_LOCK);
         for _ in 0..1 + self.source.below(4) {
             match self.source.below(5) {
                 0 => self.arithmetic(),
@@ -257,7 +245,7 @@ impl<S: Source> Body<'_, S> {
             }
         }
         if !self.careless() {
-            self.lock(keep, SPIN_UNLOCK);
+            self.lock(keep, id::SPIN_UNLOCK);
         }
         self.known.reserved = reserved;
         self.code.place(skip);
@@ -266,7 +254,7 @@ impl<S: Source> Body<'_, S> {
         self.known.join(&without);
     }
 
-    fn lock(&mut self, behind: u8, helper: i32) {
+    fn lock(&mut self, behind: u8, helper: u32) {
         self.code.mov(1, behind);
         self.code.add_imm(1, i32::from(LOCK - BEHIND_LOCK));
         self.code.helper(helper);

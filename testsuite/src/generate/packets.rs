@@ -5,17 +5,7 @@ use super::known::Value;
 use super::role::Role;
 use super::source::Source;
 use ebpfkit_abi::ProgType;
-
-/// Helpers.
-const SKB_STORE_BYTES: i32 = 9;
-const SKB_LOAD_BYTES: i32 = 26;
-const SKB_CHANGE_TAIL: i32 = 38;
-const SKB_PULL_DATA: i32 = 39;
-const XDP_ADJUST_HEAD: i32 = 44;
-const XDP_ADJUST_TAIL: i32 = 65;
-const SKB_LOAD_BYTES_RELATIVE: i32 = 68;
-const XDP_LOAD_BYTES: i32 = 189;
-const XDP_STORE_BYTES: i32 = 190;
+use ebpfkit_abi::helpers::id;
 
 /// Arguments of such a helper.
 #[derive(Clone, Copy)]
@@ -32,25 +22,25 @@ enum Form {
     LengthAndFlags,
 }
 
-const XDP: [(i32, Form); 4] = [
-    (XDP_ADJUST_HEAD, Form::Distance),
-    (XDP_ADJUST_TAIL, Form::Distance),
-    (XDP_LOAD_BYTES, Form::Bytes),
-    (XDP_STORE_BYTES, Form::Bytes),
+const XDP: [(u32, Form); 4] = [
+    (id::XDP_ADJUST_HEAD, Form::Distance),
+    (id::XDP_ADJUST_TAIL, Form::Distance),
+    (id::XDP_LOAD_BYTES, Form::Bytes),
+    (id::XDP_STORE_BYTES, Form::Bytes),
 ];
 
-const TC: [(i32, Form); 4] = [
-    (SKB_LOAD_BYTES, Form::Bytes),
-    (SKB_STORE_BYTES, Form::BytesAnd(2)),
-    (SKB_CHANGE_TAIL, Form::LengthAndFlags),
-    (SKB_PULL_DATA, Form::Length),
+const TC: [(u32, Form); 4] = [
+    (id::SKB_LOAD_BYTES, Form::Bytes),
+    (id::SKB_STORE_BYTES, Form::BytesAnd(2)),
+    (id::SKB_CHANGE_TAIL, Form::LengthAndFlags),
+    (id::SKB_PULL_DATA, Form::Length),
 ];
 
-const OTHER: [(i32, Form); 2] = [(SKB_LOAD_BYTES, Form::Bytes), (SKB_LOAD_BYTES_RELATIVE, Form::BytesAnd(2))];
+const OTHER: [(u32, Form); 2] = [(id::SKB_LOAD_BYTES, Form::Bytes), (id::SKB_LOAD_BYTES_RELATIVE, Form::BytesAnd(2))];
 
 impl<S: Source> Body<'_, S> {
     pub(super) fn packet_helper(&mut self) {
-        let helpers: &[(i32, Form)] = match self.kind.prog_type {
+        let helpers: &[(u32, Form)] = match self.kind.prog_type {
             ProgType::Xdp => &XDP,
             ProgType::SchedCls => &TC,
             ProgType::RawTracepoint => &[],

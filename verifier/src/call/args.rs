@@ -9,11 +9,9 @@ use crate::resource::LockKind;
 use crate::scalar::RegArg::SrcOp;
 use crate::stack::{SLOT_SIZE, SlotKind};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype};
 use ebpfkit_abi::{MapType, TypeFlags};
-
-const MAP_PEEK_ELEM: u32 = 89;
-const SPIN_LOCK: u32 = 93;
 
 /// How a call uses a buffer.
 fn access_of(mem: ArgType) -> Access {
@@ -130,7 +128,7 @@ impl Env<'_> {
                 facts.percpu = Some((btf, id));
                 Ok(())
             }
-            ArgBase::SpinLock if row.id == SPIN_LOCK => self.process_lock(reg, LockKind::Spin),
+            ArgBase::SpinLock if row.id == id::SPIN_LOCK => self.process_lock(reg, LockKind::Spin),
             ArgBase::SpinLock => self.process_unlock(reg, LockKind::Spin),
             ArgBase::Timer => self.check_timer(reg, facts),
             ArgBase::Func => {
@@ -178,7 +176,7 @@ impl Env<'_> {
                 }
                 Ok(ArgType { base: ArgBase::BtfIdSockCommon, ..want })
             }
-            MapType::BloomFilter if row.id == MAP_PEEK_ELEM => Ok(ArgType { flags: TypeFlags::empty(), ..want }),
+            MapType::BloomFilter if row.id == id::MAP_PEEK_ELEM => Ok(ArgType { flags: TypeFlags::empty(), ..want }),
             _ => Ok(want),
         }
     }

@@ -8,17 +8,13 @@ use crate::reason::{CallReason, reject};
 use crate::reg::{BtfRef, DynptrKind, RegBase, RegState, RegType};
 use crate::state::{FuncState, RetRange};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::helpers::id;
+use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::proto::HelperFlags;
 use ebpfkit_abi::{MapType as M, TypeFlags, helpers};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::btf::Kind;
 use std::rc::Rc;
-
-const FOR_EACH_MAP_ELEM: u32 = 164;
-const TIMER_SET_CALLBACK: u32 = 170;
-const FIND_VMA: u32 = 180;
-pub(crate) const LOOP: u32 = 181;
-const USER_RINGBUF_DRAIN: u32 = 209;
 
 /// A callback that helpers call returns 0 to go on and 1 to stop.
 const RETURNS: RetRange = RetRange { min: 0, max: 1, return_32bit: false };
@@ -41,7 +37,7 @@ impl Env<'_> {
     pub(super) fn call_back(&mut self, helper: u32, facts: &CallFacts) -> Step {
         let Some(subprog) = facts.callback else { return Err(Stop::unsupported("a callback without function")) };
         let args = self.callback_args(helper)?;
-        if helper == TIMER_SET_CALLBACK {
+        if helper == id::TIMER_SET_CALLBACK {
             return self.push_async_callback(subprog, args, false);
         }
         self.push_sync_callback(subprog, args, RETURNS)
@@ -53,7 +49,7 @@ impl Env<'_> {
         let mut args = [RegState::NOT_INIT; 5];
         let caller = |env: &Self, reg| *env.reg(reg);
         match helper {
-            FOR_EACH_MAP_ELEM => {
+            id::FOR_EACH_MAP_ELEM => {
                 let map = caller(self, 1);
                 let def = map.map().map(|m| self.maps[m as usize].def.map_type);
                 let walks = matches!(
@@ -68,24 +64,24 @@ impl Env<'_> {
                 args[2] = of_map(RegBase::MapValue, &map);
                 args[3] = caller(self, 3);
             }
-            TIMER_SET_CALLBACK => {
+            id::TIMER_SET_CALLBACK => {
                 let value = caller(self, 1);
                 args[0] = of_map(RegBase::ConstMap, &value);
                 args[1] = of_map(RegBase::MapKey, &value);
                 args[2] = of_map(RegBase::MapValue, &value);
             }
-            FIND_VMA => {
+            id::FIND_VMA => {
                 let vma = self.types_of(BtfRef::Vmlinux)?.find("vm_area_struct", Kind::Struct);
                 let Some(vma) = vma else { return Err(Stop::unsupported("a kernel without vm_area_struct")) };
                 args[0] = caller(self, 1);
                 args[1] = btf_reg(BtfRef::Vmlinux, vma, TypeFlags::empty());
                 args[2] = caller(self, 4);
             }
-            LOOP => {
+            id::LOOP => {
                 args[0] = self.unknown_scalar();
                 args[1] = caller(self, 3);
             }
-            USER_RINGBUF_DRAIN => {
+            id::USER_RINGBUF_DRAIN => {
                 let id = self.new_id();
                 args[0] = dynptr_reg(DynptrKind::Local, true, id);
                 args[1] = caller(self, 3);
@@ -101,7 +97,7 @@ impl Env<'_> {
         let start = self.subprogs[subprog].start;
         self.subprogs[subprog].is_cb = true;
         let frames = self.cur.frames.len();
-        if frames >= super::subprog::MAX_FRAMES {
+        if frames >= MAX_CALL_FRAMES {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
         }
         self.push_branch(start, at, false, |_, state| {

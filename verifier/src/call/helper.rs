@@ -8,17 +8,11 @@ use crate::memory::record::Field;
 use crate::reason::{CallReason, ResourceReason, reject};
 use crate::reg::BtfRef;
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
 use ebpfkit_abi::{Callers, Helper, TypeFlags, helpers};
 use ebpfkit_object::btf::TypeId;
-
-const TAIL_CALL: u32 = 12;
-const GET_CGROUP_CLASSID: u32 = 17;
-const SETSOCKOPT: u32 = 49;
-const GETSOCKOPT: u32 = 57;
-const SPIN_UNLOCK: i32 = 94;
-const KPTR_XCHG: i32 = 194;
 
 /// What the arguments of a call have shown (`bpf_call_arg_meta`).
 #[derive(Default)]
@@ -96,7 +90,7 @@ impl Env<'_> {
 
     /// Of security hooks, few are called with a socket whose options may be used.
     fn hook_has_helper(&self, id: u32) -> bool {
-        let options = matches!(id, SETSOCKOPT | GETSOCKOPT);
+        let options = matches!(id, id::SETSOCKOPT | id::GETSOCKOPT);
         !options || self.lsm_hook().is_none_or(|hook| lsm::SOCKOPT.contains(&hook))
     }
 
@@ -109,11 +103,11 @@ impl Env<'_> {
 
     /// Verifies the call of a helper.
     pub(super) fn check_helper_call(&mut self, id: i32) -> Step {
-        if self.cur.res.active_locks != 0 && id != SPIN_UNLOCK && id != KPTR_XCHG {
+        if self.cur.res.active_locks != 0 && !matches!(id as u32, id::SPIN_UNLOCK | id::KPTR_XCHG) {
             return reject(ResourceReason::CallUnderLock {});
         }
         let (row, proto) = self.helper_prototype(id)?;
-        if row.id == GET_CGROUP_CLASSID && !self.bpf_capable() {
+        if row.id == id::GET_CGROUP_CLASSID && !self.bpf_capable() {
             // Which capability it needs could not be observed.
             return Err(Stop::unsupported(format!("{} for users without capabilities", row.name)));
         }
@@ -138,7 +132,7 @@ impl Env<'_> {
         self.set_return(row, proto, &facts)?;
         self.check_map_fits(row, &facts)?;
         self.check_supported_here(row)?;
-        if row.id == TAIL_CALL {
+        if row.id == id::TAIL_CALL {
             self.note_tail_call_map(facts.map);
             return self.tail_call();
         }

@@ -3,26 +3,16 @@
 use super::helper::CallFacts;
 use crate::reason::{CallReason, reject};
 use crate::{Env, Step};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::{AttachType, Helper, MapType as M, ProgType as P};
 
 /// `BPF_F_RDONLY_PROG`: programs may not write the map.
 pub(super) const MAP_RDONLY_PROG: u32 = 1 << 7;
 
-const MAP_LOOKUP_ELEM: u32 = 1;
-const MAP_UPDATE_ELEM: u32 = 2;
-const MAP_DELETE_ELEM: u32 = 3;
-const TAIL_CALL: u32 = 12;
-const REDIRECT_MAP: u32 = 51;
-const SK_SELECT_REUSEPORT: u32 = 82;
-const MAP_PUSH_ELEM: u32 = 87;
-const MAP_POP_ELEM: u32 = 88;
-const MAP_PEEK_ELEM: u32 = 89;
-const KPTR_XCHG: u32 = 194;
-
 /// For map types that few helpers take: those helpers.
 #[rustfmt::skip]
 const TAKEN_BY: &[(M, &[u32])] = &[
-    (M::ProgArray, &[TAIL_CALL]),
+    (M::ProgArray, &[id::TAIL_CALL]),
     (M::PerfEventArray, &[22, 25, 55, 111, 121]),
     (M::Ringbuf, &[130, 131, 134, 198, 199, 200]),
     (M::UserRingbuf, &[209]),
@@ -30,40 +20,40 @@ const TAKEN_BY: &[(M, &[u32])] = &[
     (M::CgroupArray, &[33, 37]),
     (M::CgroupStorage, &[81]),
     (M::PercpuCgroupStorage, &[81]),
-    (M::Devmap, &[REDIRECT_MAP, MAP_LOOKUP_ELEM]),
-    (M::DevmapHash, &[REDIRECT_MAP, MAP_LOOKUP_ELEM]),
-    (M::Cpumap, &[REDIRECT_MAP]),
-    (M::Xskmap, &[REDIRECT_MAP, MAP_LOOKUP_ELEM]),
-    (M::ArrayOfMaps, &[MAP_LOOKUP_ELEM]),
-    (M::HashOfMaps, &[MAP_LOOKUP_ELEM]),
-    (M::Sockmap, &[52, 53, 60, SK_SELECT_REUSEPORT, MAP_LOOKUP_ELEM]),
-    (M::Sockhash, &[72, 70, 71, SK_SELECT_REUSEPORT, MAP_LOOKUP_ELEM]),
-    (M::ReuseportSockarray, &[SK_SELECT_REUSEPORT]),
-    (M::Queue, &[MAP_PEEK_ELEM, MAP_POP_ELEM, MAP_PUSH_ELEM]),
-    (M::Stack, &[MAP_PEEK_ELEM, MAP_POP_ELEM, MAP_PUSH_ELEM]),
-    (M::SkStorage, &[107, 108, KPTR_XCHG]),
-    (M::InodeStorage, &[145, 146, KPTR_XCHG]),
-    (M::TaskStorage, &[156, 157, KPTR_XCHG]),
-    (M::CgrpStorage, &[210, 211, KPTR_XCHG]),
-    (M::BloomFilter, &[MAP_PEEK_ELEM, MAP_PUSH_ELEM]),
+    (M::Devmap, &[id::REDIRECT_MAP, id::MAP_LOOKUP_ELEM]),
+    (M::DevmapHash, &[id::REDIRECT_MAP, id::MAP_LOOKUP_ELEM]),
+    (M::Cpumap, &[id::REDIRECT_MAP]),
+    (M::Xskmap, &[id::REDIRECT_MAP, id::MAP_LOOKUP_ELEM]),
+    (M::ArrayOfMaps, &[id::MAP_LOOKUP_ELEM]),
+    (M::HashOfMaps, &[id::MAP_LOOKUP_ELEM]),
+    (M::Sockmap, &[52, 53, 60, id::SK_SELECT_REUSEPORT, id::MAP_LOOKUP_ELEM]),
+    (M::Sockhash, &[72, 70, 71, id::SK_SELECT_REUSEPORT, id::MAP_LOOKUP_ELEM]),
+    (M::ReuseportSockarray, &[id::SK_SELECT_REUSEPORT]),
+    (M::Queue, &[id::MAP_PEEK_ELEM, id::MAP_POP_ELEM, id::MAP_PUSH_ELEM]),
+    (M::Stack, &[id::MAP_PEEK_ELEM, id::MAP_POP_ELEM, id::MAP_PUSH_ELEM]),
+    (M::SkStorage, &[107, 108, id::KPTR_XCHG]),
+    (M::InodeStorage, &[145, 146, id::KPTR_XCHG]),
+    (M::TaskStorage, &[156, 157, id::KPTR_XCHG]),
+    (M::CgrpStorage, &[210, 211, id::KPTR_XCHG]),
+    (M::BloomFilter, &[id::MAP_PEEK_ELEM, id::MAP_PUSH_ELEM]),
 ];
 
 /// For helpers that take few map types: those types.
 #[rustfmt::skip]
 const TAKES: &[(&[u32], &[M])] = &[
-    (&[TAIL_CALL], &[M::ProgArray]),
+    (&[id::TAIL_CALL], &[M::ProgArray]),
     (&[22, 25, 55, 111, 121], &[M::PerfEventArray]),
     (&[130, 131, 134, 198, 199, 200], &[M::Ringbuf]),
     (&[209], &[M::UserRingbuf]),
     (&[27], &[M::StackTrace]),
     (&[33, 37], &[M::CgroupArray]),
-    (&[REDIRECT_MAP], &[M::Devmap, M::DevmapHash, M::Cpumap, M::Xskmap]),
+    (&[id::REDIRECT_MAP], &[M::Devmap, M::DevmapHash, M::Cpumap, M::Xskmap]),
     (&[52, 53, 60], &[M::Sockmap]),
     (&[70, 71, 72], &[M::Sockhash]),
     (&[81], &[M::CgroupStorage, M::PercpuCgroupStorage]),
-    (&[SK_SELECT_REUSEPORT], &[M::ReuseportSockarray, M::Sockmap, M::Sockhash]),
-    (&[MAP_POP_ELEM], &[M::Queue, M::Stack]),
-    (&[MAP_PEEK_ELEM, MAP_PUSH_ELEM], &[M::Queue, M::Stack, M::BloomFilter]),
+    (&[id::SK_SELECT_REUSEPORT], &[M::ReuseportSockarray, M::Sockmap, M::Sockhash]),
+    (&[id::MAP_POP_ELEM], &[M::Queue, M::Stack]),
+    (&[id::MAP_PEEK_ELEM, id::MAP_PUSH_ELEM], &[M::Queue, M::Stack, M::BloomFilter]),
     (&[195], &[M::PercpuArray, M::PercpuHash, M::LruPercpuHash]),
     (&[107, 108], &[M::SkStorage]),
     (&[145, 146], &[M::InodeStorage]),
@@ -90,12 +80,12 @@ impl Env<'_> {
 
     /// Whether sockets may be put into and taken out of maps here: no socket is locked by the program's caller.
     fn may_update_sockmap(&mut self, helper: u32) -> bool {
-        if helper != MAP_UPDATE_ELEM && helper != MAP_DELETE_ELEM {
+        if helper != id::MAP_UPDATE_ELEM && helper != id::MAP_DELETE_ELEM {
             return false;
         }
         let fits = match self.effective_prog_type() {
             P::Tracing => self.prog.attach_type == AttachType::TraceIter,
-            P::SockOps => helper == MAP_DELETE_ELEM,
+            P::SockOps => helper == id::MAP_DELETE_ELEM,
             P::SocketFilter | P::SchedCls | P::SchedAct | P::Xdp | P::SkReuseport | P::FlowDissector | P::SkLookup => {
                 true
             }
@@ -110,7 +100,7 @@ impl Env<'_> {
     /// Helpers that change a map do not take one that programs may only read.
     pub(super) fn check_map_writable(&self, row: &Helper, facts: &CallFacts) -> Step {
         let Some(map) = facts.map else { return Ok(()) };
-        let writes = matches!(row.id, MAP_UPDATE_ELEM | MAP_DELETE_ELEM | MAP_PUSH_ELEM | MAP_POP_ELEM);
+        let writes = matches!(row.id, id::MAP_UPDATE_ELEM | id::MAP_DELETE_ELEM | id::MAP_PUSH_ELEM | id::MAP_POP_ELEM);
         if writes && self.maps[map as usize].def.flags & MAP_RDONLY_PROG != 0 {
             return reject(CallReason::MapReadOnly {});
         }

@@ -6,17 +6,10 @@ use crate::memory::types::{btf_reg, is_struct};
 use crate::reason::{CallReason, reject};
 use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase};
-use ebpfkit_abi::{MapType, TypeFlags};
+use ebpfkit_abi::{Errno, MapType, TypeFlags};
 use ebpfkit_object::btf::Kind;
-
-const MAP_LOOKUP_ELEM: u32 = 1;
-const GET_SMP_PROCESSOR_ID: u32 = 8;
-/// Helpers that return how many bytes they wrote, or an error: `probe_read_str`, `get_stack`,
-/// `probe_read_user_str`, `probe_read_kernel_str`, `get_task_stack`.
-const RETURN_SIZE: &[u32] = &[45, 67, 114, 115, 141];
-/// Greatest error number (`MAX_ERRNO`).
-const MAX_ERRNO: i32 = 4095;
 
 impl Env<'_> {
     /// Sets r0, acquires what the helper gives, and bounds what it returns.
@@ -65,7 +58,7 @@ impl Env<'_> {
             let id = self.acquire_reference(self.insn_idx);
             (r0.id, r0.ref_obj_id) = (id, id);
         }
-        self.bound_return(row, facts, &mut r0);
+        self.bound_return(row, proto, facts, &mut r0);
         *self.reg_mut(0) = r0;
         Ok(())
     }
@@ -73,7 +66,7 @@ impl Env<'_> {
     /// A lookup in a map of sockets acquires the socket.
     fn looks_up_socket(&self, row: &Helper, facts: &CallFacts) -> bool {
         let map_type = facts.map.map(|m| self.maps[m as usize].def.map_type);
-        row.id == MAP_LOOKUP_ELEM && matches!(map_type, Some(MapType::Sockmap | MapType::Sockhash))
+        row.id == id::MAP_LOOKUP_ELEM && matches!(map_type, Some(MapType::Sockmap | MapType::Sockhash))
     }
 
     fn map_value_return(&mut self, row: &Helper, flags: TypeFlags, facts: &CallFacts) -> Step<RegState> {
@@ -82,7 +75,7 @@ impl Env<'_> {
         let max = u64::from(used.def.max_entries);
         let locks = used.record.has(FieldKind::SpinLock) || used.record.has(FieldKind::ResSpinLock);
         // An array has every element there is.
-        let present = row.id == MAP_LOOKUP_ELEM && facts.const_key.is_some_and(|k| k < max);
+        let present = row.id == id::MAP_LOOKUP_ELEM && facts.const_key.is_some_and(|k| k < max);
         let flags = if present { flags - TypeFlags::MAYBE_NULL } else { flags };
         let extra = RegExtra::Map { map, uid: facts.map_uid };
         let mut r0 = RegState::pointer(RegType::with(RegBase::MapValue, flags), extra);
@@ -109,12 +102,12 @@ impl Env<'_> {
     }
 
     /// Bounds of numbers that some helpers return.
-    fn bound_return(&self, row: &Helper, facts: &CallFacts, r0: &mut RegState) {
-        if RETURN_SIZE.contains(&row.id) {
-            (r0.smin, r0.smax) = (i64::from(-MAX_ERRNO), facts.size_max as i64);
-            (r0.s32_min, r0.s32_max) = (-MAX_ERRNO, facts.size_max as i32);
+    fn bound_return(&self, row: &Helper, proto: &Prototype, facts: &CallFacts, r0: &mut RegState) {
+        if proto.flags.contains(HelperFlags::RETURNS_SIZE) {
+            (r0.smin, r0.smax) = (i64::from(-Errno::MAX), facts.size_max as i64);
+            (r0.s32_min, r0.s32_max) = (-Errno::MAX, facts.size_max as i32);
             r0.sync_bounds();
-        } else if row.id == GET_SMP_PROCESSOR_ID {
+        } else if row.id == id::GET_SMP_PROCESSOR_ID {
             let last = self.kernel.cpus.saturating_sub(1);
             (r0.umin, r0.umax, r0.u32_min, r0.u32_max) = (0, last.into(), 0, last);
             (r0.smin, r0.smax, r0.s32_min, r0.s32_max) = (0, last.into(), 0, last as i32);

@@ -1,40 +1,24 @@
 //! What single helpers check beyond their prototypes.
 
 use super::bprintf;
-use super::callbacks::LOOP;
 use super::helper::CallFacts;
 use crate::reason::{CallReason, reject};
 use crate::reg::{DynptrKind, RegBase, RegExtra, RegType};
 use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::Helper;
 use ebpfkit_abi::{AttachType, MapType, ProgType, TypeFlags};
-
-const TAIL_CALL: u32 = 12;
-const GET_LOCAL_STORAGE: u32 = 81;
-const SK_STORAGE_GET: u32 = 107;
-const SK_STORAGE_DELETE: u32 = 108;
-const D_PATH: u32 = 147;
-const PER_CPU_PTR: u32 = 153;
-const THIS_CPU_PTR: u32 = 154;
-const FOR_EACH_MAP_ELEM: u32 = 164;
-const SNPRINTF: u32 = 165;
-const TIMER_SET_CALLBACK: u32 = 170;
-const GET_FUNC_IP: u32 = 173;
-const FIND_VMA: u32 = 180;
-const SET_RETVAL: u32 = 187;
-const DYNPTR_FROM_MEM: u32 = 197;
-const DYNPTR_WRITE: u32 = 202;
-const DYNPTR_DATA: u32 = 203;
-const USER_RINGBUF_DRAIN: u32 = 209;
 
 impl Env<'_> {
     /// Whether a helper that only some attach points have is allowed at this one.
     pub(super) fn helper_allowed(&self, row: &Helper) -> Step<bool> {
         match row.id {
-            D_PATH => self.d_path_allowed(),
-            SK_STORAGE_GET | SK_STORAGE_DELETE if self.prog.prog_type != ProgType::Lsm => Ok(self.sk_storage_allowed()),
+            id::D_PATH => self.d_path_allowed(),
+            id::SK_STORAGE_GET | id::SK_STORAGE_DELETE if self.prog.prog_type != ProgType::Lsm => {
+                Ok(self.sk_storage_allowed())
+            }
             _ => Ok(true),
         }
     }
@@ -72,7 +56,7 @@ impl Env<'_> {
 
     /// A tail call goes through a program array.
     pub(super) fn check_tail_call_key(&mut self, row: &Helper, facts: &CallFacts) -> Step {
-        if row.id != TAIL_CALL {
+        if row.id != id::TAIL_CALL {
             return Ok(());
         }
         let array = facts.map.map(|m| &self.maps[m as usize].def).filter(|d| d.map_type == MapType::ProgArray);
@@ -86,39 +70,41 @@ impl Env<'_> {
     /// Checks of single helpers, once the arguments are of the right kinds.
     pub(super) fn check_special(&mut self, row: &Helper, facts: &mut CallFacts) -> Step {
         match row.id {
-            TAIL_CALL => self.check_resource_leak(false, true, "tail_call"),
-            GET_LOCAL_STORAGE => {
+            id::TAIL_CALL => self.check_resource_leak(false, true, "tail_call"),
+            id::GET_LOCAL_STORAGE => {
                 if !self.reg(2).is_null() {
                     return reject(CallReason::LocalStorageFlags {});
                 }
                 Ok(())
             }
-            FOR_EACH_MAP_ELEM | TIMER_SET_CALLBACK | FIND_VMA | USER_RINGBUF_DRAIN => self.call_back(row.id, facts),
-            LOOP => self.check_loop(facts),
-            SNPRINTF => self.check_snprintf(),
-            DYNPTR_FROM_MEM => {
+            id::FOR_EACH_MAP_ELEM | id::TIMER_SET_CALLBACK | id::FIND_VMA | id::USER_RINGBUF_DRAIN => {
+                self.call_back(row.id, facts)
+            }
+            id::LOOP => self.check_loop(facts),
+            id::SNPRINTF => self.check_snprintf(),
+            id::DYNPTR_FROM_MEM => {
                 let ty = self.reg(1).ty;
                 if ty != RegType::of(RegBase::MapValue) {
                     return reject(CallReason::DynptrSource { ty: reg_type_str(ty).into_owned() });
                 }
                 Ok(())
             }
-            SET_RETVAL if self.prog.attach_type == AttachType::LsmCgroup => {
+            id::SET_RETVAL if self.prog.attach_type == AttachType::LsmCgroup => {
                 if self.attached_to_void()? {
                     return reject(CallReason::VoidHook {});
                 }
                 Ok(())
             }
-            DYNPTR_DATA => {
+            id::DYNPTR_DATA => {
                 facts.dynptr = self.dynptr_at(&self.reg(1).clone());
                 Ok(())
             }
-            DYNPTR_WRITE => {
+            id::DYNPTR_WRITE => {
                 let over = self.dynptr_at(&self.reg(1).clone()).map(|d| d.kind);
                 facts.changes_packet |= matches!(over, Some(DynptrKind::Skb | DynptrKind::SkbMeta));
                 Ok(())
             }
-            PER_CPU_PTR | THIS_CPU_PTR => {
+            id::PER_CPU_PTR | id::THIS_CPU_PTR => {
                 facts.percpu_alloc = self.reg(1).ty.has(TypeFlags::RCU);
                 Ok(())
             }
@@ -139,7 +125,7 @@ impl Env<'_> {
         }
         self.mark_chain_precision(1)?;
         if u64::from(self.cur.cur().callback_depth) < self.reg(1).umax {
-            return self.call_back(LOOP, facts);
+            return self.call_back(id::LOOP, facts);
         }
         self.cur.cur_mut().callback_depth = 0;
         if self.log_level > 1 {
@@ -164,7 +150,7 @@ impl Env<'_> {
 
     /// Whether a helper that some attach points lack works at this one (`bpf_get_func_ip`).
     pub(super) fn check_supported_here(&self, row: &Helper) -> Step {
-        if row.id != GET_FUNC_IP {
+        if row.id != id::GET_FUNC_IP {
             return Ok(());
         }
         let (name, id) = (row.name, row.id);

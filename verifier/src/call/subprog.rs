@@ -5,11 +5,9 @@ use crate::reason::{CallReason, reject};
 use crate::reg::RegBase;
 use crate::state::FuncState;
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_isa::Insn;
 use std::rc::Rc;
-
-/// Deepest chain of frames (`MAX_CALL_FRAMES`).
-pub(super) const MAX_FRAMES: usize = 8;
 
 impl Env<'_> {
     /// Enters a static function: a new frame that sees the caller's r1 to r5.
@@ -23,7 +21,7 @@ impl Env<'_> {
             return self.check_global_call(subprog);
         }
         let frames = self.cur.frames.len();
-        if frames >= MAX_FRAMES {
+        if frames >= MAX_CALL_FRAMES {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
         }
         let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);

@@ -7,11 +7,9 @@ use crate::scalar::RegArg::DstOpNoMark;
 use crate::state::{StackUse, VerifierState};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::MapType;
+use ebpfkit_abi::limits::MAX_VERIFIED_INSNS;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
-
-/// Instructions that one verification may process (`BPF_COMPLEXITY_LIMIT_INSNS`).
-const MAX_PROCESSED: u64 = 1_000_000;
 
 /// Whether a barrier can stand for what went wrong (`error_recoverable_with_nospec`).
 fn stops_at_barrier(stop: &Stop) -> bool {
@@ -43,7 +41,7 @@ impl Env<'_> {
         };
         self.walk.insn_in_history = false;
         self.insn_processed += 1;
-        if self.insn_processed > MAX_PROCESSED {
+        if self.insn_processed > MAX_VERIFIED_INSNS {
             return reject(ExploreReason::TooLarge { insns: self.insn_processed as u32 });
         }
         self.cur.insn_idx = at;

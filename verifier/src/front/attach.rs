@@ -5,6 +5,7 @@ use crate::reason::{AttachReason, FrontReason};
 use crate::reg::BtfRef;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::iterators::{self, IterTarget};
+use ebpfkit_abi::limits::MAX_TRACED_ARGS;
 use ebpfkit_abi::{AttachType, ProgType, lsm, trampolines};
 use ebpfkit_object::Btf;
 use ebpfkit_object::ProgramFlags;
@@ -32,7 +33,6 @@ const ITERATOR_PREFIX: &str = "bpf_iter_";
 
 /// Whether calls of a function can be turned to programs: few arguments, none of them large.
 fn check_trampoline(types: &Btf, proto: TypeId, func: &str) -> Step {
-    const MAX_ARGS: usize = 12;
     const MAX_STRUCT: u32 = 16;
     let func = || func.to_owned();
     let size = |ty: TypeId| match types.get(types.resolve(ty)) {
@@ -48,7 +48,7 @@ fn check_trampoline(types: &Btf, proto: TypeId, func: &str) -> Step {
     };
     let kind = |ty: TypeId| kind_name(types.kind(types.resolve(ty)));
     let count = types.params(proto).len();
-    if count > MAX_ARGS {
+    if count > MAX_TRACED_ARGS {
         return reject(AttachReason::TooManyArgs { func: func(), count });
     }
     let ret = match types.get(proto) {

@@ -2,10 +2,8 @@
 
 use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::limits::MAX_UNPRIVILEGED_INSNS;
 use ebpfkit_abi::{MapType as M, ProgType as P};
-
-/// Instructions of a program that is loaded without `CAP_BPF` (`BPF_MAXINSNS`).
-const MAX_INSNS: usize = 4096;
 
 /// The capability that a program type needs beyond `CAP_BPF`.
 fn of_program(kind: P) -> Option<&'static str> {
@@ -69,8 +67,8 @@ impl Env<'_> {
         }
         let (capable, kind) = (self.bpf_capable(), self.prog.prog_type);
         let insns = self.insns.len();
-        if !capable && insns > MAX_INSNS {
-            return reject(FrontReason::TooManyInsns { insns, limit: MAX_INSNS });
+        if !capable && insns > MAX_UNPRIVILEGED_INSNS {
+            return reject(FrontReason::TooManyInsns { insns, limit: MAX_UNPRIVILEGED_INSNS });
         }
         let capability = match kind {
             P::SocketFilter | P::CgroupSkb => None,

@@ -1,16 +1,15 @@
 //! Calls that keep most registers: compilers spill what such a call might clobber, for kernels that do not know
 //! better, and a kernel that does removes the spills, and the stack they needed.
 
-use super::subprogs::jump_distance;
+use super::subprogs::{is_helper_call, jump_distance};
 use crate::Env;
+use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::kfuncs::KfuncFlags;
 use ebpfkit_abi::{HelperFlags, RetBase};
 use ebpfkit_isa::opcode::{self, class, jmp};
 use ebpfkit_isa::{Insn, R10};
 use rustc_hash::FxHashSet;
 
-/// Number of the only helper that becomes a few instructions of its own on x86-64 (`bpf_get_smp_processor_id`).
-const INLINED: i32 = 8;
 /// r0 to r5.
 const CALLER_SAVED: u16 = 0b11_1111;
 /// `*(u64 *)(r10 + off) = rX`
@@ -56,7 +55,9 @@ impl Env<'_> {
             return Some((desc.params.len(), desc.ret != 0, desc.has(KfuncFlags::FASTCALL)));
         }
         let (_, proto) = self.helper_prototype(if call.src == 0 { call.imm } else { -1 }).ok()?;
-        let inlined = proto.flags.contains(HelperFlags::FASTCALL) && call.imm == INLINED && self.kernel.jit;
+        // The only helper that becomes a few instructions of its own on x86-64.
+        let replaced = is_helper_call(call, id::GET_SMP_PROCESSOR_ID) && self.kernel.jit;
+        let inlined = proto.flags.contains(HelperFlags::FASTCALL) && replaced;
         Some((proto.arg_count(), proto.ret.base != RetBase::Void, inlined))
     }
 

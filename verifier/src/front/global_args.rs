@@ -6,12 +6,10 @@ use crate::memory::types::{is_scalar, is_struct, kind_name};
 use crate::reason::FrontReason;
 use crate::reg::BtfRef;
 use crate::{Env, Step, Stop, reason::reject};
+use ebpfkit_abi::limits::MAX_CALL_ARGS;
 use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
-
-/// Most arguments of a function (`MAX_BPF_FUNC_REG_ARGS`).
-const MAX_ARGS: usize = 5;
 
 /// One argument of a global function.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,7 +94,7 @@ impl Env<'_> {
             return Err(Stop::unsupported("a function record that names no function"));
         };
         let count = btf.params(proto).len();
-        if count > MAX_ARGS {
+        if count > MAX_CALL_ARGS {
             return reject(FrontReason::GlobalTooManyArgs { func: name, count });
         }
         let ret = match btf.get(proto) {

@@ -5,16 +5,13 @@ use crate::memory::record;
 use crate::reason::FrontReason;
 use crate::reg::{BtfRef, RegBase, RegExtra, RegType};
 use crate::{Env, Step, Stop, reason::reject};
+use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
 use ebpfkit_abi::{MapType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{class, mode, pseudo};
 use ebpfkit_object::Map;
 use ebpfkit_object::btf::{Kind, Type};
 
-/// Most maps of one program (`MAX_USED_MAPS`).
-const MAX_MAPS: usize = 64;
-/// Offsets beyond this are never followed (`BPF_MAX_VAR_OFF`).
-const MAX_VAR_OFF: u32 = 1 << 29;
 /// `BPF_F_RDONLY_PROG`
 const MAP_RDONLY_PROG: u32 = 1 << 7;
 
@@ -76,7 +73,7 @@ impl Env<'_> {
         let Some(def) = self.object.maps.get(index as usize) else {
             return Err(Stop::unsupported(format!("map number {index} is not in the object")));
         };
-        if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_MAPS {
+        if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_USED_MAPS {
             return reject(FrontReason::TooManyMaps {});
         }
         let position = self.push_map(index as usize, def.clone());
@@ -111,7 +108,7 @@ impl Env<'_> {
 
     fn check_direct_value(&self, map: u32, off: u32) -> Step {
         let def = &self.maps[map as usize].def;
-        if off >= MAX_VAR_OFF {
+        if i64::from(off) >= MAX_VAR_OFF {
             return reject(FrontReason::DirectValueOffset { off });
         }
         match def.map_type {
@@ -120,7 +117,7 @@ impl Env<'_> {
             }
             MapType::Array => Ok(()),
             MapType::Arena => {
-                let bytes = u64::from(def.max_entries) * 4096;
+                let bytes = u64::from(def.max_entries) * u64::from(PAGE_SIZE);
                 if u64::from(off) >= bytes {
                     return reject(FrontReason::DirectValueOutside { value_size: def.value_size, off });
                 }

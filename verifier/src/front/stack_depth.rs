@@ -1,15 +1,14 @@
 //! How much stack the deepest chain of calls needs, once the walk knows each function's own need.
 
 use super::subprogs::{call_target, is_func_address, is_helper_call, is_kfunc_call, is_local_call};
-use crate::call::callbacks::LOOP;
 use crate::reason::{FrontReason, KfuncReason};
 use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::helpers::id;
+use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode::MAY_GOTO;
 
-/// Deepest chain of frames (`MAX_CALL_FRAMES`).
-const MAX_FRAMES: usize = 8;
 /// Stack that callers of a tail-calling function may use at most.
 const TAIL_CALL_CALLER_STACK: u32 = 256;
 /// Smaller frames are not worth a stack of their own (`BPF_PRIV_STACK_MIN_SIZE`).
@@ -72,7 +71,7 @@ impl Env<'_> {
                 (self.subprogs[s].start..self.subprog_end(s)).any(|at| self.aux[at].seen && has(at))
             };
             let may_goto = seen(&|at| self.insns[at].code == MAY_GOTO);
-            let plain_loop = seen(&|at| is_helper_call(self.insns[at], LOOP) && !self.aux[at].loop_not_inline);
+            let plain_loop = seen(&|at| is_helper_call(self.insns[at], id::LOOP) && !self.aux[at].loop_not_inline);
             let own = &mut self.subprogs[s].stack_depth;
             *own += if may_goto { MAY_GOTO_STACK } else { 0 } + if plain_loop { PLAIN_LOOP_STACK } else { 0 };
         }
@@ -111,7 +110,7 @@ impl Env<'_> {
 
     fn measure_from(&mut self, root: usize, allowed: bool, private: &mut [Option<bool>]) -> Step {
         let mut tail_call = false;
-        let mut chain = Vec::with_capacity(MAX_FRAMES);
+        let mut chain = Vec::with_capacity(MAX_CALL_FRAMES);
         chain.push(self.enter(root, 0, allowed, private, &chain)?);
         let mut depth = chain[0].bytes;
         while let Some(frame) = chain.last_mut() {
@@ -145,7 +144,7 @@ impl Env<'_> {
                 return reject(FrontReason::DirectExceptionCall { insn: at });
             }
             tail_call |= self.subprogs[callee].has_tail_call;
-            if chain.len() >= MAX_FRAMES {
+            if chain.len() >= MAX_CALL_FRAMES {
                 return reject(FrontReason::CallChainTooDeep { frames: chain.len() });
             }
             let entered = self.enter(callee, depth, allowed, private, &chain)?;

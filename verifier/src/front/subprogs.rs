@@ -3,15 +3,12 @@
 use crate::env::SubprogInfo;
 use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::helpers::id;
+use ebpfkit_abi::limits::MAX_FUNCTIONS;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo};
 use ebpfkit_object::btf::{Kind, Type};
 use std::collections::BTreeSet;
-
-/// Most functions of one program (`BPF_MAX_SUBPROGS`).
-const MAX_SUBPROGS: usize = 256;
-/// Number of `bpf_tail_call`.
-const TAIL_CALL: i32 = 12;
 
 /// A call of a function of the same program.
 pub(crate) fn is_local_call(insn: Insn) -> bool {
@@ -60,7 +57,7 @@ impl Env<'_> {
                 let target = usize::try_from(call_target(insn, at)).ok().filter(|&t| t < self.insns.len());
                 let Some(target) = target else { return reject(FrontReason::InvalidCallTarget {}) };
                 starts.insert(target);
-                if starts.len() > MAX_SUBPROGS {
+                if starts.len() > MAX_FUNCTIONS {
                     return reject(FrontReason::TooManySubprogs {});
                 }
             } else {
@@ -118,14 +115,7 @@ impl Env<'_> {
                 let info = &mut self.subprogs[s];
                 match insn.class() {
                     class::LD if matches!(insn.mode(), mode::ABS | mode::IND) => info.has_ld_abs = true,
-                    class::JMP | class::JMP32
-                        if insn.op() == jmp::CALL
-                            && insn.code == opcode::CALL
-                            && insn.src == 0
-                            && insn.imm == TAIL_CALL =>
-                    {
-                        info.has_tail_call = true;
-                    }
+                    class::JMP | class::JMP32 if is_helper_call(insn, id::TAIL_CALL) => info.has_tail_call = true,
                     class::JMP | class::JMP32 if insn.op() != jmp::EXIT => {
                         let target = at as i64 + jump_distance(insn) + 1;
                         if target < start as i64 || target >= end as i64 {

@@ -14,12 +14,9 @@ mod query;
 use crate::front::subprogs::is_helper_call;
 use crate::state::VerifierState;
 use crate::{Env, state::FuncState};
+use ebpfkit_abi::helpers::id;
+use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_isa::opcode::{class, mode};
-
-/// Frames of the deepest chain of calls.
-pub(crate) const FRAMES: usize = 8;
-/// Number of `bpf_tail_call`.
-const TAIL_CALL: u32 = 12;
 
 /// What one instruction does with the slots of one frame, and what follows from it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,9 +49,9 @@ struct Instance {
     len: usize,
     seen: Vec<Seen>,
     /// By frame, then by instruction of this function.
-    masks: [Option<Box<[Masks]>>; FRAMES],
+    masks: [Option<Box<[Masks]>>; MAX_CALL_FRAMES],
     /// By frame: positions in the function's postorder that must be looked at again.
-    dirty: [flow::Dirty; FRAMES],
+    dirty: [flow::Dirty; MAX_CALL_FRAMES],
     updated: bool,
     /// An instruction writes less than was known before, so what is written later must be found anew.
     writes_less: bool,
@@ -71,7 +68,7 @@ pub struct Liveness {
     /// Instance of the instruction being verified, while it is known.
     current: Option<usize>,
     /// Slots that the instruction being verified writes, by frame.
-    writes: [u64; FRAMES],
+    writes: [u64; MAX_CALL_FRAMES],
     wrote: bool,
     graph: flow::Graph,
 }
@@ -170,7 +167,7 @@ impl Liveness {
 
     fn forget_writes(&mut self) {
         if self.wrote {
-            self.writes = [0; FRAMES];
+            self.writes = [0; MAX_CALL_FRAMES];
             self.wrote = false;
         }
     }
@@ -244,7 +241,7 @@ impl Env<'_> {
     pub(crate) fn prepare_liveness(&mut self) {
         let leaves = |at: usize| {
             let i = self.insns[at];
-            is_helper_call(i, TAIL_CALL) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
+            is_helper_call(i, id::TAIL_CALL) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
         };
         self.liveness.graph = flow::Graph::new(&self.insns, &self.postorder, &leaves);
     }

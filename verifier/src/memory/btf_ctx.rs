@@ -6,12 +6,13 @@ use super::types::{btf_reg, is_scalar, is_struct, kind_name};
 use crate::reason::{MemoryReason, reject};
 use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step};
+use ebpfkit_abi::limits::MAX_TRACED_ARGS;
 use ebpfkit_abi::{AttachType, ProgType, TypeFlags, lsm, tracepoints};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 
-/// Bytes of a context of arguments (`MAX_BPF_FUNC_ARGS` words).
-const CTX_SIZE: i32 = 12 * 8;
+/// Bytes of a context of arguments.
+const CTX_SIZE: i32 = 8 * MAX_TRACED_ARGS as i32;
 
 /// Bytes that an argument takes in the context.
 fn slot_bytes(types: &Btf, ty: TypeId) -> u32 {

@@ -7,11 +7,10 @@ use crate::reason::{MemoryReason, reject};
 use crate::reg::{RegBase, RegExtra, RegState};
 use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_abi::{MapType, ProgType, TypeFlags};
 use ebpfkit_object::MapInit;
 
-/// Offsets beyond this are never followed (`BPF_MAX_VAR_OFF`).
-const MAX_VAR_OFF: u64 = 1 << 29;
 const MAP_RDONLY_PROG: u32 = 1 << 7;
 const MAP_WRONLY_PROG: u32 = 1 << 8;
 
@@ -43,7 +42,7 @@ impl Env<'_> {
         if let Err(detail) = self.inside(reg, low, size, region, zero_size) {
             return reject(MemoryReason::OutsideRegion { detail, reg, bound: "min" });
         }
-        if r.umax >= MAX_VAR_OFF {
+        if r.umax >= MAX_VAR_OFF as u64 {
             return reject(MemoryReason::UnboundedAccess { reg });
         }
         let high = r.umax as i64 + i64::from(off);

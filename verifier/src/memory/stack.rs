@@ -7,6 +7,7 @@ use crate::reg::{RegBase, RegState};
 use crate::stack::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::state::StackUse;
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode::class;
 
@@ -51,9 +52,6 @@ impl StackSlot {
 fn is_spillable(reg: &RegState) -> bool {
     !matches!(reg.ty.base, RegBase::NotInit | RegBase::Scalar | RegBase::ConstDynptr)
 }
-
-/// Offsets beyond this are never followed (`BPF_MAX_VAR_OFF`).
-const MAX_VAR_OFF: i64 = 1 << 29;
 
 /// A stack access whose place has been checked.
 #[derive(Clone, Copy)]

@@ -2,15 +2,15 @@
 
 use super::masks::{RegList, SlotList, Wanted};
 use crate::Env;
-use crate::front::subprogs::{call_target, is_kfunc_call, is_local_call};
+use crate::front::subprogs::{call_target, is_helper_call, is_kfunc_call, is_local_call};
 use crate::scalar::linked::LinkedRegs;
 use crate::state::HistoryEntry;
+use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{alu, atomic, class, jmp, mode};
 use ebpfkit_isa::{Insn, R10};
 
 /// r1 to r5.
 const ARGS: u16 = 0b11_1110;
-const TAIL_CALL: i32 = 12;
 
 /// Why following backwards does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl Env<'_> {
         if wanted.current() & ARGS != 0 {
             return Err(Lost::Bug);
         }
-        if insn.src == 0 && insn.imm == TAIL_CALL && !straight {
+        if is_helper_call(insn, id::TAIL_CALL) && !straight {
             // The tail call ended its function.
             return enter(wanted);
         }

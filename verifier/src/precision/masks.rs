@@ -1,8 +1,7 @@
 //! What has to be precise at a place of the path that is followed backwards.
 
+use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use std::fmt;
-
-const FRAMES: usize = 8;
 
 /// Registers and stack slots, by frame.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,9 +9,9 @@ pub struct Wanted {
     /// Innermost frame at this place.
     pub frame: usize,
     /// By frame: bit n for rn.
-    pub regs: [u16; FRAMES],
+    pub regs: [u16; MAX_CALL_FRAMES],
     /// By frame: bit n for slot n.
-    pub slots: [u64; FRAMES],
+    pub slots: [u64; MAX_CALL_FRAMES],
 }
 
 impl Wanted {

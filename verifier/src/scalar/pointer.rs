@@ -3,10 +3,11 @@
 use crate::reason::{ScalarReason, reject};
 use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::scalar::alu::alu_str;
-use crate::scalar::regs::{MAX_VAR_OFF, reg_type_str};
+use crate::scalar::regs::reg_type_str;
 use crate::scalar::sanitize::Window;
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
+use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{alu, class};
 

@@ -5,11 +5,9 @@ use crate::reg::{RegBase, RegState, RegType};
 use crate::scalar::tnum::Tnum;
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
+use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_isa::{R10, REG_COUNT};
 use std::borrow::Cow;
-
-/// Offsets of pointers stay below this (`BPF_MAX_VAR_OFF`).
-pub const MAX_VAR_OFF: i64 = 1 << 29;
 
 /// How an instruction uses a register (`enum reg_arg_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

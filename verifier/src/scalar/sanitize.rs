@@ -5,10 +5,8 @@ use crate::reason::{ScalarReason, reject};
 use crate::reg::{RegBase, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_isa::Insn;
+use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode::alu;
-
-/// Bytes of one stack frame.
-const MAX_STACK: i64 = 512;
 
 const SANITIZE_SRC: u8 = 1 << 0;
 const SANITIZE_DST: u8 = 1 << 1;
@@ -55,7 +53,7 @@ impl Env<'_> {
     fn pointer_limit(&self, insn: Insn, ptr: &RegState, ptr_is_dst: bool, left: bool) -> Step<u32> {
         let fixed = i64::from(ptr.off);
         let (most, limit) = if ptr.ty == RegType::of(RegBase::Stack) {
-            (MAX_STACK as u32 + u32::from(left), (ptr.var_off.value as i64).wrapping_add(fixed).wrapping_neg() as u32)
+            (STACK_SIZE as u32 + u32::from(left), (ptr.var_off.value as i64).wrapping_add(fixed).wrapping_neg() as u32)
         } else if let (true, Some(map)) = (ptr.ty == RegType::of(RegBase::MapValue), ptr.map()) {
             let edge = if left { ptr.smin } else { ptr.umax as i64 };
             let size = self.maps.get(map as usize).map_or(0, |m| m.def.value_size);
@@ -140,7 +138,7 @@ impl Env<'_> {
                 return reject(ScalarReason::SanitizeStackVariable { reg, var_off: dst.var_off, off });
             }
             let off = i64::from(dst.off).wrapping_add(dst.var_off.value as i64);
-            if !(-MAX_STACK..0).contains(&off) {
+            if !(-(STACK_SIZE as i64)..0).contains(&off) {
                 return reject(ScalarReason::SanitizeStackRange { reg, off: off as i32 });
             }
         } else if dst.ty == RegType::of(RegBase::MapValue) {

@@ -3,9 +3,10 @@
 use super::Row;
 use super::cx::{self, Ret};
 use super::skb::moved;
-use crate::packet::{Checksum, ETH_HLEN, TunnelKey, proto, protocol as link_protocol};
+use crate::packet::{Checksum, TunnelKey, protocol as link_protocol};
 use crate::{Errno, Run};
 use ebpfkit_abi::ProgType;
+use ebpfkit_abi::net::{ETH_ALEN, ETH_HLEN, IPV4_HLEN, IPV6_HLEN, VLAN_HLEN, ethertype};
 
 pub(super) const ROWS: &[Row] = &[
     ("skb_vlan_push", vlan_push),
@@ -22,13 +23,8 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Longest packet that helpers make (`BPF_SKB_MAX_LEN`): four pages less the kernel's own data.
 const MAX_LEN: u64 = 4 * 4096 - 320;
-/// Bytes of a VLAN tag.
-const VLAN_HLEN: usize = 4;
 /// Bytes of the two addresses before the type field.
-const ADDRESSES: usize = 12;
-/// Bytes of an IPv4 header without options, and of an IPv6 header.
-const IPV4_HLEN: usize = 20;
-const IPV6_HLEN: usize = 40;
+const ADDRESSES: usize = 2 * ETH_ALEN;
 
 /// The packet's protocol in the host's byte order.
 pub(super) fn protocol(run: &Run) -> u16 {
@@ -40,7 +36,7 @@ fn set_protocol(run: &mut Run, protocol: u16) {
 }
 
 fn is_vlan(protocol: u16) -> bool {
-    protocol == proto::VLAN_Q || protocol == proto::VLAN_AD
+    protocol == ethertype::VLAN_Q || protocol == ethertype::VLAN_AD
 }
 
 /// Puts zeros before the packet. A transport header that is set stays where it is in memory.
@@ -87,7 +83,8 @@ fn set_tag(run: &mut Run, tag: Option<(u16, u16)>) {
 
 /// The new tag stands beside the packet; one that stood there goes into it.
 fn vlan_push(run: &mut Run, [_, kind, control, ..]: [u64; 5]) -> Ret {
-    let kind = Some(u16::from_be_bytes((kind as u16).to_ne_bytes())).filter(|k| is_vlan(*k)).unwrap_or(proto::VLAN_Q);
+    let kind =
+        Some(u16::from_be_bytes((kind as u16).to_ne_bytes())).filter(|k| is_vlan(*k)).unwrap_or(ethertype::VLAN_Q);
     if let Some((old_kind, old_control)) = tag(run) {
         if run.state.skb.mac != 0 {
             return cx::fail(Errno::EINVAL);
@@ -181,11 +178,11 @@ fn change_proto(run: &mut Run, [_, to, flags, ..]: [u64; 5]) -> Ret {
     let to = u16::from_be_bytes((to as u16).to_ne_bytes());
     let (offset, len) = (run.state.skb.mac_len(), IPV6_HLEN - IPV4_HLEN);
     let result = match (protocol(run), to) {
-        (proto::IPV4, proto::IPV6) => {
+        (ethertype::IPV4, ethertype::IPV6) => {
             grow_headers(run, offset, len);
             Ok(())
         }
-        (proto::IPV6, proto::IPV4) => shrink_headers(run, offset, len),
+        (ethertype::IPV6, ethertype::IPV4) => shrink_headers(run, offset, len),
         _ => Err(Errno::ENOTSUPP),
     };
     if result.is_ok() {
@@ -258,8 +255,8 @@ fn adjust_headers(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), E
         return Err(Errno::EFAULT);
     }
     let base = match protocol(run) {
-        proto::IPV4 => IPV4_HLEN,
-        proto::IPV6 => IPV6_HLEN,
+        ethertype::IPV4 => IPV4_HLEN,
+        ethertype::IPV6 => IPV6_HLEN,
         _ => return Err(Errno::ENOTSUPP),
     };
     let offset = run.state.skb.mac_len()
@@ -302,8 +299,8 @@ fn shrink(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Er
     }
     shrink_headers(run, offset, len)?;
     match (protocol(run), flags & room::DECAP) {
-        (proto::IPV4, room::DECAP_IPV6) => set_protocol(run, proto::IPV6),
-        (proto::IPV6, room::DECAP_IPV4) => set_protocol(run, proto::IPV4),
+        (ethertype::IPV4, room::DECAP_IPV6) => set_protocol(run, ethertype::IPV6),
+        (ethertype::IPV6, room::DECAP_IPV4) => set_protocol(run, ethertype::IPV4),
         _ => {}
     }
     resize_segments(run, flags, len as i64);
@@ -338,8 +335,8 @@ fn grow(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errn
             skb.transport = Some(skb.network + header as i64);
         }
         match (protocol(run), encap) {
-            (proto::IPV4, room::ENCAP_IPV6) => set_protocol(run, proto::IPV6),
-            (proto::IPV6, room::ENCAP_IPV4) => set_protocol(run, proto::IPV4),
+            (ethertype::IPV4, room::ENCAP_IPV6) => set_protocol(run, ethertype::IPV6),
+            (ethertype::IPV6, room::ENCAP_IPV4) => set_protocol(run, ethertype::IPV4),
             _ => {}
         }
     }

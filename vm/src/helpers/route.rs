@@ -6,6 +6,7 @@ use crate::maps::Kind;
 use crate::run::Redirect;
 use crate::world::{Device, Route};
 use crate::{Errno, Event, Run};
+use ebpfkit_abi::net::{ETH_HLEN, VLAN_HLEN, family};
 use ebpfkit_abi::{MapType, ProgType};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -122,9 +123,9 @@ mod fib {
     pub const NO_SRC_ADDR: u64 = 9;
 }
 
-/// Address families, as Linux numbers them.
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+/// Address families, in the one byte that the parameters have for them.
+const AF_INET: u8 = family::INET as u8;
+const AF_INET6: u8 = family::INET6 as u8;
 
 /// An address in network byte order.
 fn address(family: u8, bytes: &[u8]) -> Option<IpAddr> {
@@ -230,8 +231,8 @@ fn look_up(run: &Run, p: &mut [u8; fib::SIZE as usize], flags: u64) -> Result<u6
 }
 
 /// Bytes of the link header, and of a VLAN tag that may come on top.
-const LINK_HEADER: u32 = 14;
-const VLAN_TAG: u32 = 4;
+const LINK_HEADER: u32 = ETH_HLEN as u32;
+const VLAN_TAG: u32 = VLAN_HLEN as u32;
 
 fn forwardable(run: &Run, device: &Device) -> bool {
     let whole = device.mtu.saturating_add(LINK_HEADER + VLAN_TAG);

@@ -283,9 +283,9 @@ fn change_type(run: &mut Run, [_, kind, ..]: [u64; 5]) -> Ret {
 }
 
 fn set_tstamp(run: &mut Run, [_, stamp, kind, ..]: [u64; 5]) -> Ret {
-    use crate::packet::proto;
+    use ebpfkit_abi::net::ethertype;
     let protocol = super::link::protocol(run);
-    if protocol != proto::IPV4 && protocol != proto::IPV6 {
+    if protocol != ethertype::IPV4 && protocol != ethertype::IPV6 {
         return cx::fail(Errno::EOPNOTSUPP);
     }
     match kind as u32 {

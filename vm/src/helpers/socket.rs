@@ -6,6 +6,7 @@ use crate::world::Socket;
 use crate::{Errno, Run};
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Layout, SOCK, TCP_SOCK};
+use ebpfkit_abi::net::{family, ip_protocol};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -103,11 +104,11 @@ const LISTEN: u64 = 10;
 const STREAM: u64 = 1;
 const DATAGRAM: u64 = 2;
 /// Protocol numbers.
-const TCP: u64 = 6;
-const UDP: u64 = 17;
-/// Address families, as Linux numbers them.
-const AF_INET: u64 = 2;
-const AF_INET6: u64 = 10;
+const TCP: u64 = ip_protocol::TCP as u64;
+const UDP: u64 = ip_protocol::UDP as u64;
+/// Address families.
+const AF_INET: u64 = family::INET as u64;
+const AF_INET6: u64 = family::INET6 as u64;
 
 /// The fields of an address: one word for IPv4, four for IPv6, as they stand in a packet.
 fn put_address(v4: &str, v6: &str, address: IpAddr, mut set: impl FnMut(&str, usize, u64)) {
@@ -354,10 +355,10 @@ pub(crate) fn attach_dummy(run: &mut Run) {
             IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?))
         })
     };
-    use crate::packet::proto;
+    use ebpfkit_abi::net::ethertype;
     let (family, ends) = match protocol {
-        proto::IPV4 => (AF_INET, if ip.len() >= 20 { address(false, 12).zip(address(false, 16)) } else { None }),
-        proto::IPV6 => (AF_INET6, if ip.len() >= 40 { address(true, 8).zip(address(true, 24)) } else { None }),
+        ethertype::IPV4 => (AF_INET, if ip.len() >= 20 { address(false, 12).zip(address(false, 16)) } else { None }),
+        ethertype::IPV6 => (AF_INET6, if ip.len() >= 40 { address(true, 8).zip(address(true, 24)) } else { None }),
         _ => (0, None),
     };
     let mut memory = run.state.sockets.dummy.take().unwrap_or_else(|| Struct::new(&SOCK));
@@ -419,12 +420,13 @@ fn ancestor_cgroup_id(run: &mut Run, [socket, level, ..]: [u64; 5]) -> Ret {
 
 /// Marks an IP packet as having met congestion, if its sender can be told: 1 when it is marked.
 fn ecn_set_ce(run: &mut Run, _: [u64; 5]) -> Ret {
-    use crate::packet::{csum, proto};
+    use crate::packet::csum;
+    use ebpfkit_abi::net::ethertype;
     let at = run.state.skb.network.max(0) as usize;
     let protocol = super::link::protocol(run);
     let Some(ip) = run.packet.bytes_mut().get_mut(at..) else { return Ok(0) };
     match protocol {
-        proto::IPV4 if ip.len() >= 20 => {
+        ethertype::IPV4 if ip.len() >= 20 => {
             let old = u16::from_ne_bytes([ip[0], ip[1]]);
             match ip[1] & 3 {
                 0 => return Ok(0),
@@ -436,7 +438,7 @@ fn ecn_set_ce(run: &mut Run, _: [u64; 5]) -> Ret {
             ip[10..12].copy_from_slice(&sum.to_ne_bytes());
             Ok(1)
         }
-        proto::IPV6 if ip.len() >= 40 => match ip[1] >> 4 & 3 {
+        ethertype::IPV6 if ip.len() >= 40 => match ip[1] >> 4 & 3 {
             0 => Ok(0),
             _ => {
                 ip[1] |= 0x30;
@@ -463,8 +465,8 @@ fn cb_flags_set(run: &mut Run, [_, flags, ..]: [u64; 5]) -> Ret {
 /// Socket options that programs may set and get: level, first name, last name.
 const LEVEL_SOCKET: i32 = 1;
 const LEVEL_IP: i32 = 0;
-const LEVEL_IPV6: i32 = 41;
-const LEVEL_TCP: i32 = 6;
+const LEVEL_IPV6: i32 = ip_protocol::IPV6 as i32;
+const LEVEL_TCP: i32 = ip_protocol::TCP as i32;
 /// Names of level `SOL_SOCKET` that hold a number.
 const SOCKET_NUMBERS: &[i32] = &[2, 7, 8, 9, 12, 15, 18, 36, 47, 62, 74];
 /// `IP_TOS`; `IPV6_TCLASS` and `IPV6_AUTOFLOWLABEL`.

@@ -5,6 +5,7 @@ use super::cx::{self, Ret};
 use crate::maps::{Kind, Map};
 use crate::run::Redirect;
 use crate::{Errno, Fault, Run};
+use ebpfkit_abi::net::TCP_HLEN;
 
 pub(super) const ROWS: &[Row] = &[
     ("sk_redirect_map", sk_redirect),
@@ -147,8 +148,7 @@ fn pop_data(run: &mut Run, [_, start, len, flags, _]: [u64; 5]) -> Ret {
     Ok(0)
 }
 
-/// Bytes of a TCP header without options, and its flags.
-const TCP_HLEN: usize = 20;
+/// Flags of a TCP header.
 const FIN: u8 = 1;
 const SYN: u8 = 2;
 const RST: u8 = 4;

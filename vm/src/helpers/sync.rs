@@ -5,6 +5,7 @@ use super::cx::{self, Ret};
 use super::state::Timer;
 use crate::maps::mem;
 use crate::{Errno, Fault, Run};
+use ebpfkit_abi::limits::MAX_LOOPS;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub(super) const ROWS: &[Row] = &[
@@ -16,9 +17,6 @@ pub(super) const ROWS: &[Row] = &[
     ("timer_start", timer_start),
     ("timer_cancel", timer_cancel),
 ];
-
-/// Turns that a loop may ask for (`BPF_MAX_LOOPS`).
-const MAX_LOOPS: u32 = 8 << 20;
 
 fn bpf_loop(run: &mut Run, [turns, callback, context, flags, _]: [u64; 5]) -> Ret {
     let turns = turns as u32;

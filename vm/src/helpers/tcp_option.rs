@@ -3,6 +3,7 @@
 use super::Row;
 use super::cx::{self, Ret};
 use crate::{Errno, Run};
+use ebpfkit_abi::net::TCP_HLEN;
 
 pub(super) const ROWS: &[Row] = &[
     ("load_hdr_opt", load_header_option),
@@ -10,8 +11,6 @@ pub(super) const ROWS: &[Row] = &[
     ("reserve_hdr_opt", reserve_header_option),
 ];
 
-/// Bytes of a TCP header without options.
-const TCP_HLEN: usize = 20;
 /// Kinds of options: end, no-operation, experiments.
 const END: u8 = 0;
 const NOP: u8 = 1;

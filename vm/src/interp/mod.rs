@@ -9,17 +9,18 @@ mod arith;
 pub(crate) mod quick;
 
 use crate::fault::{Fault, FaultKind};
-use crate::memory::{MAX_FRAMES, Window};
+use crate::memory::Window;
 use crate::program::Program;
 use crate::program::dense::Op;
 use crate::program::step::Step;
 use crate::run::Run;
 use access::{atomic, load, load_acquire, packet_load, probe, store, store_release};
+use ebpfkit_abi::limits::{self, MAX_CALL_FRAMES};
 use ebpfkit_isa::STACK_SIZE;
 use std::mem::MaybeUninit;
 
-/// Iterations of `may_goto` in one call of a function (kernel: `BPF_MAX_LOOPS`).
-const MAX_LOOPS: u64 = 8 * 1024 * 1024;
+/// Iterations of `may_goto` in one call of a function.
+const MAX_LOOPS: u64 = limits::MAX_LOOPS as u64;
 
 /// Runs the program once on the run's context; `r0` is the answer.
 pub fn run(run: &mut Run) -> Result<u64, Fault> {
@@ -104,7 +105,7 @@ pub(crate) struct Machine {
     stack_end: u64,
     /// The frames that are saved: that of a depth has its number. Of the one below the base there is only the program,
     /// which is null.
-    frames: [MaybeUninit<Saved>; MAX_FRAMES + 1],
+    frames: [MaybeUninit<Saved>; MAX_CALL_FRAMES + 1],
 }
 
 impl Machine {
@@ -140,12 +141,12 @@ impl Machine {
         top: *mut Saved,
         next: *const Step,
     ) -> Option<*mut Saved> {
-        if std::ptr::eq(top, self.frames[MAX_FRAMES].as_ptr()) || run.left == 0 {
+        if std::ptr::eq(top, self.frames[MAX_CALL_FRAMES].as_ptr()) || run.left == 0 {
             return None;
         }
         run.left -= 1;
         let loops = if LOOPS { self.loops } else { MAX_LOOPS };
-        // SAFETY: there is room for `MAX_FRAMES`.
+        // SAFETY: there is room for `MAX_CALL_FRAMES`.
         unsafe { *top = Saved { program: self.program, next, loops, regs: kept(&self.r[6..10]) } };
         self.r[10] -= STACK_SIZE as u64;
         if CHECKED {
@@ -189,8 +190,8 @@ impl Machine {
 /// Why [`Machine::push`] did nothing.
 #[cold]
 fn no_frame(run: &Run) -> Fault {
-    if run.depth + 1 >= MAX_FRAMES {
-        FaultKind::CallDepth(MAX_FRAMES).into()
+    if run.depth + 1 >= MAX_CALL_FRAMES {
+        FaultKind::CallDepth(MAX_CALL_FRAMES).into()
     } else {
         FaultKind::Budget(run.budget).into()
     }
@@ -213,7 +214,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         steps: code.steps.as_ptr(),
         clears: CHECKED && run.current().frame_bytes() != 0,
         stack_end: run.stack_top(),
-        frames: [MaybeUninit::uninit(); MAX_FRAMES + 1],
+        frames: [MaybeUninit::uninit(); MAX_CALL_FRAMES + 1],
     };
     // SAFETY: the field is part of the frame.
     unsafe { (&raw mut (*m.frames[m.base].as_mut_ptr()).program).write(std::ptr::null()) };

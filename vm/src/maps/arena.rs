@@ -1,9 +1,9 @@
 //! Arenas: memory that programs and user space share, addressed with 32 bits.
 
 use super::Facts;
-use super::check::PAGE;
 use super::mem::{self, Region};
 use crate::Errno;
+use ebpfkit_abi::limits::PAGE_SIZE;
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes on either side of an arena that a 16-bit offset can reach.
@@ -23,7 +23,7 @@ const DEFAULT_USER_START: u64 = 0x1_0000_0000_0000;
 
 impl Arena {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        let bytes = facts.max_entries as usize * PAGE as usize;
+        let bytes = facts.max_entries as usize * PAGE_SIZE as usize;
         let memory = Region::new(bytes + 2 * GUARD, 1)?;
         let user_start = if facts.extra == 0 { DEFAULT_USER_START } else { facts.extra };
         Ok(Self {
@@ -46,7 +46,7 @@ impl Arena {
 
     /// Bytes.
     pub fn len(&self) -> u64 {
-        u64::from(self.pages) * u64::from(PAGE)
+        u64::from(self.pages) * u64::from(PAGE_SIZE)
     }
 
     /// Whether there are no bytes; never.
@@ -61,7 +61,7 @@ impl Arena {
 
     /// The page that a 32-bit address lies in.
     fn page_of(&self, low: u32) -> usize {
-        (low.wrapping_sub(self.user_start as u32) / PAGE) as usize
+        (low.wrapping_sub(self.user_start as u32) / PAGE_SIZE) as usize
     }
 
     /// Whether the page of a 32-bit address is there. Reads of others give zero, writes are lost.
@@ -78,7 +78,7 @@ impl Arena {
 
     /// `bpf_arena_alloc_pages`: the user-space address of `count` zeroed pages, at `address` or (zero) anywhere.
     pub fn alloc(&self, address: u64, count: u32) -> Option<u64> {
-        if count == 0 || count > self.pages || !address.is_multiple_of(u64::from(PAGE)) {
+        if count == 0 || count > self.pages || !address.is_multiple_of(u64::from(PAGE_SIZE)) {
             return None;
         }
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,14 +86,14 @@ impl Arena {
         let first = if address == 0 {
             present.windows(n).position(|w| w.iter().all(|p| !p))?
         } else {
-            let first = usize::try_from(address.checked_sub(self.user_start)? / u64::from(PAGE)).ok()?;
+            let first = usize::try_from(address.checked_sub(self.user_start)? / u64::from(PAGE_SIZE)).ok()?;
             let free = present.get(first..first.checked_add(n)?)?.iter().all(|p| !p);
             free.then_some(first)?
         };
         present[first..first + n].fill(true);
-        let offset = first * PAGE as usize;
+        let offset = first * PAGE_SIZE as usize;
         // SAFETY: the pages lie inside the memory.
-        unsafe { mem::zero(self.memory.at(GUARD + offset).as_ptr(), n * PAGE as usize) };
+        unsafe { mem::zero(self.memory.at(GUARD + offset).as_ptr(), n * PAGE_SIZE as usize) };
         Some(self.user_start + offset as u64)
     }
 
@@ -105,7 +105,7 @@ impl Arena {
         for page in first.min(end)..end {
             present[page] = false;
             // SAFETY: the page lies inside the memory.
-            unsafe { mem::zero(self.memory.at(GUARD + page * PAGE as usize).as_ptr(), PAGE as usize) };
+            unsafe { mem::zero(self.memory.at(GUARD + page * PAGE_SIZE as usize).as_ptr(), PAGE_SIZE as usize) };
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Errno;
 use ebpfkit_object::Map as Def;
-pub use ebpfkit_object::map_rules::{PAGE, flag};
+pub use ebpfkit_object::map_rules::flag;
 
 /// A rule that was broken.
 pub(super) type Broken = (Errno, &'static str);

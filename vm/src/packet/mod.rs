@@ -5,9 +5,10 @@ mod skb;
 
 pub use csum::Sum;
 pub use skb::{Checksum, Skb, TunnelKey};
-pub(crate) use skb::{proto, protocol, received};
+pub(crate) use skb::{protocol, received};
 
 use crate::Errno;
+use ebpfkit_abi::net::ETH_HLEN;
 
 /// Bytes before the packet for headers and metadata (kernel: `XDP_PACKET_HEADROOM`).
 pub const HEADROOM: usize = 256;
@@ -15,8 +16,6 @@ pub const HEADROOM: usize = 256;
 pub const TAILROOM: usize = 512;
 /// Bytes of a driver's buffer that headroom, packet and tailroom share: a page less what the kernel keeps at its end.
 pub const FRAME: usize = 4096 - 320;
-/// Bytes of an Ethernet header.
-pub const ETH_HLEN: usize = 14;
 /// Longest metadata.
 const MAX_META: usize = 255;
 /// Bytes at the start of the headroom that stay the kernel's (`struct xdp_frame`).

@@ -1,7 +1,7 @@
 //! What the kernel knows of a packet besides its bytes (`struct sk_buff`).
 
-use super::ETH_HLEN;
 use crate::{Device, Run};
+use ebpfkit_abi::net::{ETH_HLEN, ethertype};
 
 /// How far the checksums of a packet have been looked at (`ip_summed`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,26 +101,14 @@ impl Skb {
     }
 }
 
-/// Ethernet types, as numbers in the host's byte order.
-pub(crate) mod proto {
-    pub const IPV4: u16 = 0x0800;
-    pub const IPV6: u16 = 0x86dd;
-    pub const VLAN_Q: u16 = 0x8100;
-    pub const VLAN_AD: u16 = 0x88a8;
-    /// First number that is a type rather than a length.
-    pub const FIRST: u16 = 0x0600;
-    pub const IEEE_802_3: u16 = 1;
-    pub const IEEE_802_2: u16 = 4;
-}
-
 /// Protocol in an Ethernet header's type field; `rest` follows the header.
 pub(crate) fn protocol(field: u16, rest: &[u8]) -> u16 {
-    if field >= proto::FIRST {
+    if field >= ethertype::FIRST {
         field
     } else if rest.starts_with(&[0xff, 0xff]) {
-        proto::IEEE_802_3
+        ethertype::IEEE_802_3
     } else {
-        proto::IEEE_802_2
+        ethertype::IEEE_802_2
     }
 }
 

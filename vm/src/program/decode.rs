@@ -4,6 +4,7 @@ use super::dense::{Inst, Op, Rmw};
 use super::step::{Step, steps};
 use super::{LoadError, Pieces};
 use crate::native::Access;
+use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::{
     AluOp, AtomicOp, CallKind, ImmKind, JmpOp, Op as Isa, Operand, R10, STACK_SIZE, Size, Width, decode,
 };
@@ -20,9 +21,6 @@ pub(crate) struct Code {
     /// By function: dense index of its first instruction.
     pub entries: Vec<u32>,
 }
-
-/// `tail_call` ends the program, so it is no ordinary helper.
-pub(super) const TAIL_CALL: u32 = 12;
 
 /// Decodes a program. With `verified` the accesses to the context are translated, so that no check is needed later.
 pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> {
@@ -169,7 +167,7 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
             make(pick(jmp(op), width, src), dst, reg, off.into(), imm)
         }
         Isa::MayGoto { off } => make(Op::MayGoto, 0, 0, off.into(), 0),
-        Isa::Call(CallKind::Helper(TAIL_CALL)) => make(Op::TailCall, 0, 0, 0, 0),
+        Isa::Call(CallKind::Helper(id::TAIL_CALL)) => make(Op::TailCall, 0, 0, 0, 0),
         Isa::Call(CallKind::Helper(id)) => make(
             Op::CallHelper,
             0,

@@ -8,6 +8,7 @@ use crate::maps::{Arena, Kind, Map};
 use crate::memory::{Region, RegionKind};
 use crate::native::NativeSlots;
 use crate::run::HelperFn;
+use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::opcode::{class, jmp};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, R10, STACK_SIZE, decode as decode_insn};
@@ -213,7 +214,7 @@ fn frame_bytes(insns: &[Insn]) -> usize {
             class::ST | class::STX => insn.dst == R10 && insn.src != R10,
             _ => false,
         };
-        let tail_call = insn.code == (class::JMP | jmp::CALL) && insn.imm == decode::TAIL_CALL as i32;
+        let tail_call = insn.code == (class::JMP | jmp::CALL) && insn.imm == id::TAIL_CALL as i32;
         if direct {
             least = least.min(i64::from(insn.off));
         } else if insn.dst == R10 || insn.src == R10 || tail_call {
@@ -232,7 +233,7 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
     while at < pieces.insns.len() {
         let (op, slots) = decode_insn(&pieces.insns, at)?;
         let function = match op {
-            Op::Call(CallKind::Helper(id)) if id != decode::TAIL_CALL => {
+            Op::Call(CallKind::Helper(id)) if id != id::TAIL_CALL => {
                 let f = pieces.find_helper(id).ok_or_else(|| unsupported(at, helper_name(id)))?;
                 pieces.calls.push((at, pieces.helpers.len()));
                 pieces.helpers.push(f);

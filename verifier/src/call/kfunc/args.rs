@@ -12,12 +12,10 @@ use crate::resource::LockKind;
 use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_abi::limits::MAX_CALL_ARGS;
 use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
-
-/// Most arguments of a call (`MAX_BPF_FUNC_REG_ARGS`).
-const MAX_ARGS: usize = 5;
 
 /// What a pointer argument is (`enum kfunc_ptr_arg_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +62,7 @@ struct Arg<'a> {
 impl Env<'_> {
     /// Checks every argument of a call.
     pub(super) fn check_kfunc_args(&mut self, desc: &Desc, facts: &mut Facts) -> Step {
-        if desc.params.len() > MAX_ARGS {
+        if desc.params.len() > MAX_CALL_ARGS {
             return reject(KfuncReason::TooManyArgs { func: desc.name.clone(), count: desc.params.len() });
         }
         let btf = self.types_of(BtfRef::Vmlinux)?;

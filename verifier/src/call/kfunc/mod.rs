@@ -14,15 +14,13 @@ use crate::reg::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
 use crate::state::RetRange;
 use crate::{Env, Step, Stop};
 use desc::Desc;
-use ebpfkit_abi::TypeFlags;
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_abi::{Errno, TypeFlags};
 use ebpfkit_isa::Insn;
 use facts::Facts;
 
 /// What comparison functions return.
 const COMPARES: RetRange = RetRange { min: 0, max: 1, return_32bit: false };
-/// Greatest error number, which failed locks return negated.
-const MAX_ERRNO: i64 = 4095;
 
 impl Env<'_> {
     /// Verifies a call of a kernel function.
@@ -86,7 +84,7 @@ impl Env<'_> {
                 *state.reg_mut(reg) = RegState::NOT_INIT;
             }
             let mut r0 = unknown;
-            (r0.s32_min, r0.s32_max) = (-MAX_ERRNO as i32, -1);
+            (r0.s32_min, r0.s32_max) = (-Errno::MAX, -1);
             r0.sync_bounds();
             *state.reg_mut(0) = r0;
         })

@@ -4,6 +4,7 @@ use crate::helpers::Row;
 use crate::helpers::cx::{self, Ret};
 use crate::helpers::probe;
 use crate::{Errno, Run};
+use ebpfkit_abi::limits::MAX_LOOPS;
 
 pub(super) const ROWS: &[Row] = &[
     int!("bpf_iter_num_new", num_new),
@@ -14,8 +15,8 @@ pub(super) const ROWS: &[Row] = &[
     ("bpf_iter_bits_destroy", bits_destroy),
 ];
 
-/// Longest range (`BPF_MAX_LOOPS`).
-const MAX_RANGE: i64 = 8 << 20;
+/// Longest range.
+const MAX_RANGE: i64 = MAX_LOOPS as i64;
 
 fn put(run: &mut Run, at: u64, current: i32, end: i32) -> Result<(), crate::Fault> {
     let word = u64::from(current as u32) | u64::from(end as u32) << 32;
