@@ -1,26 +1,22 @@
 //! Control flow of a program as a DOT digraph: one box for each basic block.
 
-use ebpfkit_isa::{Insn, opcode};
+use ebpfkit_isa::Insn;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Where control may go after an instruction, as slots: the next one and the jump's target.
+/// Where control may go inside the function after an instruction: the next slot and the jump's target.
 fn successors(insns: &[Insn], at: usize) -> (Option<usize>, Option<usize>) {
-    let insn = insns[at];
-    let len = if insn.is_ld_imm64() { 2 } else { 1 };
-    let next = Some(at + len).filter(|&n| n < insns.len());
-    let class = insn.class();
-    if class != opcode::class::JMP && class != opcode::class::JMP32 {
-        return (next, None);
-    }
-    let target = |distance: i64| usize::try_from(at as i64 + 1 + distance).ok().filter(|&t| t < insns.len());
-    match insn.op() {
-        opcode::jmp::EXIT => (None, None),
-        opcode::jmp::CALL => (next, None),
-        opcode::jmp::JA if class == opcode::class::JMP32 => (None, target(insn.imm.into())),
-        opcode::jmp::JA => (None, target(insn.off.into())),
-        _ => (next, target(insn.off.into())),
-    }
+    let s = insns[at].successors(at);
+    (s.fallthrough.filter(|&n| n < insns.len()), inside(insns, s.jump))
+}
+
+/// First slot of the function that is called here.
+fn callee(insns: &[Insn], at: usize) -> Option<usize> {
+    inside(insns, insns[at].successors(at).call)
+}
+
+fn inside(insns: &[Insn], slot: Option<i64>) -> Option<usize> {
+    usize::try_from(slot?).ok().filter(|&t| t < insns.len())
 }
 
 /// The digraph of a program; `text` prints one instruction. Calls of subprograms are dashed edges.
@@ -48,7 +44,7 @@ pub fn dot(name: &str, insns: &[Insn], text: &dyn Fn(&[Insn], usize) -> String) 
         while at < end {
             let _ = write!(label, "{at}: {}\\l", escape(&text(insns, at)));
             last = at;
-            at += if insns[at].is_ld_imm64() { 2 } else { 1 };
+            at += insns[at].slots();
         }
         let _ = writeln!(out, "  b{start} [label=\"{label}\"];");
         let (next, target) = successors(insns, last);
@@ -68,13 +64,6 @@ pub fn dot(name: &str, insns: &[Insn], text: &dyn Fn(&[Insn], usize) -> String) 
     }
     out.push_str("}\n");
     out
-}
-
-/// First slot of the subprogram that is called here.
-fn callee(insns: &[Insn], at: usize) -> Option<usize> {
-    let insn = insns[at];
-    let local = insn.code == opcode::CALL && insn.src == opcode::pseudo::CALL;
-    local.then(|| usize::try_from(at as i64 + 1 + i64::from(insn.imm)).ok().filter(|&t| t < insns.len())).flatten()
 }
 
 fn escape(text: &str) -> String {

@@ -1,8 +1,8 @@
 //! The path that leads to a rejection, read from the verifier's log at level 1, ours or a kernel's: what each register
 //! held, and which instruction made it.
 
-use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{atomic, class, jmp, mode};
+use ebpfkit_isa::opcode::EXIT;
+use ebpfkit_isa::{Insn, RegSet};
 
 /// One line of the log that says something of registers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ struct Step {
 pub enum Origin {
     /// This instruction wrote it.
     Made(usize),
-    /// This call gave it up: calls leave nothing in `r1` to `r5`.
+    /// This call, or legacy packet load, gave it up: neither leaves anything in `r1` to `r5`.
     GivenUp(usize),
 }
 
@@ -94,33 +94,19 @@ fn involved(message: &str, insn: Insn) -> Vec<u8> {
     if !named.is_empty() {
         return named;
     }
-    match insn.class() {
-        class::LDX => vec![insn.src],
-        class::ST | class::STX => vec![insn.dst],
-        class::JMP | class::JMP32 if matches!(insn.op(), jmp::CALL | jmp::EXIT | jmp::JA) => vec![],
-        class::LD => vec![],
-        _ if insn.is_src_reg() => vec![insn.dst, insn.src],
-        _ => vec![insn.dst],
+    if let Some(base) = insn.memory_base() {
+        return vec![base];
     }
+    if insn.is_call() || insn.code == EXIT { vec![] } else { insn.reads().iter().collect() }
 }
 
 /// What an instruction does to a register.
 fn effect(insn: Insn, at: usize, reg: u8) -> Option<Origin> {
-    let writes = match insn.class() {
-        class::ALU | class::ALU64 | class::LDX => insn.dst == reg,
-        class::LD if matches!(insn.mode(), mode::ABS | mode::IND) => reg == 0,
-        class::LD => insn.dst == reg,
-        class::STX if insn.mode() == mode::ATOMIC && insn.imm == atomic::CMPXCHG => reg == 0,
-        class::STX if insn.mode() == mode::ATOMIC => insn.imm & atomic::FETCH != 0 && insn.src == reg,
-        class::JMP if insn.op() == jmp::CALL => {
-            if (1..=5).contains(&reg) {
-                return Some(Origin::GivenUp(at));
-            }
-            reg == 0
-        }
-        _ => false,
-    };
-    writes.then_some(Origin::Made(at))
+    if !insn.writes().contains(reg) {
+        return None;
+    }
+    let given_up = insn.writes() == RegSet::CALLER_SAVED && reg != 0;
+    Some(if given_up { Origin::GivenUp(at) } else { Origin::Made(at) })
 }
 
 /// The registers that a rejection at slot `at` is about, as the log of the failing path shows them.
@@ -170,6 +156,20 @@ mod tests {
     fn calls_give_registers_up() {
         let found = involved_registers(LOG, &program(), 2, "R1 !read_ok");
         assert_eq!(found, [Involved { reg: 1, state: None, origin: Some(Origin::GivenUp(1)) }]);
+    }
+
+    #[test]
+    fn an_acquire_load_makes_its_destination() {
+        // r1 = 0; r0 = load_acquire((u64 *)(r10 - 8)); r1 += r0
+        let (load, add) = (Insn::new(0xdb, 0, 10, -8, 0x100), Insn::new(0x0f, 1, 0, 0, 0));
+        let insns = [Insn::new(0xb7, 0, 0, 0, 0), load, add];
+        let log =
+            "0: (b7) r0 = 0  ; R0=0\n1: (db) r0 = load_acquire((u64 *)(r10 -8))  ; R0=map_value()\n2: (0f) r1 += r0\n";
+        let origin = |insns: &[Insn]| involved_registers(log, insns, 2, "R0 pointer arithmetic")[0].origin;
+        assert_eq!(origin(&insns), Some(Origin::Made(1)));
+        // A release store makes nothing.
+        let store = Insn::new(0xdb, 10, 0, -8, 0x110);
+        assert_eq!(origin(&[insns[0], store, add]), Some(Origin::Made(0)));
     }
 
     #[test]

@@ -6,16 +6,20 @@
 #![deny(missing_docs)]
 
 mod code;
+mod flow;
 pub mod insn;
 pub mod op;
 pub mod opcode;
+mod regs;
 pub mod table;
 
 pub use code::row;
+pub use flow::Successors;
 pub use insn::{Endian, Insn};
 pub use op::{
     AluOp, AtomicOp, CallKind, DecodeError, EncodeError, ImmKind, JmpOp, Op, Operand, Size, Width, decode, encode,
 };
+pub use regs::RegSet;
 
 /// Registers that a program can name: `r0` to `r10`.
 pub const REG_COUNT: usize = 11;

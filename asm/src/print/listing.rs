@@ -75,20 +75,14 @@ impl Listing<'_> {
         starts.entry(0).or_insert(0);
         let mut at = 0;
         while at < program.insns.len() {
-            let Ok((op, slots)) = decode(&program.insns, at) else {
+            let Ok((_, slots)) = decode(&program.insns, at) else {
                 at += 1;
                 continue;
             };
+            // What waits for its function calls one of the kernel.
             let waits = program.pending.iter().any(|p| p.insn == at);
-            let target = match op {
-                // A function of the kernel.
-                _ if waits => -1,
-                Op::Call(CallKind::Local(n)) | Op::LoadImm64 { imm: ImmKind::Func(n), .. } => {
-                    at as i64 + 1 + i64::from(n)
-                }
-                _ => -1,
-            };
-            if let Ok(target) = usize::try_from(target)
+            let target = program.insns[at].function(at).filter(|_| !waits);
+            if let Some(target) = target.and_then(|t| usize::try_from(t).ok())
                 && target < program.insns.len()
             {
                 starts.entry(target).or_insert(0);
@@ -214,9 +208,13 @@ impl Listing<'_> {
         op: Op,
         at: usize,
     ) -> Option<String> {
-        let to = |n: i32| usize::try_from(at as i64 + 1 + i64::from(n)).ok();
-        let label = |n: i32| to(n).filter(|t| labels.contains(t)).map(|t| format!("l{t}"));
-        let function = |n: i32| to(n).and_then(|t| functions.iter().find(|f| f.start == t)).map(|f| f.name.clone());
+        let insn = program.insns[at];
+        let slot = |target: Option<i64>| usize::try_from(target?).ok();
+        let label = || slot(insn.successors(at).jump).filter(|t| labels.contains(t)).map(|t| format!("l{t}"));
+        let function = || {
+            let start = slot(insn.function(at))?;
+            functions.iter().find(|f| f.start == start).map(|f| f.name.clone())
+        };
         let map = |n: u32| self.object.maps.get(n as usize).map(|m| m.name.as_str());
         let pending = program.pending.iter().filter(|p| p.insn == at).find_map(|p| match p.what {
             PendingKind::Extern(n) => Some(self.object.externs.get(n)?.name.clone()),
@@ -227,10 +225,9 @@ impl Listing<'_> {
             return pending;
         }
         match op {
-            Op::Ja { off, .. } => label(off),
-            Op::Jmp { off, .. } | Op::MayGoto { off } => label(off.into()),
+            Op::Ja { .. } | Op::Jmp { .. } | Op::MayGoto { .. } => label(),
             Op::Call(CallKind::Helper(id)) => ebpfkit_abi::helper_name(id).map(str::to_owned),
-            Op::Call(CallKind::Local(n)) => function(n),
+            Op::Call(CallKind::Local(_)) => function(),
             Op::LoadImm64 { imm, .. } => match imm {
                 // A descriptor written by hand is kept as its complement.
                 ImmKind::Map(n) if (n as i32) < 0 => Some(format!("map[fd:{}]", !n)),
@@ -240,7 +237,7 @@ impl Listing<'_> {
                     .data
                     .name(index as usize, off)
                     .or_else(|| Some(format!("{}[0] + {off:#x}", self.map(map(index)?)))),
-                ImmKind::Func(n) => function(n),
+                ImmKind::Func(_) => function(),
                 _ => None,
             },
             _ => None,
@@ -259,16 +256,11 @@ fn labels(program: &Program, functions: &[Function]) -> BTreeSet<usize> {
         let (mut at, mut heads, mut targets) = (f.start, BTreeSet::new(), Vec::new());
         while at < f.end {
             heads.insert(at);
-            let Ok((op, slots)) = decode(&program.insns, at) else {
+            let Ok((_, slots)) = decode(&program.insns, at) else {
                 at += 1;
                 continue;
             };
-            let off = match op {
-                Op::Ja { off, .. } => Some(off),
-                Op::Jmp { off, .. } | Op::MayGoto { off } => Some(off.into()),
-                _ => None,
-            };
-            targets.extend(off.and_then(|n| usize::try_from(at as i64 + 1 + i64::from(n)).ok()));
+            targets.extend(program.insns[at].successors(at).jump.and_then(|t| usize::try_from(t).ok()));
             at += slots;
         }
         labels.extend(targets.into_iter().filter(|t| heads.contains(t)));

@@ -159,7 +159,7 @@ impl Linker<'_> {
                 path.pop();
                 continue;
             }
-            *at += if f.insns[slot].is_ld_imm64() { 2 } else { 1 };
+            *at += f.insns[slot].slots();
             if let Some(callee) = self.resolve(index, slot, out) {
                 let position = match out.placed.get(&callee) {
                     Some(&p) => p,

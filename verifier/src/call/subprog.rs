@@ -1,6 +1,5 @@
 //! Calls of functions of the same program.
 
-use crate::front::subprogs::call_target;
 use crate::reason::{CallReason, reject};
 use crate::reg::RegBase;
 use crate::state::FuncState;
@@ -13,7 +12,7 @@ impl Env<'_> {
     /// Enters a static function: a new frame that sees the caller's r1 to r5.
     pub(super) fn check_subprog_call(&mut self, insn: Insn) -> Step {
         let at = self.insn_idx;
-        let target = usize::try_from(call_target(insn, at)).ok();
+        let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
         let Some((target, subprog)) = target.and_then(|t| Some((t, self.find_subprog(t)?))) else {
             return Err(Stop::unsupported("a call into the middle of a function"));
         };

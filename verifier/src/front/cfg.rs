@@ -1,9 +1,8 @@
 //! Control flow: every instruction is reachable, and the places where paths meet are marked.
 
-use super::subprogs::{call_target, is_func_address, is_kfunc_call, is_local_call, jump_distance};
 use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
-use ebpfkit_isa::opcode::{self, class, jmp};
+use ebpfkit_isa::opcode;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -63,7 +62,7 @@ impl Env<'_> {
                 path.pop();
                 // What a callee does, its caller does.
                 if let Some(&(caller, _)) = path.last()
-                    && is_local_call(self.insns[caller])
+                    && self.insns[caller].is_local_call()
                 {
                     self.merge_effects(caller);
                 }
@@ -92,33 +91,28 @@ impl Env<'_> {
     /// The ways out of an instruction in the order they are followed; marks prune points on the way.
     fn edges(&mut self, at: usize) -> Step<Vec<Edge>> {
         let insn = self.insns[at];
-        let next = Edge { to: at as i64 + 1 + i64::from(insn.is_ld_imm64()), is_branch: false };
-        if is_func_address(insn) {
-            return Ok(self.call_edges(at, next, Some(call_target(insn, at))));
+        let successors = insn.successors(at);
+        let next = successors.fallthrough.map(|to| Edge { to: to as i64, is_branch: false });
+        if insn.is_call() {
+            self.mark_call(at);
         }
-        if !matches!(insn.class(), class::JMP | class::JMP32) {
-            return Ok(vec![next]);
+        if insn.is_local_call() {
+            // The callee may have been visited already, for another caller.
+            self.merge_effects(at);
         }
-        let target = at as i64 + 1 + jump_distance(insn);
-        Ok(match insn.op() {
-            jmp::EXIT => Vec::new(),
-            jmp::CALL => {
-                self.mark_call(at);
-                let callee = is_local_call(insn).then(|| call_target(insn, at));
-                if callee.is_some() {
-                    // The callee may have been visited already, for another caller.
-                    self.merge_effects(at);
-                }
-                self.call_edges(at, next, callee)
+        Ok(match (next, successors.jump) {
+            (Some(next), None) if insn.is_call() || insn.is_func_address() => {
+                self.call_edges(at, next, insn.function(at))
             }
-            jmp::JA => {
+            (next, None) => next.into_iter().collect(),
+            (None, Some(target)) => {
                 if insn.is_src_reg() {
                     return reject(FrontReason::UnknownOpcode { code: insn.code });
                 }
                 self.mark_meeting_point(target);
                 vec![Edge { to: target, is_branch: false }]
             }
-            _ => {
+            (Some(next), Some(target)) => {
                 self.aux[at].prune_point = true;
                 if insn.code == opcode::MAY_GOTO {
                     self.aux[at].force_checkpoint = true;
@@ -151,7 +145,7 @@ impl Env<'_> {
         if self.is_async_callback_call(insn) {
             self.aux[at].prune_point = true;
         }
-        if is_kfunc_call(insn) && self.is_iter_next(insn) {
+        if insn.is_kfunc_call() && self.is_iter_next(insn) {
             self.aux[at].prune_point = true;
             self.aux[at].force_checkpoint = true;
         }
@@ -162,8 +156,8 @@ impl Env<'_> {
 
     /// A caller does what the function it calls does.
     fn merge_effects(&mut self, caller: usize) {
-        let target = call_target(self.insns[caller], caller);
-        let callee = usize::try_from(target).ok().and_then(|t| self.find_subprog(t));
+        let target = self.insns[caller].function(caller).and_then(|t| usize::try_from(t).ok());
+        let callee = target.and_then(|t| self.find_subprog(t));
         let Some(callee) = callee else { return };
         let (pkt, sleep) = (self.subprogs[callee].changes_pkt_data, self.subprogs[callee].might_sleep);
         let own = self.subprog_at(caller);

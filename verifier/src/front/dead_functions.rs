@@ -6,15 +6,14 @@
 
 use crate::reason::{FrontReason, reject};
 use crate::{Env, Step};
-use ebpfkit_isa::opcode::pseudo;
 
 impl Env<'_> {
     /// Fails as the kernel does when it compiles a program whose callback it has removed.
     pub(super) fn check_addresses_of_functions(&self) -> Step {
-        let takes = |at: &usize| self.insns[*at].is_ld_imm64() && self.insns[*at].src == pseudo::FUNC;
+        let address = |at: usize| self.insns[at].function(at).filter(|_| self.insns[at].is_func_address());
         let mut targets: Vec<usize> = (0..self.insns.len())
-            .filter(|at| self.aux[*at].seen && takes(at))
-            .map(|at| (at as i64 + 1 + i64::from(self.insns[at].imm)).max(0) as usize)
+            .filter(|at| self.aux[*at].seen)
+            .filter_map(|at| Some(address(at)?.max(0) as usize))
             .collect();
         if targets.iter().all(|&t| self.aux.get(t).is_some_and(|t| t.seen)) {
             return Ok(());

@@ -1,17 +1,14 @@
 //! Calls that keep most registers: compilers spill what such a call might clobber, for kernels that do not know
 //! better, and a kernel that does removes the spills, and the stack they needed.
 
-use super::subprogs::{is_helper_call, jump_distance};
 use crate::Env;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::kfuncs::KfuncFlags;
 use ebpfkit_abi::{HelperFlags, RetBase};
-use ebpfkit_isa::opcode::{self, class, jmp};
-use ebpfkit_isa::{Insn, R10};
+use ebpfkit_isa::opcode::{self, class};
+use ebpfkit_isa::{Insn, R10, RegSet};
 use rustc_hash::FxHashSet;
 
-/// r0 to r5.
-const CALLER_SAVED: u16 = 0b11_1111;
 /// `*(u64 *)(r10 + off) = rX`
 const SPILL: u8 = class::STX | opcode::mode::MEM | opcode::size::DW;
 /// `rX = *(u64 *)(r10 + off)`
@@ -42,10 +39,8 @@ impl Env<'_> {
     }
 
     fn jump_targets(&self) -> FxHashSet<usize> {
-        let jumps = self.insns.iter().enumerate().filter(|(_, i)| {
-            matches!(i.class(), class::JMP | class::JMP32) && !matches!(i.op(), jmp::CALL | jmp::EXIT)
-        });
-        jumps.filter_map(|(at, &i)| usize::try_from(at as i64 + jump_distance(i) + 1).ok()).collect()
+        let jumps = self.insns.iter().enumerate().filter_map(|(at, i)| i.successors(at).jump);
+        jumps.filter_map(|target| usize::try_from(target).ok()).collect()
     }
 
     /// Of a call that need not clobber all registers: how many arguments it takes, whether it returns something, and
@@ -56,15 +51,15 @@ impl Env<'_> {
         }
         let (_, proto) = self.helper_prototype(if call.src == 0 { call.imm } else { -1 }).ok()?;
         // The only helper that becomes a few instructions of its own on x86-64.
-        let replaced = is_helper_call(call, id::GET_SMP_PROCESSOR_ID) && self.kernel.jit;
+        let replaced = call.is_helper_call(id::GET_SMP_PROCESSOR_ID) && self.kernel.jit;
         let inlined = proto.flags.contains(HelperFlags::FASTCALL) && replaced;
         Some((proto.arg_count(), proto.ret.base != RetBase::Void, inlined))
     }
 
     fn mark_fastcall(&mut self, subprog: usize, at: usize, lowest: i16, targets: &FxHashSet<usize>) {
         let Some((args, returns, inlined)) = self.kept_by(self.insns[at]) else { return };
-        let clobbered = ((1u16 << args.min(5)) - 1) << 1 | u16::from(returns);
-        let mut kept = CALLER_SAVED & !clobbered;
+        let result = if returns { RegSet::of(0) } else { RegSet::EMPTY };
+        let mut kept = RegSet::CALLER_SAVED.difference(RegSet::args(args).union(result));
         let (mut pairs, mut off) = (0usize, lowest);
         while pairs < 6 {
             let n = pairs + 1;
@@ -74,10 +69,10 @@ impl Env<'_> {
             let pair = is_spill(spill) && is_fill(fill) && spill.src == fill.dst;
             let placed = spill.off == off && fill.off == off;
             let entered = targets.contains(&(spill_at + 1)) || targets.contains(&fill_at);
-            if !pair || !placed || entered || kept >> spill.src & 1 == 0 {
+            if !pair || !placed || entered || !kept.contains(spill.src) {
                 break;
             }
-            kept &= !(1 << spill.src);
+            kept = kept.difference(RegSet::of(spill.src));
             self.aux[spill_at].fastcall_pattern = true;
             self.aux[fill_at].fastcall_pattern = true;
             pairs = n;

@@ -1,34 +1,14 @@
-//! The graph of control flow inside functions: successors, postorder, strongly connected components.
+//! The graph of control flow inside functions: postorder, strongly connected components.
 
-use super::subprogs::jump_distance;
 use crate::Env;
-use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{class, jmp};
-
-/// Where control may go after the instruction at `at`, inside its function. The next slot comes first.
-/// Targets outside of the program are left out.
-pub fn successors(insns: &[Insn], at: usize) -> impl Iterator<Item = usize> + Clone + use<> {
-    let insn = insns[at];
-    let next = at + if insn.is_ld_imm64() { 2 } else { 1 };
-    let is_jump = matches!(insn.class(), class::JMP | class::JMP32);
-    let target = || usize::try_from(at as i64 + 1 + jump_distance(insn)).ok();
-    let (next, target) = match insn.op() {
-        _ if !is_jump => (Some(next), None),
-        jmp::EXIT => (None, None),
-        jmp::CALL => (Some(next), None),
-        jmp::JA => (None, target()),
-        _ => (Some(next), target()),
-    };
-    let len = insns.len();
-    [next, target].into_iter().flatten().filter(move |&s| s < len)
-}
 
 impl Env<'_> {
     /// Lists the reachable instructions of each function so that successors come before their predecessors, as far
     /// as loops allow; analyses that go backwards converge quickly in this order.
     pub(super) fn compute_postorder(&mut self) {
-        let mut seen = vec![false; self.insns.len()];
-        let mut order = Vec::with_capacity(self.insns.len());
+        let len = self.insns.len();
+        let mut seen = vec![false; len];
+        let mut order = Vec::with_capacity(len);
         for s in 0..self.subprogs.len() - 1 {
             let first = order.len();
             let start = self.subprogs[s].start;
@@ -43,7 +23,7 @@ impl Env<'_> {
                     path.pop();
                     continue;
                 }
-                for next in successors(&self.insns, at) {
+                for next in self.insns[at].successors(at).within(len) {
                     if !std::mem::replace(&mut seen[next], true) {
                         path.push((next, false));
                     }
@@ -59,6 +39,7 @@ impl Env<'_> {
     pub(super) fn compute_scc(&mut self) {
         const UNSEEN: u32 = 0;
         let n = self.insns.len();
+        let successors = |at: usize| self.insns[at].successors(at).within(n);
         let (mut index, mut low, mut on_stack) = (vec![UNSEEN; n], vec![0u32; n], vec![false; n]);
         let (mut next_index, mut next_scc) = (1, 1);
         let mut stack = Vec::new();
@@ -66,7 +47,7 @@ impl Env<'_> {
             if index[root] != UNSEEN || !self.is_insn_start(root) {
                 continue;
             }
-            let mut path = vec![(root, successors(&self.insns, root))];
+            let mut path = vec![(root, successors(root))];
             while let Some((at, rest)) = path.last_mut() {
                 let at = *at;
                 if index[at] == UNSEEN {
@@ -77,7 +58,7 @@ impl Env<'_> {
                 }
                 if let Some(next) = rest.next() {
                     if index[next] == UNSEEN {
-                        path.push((next, successors(&self.insns, next)));
+                        path.push((next, successors(next)));
                     } else if on_stack[next] {
                         low[at] = low[at].min(index[next]);
                     }
@@ -90,7 +71,7 @@ impl Env<'_> {
                 if low[at] == index[at] {
                     let from = stack.iter().rposition(|&m| m == at).unwrap_or(0);
                     let members = stack.split_off(from);
-                    let is_loop = members.len() > 1 || successors(&self.insns, at).any(|s| s == at);
+                    let is_loop = members.len() > 1 || successors(at).any(|s| s == at);
                     for &m in &members {
                         on_stack[m] = false;
                         if is_loop {

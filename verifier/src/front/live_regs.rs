@@ -1,34 +1,24 @@
 //! Which registers may be read before they are written, for each instruction: a backward data-flow analysis inside
 //! each function (the kernel prints its result as `Live regs before insn:`).
 
-use super::graph::successors;
 use crate::Env;
-use ebpfkit_isa::opcode::{alu, atomic, class, jmp, mode, pseudo, size};
-use ebpfkit_isa::{Insn, REG_COUNT};
-
-const CALLER_SAVED: u16 = 0b11_1111;
-
-const fn bit(reg: u8) -> u16 {
-    1 << reg
-}
-
-/// Registers that an instruction reads and writes.
-#[derive(Clone, Copy)]
-struct Effect {
-    reads: u16,
-    writes: u16,
-}
+use ebpfkit_isa::opcode::class;
+use ebpfkit_isa::{Insn, REG_COUNT, RegSet};
 
 impl Env<'_> {
     /// Fills `live_regs_before` of every instruction.
     pub(super) fn compute_live_regs(&mut self) {
-        let effects: Vec<Effect> = self.insns.iter().map(|&i| self.effect(i)).collect();
+        let sets: Vec<(u16, u16)> =
+            self.insns.iter().map(|&i| (self.registers_read(i).bits(), i.writes().bits())).collect();
+        let len = self.insns.len();
         let mut changed = true;
         while changed {
             changed = false;
             for &at in &self.postorder {
-                let after = successors(&self.insns, at).fold(0, |live, s| live | self.aux[s].live_regs_before);
-                let before = effects[at].reads | after & !effects[at].writes;
+                let successors = self.insns[at].successors(at).within(len);
+                let after = successors.fold(0, |live, s| live | self.aux[s].live_regs_before);
+                let (reads, writes) = sets[at];
+                let before = reads | after & !writes;
                 if before != self.aux[at].live_regs_before {
                     self.aux[at].live_regs_before = before;
                     changed = true;
@@ -40,40 +30,14 @@ impl Env<'_> {
         }
     }
 
-    fn effect(&self, insn: Insn) -> Effect {
-        let (dst, src) = (bit(insn.dst & 15), bit(insn.src & 15));
-        let operand = if insn.is_src_reg() { src } else { 0 };
-        // What is not understood reads everything and writes nothing, which is always safe.
-        let unknown = Effect { reads: u16::MAX, writes: 0 };
-        match insn.class() {
-            class::LD if insn.mode() == mode::IMM && insn.size_bits() == size::DW => Effect { reads: 0, writes: dst },
-            class::LDX if matches!(insn.mode(), mode::MEM | mode::MEMSX) => Effect { reads: src, writes: dst },
-            class::ST if insn.mode() == mode::MEM => Effect { reads: dst, writes: 0 },
-            class::STX if insn.mode() == mode::MEM => Effect { reads: dst | src, writes: 0 },
-            class::STX if insn.mode() == mode::ATOMIC => match insn.imm {
-                atomic::CMPXCHG => Effect { reads: bit(0) | dst | src, writes: bit(0) },
-                atomic::LOAD_ACQ => Effect { reads: src, writes: dst },
-                atomic::STORE_REL => Effect { reads: dst | src, writes: 0 },
-                op if op & atomic::FETCH != 0 => Effect { reads: dst | src, writes: src },
-                _ => Effect { reads: dst | src, writes: 0 },
-            },
-            class::ALU | class::ALU64 => match insn.op() {
-                alu::END => Effect { reads: dst, writes: dst },
-                alu::MOV => Effect { reads: operand, writes: dst },
-                _ => Effect { reads: dst | operand, writes: dst },
-            },
-            class::JMP | class::JMP32 => match insn.op() {
-                jmp::JA | jmp::JCOND => Effect { reads: 0, writes: 0 },
-                jmp::EXIT => Effect { reads: bit(0), writes: 0 },
-                jmp::CALL => {
-                    let params = if insn.src == pseudo::CALL { None } else { self.call_param_count(insn) };
-                    // r1 to rN; all five when the prototype is not known.
-                    let reads = params.map_or(CALLER_SAVED & !bit(0), |n| (2u16 << n.min(5)) - 2);
-                    Effect { reads, writes: CALLER_SAVED }
-                }
-                _ => Effect { reads: dst | operand, writes: 0 },
-            },
-            _ => unknown,
+    /// Registers that an instruction reads, as the kernel sees it: of the arguments of a call those that its prototype
+    /// has, and before a legacy packet load all registers.
+    fn registers_read(&self, insn: Insn) -> RegSet {
+        let is_call = insn.is_call() && !insn.is_local_call();
+        match is_call.then(|| self.call_param_count(insn)).flatten() {
+            Some(count) => RegSet::args(count as usize),
+            None if insn.class() == class::LD && !insn.is_ld_imm64() => RegSet::ALL,
+            None => insn.reads(),
         }
     }
 
@@ -97,7 +61,7 @@ impl Env<'_> {
             }
             self.verbose(format_args!(" "));
             self.log_insn(at);
-            at += if self.insns[at].is_ld_imm64() { 2 } else { 1 };
+            at += self.insns[at].slots();
         }
     }
 }

@@ -52,8 +52,8 @@ impl Env<'_> {
                 Ok(Some((RegType::of(RegBase::MapValue), RegExtra::Map { map, uid: 0 }, off)))
             }
             pseudo::FUNC => {
-                let target = super::subprogs::call_target(insn, at);
-                let subprog = usize::try_from(target).ok().and_then(|t| self.find_subprog(t));
+                let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
+                let subprog = target.and_then(|t| self.find_subprog(t));
                 let Some(subprog) = subprog else { return reject(FrontReason::InvalidCallTarget {}) };
                 Ok(Some((RegType::of(RegBase::Func), RegExtra::Func { subprog: subprog as u32 }, 0)))
             }

@@ -1,6 +1,5 @@
 //! How much stack the deepest chain of calls needs, once the walk knows each function's own need.
 
-use super::subprogs::{call_target, is_func_address, is_helper_call, is_kfunc_call, is_local_call};
 use crate::reason::{FrontReason, KfuncReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::helpers::id;
@@ -71,7 +70,7 @@ impl Env<'_> {
                 (self.subprogs[s].start..self.subprog_end(s)).any(|at| self.aux[at].seen && has(at))
             };
             let may_goto = seen(&|at| self.insns[at].code == MAY_GOTO);
-            let plain_loop = seen(&|at| is_helper_call(self.insns[at], id::LOOP) && !self.aux[at].loop_not_inline);
+            let plain_loop = seen(&|at| self.insns[at].is_helper_call(id::LOOP) && !self.aux[at].loop_not_inline);
             let own = &mut self.subprogs[s].stack_depth;
             *own += if may_goto { MAY_GOTO_STACK } else { 0 } + if plain_loop { PLAIN_LOOP_STACK } else { 0 };
         }
@@ -126,21 +125,19 @@ impl Env<'_> {
             }
             frame.at += 1;
             let insn = self.insns[at];
-            if is_kfunc_call(insn) && self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_throw"])) {
+            if insn.is_kfunc_call() && self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_throw"])) {
                 let in_callback = chain.iter().any(|f| self.subprogs[f.subprog].is_cb);
                 if in_callback {
                     return reject(KfuncReason::ThrowInCallback { insn: at, subprog });
                 }
             }
-            if !is_local_call(insn) && !is_func_address(insn) {
-                continue;
-            }
-            let target = usize::try_from(call_target(insn, at)).ok().and_then(|t| self.find_subprog(t));
+            let Some(function) = insn.function(at) else { continue };
+            let target = usize::try_from(function).ok().and_then(|t| self.find_subprog(t));
             let Some(callee) = target else { return reject(FrontReason::InvalidCallTarget {}) };
-            if self.subprogs[callee].is_async_cb && !is_local_call(insn) {
+            if self.subprogs[callee].is_async_cb && !insn.is_local_call() {
                 continue;
             }
-            if self.subprogs[callee].is_exception_cb && is_local_call(insn) {
+            if self.subprogs[callee].is_exception_cb && insn.is_local_call() {
                 return reject(FrontReason::DirectExceptionCall { insn: at });
             }
             tail_call |= self.subprogs[callee].has_tail_call;

@@ -5,40 +5,9 @@ use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_FUNCTIONS;
-use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo};
+use ebpfkit_isa::opcode::{self, class, mode};
 use ebpfkit_object::btf::{Kind, Type};
 use std::collections::BTreeSet;
-
-/// A call of a function of the same program.
-pub(crate) fn is_local_call(insn: Insn) -> bool {
-    insn.code == opcode::CALL && insn.src == pseudo::CALL
-}
-
-/// A call of the helper of a number.
-pub(crate) fn is_helper_call(insn: Insn, id: u32) -> bool {
-    insn.code == opcode::CALL && insn.src == 0 && insn.imm == id as i32
-}
-
-/// A call of a kernel function.
-pub(crate) fn is_kfunc_call(insn: Insn) -> bool {
-    insn.code == opcode::CALL && insn.src == pseudo::KFUNC_CALL
-}
-
-/// A load of a function's address.
-pub(crate) fn is_func_address(insn: Insn) -> bool {
-    insn.is_ld_imm64() && insn.src == pseudo::FUNC
-}
-
-/// Target of a call or function address at `at`.
-pub(crate) fn call_target(insn: Insn, at: usize) -> i64 {
-    at as i64 + i64::from(insn.imm) + 1
-}
-
-/// Distance of a jump, from the next instruction.
-pub(crate) fn jump_distance(insn: Insn) -> i64 {
-    if insn.code == opcode::JA32 { insn.imm.into() } else { insn.off.into() }
-}
 
 impl Env<'_> {
     /// Collects the first slot of every function, and the kernel functions that are called.
@@ -46,15 +15,15 @@ impl Env<'_> {
         let mut starts: BTreeSet<usize> = [0].into();
         for at in 0..self.insns.len() {
             let insn = self.insns[at];
-            let local = is_local_call(insn) || is_func_address(insn);
-            if !local && !is_kfunc_call(insn) {
+            let function = insn.function(at);
+            if function.is_none() && !insn.is_kfunc_call() {
                 continue;
             }
             if !self.bpf_capable() {
                 return reject(FrontReason::CallsNeedCapability {});
             }
-            if local {
-                let target = usize::try_from(call_target(insn, at)).ok().filter(|&t| t < self.insns.len());
+            if let Some(target) = function {
+                let target = usize::try_from(target).ok().filter(|&t| t < self.insns.len());
                 let Some(target) = target else { return reject(FrontReason::InvalidCallTarget {}) };
                 starts.insert(target);
                 if starts.len() > MAX_FUNCTIONS {
@@ -113,16 +82,12 @@ impl Env<'_> {
             for at in start..end {
                 let insn = self.insns[at];
                 let info = &mut self.subprogs[s];
-                match insn.class() {
-                    class::LD if matches!(insn.mode(), mode::ABS | mode::IND) => info.has_ld_abs = true,
-                    class::JMP | class::JMP32 if is_helper_call(insn, id::TAIL_CALL) => info.has_tail_call = true,
-                    class::JMP | class::JMP32 if insn.op() != jmp::EXIT => {
-                        let target = at as i64 + jump_distance(insn) + 1;
-                        if target < start as i64 || target >= end as i64 {
-                            return reject(FrontReason::JumpOutOfRange { insn: at, target });
-                        }
-                    }
-                    _ => {}
+                info.has_ld_abs |= insn.class() == class::LD && matches!(insn.mode(), mode::ABS | mode::IND);
+                info.has_tail_call |= insn.is_helper_call(id::TAIL_CALL);
+                if let Some(target) = insn.successors(at).jump
+                    && (target < start as i64 || target >= end as i64)
+                {
+                    return reject(FrontReason::JumpOutOfRange { insn: at, target });
                 }
             }
             let last = self.insns[end - 1].code;

@@ -5,7 +5,6 @@
 
 use super::{Instance, Liveness, Masks};
 use crate::SubprogInfo;
-use crate::front::graph::successors;
 use crate::precision::SlotList;
 use ebpfkit_isa::Insn;
 use std::fmt::Write;
@@ -93,7 +92,7 @@ impl Graph {
         let mut count = vec![0u32; n + 1];
         for (i, &at) in postorder.iter().enumerate() {
             position[at] = i as u32;
-            for (slot, s) in next[at].iter_mut().zip(successors(insns, at)) {
+            for (slot, s) in next[at].iter_mut().zip(insns[at].successors(at).within(n)) {
                 *slot = s as u32;
                 count[s + 1] += 1;
             }

@@ -11,7 +11,6 @@
 mod flow;
 mod query;
 
-use crate::front::subprogs::is_helper_call;
 use crate::state::VerifierState;
 use crate::{Env, state::FuncState};
 use ebpfkit_abi::helpers::id;
@@ -241,7 +240,7 @@ impl Env<'_> {
     pub(crate) fn prepare_liveness(&mut self) {
         let leaves = |at: usize| {
             let i = self.insns[at];
-            is_helper_call(i, id::TAIL_CALL) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
+            i.is_helper_call(id::TAIL_CALL) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
         };
         self.liveness.graph = flow::Graph::new(&self.insns, &self.postorder, &leaves);
     }

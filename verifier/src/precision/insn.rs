@@ -2,7 +2,6 @@
 
 use super::masks::{RegList, SlotList, Wanted};
 use crate::Env;
-use crate::front::subprogs::{call_target, is_helper_call, is_kfunc_call, is_local_call};
 use crate::scalar::linked::LinkedRegs;
 use crate::state::HistoryEntry;
 use ebpfkit_abi::helpers::id;
@@ -23,13 +22,7 @@ pub(super) enum Lost {
 
 /// The register that an atomic operation writes what was in memory to.
 fn fetched(insn: Insn) -> Option<u8> {
-    match insn.imm {
-        _ if insn.class() != class::STX || insn.mode() != mode::ATOMIC => None,
-        atomic::CMPXCHG => Some(0),
-        atomic::LOAD_ACQ => Some(insn.dst),
-        atomic::STORE_REL => None,
-        op => (op & atomic::FETCH != 0).then_some(insn.src),
-    }
+    if insn.class() == class::STX { insn.writes().iter().next() } else { None }
 }
 
 /// If one of the numbers that were linked here is wanted, all are.
@@ -153,8 +146,8 @@ impl Env<'_> {
 
     fn backtrack_call(&self, insn: Insn, at: usize, after: Option<usize>, wanted: &mut Wanted) -> Result<(), Lost> {
         let straight = after == Some(at + 1);
-        if is_local_call(insn) {
-            let target = usize::try_from(call_target(insn, at)).ok();
+        if insn.is_local_call() {
+            let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
             let Some(subprog) = target.and_then(|t| self.find_subprog(t)) else { return Err(Lost::Bug) };
             if self.subprogs[subprog].global && subprog != 0 {
                 if wanted.current() & ARGS != 0 {
@@ -180,14 +173,14 @@ impl Env<'_> {
             wanted.frame -= 1;
             return Ok(());
         }
-        if is_kfunc_call(insn) && insn.imm == 0 {
+        if insn.is_kfunc_call() && insn.imm == 0 {
             return Err(Lost::Fallback);
         }
         wanted.remove(0);
         if wanted.current() & ARGS != 0 {
             return Err(Lost::Bug);
         }
-        if is_helper_call(insn, id::TAIL_CALL) && !straight {
+        if insn.is_helper_call(id::TAIL_CALL) && !straight {
             // The tail call ended its function.
             return enter(wanted);
         }
@@ -196,7 +189,7 @@ impl Env<'_> {
 
     fn backtrack_exit(&self, after: Option<usize>, wanted: &mut Wanted) -> Result<(), Lost> {
         // A function returns behind its call, a callback to its call.
-        let by_call = after.and_then(|a| a.checked_sub(1)).is_some_and(|call| is_local_call(self.insns[call]));
+        let by_call = after.and_then(|a| a.checked_sub(1)).is_some_and(|call| self.insns[call].is_local_call());
         let r0 = by_call && wanted.has(0);
         if after.is_some_and(|a| self.aux[a].calls_callback) {
             // The call that ran the callback has its own use for its arguments, and has marked them.

@@ -220,7 +220,7 @@ fn frame_bytes(insns: &[Insn]) -> usize {
         } else if insn.dst == R10 || insn.src == R10 || tail_call {
             return STACK_SIZE;
         }
-        at += if insn.is_ld_imm64() { 2 } else { 1 };
+        at += insn.slots();
     }
     usize::try_from(-least).unwrap_or(STACK_SIZE).min(STACK_SIZE)
 }
@@ -255,10 +255,7 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
                 }
                 None
             }
-            Op::Call(CallKind::Local(d)) | Op::LoadImm64 { imm: ImmKind::Func(d), .. } => {
-                Some(at as i64 + 1 + i64::from(d))
-            }
-            _ => None,
+            _ => pieces.insns[at].function(at),
         };
         if let Some(target) = function {
             let fits = usize::try_from(target).ok().filter(|t| *t < pieces.insns.len());

@@ -108,7 +108,7 @@ impl Env<'_> {
 
     /// The kernel function that an instruction calls.
     pub(crate) fn kfunc_of(&self, insn: Insn) -> Option<Rc<Desc>> {
-        let is_call = crate::front::subprogs::is_kfunc_call(insn) && insn.off == 0 && insn.imm != 0;
+        let is_call = insn.is_kfunc_call() && insn.off == 0 && insn.imm != 0;
         if is_call { self.kfunc(insn.imm as u32) } else { None }
     }
 
