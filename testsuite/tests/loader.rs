@@ -107,6 +107,9 @@ fn show_program(text: &mut String, prepared: &Prepared, index: usize) {
 
 fn show(prepared: &Prepared) -> String {
     let mut text = String::new();
+    for why in &prepared.object.libbpf_refusals {
+        let _ = writeln!(text, "refused by libbpf: {why}");
+    }
     for map in &prepared.object.maps {
         show_map(&mut text, prepared, map, "");
     }
@@ -119,7 +122,7 @@ fn show(prepared: &Prepared) -> String {
 #[test]
 fn fixtures_are_prepared_as_expected() {
     let mut failures = Vec::new();
-    for name in ["attach", "big-endian", "core", "externs", "maps", "subprograms"] {
+    for name in ["attach", "big-endian", "core", "externs", "foreign", "maps", "subprograms"] {
         let prepared = open(&format!("{name}.o")).prepare(&target()).unwrap_or_else(|e| panic!("{name}: {e}"));
         failures.extend(ebpfkit_testsuite::compare(&folder().join(format!("{name}.loaded")), &show(&prepared)).err());
     }
@@ -138,13 +141,14 @@ fn linked_objects_are_prepared_as_expected() {
     assert!(twice.to_string().starts_with("conflicting non-weak symbol"), "{twice}");
 }
 
-const FIXTURES: [&[u8]; 6] = [
+const FIXTURES: [&[u8]; 7] = [
     include_bytes!("loader/attach.o"),
     include_bytes!("loader/core.o"),
     include_bytes!("loader/externs.o"),
     include_bytes!("loader/maps.o"),
     include_bytes!("loader/subprograms.o"),
     include_bytes!("loader/link/first.o"),
+    include_bytes!("loader/foreign.o"),
 ];
 
 proptest! {

@@ -325,33 +325,45 @@ impl Btf {
     /// Members of a struct or union; empty for others.
     pub fn members(&self, id: TypeId) -> impl ExactSizeIterator<Item = Member<'_>> + Clone {
         let (at, len, flag) = self.entries(id, &[Kind::Struct, Kind::Union]);
-        (0..len).map(move |i| {
-            let offset = self.word(at + 12 * i + 8);
-            let (bit_offset, bitfield_size) =
-                if flag { (offset & 0xff_ffff, (offset >> 24) as u8) } else { (offset, 0) };
-            Member {
-                name: self.str_at(self.word(at + 12 * i)),
-                ty: self.word(at + 12 * i + 4),
-                bit_offset,
-                bitfield_size,
-            }
-        })
+        (0..len).map(move |i| self.member_at(at + 12 * i, flag))
+    }
+
+    /// Member of a struct or union by its number, without looking at those before.
+    pub fn member(&self, id: TypeId, number: usize) -> Option<Member<'_>> {
+        let (at, len, flag) = self.entries(id, &[Kind::Struct, Kind::Union]);
+        (number < len).then(|| self.member_at(at + 12 * number, flag))
+    }
+
+    fn member_at(&self, at: usize, bit_fields: bool) -> Member<'_> {
+        let offset = self.word(at + 8);
+        let (bit_offset, bitfield_size) =
+            if bit_fields { (offset & 0xff_ffff, (offset >> 24) as u8) } else { (offset, 0) };
+        Member { name: self.str_at(self.word(at)), ty: self.word(at + 4), bit_offset, bitfield_size }
     }
 
     /// Values of an enumeration of either kind; empty for others.
     pub fn enum_values(&self, id: TypeId) -> impl ExactSizeIterator<Item = EnumValue<'_>> + Clone {
         let (at, len, signed) = self.entries(id, &[Kind::Enum, Kind::Enum64]);
         let wide = self.kind(id) == Some(Kind::Enum64);
-        (0..len).map(move |i| {
-            let entry = at + if wide { 12 } else { 8 } * i;
-            let low = self.word(entry + 4);
-            let value = match (wide, signed) {
-                (true, _) => u64::from(low) | u64::from(self.word(entry + 8)) << 32,
-                (false, true) => i64::from(low as i32) as u64,
-                (false, false) => low.into(),
-            };
-            EnumValue { name: self.str_at(self.word(entry)), value }
-        })
+        (0..len).map(move |i| self.enum_value_at(at, i, wide, signed))
+    }
+
+    /// Value of an enumeration by its number, without looking at those before.
+    pub fn enum_value(&self, id: TypeId, number: usize) -> Option<EnumValue<'_>> {
+        let (at, len, signed) = self.entries(id, &[Kind::Enum, Kind::Enum64]);
+        let wide = self.kind(id) == Some(Kind::Enum64);
+        (number < len).then(|| self.enum_value_at(at, number, wide, signed))
+    }
+
+    fn enum_value_at(&self, start: usize, number: usize, wide: bool, signed: bool) -> EnumValue<'_> {
+        let entry = start + if wide { 12 } else { 8 } * number;
+        let low = self.word(entry + 4);
+        let value = match (wide, signed) {
+            (true, _) => u64::from(low) | u64::from(self.word(entry + 8)) << 32,
+            (false, true) => i64::from(low as i32) as u64,
+            (false, false) => low.into(),
+        };
+        EnumValue { name: self.str_at(self.word(entry)), value }
     }
 
     /// Parameters of a function prototype; empty for others.

@@ -67,7 +67,7 @@ impl Access {
         let id = btf.resolve(relocation.type_id);
         let first = access.raw[0];
         if kind.subject() == Subject::Enumerator {
-            let name = btf.enum_values(id).nth(first as usize).map(|v| v.name.to_owned());
+            let name = btf.enum_value(id, first as usize).map(|v| v.name.to_owned());
             if access.raw.len() > 1 || name.is_none() {
                 return Err(INVALID);
             }
@@ -87,7 +87,7 @@ impl Access {
             id = btf.resolve(id);
             match btf.get(id) {
                 Some(Type::Struct(_) | Type::Union(_)) => {
-                    let member = btf.members(id).nth(index as usize).ok_or(INVALID)?;
+                    let member = btf.member(id, index as usize).ok_or(INVALID)?;
                     self.bit_offset = self.bit_offset.wrapping_add(member.bit_offset);
                     if !member.name.is_empty() {
                         self.steps.push(Step { ty: id, index, name: Some(member.name.to_owned()) });
@@ -121,7 +121,7 @@ impl Access {
             Subject::Type => {}
             Subject::Enumerator => {
                 let id = btf.resolve(self.root);
-                let value = self.raw.first().and_then(|&i| btf.enum_values(id).nth(i as usize));
+                let value = self.raw.first().and_then(|&i| btf.enum_value(id, i as usize));
                 let signed =
                     matches!(btf.get(id), Some(Type::Enum { signed: true, .. } | Type::Enum64 { signed: true, .. }));
                 if let Some(value) = value {

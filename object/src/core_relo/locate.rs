@@ -37,7 +37,7 @@ pub(super) fn locate(
             let wanted = access.steps.first().and_then(|s| s.name.as_deref()).map(essential);
             let position = target.enum_values(id).position(|v| Some(essential(v.name)) == wanted);
             let Some(index) = position else { return Ok(None) };
-            let name = target.enum_values(id).nth(index).map(|v| v.name.to_owned());
+            let name = target.enum_value(id, index).map(|v| v.name.to_owned());
             found.steps.push(Step { ty: id, index: index as u32, name });
             found.raw.push(index as u32);
             Ok(Some(found))
@@ -111,7 +111,7 @@ impl Search<'_> {
                     return Ok(Some(found));
                 }
             } else if step.name.as_deref() == Some(member.name) {
-                let own = self.local.members(step.ty).nth(step.index as usize).map_or(0, |m| m.ty);
+                let own = self.local.member(step.ty, step.index as usize).map_or(0, |m| m.ty);
                 if !fields_compatible(self.local, own, self.target, member.ty) {
                     return Ok(None);
                 }

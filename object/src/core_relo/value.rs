@@ -49,7 +49,7 @@ pub(super) fn value(btf: &Btf, kind: CoreKind, access: Option<&Access>, place: &
             (_, None) => Err(NoValue::Missing),
             (_, Some(access)) => {
                 let step = access.steps.first().ok_or(INVALID)?;
-                let value = btf.enum_values(step.ty).nth(step.index as usize).ok_or(INVALID)?.value;
+                let value = btf.enum_value(step.ty, step.index as usize).ok_or(INVALID)?.value;
                 // libbpf extends 32-bit values with their sign, also unsigned ones.
                 let short = matches!(btf.get(step.ty), Some(Type::Enum { .. }));
                 Ok(plain(if short { i64::from(value as i32) as u64 } else { value }))
@@ -88,7 +88,7 @@ fn field(btf: &Btf, kind: CoreKind, access: Option<&Access>, place: &Place<'_>) 
             _ => Err(refuse(super::INVALID, "can't be applied to array access")),
         };
     }
-    let member = btf.members(step.ty).nth(step.index as usize).ok_or(INVALID)?;
+    let member = btf.member(step.ty, step.index as usize).ok_or(INVALID)?;
     let ty = btf.resolve(member.ty);
     let bits = Bits::of(btf, access, ty, member.bitfield_size).map_err(|error| {
         if error == super::TOO_BIG { refuse(error, "can't be satisfied for bitfield") } else { INVALID }

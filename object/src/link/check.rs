@@ -38,10 +38,14 @@ fn one(name: &str, ours: &Btf, a: TypeId, theirs: &Btf, b: TypeId) -> Result<(),
         }
         (Some(Type::Var { ty: p, .. }), Some(Type::Var { ty: q, .. })) => {
             if in_maps(ours, a) || in_maps(theirs, b) {
+                let mut refusals = Vec::new();
                 let (m, n) = (
-                    map_def::parse(ours, name, ours.resolve(p), true)?,
-                    map_def::parse(theirs, name, theirs.resolve(q), true)?,
+                    map_def::parse(ours, name, ours.resolve(p), true, &mut refusals)?,
+                    map_def::parse(theirs, name, theirs.resolve(q), true, &mut refusals)?,
                 );
+                if let Some(why) = refusals.pop() {
+                    return Err(refused(why));
+                }
                 return difference(&m, &n).map_or(Ok(()), |what| fail(format!("map {what} mismatch")));
             }
             let (k, l) = (kind(ours, ours.resolve(p)), kind(theirs, theirs.resolve(q)));

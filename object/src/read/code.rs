@@ -10,7 +10,7 @@ use crate::btf::{Btf, Kind, Type};
 use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Pending, PendingKind, Program, ProgramFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, pseudo};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Instructions of all programs together that are believed.
 const MAX_LINKED: usize = 1 << 24;
@@ -35,7 +35,7 @@ struct Output {
     funcs: Vec<FuncInfo>,
     lines: Vec<LineInfo>,
     /// Where each function was appended.
-    placed: HashMap<usize, usize>,
+    placed: FxHashMap<usize, usize>,
     pending: Vec<Pending>,
     /// What keeps the program from being loaded.
     failure: Option<String>,
@@ -59,20 +59,21 @@ pub(crate) fn link(
     let section_names = functions.iter().map(|f| file.section_name(f.section)).collect();
     let on_demand = object.maps.iter().map(|m| m.on_demand).collect();
     let linker = Linker { functions, references, records, core, section_names, on_demand };
-    let callbacks = object.btf.as_deref().map(|btf| callbacks(btf)).unwrap_or_default();
+    let btf = object.btf.clone();
+    let callbacks = btf.as_deref().map(Callbacks::find).unwrap_or_default();
     let mut total = 0;
     for (index, function) in functions.iter().enumerate().filter(|(_, f)| !f.is_subprog) {
         let section = file.section_name(function.section);
         let mut out = Output::default();
         linker.append(index, &mut out);
-        match exception_callback(object.btf.as_deref(), functions, function, &callbacks) {
+        match exception_callback(functions, function, &callbacks) {
             Ok(Some(callback)) if !out.placed.contains_key(&callback) => linker.append(callback, &mut out),
             Ok(_) => {}
             Err(why) => out.fail(why),
         }
-        total += out.insns.len();
+        total += out.size();
         if total > MAX_LINKED {
-            let found = format!("more than {MAX_LINKED} instructions with their subprograms");
+            let found = format!("more than {MAX_LINKED} instructions and records with their subprograms");
             return Err(malformed("programs", found, "fewer"));
         }
         let (autoload, known) = match section.strip_prefix('?') {
@@ -101,32 +102,43 @@ pub(crate) fn link(
     Ok(())
 }
 
-/// Functions with tags that name an exception callback, with the names.
-fn callbacks(btf: &Btf) -> Vec<(u32, &str)> {
-    let tags = (1..btf.len()).filter(|&id| btf.kind(id) == Some(Kind::DeclTag));
-    tags.filter_map(|id| match btf.get(id) {
-        Some(Type::DeclTag { ty, component: -1, .. }) => Some((ty, btf.name(id).strip_prefix(EXCEPTION_TAG)?)),
-        _ => None,
-    })
-    .collect()
+/// Tags that name exception callbacks.
+#[derive(Default)]
+struct Callbacks<'a> {
+    /// By tagged function: numbers of the tags, and the callbacks' names.
+    by_function: FxHashMap<&'a str, Vec<(u32, &'a str)>>,
+    /// The first tag that stands on something else than a global function.
+    misplaced: Option<u32>,
+}
+
+impl<'a> Callbacks<'a> {
+    fn find(btf: &'a Btf) -> Self {
+        let mut found = Self::default();
+        for id in (1..btf.len()).filter(|&id| btf.kind(id) == Some(Kind::DeclTag)) {
+            let Some(Type::DeclTag { ty, component: -1, .. }) = btf.get(id) else { continue };
+            let Some(callback) = btf.name(id).strip_prefix(EXCEPTION_TAG) else { continue };
+            if matches!(btf.get(ty), Some(Type::Func { linkage: 1, .. })) {
+                found.by_function.entry(btf.name(ty)).or_default().push((id, callback));
+            } else {
+                found.misplaced.get_or_insert(id);
+            }
+        }
+        found
+    }
 }
 
 /// The exception callback that a program's tags name.
 fn exception_callback(
-    btf: Option<&Btf>,
     functions: &Functions,
     program: &Function,
-    callbacks: &[(u32, &str)],
+    callbacks: &Callbacks<'_>,
 ) -> Result<Option<usize>, String> {
-    let Some(btf) = btf else { return Ok(None) };
     let fail = |why: String| Err(format!("prog '{}': {why}", program.name));
     let mut found = None;
-    for &(ty, name) in callbacks {
-        if !matches!(btf.get(ty), Some(Type::Func { linkage: 1, .. })) {
-            return fail("exception_callback:<value> decl tag not applied to the main program".into());
-        }
-        if btf.name(ty) != program.name {
-            continue;
+    // libbpf looks at the tags in their order, and gives up at the first one on something else.
+    for &(number, name) in callbacks.by_function.get(program.name.as_str()).map_or(&[][..], Vec::as_slice) {
+        if callbacks.misplaced.is_some_and(|m| m < number) {
+            break;
         }
         if found.is_some() {
             // The kernel says what is wrong with two.
@@ -135,13 +147,16 @@ fn exception_callback(
         if name.is_empty() {
             return fail("exception_callback:<value> decl tag contains empty value".into());
         }
-        let Some(index) = functions.iter().position(|f| f.is_subprog && f.name == name) else {
+        let Some(index) = functions.subprogram_named(name) else {
             return fail(format!("cannot find exception callback '{name}'"));
         };
         if !functions[index].is_global || functions[index].is_hidden {
             return fail(format!("exception callback {name} must be a global non-hidden function"));
         }
         found = Some(index);
+    }
+    if callbacks.misplaced.is_some() {
+        return fail("exception_callback:<value> decl tag not applied to the main program".into());
     }
     Ok(found)
 }
@@ -163,6 +178,7 @@ impl Linker<'_> {
             if let Some(callee) = self.resolve(index, slot, out) {
                 let position = match out.placed.get(&callee) {
                     Some(&p) => p,
+                    None if out.size() > MAX_LINKED => return out.fail("too many instructions and records".into()),
                     None => {
                         path.push((callee, 0));
                         self.place(callee, out)
@@ -225,13 +241,17 @@ impl Linker<'_> {
             }
             // A call inside the section needs no relocation.
             let target = f.start as i64 + slot as i64 + 1 + i64::from(insn.imm);
-            return self.subprogram(f, target, out);
+            let own = Some(f.section).filter(|&s| self.functions.has_subprograms(s));
+            return self.subprogram(f, own.or(self.functions.text()), target, out);
         };
         match reference {
-            Reference::Call(start) => self.subprogram(f, start as i64 + i64::from(insn.imm) + 1, out),
-            Reference::FuncAddress(start) => {
+            Reference::Call(section, start) => {
+                self.subprogram(f, Some(section), start as i64 + i64::from(insn.imm) + 1, out)
+            }
+            Reference::FuncAddress(section, start) => {
                 out.insns[here].src = pseudo::FUNC;
-                self.subprogram(f, start.wrapping_add(i64::from(insn.imm) as u64) as i64 / Insn::SIZE as i64, out)
+                let slot = start.wrapping_add(i64::from(insn.imm) as u64) as i64 / Insn::SIZE as i64;
+                self.subprogram(f, Some(section), slot, out)
             }
             Reference::Map(map) => {
                 out.insns[here].src = pseudo::MAP_FD;
@@ -254,9 +274,10 @@ impl Linker<'_> {
         }
     }
 
-    /// The subprogram that contains a slot of `.text`.
-    fn subprogram(&self, caller: &Function, slot: i64, out: &mut Output) -> Option<usize> {
-        let found = usize::try_from(slot).ok().and_then(|slot| self.functions.at(self.functions.text()?, slot));
+    /// The subprogram that contains a slot of a section.
+    fn subprogram(&self, caller: &Function, section: Option<usize>, slot: i64, out: &mut Output) -> Option<usize> {
+        let found = usize::try_from(slot).ok().and_then(|slot| self.functions.at(section?, slot));
+        let found = found.filter(|&f| self.functions[f].is_subprog);
         if found.is_none() {
             out.fail(format!("prog '{}': no .text section found yet sub-program call exists", caller.name));
         }
@@ -265,6 +286,11 @@ impl Linker<'_> {
 }
 
 impl Output {
+    /// Instructions and records so far.
+    fn size(&self) -> usize {
+        self.insns.len() + self.lines.len() + self.funcs.len() + self.pending.len()
+    }
+
     fn fail(&mut self, why: String) {
         self.failure.get_or_insert(why);
     }

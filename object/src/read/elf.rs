@@ -7,6 +7,7 @@ use ebpfkit_isa::Endian;
 use goblin::elf::header::{EM_BPF, ET_REL};
 use goblin::elf::section_header::{SHF_EXECINSTR, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SHT_SYMTAB};
 use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Symbols of sections from this number on stand in no section (`SHN_LORESERVE`).
@@ -78,6 +79,8 @@ pub(crate) struct File<'a> {
     pub symbols: Vec<Symbol<'a>>,
     /// Relocations by the section that they apply to, in the file's order.
     pub relocations: Vec<(usize, Vec<RawRelocation>)>,
+    /// The first section of each name.
+    by_name: FxHashMap<&'a str, usize>,
 }
 
 impl<'a> File<'a> {
@@ -98,14 +101,15 @@ impl<'a> File<'a> {
         }
         let endian = if elf.little_endian { Endian::Little } else { Endian::Big };
         let sections = sections(&elf, bytes)?;
+        let by_name = sections.iter().enumerate().rev().map(|(i, s)| (s.name, i)).collect();
         let symbols = symbols(&elf)?;
         let relocations = relocations_of(&elf, &sections)?;
-        Ok(Self { name, endian, sections, symbols, relocations })
+        Ok(Self { name, endian, sections, symbols, relocations, by_name })
     }
 
     /// Number of the first section of this name.
     pub(crate) fn find(&self, wanted: &str) -> Option<usize> {
-        self.sections.iter().position(|s| s.name == wanted)
+        self.by_name.get(wanted).copied()
     }
 
     /// Name of a section; `?` when there is none.
@@ -143,9 +147,6 @@ pub(crate) fn types(name: &str, bytes: &[u8]) -> Result<Btf, ObjectError> {
 pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
     let file = File::parse(name, bytes)?;
     let mut object = Object { name: name.to_owned(), endian: file.endian, ..Object::default() };
-    if file.find("maps").is_some() {
-        return Err(refused("elf: legacy map definitions in 'maps' section are not supported by libbpf v1.0+"));
-    }
     if let Some(s) = file.find("license") {
         let text = file.sections[s].data.split(|&b| b == 0).next().unwrap_or_default();
         object.license = String::from_utf8_lossy(&text[..text.len().min(LICENSE_LEN)]).into_owned();
@@ -159,7 +160,7 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
             Endian::Big => u32::from_be_bytes(version),
         };
     }
-    let functions = functions::collect(&file)?;
+    let functions = functions::collect(&file, &mut object.libbpf_refusals)?;
     let needs_btf = file.sections.iter().any(|s| s.name == ".maps" || (s.is_data && struct_ops::is_section(s.name)));
     let btf = match file.find(".BTF").map(|s| Btf::parse(file.sections[s].data)) {
         Some(Ok(btf)) => Some(btf),
@@ -180,7 +181,8 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
         Some(btf) => Some(Arc::new(fixup::apply(&file, btf, &externs)?)),
         None => None,
     };
-    let maps = maps::collect(&file, btf.as_deref(), &externs, &mut object.maps)?;
+    let Object { maps, libbpf_refusals: refusals, .. } = &mut object;
+    let maps = maps::collect(&file, btf.as_deref(), &functions, &externs, maps, refusals)?;
     object.btf = btf;
     object.hidden = functions.iter().filter(|f| f.is_hidden && f.is_subprog).map(|f| f.name.clone()).collect();
     let resolved = relocations::collect(&file, &functions, &maps, &externs, &mut object)?;

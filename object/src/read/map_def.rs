@@ -1,24 +1,39 @@
 //! Definitions of maps: structs whose members describe a map (`__uint`, `__type`, `__array`).
 
-use super::elf::refused;
+use super::elf::{malformed, refused};
 use crate::btf::{Btf, Kind, Member, Type, TypeId};
 use crate::model::{Map, ObjectError};
 use ebpfkit_abi::MapType;
 use ebpfkit_abi::limits::PAGE_SIZE;
 
 /// `LIBBPF_PIN_BY_NAME`
-const PIN_BY_NAME: u32 = 1;
+pub(crate) const PIN_BY_NAME: u32 = 1;
+
+/// Members of a definition that are believed: a few times as many as there are attributes.
+const MAX_MEMBERS: usize = 64;
 
 /// A definition being read.
 struct Reader<'a> {
     btf: &'a Btf,
     map: Map,
+    refusals: &'a mut Vec<String>,
 }
 
-/// Reads a definition; inner maps are read with `outer` false.
-pub(crate) fn parse(btf: &Btf, name: &str, definition: TypeId, outer: bool) -> Result<Map, ObjectError> {
-    let mut reader = Reader { btf, map: Map { name: name.to_owned(), ..Map::default() } };
+/// Reads a definition; inner maps are read with `outer` false. What libbpf refuses and others take is added to
+/// `refusals`.
+pub(crate) fn parse(
+    btf: &Btf,
+    name: &str,
+    definition: TypeId,
+    outer: bool,
+    refusals: &mut Vec<String>,
+) -> Result<Map, ObjectError> {
+    let mut reader = Reader { btf, map: Map { name: name.to_owned(), ..Map::default() }, refusals };
     let members = btf.members(definition);
+    if members.len() > MAX_MEMBERS {
+        let found = format!("a definition of {} members", members.len());
+        return Err(malformed(format!("map '{name}'"), found, format!("at most {MAX_MEMBERS}")));
+    }
     let last = members.len().wrapping_sub(1);
     for (number, member) in members.enumerate() {
         reader.member(&member, outer, number == last)?;
@@ -65,9 +80,10 @@ impl Reader<'_> {
             "pinning" => {
                 let pinning = self.number(member)?;
                 if pinning > PIN_BY_NAME {
-                    return self.fail(format!("invalid pinning value {pinning}."));
+                    // Loaders with name spaces of pinned maps have values of their own.
+                    self.refusals.push(format!("map '{}': invalid pinning value {pinning}.", self.map.name));
                 }
-                self.map.pinning = pinning;
+                self.map.pinning = pinning.min(PIN_BY_NAME);
             }
             other => return self.fail(format!("unknown field '{other}'.")),
         }
@@ -160,7 +176,7 @@ impl Reader<'_> {
         }
         if nested {
             let name = format!("{}.inner", self.map.name);
-            self.map.inner = Some(Box::new(parse(self.btf, &name, target, false)?));
+            self.map.inner = Some(Box::new(parse(self.btf, &name, target, false, self.refusals)?));
         }
         Ok(())
     }

@@ -2,12 +2,14 @@
 
 use super::elf::{File, Section, malformed, refused};
 use super::externs::{Externs, KCONFIG};
-use super::map_def;
-use super::struct_ops;
+use super::functions::Functions;
+use super::{legacy, map_def, struct_ops};
 use crate::btf::{Btf, Kind, Type};
 use crate::model::{Map, MapInit, ObjectError};
 use ebpfkit_abi::MapType;
 use ebpfkit_abi::limits::{OBJECT_NAME_SIZE, PAGE_SIZE};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
 
 /// Most bytes of global data, all sections together, that are believed.
 const MAX_DATA: usize = 1 << 28;
@@ -22,31 +24,86 @@ const MAX_NAME: usize = 4096;
 /// Section of global variables in an arena.
 const ARENA: &str = ".addr_space.1";
 /// Section of map definitions.
-const MAPS: &str = ".maps";
+pub(crate) const MAPS: &str = ".maps";
+/// Sections of constants.
+const RODATA: &str = ".rodata";
+
+/// A map that stands in a section.
+#[derive(Clone, Copy)]
+pub(crate) struct Declared {
+    pub section: usize,
+    pub offset: u32,
+    pub size: u32,
+    pub map: usize,
+    /// Byte offset of the initial entries in the definition, if it has some.
+    pub values: Option<usize>,
+}
 
 /// Which map a place in a section stands for.
 #[derive(Default)]
 pub(crate) struct BySection {
-    /// Section, offset, size, map.
-    pub declared: Vec<(usize, u32, u32, usize)>,
-    /// Section, map.
-    pub data: Vec<(usize, usize)>,
-    /// Section, offset, map.
-    pub struct_ops: Vec<(usize, u32, usize)>,
-    /// The `.kconfig` map.
-    pub config: Option<usize>,
+    /// By section and offset.
+    declared: BTreeMap<(usize, u32), Declared>,
+    /// Map of a section of data.
+    pub data: FxHashMap<usize, usize>,
+    /// By section and offset: the map and its size.
+    struct_ops: BTreeMap<(usize, u32), (usize, u32)>,
+    /// Sections of the old kind of definitions.
+    pub legacy: FxHashSet<usize>,
+    /// The first declared map of each name.
+    pub by_name: FxHashMap<String, usize>,
 }
 
-/// Finds every map.
+impl BySection {
+    /// Adds a map. Of two at one place the first counts.
+    pub(crate) fn declare(&mut self, d: Declared, name: &str) {
+        self.declared.entry((d.section, d.offset)).or_insert(d);
+        self.by_name.entry(name.to_owned()).or_insert(d.map);
+    }
+
+    /// Adds a table of functions.
+    pub(crate) fn declare_table(&mut self, section: usize, offset: u32, size: u32, map: usize) {
+        self.struct_ops.entry((section, offset)).or_insert((map, size));
+    }
+
+    /// The map that starts at an offset of a section.
+    pub(crate) fn at(&self, section: usize, offset: u64) -> Option<Declared> {
+        self.declared.get(&(section, u32::try_from(offset).ok()?)).copied()
+    }
+
+    /// The map whose definition contains so many bytes at an offset of a section.
+    pub(crate) fn around(&self, section: usize, offset: usize, len: usize) -> Option<Declared> {
+        let at = u32::try_from(offset).ok()?;
+        let (_, &d) = self.declared.range((section, 0)..=(section, at)).next_back()?;
+        ((at - d.offset) as usize + len <= d.size as usize).then_some(d)
+    }
+
+    /// The table of functions that contains an offset of a section, and where it starts.
+    pub(crate) fn table_around(&self, section: usize, offset: usize) -> Option<(usize, u32)> {
+        let at = u32::try_from(offset).ok()?;
+        let (&(_, start), &(map, size)) = self.struct_ops.range((section, 0)..=(section, at)).next_back()?;
+        (at - start < size).then_some((map, start))
+    }
+
+    /// Whether definitions of maps stand in a section.
+    pub(crate) fn holds_maps(&self, section: usize, name: &str) -> bool {
+        name == MAPS || self.legacy.contains(&section)
+    }
+}
+
+/// Finds every map; what libbpf refuses and others take is added to `refusals`.
 pub(crate) fn collect(
     file: &File<'_>,
     btf: Option<&Btf>,
+    functions: &Functions,
     externs: &Externs,
     maps: &mut Vec<Map>,
+    refusals: &mut Vec<String>,
 ) -> Result<BySection, ObjectError> {
     let mut places = BySection::default();
+    legacy::collect(file, btf, functions, maps, &mut places, refusals)?;
     if let Some(section) = file.find(MAPS) {
-        declared(file, section, btf, maps, &mut places)?;
+        declared(file, section, btf, maps, &mut places, refusals)?;
     }
     arena(file, maps, &mut places)?;
     let mut budget = MAX_DATA;
@@ -57,14 +114,13 @@ pub(crate) fn collect(
                 malformed(format!("section {}", section.name), found, format!("at most {MAX_DATA} in all sections"))
             })?;
             let data = if section.no_bits { vec![0; section.size] } else { section.data.to_vec() };
-            places.data.push((index, maps.len()));
-            maps.push(global_data(file.name, section.name, family == ".rodata", data, btf));
+            places.data.insert(index, maps.len());
+            maps.push(global_data(file.name, section.name, family, data, btf));
         }
     }
     if externs.config_size > 0 {
-        places.config = Some(maps.len());
         let data = vec![0; (externs.config_size as usize).min(MAX_DATA)];
-        maps.push(global_data(file.name, KCONFIG, true, data, btf));
+        maps.push(global_data(file.name, KCONFIG, RODATA, data, btf));
     }
     struct_ops::collect(file, btf, maps, &mut places)?;
     Ok(places)
@@ -75,7 +131,7 @@ fn family(section: &Section<'_>) -> Option<&'static str> {
     let held =
         |f: &&'static str| section.name == *f || section.name.strip_prefix(f).is_some_and(|rest| rest.starts_with('.'));
     let (data, bss) = (section.is_data, section.no_bits && section.size > 0);
-    match [".data", ".rodata", ".bss"].into_iter().find(held)? {
+    match [".data", RODATA, ".bss"].into_iter().find(held)? {
         ".bss" => bss.then_some(".bss"),
         other => data.then_some(other),
     }
@@ -91,7 +147,8 @@ fn data_name(object: &str, section: &str) -> String {
     name.map(|b| if b.is_ascii_alphanumeric() || b == b'.' { b as char } else { '_' }).collect()
 }
 
-fn global_data(object: &str, section: &str, read_only: bool, data: Vec<u8>, btf: Option<&Btf>) -> Map {
+fn global_data(object: &str, section: &str, family: &str, data: Vec<u8>, btf: Option<&Btf>) -> Map {
+    let read_only = family == RODATA;
     let value_type = btf.and_then(|b| b.find(section, Kind::Datasec)).unwrap_or(0);
     // User space shares it when it has variables to show there.
     let shared = btf.is_some_and(|b| {
@@ -118,6 +175,7 @@ fn declared(
     btf: Option<&Btf>,
     maps: &mut Vec<Map>,
     places: &mut BySection,
+    refusals: &mut Vec<String>,
 ) -> Result<(), ObjectError> {
     let Some(btf) = btf else { return Err(refused("BTF is required, but is missing or corrupted.")) };
     let Some(datasec) = btf.find(MAPS, Kind::Datasec) else {
@@ -153,8 +211,10 @@ fn declared(
             Some(Type::Struct(_)) => {}
             _ => return Err(refused(format!("map '{name}': unexpected def kind var."))),
         }
-        places.declared.push((section, var.offset, var.size, maps.len()));
-        maps.push(map_def::parse(btf, name, definition, true)?);
+        let last = btf.members(definition).last().filter(|m| m.name == "values");
+        let values = last.map(|m| m.bit_offset as usize / 8);
+        places.declare(Declared { section, offset: var.offset, size: var.size, map: maps.len(), values }, name);
+        maps.push(map_def::parse(btf, name, definition, true, refusals)?);
     }
     Ok(())
 }
@@ -186,7 +246,7 @@ fn arena(file: &File<'_>, maps: &mut [Map], places: &mut BySection) -> Result<()
         )));
     }
     maps[map].init = MapInit::Data(data.to_vec());
-    places.data.push((section, map));
+    places.data.insert(section, map);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod externs;
 mod fixup;
 mod functions;
 mod identify;
+mod legacy;
 pub(crate) mod map_def;
 mod maps;
 mod relocations;

@@ -49,7 +49,7 @@ pub(crate) fn collect(
             budget = budget.checked_sub(bytes.len()).ok_or_else(|| {
                 malformed(format!("section {name}"), "variables that overlap", "each in a place of its own")
             })?;
-            places.struct_ops.push((section, var.offset, maps.len()));
+            places.declare_table(section, var.offset, composite.size, maps.len());
             maps.push(Map {
                 name: btf.name(var.ty).to_owned(),
                 map_type: MapType::StructOps,
