@@ -1,8 +1,8 @@
 //! Everything one verification works with (`struct bpf_verifier_env`).
 
+use crate::domain::{RegExtra, RegState};
 use crate::kernel_model::KernelModel;
 use crate::observer::Observer;
-use crate::reg::{RegExtra, RegState};
 use crate::state::VerifierState;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Btf, Map, Object, Program};
@@ -74,9 +74,9 @@ pub struct InsnAux {
     /// Strongly connected component of the control-flow graph; zero for none.
     pub scc: u32,
     /// Kind of the pointer that this load or store goes through, so that two paths agree (`ptr_type`).
-    pub ptr_type: Option<crate::reg::RegType>,
+    pub ptr_type: Option<crate::domain::RegType>,
     /// For a 64-bit immediate: what it makes.
-    pub ld_imm: Option<(crate::reg::RegType, RegExtra, u32)>,
+    pub ld_imm: Option<(crate::domain::RegType, RegExtra, u32)>,
     /// Speculation must stop before this instruction.
     pub nospec: bool,
     /// Speculation must stop after this instruction.

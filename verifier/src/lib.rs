@@ -24,6 +24,7 @@
 #![deny(missing_docs)]
 
 pub mod call;
+pub mod domain;
 pub mod env;
 pub mod explore;
 pub mod front;
@@ -35,22 +36,19 @@ pub mod observer;
 pub mod precision;
 pub mod prune;
 pub mod reason;
-pub mod reg;
 pub mod resource;
 pub mod scalar;
-pub mod stack;
 pub mod state;
 #[cfg(test)]
 mod unprivileged_tests;
 pub mod verdict;
 pub mod verify;
 
+pub use domain::{RegBase, RegExtra, RegState, RegType, Tnum};
 pub use env::{Env, InsnAux, Options, SubprogInfo};
 pub use kernel_model::KernelModel;
 pub use observer::{Event, Observer};
 pub use reason::{Reason, Rejection, Stop};
-pub use reg::{RegBase, RegExtra, RegState, RegType};
-pub use scalar::tnum::Tnum;
 pub use state::{FuncState, VerifierState};
 pub use verdict::{Facts, Report, Verdict, Verified};
 pub use verify::verify;

@@ -1,13 +1,13 @@
 //! Arguments of helpers: what each register must be.
 
 use super::helper::CallFacts;
+use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
 use crate::reason::{CallReason, reject};
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::resource::LockKind;
 use crate::scalar::RegArg::SrcOp;
-use crate::stack::{SLOT_SIZE, SlotKind};
+use crate::state::{SLOT_SIZE, SlotKind};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype};

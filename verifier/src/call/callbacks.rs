@@ -1,11 +1,10 @@
 //! Functions of the program that helpers call: what each is entered with.
 
 use super::helper::CallFacts;
-use crate::explore::known_bounds;
+use crate::domain::{BtfRef, DynptrKind, RegBase, RegState, RegType};
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
 use crate::reason::{CallReason, reject};
-use crate::reg::{BtfRef, DynptrKind, RegBase, RegState, RegType};
 use crate::state::{FuncState, RetRange};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
@@ -137,7 +136,7 @@ impl Env<'_> {
         self.mark_chain_precision(0)?;
         let range = self.cur.cur().callback_ret_range;
         if r0.smin < range.min.into() || r0.smax > range.max.into() {
-            let facts = known_bounds(&r0);
+            let facts = r0.known_bounds();
             return reject(CallReason::CallbackReturn { facts, min: range.min, max: range.max });
         }
         let callsite = usize::try_from(self.cur.cur().callsite).unwrap_or(0);

@@ -1,9 +1,9 @@
 //! Arguments that point to special fields of values: timers and exchanged kernel pointers.
 
 use super::helper::CallFacts;
+use crate::domain::RegExtra;
 use crate::memory::record::FieldKind;
 use crate::reason::{CallReason, ResourceReason, reject};
-use crate::reg::RegExtra;
 use crate::{Env, Step, Stop};
 
 impl Env<'_> {

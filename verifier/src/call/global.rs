@@ -1,13 +1,13 @@
 //! Global functions: callers are held against the contract, and the function is verified on its own, once, for any
 //! arguments that keep it.
 
+use crate::domain::reg_type_str;
+use crate::domain::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
 use crate::memory::Access;
 use crate::memory::btf_walk::holds_struct;
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
 use crate::reason::{CallReason, FrontReason, GlobalReason, ResourceReason, reject};
-use crate::reg::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
-use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop, VerifierState};
 use ebpfkit_abi::{ArgBase, ArgType, TypeFlags};
 use ebpfkit_object::ProgramFlags;

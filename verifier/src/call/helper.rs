@@ -1,12 +1,12 @@
 //! Helpers: whether one may be called, and the order of its checks.
 
+use crate::domain::BtfRef;
 use crate::env::SEVERAL_MAPS;
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
 use crate::memory::dynptr::DynptrArg;
 use crate::memory::record::Field;
 use crate::reason::{CallReason, ResourceReason, reject};
-use crate::reg::BtfRef;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;

@@ -1,10 +1,10 @@
 //! Which kinds of registers an argument takes, and at which offsets.
 
+use crate::domain::reg_type_str;
+use crate::domain::{BtfRef, RegBase as B, RegExtra, RegState, RegType};
 use crate::memory::btf_walk::holds_struct;
 use crate::memory::record::Field;
 use crate::reason::{CallReason, reject};
-use crate::reg::{BtfRef, RegBase as B, RegExtra, RegState, RegType};
-use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::proto::{ArgBase, ArgType};
 use ebpfkit_abi::{Helper, TypeFlags};

@@ -13,8 +13,7 @@ mod returns;
 mod special;
 mod subprog;
 
-use crate::reg::RegBase;
-use crate::state::VerifierState;
+use crate::domain::RegBase;
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_abi::kfuncs::KfuncFlags;
@@ -57,20 +56,4 @@ impl Env<'_> {
             r.is_pkt_any() || r.ty.base == RegBase::Mem && r.ty.flags.intersects(slice)
         });
     }
-}
-
-/// Whether two states hold the same resources up to identity; ids are compared through `same_id`.
-pub fn refsafe(old: &VerifierState, cur: &VerifierState, same_id: &mut dyn FnMut(u32, u32) -> bool) -> bool {
-    let (o, c) = (&*old.res, &*cur.res);
-    o.refs.len() == c.refs.len()
-        && o.active_locks == c.active_locks
-        && o.active_preempt_locks == c.active_preempt_locks
-        && o.active_rcu_locks == c.active_rcu_locks
-        && same_id(o.active_irq_id, c.active_irq_id)
-        && same_id(o.active_lock_id, c.active_lock_id)
-        && o.active_lock_owner == c.active_lock_owner
-        && o.refs
-            .iter()
-            .zip(&c.refs)
-            .all(|(a, b)| a.kind == b.kind && a.lock_owner == b.lock_owner && same_id(a.id, b.id))
 }

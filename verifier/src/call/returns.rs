@@ -1,10 +1,10 @@
 //! What a helper leaves in r0.
 
 use super::helper::CallFacts;
+use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::memory::record::FieldKind;
 use crate::memory::types::{btf_reg, is_struct};
 use crate::reason::{CallReason, reject};
-use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase};

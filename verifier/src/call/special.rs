@@ -2,9 +2,9 @@
 
 use super::bprintf;
 use super::helper::CallFacts;
+use crate::domain::reg_type_str;
+use crate::domain::{DynptrKind, RegBase, RegExtra, RegType};
 use crate::reason::{CallReason, reject};
-use crate::reg::{DynptrKind, RegBase, RegExtra, RegType};
-use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;

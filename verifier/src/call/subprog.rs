@@ -1,7 +1,7 @@
 //! Calls of functions of the same program.
 
+use crate::domain::RegBase;
 use crate::reason::{CallReason, reject};
-use crate::reg::RegBase;
 use crate::state::FuncState;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;

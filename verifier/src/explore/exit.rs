@@ -1,10 +1,10 @@
 //! What a program may return, by program and attach type.
 
+use crate::domain::BtfRef;
+use crate::domain::reg_type_str;
 use crate::memory::types::pointee;
 use crate::reason::{ExploreReason, reject};
-use crate::reg::{BtfRef, RegState};
 use crate::scalar::RegArg::SrcOp;
-use crate::scalar::reg_type_str;
 use crate::{Env, Step};
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::{AttachType as A, ProgType as P};
@@ -40,18 +40,6 @@ fn return_range(kind: P, attach: A, attach_btf_id: u32) -> Option<(i32, i32)> {
         P::SkLookup | P::Netfilter => Some((0, 1)),
         _ => None,
     }
-}
-
-/// Bounds of a return value as messages about it print them.
-pub(crate) fn known_bounds(reg: &RegState) -> String {
-    let mut text = String::new();
-    if reg.smin > i64::MIN {
-        text += &format!(" smin={}", reg.smin);
-    }
-    if reg.smax < i64::MAX {
-        text += &format!(" smax={}", reg.smax);
-    }
-    if text.is_empty() { " unknown scalar value".to_owned() } else { text }
 }
 
 impl Env<'_> {
@@ -112,7 +100,7 @@ impl Env<'_> {
             (true, true) => {
                 let r = *self.reg(regno);
                 if r.is_scalar() && (r.smin < 1 || r.smax > 1) {
-                    return reject(ExploreReason::VoidHookReturn { reg: regno, facts: known_bounds(&r) });
+                    return reject(ExploreReason::VoidHookReturn { reg: regno, facts: r.known_bounds() });
                 }
                 self.check_return_range(regno, "At program exit", 1, 1)
             }
@@ -168,7 +156,7 @@ impl Env<'_> {
         }
         self.mark_chain_precision(regno)?;
         if reg.smin < min.into() || reg.smax > max.into() {
-            return reject(ExploreReason::ReturnRange { place, reg: regno, facts: known_bounds(&reg), min, max });
+            return reject(ExploreReason::ReturnRange { place, reg: regno, facts: reg.known_bounds(), min, max });
         }
         Ok(())
     }

@@ -7,8 +7,6 @@
 mod exit;
 mod walk;
 
-pub(crate) use exit::known_bounds;
-
 use crate::prune::{IdMap, Loops, SavedStates};
 use crate::reason::{ExploreReason, reject};
 use crate::state::{FuncState, VerifierState};

@@ -1,8 +1,8 @@
 //! One path after the other: dispatch of instructions, saved states, ends of paths.
 
+use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::observer::Event;
 use crate::reason::{ExploreReason, errno, reject};
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
 use crate::scalar::RegArg::DstOpNoMark;
 use crate::state::{StackUse, VerifierState};
 use crate::{Env, Step, Stop};

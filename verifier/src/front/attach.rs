@@ -1,8 +1,8 @@
 //! Attach points: what kinds of programs may sleep, and what they attach to.
 
+use crate::domain::BtfRef;
 use crate::memory::types::{is_struct, kind_name};
 use crate::reason::{AttachReason, FrontReason};
-use crate::reg::BtfRef;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::iterators::{self, IterTarget};
 use ebpfkit_abi::limits::MAX_TRACED_ARGS;

@@ -2,9 +2,9 @@
 //!
 //! A global function is verified on its own against this contract, and its callers against the same.
 
+use crate::domain::BtfRef;
 use crate::memory::types::{is_scalar, is_struct, kind_name};
 use crate::reason::FrontReason;
-use crate::reg::BtfRef;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::MAX_CALL_ARGS;
 use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};

@@ -1,9 +1,9 @@
 //! 64-bit immediates: the maps, values, functions and kernel variables that they name.
 
+use crate::domain::{BtfRef, RegBase, RegExtra, RegType};
 use crate::env::UsedMap;
 use crate::memory::record;
 use crate::reason::FrontReason;
-use crate::reg::{BtfRef, RegBase, RegExtra, RegType};
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
 use ebpfkit_abi::{MapType, TypeFlags};

@@ -5,7 +5,7 @@
 
 use super::{Instance, Liveness, Masks};
 use crate::SubprogInfo;
-use crate::precision::SlotList;
+use crate::state::SlotList;
 use ebpfkit_isa::Insn;
 use std::fmt::Write;
 

@@ -1,9 +1,7 @@
 //! Text of instructions as the kernel's log has it: `(b7) r0 = 0`.
 
-use crate::scalar::alu::alu_str;
-use crate::scalar::branch::jmp_str;
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{CALL, EXIT, JA, JA32, LD_IMM64, MAY_GOTO, X, alu, atomic, class, mode, pseudo, size};
+use ebpfkit_isa::opcode::{CALL, EXIT, JA, JA32, LD_IMM64, MAY_GOTO, X, alu, atomic, class, jmp, mode, pseudo, size};
 
 fn size_str(insn: Insn) -> &'static str {
     match insn.size_bits() {
@@ -154,5 +152,47 @@ mod tests {
         assert_eq!(text(0xd7, 3, 0, 0, 16), "(d7) r3 = bswap16 r3");
         assert_eq!(text(0x95, 0, 0, 0, 0), "(95) exit");
         assert_eq!(text(0x3f, 0, 1, 1, 0), "(3f) r0 s/= r1");
+    }
+}
+
+/// The operator in messages about pointers and in instruction text.
+pub fn alu_str(op: u8) -> &'static str {
+    match op {
+        alu::ADD => "+=",
+        alu::SUB => "-=",
+        alu::MUL => "*=",
+        alu::DIV => "/=",
+        alu::OR => "|=",
+        alu::AND => "&=",
+        alu::LSH => "<<=",
+        alu::RSH => ">>=",
+        alu::NEG => "neg",
+        alu::MOD => "%=",
+        alu::XOR => "^=",
+        alu::MOV => "=",
+        alu::ARSH => "s>>=",
+        alu::END => "endian",
+        _ => "(null)",
+    }
+}
+
+/// The operator in instruction text.
+pub fn jmp_str(op: u8) -> &'static str {
+    match op {
+        jmp::JA => "jmp",
+        jmp::JEQ => "==",
+        jmp::JGT => ">",
+        jmp::JLT => "<",
+        jmp::JGE => ">=",
+        jmp::JLE => "<=",
+        jmp::JSET => "&",
+        jmp::JNE => "!=",
+        jmp::JSGT => "s>",
+        jmp::JSLT => "s<",
+        jmp::JSGE => "s>=",
+        jmp::JSLE => "s<=",
+        jmp::CALL => "call",
+        jmp::EXIT => "exit",
+        _ => "(null)",
     }
 }

@@ -1,10 +1,10 @@
 //! Text of registers and states as the kernel's log has it: `R0=scalar(smin=0,smax=255) R10=fp0 fp-8=mmmmmmmm`.
 
 use crate::Env;
-use crate::reg::{BtfRef, DynptrKind, IterState, RegBase, RegExtra, RegState, RegType};
-use crate::scalar::regs::reg_type_str;
-use crate::stack::{SLOT_SIZE, SlotKind};
+use crate::domain::reg_type_str;
+use crate::domain::{BtfRef, DynptrKind, IterState, RegBase, RegExtra, RegState, RegType};
 use crate::state::VerifierState;
+use crate::state::{SLOT_SIZE, SlotKind};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_object::btf::TypeId;
 use std::fmt::Write;

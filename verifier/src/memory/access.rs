@@ -2,9 +2,9 @@
 
 use super::Access;
 use super::special::Touch;
+use crate::domain::reg_type_str;
+use crate::domain::{RegBase, RegState};
 use crate::reason::{MemoryReason, reject};
-use crate::reg::{RegBase, RegState};
-use crate::scalar::reg_type_str;
 use crate::{Env, Step, Tnum};
 use ebpfkit_abi::{ProgType, TypeFlags};
 

@@ -3,8 +3,8 @@
 use super::Access;
 use super::btf_walk::tag_flags;
 use super::types::{btf_reg, is_scalar, is_struct, kind_name};
+use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{MemoryReason, reject};
-use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step};
 use ebpfkit_abi::limits::MAX_TRACED_ARGS;
 use ebpfkit_abi::{AttachType, ProgType, TypeFlags, lsm, tracepoints};

@@ -3,8 +3,8 @@
 use super::Access;
 use super::btf_walk::{Walk, walk};
 use super::types::{TRUSTED_MODIFIERS, btf_reg, pointee};
+use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{MemoryReason, TypeReason, reject};
-use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_object::Btf;

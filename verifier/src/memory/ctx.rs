@@ -2,9 +2,9 @@
 
 use super::Access;
 use super::types::btf_reg;
+use crate::domain::reg_type_str;
+use crate::domain::{BtfRef, RegBase, RegState, RegType};
 use crate::reason::{MemoryReason, reject};
-use crate::reg::{BtfRef, RegBase, RegState, RegType};
-use crate::scalar::reg_type_str;
 use crate::{Env, RegExtra, Step, Stop};
 use ebpfkit_abi::ctx::{Loaded, SocketKind, Touch, access, is_upper_half, socket_access};
 use ebpfkit_abi::{ProgType, TypeFlags};

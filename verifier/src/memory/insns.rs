@@ -1,10 +1,10 @@
 //! Loads, stores, atomics and legacy packet loads: what each instruction checks before and after its access.
 
 use super::Access;
+use crate::domain::reg_type_str;
+use crate::domain::{RegBase, RegType};
 use crate::reason::{MemoryReason, reject};
-use crate::reg::{RegBase, RegType};
 use crate::scalar::RegArg::{DstOp, DstOpNoMark, SrcOp};
-use crate::scalar::reg_type_str;
 use crate::{Env, Step};
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_isa::Insn;

@@ -2,9 +2,9 @@
 
 use super::Access;
 use super::objects::NoSlot;
+use crate::domain::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{ObjectReason, reject};
-use crate::reg::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
-use crate::stack::{SLOT_SIZE, SlotKind, StackSlot};
+use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_object::btf::TypeId;

@@ -1,8 +1,8 @@
 //! Objects on the stack that calls make and destroy: where they lie, and what writing over them does.
 
 use crate::Env;
-use crate::reg::RegState;
-use crate::stack::{SLOT_SIZE, SlotKind, StackSlot};
+use crate::domain::RegState;
+use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 
 /// Why a register does not point to slots for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

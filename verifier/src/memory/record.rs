@@ -2,7 +2,7 @@
 //! through calls.
 
 use crate::KernelModel;
-use crate::reg::BtfRef;
+use crate::domain::BtfRef;
 use ebpfkit_abi::MapType;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 use ebpfkit_object::{Btf, Map};

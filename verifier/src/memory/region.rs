@@ -3,9 +3,9 @@
 use super::Access;
 use super::record::Field;
 use super::special::Touch;
+use crate::domain::reg_type_str;
+use crate::domain::{RegBase, RegExtra, RegState};
 use crate::reason::{MemoryReason, reject};
-use crate::reg::{RegBase, RegExtra, RegState};
-use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_abi::{MapType, ProgType, TypeFlags};

@@ -3,9 +3,9 @@
 use super::btf_walk::holds_struct;
 use super::record::{Field, FieldKind};
 use super::types::btf_reg;
+use crate::domain::reg_type_str;
+use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{TypeReason, reject};
-use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
-use crate::scalar::reg_type_str;
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_isa::opcode::{class, mode};

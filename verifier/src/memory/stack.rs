@@ -1,11 +1,11 @@
 //! The stack: spills, fills and plain bytes.
 
 use super::Access;
+use crate::domain::{RegBase, RegState};
 use crate::memory::access::RawBuffer;
 use crate::reason::{MemoryReason, reject};
-use crate::reg::{RegBase, RegState};
-use crate::stack::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::state::StackUse;
+use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_isa::STACK_SIZE;

@@ -1,7 +1,7 @@
 //! Types by where they come from, and what has been found out about them.
 
 use super::record::{self, Record};
-use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
+use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_object::Btf;

@@ -1,9 +1,9 @@
 //! One instruction backwards: what must be precise before it so that what is wanted after it is.
 
-use super::masks::{RegList, SlotList, Wanted};
+use super::masks::Wanted;
 use crate::Env;
 use crate::scalar::linked::LinkedRegs;
-use crate::state::HistoryEntry;
+use crate::state::{HistoryEntry, RegList, SlotList};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{alu, atomic, class, jmp, mode};
 use ebpfkit_isa::{Insn, R10};

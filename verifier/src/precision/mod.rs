@@ -8,16 +8,14 @@
 mod insn;
 mod masks;
 
-pub(crate) use masks::SlotList;
 pub use masks::Wanted;
 
 use crate::explore::Walk;
 use crate::log::Scratched;
 use crate::prune::Precise;
-use crate::state::{HistoryEntry, StackUse, StateId, VerifierState};
+use crate::state::{HistoryEntry, RegList, SlotList, StackUse, StateId, VerifierState};
 use crate::{Env, Step, Stop};
 use insn::Lost;
-use masks::RegList;
 
 /// r1 to r5.
 const ARGS: u16 = 0b11_1110;

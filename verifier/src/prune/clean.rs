@@ -1,9 +1,9 @@
 //! Dropping what nothing reads any more from saved states.
 
 use crate::Env;
-use crate::reg::RegState;
-use crate::stack::{SlotKind, StackSlot};
+use crate::domain::RegState;
 use crate::state::StateId;
+use crate::state::{SlotKind, StackSlot};
 use ebpfkit_isa::R10;
 
 const DEAD: StackSlot = StackSlot { spilled: RegState::NOT_INIT, kinds: [SlotKind::Invalid; 8] };

@@ -3,9 +3,9 @@
 use super::ids::IdMap;
 use super::saved::{Precise, Saved};
 use crate::Env;
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
-use crate::stack::{SlotKind, Stack, StackSlot};
+use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::state::{FuncState, StateId, VerifierState};
+use crate::state::{SlotKind, Stack, StackSlot};
 
 /// How closely states must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +221,7 @@ impl Env<'_> {
         }
         let ids = &mut walk.ids;
         ids.reset(*id_gen);
-        if !crate::call::refsafe(old, cur, &mut |o, c| ids.same(o, c)) {
+        if !old.res.same(&cur.res, &mut |o, c| ids.same(o, c)) {
             return false;
         }
         let frames = old.frames.iter().zip(&cur.frames).enumerate();

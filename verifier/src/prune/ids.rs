@@ -1,6 +1,6 @@
 //! Identities that stand for each other in two states.
 
-use crate::reg::RegState;
+use crate::domain::RegState;
 
 /// Pairs of identities of an old and a current state.
 #[derive(Debug, Default)]

@@ -2,10 +2,10 @@
 //! state is saved.
 
 use super::compare::Exactness::{Exact, NotExact, RangeWithin};
+use crate::domain::{IterState, RegExtra};
 use crate::log::Scratched;
 use crate::reason::{ExploreReason, reject};
-use crate::reg::{IterState, RegExtra};
-use crate::stack::SlotKind;
+use crate::state::SlotKind;
 use crate::state::{StackUse, StateId, VerifierState};
 use crate::{Env, Step};
 use ebpfkit_isa::opcode::MAY_GOTO;
@@ -132,7 +132,7 @@ impl Env<'_> {
     fn iterator_is_active(&self) -> bool {
         let r1 = self.reg(1);
         let at = i64::from(r1.off).wrapping_add(r1.var_off.value as i64);
-        let slot = usize::try_from(-at - 1).ok().map(|b| b / crate::stack::SLOT_SIZE);
+        let slot = usize::try_from(-at - 1).ok().map(|b| b / crate::state::SLOT_SIZE);
         let frame = self.cur.frames.get(r1.frameno as usize);
         let slot = slot.zip(frame).and_then(|(s, f)| f.stack.slots.get(s));
         matches!(slot.map(|s| s.spilled.extra), Some(RegExtra::Iter { state: IterState::Active, .. }))

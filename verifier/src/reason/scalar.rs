@@ -1,7 +1,7 @@
 //! Rejections by arithmetic and comparisons.
 
 use super::rows::reasons;
-use crate::scalar::tnum::Tnum;
+use crate::domain::Tnum;
 use std::borrow::Cow;
 
 reasons! {

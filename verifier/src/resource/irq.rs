@@ -1,11 +1,11 @@
 //! Regions without interrupts: flags saved on the stack, restored in the reverse order.
 
+use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::memory::Access;
 use crate::memory::objects::NoSlot;
 use crate::reason::{ResourceReason, reject};
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
-use crate::stack::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::state::{RefKind, Reference};
+use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::{Env, Step};
 
 impl Env<'_> {

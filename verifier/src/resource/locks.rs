@@ -1,8 +1,8 @@
 //! `bpf_spin_lock` and `bpf_res_spin_lock`: which lock is held, and that it is let go in order.
 
+use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::memory::record::FieldKind;
 use crate::reason::{ResourceReason, reject};
-use crate::reg::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::state::{RefKind, Reference};
 use crate::{Env, Step};
 

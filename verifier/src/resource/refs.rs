@@ -1,7 +1,7 @@
 //! Counted references: acquired, passed on, released, and none left behind.
 
+use crate::domain::RegState;
 use crate::reason::{ResourceReason, reject};
-use crate::reg::RegState;
 use crate::state::{RefKind, Reference};
 use crate::{Env, Step};
 use ebpfkit_abi::{ProgType, TypeFlags};

@@ -40,9 +40,9 @@ impl Env<'_> {
             r.ty.flags |= TypeFlags::UNTRUSTED;
         };
         self.cur.for_each_reg(|r| r.ty.has(TypeFlags::RCU), distrust);
-        let is_iter = |s: &crate::stack::StackSlot| s.kinds[0] == crate::stack::SlotKind::Iter;
+        let is_iter = |s: &crate::state::StackSlot| s.kinds[0] == crate::state::SlotKind::Iter;
         for i in 0..self.cur.frames.len() {
-            let hit = |s: &crate::stack::StackSlot| is_iter(s) && s.spilled.ty.has(TypeFlags::RCU);
+            let hit = |s: &crate::state::StackSlot| is_iter(s) && s.spilled.ty.has(TypeFlags::RCU);
             if !self.cur.frame(i).stack.slots.iter().any(hit) {
                 continue;
             }

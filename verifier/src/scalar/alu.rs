@@ -1,8 +1,9 @@
 //! Arithmetic instructions: what the fields must be, and which rule decides the result.
 
+use crate::domain::{RegBase, RegState, RegType};
+use crate::log::insn::alu_str;
 use crate::reason::{ScalarReason, reject};
-use crate::reg::{RegBase, RegState, RegType};
-use crate::scalar::regs::{DstOp, DstOpNoMark, SrcOp};
+use crate::scalar::operands::{DstOp, DstOpNoMark, SrcOp};
 use crate::{Env, Step};
 use ebpfkit_abi::MapType;
 use ebpfkit_isa::Insn;
@@ -10,27 +11,6 @@ use ebpfkit_isa::opcode::{alu, class};
 
 /// `off` of the move that casts between address spaces.
 const ADDR_SPACE_CAST: i16 = 1;
-
-/// The operator in messages about pointers and in instruction text.
-pub fn alu_str(op: u8) -> &'static str {
-    match op {
-        alu::ADD => "+=",
-        alu::SUB => "-=",
-        alu::MUL => "*=",
-        alu::DIV => "/=",
-        alu::OR => "|=",
-        alu::AND => "&=",
-        alu::LSH => "<<=",
-        alu::RSH => ">>=",
-        alu::NEG => "neg",
-        alu::MOD => "%=",
-        alu::XOR => "^=",
-        alu::MOV => "=",
-        alu::ARSH => "s>>=",
-        alu::END => "endian",
-        _ => "(null)",
-    }
-}
 
 /// Whether this works on 32 bits.
 fn is_alu32(insn: Insn) -> bool {

@@ -1,12 +1,12 @@
 //! Conditional jumps and what they prove.
 
-use super::compare::{Pair, const_at, known_outcome, negated, swapped};
 use super::linked::LinkedRegs;
+use crate::domain::compare::{Pair, const_at, known_outcome, negated, swapped};
+use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::env::UsedMap;
 use crate::memory::record::FieldKind;
 use crate::reason::{ScalarReason, reject};
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
-use crate::scalar::regs::SrcOp;
+use crate::scalar::operands::SrcOp;
 use crate::state::{RefKind, StackUse, VerifierState};
 use crate::{Env, Step};
 use ebpfkit_abi::{MapType, TypeFlags};
@@ -23,27 +23,6 @@ const BEYOND_PKT_END: i32 = -2;
 const PACKET: RegType = RegType::of(RegBase::Packet);
 const PACKET_META: RegType = RegType::of(RegBase::PacketMeta);
 const PACKET_END: RegType = RegType::of(RegBase::PacketEnd);
-
-/// The operator in instruction text.
-pub fn jmp_str(op: u8) -> &'static str {
-    match op {
-        jmp::JA => "jmp",
-        jmp::JEQ => "==",
-        jmp::JGT => ">",
-        jmp::JLT => "<",
-        jmp::JGE => ">=",
-        jmp::JLE => "<=",
-        jmp::JSET => "&",
-        jmp::JNE => "!=",
-        jmp::JSGT => "s>",
-        jmp::JSLT => "s<",
-        jmp::JSGE => "s>=",
-        jmp::JSLE => "s<=",
-        jmp::CALL => "call",
-        jmp::EXIT => "exit",
-        _ => "(null)",
-    }
-}
 
 /// A packet pointer against the packet's end, when earlier checks settled it.
 fn packet_outcome(a: &RegState, b: &RegState, op: u8) -> Option<bool> {

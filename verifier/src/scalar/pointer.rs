@@ -1,9 +1,9 @@
 //! Arithmetic on pointers: which kinds take which offsets, and how far a pointer may stray.
 
+use crate::domain::reg_type_str;
+use crate::domain::{RegBase, RegExtra, RegState, RegType};
+use crate::log::insn::alu_str;
 use crate::reason::{ScalarReason, reject};
-use crate::reg::{RegBase, RegExtra, RegState, RegType};
-use crate::scalar::alu::alu_str;
-use crate::scalar::regs::reg_type_str;
 use crate::scalar::sanitize::Window;
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;

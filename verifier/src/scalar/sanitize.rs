@@ -1,8 +1,8 @@
 //! Arithmetic of programs without privileges: what can be masked against speculation, and what is refused because it
 //! cannot be.
 
+use crate::domain::{RegBase, RegState, RegType};
 use crate::reason::{ScalarReason, reject};
-use crate::reg::{RegBase, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::STACK_SIZE;

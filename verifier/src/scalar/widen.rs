@@ -1,8 +1,8 @@
 //! Forgetting numbers that change from one round of a loop to the next, so that the loop's states meet.
 
+use crate::domain::RegState;
 use crate::prune::compare::regs_exact;
 use crate::prune::{IdMap, Precise};
-use crate::reg::RegState;
 use crate::state::VerifierState;
 
 /// Whether a number has changed since the round before and its exact value mattered to nothing.

@@ -2,14 +2,14 @@
 
 use super::desc::{Desc, Param, is_size, pointee_name};
 use super::facts::{Facts, IterArg};
+use crate::domain::reg_type_str;
+use crate::domain::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
 use crate::memory::Access;
 use crate::memory::btf_walk::{find_struct, is_scalar_struct};
 use crate::memory::iter::{IterType, NoIter};
 use crate::memory::types::{TRUSTED_MODIFIERS, is_scalar, is_struct, kind_name, pointee};
 use crate::reason::{GlobalReason, KfuncReason, ObjectReason, reject};
-use crate::reg::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
 use crate::resource::LockKind;
-use crate::scalar::reg_type_str;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
 use ebpfkit_abi::limits::MAX_CALL_ARGS;

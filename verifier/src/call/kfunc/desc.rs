@@ -1,8 +1,8 @@
 //! Kernel functions as the kernel's BTF describes them.
 
+use crate::domain::BtfRef;
 use crate::memory::types::{is_scalar, pointee};
 use crate::reason::{KfuncReason, reject};
-use crate::reg::BtfRef;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::{self, Kfunc, KfuncFlags};
 use ebpfkit_isa::Insn;

@@ -1,8 +1,8 @@
 //! What the arguments of a call of a kernel function have shown.
 
+use crate::domain::BtfRef;
 use crate::memory::dynptr::DynptrArg;
 use crate::memory::record::Field;
-use crate::reg::BtfRef;
 use ebpfkit_object::btf::TypeId;
 
 /// An iterator argument.

@@ -1,9 +1,9 @@
 //! Lists and trees of allocated objects: heads under a lock, nodes that move between owners.
 
 use super::facts::Facts;
+use crate::domain::BtfRef;
 use crate::memory::record::{Field, FieldKind};
 use crate::reason::{KfuncReason, ResourceReason, reject};
-use crate::reg::BtfRef;
 use crate::{Env, RegState, Step, Stop};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_isa::opcode::pseudo;

@@ -8,9 +8,9 @@ mod ret;
 
 pub use desc::Kfuncs;
 
+use crate::domain::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
 use crate::memory::types::btf_reg;
 use crate::reason::{KfuncReason, ResourceReason, reject};
-use crate::reg::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
 use crate::state::RetRange;
 use crate::{Env, Step, Stop};
 use desc::Desc;

@@ -1,26 +1,11 @@
-//! Reading and marking registers: what every instruction does to its operands.
+//! What a register's value is known to be: its kind in words, what follows from the kind, and its narrowing and
+//! extension.
 
-use crate::reason::{ScalarReason, reject};
-use crate::reg::{RegBase, RegState, RegType};
-use crate::scalar::tnum::Tnum;
-use crate::{Env, Step};
+use super::reg::{RegBase, RegState, RegType};
+use super::tnum::Tnum;
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_abi::limits::MAX_VAR_OFF;
-use ebpfkit_isa::{R10, REG_COUNT};
 use std::borrow::Cow;
-
-/// How an instruction uses a register (`enum reg_arg_type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegArg {
-    /// Reads it.
-    SrcOp,
-    /// Writes it; it becomes an unknown number.
-    DstOp,
-    /// Writes it; the caller says with what.
-    DstOpNoMark,
-}
-
-pub use RegArg::{DstOp, DstOpNoMark, SrcOp};
 
 /// Name of a kind in messages (`reg_type_str`).
 pub fn reg_type_str(ty: RegType) -> Cow<'static, str> {
@@ -226,95 +211,6 @@ impl RegState {
         let most = (1i32 << (bits - 1)) - 1;
         (self.s32_min, self.s32_max, self.u32_min, self.u32_max) = (-most - 1, most, 0, u32::MAX);
         self.var_off = Tnum::UNKNOWN.subreg();
-    }
-}
-
-impl Env<'_> {
-    /// Checks that an instruction may use a register of the current frame in this way, and marks a written one
-    /// (`check_reg_arg`).
-    pub fn check_reg_arg(&mut self, reg: u8, how: RegArg) -> Step {
-        if usize::from(reg) >= REG_COUNT {
-            return reject(ScalarReason::InvalidRegister { reg });
-        }
-        self.trace.reg(reg);
-        if how == SrcOp {
-            if self.reg(reg).ty == RegType::NOT_INIT {
-                return reject(ScalarReason::UninitRegister { reg });
-            }
-            return Ok(());
-        }
-        if reg == R10 {
-            return reject(ScalarReason::FramePointerWrite {});
-        }
-        if how == DstOp {
-            self.mark_reg_unknown(reg);
-        }
-        Ok(())
-    }
-
-    /// Numbers are tracked precisely from the start without `CAP_BPF` (`!env->bpf_capable`).
-    fn precise_by_default(&self) -> bool {
-        !self.bpf_capable()
-    }
-
-    /// A number of which nothing is known, precise where the kernel makes it so.
-    pub fn unknown_scalar(&self) -> RegState {
-        RegState { precise: self.precise_by_default(), ..RegState::UNKNOWN }
-    }
-
-    /// A register of the current frame becomes a number of which nothing is known (`mark_reg_unknown`).
-    pub fn mark_reg_unknown(&mut self, reg: u8) {
-        if usize::from(reg) < REG_COUNT {
-            *self.reg_mut(reg) = self.unknown_scalar();
-        }
-    }
-
-    /// A register of the current frame becomes the number zero (`mark_reg_known_zero` and kind scalar).
-    pub fn mark_reg_known_zero(&mut self, reg: u8) {
-        if usize::from(reg) < REG_COUNT {
-            *self.reg_mut(reg) = RegState::known(0);
-        }
-    }
-
-    /// A register of the current frame becomes unreadable (`mark_reg_not_init`).
-    pub fn mark_reg_not_init(&mut self, reg: u8) {
-        self.trace.reg(reg);
-        if usize::from(reg) < REG_COUNT {
-            *self.reg_mut(reg) = RegState::NOT_INIT;
-        }
-    }
-
-    /// The register's value becomes its low `bytes` bytes, zero-extended (`coerce_reg_to_size`).
-    pub fn coerce_reg_to_size(&mut self, reg: u8, bytes: u32) {
-        self.reg_mut(reg).coerce_to_size(bytes);
-    }
-
-    /// The register's value becomes its low `bytes` bytes, sign-extended (`coerce_reg_to_size_sx`).
-    pub fn coerce_reg_to_size_sx(&mut self, reg: u8, bytes: u32) {
-        self.reg_mut(reg).coerce_to_size_sx(bytes);
-    }
-
-    /// Gives a number that is about to be copied an identity, so that the copies stay linked
-    /// (`assign_scalar_id_before_mov`).
-    pub fn assign_scalar_id_before_mov(&mut self, reg: u8) {
-        let r = self.reg(reg);
-        if !r.is_scalar() {
-            return;
-        }
-        let linked_by_delta = r.id & RegState::ADD_CONST != 0;
-        let wants_id = (r.id == 0 || linked_by_delta) && !r.var_off.is_const();
-        if linked_by_delta {
-            self.reg_mut(reg).clear_scalar_id();
-        }
-        if wants_id {
-            let id = self.new_id();
-            self.reg_mut(reg).id = id;
-        }
-    }
-
-    /// Whether this register holds a pointer that the program may not leak (`is_pointer_value`).
-    pub fn is_pointer_value(&self, reg: u8) -> bool {
-        !self.allow_ptr_leaks() && !self.reg(reg).is_scalar()
     }
 }
 

@@ -1,8 +1,7 @@
 //! The four pairs of bounds and the known bits of one value, and how each sharpens the others.
 
+use super::reg::RegState;
 use super::tnum::Tnum;
-use crate::reg::RegState;
-use crate::{Env, Step};
 
 const HIGH: u64 = !0xffff_ffff;
 
@@ -193,7 +192,7 @@ impl RegState {
     }
 
     /// Text of a contradiction, as the kernel logs it.
-    fn contradiction_text(&self, place: &str, what: &str) -> String {
+    pub(crate) fn contradiction_text(&self, place: &str, what: &str) -> String {
         format!(
             "verifier bug: REG INVARIANTS VIOLATION ({place}): {what} u64=[{:#x}, {:#x}] s64=[{:#x}, {:#x}] \
              u32=[{:#x}, {:#x}] s32=[{:#x}, {:#x}] var_off=({:#x}, {:#x})\n",
@@ -211,17 +210,17 @@ impl RegState {
     }
 }
 
-impl Env<'_> {
-    /// Logs and heals contradictory bounds of a copy of a register (`reg_bounds_sanity_check`).
-    pub fn heal_bounds(&mut self, reg: &mut RegState, place: &str) -> Step {
-        if let Some(what) = reg.bounds_contradiction() {
-            if self.log_level != 0 {
-                let text = reg.contradiction_text(place, what);
-                self.verbose(format_args!("{text}"));
-            }
-            reg.set_unbounded();
+impl RegState {
+    /// The signed bounds as messages about return values print them.
+    pub(crate) fn known_bounds(&self) -> String {
+        let mut text = String::new();
+        if self.smin > i64::MIN {
+            text += &format!(" smin={}", self.smin);
         }
-        Ok(())
+        if self.smax < i64::MAX {
+            text += &format!(" smax={}", self.smax);
+        }
+        if text.is_empty() { " unknown scalar value".to_owned() } else { text }
     }
 }
 

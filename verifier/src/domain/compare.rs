@@ -1,14 +1,14 @@
 //! Comparisons of two numbers: whether the outcome is known, and what either outcome proves.
 
+use super::reg::RegState;
 use super::tnum::Tnum;
-use crate::reg::RegState;
 use ebpfkit_isa::opcode::jmp;
 
 /// Not a jump of the instruction set: the condition under which `JSET` falls through.
-pub(super) const NOT_SET: u8 = jmp::JSET | ebpfkit_isa::opcode::X;
+pub(crate) const NOT_SET: u8 = jmp::JSET | ebpfkit_isa::opcode::X;
 
 /// `a op b` as `b op' a`.
-pub(super) fn swapped(op: u8) -> u8 {
+pub(crate) fn swapped(op: u8) -> u8 {
     match op {
         jmp::JGE => jmp::JLE,
         jmp::JGT => jmp::JLT,
@@ -23,7 +23,7 @@ pub(super) fn swapped(op: u8) -> u8 {
 }
 
 /// The condition that holds when `op` does not.
-pub(super) fn negated(op: u8) -> u8 {
+pub(crate) fn negated(op: u8) -> u8 {
     match op {
         jmp::JEQ => jmp::JNE,
         jmp::JNE => jmp::JEQ,
@@ -86,13 +86,13 @@ fn less<T: Ord>(a: (T, T), b: (T, T)) -> Option<bool> {
 }
 
 /// The constant that a number is at this width.
-pub(super) fn const_at(r: &RegState, w32: bool) -> Option<u64> {
+pub(crate) fn const_at(r: &RegState, w32: bool) -> Option<u64> {
     let bits = if w32 { r.var_off.subreg() } else { r.var_off };
     (r.is_scalar() && bits.is_const()).then_some(bits.value)
 }
 
 /// Whether `a op b` is known for two numbers.
-pub(super) fn known_outcome(a: &RegState, b: &RegState, op: u8, w32: bool) -> Option<bool> {
+pub(crate) fn known_outcome(a: &RegState, b: &RegState, op: u8, w32: bool) -> Option<bool> {
     let (x, y) = (View::of(a, w32), View::of(b, w32));
     let (xu, yu) = ((x.umin, x.umax), (y.umin, y.umax));
     let (xs, ys) = ((x.smin, x.smax), (y.smin, y.smax));
@@ -134,7 +134,7 @@ pub(super) fn known_outcome(a: &RegState, b: &RegState, op: u8, w32: bool) -> Op
 }
 
 /// Two operands; both indices are the same when one register is compared with itself.
-pub(super) struct Pair {
+pub(crate) struct Pair {
     pub regs: [RegState; 2],
     pub second: usize,
 }

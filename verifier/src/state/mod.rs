@@ -1,7 +1,12 @@
 //! The state of one path: frames, registers, stacks, and what the program has acquired.
 
-use crate::reg::RegState;
-use crate::stack::Stack;
+mod sets;
+pub mod stack;
+
+pub(crate) use sets::{RegList, SlotList};
+pub use stack::{SLOT_SIZE, SlotKind, Stack, StackSlot};
+
+use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use ebpfkit_isa::{R10, REG_COUNT};
 use std::rc::Rc;
 
@@ -89,6 +94,24 @@ pub struct Resources {
     pub active_lock_owner: u64,
     /// RCU read-side nesting.
     pub active_rcu_locks: u32,
+}
+
+impl Resources {
+    /// Whether both are the same up to identity (`refsafe`); identities are compared through `same_id`.
+    pub(crate) fn same(&self, cur: &Self, same_id: &mut dyn FnMut(u32, u32) -> bool) -> bool {
+        let (o, c) = (self, cur);
+        o.refs.len() == c.refs.len()
+            && o.active_locks == c.active_locks
+            && o.active_preempt_locks == c.active_preempt_locks
+            && o.active_rcu_locks == c.active_rcu_locks
+            && same_id(o.active_irq_id, c.active_irq_id)
+            && same_id(o.active_lock_id, c.active_lock_id)
+            && o.active_lock_owner == c.active_lock_owner
+            && o.refs
+                .iter()
+                .zip(&c.refs)
+                .all(|(a, b)| a.kind == b.kind && a.lock_owner == b.lock_owner && same_id(a.id, b.id))
+    }
 }
 
 /// Index of a state in the arena of explored states.
@@ -267,8 +290,7 @@ impl FuncState {
     /// A fresh frame: everything unwritten but the frame pointer.
     pub fn new(callsite: i32, frameno: u32, subprog: u32) -> Self {
         let mut regs = [RegState::NOT_INIT; REG_COUNT];
-        regs[R10 as usize] =
-            RegState::pointer(crate::reg::RegType::of(crate::reg::RegBase::Stack), crate::reg::RegExtra::None);
+        regs[R10 as usize] = RegState::pointer(RegType::of(RegBase::Stack), RegExtra::None);
         regs[R10 as usize].frameno = frameno;
         Self {
             regs,

@@ -1,6 +1,6 @@
 //! One frame's stack as the verifier sees it: slots of eight bytes, each byte with its kind.
 
-use crate::reg::RegState;
+use crate::domain::RegState;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 

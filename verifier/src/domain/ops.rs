@@ -1,7 +1,7 @@
 //! Arithmetic on what is known of numbers: one function an operation, 64-bit bounds and 32-bit bounds side by side.
 
+use super::reg::RegState;
 use super::tnum::Tnum;
-use crate::reg::RegState;
 
 /// Least and greatest of the four products, when none overflows.
 fn product_bounds<T: Copy + Ord>(a: (T, T), b: (T, T), mul: impl Fn(T, T) -> Option<T>) -> Option<(T, T)> {
@@ -120,7 +120,7 @@ impl RegState {
     }
 
     /// The low half is this constant; the rest stays.
-    pub(super) fn known_low(&mut self, low: u32) {
+    pub(crate) fn known_low(&mut self, low: u32) {
         self.var_off = self.var_off.with_subreg(Tnum::constant(low.into()));
         (self.s32_min, self.s32_max, self.u32_min, self.u32_max) = (low as i32, low as i32, low, low);
     }

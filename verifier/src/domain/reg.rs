@@ -1,6 +1,6 @@
 //! What is known of a register's value.
 
-use crate::scalar::tnum::Tnum;
+use super::tnum::Tnum;
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_object::btf::TypeId;
 
