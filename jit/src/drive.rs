@@ -1,7 +1,7 @@
 //! Entering native code, and what happens when it asks for something on its way out.
 
 use crate::compile::compile;
-use ebpfkit_vm::native::{NativeFn, STATUS_FAULT, STATUS_OK, STATUS_TAIL_CALL};
+use ebpfkit_vm::native::{EngineRun, NativeFn, STATUS_FAULT, STATUS_OK, STATUS_TAIL_CALL};
 use ebpfkit_vm::{Engine, Fault, FaultKind, Program, Run};
 use std::sync::Arc;
 
@@ -11,22 +11,24 @@ pub struct Jit;
 
 impl Engine for Jit {
     fn run_with(&self, run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
+        run.may_pass(args)?;
         start(run, args)
     }
 
     fn run(&self, run: &mut Run) -> Result<u64, Fault> {
-        let ctx = run.ctx.address();
+        let ctx = run.ctx().address();
         start(run, [ctx, 0, 0, 0, 0])
     }
 }
 
 #[inline(always)]
 fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
-    let entry = match run.native.entry {
+    // SAFETY: this is an engine; the arguments are the run's context, or the run is checked.
+    let run = unsafe { EngineRun::of(run) };
+    let entry = match run.entry() {
         Some(entry) if run.is_clean() => {
             if run.is_checked() {
                 run.begin_again();
-                run.native.context = run.ctx.address();
             }
             entry
         }
@@ -34,23 +36,23 @@ fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     };
     // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
     let mark = 0u8;
-    run.native.stack_top = std::ptr::from_ref(std::hint::black_box(&mark)) as u64;
+    run.set_stack_top(std::ptr::from_ref(std::hint::black_box(&mark)) as u64);
     let result = enter(run, entry, args);
-    run.native.stack_top = 0;
+    run.set_stack_top(0);
     if result.is_ok() { result } else { run.settle(result) }
 }
 
 /// Gets a run ready that is not, and finds where to enter.
 #[inline(never)]
-fn prepare(run: &mut Run) -> Result<NativeFn, Fault> {
+fn prepare(run: &mut EngineRun) -> Result<NativeFn, Fault> {
     run.begin(callback);
     let checked = run.is_checked();
     let entry = entry(run.program(), checked, 0)?;
     if checked {
-        run.native.frame = run.frame_pointer();
-        run.native.context = run.ctx.address();
+        run.set_native_frame(run.frame_pointer());
+        run.set_context();
     }
-    run.native.entry = Some(entry);
+    run.set_entry(entry);
     // What is called from native code says when this is no longer true.
     run.keep_clean();
     Ok(entry)
@@ -74,10 +76,10 @@ fn compile_late(program: &Arc<Program>, checked: bool) -> Result<&ebpfkit_vm::na
 
 /// Runs a function and whatever it asks for.
 #[inline]
-fn enter(run: &mut Run, entry: NativeFn, [a, b, c, d, e]: [u64; 5]) -> Result<u64, Fault> {
+fn enter(run: &mut EngineRun, entry: NativeFn, [a, b, c, d, e]: [u64; 5]) -> Result<u64, Fault> {
     // SAFETY: the entry was compiled for the current program, which the run keeps alive, in the run's mode.
     let r0 = unsafe { entry(run, a, b, c, d, e) };
-    if run.native.status == STATUS_OK {
+    if run.status() == STATUS_OK {
         return Ok(r0);
     }
     finish(run)
@@ -85,31 +87,31 @@ fn enter(run: &mut Run, entry: NativeFn, [a, b, c, d, e]: [u64; 5]) -> Result<u6
 
 /// Gives what a function asked for when it returned: runs the program of a tail call, and takes the fault.
 #[cold]
-pub(crate) fn finish(run: &mut Run) -> Result<u64, Fault> {
-    run.soil();
-    while run.native.status == STATUS_TAIL_CALL {
-        run.native.status = STATUS_OK;
+pub(crate) fn finish(run: &mut EngineRun) -> Result<u64, Fault> {
+    run.touch();
+    while run.status() == STATUS_TAIL_CALL {
+        run.set_status(STATUS_OK);
         let entry = entry(run.current(), run.is_checked(), 0)?;
-        let ctx = run.ctx.address();
+        let ctx = run.ctx().address();
         // SAFETY: as in `enter`.
         let r0 = unsafe { entry(run, ctx, 0, 0, 0, 0) };
-        if run.native.status == STATUS_OK {
+        if run.status() == STATUS_OK {
             return Ok(r0);
         }
     }
-    debug_assert_eq!(run.native.status, STATUS_FAULT);
-    run.native.status = STATUS_OK;
-    let fault = run.native.fault.take().unwrap_or_else(|| Fault::helper("a fault without a reason"));
-    Err(fault.at(run.native.at as usize))
+    debug_assert_eq!(run.status(), STATUS_FAULT);
+    run.set_status(STATUS_OK);
+    let fault = run.take_fault().unwrap_or_else(|| Fault::helper("a fault without a reason"));
+    Err(fault.at(run.at() as usize))
 }
 
 /// Runs a function for a helper.
-pub(crate) fn callback(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
+pub(crate) fn callback(run: &mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
     let before = run.current().clone();
-    let frame = run.native.frame;
-    run.native.frame = run.frame_pointer();
+    let frame = run.native_frame();
+    run.set_native_frame(run.frame_pointer());
     let result = entry(&before, run.is_checked(), function).and_then(|entry| enter(run, entry, args));
-    run.native.frame = frame;
+    run.set_native_frame(frame);
     if !Arc::ptr_eq(run.current(), &before) {
         run.enter(before);
     }

@@ -1,10 +1,9 @@
 //! What native code calls. A function that fails leaves the fault in the run and sets its status.
 
 use crate::drive;
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_isa::AtomicOp;
-use ebpfkit_vm::native::{STATUS_FAULT, STATUS_TAIL_CALL};
-use ebpfkit_vm::{Fault, FaultKind, HelperFn, Run};
+use ebpfkit_vm::native::{EngineRun, STATUS_TAIL_CALL};
+use ebpfkit_vm::{Fault, FaultKind, HelperFn};
 
 /// What [`packet_load`] returns outside the packet.
 pub(crate) const NO_PACKET: u64 = u64::MAX;
@@ -19,12 +18,11 @@ const ATOMICS: [AtomicOp; 6] =
     [AtomicOp::Add, AtomicOp::Or, AtomicOp::And, AtomicOp::Xor, AtomicOp::Xchg, AtomicOp::Cmpxchg];
 
 /// Leaves a result or a fault.
-fn settle(run: &mut Run, result: Result<u64, Fault>) -> u64 {
+fn settle(run: &mut EngineRun, result: Result<u64, Fault>) -> u64 {
     match result {
         Ok(v) => v,
         Err(fault) => {
-            run.native.fault = Some(fault);
-            run.native.status = STATUS_FAULT;
+            run.fail(fault);
             0
         }
     }
@@ -35,7 +33,7 @@ fn settle(run: &mut Run, result: Result<u64, Fault>) -> u64 {
 // The pointer is only carried through, so that its calling convention does not matter.
 #[allow(improper_ctypes_definitions)]
 pub(crate) unsafe extern "C" fn helper(
-    run: *mut Run,
+    run: *mut EngineRun,
     function: HelperFn,
     r1: u64,
     r2: u64,
@@ -45,129 +43,132 @@ pub(crate) unsafe extern "C" fn helper(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
-    let result = function(run, [r1, r2, r3, r4, r5]);
+    run.touch();
+    // SAFETY: the program that runs calls it; without checks the verifier has proved the arguments.
+    let result = unsafe { function(run.as_run(), [r1, r2, r3, r4, r5]) };
     settle(run, result)
 }
 
-pub(crate) unsafe extern "C" fn load(run: *mut Run, address: u64, size: u64) -> u64 {
+pub(crate) unsafe extern "C" fn load(run: *mut EngineRun, address: u64, size: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
+    run.touch();
     let result = run.load(address, size);
     settle(run, result)
 }
 
-pub(crate) unsafe extern "C" fn store(run: *mut Run, address: u64, size: u64, value: u64) -> u64 {
+pub(crate) unsafe extern "C" fn store(run: *mut EngineRun, address: u64, size: u64, value: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
+    run.touch();
     let result = run.store(address, size, value).map(|()| 0);
     settle(run, result)
 }
 
 /// Whether the bytes lie in one region and may be accessed.
-pub(crate) unsafe extern "C" fn may_access(run: *mut Run, address: u64, size: u64, write: u64) -> u64 {
+pub(crate) unsafe extern "C" fn may_access(run: *mut EngineRun, address: u64, size: u64, write: u64) -> u64 {
     // SAFETY: see above.
     unsafe { &mut *run }.may_access(address, size, write != 0).into()
 }
 
-pub(crate) unsafe extern "C" fn store_arena(run: *mut Run, address: u64, size: u64, value: u64) {
+pub(crate) unsafe extern "C" fn store_arena(run: *mut EngineRun, address: u64, size: u64, value: u64) {
     // SAFETY: see above.
     unsafe { &mut *run }.store_arena(address, size, value);
 }
 
-pub(crate) unsafe extern "C" fn probe(run: *mut Run, address: u64, size: u64, signed: u64) -> u64 {
+pub(crate) unsafe extern "C" fn probe(run: *mut EngineRun, address: u64, size: u64, signed: u64) -> u64 {
     // SAFETY: see above.
     unsafe { &mut *run }.probe(address, size, signed != 0)
 }
 
-pub(crate) unsafe extern "C" fn packet_load(run: *mut Run, offset: u64, size: u64) -> u64 {
+pub(crate) unsafe extern "C" fn packet_load(run: *mut EngineRun, offset: u64, size: u64) -> u64 {
     // SAFETY: see above.
     unsafe { &mut *run }.packet_load(offset as i32, size as usize).unwrap_or(NO_PACKET)
 }
 
-pub(crate) unsafe extern "C" fn atomic(run: *mut Run, address: u64, how: u64, operand: u64, expected: u64) -> u64 {
+pub(crate) unsafe extern "C" fn atomic(
+    run: *mut EngineRun,
+    address: u64,
+    how: u64,
+    operand: u64,
+    expected: u64,
+) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
+    run.touch();
     let op = ATOMICS.get((how & 0xff) as usize).copied().unwrap_or(AtomicOp::Add);
     let bit = |n: u32| how >> n & 1 != 0;
     let result = run.atomic((op, bit(8), bit(9), bit(10)), address, operand, expected);
     settle(run, result)
 }
 
-pub(crate) unsafe extern "C" fn load_acquire(run: *mut Run, address: u64, size: u64, arena: u64) -> u64 {
+pub(crate) unsafe extern "C" fn load_acquire(run: *mut EngineRun, address: u64, size: u64, arena: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
+    run.touch();
     let result = run.load_acquire(address, size, arena != 0);
     settle(run, result)
 }
 
-pub(crate) unsafe extern "C" fn store_release(run: *mut Run, address: u64, size: u64, value: u64, arena: u64) -> u64 {
+pub(crate) unsafe extern "C" fn store_release(
+    run: *mut EngineRun,
+    address: u64,
+    size: u64,
+    value: u64,
+    arena: u64,
+) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
+    run.touch();
     let result = run.store_release(address, size, value, arena != 0).map(|()| 0);
     settle(run, result)
 }
 
 /// Asks for the program of a tail call, or returns -1 for `r0`.
-pub(crate) unsafe extern "C" fn tail_call(run: *mut Run, map: u64, index: u64) -> u64 {
+pub(crate) unsafe extern "C" fn tail_call(run: *mut EngineRun, map: u64, index: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
+    run.touch();
     let result = run.tail_call(map, index);
     if let Ok(Some(_)) = result {
-        run.native.status = STATUS_TAIL_CALL;
+        run.set_status(STATUS_TAIL_CALL);
     }
     settle(run, result.map(|_| -1i64 as u64))
 }
 
 /// After a call that left a status: gives what was asked for and comes back to the calling program.
-pub(crate) unsafe extern "C" fn resume(run: *mut Run) -> u64 {
+pub(crate) unsafe extern "C" fn resume(run: *mut EngineRun) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
-    let at = run.native.at;
+    run.touch();
+    let at = run.at();
     // With a tail call its target was the last to be entered, from the function that returned here.
     let caller = run.entered_from().cloned();
     let result = drive::finish(run);
     if let (Ok(_), Some(caller)) = (&result, caller) {
         run.enter(caller);
-        run.native.at = at;
+        run.set_at(at);
     }
     settle(run, result)
 }
 
 /// Enters a frame of checked mode.
-pub(crate) unsafe extern "C" fn push_frame(run: *mut Run) -> u64 {
+pub(crate) unsafe extern "C" fn push_frame(run: *mut EngineRun) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    let result = if run.depth + 1 >= MAX_CALL_FRAMES {
-        Err(FaultKind::CallDepth(MAX_CALL_FRAMES).into())
-    } else {
-        run.spend(1).map(|()| {
-            run.set_depth(run.depth + 1);
-            run.native.frame = run.frame_pointer();
-            0
-        })
-    };
+    let result = run.push_frame().map(|()| 0);
     settle(run, result)
 }
 
 /// Leaves a frame of checked mode.
-pub(crate) unsafe extern "C" fn pop_frame(run: *mut Run) {
+pub(crate) unsafe extern "C" fn pop_frame(run: *mut EngineRun) {
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_depth(run.depth - 1);
-    run.native.frame = run.frame_pointer();
+    unsafe { &mut *run }.pop_frame();
 }
 
 /// A call through a register: of a function of the program, or of a helper by number.
 pub(crate) unsafe extern "C" fn call_register(
-    run: *mut Run,
+    run: *mut EngineRun,
     target: u64,
     r1: u64,
     r2: u64,
@@ -177,7 +178,7 @@ pub(crate) unsafe extern "C" fn call_register(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.soil();
+    run.touch();
     let args = [r1, r2, r3, r4, r5];
     let program = run.current().clone();
     let result = if program.function_of_handle(target).is_some() {
@@ -185,7 +186,8 @@ pub(crate) unsafe extern "C" fn call_register(
         run.spend(1).and_then(|()| run.call(target, args))
     } else {
         match u32::try_from(target).ok().and_then(|id| program.helper_by_id(id)) {
-            Some(function) => function(run, args),
+            // SAFETY: as in `helper`.
+            Some(function) => unsafe { function(run.as_run(), args) },
             None => Err(FaultKind::BadCallTarget(target).into()),
         }
     };
@@ -193,15 +195,15 @@ pub(crate) unsafe extern "C" fn call_register(
 }
 
 /// The budget is used up.
-pub(crate) unsafe extern "C" fn no_budget(run: *mut Run) {
+pub(crate) unsafe extern "C" fn no_budget(run: *mut EngineRun) {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    let fault = FaultKind::Budget(run.budget).into();
+    let fault = FaultKind::Budget(run.budget()).into();
     settle(run, Err(fault));
 }
 
 /// Control went where there is no instruction.
-pub(crate) unsafe extern "C" fn past_end(run: *mut Run) {
+pub(crate) unsafe extern "C" fn past_end(run: *mut EngineRun) {
     // SAFETY: see above.
     settle(unsafe { &mut *run }, Err(Fault::helper("the program runs past its last instruction")));
 }

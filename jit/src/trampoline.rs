@@ -1,7 +1,7 @@
 //! Calls that leave all registers as they are, for code that is rarely reached: what surrounds it need not make room.
 //!
 //! A function here takes the arguments of one of [`crate::runtime`]'s, calls it, and leaves the result in
-//! [`NativeState::value`](ebpfkit_vm::native::NativeState).
+//! [`offset::VALUE`].
 
 use crate::compile::{CompileError, isa};
 use crate::{compile::Tier, runtime};
@@ -12,13 +12,8 @@ use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module, ModuleError};
-use ebpfkit_vm::Run;
-use ebpfkit_vm::native::NativeState;
-use std::mem::offset_of;
+use ebpfkit_vm::native::offset;
 use std::sync::OnceLock;
-
-/// Offset in a run of the word that holds the result.
-pub(crate) const VALUE: i32 = (offset_of!(Run, native) + offset_of!(NativeState, value)) as i32;
 
 /// Functions: loads of 1, 2, 4 and 8 bytes, of which the run and the address are the arguments, and stores, which get
 /// the value as well. Behind them those that say whether bytes may be read, and written, of address and size.
@@ -89,7 +84,7 @@ fn make() -> Result<[usize; COUNT], CompileError> {
         let callee = b.ins().iconst(I64, address as usize as i64);
         let call = b.ins().call_indirect(inner, callee, &args);
         let value = b.inst_results(call)[0];
-        b.ins().store(MemFlagsData::trusted(), value, args[0], VALUE);
+        b.ins().store(MemFlagsData::trusted(), value, args[0], offset::VALUE);
         b.ins().return_(&[]);
         b.seal_all_blocks();
         b.finalize(config);

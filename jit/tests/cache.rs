@@ -9,7 +9,7 @@ use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Verdict, verify};
 use ebpfkit_vm::maps::{Map, create};
-use ebpfkit_vm::{Engine, Fault, Instance, Loader, Program, Run, World};
+use ebpfkit_vm::{Engine, Fault, HelperCall, Instance, Loader, Program, Run, World};
 use std::sync::Arc;
 
 fn loader(text: &str) -> Loader {
@@ -78,11 +78,11 @@ fn code_lives_as_long_as_a_program_has_it() {
     assert_eq!(result(&second), Ok(7));
 }
 
-fn one(_: &mut Run, _: [u64; 5]) -> Result<u64, Fault> {
+fn one(_: HelperCall<'_>, _: [u64; 5]) -> Result<u64, Fault> {
     Ok(1)
 }
 
-fn two(_: &mut Run, _: [u64; 5]) -> Result<u64, Fault> {
+fn two(_: HelperCall<'_>, _: [u64; 5]) -> Result<u64, Fault> {
     Ok(2)
 }
 
@@ -239,7 +239,7 @@ fn threads_wait_for_the_first() {
 /// Code that programs share comes back from a tail call to the program that made it.
 #[test]
 fn shared_code_knows_its_program() {
-    fn current(run: &mut Run, _: [u64; 5]) -> Result<u64, Fault> {
+    fn current(run: HelperCall<'_>, _: [u64; 5]) -> Result<u64, Fault> {
         Ok(run.current().id().into())
     }
     let def = Def {

@@ -9,7 +9,7 @@ use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use ebpfkit_vm::maps::{Map, create};
-use ebpfkit_vm::{Engine, Fault, Instance, Interpreter, Loader, Program, Run, World};
+use ebpfkit_vm::{Engine, Fault, HelperCall, Instance, Interpreter, Loader, Program, Run, World};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ fn map(map_type: MapType) -> Arc<Map> {
     Arc::new(create(&def, &Record::default(), 1).expect("a map"))
 }
 
-fn double(_: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
+fn double(_: HelperCall<'_>, args: [u64; 5]) -> Result<u64, Fault> {
     Ok(args[0] * 2)
 }
 

@@ -91,16 +91,16 @@ impl Bases {
     }
 
     /// Whether a pointer register may have this value.
-    fn allows(&mut self, run: &mut Run, reg: &RegState, value: u64) -> bool {
+    fn allows(&mut self, run: &Run, reg: &RegState, value: u64) -> bool {
         let from = |base: u64| reg.holds(value.wrapping_sub(base).wrapping_sub(i64::from(reg.off) as u64));
         match reg.ty.base {
             RegBase::NotInit => true,
             RegBase::Scalar => reg.holds(value),
             _ if reg.ty.may_be_null() && value == 0 => true,
-            RegBase::Ctx => from(run.ctx.address()),
+            RegBase::Ctx => from(run.ctx().address()),
             RegBase::Stack => from(frame_pointer(run, reg.frameno as usize)),
-            RegBase::Packet => from(run.packet.addresses().1),
-            RegBase::PacketEnd => from(run.packet.addresses().2),
+            RegBase::Packet => from(run.packet().addresses().1),
+            RegBase::PacketEnd => from(run.packet().addresses().2),
             RegBase::MapValue => {
                 self.find_values();
                 self.values.iter().any(|&value| from(value))
@@ -110,7 +110,7 @@ impl Bases {
     }
 
     /// Whether a slot's bytes, lowest address first, are what the verifier says.
-    fn allows_slot(&mut self, run: &mut Run, slot: &StackSlot, bytes: [u8; SLOT_SIZE]) -> bool {
+    fn allows_slot(&mut self, run: &Run, slot: &StackSlot, bytes: [u8; SLOT_SIZE]) -> bool {
         let zeros = slot.kinds.iter().rev().zip(bytes).all(|(&kind, byte)| kind != SlotKind::Zero || byte == 0);
         let spilled = slot.kinds.iter().rev().take_while(|&&k| k == SlotKind::Spill).count();
         if spilled == 0 || !zeros {
@@ -126,11 +126,11 @@ impl Bases {
         self.allows(run, &reg, u64::from_le_bytes(value))
     }
 
-    fn allows_state(&mut self, run: &mut Run, frames: &[Frame], regs: &[u64]) -> Result<(), String> {
-        if frames.len() != run.depth + 1 {
-            return Err(format!("{} frames, foreseen {}", run.depth + 1, frames.len()));
+    fn allows_state(&mut self, run: &Run, frames: &[Frame], regs: &[u64]) -> Result<(), String> {
+        if frames.len() != run.depth() + 1 {
+            return Err(format!("{} frames, foreseen {}", run.depth() + 1, frames.len()));
         }
-        let current = &frames[run.depth];
+        let current = &frames[run.depth()];
         for (number, (reg, &value)) in current.regs.iter().zip(regs).enumerate() {
             if !self.allows(run, reg, value) {
                 return Err(format!("r{number} is {value:#x}, foreseen {reg:?}"));
@@ -138,9 +138,10 @@ impl Bases {
         }
         for (number, frame) in frames.iter().enumerate() {
             for (at, slot) in frame.slots.iter().enumerate() {
-                let address = frame_pointer(run, number) - (SLOT_SIZE * (at + 1)) as u64;
-                let mut bytes = [0; SLOT_SIZE];
-                run.read(address, &mut bytes).map_err(|e| e.to_string())?;
+                // Frames lie below the stack's end, each below that of its caller.
+                let below = number * STACK_SIZE + SLOT_SIZE * (at + 1);
+                let start = run.stack().len() - below;
+                let bytes = run.stack()[start..].first_chunk().copied().unwrap_or_default();
                 if !self.allows_slot(run, slot, bytes) {
                     return Err(format!("fp{number}-{} is {bytes:02x?}, foreseen {slot:?}", SLOT_SIZE * (at + 1)));
                 }
@@ -187,7 +188,7 @@ pub fn check(model: &KernelModel, prepared: &Prepared, inputs: &[Input]) -> Outc
     let mut run = Run::new(&program, World::default());
     run.set_checked(true);
     let counter = compared.clone();
-    run.watch = Some(Watcher::new(move |run, slot, regs| {
+    run.set_watcher(Some(Watcher::new(move |run, slot, regs| {
         counter.fetch_add(1, Ordering::Relaxed);
         let mut reasons = BTreeSet::new();
         for frames in recorder.states.get(slot).into_iter().flatten() {
@@ -200,7 +201,7 @@ pub fn check(model: &KernelModel, prepared: &Prepared, inputs: &[Input]) -> Outc
             "not foreseen: {}",
             reasons.into_iter().collect::<Vec<_>>().join("; or ")
         ))))
-    }));
+    })));
     for input in inputs {
         if let Err(e) = input.give(&mut run) {
             return Outcome::Violation(e.to_string());

@@ -188,7 +188,7 @@ pub fn outcome(
         true => input::frame_after(&run, kind, origin, &input.packet, &mut buffer).to_vec(),
         false => Vec::new(),
     };
-    Ok(Outcome { result: result.map_err(|f| f.to_string()), packet, maps, events: run.events })
+    Ok(Outcome { result: result.map_err(|f| f.to_string()), packet, maps, events: run.take_events() })
 }
 
 pub(crate) fn entries(map: &Map) -> Entries {

@@ -79,7 +79,7 @@ impl Bed {
 
     /// Gives packet, maps and the world outside what every run starts with.
     fn reset(&mut self) -> Result<(), String> {
-        self.run.world = World::default();
+        *self.run.world_mut() = World::default();
         let text = |e: &dyn std::fmt::Display| e.to_string();
         input::set_input(&mut self.run, Some(&self.packet), &[]).map_err(|e| text(&e))?;
         for map in self.instance.maps().iter().flatten() {
@@ -111,12 +111,12 @@ impl Bed {
     fn seen(&mut self, jit: bool) -> Seen {
         let result = if jit { Jit.run(&mut self.run) } else { Interpreter.run(&mut self.run) };
         let maps = self.instance.maps().iter().flatten().map(|m| entries(m)).collect();
-        Seen { result, packet: self.run.packet.bytes().to_vec(), maps }
+        Seen { result, packet: self.run.packet().bytes().to_vec(), maps }
     }
 
     /// What an attempt must not touch; `walks` says that it writes all of its own memory first.
     fn guards(&self, attempt: &Attempt) -> Guards {
-        let (before, after) = self.run.packet.surroundings();
+        let (before, after) = self.run.packet().surroundings();
         let frames = self.run.stack();
         let used = if attempt.base == Base::OldFrame { 2 * STACK_SIZE } else { STACK_SIZE };
         let mut maps: Vec<Entries> = self.instance.maps().iter().flatten().map(|m| entries(m)).collect();
@@ -131,7 +131,7 @@ impl Bed {
         let packet = if own && matches!(attempt.base, Base::Packet | Base::PacketEnd) {
             Vec::new()
         } else {
-            self.run.packet.bytes().to_vec()
+            self.run.packet().bytes().to_vec()
         };
         Guards {
             before_packet: before.to_vec(),
@@ -151,13 +151,13 @@ impl Bed {
     /// The address that an attempt starts from, and the regions that it may write and may only read.
     fn regions(&self, base: Base) -> (u64, Vec<Span>, Option<Span>) {
         let top = self.run.stack_top();
-        let (meta, data, end) = self.run.packet.addresses();
+        let (meta, data, end) = self.run.packet().addresses();
         let mut regions = vec![(top - STACK_SIZE as u64, STACK_SIZE as u64), (meta, end - meta)];
         let mut constant = None;
         let address = match base {
             Base::Frame => top,
             Base::OldFrame => top - STACK_SIZE as u64,
-            Base::Context => self.run.ctx.address(),
+            Base::Context => self.run.ctx().address(),
             Base::Packet => data,
             Base::PacketEnd => end,
             Base::Element | Base::Entry | Base::Removed | Base::Global => {
@@ -284,7 +284,7 @@ fn check(
     regions: &[Span],
     constant: Option<Span>,
 ) -> Result<Tried, String> {
-    let context = (bed.run.ctx.address(), bed.run.ctx.size());
+    let context = (bed.run.ctx().address(), bed.run.ctx().size());
     let size = attempt.size;
     let in_context = address.is_some_and(|a| has(context, a, size));
     let inside = address.is_some_and(|a| {
@@ -338,7 +338,7 @@ pub fn random(model: &KernelModel, seed: u64) -> Result<Tried, String> {
     let endless = |s: &Seen| matches!(&s.result, Err(f) if matches!(f.kind, FaultKind::Budget(_)));
     let mut all = Vec::new();
     for budget in [BUDGET, 4 * BUDGET] {
-        bed.run.budget = budget;
+        bed.run.set_budget(budget);
         all.clear();
         for jit in [false, false, true, true] {
             bed.reset()?;

@@ -22,7 +22,7 @@ fn budgets_end_them() {
             let program = instance.load(&prepared.object, 0, None, &|_, _| None).expect("the program can be loaded");
             let mut run = Run::new(&program, World::default());
             run.set_checked(true);
-            run.budget = BUDGET;
+            run.set_budget(BUDGET);
             input::set_input(&mut run, Some(&[0; 64]), &[]).expect("the packet is one");
             let result = match tier {
                 Some(_) => {

@@ -206,7 +206,7 @@ fn ours(kind: ProgType, calls: &[Call], packet: &[u8], how: How) -> Option<Outco
     let mut results = vec![0; RESULTS * 8];
     map.user_lookup(&[0; 4], &mut results, 0).expect("a value");
     // The kernel gives metadata and packet.
-    Some((results, [run.packet.meta(), run.packet.bytes()].concat()))
+    Some((results, [run.packet().meta(), run.packet().bytes()].concat()))
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn strings_on_the_stack_are_printed_by_every_engine() {
     let object = object(ProgType::SchedCls, code.end());
     for how in HOW {
         let (run, map) = run_here(&object, how, &[0; 64]).expect("the verifier accepts it");
-        assert_eq!(run.events, [Event::Printk("[hey]".into())], "{how:?}");
+        assert_eq!(run.events(), [Event::Printk("[hey]".into())], "{how:?}");
         let mut results = vec![0; RESULTS * 8];
         map.user_lookup(&[0; 4], &mut results, 0).expect("a value");
         // Two results with eight words of the buffer behind each.

@@ -86,7 +86,7 @@ fn elements_of_arrays_are_there_for_the_run_that_looked_them_up() {
             let mut go = |packet: &[u8]| {
                 run.set_packet(packet);
                 let result = engine.run(&mut run).map_err(|f| f.to_string());
-                let address = run.packet.bytes()[8..16].try_into().map(u64::from_ne_bytes).expect("eight bytes");
+                let address = run.packet().bytes()[8..16].try_into().map(u64::from_ne_bytes).expect("eight bytes");
                 (result, address)
             };
             for (first, second, distance) in (0..125).map(|n| (n / 25, n / 5 % 5, n % 5 * 4)) {

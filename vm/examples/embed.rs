@@ -1,10 +1,10 @@
 //! A program with a helper of its own, run on a byte slice.
 
 use ebpfkit_isa::Insn;
-use ebpfkit_vm::{Engine, Fault, Interpreter, Loader, Run, World};
+use ebpfkit_vm::{Engine, Fault, HelperCall, Interpreter, Loader, Run, World};
 
 /// Helper 1000: doubles its first argument.
-fn double(_: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
+fn double(_: HelperCall<'_>, args: [u64; 5]) -> Result<u64, Fault> {
     Ok(args[0] * 2)
 }
 

@@ -123,6 +123,11 @@ impl CtxLayout {
         }
     }
 
+    /// Whether there is such a field, and it holds numbers.
+    pub fn is_number(&self, name: &str) -> bool {
+        self.slot(name).is_some_and(|(_, field)| !field.kind.is_pointer())
+    }
+
     /// Offset of a field's first slot from the start, in bytes, and the field.
     pub fn slot(&self, name: &str) -> Option<(usize, &'static Field)> {
         let layout = self.layout()?;

@@ -77,17 +77,15 @@ struct Marks {
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     programs: Vec<Marks>,
-    /// Address of the marks of the program that runs now.
-    pub marks: u64,
     /// The mark of this run; not zero once there are marks.
-    pub mark: u32,
+    mark: u32,
 }
 
 impl Given {
-    /// Makes a program's arrays the ones that native code marks.
-    pub fn adopt(&mut self, arrays: &Arc<[MarkedArray]>) {
+    /// Makes a program's arrays the ones that native code marks; the address of their marks, if there are any.
+    pub fn adopt(&mut self, arrays: &Arc<[MarkedArray]>) -> Option<u64> {
         if arrays.is_empty() {
-            return;
+            return None;
         }
         let known = self.programs.iter().position(|p| Arc::ptr_eq(&p.arrays, arrays));
         let n = known.unwrap_or_else(|| {
@@ -99,16 +97,17 @@ impl Given {
             self.programs.push(Marks { arrays: arrays.clone(), marks: vec![0; count as usize].into() });
             self.programs.len() - 1
         });
-        self.marks = self.programs[n].marks.as_mut_ptr() as u64;
+        Some(self.programs[n].marks.as_mut_ptr() as u64)
     }
 
-    /// Takes all elements back.
+    /// Takes all elements back; the mark of the run that begins.
     #[inline]
-    pub fn reset(&mut self) {
+    pub fn reset(&mut self) -> u32 {
         self.mark = self.mark.wrapping_add(1);
         if self.mark == 0 {
             self.restart();
         }
+        self.mark
     }
 
     /// The numbers start over: no old mark may pass for a new one.

@@ -21,6 +21,7 @@ pub mod packet;
 mod program;
 mod run;
 pub mod show;
+mod user;
 pub mod watch;
 mod world;
 
@@ -32,4 +33,5 @@ pub use instance::Instance;
 pub use packet::Packet;
 pub use program::{Function, KfuncName, LoadError, Loader, Program};
 pub use run::{CallbackFn, DEFAULT_BUDGET, Event, HelperFn, Redirect, Run};
+pub use user::{HelperCall, UserHelper};
 pub use world::{Device, Image, Neighbour, Route, Socket, Sysctl, Task, World};

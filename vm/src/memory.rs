@@ -8,6 +8,7 @@ use crate::fault::FaultKind;
 use crate::given::Given;
 use crate::lent::{Lent, Loan, What};
 use crate::maps::{Kind, Map};
+use crate::native::RunContext;
 use crate::program::Program;
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use std::sync::Arc;
@@ -84,6 +85,7 @@ impl std::fmt::Display for Place {
 }
 
 /// A range of addresses; empty when `len` is zero.
+#[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Window {
     pub base: u64,
@@ -103,18 +105,13 @@ impl Window {
 /// Regions further than this from a bad address are not named in its fault.
 const NEAR: u64 = 1 << 20;
 
-/// The regions of one run.
+/// The regions of one run, but for those that native code looks at, which stand in its [`RunContext`].
 #[derive(Debug)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// Accesses are checked.
     pub(crate) checked: bool,
     /// Frames in use.
     pub(crate) stack: Window,
-    /// The packet from its metadata to its end.
-    pub(crate) packet: Window,
-    pub(crate) packet_writable: bool,
-    /// Region of the last access that was none of the above; read-only ones never stand here.
-    pub(crate) recent: Window,
     /// Fixed region of the last access to one; writable. Global data stays at hand while map values come and go.
     pub(crate) recent_fixed: Window,
     /// Region of the last load from one that may only be read.
@@ -122,7 +119,7 @@ pub struct Memory {
     /// Lent by helpers.
     lent: Lent,
     /// Elements that native code has found itself.
-    pub(crate) given: Given,
+    given: Given,
     /// Known since the program was loaded, by address.
     pub(crate) fixed: Arc<[Region]>,
     arena: Option<Arc<Map>>,
@@ -133,9 +130,6 @@ impl Memory {
         Self {
             checked: true,
             stack: Window::default(),
-            packet: Window::default(),
-            packet_writable: true,
-            recent: Window::default(),
             recent_fixed: Window::default(),
             recent_read: Window::default(),
             lent: Lent::default(),
@@ -146,14 +140,28 @@ impl Memory {
     }
 
     /// Takes over what a program brings along.
-    pub(crate) fn adopt(&mut self, program: &Program) {
+    pub(crate) fn adopt(&mut self, native: &mut RunContext, program: &Program) {
         self.fixed = program.fixed_regions().clone();
         self.recent_fixed = Window::default();
         self.recent_read = Window::default();
         self.arena = program.arena().cloned();
         if self.checked {
-            self.given.adopt(program.marked_arrays());
+            self.mark_arrays(native, program);
         }
+    }
+
+    /// Makes a program's arrays the ones that native code marks.
+    pub(crate) fn mark_arrays(&mut self, native: &mut RunContext, program: &Program) {
+        if let Some(marks) = self.given.adopt(program.marked_arrays()) {
+            native.marks = marks;
+        }
+    }
+
+    /// Takes back what was found in an earlier run.
+    #[inline]
+    pub(crate) fn begin(&mut self, native: &mut RunContext) {
+        self.forget_recent(native);
+        native.mark = self.given.reset();
     }
 
     /// Where an access to the arena goes: the outer `None` when the address is none of an arena, the inner one when no
@@ -169,12 +177,6 @@ impl Memory {
         Some(arena.host(first).filter(|_| there))
     }
 
-    /// Whether bytes are part of a packet that programs may write.
-    #[inline(always)]
-    pub(crate) fn may_write_packet(&self, address: u64, size: u64) -> bool {
-        self.packet_writable && self.packet.has(address, size)
-    }
-
     /// Regions that helpers have lent.
     #[inline]
     pub(crate) fn lent_count(&self) -> usize {
@@ -183,14 +185,14 @@ impl Memory {
 
     /// Forgets which regions were used last, as far as they may be gone.
     #[inline]
-    pub(crate) fn forget_recent(&mut self) {
-        self.recent = Window::default();
+    pub(crate) fn forget_recent(&mut self, native: &mut RunContext) {
+        native.recent = Window::default();
         self.recent_read = Window::default();
     }
 
     #[inline]
-    fn forget_recent_at(&mut self, base: u64) {
-        for recent in [&mut self.recent, &mut self.recent_read] {
+    fn forget_recent_at(&mut self, native: &mut RunContext, base: u64) {
+        for recent in [&mut native.recent, &mut self.recent_read] {
             if recent.base == base {
                 *recent = Window::default();
             }
@@ -198,21 +200,21 @@ impl Memory {
     }
 
     /// Forgets what helpers have lent.
-    pub(crate) fn reset(&mut self) {
-        self.forget_recent();
+    pub(crate) fn reset(&mut self, native: &mut RunContext) {
+        self.forget_recent(native);
         self.lent.clear();
     }
 
     /// Adds a region, or replaces the one that starts at the same address. Nothing happens in unchecked mode.
     #[inline]
-    pub(crate) fn lend(&mut self, loan: Loan) {
-        if !self.checked || loan.len == 0 || self.recent == loan.window() {
+    pub(crate) fn lend(&mut self, native: &mut RunContext, loan: Loan) {
+        if !self.checked || loan.len == 0 || native.recent == loan.window() {
             return;
         }
         // It may take the place of another.
-        self.forget_recent_at(loan.base);
+        self.forget_recent_at(native, loan.base);
         if loan.writable {
-            self.recent = loan.window();
+            native.recent = loan.window();
         } else {
             self.recent_read = loan.window();
         }
@@ -220,8 +222,8 @@ impl Memory {
     }
 
     /// Takes a region back; later accesses to it are faults.
-    pub fn take_back(&mut self, base: u64) {
-        self.forget_recent_at(base);
+    pub(crate) fn take_back(&mut self, native: &mut RunContext, base: u64) {
+        self.forget_recent_at(native, base);
         self.lent.remove(base);
     }
 
@@ -246,15 +248,15 @@ impl Memory {
     }
 
     /// Whether an access is inside one region; remembers the region.
-    pub(crate) fn allows(&mut self, address: u64, size: u64, write: bool) -> bool {
-        if size == 0 || self.stack.has(address, size) || self.recent.has(address, size) {
+    pub(crate) fn allows(&mut self, native: &mut RunContext, address: u64, size: u64, write: bool) -> bool {
+        if size == 0 || self.stack.has(address, size) || native.recent.has(address, size) {
             return true;
         }
-        if self.packet.has(address, size) {
-            return !write || self.packet_writable;
+        if native.packet.has(address, size) {
+            return !write || native.packet_writable;
         }
         if self.recent_fixed.has(address, size) {
-            self.recent = self.recent_fixed;
+            native.recent = self.recent_fixed;
             return true;
         }
         if !write && self.recent_read.has(address, size) {
@@ -268,7 +270,7 @@ impl Memory {
             return false;
         }
         if writable {
-            self.recent = window;
+            native.recent = window;
             if is_fixed {
                 self.recent_fixed = window;
             }
@@ -280,19 +282,26 @@ impl Memory {
 
     /// The fault of an access that is not allowed.
     #[cold]
-    pub(crate) fn fault(&self, ctx: &CtxMemory, address: u64, size: u64, write: bool) -> FaultKind {
+    pub(crate) fn fault(
+        &self,
+        native: &RunContext,
+        ctx: &CtxMemory,
+        address: u64,
+        size: u64,
+        write: bool,
+    ) -> FaultKind {
         if let Some(offset) = ctx.offset(address)
             && offset + size <= ctx.size()
         {
             return FaultKind::BadContextAccess { layout: ctx.name(), offset, size, write };
         }
-        FaultKind::BadAccess { address, size, write, place: self.place(ctx, address, size, write) }
+        FaultKind::BadAccess { address, size, write, place: self.place(native, ctx, address, size, write) }
     }
 
-    fn place(&self, ctx: &CtxMemory, address: u64, size: u64, write: bool) -> Place {
+    fn place(&self, native: &RunContext, ctx: &CtxMemory, address: u64, size: u64, write: bool) -> Place {
         let own = [
             (self.stack, RegionKind::Stack, true),
-            (self.packet, RegionKind::Packet, self.packet_writable),
+            (native.packet, RegionKind::Packet, native.packet_writable),
             (ctx.window(), RegionKind::Context, true),
         ];
         let own = own.into_iter().map(|(w, kind, writable)| Region { base: w.base, len: w.len, kind, writable });
@@ -316,13 +325,19 @@ impl Memory {
         }
     }
 
-    /// A checked load, zero-extended: the slow way, for everything that the engine's own windows do not cover.
-    pub(crate) fn load(&mut self, ctx: &CtxMemory, address: u64, size: u64) -> Result<u64, FaultKind> {
+    /// A checked load, zero-extended: the slow path, for everything that the engine's own windows do not cover.
+    pub(crate) fn load(
+        &mut self,
+        native: &mut RunContext,
+        ctx: &CtxMemory,
+        address: u64,
+        size: u64,
+    ) -> Result<u64, FaultKind> {
         if let Some(Translated { address, size }) = ctx.translate(address, size, false) {
             // SAFETY: the context owns the translated bytes.
             return Ok(unsafe { load_raw(address, size) });
         }
-        if self.allows(address, size, false) {
+        if self.allows(native, address, size, false) {
             // SAFETY: the bytes lie inside a region of this run.
             return Ok(unsafe { load_raw(address, size) });
         }
@@ -330,21 +345,28 @@ impl Memory {
             // SAFETY: the arena's memory lives as long as the map, which is held here.
             Some(Some(host)) => Ok(unsafe { load_raw(host, size) }),
             Some(None) => Ok(0),
-            None => Err(self.fault(ctx, address, size, false)),
+            None => Err(self.fault(native, ctx, address, size, false)),
         }
     }
 
-    /// A checked store: the slow way.
-    pub(crate) fn store(&mut self, ctx: &CtxMemory, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
+    /// A checked store: the slow path.
+    pub(crate) fn store(
+        &mut self,
+        native: &mut RunContext,
+        ctx: &CtxMemory,
+        address: u64,
+        size: u64,
+        value: u64,
+    ) -> Result<(), FaultKind> {
         let place = if let Some(place) = ctx.translate(address, size, true) {
             place
-        } else if self.allows(address, size, true) {
+        } else if self.allows(native, address, size, true) {
             Translated { address, size }
         } else {
             match self.arena(address, size) {
                 Some(Some(host)) => Translated { address: host, size },
                 Some(None) => return Ok(()),
-                None => return Err(self.fault(ctx, address, size, true)),
+                None => return Err(self.fault(native, ctx, address, size, true)),
             }
         };
         // SAFETY: the bytes lie inside a region of this run, or the context owns them.

@@ -7,7 +7,7 @@ use crate::input::{Origin, starts_at_link};
 use crate::lent::{Loan, What};
 use crate::maps::Map;
 use crate::memory::{Memory, STACK_BYTES, Window};
-use crate::native::NativeState;
+use crate::native::{EngineRun, RunContext, STATUS_OK};
 use crate::packet::Packet;
 use crate::program::Program;
 use crate::world::World;
@@ -17,10 +17,14 @@ use std::any::Any;
 use std::sync::Arc;
 
 /// A helper: the run and `r1` to `r5` in, `r0` out. A fault ends the run.
-pub type HelperFn = fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
+///
+/// # Safety
+/// It is called by an engine that is running a program in the run, for a call of that program. Without checks the
+/// verifier has to have proved the arguments of this call.
+pub type HelperFn = unsafe fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
 
 /// Runs the function behind a handle on behalf of a helper: the way back into the engine.
-pub type CallbackFn = fn(&mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
+pub type CallbackFn = fn(&mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
 
 /// Instructions that a run may execute unless told otherwise.
 pub const DEFAULT_BUDGET: u64 = 10_000_000_000;
@@ -114,38 +118,42 @@ fn has_handler(program: &Program) -> bool {
 }
 
 /// A place to run a program in. It is made once and used for many runs; nothing is allocated in between.
+///
+/// Its parts fit each other: regions are those of the packet and the context, what native code reads is that of the run
+/// that it runs in. So they can be looked at from outside, and set through methods that keep them so.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Run {
+    /// All that native code sees; first, so that its address is the run's.
+    pub(crate) native: RunContext,
+    /// The fault that native code has stopped with.
+    pub(crate) native_fault: Option<Fault>,
     /// Clock, random numbers, tasks, devices.
-    pub world: World,
+    pub(crate) world: World,
     /// The context object.
-    pub ctx: CtxMemory,
+    pub(crate) ctx: CtxMemory,
     /// The packet, for program types that have one.
-    pub packet: Packet,
+    pub(crate) packet: Packet,
     /// Bytes of the packet before its network header: 14 where programs see the Ethernet header.
-    pub network_offset: usize,
+    pub(crate) network_offset: usize,
     /// Regions of checked mode.
-    pub memory: Memory,
-    /// What programs emitted since [`Run::events`] was last emptied.
-    pub events: Vec<Event>,
+    pub(crate) memory: Memory,
+    /// What programs emitted since they were last taken.
+    pub(crate) events: Vec<Event>,
     /// What the last redirect helper asked for.
-    pub redirect: Option<Redirect>,
+    pub(crate) redirect: Option<Redirect>,
     /// What helpers keep between calls.
-    pub state: State,
+    pub(crate) state: State,
     /// Looks at every instruction of interpreted runs.
-    pub watch: Option<crate::watch::Watcher>,
+    pub(crate) watch: Option<crate::watch::Watcher>,
     /// Whatever the user's own helpers need.
-    pub user: Option<Box<dyn Any + Send>>,
+    pub(crate) user: Option<Box<dyn Any + Send>>,
     /// Instructions that the next run may execute.
-    pub budget: u64,
-    /// What is left of the budget.
-    pub left: u64,
+    pub(crate) budget: u64,
     /// Tail calls made in this run.
-    pub tail_calls: u32,
+    pub(crate) tail_calls: u32,
     /// Nested calls at this moment; zero in the main program. Engines keep it true when they call helpers.
-    pub depth: usize,
-    /// Words of native code.
-    pub native: NativeState,
+    pub(crate) depth: usize,
     program: Arc<Program>,
     /// The program that runs now; differs from `program` after a tail call.
     current: Arc<Program>,
@@ -162,10 +170,13 @@ pub struct Run {
 impl Run {
     /// A place for a program. It runs with checks unless the program is verified.
     pub fn new(program: &Arc<Program>, world: World) -> Self {
+        let mut native = RunContext::new();
         let mut memory = Memory::new();
         memory.checked = program.verified().is_none();
-        memory.adopt(program);
+        memory.adopt(&mut native, program);
         Self {
+            native,
+            native_fault: None,
             world,
             ctx: CtxMemory::new(program.ctx_layout().clone()),
             packet: Packet::default(),
@@ -177,10 +188,8 @@ impl Run {
             watch: None,
             user: None,
             budget: DEFAULT_BUDGET,
-            left: 0,
             tail_calls: 0,
             depth: 0,
-            native: NativeState::default(),
             program: program.clone(),
             current: program.clone(),
             retired: Vec::new(),
@@ -204,12 +213,114 @@ impl Run {
         &self.current
     }
 
+    /// Clock, random numbers, tasks, devices.
+    #[inline]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The world, to change it before the next run.
+    pub fn world_mut(&mut self) -> &mut World {
+        self.dirty = true;
+        &mut self.world
+    }
+
+    /// Sets the monotonic clock.
+    #[inline]
+    pub fn set_time(&mut self, monotonic_ns: u64) {
+        self.world.monotonic_ns = monotonic_ns;
+    }
+
+    /// The context.
+    #[inline]
+    pub fn ctx(&self) -> &CtxMemory {
+        &self.ctx
+    }
+
+    /// Sets a number of the context; false when the context has no such field, or the field is a pointer, which only the
+    /// run itself sets.
+    pub fn set_ctx_field(&mut self, name: &str, value: u64) -> bool {
+        self.dirty = true;
+        self.ctx.layout().is_number(name) && self.ctx.set(name, value)
+    }
+
+    /// The packet.
+    #[inline]
+    pub fn packet(&self) -> &Packet {
+        &self.packet
+    }
+
+    /// What programs emitted and nobody has taken.
+    #[inline]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Takes what programs emitted.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// What programs emitted, to take part of it.
+    #[inline]
+    pub fn events_mut(&mut self) -> &mut Vec<Event> {
+        &mut self.events
+    }
+
+    /// What the last redirect helper asked for.
+    pub fn redirect(&self) -> Option<Redirect> {
+        self.redirect
+    }
+
+    /// What helpers keep between calls.
+    #[inline]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Looks at every instruction of interpreted runs from now on, or no longer.
+    pub fn set_watcher(&mut self, watcher: Option<crate::watch::Watcher>) {
+        self.dirty = true;
+        self.watch = watcher;
+    }
+
+    /// What the user's own helpers need.
+    pub fn user(&self) -> Option<&(dyn Any + Send)> {
+        self.user.as_deref()
+    }
+
+    /// What the user's own helpers need, to change it.
+    pub fn user_mut(&mut self) -> &mut Option<Box<dyn Any + Send>> {
+        &mut self.user
+    }
+
+    /// Instructions that the next run may execute.
+    pub fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// Sets how many instructions the next run may execute.
+    pub fn set_budget(&mut self, budget: u64) {
+        self.budget = budget;
+    }
+
+    /// What is left of the budget.
+    #[inline]
+    pub fn left(&self) -> u64 {
+        self.native.left
+    }
+
+    /// Nested calls at this moment; zero in the main program.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// Turns checks on or off. They stay on when the program is not verified; the answer is whether they are on.
     pub fn set_checked(&mut self, checked: bool) -> bool {
         self.dirty = true;
         self.memory.checked = checked || self.program.verified().is_none();
         if self.memory.checked {
-            self.memory.given.adopt(self.current.marked_arrays());
+            self.memory.mark_arrays(&mut self.native, &self.current);
         }
         self.memory.checked
     }
@@ -243,6 +354,15 @@ impl Run {
         [data, end.saturating_sub(data).min(self.packet.len() as u64), 0, 0, 0]
     }
 
+    /// Refuses arguments that the verifier has not taken for granted, in runs without checks.
+    #[inline]
+    pub fn may_pass(&self, args: [u64; 5]) -> Result<(), Fault> {
+        if self.memory.checked || args == [self.ctx.address(), 0, 0, 0, 0] {
+            return Ok(());
+        }
+        Err(Fault::helper("a run without checks takes no arguments but its context"))
+    }
+
     /// Whether the program works on a packet.
     pub fn has_packet(&self) -> bool {
         self.has_packet
@@ -250,22 +370,22 @@ impl Run {
 
     /// The packet's edges moved: sets the context's pointers and the region anew.
     #[inline]
-    pub fn packet_moved(&mut self) {
+    pub(crate) fn packet_moved(&mut self) {
         self.packet.moved = false;
         let (meta, data, end) = self.packet.addresses();
-        self.memory.packet = Window { base: meta, len: end - meta };
+        self.native.packet = Window { base: meta, len: end - meta };
         self.ctx.set_packet(meta, data, end);
     }
 
     /// Says that a run does more than to use registers and memory, so that there is something to reset before the next.
     #[inline]
-    pub fn soil(&mut self) {
+    pub(crate) fn touch(&mut self) {
         self.dirty = true;
     }
 
-    /// Says that what runs now will call [`Run::soil`] if need be.
+    /// Says that what runs now will call [`Run::touch`] if need be.
     #[inline]
-    pub fn keep_clean(&mut self) {
+    pub(crate) fn keep_clean(&mut self) {
         self.dirty = false;
     }
 
@@ -277,16 +397,17 @@ impl Run {
 
     /// Gets ready for a run: engines call it first. The context keeps its fields, maps keep their contents.
     #[inline]
-    pub fn begin(&mut self, callback: CallbackFn) {
+    pub(crate) fn begin(&mut self, callback: CallbackFn) {
         self.dirty = true;
         self.callback = callback;
-        self.left = self.budget;
+        self.native.left = self.budget;
+        self.native.cpu = self.world.cpu;
+        self.native.status = STATUS_OK;
         self.tail_calls = 0;
         self.redirect = None;
         self.depth = 0;
         self.set_depth(0);
-        self.memory.forget_recent();
-        self.memory.given.reset();
+        self.memory.begin(&mut self.native);
         if self.retired.len() | self.held.len() | self.memory.lent_count() != 0 {
             self.forget();
         }
@@ -301,21 +422,20 @@ impl Run {
 
     /// Gets ready for a checked run after one that left the run clean.
     #[inline]
-    pub fn begin_again(&mut self) {
-        self.left = self.budget;
-        self.memory.forget_recent();
-        self.memory.given.reset();
+    pub(crate) fn begin_again(&mut self) {
+        self.native.left = self.budget;
+        self.memory.begin(&mut self.native);
         self.clear_frame(self.program.frame_bytes());
     }
 
     /// Gives back what an earlier run has left.
     #[cold]
     fn forget(&mut self) {
-        self.memory.reset();
+        self.memory.reset(&mut self.native);
         self.held.clear();
         if !self.retired.is_empty() {
             self.current = self.program.clone();
-            self.memory.adopt(&self.program);
+            self.memory.adopt(&mut self.native, &self.program);
             self.retired.clear();
         }
     }
@@ -339,7 +459,7 @@ impl Run {
 
     /// Says how many calls are nested. In checked mode a new frame starts with zeros where the program can touch it.
     #[inline]
-    pub fn set_depth(&mut self, depth: usize) {
+    pub(crate) fn set_depth(&mut self, depth: usize) {
         debug_assert!(depth < MAX_CALL_FRAMES);
         let deeper = depth > self.depth;
         self.depth = depth;
@@ -375,7 +495,7 @@ impl Run {
 
     /// The end of a run: engines pass what the main function gave. An exception becomes the program's result, as the
     /// kernel's own handler makes it; a handler of the program's is not there yet.
-    pub fn settle(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
+    pub(crate) fn settle(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
         let Err(fault) = &result else { return result };
         let FaultKind::Thrown(cookie) = fault.kind else { return result };
         if !has_handler(&self.current) {
@@ -392,7 +512,7 @@ impl Run {
     }
 
     /// Keeps a map, such as the inner one of a lookup, until the run ends; the answer is its handle.
-    pub fn hold(&mut self, map: Arc<Map>) -> u64 {
+    pub(crate) fn hold(&mut self, map: Arc<Map>) -> u64 {
         self.dirty = true;
         let handle = crate::maps::address(&map);
         if self.map(handle).is_err() {
@@ -404,36 +524,25 @@ impl Run {
     /// Lets a checked program use memory that a helper returns: so many bytes from `base`, until the run ends. `what` is
     /// its name in faults.
     #[inline]
-    pub fn lend(&mut self, base: u64, len: u64, what: &'static str, writable: bool) {
-        self.memory.lend(Loan { base, len, what: What::Other(what), writable });
-    }
-
-    /// Bytes that a program points a helper to, for reading. They may change while they are borrowed when another
-    /// thread shares the map that they lie in; [`Run::read`] copies instead.
-    pub fn bytes(&mut self, address: u64, len: u64) -> Result<&[u8], Fault> {
-        if len == 0 {
-            return Ok(&[]);
-        }
-        self.allow(address, len, false)?;
-        // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do.
-        Ok(unsafe { std::slice::from_raw_parts(address as usize as *const u8, len as usize) })
+    pub(crate) fn lend(&mut self, base: u64, len: u64, what: &'static str, writable: bool) {
+        self.memory.lend(&mut self.native, Loan { base, len, what: What::Other(what), writable });
     }
 
     /// Copies out of the program's memory.
-    pub fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), Fault> {
+    pub(crate) fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), Fault> {
         if !out.is_empty() {
             self.allow(address, out.len() as u64, false)?;
-            // SAFETY: as in `bytes`; `out` is the caller's own.
+            // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do; `out` is the caller's own.
             unsafe { std::ptr::copy(address as usize as *const u8, out.as_mut_ptr(), out.len()) };
         }
         Ok(())
     }
 
     /// Copies into the program's memory.
-    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
         if !bytes.is_empty() {
             self.allow(address, bytes.len() as u64, true)?;
-            // SAFETY: as in `bytes`; the region is writable.
+            // SAFETY: as in `read`; the region is writable.
             unsafe { std::ptr::copy(bytes.as_ptr(), address as usize as *mut u8, bytes.len()) };
         }
         Ok(())
@@ -441,32 +550,43 @@ impl Run {
 
     /// Whether a program may access these bytes; unchecked programs always may.
     #[inline]
-    pub fn allow(&mut self, address: u64, len: u64, write: bool) -> Result<(), Fault> {
-        if !self.memory.checked || self.memory.allows(address, len, write) {
+    pub(crate) fn allow(&mut self, address: u64, len: u64, write: bool) -> Result<(), Fault> {
+        if !self.memory.checked || self.memory.allows(&mut self.native, address, len, write) {
             return Ok(());
         }
-        Err(self.memory.fault(&self.ctx, address, len, write).into())
+        Err(self.memory.fault(&self.native, &self.ctx, address, len, write).into())
+    }
+
+    /// A checked load, zero-extended: the slow path, for everything that the engine's own windows do not cover.
+    pub(crate) fn load(&mut self, address: u64, size: u64) -> Result<u64, FaultKind> {
+        self.memory.load(&mut self.native, &self.ctx, address, size)
+    }
+
+    /// A checked store: the slow path.
+    pub(crate) fn store(&mut self, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
+        self.memory.store(&mut self.native, &self.ctx, address, size, value)
     }
 
     /// Calls a function of the program for a helper such as `bpf_loop`; `handle` is what the program passed.
-    pub fn call(&mut self, handle: u64, args: [u64; 5]) -> Result<u64, Fault> {
+    pub(crate) fn call(&mut self, handle: u64, args: [u64; 5]) -> Result<u64, Fault> {
         let function = self.current.function_of_handle(handle).ok_or(FaultKind::BadCallTarget(handle))?;
         if self.depth + 1 >= MAX_CALL_FRAMES {
             return Err(FaultKind::CallDepth(MAX_CALL_FRAMES).into());
         }
         let depth = self.depth;
         self.set_depth(depth + 1);
-        let result = (self.callback)(self, function, args);
+        // SAFETY: an engine has begun this run, and gets it back for a function of the program that it runs.
+        let result = (self.callback)(unsafe { EngineRun::of(self) }, function, args);
         self.set_depth(depth);
         result
     }
 
     /// Takes `count` instructions from the budget.
     #[inline]
-    pub fn spend(&mut self, count: u64) -> Result<(), Fault> {
-        match self.left.checked_sub(count) {
+    pub(crate) fn spend(&mut self, count: u64) -> Result<(), Fault> {
+        match self.native.left.checked_sub(count) {
             Some(left) => {
-                self.left = left;
+                self.native.left = left;
                 Ok(())
             }
             None => Err(self.spent()),
@@ -479,7 +599,7 @@ impl Run {
     }
 
     /// A tail call: the program that takes over, or `None` when the call fails and the old one goes on.
-    pub fn tail_call(&mut self, map: u64, index: u64) -> Result<Option<Arc<Program>>, Fault> {
+    pub(crate) fn tail_call(&mut self, map: u64, index: u64) -> Result<Option<Arc<Program>>, Fault> {
         let index = index as u32;
         let target = self.map(map)?.program(index);
         let Some(target) = target.filter(|_| self.tail_calls < MAX_TAIL_CALLS) else { return Ok(None) };
@@ -492,7 +612,7 @@ impl Run {
     }
 
     /// Goes back to a program that was entered before.
-    pub fn leave(&mut self, back_to: *const Program) {
+    pub(crate) fn leave(&mut self, back_to: *const Program) {
         let found = self.retired.iter().chain([&self.program]).find(|p| std::ptr::eq(Arc::as_ptr(p), back_to)).cloned();
         if let Some(program) = found {
             self.enter(program);
@@ -500,14 +620,14 @@ impl Run {
     }
 
     /// The program that ran before the one that was entered last.
-    pub fn entered_from(&self) -> Option<&Arc<Program>> {
+    pub(crate) fn entered_from(&self) -> Option<&Arc<Program>> {
         self.retired.last()
     }
 
     /// Makes a program the running one.
-    pub fn enter(&mut self, program: Arc<Program>) {
+    pub(crate) fn enter(&mut self, program: Arc<Program>) {
         self.dirty = true;
-        self.memory.adopt(&program);
+        self.memory.adopt(&mut self.native, &program);
         let old = std::mem::replace(&mut self.current, program);
         self.retired.push(old);
     }

@@ -7,11 +7,11 @@ use crate::run::Run;
 /// [`Run::depth`] says how many calls are nested.
 pub struct Watcher(Box<WatchFn>);
 
-type WatchFn = dyn FnMut(&mut Run, usize, &[u64]) -> Result<(), Fault> + Send;
+type WatchFn = dyn FnMut(&Run, usize, &[u64]) -> Result<(), Fault> + Send;
 
 impl Watcher {
     /// Watches with this function.
-    pub fn new(watch: impl FnMut(&mut Run, usize, &[u64]) -> Result<(), Fault> + Send + 'static) -> Self {
+    pub fn new(watch: impl FnMut(&Run, usize, &[u64]) -> Result<(), Fault> + Send + 'static) -> Self {
         Self(Box::new(watch))
     }
 }

@@ -33,7 +33,7 @@ fn stack_bounds() {
 fn endless_loops_end() {
     let program = Loader::new(&[Insn::new(0x05, 0, 0, -1, 0)]).load().expect("loads");
     let mut run = Run::new(&program, World::default());
-    run.budget = 1000;
+    run.set_budget(1000);
     assert_eq!(interp::run(&mut run).expect_err("endless").kind, FaultKind::Budget(1000));
 }
 
@@ -94,7 +94,7 @@ fn context_rules_are_kept() {
     let program = Loader::new(&insns).prog_type(ProgType::SchedCls).load().expect("loads");
     let mut run = Run::new(&program, World::default());
     assert_eq!(interp::run(&mut run), Ok(0x1234));
-    assert_eq!(run.ctx.to_struct()[54..56], [0x34, 0x12]);
+    assert_eq!(run.ctx().to_struct()[54..56], [0x34, 0x12]);
 }
 
 #[test]
@@ -191,6 +191,6 @@ fn runs_after_faults_begin_anew() {
             assert_eq!(result.as_ref().ok(), good.then_some(&5));
             assert_eq!(result.err().and_then(|f| f.insn), (!good).then_some(6));
         }
-        assert_eq!(run.budget - run.left, 1);
+        assert_eq!(run.budget() - run.left(), 1);
     }
 }

@@ -135,7 +135,7 @@ fn native_code_finds_what_the_helper_finds() {
             }
             let Some(Lookup::Hash(find, address)) = m.short_lookup() else { panic!("no short way") };
             for (key, cpu) in (0..40).zip([0, 1, 3, 4, u32::MAX].into_iter().cycle()) {
-                run.world.cpu = cpu;
+                run.world_mut().cpu = cpu;
                 let key = wide(key, size);
                 // SAFETY: the map and the key live.
                 let found = unsafe { find(&raw mut run, address, key.as_ptr() as u64) };

@@ -157,15 +157,15 @@ fn outcome(run: &mut Run) -> (Result<u64, ebpfkit_vm::Fault>, u64, Vec<u8>) {
     run.set_packet(&[0x5a; PACKET as usize]);
     let args = run.packet_args();
     let result = interp::run_with(run, args);
-    (result, run.left, run.packet.bytes().to_vec())
+    (result, run.left(), run.packet().bytes().to_vec())
 }
 
 fn same_both_ways(insns: &[Insn], budget: u64) -> Result<(), TestCaseError> {
     let program = Loader::new(insns).load().expect("loads");
     let mut run = Run::new(&program, World::default());
-    run.budget = budget;
+    run.set_budget(budget);
     let quick = outcome(&mut run);
-    run.watch = Some(Watcher::new(|_, _, _| Ok(())));
+    run.set_watcher(Some(Watcher::new(|_, _, _| Ok(()))));
     let watched = outcome(&mut run);
     prop_assert_eq!(quick, watched);
     Ok(())

@@ -1,12 +1,13 @@
 //! Jumps, and the budget that they are counted in.
 
-use super::{I32, LEFT, Translator, trusted};
+use super::{I32, Translator, trusted};
 use crate::flow::Next;
 use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use ebpfkit_isa::{JmpOp, Operand, Width};
+use ebpfkit_vm::native::offset;
 
 impl Translator<'_, '_> {
     pub(super) fn jump(&mut self) {
@@ -70,7 +71,7 @@ impl Translator<'_, '_> {
     /// Takes what is left of the budget from the run: at the start, and after calls, which take their share.
     pub(super) fn fetch_budget(&mut self) {
         if self.counts {
-            let left = self.b.ins().load(I64, trusted(), self.run, LEFT);
+            let left = self.b.ins().load(I64, trusted(), self.run, offset::LEFT);
             self.b.def_var(self.left, left);
         }
     }
@@ -79,7 +80,7 @@ impl Translator<'_, '_> {
     pub(super) fn leave_budget(&mut self) {
         if self.counts {
             let left = self.b.use_var(self.left);
-            self.b.ins().store(trusted(), left, self.run, LEFT);
+            self.b.ins().store(trusted(), left, self.run, offset::LEFT);
         }
     }
 

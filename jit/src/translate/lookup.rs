@@ -32,7 +32,7 @@ impl Translator<'_, '_> {
     /// The number of the CPU, for a call that asks for it.
     pub(super) fn cpu(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
         let asked = is(id::GET_SMP_PROCESSOR_ID, id, function);
-        asked.then(|| self.b.ins().uload32(trusted(), self.run, offset::CPU as i32))
+        asked.then(|| self.b.ins().uload32(trusted(), self.run, offset::CPU))
     }
 
     /// The address of the map that a lookup goes to, if the call is a lookup and the map is known here.
@@ -53,7 +53,7 @@ impl Translator<'_, '_> {
         self.inside_frame(place, 0, 4)?;
         let index = self.index_at_key();
         let address = self.number(array.layout.base as i64);
-        let mark = self.b.ins().load(I64, trusted(), self.run, offset::MARKS as i32);
+        let mark = self.b.ins().load(I64, trusted(), self.run, offset::MARKS);
         let mark = self.b.ins().iadd_imm_s(mark, array.first as i64 * 4);
         let (address, mark, is_there) = self.steps(&array.layout, index, (address, mark));
         let (there, done) = (self.new_block(), self.new_block());
@@ -61,11 +61,11 @@ impl Translator<'_, '_> {
         let null = self.number(0);
         self.b.ins().brif(is_there, there, &[], done, &[BlockArg::Value(null)]);
         self.begin(there);
-        let this_run = self.b.ins().load(I32, trusted(), self.run, offset::MARK as i32);
+        let this_run = self.b.ins().load(I32, trusted(), self.run, offset::MARK);
         self.b.ins().store(MemFlagsData::new().with_notrap(), this_run, mark, 0);
         let size = self.number(array.size as i64);
-        self.b.ins().store(trusted(), address, self.run, offset::RECENT_BASE as i32);
-        self.b.ins().store(trusted(), size, self.run, offset::RECENT_LEN as i32);
+        self.b.ins().store(trusted(), address, self.run, offset::RECENT_BASE);
+        self.b.ins().store(trusted(), size, self.run, offset::RECENT_LEN);
         self.b.ins().jump(done, &[BlockArg::Value(address)]);
         self.begin(done);
         Some(self.b.block_params(done)[0])
@@ -85,7 +85,7 @@ impl Translator<'_, '_> {
         let mut number = index;
         let mut is_there = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, index, i64::from(array.max_entries));
         if array.cpus != 0 {
-            let cpu = self.b.ins().uload32(trusted(), self.run, offset::CPU as i32);
+            let cpu = self.b.ins().uload32(trusted(), self.run, offset::CPU);
             let part = self.b.ins().imul_imm_s(cpu, array.cpu_stride as i64);
             value = self.b.ins().iadd(value, part);
             let part = self.b.ins().imul_imm_s(cpu, i64::from(array.max_entries));

@@ -28,13 +28,11 @@ use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use ebpfkit_abi::limits::MAX_LOOPS;
 use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
-use ebpfkit_vm::Run;
-use ebpfkit_vm::native::{NativeState, STATUS_OK};
+use ebpfkit_vm::native::{STATUS_OK, offset};
 use group::SlowEntry;
 use range::Range;
 use sandbox::Guesses;
 use std::collections::BTreeMap;
-use std::mem::offset_of;
 use track::Tracked;
 use turns::Turns;
 
@@ -43,13 +41,6 @@ const MARK_EVERY: usize = 128;
 
 /// The region of the run's own words, in every function.
 const OWN_REGION: u32 = 0;
-
-/// Offsets of the run's words that native code uses.
-const STATUS: i32 = (offset_of!(Run, native) + offset_of!(NativeState, status)) as i32;
-const AT: i32 = (offset_of!(Run, native) + offset_of!(NativeState, at)) as i32;
-const FRAME: i32 = (offset_of!(Run, native) + offset_of!(NativeState, frame)) as i32;
-const CONTEXT: i32 = (offset_of!(Run, native) + offset_of!(NativeState, context)) as i32;
-const LEFT: i32 = offset_of!(Run, left) as i32;
 
 /// The signature of every native function: the run and `r1` to `r5`, `r0`.
 pub(crate) fn signature(call_conv: CallConv) -> Signature {
@@ -279,12 +270,12 @@ impl Translator<'_, '_> {
                 let bottom = self.b.ins().stack_addr(I64, slot, 0);
                 self.b.ins().iadd_imm_s(bottom, STACK_SIZE as i64)
             }
-            None => self.b.ins().load(I64, trusted(), self.run, FRAME),
+            None => self.b.ins().load(I64, trusted(), self.run, offset::FRAME),
         };
         self.set(10, top);
         self.top = top;
         if self.env.checked {
-            self.context = self.b.ins().load(I64, trusted(), self.run, CONTEXT);
+            self.context = self.b.ins().load(I64, trusted(), self.run, offset::CONTEXT);
             self.reload_packet();
             self.fetch_budget();
         }
@@ -309,7 +300,7 @@ impl Translator<'_, '_> {
     /// Here such a value is made: the status, which is used again behind all else.
     fn mark(&mut self) {
         let (here, stop, go_on) = (self.b.create_block(), self.cold_block(), self.b.create_block());
-        let status = self.b.ins().load(I32, trusted(), self.run, STATUS);
+        let status = self.b.ins().load(I32, trusted(), self.run, offset::STATUS);
         self.b.ins().jump(here, &[]);
         self.begin(here);
         self.b.ins().brif(status, stop, &[], go_on, &[]);
@@ -469,7 +460,7 @@ impl Translator<'_, '_> {
     /// Ends the function because of a fault of this instruction, which stands in the run.
     fn fail(&mut self) {
         let at = self.b.ins().iconst(I32, self.at as i64);
-        self.b.ins().store(trusted(), at, self.run, AT);
+        self.b.ins().store(trusted(), at, self.run, offset::AT);
         // Nobody looks at the value; this one is at hand.
         self.leave(self.run);
     }
@@ -487,7 +478,7 @@ impl Translator<'_, '_> {
     }
 
     fn status(&mut self) -> Value {
-        let status = self.b.ins().load(I32, trusted(), self.run, STATUS);
+        let status = self.b.ins().load(I32, trusted(), self.run, offset::STATUS);
         self.b.ins().icmp_imm_u(IntCC::NotEqual, status, i64::from(STATUS_OK))
     }
 
@@ -526,7 +517,7 @@ impl Translator<'_, '_> {
         let mut all = [self.run; 3];
         all[1..count].copy_from_slice(args);
         self.b.ins().call_indirect(signature, address, &all[..count]);
-        self.b.ins().load(I64, trusted(), self.run, trampoline::VALUE)
+        self.b.ins().load(I64, trusted(), self.run, offset::VALUE)
     }
 
     /// The signature of functions with so many parameters, the run among them.

@@ -130,15 +130,15 @@ impl Translator<'_, '_> {
             Guess::Packet => {
                 let (base, mut len) = (self.b.use_var(self.packet.0), self.b.use_var(self.packet.1));
                 if write {
-                    let writable = self.b.ins().uload8(I64, trusted(), self.run, offset::PACKET_WRITABLE as i32);
+                    let writable = self.b.ins().uload8(I64, trusted(), self.run, offset::PACKET_WRITABLE);
                     let zero = self.number(0);
                     len = self.b.ins().select(writable, len, zero);
                 }
                 Window { base, len: Len::Value(len) }
             }
             Guess::Lent | Guess::Other => {
-                let base = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_BASE as i32);
-                let len = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_LEN as i32);
+                let base = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_BASE);
+                let len = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_LEN);
                 Window { base, len: Len::Value(len) }
             }
             Guess::Context => return None,
@@ -275,8 +275,8 @@ impl Translator<'_, '_> {
     /// Takes the packet's place, which calls may change, from the run.
     pub(super) fn reload_packet(&mut self) {
         if self.env.checked {
-            let base = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_BASE as i32);
-            let len = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_LEN as i32);
+            let base = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_BASE);
+            let len = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_LEN);
             self.b.def_var(self.packet.0, base);
             self.b.def_var(self.packet.1, len);
         }

@@ -112,7 +112,7 @@ fn compare(kernel: Kernel, model: &KernelModel, prepared: &Prepared, list: bool,
             }
         };
         let mut run = Run::new(&ours, World { cpus: kernel.possible_cpus() as u32, ..World::default() });
-        run.budget = BUDGET;
+        run.set_budget(BUDGET);
         for (i, frame) in frames().iter().enumerate() {
             let test = TestRun { data: frame, wants_output: true, ..TestRun::default() };
             let Ok(want) = kernel.test_run(&theirs, &test) else {
@@ -130,14 +130,14 @@ fn compare(kernel: Kernel, model: &KernelModel, prepared: &Prepared, list: bool,
                     break;
                 }
             };
-            let now = run.world.monotonic_ns;
+            let now = run.world().monotonic_ns;
             if let Err(fault) = run_timers(&mut run, now + TIMERS_NS) {
                 tell("faults", &program.name, format!("packet {i}, timers: {fault}"));
             }
             let (origin, mut buffer) = (input::Origin::TestRun, Vec::new());
             let mut frame_after = input::frame_after(&run, program.prog_type, origin, frame, &mut buffer).to_vec();
             if program.prog_type == ProgType::Xdp {
-                frame_after = [run.packet.meta(), run.packet.bytes()].concat();
+                frame_after = [run.packet().meta(), run.packet().bytes()].concat();
             }
             let at_link = !matches!(program.prog_type, ProgType::SocketFilter | ProgType::CgroupSkb);
             if got != want.retval {

@@ -136,7 +136,7 @@ pub(crate) fn lend_value(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
     if run.is_checked() {
         let writable = map.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0;
         let what = What::Value(std::ptr::from_ref(map) as u64);
-        run.memory.lend(Loan { base, len: map.value_size() as u64, what, writable });
+        run.memory.lend(&mut run.native, Loan { base, len: map.value_size() as u64, what, writable });
     }
     base
 }
@@ -159,7 +159,8 @@ pub(crate) fn is_known(run: &Run, address: u64, len: u64) -> bool {
     if top != 0 && address > bottom && address < top && len <= top - address {
         return true;
     }
-    let own = memory.stack.has(address, len) || memory.packet.has(address, len) || run.ctx.window().has(address, len);
+    let own =
+        memory.stack.has(address, len) || run.native.packet.has(address, len) || run.ctx.window().has(address, len);
     own || memory.holds(address, len)
         || run.current().maps().iter().any(|m| m.contains(address, len))
         || super::heap::contains(address, len)

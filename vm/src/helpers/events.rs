@@ -68,7 +68,7 @@ fn ring_of(run: &Run, record: u64) -> Option<&Ringbuf> {
 fn commit(run: &mut Run, record: u64, discard: bool) -> Result<(), Fault> {
     let ring = ring_of(run, record).ok_or_else(|| cx::bad("no reserved record of a ring buffer"))?;
     ring.commit(record, discard).map_err(|_| cx::bad("no reserved record of a ring buffer"))?;
-    run.memory.take_back(record);
+    run.memory.take_back(&mut run.native, record);
     Ok(())
 }
 
@@ -173,7 +173,7 @@ fn user_drain(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) ->
             run.call(callback, [ptr, context, 0, 0, 0])
         });
         ring.release(len);
-        run.memory.take_back(record);
+        run.memory.take_back(&mut run.native, record);
         count += 1;
         match called {
             Ok(0) => {}

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 /// A load of `SIZE` bytes, zero-extended.
 #[inline(always)]
 pub(super) fn load<const CHECKED: bool, const SIZE: u64>(run: &mut Run, address: u64) -> Result<u64, Fault> {
-    let m = &run.memory;
-    if !CHECKED || m.packet.has(address, SIZE) || m.stack.has(address, SIZE) || m.recent.has(address, SIZE) {
+    let (m, near) = (&run.memory, &run.native);
+    if !CHECKED || near.packet.has(address, SIZE) || m.stack.has(address, SIZE) || near.recent.has(address, SIZE) {
         // SAFETY: the bytes lie in a region of the run, or the verifier has proved that they do.
         return Ok(unsafe { load_raw(address, SIZE) });
     }
-    run.memory.load(&run.ctx, address, SIZE).map_err(Fault::from)
+    run.load(address, SIZE).map_err(Fault::from)
 }
 
 /// A store of the low `SIZE` bytes.
@@ -24,20 +24,21 @@ pub(super) fn store<const CHECKED: bool, const SIZE: u64>(
     address: u64,
     value: u64,
 ) -> Result<(), Fault> {
-    let m = &run.memory;
-    if !CHECKED || m.stack.has(address, SIZE) || m.recent.has(address, SIZE) || m.may_write_packet(address, SIZE) {
+    let (m, near) = (&run.memory, &run.native);
+    if !CHECKED || m.stack.has(address, SIZE) || near.recent.has(address, SIZE) || near.may_write_packet(address, SIZE)
+    {
         // SAFETY: the bytes lie in a writable region of the run, or the verifier has proved that they do.
         unsafe { store_raw(address, SIZE, value) };
         return Ok(());
     }
-    run.memory.store(&run.ctx, address, SIZE, value).map_err(Fault::from)
+    run.store(address, SIZE, value).map_err(Fault::from)
 }
 
 /// A load that the kernel would guard against stale pointers: what is in no region reads as zero.
 pub(crate) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
     let size = how & 15;
     // Memory of kernel objects is known only as regions, so that they are kept even without other checks.
-    let Ok(value) = run.memory.load(&run.ctx, address, size) else { return 0 };
+    let Ok(value) = run.load(address, size) else { return 0 };
     match (how & 16 != 0, size) {
         (false, _) => value,
         (true, 1) => value as i8 as i64 as u64,

@@ -10,6 +10,7 @@ pub(crate) mod quick;
 
 use crate::fault::{Fault, FaultKind};
 use crate::memory::Window;
+use crate::native::EngineRun;
 use crate::program::Program;
 use crate::program::dense::Op;
 use crate::program::step::Step;
@@ -25,13 +26,18 @@ const MAX_LOOPS: u64 = limits::MAX_LOOPS as u64;
 /// Runs the program once on the run's context; `r0` is the answer.
 pub fn run(run: &mut Run) -> Result<u64, Fault> {
     let ctx = run.ctx.address();
-    run_with(run, [ctx, 0, 0, 0, 0])
+    start(run, [ctx, 0, 0, 0, 0])
 }
 
-/// Runs the program once with these arguments in `r1` to `r5`.
+/// Runs the program once with these arguments in `r1` to `r5`. Without checks a program runs on the run's context alone.
 pub fn run_with(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
+    run.may_pass(args)?;
+    start(run, args)
+}
+
+fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     if run.is_clean() && run.native.entry.is_none() {
-        run.left = run.budget;
+        run.native.left = run.budget;
         if run.is_checked() {
             run.begin_again();
         }
@@ -42,7 +48,7 @@ pub fn run_with(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     if result.is_ok() {
         return result;
     }
-    run.soil();
+    run.touch();
     run.settle(result)
 }
 
@@ -57,7 +63,8 @@ fn prepare(run: &mut Run) {
     run.keep_clean();
 }
 
-fn callback(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
+fn callback(run: &mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
+    let run = run.as_run();
     let before = run.current().clone();
     let result = enter(run, function, args);
     if !std::sync::Arc::ptr_eq(run.current(), &before) {
@@ -141,10 +148,10 @@ impl Machine {
         top: *mut Saved,
         next: *const Step,
     ) -> Option<*mut Saved> {
-        if std::ptr::eq(top, self.frames[MAX_CALL_FRAMES].as_ptr()) || run.left == 0 {
+        if std::ptr::eq(top, self.frames[MAX_CALL_FRAMES].as_ptr()) || run.native.left == 0 {
             return None;
         }
-        run.left -= 1;
+        run.native.left -= 1;
         let loops = if LOOPS { self.loops } else { MAX_LOOPS };
         // SAFETY: there is room for `MAX_CALL_FRAMES`.
         unsafe { *top = Saved { program: self.program, next, loops, regs: kept(&self.r[6..10]) } };
@@ -356,8 +363,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             Op::CallHelper => {
                 // SAFETY: see above.
                 let function = unsafe { &*m.program }.helpers()[i.imm as usize];
-                run.soil();
-                r[0] = check!(function(run, [r[1], r[2], r[3], r[4], r[5]]));
+                run.touch();
+                // SAFETY: the program that runs calls it; without checks the verifier has proved the arguments.
+                r[0] = check!(unsafe { function(run, [r[1], r[2], r[3], r[4], r[5]]) });
             }
             Op::CallLocal => {
                 enter!(i.off);
@@ -371,8 +379,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 } else {
                     let found = u32::try_from(target).ok().and_then(|id| this.helper_by_id(id));
                     let Some(function) = found else { fail!(FaultKind::BadCallTarget(target)) };
-                    run.soil();
-                    r[0] = check!(function(run, [r[1], r[2], r[3], r[4], r[5]]));
+                    run.touch();
+                    // SAFETY: as above.
+                    r[0] = check!(unsafe { function(run, [r[1], r[2], r[3], r[4], r[5]]) });
                     if CHECKED {
                         r[1..6].fill(0);
                     }

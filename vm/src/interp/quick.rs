@@ -90,9 +90,9 @@ const LOOK: u64 = 1024;
 /// outside.
 #[inline(always)]
 fn spend(run: &mut Run, count: u64) -> Option<bool> {
-    let left = run.left.checked_sub(count)?;
-    let look = (left ^ run.left) >= LOOK;
-    run.left = left;
+    let left = run.native.left.checked_sub(count)?;
+    let look = (left ^ run.native.left) >= LOOK;
+    run.native.left = left;
     Some(look)
 }
 
@@ -179,20 +179,23 @@ macro_rules! jump {
 /// Whether bytes are at hand for a load.
 #[inline(always)]
 fn readable<const CHECKED: bool>(of: (&Machine, &Run), address: u64, size: u64) -> bool {
-    let m = &of.1.memory;
-    !CHECKED || m.packet.has(address, size) || in_own(of, address, size) || m.recent_read.has(address, size)
+    let run = of.1;
+    !CHECKED
+        || run.native.packet.has(address, size)
+        || in_own(of, address, size)
+        || run.memory.recent_read.has(address, size)
 }
 
 /// Whether bytes are at hand for a store.
 #[inline(always)]
 fn writable<const CHECKED: bool>(of: (&Machine, &Run), address: u64, size: u64) -> bool {
-    !CHECKED || in_own(of, address, size) || of.1.memory.may_write_packet(address, size)
+    !CHECKED || in_own(of, address, size) || of.1.native.may_write_packet(address, size)
 }
 
 /// Whether bytes lie in the frames, or in a region used last that may be written.
 #[inline(always)]
 fn in_own((m, run): (&Machine, &Run), address: u64, size: u64) -> bool {
-    m.in_frames(address, size) || run.memory.recent.has(address, size) || run.memory.recent_fixed.has(address, size)
+    m.in_frames(address, size) || run.native.recent.has(address, size) || run.memory.recent_fixed.has(address, size)
 }
 
 /// Leaves a step to [`super::execute`].
@@ -351,7 +354,7 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
             here
         }, {
             let address = r.get(i.src).wrapping_add(i.off as i64 as u64);
-            run.memory.load(&run.ctx, address, $size).map(|v| r.set(i.dst, $extend(v))).is_ok()
+            run.load(address, $size).map(|v| r.set(i.dst, $extend(v))).is_ok()
         }) };
     }
     macro_rules! store {
@@ -364,7 +367,7 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
             here
         }, {
             let address = $r.get($i.dst).wrapping_add($i.off as i64 as u64);
-            run.memory.store(&run.ctx, address, $size, $value).is_ok()
+            run.store(address, $size, $value).is_ok()
         }) };
     }
     // Decoding has checked these against the frame.

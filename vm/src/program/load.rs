@@ -8,6 +8,7 @@ use crate::maps::{Arena, Kind, Map};
 use crate::memory::{Region, RegionKind};
 use crate::native::NativeSlots;
 use crate::run::HelperFn;
+use crate::user::UserHelper;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::opcode::{class, jmp};
@@ -44,7 +45,7 @@ pub(crate) struct Pieces {
     /// By slot of a call: index into `helpers`.
     calls: Vec<(usize, usize)>,
     /// Registered by the user, by number.
-    own: Vec<(u32, HelperFn)>,
+    own: Vec<(u32, UserHelper)>,
     ctx: Option<Arc<CtxLayout>>,
     pub btf: Option<Arc<Btf>>,
 }
@@ -74,7 +75,15 @@ impl Pieces {
     }
 
     pub(super) fn find_helper(&self, id: u32) -> Option<HelperFn> {
-        self.own.iter().find(|(n, _)| *n == id).map(|(_, f)| *f).or_else(|| helpers::find(id))
+        let own = self.own.iter().find(|(n, _)| *n == id);
+        own.map(|(_, f)| crate::user::as_helper(*f)).or_else(|| helpers::find(id))
+    }
+
+    /// Whether the program may call a function that the user has registered.
+    fn calls_own(&self) -> bool {
+        let calls = |i: &Insn| i.class() == class::JMP && i.code & 0xf0 == jmp::CALL;
+        let is_own = |i: &Insn| i.src == 0 && self.own.iter().any(|(n, _)| *n == i.imm as u32);
+        self.insns.iter().any(|i| calls(i) && is_own(i))
     }
 
     fn pointer_at(&self, at: usize) -> Option<RegType> {
@@ -164,9 +173,9 @@ impl Loader {
         self
     }
 
-    /// Registers a helper under a number; it takes the place of a built-in one. A verified program that calls it was
-    /// proved for the built-in prototype, which the function must keep.
-    pub fn helper(mut self, id: u32, function: HelperFn) -> Self {
+    /// Registers a helper under a number; it takes the place of a built-in one. A program that calls it runs with checks,
+    /// whatever was proved: what the verifier knows of the number is the built-in helper.
+    pub fn helper(mut self, id: u32, function: UserHelper) -> Self {
         self.pieces.own.insert(0, (id, function));
         self
     }
@@ -183,6 +192,9 @@ impl Loader {
             return Err(LoadError::Empty);
         }
         scan(&mut pieces, kfunc)?;
+        if pieces.calls_own() {
+            pieces.verified = None;
+        }
         let arena = |m: &&Arc<Map>| m.facts().map_type == MapType::Arena;
         pieces.arena = pieces.maps.iter().find(arena).cloned();
         let ctx = Arc::new(CtxLayout::of(pieces.prog_type));

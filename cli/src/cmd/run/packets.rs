@@ -215,7 +215,7 @@ impl Stream<'_> {
     fn all(&mut self, run: &mut Run, source: impl Read + Send, bar: &ProgressBar) -> Result<Option<ebpfkit_vm::Fault>> {
         let mut reader = Reader::new(source)?;
         let mut frame = Vec::new();
-        let start = run.world.monotonic_ns;
+        let start = run.world().monotonic_ns;
         let mut first_time = None;
         let (tells, keeps) = (self.args.json || self.args.verbose, self.writer.is_some());
         while let Some((record, data)) = reader.next()? {
@@ -227,12 +227,12 @@ impl Stream<'_> {
             // The clock follows the capture.
             let first = *first_time.get_or_insert(record.time_ns);
             let now = start + record.time_ns.saturating_sub(first);
-            if !run.state.timers.is_empty()
+            if !run.state().timers.is_empty()
                 && let Err(fault) = run_timers(run, now)
             {
                 return Ok(Some(fault));
             }
-            run.world.monotonic_ns = now;
+            run.set_time(now);
             let result = self.engine.run(run);
             collect(run);
             let retval = match result {
@@ -241,7 +241,7 @@ impl Stream<'_> {
             };
             self.packets += 1;
             self.counts.add(retval);
-            if tells || !run.events.is_empty() {
+            if tells || !run.events().is_empty() {
                 self.report(run, bytes.len(), retval)?;
             }
             if keeps {
@@ -258,7 +258,7 @@ impl Stream<'_> {
     fn report(&mut self, run: &mut Run, len: usize, retval: u32) -> Result<()> {
         if self.args.json {
             let name = retval_name(self.kind, retval);
-            let events = run.events.drain(..).map(|e| print::JsonEvent::from(&e)).collect();
+            let events = run.events_mut().drain(..).map(|e| print::JsonEvent::from(&e)).collect();
             let result = PacketResult { packet: self.packets, len, retval, name, events };
             serde_json::to_writer(&mut self.lines, &result).map_err(std::io::Error::from)?;
             self.lines.write_all(b"\n")?;
@@ -267,7 +267,7 @@ impl Stream<'_> {
                 let value = retval_name(self.kind, retval).map_or_else(|| retval.to_string(), str::to_owned);
                 writeln!(self.lines, "{:6}  {len:5} bytes  {value}", self.packets)?;
             }
-            for event in run.events.drain(..) {
+            for event in run.events_mut().drain(..) {
                 print::event(&mut self.lines, &event)?;
             }
         }
@@ -286,7 +286,7 @@ impl Stream<'_> {
         // A change of length is a change on the wire too.
         let grown = after.len() as i64 - before.len() as i64;
         let wire_len = (i64::from(record.wire_len) + grown).clamp(0, i64::from(u32::MAX)) as u32;
-        let link_header = after.len() - run.packet.len();
+        let link_header = after.len() - run.packet().len();
         let kept = after.len().min(keep.saturating_add(link_header));
         writer.write(&Record { wire_len, ..*record }, &after[..kept])?;
         self.written += 1;

@@ -71,11 +71,11 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         }
         if args.repeat > 1 {
             // What is told again and again is told once.
-            run.events.truncate(MAX_EVENTS);
+            run.events_mut().truncate(MAX_EVENTS);
         }
     }
     let duration_ns = start.elapsed().as_nanos() as u64 / u64::from(args.repeat);
-    let events: Vec<Event> = std::mem::take(&mut run.events);
+    let events: Vec<Event> = run.take_events();
     let retval = match result {
         Ok(r0) => r0 as u32,
         Err(fault) => {
@@ -86,8 +86,8 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
             return Ok(End::Bad);
         }
     };
-    write(args.data_out.as_deref(), run.packet.bytes())?;
-    write(args.ctx_out.as_deref(), &run.ctx.to_struct())?;
+    write(args.data_out.as_deref(), run.packet().bytes())?;
+    write(args.ctx_out.as_deref(), &run.ctx().to_struct())?;
     let name = retval_name(kind, retval);
     if args.json {
         let maps = (!args.no_maps).then(|| print::maps_json(&print::contents(args, prepared, &loaded.instance)));

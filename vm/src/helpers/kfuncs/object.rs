@@ -41,7 +41,7 @@ fn drop_object(run: &mut Run, [object, ..]: [u64; 5]) -> Ret {
         return Err(cx::bad("an object that does not live is dropped"));
     }
     if heap::object_at(object).is_none() {
-        run.memory.take_back(object);
+        run.memory.take_back(&mut run.native, object);
     }
     Ok(0)
 }
