@@ -1,6 +1,7 @@
 //! Loads, stores and atomic operations of the interpreter.
 
 use crate::fault::{Fault, FaultKind};
+use crate::helpers::heap;
 use crate::memory::{load_raw, store_raw};
 use crate::program::dense::Rmw;
 use crate::run::Run;
@@ -37,8 +38,14 @@ pub(super) fn store<const CHECKED: bool, const SIZE: u64>(
 /// A load that the kernel would guard against stale pointers: what is in no region reads as zero.
 pub(crate) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
     let size = how & 15;
-    // Memory of kernel objects is known only as regions, so that they are kept even without other checks.
-    let Ok(value) = run.load(address, size) else { return 0 };
+    // Memory of kernel objects is known only as regions, so that they are kept even without other checks; objects of
+    // programs are known to their heap.
+    let value = match run.load(address, size) {
+        Ok(value) => value,
+        // SAFETY: memory of objects is never given back.
+        Err(_) if !run.memory.checked && heap::contains(address, size) => unsafe { load_raw(address, size) },
+        Err(_) => return 0,
+    };
     match (how & 16 != 0, size) {
         (false, _) => value,
         (true, 1) => value as i8 as i64 as u64,

@@ -10,6 +10,7 @@ use crate::native::NativeSlots;
 use crate::run::HelperFn;
 use crate::user::UserHelper;
 use ebpfkit_abi::helpers::id;
+use ebpfkit_abi::proto::TypeFlags;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::opcode::{class, jmp};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, R10, STACK_SIZE, decode as decode_insn};
@@ -99,9 +100,15 @@ impl Pieces {
         }
     }
 
-    /// Whether the load at a slot may go to memory that is gone or into an arena, so that the kernel probes it.
+    /// Whether the load at a slot may go to memory that is gone or into an arena, so that the kernel probes it. Objects
+    /// that programs allocate are read as they are: their memory stays memory of objects
+    /// ([`heap`](crate::helpers::heap)).
     pub(super) fn probed(&self, at: usize) -> bool {
-        self.pointer_at(at).is_some_and(|t| matches!(t.base, RegBase::BtfId | RegBase::Arena))
+        let is_object = |t: RegType| t.has(TypeFlags::ALLOC) && !t.has(TypeFlags::UNTRUSTED);
+        self.pointer_at(at).is_some_and(|t| match t.base {
+            RegBase::BtfId => !is_object(t),
+            base => base == RegBase::Arena,
+        })
     }
 
     /// Whether the access at a slot goes into an arena.
