@@ -54,6 +54,7 @@ errnos! {
     EDOM = 33, "Numerical argument out of domain";
     ERANGE = 34, "Numerical result out of range";
     EDEADLK = 35, "Resource deadlock avoided";
+    ENAMETOOLONG = 36, "File name too long";
     ENOSYS = 38, "Function not implemented";
     ENOMSG = 42, "No message of desired type";
     ENODATA = 61, "No data available";
@@ -73,7 +74,7 @@ errnos! {
     ETIMEDOUT = 110, "Connection timed out";
     EHOSTUNREACH = 113, "No route to host";
     EALREADY = 114, "Operation already in progress";
-    ENOTSUPP = 524, "Operation is not supported";
+    ENOTSUPP = 524, "Unknown error 524";
 }
 
 impl Errno {

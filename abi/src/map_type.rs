@@ -39,3 +39,24 @@ crate::numbered! {
         Arena = 33, "BPF_MAP_TYPE_ARENA", "arena";
     }
 }
+
+/// A set of map types.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MapTypes(pub(crate) u64);
+
+impl MapTypes {
+    /// The set of these types.
+    pub const fn of(types: &[MapType]) -> Self {
+        let (mut bits, mut i) = (0, 0);
+        while i < types.len() {
+            bits |= 1 << types[i].0;
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// Whether a type is in the set. Numbers without a type are in none.
+    pub const fn contains(self, map_type: MapType) -> bool {
+        map_type.0 < u64::BITS && self.0 >> map_type.0 & 1 != 0
+    }
+}

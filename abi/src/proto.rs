@@ -4,6 +4,7 @@
 
 use crate::KernelVersion;
 use crate::helpers::callers::Callers;
+use crate::map_type::MapTypes;
 
 bitflags::bitflags! {
     /// Modifiers of a register, argument or return type (names as in the kernel's `enum bpf_type_flag`).
@@ -196,6 +197,8 @@ pub struct Helper {
     pub name: &'static str,
     /// First version that has it.
     pub since: KernelVersion,
+    /// Map types that it works on, where it is called with a map.
+    pub maps: MapTypes,
     /// Prototypes; no kind of program has two.
     pub prototypes: &'static [Prototype],
 }

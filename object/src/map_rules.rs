@@ -1,74 +1,9 @@
 //! What `BPF_MAP_CREATE` refuses, with its error numbers, for a caller that has every privilege.
 
 use crate::model::Map as Def;
-use ebpfkit_abi::MapType;
 use ebpfkit_abi::limits::PAGE_SIZE;
-
-/// Error numbers of Linux that a refusal comes with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Errno {
-    EINVAL,
-    E2BIG,
-    ERANGE,
-    ENOTSUPP,
-}
-
-impl Errno {
-    /// The number.
-    pub const fn number(self) -> i32 {
-        match self {
-            Self::E2BIG => 7,
-            Self::EINVAL => 22,
-            Self::ERANGE => 34,
-            Self::ENOTSUPP => 524,
-        }
-    }
-
-    /// The C library's text.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::E2BIG => "Argument list too long",
-            Self::EINVAL => "Invalid argument",
-            Self::ERANGE => "Numerical result out of range",
-            Self::ENOTSUPP => "Unknown error 524",
-        }
-    }
-}
-
-/// Flags of map creation, and of element access, by their kernel names.
-pub mod flag {
-    #![allow(missing_docs)]
-    pub const NO_PREALLOC: u32 = 1 << 0;
-    pub const NO_COMMON_LRU: u32 = 1 << 1;
-    pub const NUMA_NODE: u32 = 1 << 2;
-    pub const RDONLY: u32 = 1 << 3;
-    pub const WRONLY: u32 = 1 << 4;
-    pub const STACK_BUILD_ID: u32 = 1 << 5;
-    pub const ZERO_SEED: u32 = 1 << 6;
-    pub const RDONLY_PROG: u32 = 1 << 7;
-    pub const WRONLY_PROG: u32 = 1 << 8;
-    pub const CLONE: u32 = 1 << 9;
-    pub const MMAPABLE: u32 = 1 << 10;
-    pub const PRESERVE_ELEMS: u32 = 1 << 11;
-    pub const INNER_MAP: u32 = 1 << 12;
-    pub const LINK: u32 = 1 << 13;
-    pub const VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
-    pub const SEGV_ON_FAULT: u32 = 1 << 17;
-    pub const NO_USER_CONV: u32 = 1 << 18;
-    pub const RB_OVERWRITE: u32 = 1 << 19;
-    /// Access restrictions, for user space and for programs.
-    pub const ACCESS: u32 = RDONLY | WRONLY | RDONLY_PROG | WRONLY_PROG;
-
-    /// Update flag: create or replace.
-    pub const ANY: u64 = 0;
-    /// Update flag: create only.
-    pub const NOEXIST: u64 = 1;
-    /// Update flag: replace only.
-    pub const EXIST: u64 = 2;
-    /// Access flag: take the value's own lock.
-    pub const LOCK: u64 = 4;
-}
+use ebpfkit_abi::map_flags as flag;
+use ebpfkit_abi::{Errno, MapType};
 
 /// Largest `kmalloc` (`KMALLOC_MAX_SIZE`).
 const KMALLOC_MAX: u64 = 4 << 20;
@@ -95,8 +30,11 @@ fn flags_within(def: &Def, mask: u32) -> Result<(), Broken> {
 }
 
 fn access_ok(def: &Def) -> Result<(), Broken> {
-    let both = flag::RDONLY_PROG | flag::WRONLY_PROG;
-    rule(def.flags & both != both, Errno::EINVAL, "both read-only and write-only for programs")
+    rule(
+        def.flags & flag::PROG_ACCESS != flag::PROG_ACCESS,
+        Errno::EINVAL,
+        "both read-only and write-only for programs",
+    )
 }
 
 fn sized(def: &Def, key: u32) -> Result<(), Broken> {
@@ -119,15 +57,17 @@ pub fn check(def: &Def) -> Result<(), Broken> {
     if !matches!(ty, MapType::BloomFilter | MapType::Arena) {
         rule(def.extra == 0, Errno::EINVAL, "map_extra is set")?;
     }
-    let user = flag::RDONLY | flag::WRONLY;
-    rule(def.flags & user != user, Errno::EINVAL, "both read-only and write-only for user space")?;
+    rule(
+        def.flags & flag::USER_ACCESS != flag::USER_ACCESS,
+        Errno::EINVAL,
+        "both read-only and write-only for user space",
+    )?;
     rule(def.flags & flag::NUMA_NODE == 0 || def.numa_node == 0, Errno::EINVAL, "no such NUMA node")?;
     match ty {
         MapType::Array | MapType::PercpuArray => array(def),
         MapType::ProgArray | MapType::PerfEventArray | MapType::CgroupArray | MapType::ArrayOfMaps => {
             rule(def.value_size == 4, Errno::EINVAL, "value size is not 4")?;
-            let prog = flag::RDONLY_PROG | flag::WRONLY_PROG;
-            rule(def.flags & prog == 0, Errno::EINVAL, "access for programs cannot be restricted")?;
+            rule(def.flags & flag::PROG_ACCESS == 0, Errno::EINVAL, "access for programs cannot be restricted")?;
             array(def)
         }
         MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => hash(def),
@@ -161,7 +101,7 @@ pub fn check(def: &Def) -> Result<(), Broken> {
             rule(def.max_entries != 0, Errno::EINVAL, "max_entries is zero")?;
             rule(def.key_size == 4, Errno::EINVAL, "key size is not 4")?;
             rule(matches!(def.value_size, 4 | 8), Errno::EINVAL, "value size is neither 4 nor 8")?;
-            flags_within(def, flag::NUMA_NODE | flag::RDONLY | flag::WRONLY)
+            flags_within(def, flag::NUMA_NODE | flag::USER_ACCESS)
         }
         MapType::Cpumap => {
             rule(def.max_entries != 0, Errno::EINVAL, "max_entries is zero")?;
@@ -173,7 +113,7 @@ pub fn check(def: &Def) -> Result<(), Broken> {
         MapType::Xskmap => {
             rule(def.max_entries != 0, Errno::EINVAL, "max_entries is zero")?;
             rule(def.key_size == 4 && def.value_size == 4, Errno::EINVAL, "key and value size are not 4")?;
-            flags_within(def, flag::NUMA_NODE | flag::RDONLY | flag::WRONLY)
+            flags_within(def, flag::NUMA_NODE | flag::USER_ACCESS)
         }
         MapType::Sockmap | MapType::Sockhash => {
             rule(def.max_entries != 0, Errno::EINVAL, "max_entries is zero")?;
@@ -183,7 +123,7 @@ pub fn check(def: &Def) -> Result<(), Broken> {
             }
             rule(def.key_size != 0, Errno::EINVAL, "key size is zero")?;
             rule(matches!(def.value_size, 4 | 8), Errno::EINVAL, "value size is neither 4 nor 8")?;
-            flags_within(def, flag::NUMA_NODE | flag::RDONLY | flag::WRONLY)?;
+            flags_within(def, flag::NUMA_NODE | flag::USER_ACCESS)?;
             rule(def.key_size <= 512, Errno::E2BIG, "key size over 512")
         }
         MapType::ReuseportSockarray => {
@@ -262,7 +202,7 @@ fn lpm(def: &Def) -> Result<(), Broken> {
 }
 
 fn stack_trace(def: &Def) -> Result<(), Broken> {
-    flags_within(def, flag::NUMA_NODE | flag::RDONLY | flag::WRONLY | flag::STACK_BUILD_ID)?;
+    flags_within(def, flag::NUMA_NODE | flag::USER_ACCESS | flag::STACK_BUILD_ID)?;
     rule(def.max_entries != 0, Errno::EINVAL, "max_entries is zero")?;
     rule(def.key_size == 4, Errno::EINVAL, "key size is not 4")?;
     let whole = def.value_size >= 8 && def.value_size.is_multiple_of(8);

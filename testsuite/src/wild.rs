@@ -3,7 +3,7 @@
 use crate::against_kernel::insn;
 use crate::arguments::load_map;
 use crate::generate::Source;
-use ebpfkit_abi::{AttachType, MapType, ProgType};
+use ebpfkit_abi::{AttachType, MapType, ProgType, map_flags};
 use ebpfkit_isa::{Insn, STACK_SIZE};
 use ebpfkit_object::{Map, Object, Prepared, Program};
 
@@ -96,8 +96,6 @@ pub const GLOBAL: u64 = 40;
 pub const CONSTANT: u64 = 32;
 /// The key of the element or entry that programs look up.
 pub const KEY: u32 = 1;
-/// `BPF_F_RDONLY_PROG`.
-const RDONLY_PROG: u32 = 0x80;
 
 /// A program and what it tries.
 #[derive(Clone, Debug)]
@@ -387,7 +385,7 @@ fn object(insns: Vec<Insn>) -> Prepared {
             map("cells", MapType::Array, VALUE, 4, 0),
             map("table", MapType::Hash, VALUE, 4, 0),
             map("global", MapType::Array, GLOBAL, 1, 0),
-            map("constant", MapType::Array, CONSTANT, 1, RDONLY_PROG),
+            map("constant", MapType::Array, CONSTANT, 1, map_flags::RDONLY_PROG),
             map("saved", MapType::Array, 8, 1, 0),
         ],
         ..Object::default()

@@ -1,6 +1,7 @@
 //! Every helper, held against the running kernel: which kinds of programs may call it, and what it says of arguments
 //! of every kind.
 
+use ebpfkit_abi::map_flags;
 use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, Prototype};
 use ebpfkit_abi::{AttachType as A, Callers, MapType as M, ProgType as P, helpers};
 use ebpfkit_isa::Insn;
@@ -50,7 +51,7 @@ fn maps() -> Vec<Map> {
     let text = b"%d text\0........";
     all.push(Map {
         name: "text".into(),
-        flags: 1 << 7,
+        flags: map_flags::RDONLY_PROG,
         frozen: true,
         init: MapInit::Data(text.to_vec()),
         max_entries: 1,

@@ -1,5 +1,6 @@
 //! Loads, stores and atomics through pointers of every kind, held against the running kernel.
 
+use ebpfkit_abi::map_flags;
 use ebpfkit_abi::{AttachType as A, MapType, ProgType as P};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
@@ -21,7 +22,7 @@ fn maps() -> Vec<Map> {
     let constant = Map {
         name: "constant".into(),
         max_entries: 1,
-        flags: 1 << 7,
+        flags: map_flags::RDONLY_PROG,
         frozen: true,
         init: ebpfkit_object::MapInit::Data((1..=16).collect()),
         ..values.clone()

@@ -8,6 +8,7 @@ mod buffer;
 pub mod callers;
 mod cgroup;
 mod map;
+mod map_sets;
 mod packet;
 mod rows;
 mod socket;

@@ -5,6 +5,7 @@ use super::callers::set::{
     NETFILTER, SK_LOOKUP, SK_MSG, SK_REUSEPORT, SK_SKB, SOCK_ADDR, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS,
     STRUCT_OPS_TCP_CA, TC, TRACING, TYPED, XDP,
 };
+use super::map_sets::{CGROUP_ARRAY, CPUMAP, DEVICES, XSKMAP};
 use super::rows::helpers;
 use super::words::{
     ANY, CHANGES, CTX, GPL, IN, IN_OR_NULL, INOUT, INT, MAP, OUT, PKT, SIZE, SIZE0, btf, fixed_inout, proto, v,
@@ -32,7 +33,7 @@ helpers! {
     SKB_SET_TUNNEL_OPT = 30, "bpf_skb_set_tunnel_opt", v(4, 6), [proto(&[CTX, IN, SIZE], INT, 0, TC | LWT_XMIT)];
     SKB_CHANGE_PROTO = 31, "bpf_skb_change_proto", v(4, 8), [proto(&[CTX, ANY, ANY], INT, CHANGES, TC)];
     SKB_CHANGE_TYPE = 32, "bpf_skb_change_type", v(4, 8), [proto(&[CTX, ANY], INT, 0, TC)];
-    SKB_UNDER_CGROUP = 33, "bpf_skb_under_cgroup", v(4, 8), [proto(&[CTX, MAP, ANY], INT, 0, LWT | TC)];
+    SKB_UNDER_CGROUP = 33, "bpf_skb_under_cgroup", v(4, 8), on(CGROUP_ARRAY), [proto(&[CTX, MAP, ANY], INT, 0, LWT | TC)];
     GET_HASH_RECALC = 34, "bpf_get_hash_recalc", v(4, 8), [proto(&[CTX], INT, 0, LWT | TC)];
     SKB_CHANGE_TAIL = 38, "bpf_skb_change_tail", v(4, 9), [proto(&[CTX, ANY, ANY], INT, CHANGES, TC | LWT_XMIT | SK_SKB)];
     SKB_PULL_DATA = 39, "bpf_skb_pull_data", v(4, 9), [proto(&[CTX, ANY], INT, CHANGES, LWT | TC | SK_SKB)];
@@ -42,7 +43,7 @@ helpers! {
     XDP_ADJUST_HEAD = 44, "bpf_xdp_adjust_head", v(4, 10), [proto(&[CTX, ANY], INT, CHANGES, XDP)];
     SET_HASH = 48, "bpf_set_hash", v(4, 13), [proto(&[CTX, ANY], INT, 0, TC)];
     SKB_ADJUST_ROOM = 50, "bpf_skb_adjust_room", v(4, 13), [proto(&[CTX, ANY, ANY, ANY], INT, CHANGES, TC | SK_SKB)];
-    REDIRECT_MAP = 51, "bpf_redirect_map", v(4, 14), [proto(&[MAP, ANY, ANY], INT, 0, XDP)];
+    REDIRECT_MAP = 51, "bpf_redirect_map", v(4, 14), on(DEVICES | CPUMAP | XSKMAP), [proto(&[MAP, ANY, ANY], INT, 0, XDP)];
     XDP_ADJUST_META = 54, "bpf_xdp_adjust_meta", v(4, 15), [proto(&[CTX, ANY], INT, CHANGES, XDP)];
     XDP_ADJUST_TAIL = 65, "bpf_xdp_adjust_tail", v(4, 18), [proto(&[CTX, ANY], INT, CHANGES, XDP)];
     SKB_GET_XFRM_STATE = 66, "bpf_skb_get_xfrm_state", v(4, 18), [proto(&[CTX, ANY, OUT, SIZE, ANY], INT, 0, TC)];

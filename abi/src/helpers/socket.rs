@@ -4,6 +4,7 @@ use super::callers::set::{
     ADDR_CONNECT, CGROUP_SKB, CGROUP_SOCK, CONVERTS_SOCK, ITER_SOCK, LSM_CGROUP, SETSOCKOPT, SK_LOOKUP, SK_MSG,
     SK_REUSEPORT, SK_SKB, SOCK_ADDR, SOCK_LOOKUPS, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS_TCP_CA, TC, TYPED, XDP,
 };
+use super::map_sets::{REUSEPORT_SOCKARRAY, SOCKETS, SOCKHASH, SOCKMAP};
 use super::rows::helpers;
 use super::words::{
     ACQUIRES, ANY, CAP_PERFMON, CASTS, CHANGES, CTX, CTX_OR_NULL, GPL, IN, INOUT, INT, KEY, MAP, OUT, PKT, SIZE, SIZE0,
@@ -22,22 +23,22 @@ helpers! {
         proto(&[CTX, ANY, ANY, IN, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
         proto(&[TYPED_SOCK, ANY, ANY, IN, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA | ITER_SOCK),
     ];
-    SK_REDIRECT_MAP = 52, "bpf_sk_redirect_map", v(4, 14), [proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_SKB)];
-    SOCK_MAP_UPDATE = 53, "bpf_sock_map_update", v(4, 14), [proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)];
+    SK_REDIRECT_MAP = 52, "bpf_sk_redirect_map", v(4, 14), on(SOCKMAP), [proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_SKB)];
+    SOCK_MAP_UPDATE = 53, "bpf_sock_map_update", v(4, 14), on(SOCKMAP), [proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)];
     GETSOCKOPT = 57, "bpf_getsockopt", v(4, 15), [
         proto(&[CTX, ANY, ANY, OUT, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
         proto(&[TYPED_SOCK, ANY, ANY, OUT, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA | ITER_SOCK),
     ];
     SOCK_OPS_CB_FLAGS_SET = 59, "bpf_sock_ops_cb_flags_set", v(4, 16), [proto(&[CTX, ANY], INT, 0, SOCK_OPS)];
-    MSG_REDIRECT_MAP = 60, "bpf_msg_redirect_map", v(4, 17), [proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_MSG)];
+    MSG_REDIRECT_MAP = 60, "bpf_msg_redirect_map", v(4, 17), on(SOCKMAP), [proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_MSG)];
     MSG_APPLY_BYTES = 61, "bpf_msg_apply_bytes", v(4, 17), [proto(&[CTX, ANY], INT, 0, SK_MSG)];
     MSG_CORK_BYTES = 62, "bpf_msg_cork_bytes", v(4, 17), [proto(&[CTX, ANY], INT, 0, SK_MSG)];
     MSG_PULL_DATA = 63, "bpf_msg_pull_data", v(4, 17), [proto(&[CTX, ANY, ANY, ANY], INT, CHANGES, SK_MSG)];
     BIND = 64, "bpf_bind", v(4, 17), [proto(&[CTX, IN, SIZE], INT, 0, ADDR_CONNECT)];
-    SOCK_HASH_UPDATE = 70, "bpf_sock_hash_update", v(4, 18), [proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)];
-    MSG_REDIRECT_HASH = 71, "bpf_msg_redirect_hash", v(4, 18), [proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_MSG)];
-    SK_REDIRECT_HASH = 72, "bpf_sk_redirect_hash", v(4, 18), [proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_SKB)];
-    SK_SELECT_REUSEPORT = 82, "bpf_sk_select_reuseport", v(4, 19), [proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_REUSEPORT)];
+    SOCK_HASH_UPDATE = 70, "bpf_sock_hash_update", v(4, 18), on(SOCKHASH), [proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)];
+    MSG_REDIRECT_HASH = 71, "bpf_msg_redirect_hash", v(4, 18), on(SOCKHASH), [proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_MSG)];
+    SK_REDIRECT_HASH = 72, "bpf_sk_redirect_hash", v(4, 18), on(SOCKHASH), [proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_SKB)];
+    SK_SELECT_REUSEPORT = 82, "bpf_sk_select_reuseport", v(4, 19), on(SOCKETS | REUSEPORT_SOCKARRAY), [proto(&[CTX, MAP, KEY, ANY], INT, 0, SK_REUSEPORT)];
     SK_LOOKUP_TCP = 84, "bpf_sk_lookup_tcp", v(4, 20), [
         proto(&[CTX, IN, SIZE0, ANY, ANY], SOCKET_OR_NULL_RET, ACQUIRES, SOCK_ADDR),
         proto(&[CTX, IN, SIZE0, ANY, ANY], SOCKET_OR_NULL_RET, PKT | ACQUIRES, TC | CGROUP_SKB | SK_SKB | XDP),

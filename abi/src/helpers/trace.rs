@@ -3,6 +3,7 @@
 use super::callers::set::{
     BTF_TP, EVERY, KPROBE, LIRC_MODE2, LSM_ANY, PERF_EVENT, PROBES, RAW, TRACEPOINT, TRACING, TRAMPOLINE, TYPED,
 };
+use super::map_sets::{CGROUP_ARRAY, PERF_EVENT_ARRAY, STACK_TRACE};
 use super::rows::helpers;
 use super::words::{
     ANY, CALLS_BACK, CAP_BPF, CAP_PERFMON, CTX, FUNC, GPL, IN, IN_OR_NULL, INOUT, INOUT_OR_NULL, INT, MAP, OPTIONAL,
@@ -17,16 +18,16 @@ helpers! {
     GET_CURRENT_PID_TGID = 14, "bpf_get_current_pid_tgid", v(4, 2), [proto(&[], INT, 0, EVERY)];
     GET_CURRENT_UID_GID = 15, "bpf_get_current_uid_gid", v(4, 2), [proto(&[], INT, 0, EVERY)];
     GET_CURRENT_COMM = 16, "bpf_get_current_comm", v(4, 2), [proto(&[OUT, SIZE], INT, CAP_PERFMON, EVERY)];
-    PERF_EVENT_READ = 22, "bpf_perf_event_read", v(4, 3), [proto(&[MAP, ANY], INT, GPL | CAP_PERFMON, EVERY)];
-    GET_STACKID = 27, "bpf_get_stackid", v(4, 6), [
+    PERF_EVENT_READ = 22, "bpf_perf_event_read", v(4, 3), on(PERF_EVENT_ARRAY), [proto(&[MAP, ANY], INT, GPL | CAP_PERFMON, EVERY)];
+    GET_STACKID = 27, "bpf_get_stackid", v(4, 6), on(STACK_TRACE), [
         proto(&[CTX, MAP, ANY], INT, 0, PERF_EVENT),
         proto(&[CTX, MAP, ANY], INT, GPL, TYPED | RAW | KPROBE | TRACEPOINT),
     ];
     GET_CURRENT_TASK = 35, "bpf_get_current_task", v(4, 8), [proto(&[], INT, GPL | CAP_PERFMON, EVERY)];
     PROBE_WRITE_USER = 36, "bpf_probe_write_user", v(4, 8), [proto(&[ANY, IN, SIZE], INT, GPL | OPTIONAL, TRACING)];
-    CURRENT_TASK_UNDER_CGROUP = 37, "bpf_current_task_under_cgroup", v(4, 9), [proto(&[MAP, ANY], INT, CAP_BPF, EVERY)];
+    CURRENT_TASK_UNDER_CGROUP = 37, "bpf_current_task_under_cgroup", v(4, 9), on(CGROUP_ARRAY), [proto(&[MAP, ANY], INT, CAP_BPF, EVERY)];
     PROBE_READ_STR = 45, "bpf_probe_read_str", v(4, 11), [proto(&[OUT, SIZE0, ANY], INT, GPL | RETURNS_SIZE, TRACING)];
-    PERF_EVENT_READ_VALUE = 55, "bpf_perf_event_read_value", v(4, 15), [proto(&[MAP, ANY, OUT, SIZE], INT, GPL | CAP_PERFMON, EVERY)];
+    PERF_EVENT_READ_VALUE = 55, "bpf_perf_event_read_value", v(4, 15), on(PERF_EVENT_ARRAY), [proto(&[MAP, ANY, OUT, SIZE], INT, GPL | CAP_PERFMON, EVERY)];
     PERF_PROG_READ_VALUE = 56, "bpf_perf_prog_read_value", v(4, 15), [proto(&[CTX, OUT, SIZE], INT, GPL, PERF_EVENT)];
     OVERRIDE_RETURN = 58, "bpf_override_return", v(4, 16), [proto(&[CTX, ANY], INT, GPL | OPTIONAL, KPROBE)];
     GET_STACK = 67, "bpf_get_stack", v(4, 18), [

@@ -129,7 +129,7 @@ fn map(object: &Object, m: &Map, types: &mut Types<'_>) -> String {
     if m.flags != 0 {
         let mut rest = m.flags;
         let mut names: Vec<String> = Vec::new();
-        for (name, flag) in map_flags() {
+        for (name, flag) in map_flags::all() {
             if rest & flag != 0 {
                 rest &= !flag;
                 names.push(name.into());

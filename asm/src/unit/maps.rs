@@ -4,7 +4,7 @@ use super::object::Assembly;
 use super::resolve::Thing;
 use crate::text::declare::{Attribute, Declarator, MapDecl, MapValue};
 use crate::text::statement::At;
-use ebpfkit_abi::{MapType, map_flag, map_flags};
+use ebpfkit_abi::{MapType, map_flags};
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::nearest;
 use ebpfkit_object::write::NewMember;
@@ -239,10 +239,10 @@ impl<'t> Definition<'_, 't> {
                 && let Some(word) = d.word()
                 && !self.a.layout.constants.contains_key(word)
             {
-                match map_flag(word) {
+                match map_flags::find(word) {
                     Some(flag) => flags |= flag,
                     None => {
-                        let help = nearest(word, map_flags().map(|f| f.0)).map(|n| format!("did you mean `{n}`?"));
+                        let help = nearest(word, map_flags::all().map(|f| f.0)).map(|n| format!("did you mean `{n}`?"));
                         self.a.problem(item.span, format!("`{word}` is no flag of maps"), help);
                     }
                 }

@@ -5,15 +5,13 @@ use crate::host::{Host, KernelArgs};
 use crate::judge::{ProgramResult, duration, judge};
 use crate::{End, paint};
 use anyhow::Result;
+use ebpfkit_abi::Errno;
 use ebpfkit_kernel::{Kernel, KernelError, LogLevel, Session, load_failure};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::Options;
 use ebpfkit_verifier::observer::Silent;
 use serde::Serialize;
 use std::path::PathBuf;
-
-/// `EPERM`: not permitted.
-const EPERM: i32 = 1;
 
 /// Arguments of `check-kernel`.
 #[derive(clap::Args)]
@@ -156,7 +154,7 @@ fn ask(session: &Session<'_>, index: usize) -> KernelResult {
         };
         // Without a log the program was refused before the verifier looked at it.
         if message.is_empty() && figures.insns_processed.is_none() {
-            return KernelResult { forbidden: errno == EPERM, ..unloadable(load_failure(errno)) };
+            return KernelResult { forbidden: errno == Errno::EPERM.0, ..unloadable(load_failure(errno)) };
         }
         result.verdict = "rejected";
         result.message = Some(message);

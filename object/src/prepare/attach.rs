@@ -2,14 +2,15 @@
 
 use crate::btf::Kind;
 use crate::model::{Program, Target};
+use ebpfkit_abi::Errno;
 use ebpfkit_abi::{AttachType, ProgType};
 
 /// Longest name of an attach point, with its prefix and zero byte.
 const MAX_NAME: usize = 128;
 /// `ENAMETOOLONG`, as messages print it.
-const NAME_TOO_LONG: i32 = -36;
+const NAME_TOO_LONG: i32 = -Errno::ENAMETOOLONG.0;
 /// `ESRCH`, as messages print it.
-const NOT_FOUND: i32 = -3;
+const NOT_FOUND: i32 = -Errno::ESRCH.0;
 /// First kernel that links probes of user space in groups (6.6), as a version code.
 const UPROBE_MULTI: u32 = 6 << 16 | 6 << 8;
 

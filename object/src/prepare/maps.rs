@@ -1,8 +1,9 @@
 //! Maps as they are created: defaults that depend on the machine, types that libbpf keeps to itself, and definitions
 //! that every kernel refuses.
 
-use crate::map_rules::{Errno, check};
+use crate::map_rules::check;
 use crate::model::{Map, Target};
+use ebpfkit_abi::Errno;
 use ebpfkit_abi::MapType as T;
 use ebpfkit_abi::limits::PAGE_SIZE;
 
@@ -74,7 +75,7 @@ fn passes_types(map_type: T) -> bool {
 /// What libbpf says of a map that the kernel does not create.
 fn refusal(map: &Map) -> Option<String> {
     if let Some(Err((errno, _))) = map.inner.as_deref().map(check) {
-        return Some(format!("map '{}': failed to create inner map: -{}", map.name, errno.number()));
+        return Some(format!("map '{}': failed to create inner map: -{}", map.name, errno.0));
     }
     let nested = matches!(map.map_type, T::ArrayOfMaps | T::HashOfMaps);
     let errno = match check(map) {
@@ -82,5 +83,5 @@ fn refusal(map: &Map) -> Option<String> {
         Ok(()) if nested && map.inner.is_none() => Errno::EINVAL,
         Ok(()) => return None,
     };
-    Some(format!("map '{}': failed to create: {}(-{})", map.name, errno.text(), errno.number()))
+    Some(format!("map '{}': failed to create: {}(-{})", map.name, errno.text(), errno.0))
 }

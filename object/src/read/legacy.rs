@@ -9,9 +9,9 @@ use super::functions::Functions;
 use super::map_def::PIN_BY_NAME;
 use super::maps::{BySection, Declared};
 use crate::btf::{Btf, Kind};
-use crate::map_rules::flag;
 use crate::model::{Map, MapInit, ObjectError};
 use ebpfkit_abi::MapType;
+use ebpfkit_abi::map_flags as flag;
 use ebpfkit_isa::Endian;
 use rustc_hash::FxHashMap;
 

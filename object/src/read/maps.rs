@@ -6,17 +6,13 @@ use super::functions::Functions;
 use super::{legacy, map_def, struct_ops};
 use crate::btf::{Btf, Kind, Type};
 use crate::model::{Map, MapInit, ObjectError};
-use ebpfkit_abi::MapType;
 use ebpfkit_abi::limits::{OBJECT_NAME_SIZE, PAGE_SIZE};
+use ebpfkit_abi::{MapType, map_flags};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
 /// Most bytes of global data, all sections together, that are believed.
 const MAX_DATA: usize = 1 << 28;
-/// `BPF_F_MMAPABLE`
-const MMAPABLE: u32 = 1 << 10;
-/// `BPF_F_RDONLY_PROG`
-const RDONLY_PROG: u32 = 1 << 7;
 /// Bytes that libbpf keeps for the section in the name of a map of global data.
 const SUFFIX_LEN: usize = 7;
 /// Longest name of a declared map that is believed.
@@ -160,7 +156,7 @@ fn global_data(object: &str, section: &str, family: &str, data: Vec<u8>, btf: Op
         key_size: 4,
         value_size: data.len() as u32,
         max_entries: 1,
-        flags: if read_only { RDONLY_PROG } else { 0 } | if shared { MMAPABLE } else { 0 },
+        flags: if read_only { map_flags::RDONLY_PROG } else { 0 } | if shared { map_flags::MMAPABLE } else { 0 },
         value_type,
         init: MapInit::Data(data),
         frozen: read_only,

@@ -4,10 +4,7 @@ use super::elf::{File, malformed, refused};
 use super::maps::BySection;
 use crate::btf::{Btf, Kind, Type};
 use crate::model::{Map, MapInit, ObjectError};
-use ebpfkit_abi::MapType;
-
-/// `BPF_F_LINK`: attached through a link.
-const LINK: u32 = 1 << 13;
+use ebpfkit_abi::{MapType, map_flags};
 
 /// Whether a section holds function tables.
 pub(crate) fn is_section(name: &str) -> bool {
@@ -56,7 +53,7 @@ pub(crate) fn collect(
                 key_size: 4,
                 value_size: composite.size,
                 max_entries: 1,
-                flags: if name.ends_with(".link") { LINK } else { 0 },
+                flags: if name.ends_with(".link") { map_flags::LINK } else { 0 },
                 value_type: ty,
                 init: MapInit::StructOps { data: bytes.to_vec(), programs: Vec::new() },
                 section: name.trim_start_matches('?').to_owned(),

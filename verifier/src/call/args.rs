@@ -11,7 +11,7 @@ use crate::state::{SLOT_SIZE, SlotKind};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype};
-use ebpfkit_abi::{MapType, TypeFlags};
+use ebpfkit_abi::{MapType, TypeFlags, map_flags};
 
 /// How a call uses a buffer.
 fn access_of(mem: ArgType) -> Access {
@@ -241,7 +241,7 @@ impl Env<'_> {
         let Some(map) = r.map() else { return Err(Stop::unsupported("text outside of a map")) };
         let def = &self.maps[map as usize].def;
         let value_size = def.value_size;
-        if def.flags & super::map_fits::MAP_RDONLY_PROG == 0 || !def.frozen {
+        if def.flags & map_flags::RDONLY_PROG == 0 || !def.frozen {
             return reject(CallReason::StringNotReadOnly { reg });
         }
         if !r.var_off.is_const() {

@@ -2,10 +2,11 @@
 
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::observer::Event;
-use crate::reason::{ExploreReason, errno, reject};
+use crate::reason::{ExploreReason, reject};
 use crate::scalar::RegArg::DstOpNoMark;
 use crate::state::{StackUse, VerifierState};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::Errno;
 use ebpfkit_abi::MapType;
 use ebpfkit_abi::limits::MAX_VERIFIED_INSNS;
 use ebpfkit_isa::Insn;
@@ -13,7 +14,7 @@ use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
 
 /// Whether a barrier can stand for what went wrong (`error_recoverable_with_nospec`).
 fn stops_at_barrier(stop: &Stop) -> bool {
-    matches!(stop, Stop::Reject(reason) if matches!(reason.errno(), errno::EPERM | errno::EACCES | errno::EINVAL))
+    matches!(stop, Stop::Reject(reason) if matches!(Errno(reason.errno()), Errno::EPERM | Errno::EACCES | Errno::EINVAL))
 }
 
 impl Env<'_> {

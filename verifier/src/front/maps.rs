@@ -6,14 +6,11 @@ use crate::memory::record;
 use crate::reason::FrontReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
-use ebpfkit_abi::{MapType, TypeFlags};
+use ebpfkit_abi::{MapType, TypeFlags, map_flags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{class, mode, pseudo};
 use ebpfkit_object::Map;
 use ebpfkit_object::btf::{Kind, Type};
-
-/// `BPF_F_RDONLY_PROG`
-const MAP_RDONLY_PROG: u32 = 1 << 7;
 
 impl Env<'_> {
     /// Checks every 64-bit immediate and notes what it makes in `aux.ld_imm`; collects the maps in use.
@@ -86,7 +83,7 @@ impl Env<'_> {
         let mut def = def;
         if matches!(def.map_type, MapType::Devmap | MapType::DevmapHash) {
             // Values are device numbers that the kernel hands out by address.
-            def.flags |= MAP_RDONLY_PROG;
+            def.flags |= map_flags::RDONLY_PROG;
         }
         let mut record = record::of_map(&def, self.btf.as_deref(), self.kernel);
         if !record.fields.is_empty() && !record::map_allows(&def, &record) {

@@ -3,7 +3,7 @@
 
 use crate::KernelModel;
 use crate::domain::BtfRef;
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{MapType, map_flags};
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 use ebpfkit_object::{Btf, Map};
 
@@ -185,9 +185,8 @@ pub fn of_map(def: &Map, btf: Option<&Btf>, kernel: &KernelModel) -> Record {
 /// Whether a map of this type may have these fields in its values; creating it with its types fails otherwise.
 pub fn map_allows(def: &Map, record: &Record) -> bool {
     use MapType as M;
-    const RDONLY_PROG_OR_WRONLY_PROG: u32 = 3 << 7;
     let map = def.map_type;
-    if def.flags & RDONLY_PROG_OR_WRONLY_PROG != 0 {
+    if def.flags & map_flags::PROG_ACCESS != 0 {
         return false;
     }
     let locals = [M::SkStorage, M::InodeStorage, M::TaskStorage, M::CgrpStorage];

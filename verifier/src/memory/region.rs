@@ -8,11 +8,8 @@ use crate::domain::{RegBase, RegExtra, RegState};
 use crate::reason::{MemoryReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::limits::MAX_VAR_OFF;
-use ebpfkit_abi::{MapType, ProgType, TypeFlags};
+use ebpfkit_abi::{MapType, ProgType, TypeFlags, map_flags};
 use ebpfkit_object::MapInit;
-
-const MAP_RDONLY_PROG: u32 = 1 << 7;
-const MAP_WRONLY_PROG: u32 = 1 << 8;
 
 impl Env<'_> {
     /// One end of an access against the region: `Err` is the kernel's first line.
@@ -98,10 +95,10 @@ impl Env<'_> {
         let (flags, value_size) = (used.def.flags, used.def.value_size);
         let at = i64::from(off);
         match access {
-            Access::Write if flags & MAP_RDONLY_PROG != 0 => {
+            Access::Write if flags & map_flags::RDONLY_PROG != 0 => {
                 return reject(MemoryReason::MapReadOnly { value_size, off: at, size });
             }
-            Access::Read if flags & MAP_WRONLY_PROG != 0 => {
+            Access::Read if flags & map_flags::WRONLY_PROG != 0 => {
                 return reject(MemoryReason::MapWriteOnly { value_size, off: at, size });
             }
             _ => {}
@@ -113,7 +110,7 @@ impl Env<'_> {
     /// What a load of `size` bytes reads of a frozen map; `None` when it is not known.
     pub(super) fn frozen_value(&self, r: &RegState, off: i32, size: u32) -> Option<u64> {
         let def = &self.maps.get(r.map()? as usize)?.def;
-        let readable = def.frozen && def.flags & MAP_RDONLY_PROG != 0 && def.map_type == MapType::Array;
+        let readable = def.frozen && def.flags & map_flags::RDONLY_PROG != 0 && def.map_type == MapType::Array;
         if !readable || !r.var_off.is_const() {
             return None;
         }

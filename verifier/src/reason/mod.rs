@@ -32,25 +32,6 @@ pub use resource::ResourceReason;
 pub use scalar::ScalarReason;
 pub use types::TypeReason;
 
-/// Error numbers that `bpf(2)` returns for a rejection.
-#[allow(missing_docs)]
-pub mod errno {
-    pub const EPERM: i32 = 1;
-    pub const ENOENT: i32 = 2;
-    pub const E2BIG: i32 = 7;
-    pub const ENOMEM: i32 = 12;
-    pub const EACCES: i32 = 13;
-    pub const EFAULT: i32 = 14;
-    pub const EBUSY: i32 = 16;
-    pub const EINVAL: i32 = 22;
-    pub const ERANGE: i32 = 34;
-    pub const ENOTSUPP: i32 = 524;
-    pub const EOPNOTSUPP: i32 = 95;
-    pub const ESRCH: i32 = 3;
-    pub const EDEADLK: i32 = 35;
-    pub const EPROTO: i32 = 71;
-}
-
 /// Why a program is rejected.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]

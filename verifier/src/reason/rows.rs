@@ -23,7 +23,7 @@ macro_rules! reasons {
 
             /// Error number, positive.
             pub fn errno(&self) -> i32 {
-                match self { $(Self::$variant { .. } => crate::reason::errno::$errno,)* _ => unreachable!() }
+                match self { $(Self::$variant { .. } => ebpfkit_abi::Errno::$errno.0,)* _ => unreachable!() }
             }
 
             /// Name of the variant.

@@ -1,13 +1,10 @@
 //! What `BPF_MAP_CREATE` refuses; the rules are those of the object crate.
 
-use crate::Errno;
+pub use ebpfkit_abi::map_flags as flag;
 use ebpfkit_object::Map as Def;
-pub use ebpfkit_object::map_rules::flag;
-
-/// A rule that was broken.
-pub(super) type Broken = (Errno, &'static str);
+use ebpfkit_object::map_rules::Broken;
 
 /// Checks a definition.
 pub(super) fn check(def: &Def) -> Result<(), Broken> {
-    ebpfkit_object::map_rules::check(def).map_err(|(errno, what)| (Errno(errno.number()), what))
+    ebpfkit_object::map_rules::check(def)
 }
