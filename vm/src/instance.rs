@@ -1,6 +1,7 @@
 //! An object's maps and programs, ready to run.
 
-use crate::maps::{self, Kind, Map, MapError};
+use crate::World;
+use crate::maps::{self, Kind, Map, MapError, Surroundings};
 use crate::program::{KfuncName, LoadError, Loader, Program};
 use ebpfkit_object::{MapInit, Object};
 use ebpfkit_verifier::memory::record::of_map;
@@ -20,7 +21,13 @@ impl Instance {
     /// Makes the maps and fills in their initial contents. A map that cannot be made is an error only for programs
     /// that use it. `kernel` knows the special fields of values; `cpus` is how many values per-CPU maps have.
     pub fn new(object: &Object, kernel: &KernelModel, cpus: u32) -> Self {
-        let make = |def| maps::create(def, &of_map(def, object.btf.as_deref(), kernel), cpus).map(Arc::new);
+        Self::in_world(object, kernel, &World { cpus, ..World::default() })
+    }
+
+    /// As [`Instance::new`], with what a world says of its maps: CPUs, limits and the key of hash functions.
+    pub fn in_world(object: &Object, kernel: &KernelModel, world: &World) -> Self {
+        let around = Surroundings::of(world);
+        let make = |def| maps::create_in(def, &of_map(def, object.btf.as_deref(), kernel), &around).map(Arc::new);
         let mut this = Self {
             maps: object.maps.iter().map(make).collect(),
             programs: vec![None; object.programs.len()],

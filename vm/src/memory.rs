@@ -291,7 +291,7 @@ impl Memory {
         write: bool,
     ) -> FaultKind {
         if let Some(offset) = ctx.offset(address)
-            && offset + size <= ctx.size()
+            && size <= ctx.size() - offset
         {
             return FaultKind::BadContextAccess { layout: ctx.name(), offset, size, write };
         }

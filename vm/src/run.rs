@@ -408,6 +408,9 @@ impl Run {
         self.depth = 0;
         self.set_depth(0);
         self.memory.begin(&mut self.native);
+        if self.state.holds_something() {
+            crate::helpers::give_back(self);
+        }
         if self.retired.len() | self.held.len() | self.memory.lent_count() != 0 {
             self.forget();
         }
@@ -507,8 +510,12 @@ impl Run {
 
     /// The map behind a handle that a program passed.
     pub fn map(&self, handle: u64) -> Result<&Arc<Map>, Fault> {
-        let found = self.current.maps().iter().chain(&self.held).find(|m| crate::maps::address(m) == handle);
-        found.ok_or_else(|| FaultKind::BadMap(handle).into())
+        self.maps().find(|m| crate::maps::address(m) == handle).ok_or_else(|| FaultKind::BadMap(handle).into())
+    }
+
+    /// The maps that the running program may use: those it names, and inner ones that it has looked up.
+    pub(crate) fn maps(&self) -> impl Iterator<Item = &Arc<Map>> {
+        self.current.maps().iter().chain(&self.held)
     }
 
     /// Keeps a map, such as the inner one of a lookup, until the run ends; the answer is its handle.
@@ -573,12 +580,19 @@ impl Run {
         if self.depth + 1 >= MAX_CALL_FRAMES {
             return Err(FaultKind::CallDepth(MAX_CALL_FRAMES).into());
         }
+        self.spend(1)?;
         let depth = self.depth;
         self.set_depth(depth + 1);
         // SAFETY: an engine has begun this run, and gets it back for a function of the program that it runs.
         let result = (self.callback)(unsafe { EngineRun::of(self) }, function, args);
         self.set_depth(depth);
         result
+    }
+
+    /// Takes up to `count` instructions from the budget; when it is used up, the run ends at its next jump or call.
+    #[inline]
+    pub(crate) fn charge(&mut self, count: u64) {
+        self.native.left = self.native.left.saturating_sub(count);
     }
 
     /// Takes `count` instructions from the budget.

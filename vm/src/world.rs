@@ -1,5 +1,8 @@
 //! What programs can see of the machine around them: all of it is set by the user, so that runs repeat exactly.
 
+use crate::Limits;
+use std::sync::OnceLock;
+
 /// A device that programs can name by index.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Device {
@@ -82,6 +85,9 @@ pub struct World {
     pub random: u64,
     /// Running CPU.
     pub cpu: u32,
+    /// Key of the hash function of hash maps. Nothing that programs or users see depends on it, so that it need not be
+    /// the same in each process: who sends packets shall not know which keys collide.
+    pub hash_seed: u64,
     /// CPUs of the machine; per-CPU maps have as many slots.
     pub cpus: u32,
     /// NUMA node of the CPU.
@@ -108,6 +114,8 @@ pub struct World {
     pub sysctl: Sysctl,
     /// Memory of the kernel and of processes that probing reads find.
     pub memory: Vec<Image>,
+    /// How much memory programs may take.
+    pub limits: Limits,
 }
 
 /// A socket.
@@ -159,6 +167,13 @@ impl Image {
     }
 }
 
+/// A number that the system draws once for each process.
+fn drawn_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| RandomState::new().hash_one(0))
+}
+
 impl Default for World {
     fn default() -> Self {
         Self {
@@ -167,6 +182,7 @@ impl Default for World {
             tick_ns: 0,
             random: 0x9e37_79b9_7f4a_7c15,
             cpu: 0,
+            hash_seed: drawn_seed(),
             cpus: 1,
             numa_node: 0,
             task: Task::default(),
@@ -180,6 +196,7 @@ impl Default for World {
             attach_address: 0,
             sysctl: Sysctl::default(),
             memory: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }

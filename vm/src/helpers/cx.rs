@@ -1,5 +1,6 @@
 //! What all helpers need: arguments as maps and bytes, results as registers.
 
+use super::heap;
 use crate::lent::{Loan, What};
 use crate::maps::{Map, mem};
 use crate::{Errno, Fault, FaultKind, Run};
@@ -82,6 +83,7 @@ pub(crate) fn copy(run: &mut Run, address: u64, len: usize) -> Result<Copied, Fa
         return Ok(copied);
     }
     run.allow(address, len as u64, false)?;
+    charge(run, len);
     let from = address as usize as *const u8;
     // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do; so many fit.
     unsafe {
@@ -99,6 +101,7 @@ pub(crate) fn copy(run: &mut Run, address: u64, len: usize) -> Result<Copied, Fa
 pub(crate) fn write(run: &mut Run, address: u64, bytes: &[u8]) -> Result<(), Fault> {
     if !bytes.is_empty() {
         run.allow(address, bytes.len() as u64, true)?;
+        charge(run, bytes.len());
         // SAFETY: the bytes lie in a writable region of this run, or the verifier has proved that they do.
         unsafe { mem::store(address as usize as *mut u8, bytes) };
     }
@@ -107,12 +110,37 @@ pub(crate) fn write(run: &mut Run, address: u64, bytes: &[u8]) -> Result<(), Fau
 
 /// Zeroes memory that the program points to.
 pub(crate) fn clear(run: &mut Run, address: u64, len: u64) -> Result<(), Fault> {
+    fill(run, address, len, 0)
+}
+
+/// Sets all bytes of memory that the program points to.
+pub(crate) fn fill(run: &mut Run, address: u64, len: u64, value: u8) -> Result<(), Fault> {
     if len != 0 {
         run.allow(address, len, true)?;
+        charge(run, len as usize);
         // SAFETY: as in `write`.
-        unsafe { mem::zero(address as usize as *mut u8, len as usize) };
+        unsafe { mem::fill(address as usize as *mut u8, len as usize, value) };
     }
     Ok(())
+}
+
+/// Writes bytes at the start of a buffer of the program and zeros into its rest. A buffer that is too short gets what
+/// fits. Nothing is allocated for the rest, whatever size the program names.
+pub(crate) fn write_padded(run: &mut Run, address: u64, size: u64, bytes: &[u8]) -> Result<(), Fault> {
+    clear(run, address, size)?;
+    write(run, address, &bytes[..bytes.len().min(usize::try_from(size).unwrap_or(usize::MAX))])
+}
+
+/// Bytes that one instruction of the budget pays for.
+const BYTES_PER_STEP: usize = 64;
+
+/// Takes from the budget what work on many bytes costs, so that a budget bounds the time of a run. When it is used up
+/// the run ends at its next jump or call.
+#[inline]
+pub(crate) fn charge(run: &mut Run, bytes: usize) {
+    if bytes > SHORT {
+        run.charge((bytes / BYTES_PER_STEP) as u64);
+    }
 }
 
 /// A 32-bit number of the program's memory.
@@ -141,6 +169,35 @@ pub(crate) fn lend_value(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
     base
 }
 
+/// Lets the program use an object of the heap: its own may be written, those of the kernel only be read.
+pub(crate) fn lend_object(run: &mut Run, object: heap::Found) {
+    let (what, writable) = match object.kind {
+        heap::Kind::Own | heap::Kind::Percpu => ("an allocated object", true),
+        heap::Kind::Cpumask => ("a set of CPUs", false),
+        heap::Kind::Kernel => ("a struct of the kernel", false),
+        heap::Kind::Iterator | heap::Kind::Argument => return,
+    };
+    lend(run, object.base, object.len as u64, what, writable);
+}
+
+/// Memory for an object that a program asks for, within the world's limit; zero, and counted as lost, without it.
+pub(crate) fn allocate(run: &mut Run, kind: heap::Kind, len: usize) -> u64 {
+    let most = run.world.limits.objects;
+    let address = match kind {
+        heap::Kind::Percpu => heap::alloc_percpu(len, run.world.cpus, most),
+        _ => heap::alloc_within(kind, len, most),
+    };
+    if address == 0 {
+        run.state.lost.objects += 1;
+    }
+    address
+}
+
+/// Takes a region back that the program was lent.
+pub(crate) fn take_back(run: &mut Run, base: u64) {
+    run.memory.take_back(&mut run.native, base);
+}
+
 /// Lets the program use other memory.
 pub(crate) fn lend(run: &mut Run, base: u64, len: u64, what: &'static str, writable: bool) {
     run.lend(base, len, what, writable);
@@ -163,7 +220,7 @@ pub(crate) fn is_known(run: &Run, address: u64, len: u64) -> bool {
         memory.stack.has(address, len) || run.native.packet.has(address, len) || run.ctx.window().has(address, len);
     own || memory.holds(address, len)
         || run.current().maps().iter().any(|m| m.contains(address, len))
-        || super::heap::contains(address, len)
+        || heap::contains(address, len)
 }
 
 /// A fault for an argument that no verified program passes.

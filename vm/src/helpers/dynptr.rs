@@ -121,6 +121,21 @@ impl Dynptr {
         }
     }
 
+    /// Sets bytes at an offset that was checked.
+    pub fn fill(self, run: &mut Run, offset: u32, len: u32, value: u8) -> Result<Result<(), Errno>, Fault> {
+        let at = u64::from(self.offset) + u64::from(offset);
+        match self.kind() {
+            Kind::Skb | Kind::Xdp => {
+                let range = at as usize..at as usize + len as usize;
+                Ok(run.packet.bytes_mut().get_mut(range).map(|to| to.fill(value)).ok_or(Errno::EFAULT))
+            }
+            _ => {
+                cx::fill(run, self.data.wrapping_add(at), len.into(), value)?;
+                Ok(Ok(()))
+            }
+        }
+    }
+
     /// Address of a range that was checked; `None` when the packet has become shorter.
     pub fn address(self, run: &Run, offset: u32, len: u32) -> Option<u64> {
         let at = u64::from(self.offset) + u64::from(offset);

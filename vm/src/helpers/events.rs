@@ -32,6 +32,41 @@ const INDEX_MASK: u64 = u32::MAX as u64;
 /// Bits of the flags that say how much of the packet goes along.
 const CTX_LEN_MASK: u64 = 0xf_ffff << 32;
 
+/// Bytes that an event counts for beside its data.
+const EVENT_OVERHEAD: u64 = 64;
+
+/// Bytes that an event takes.
+fn size_of(event: &Event) -> u64 {
+    let data = match event {
+        Event::Printk(text) => text.len(),
+        Event::Perf { map, data, .. } | Event::Ring { map, data } => map.len() + data.len(),
+        Event::Packet { data, .. } | Event::Output(data) => data.len(),
+        Event::Signal { .. } => 0,
+    };
+    data as u64 + EVENT_OVERHEAD
+}
+
+/// Adds an event to those that wait in the run. One that the world's limit leaves no space for is dropped and counted as
+/// lost; the answer is then false.
+pub(super) fn emit(run: &mut Run, event: Event) -> bool {
+    let size = size_of(&event);
+    if !has_space(run, size) {
+        let lost = &mut run.state.lost;
+        (lost.events, lost.bytes) = (lost.events + 1, lost.bytes + size);
+        return false;
+    }
+    run.state.emitted += size;
+    run.events.push(event);
+    true
+}
+
+fn has_space(run: &mut Run, size: u64) -> bool {
+    if run.events.is_empty() {
+        run.state.emitted = 0;
+    }
+    run.state.emitted.saturating_add(size) <= run.world.limits.emitted
+}
+
 /// Reads the ring buffers of the run's program as user space would, and adds their records to the run's events.
 #[inline]
 pub fn collect(run: &mut Run) {
@@ -45,7 +80,9 @@ fn empty_rings(run: &mut Run) {
     for map in programs.iter().flat_map(|p| p.maps()) {
         if let Kind::Ringbuf(ring) = map.kind() {
             let name = &map.facts().name;
-            ring.consume(|data| run.events.push(Event::Ring { map: name.to_string(), data: data.to_vec() }));
+            ring.consume(|data| {
+                emit(run, Event::Ring { map: name.to_string(), data: data.to_vec() });
+            });
         }
     }
 }
@@ -59,17 +96,35 @@ fn ringbuf<'m>(run: &Run, handle: u64) -> Result<&'m Ringbuf, Fault> {
 
 /// The ring buffer that a record lies in.
 fn ring_of(run: &Run, record: u64) -> Option<&Ringbuf> {
-    run.current().maps().iter().find_map(|m| match m.kind() {
+    run.maps().find_map(|m| match m.kind() {
         Kind::Ringbuf(ring) if ring.reserved(record).is_some() => Some(ring),
         _ => None,
     })
 }
 
+/// With checks the record has to be one that this run has reserved: the word before any other place in a ring buffer
+/// may have been written by the program.
 fn commit(run: &mut Run, record: u64, discard: bool) -> Result<(), Fault> {
-    let ring = ring_of(run, record).ok_or_else(|| cx::bad("no reserved record of a ring buffer"))?;
-    ring.commit(record, discard).map_err(|_| cx::bad("no reserved record of a ring buffer"))?;
-    run.memory.take_back(&mut run.native, record);
+    let no_record = || cx::bad("no reserved record of a ring buffer");
+    let reserved = run.state.records.iter().rposition(|r| *r == record);
+    if run.is_checked() && reserved.is_none() {
+        return Err(no_record());
+    }
+    let ring = ring_of(run, record).ok_or_else(no_record)?;
+    ring.commit(record, discard).map_err(|_| no_record())?;
+    reserved.map(|n| run.state.records.swap_remove(n));
+    cx::take_back(run, record);
     Ok(())
+}
+
+/// Discards the records that a run has reserved and, because of a fault, not submitted.
+pub(super) fn discard_records(run: &mut Run) {
+    for record in std::mem::take(&mut run.state.records) {
+        if let Some(ring) = ring_of(run, record) {
+            // It was found to be reserved.
+            let _ = ring.commit(record, true);
+        }
+    }
 }
 
 fn ring_output(run: &mut Run, [handle, data, size, flags, _]: [u64; 5]) -> Ret {
@@ -84,6 +139,7 @@ fn ring_output(run: &mut Run, [handle, data, size, flags, _]: [u64; 5]) -> Ret {
 fn reserve(run: &mut Run, handle: u64, size: u64) -> Result<u64, Fault> {
     let Some(record) = ringbuf(run, handle)?.reserve(size) else { return Ok(0) };
     let record = record.as_ptr() as u64;
+    run.state.records.push(record);
     cx::lend(run, record, size, "a record of a ring buffer", true);
     Ok(record)
 }
@@ -173,7 +229,7 @@ fn user_drain(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) ->
             run.call(callback, [ptr, context, 0, 0, 0])
         });
         ring.release(len);
-        run.memory.take_back(&mut run.native, record);
+        cx::take_back(run, record);
         count += 1;
         match called {
             Ok(0) => {}
@@ -205,10 +261,11 @@ fn emit_perf(run: &mut Run, map: &Map, flags: u64, data: &[u8], packet: usize) -
     if index != run.world.cpu {
         return Err(Errno::EOPNOTSUPP);
     }
+    cx::charge(run, packet);
     let mut record = data.to_vec();
-    record.extend_from_slice(&run.packet.bytes()[..packet]);
-    run.events.push(Event::Perf { map: map.facts().name.to_string(), index, data: record });
-    Ok(())
+    record.extend_from_slice(run.packet.bytes().get(..packet).ok_or(Errno::EFAULT)?);
+    let event = Event::Perf { map: map.facts().name.to_string(), index, data: record };
+    if emit(run, event) { Ok(()) } else { Err(Errno::ENOSPC) }
 }
 
 fn perf_output(run: &mut Run, [_, handle, flags, data, size]: [u64; 5]) -> Ret {

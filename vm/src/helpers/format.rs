@@ -2,7 +2,7 @@
 
 use super::Row;
 use super::cx::{self, Ret};
-use super::probe;
+use super::{events, probe};
 use crate::{Errno, Event, Fault, Run};
 
 pub(super) const ROWS: &[Row] =
@@ -232,7 +232,12 @@ fn pointer(
 /// Formats with strings from this run's memory. The format ends at its first zero byte.
 pub(super) fn run_format(run: &mut Run, fmt: &[u8], args: &[u64]) -> Result<Vec<u8>, Errno> {
     let end = fmt.iter().position(|b| *b == 0).ok_or(Errno::EINVAL)?;
-    format(&fmt[..end], args, &mut |address, len| probe::string_at(run, address, len))
+    format(&fmt[..end], args, &mut |address, len| {
+        probe::bytes_at(run, address, len).or_else(|| match probe::string_at(run, address, len) {
+            (text, true) => Some(text),
+            _ => None,
+        })
+    })
 }
 
 fn print(run: &mut Run, fmt: &[u8], args: &[u64]) -> Ret {
@@ -240,7 +245,7 @@ fn print(run: &mut Run, fmt: &[u8], args: &[u64]) -> Ret {
         Ok(mut text) => {
             let len = text.len() as u64;
             text.truncate(MAX_LINE - 1);
-            run.events.push(Event::Printk(String::from_utf8_lossy(&text).into_owned()));
+            events::emit(run, Event::Printk(String::from_utf8_lossy(&text).into_owned()));
             Ok(len)
         }
         Err(errno) => cx::fail(errno),
@@ -275,6 +280,7 @@ fn trace_vprintk(run: &mut Run, [fmt, size, args, len, _]: [u64; 5]) -> Ret {
 fn terminated(run: &mut Run, address: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     loop {
+        run.spend(1)?;
         let mut byte = [0];
         run.read(address.wrapping_add(bytes.len() as u64), &mut byte)?;
         bytes.push(byte[0]);

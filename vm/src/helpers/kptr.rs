@@ -15,8 +15,8 @@ fn xchg(run: &mut Run, [place, new, ..]: [u64; 5]) -> Ret {
     // SAFETY: the bytes are the run's and aligned.
     let place = unsafe { AtomicU64::from_ptr(place as usize as *mut u64) };
     let old = place.swap(new, Ordering::AcqRel);
-    if let Some((base, len)) = super::heap::object_at(old) {
-        cx::lend(run, base, len as u64, "an allocated object", true);
+    if let Some(object) = super::heap::object_at(old) {
+        cx::lend_object(run, object);
     }
     Ok(old)
 }

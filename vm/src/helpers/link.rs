@@ -39,12 +39,21 @@ fn is_vlan(protocol: u16) -> bool {
     protocol == ethertype::VLAN_Q || protocol == ethertype::VLAN_AD
 }
 
+/// Longest packet in one piece: what the kernel's allocator gives at most (`KMALLOC_MAX_SIZE`).
+const MAX_LINEAR: usize = 4 << 20;
+
 /// Puts zeros before the packet. A transport header that is set stays where it is in memory.
-fn push(run: &mut Run, len: usize) {
+fn push(run: &mut Run, len: usize) -> Result<(), Errno> {
+    let whole = run.packet.len().saturating_add(len);
+    if whole > MAX_LINEAR {
+        return Err(Errno::ENOMEM);
+    }
+    cx::charge(run, whole);
     run.state.skb.grow_front(len);
     run.packet.push_front(len);
     let skb = &mut run.state.skb;
     skb.transport = skb.transport.map(|t| t + len as i64);
+    Ok(())
 }
 
 /// Takes bytes from the front of the packet.
@@ -56,9 +65,10 @@ fn pull(run: &mut Run, len: usize) {
 }
 
 /// Makes room of `len` zero bytes at an offset; what stands before moves to the front.
-fn insert(run: &mut Run, offset: usize, len: usize) {
-    push(run, len);
+fn insert(run: &mut Run, offset: usize, len: usize) -> Result<(), Errno> {
+    push(run, len)?;
     run.packet.open_gap(offset, len);
+    Ok(())
 }
 
 /// Takes `len` bytes out at an offset; what stands before moves back.
@@ -92,7 +102,9 @@ fn vlan_push(run: &mut Run, [_, kind, control, ..]: [u64; 5]) -> Ret {
         if run.packet.len() < ADDRESSES {
             return cx::fail(Errno::ENOMEM);
         }
-        insert(run, ADDRESSES, VLAN_HLEN);
+        if let Err(errno) = insert(run, ADDRESSES, VLAN_HLEN) {
+            return cx::fail(errno);
+        }
         let bytes = run.packet.bytes_mut();
         bytes[ADDRESSES..ADDRESSES + 2].copy_from_slice(&old_kind.to_be_bytes());
         bytes[ADDRESSES + 2..ADDRESSES + 4].copy_from_slice(&old_control.to_be_bytes());
@@ -155,10 +167,11 @@ fn keep_same(run: &mut Run, same: bool) {
 }
 
 /// Makes room behind the headers up to `offset`; link and network header stay where they are for the program.
-fn grow_headers(run: &mut Run, offset: usize, len: usize) {
+fn grow_headers(run: &mut Run, offset: usize, len: usize) -> Result<(), Errno> {
     let same = same_header(run);
-    insert(run, offset, len);
+    insert(run, offset, len)?;
     keep_same(run, same);
+    Ok(())
 }
 
 fn shrink_headers(run: &mut Run, offset: usize, len: usize) -> Result<(), Errno> {
@@ -178,10 +191,7 @@ fn change_proto(run: &mut Run, [_, to, flags, ..]: [u64; 5]) -> Ret {
     let to = u16::from_be_bytes((to as u16).to_ne_bytes());
     let (offset, len) = (run.state.skb.mac_len(), IPV6_HLEN - IPV4_HLEN);
     let result = match (protocol(run), to) {
-        (ethertype::IPV4, ethertype::IPV6) => {
-            grow_headers(run, offset, len);
-            Ok(())
-        }
+        (ethertype::IPV4, ethertype::IPV6) => grow_headers(run, offset, len),
         (ethertype::IPV6, ethertype::IPV4) => shrink_headers(run, offset, len),
         _ => Err(Errno::ENOTSUPP),
     };
@@ -226,7 +236,7 @@ fn adjust_start(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), Err
         return Err(Errno::EFAULT);
     }
     if by >= 0 {
-        push(run, len as usize);
+        push(run, len as usize)?;
     } else if len as usize <= run.packet.len() {
         pull(run, len as usize);
     } else {
@@ -325,7 +335,7 @@ fn grow(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errn
             return Err(Errno::EINVAL);
         }
     }
-    grow_headers(run, offset, len);
+    grow_headers(run, offset, len)?;
     if encap != 0 {
         let skb = &mut run.state.skb;
         skb.encapsulated = true;
@@ -378,7 +388,10 @@ fn change_head(run: &mut Run, [_, len, flags, ..]: [u64; 5]) -> Ret {
         moved(run);
         return cx::fail(Errno::EINVAL);
     }
-    push(run, len as usize);
+    if let Err(errno) = push(run, len as usize) {
+        moved(run);
+        return cx::fail(errno);
+    }
     let skb = &mut run.state.skb;
     skb.mac = 0;
     skb.network += len as i64;
@@ -492,11 +505,9 @@ fn get_tunnel_opt(run: &mut Run, [_, to, size, ..]: [u64; 5]) -> Ret {
     let options = run.state.skb.tunnel.as_ref().and_then(|t| t.options.clone());
     let found = options.ok_or(Errno::ENOENT).and_then(|o| if size < o.len() { Err(Errno::ENOMEM) } else { Ok(o) });
     match found {
-        Ok(mut options) => {
-            let len = options.len() as u64;
-            options.resize(size, 0);
-            cx::write(run, to, &options)?;
-            Ok(len)
+        Ok(options) => {
+            cx::write_padded(run, to, size as u64, &options)?;
+            Ok(options.len() as u64)
         }
         Err(errno) => {
             cx::clear(run, to, size as u64)?;

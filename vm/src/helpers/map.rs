@@ -2,7 +2,8 @@
 
 use super::Row;
 use super::cx::{self, Ret};
-use crate::maps::{Kind, Map};
+use super::heap;
+use crate::maps::{Kind, Map, mem};
 use crate::{Errno, Fault, Run};
 use std::ops::ControlFlow;
 
@@ -69,7 +70,11 @@ fn update(run: &mut Run, [handle, key, value, flags, _]: [u64; 5]) -> Ret {
     let map = cx::proved_map(run, handle)?;
     let key = cx::copy(run, key, map.key_size())?;
     let value = cx::copy(run, value, map.value_size())?;
-    cx::status(map.update(&key, &value, flags, run.world.cpu))
+    let done = map.update(&key, &value, flags, run.world.cpu);
+    if done == Err(Errno::EDEADLK) {
+        super::sync::charge_wait(run);
+    }
+    cx::status(done)
 }
 
 fn delete(run: &mut Run, [handle, key, ..]: [u64; 5]) -> Ret {
@@ -89,7 +94,10 @@ fn take(run: &mut Run, handle: u64, value: u64, get: fn(&Map, &mut [u8]) -> Resu
     // A bloom filter reads the value that it looks for.
     let mut out = match map.kind() {
         Kind::Bloom(_) => cx::copy(run, value, map.value_size())?.to_vec(),
-        _ => vec![0; map.value_size()],
+        _ => {
+            run.allow(value, map.value_size() as u64, true)?;
+            vec![0; map.value_size()]
+        }
     };
     let result = get(map, &mut out);
     if !matches!(map.kind(), Kind::Bloom(_)) {
@@ -106,6 +114,9 @@ fn peek(run: &mut Run, [handle, value, ..]: [u64; 5]) -> Ret {
     take(run, handle, value, Map::peek)
 }
 
+/// Bytes of a key of an array.
+const KEY_SIZE: usize = 4;
+
 fn for_each(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) -> Ret {
     if flags != 0 {
         return cx::fail(Errno::EINVAL);
@@ -113,8 +124,20 @@ fn for_each(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) -> R
     let map = cx::map(run, handle)?;
     let mut fault: Option<Fault> = None;
     let cpu = run.world.cpu;
+    // The keys of an array stand nowhere; with checks they get memory that may be lent.
+    let own_key =
+        if run.is_checked() && map.array().is_some() { heap::alloc(heap::Kind::Argument, KEY_SIZE) } else { 0 };
     let visited = map.for_each(cpu, &mut |key, value| {
-        let key = key.as_ptr() as u64;
+        let key = match own_key {
+            0 => key.as_ptr() as u64,
+            _ => {
+                let mut bytes = [0; KEY_SIZE];
+                // SAFETY: a key of an array has so many bytes and stays while it is visited.
+                unsafe { mem::load(key.as_ptr(), &mut bytes) };
+                super::kfuncs::raw_write(own_key, &bytes);
+                own_key
+            }
+        };
         cx::lend(run, key, map.key_size() as u64, "a key of a map", false);
         let value = cx::lend_value(run, map, value);
         match run.call(callback, [handle, key, value, context, 0]) {
@@ -126,6 +149,10 @@ fn for_each(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) -> R
             }
         }
     });
+    if own_key != 0 {
+        cx::take_back(run, own_key);
+        heap::release(heap::Kind::Argument, own_key);
+    }
     match fault {
         Some(fault) => Err(fault),
         None => cx::number(visited),
@@ -172,8 +199,8 @@ fn per_cpu_ptr(run: &mut Run, [address, cpu, ..]: [u64; 5]) -> Ret {
         return Ok(0);
     }
     let part = super::heap::percpu(address, cpu);
-    if let Some((base, len)) = super::heap::object_at(address) {
-        cx::lend(run, base, len as u64, "an allocated object", true);
+    if let Some(object) = super::heap::object_at(address) {
+        cx::lend_object(run, object);
     }
     Ok(part)
 }

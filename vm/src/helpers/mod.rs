@@ -35,9 +35,17 @@ pub(crate) use socket::{attach_dummy as attach_dummy_socket, lend_all as lend_so
 pub use state::{State, Timer};
 pub use timers::run_timers;
 
+use crate::Run;
 use crate::run::HelperFn;
 use std::collections::HashMap;
 use std::sync::OnceLock;
+
+/// Gives back what a run that ended with a fault still holds, so that others do not wait for it.
+#[cold]
+pub(crate) fn give_back(run: &mut Run) {
+    events::discard_records(run);
+    sync::unlock_all(run);
+}
 
 /// A helper by name.
 pub(crate) type Row = (&'static str, HelperFn);

@@ -28,18 +28,44 @@ pub(super) fn bytes_at(run: &Run, address: u64, len: usize) -> Option<Vec<u8>> {
     run.world.bytes_at(address, len).map(<[u8]>::to_vec)
 }
 
-/// A string of at most `len` bytes: what is there up to its zero byte, which is included.
-pub(super) fn string_at(run: &Run, address: u64, len: usize) -> Option<Vec<u8>> {
-    if let Some(all) = bytes_at(run, address, len) {
-        return Some(all);
-    }
+/// Bytes of a string that are looked at together.
+const PART: usize = 64;
+
+/// A string of at most `len` bytes: what is there up to its zero byte, which is included; and whether all of it is there.
+/// No more memory is taken than the string has, whatever length the program names.
+pub(super) fn string_at(run: &Run, address: u64, len: usize) -> (Vec<u8>, bool) {
     let mut text = Vec::new();
-    for i in 0..len as u64 {
-        let byte = bytes_at(run, address.wrapping_add(i), 1)?[0];
-        text.push(byte);
-        if byte == 0 {
-            break;
+    let mut part = PART;
+    while text.len() < len {
+        let at = address.wrapping_add(text.len() as u64);
+        let Some(bytes) = bytes_at(run, at, part.min(len - text.len())) else {
+            // The end of what is there may lie inside of this part.
+            if part == 1 {
+                return (text, false);
+            }
+            part = 1;
+            continue;
+        };
+        if let Some(end) = bytes.iter().position(|b| *b == 0) {
+            text.extend_from_slice(&bytes[..=end]);
+            return (text, true);
         }
+        text.extend_from_slice(&bytes);
+    }
+    (text, true)
+}
+
+/// A string that is copied into a buffer of `size` bytes: cut where need be, its last byte is zero. `None` when it is
+/// not there.
+pub(super) fn string_within(run: &mut Run, address: u64, size: usize) -> Option<Vec<u8>> {
+    let (mut text, whole) = string_at(run, address, size);
+    cx::charge(run, text.len());
+    if !whole {
+        return None;
+    }
+    if text.last() != Some(&0) {
+        text.truncate(size - 1);
+        text.push(0);
     }
     Some(text)
 }
@@ -65,13 +91,10 @@ fn probe_read_str(run: &mut Run, [to, size, from, ..]: [u64; 5]) -> Ret {
     if size == 0 {
         return Ok(0);
     }
-    let Some(mut text) = string_at(run, from, size) else {
+    let Some(text) = string_within(run, from, size) else {
         cx::clear(run, to, size as u64)?;
         return cx::fail(Errno::EFAULT);
     };
-    let end = text.iter().position(|b| *b == 0).unwrap_or(text.len()).min(size - 1);
-    text.truncate(end);
-    text.push(0);
     cx::write(run, to, &text)?;
     Ok(text.len() as u64)
 }

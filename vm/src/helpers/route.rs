@@ -102,9 +102,10 @@ fn clone_redirect(run: &mut Run, [_, index, flags, ..]: [u64; 5]) -> Ret {
         return cx::fail(Errno::EINVAL);
     }
     let data = run.packet.bytes().to_vec();
-    run.events.push(Event::Packet { device, flags, data });
+    cx::charge(run, data.len());
+    let sent = super::events::emit(run, Event::Packet { device, flags, data });
     super::skb::moved(run);
-    Ok(0)
+    if sent { Ok(0) } else { cx::fail(Errno::ENOMEM) }
 }
 
 /// Flags and answers of `bpf_fib_lookup`.

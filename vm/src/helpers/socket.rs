@@ -240,7 +240,7 @@ fn lookup_udp(run: &mut Run, args: [u64; 5]) -> Ret {
 
 fn release(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
     if socket != 0 {
-        run.state.sockets.references -= 1;
+        run.state.sockets.references = run.state.sockets.references.saturating_sub(1);
     }
     Ok(0)
 }
@@ -514,9 +514,8 @@ fn getsockopt(run: &mut Run, [object, level, name, value, len]: [u64; 5]) -> Ret
         return cx::fail(Errno::EINVAL);
     }
     let owner = option_owner(run, object);
-    let mut bytes = run.state.sockets.options.get(&(owner, level, name)).cloned().unwrap_or_default();
-    bytes.resize(len, 0);
-    cx::write(run, value, &bytes)?;
+    let bytes = run.state.sockets.options.get(&(owner, level, name)).cloned().unwrap_or_default();
+    cx::write_padded(run, value, len as u64, &bytes)?;
     Ok(0)
 }
 

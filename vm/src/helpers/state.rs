@@ -1,6 +1,7 @@
 //! What helpers keep between calls: the packet's marks, sockets, timers.
 
 use super::heap;
+use crate::Lost;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -30,6 +31,14 @@ pub struct State {
     pub override_return: Option<u64>,
     /// Timers by address.
     pub timers: BTreeMap<u64, Timer>,
+    /// What programs did not get because of the world's limits, in all runs so far.
+    pub lost: Lost,
+    /// Bytes of the events that wait in the run.
+    pub(crate) emitted: u64,
+    /// Addresses of the locks that the run has taken and not given back.
+    pub(crate) locks: Vec<u64>,
+    /// Addresses of the records of ring buffers that the run has reserved and not submitted.
+    pub(crate) records: Vec<u64>,
     /// Two words of the run's own: the dynptr that a callback gets.
     scratch: Box<[u64; 2]>,
 }
@@ -40,6 +49,12 @@ const TASK_SIZE: usize = 16384;
 const REGISTERS_SIZE: usize = 512;
 
 impl State {
+    /// Whether the run holds what a run gives back before it ends, unless a fault ends it.
+    #[inline]
+    pub(crate) fn holds_something(&self) -> bool {
+        self.locks.len() | self.records.len() != 0
+    }
+
     /// Address of the two words.
     pub(crate) fn scratch(&self) -> u64 {
         self.scratch.as_ptr() as u64
@@ -55,12 +70,12 @@ impl State {
     /// Address of the running task's struct: zeros until someone writes to it. All runs share it.
     pub fn task(&mut self) -> u64 {
         static TASK: OnceLock<u64> = OnceLock::new();
-        *TASK.get_or_init(|| heap::alloc(TASK_SIZE))
+        *TASK.get_or_init(|| heap::alloc(heap::Kind::Kernel, TASK_SIZE))
     }
 
     /// Address of the running task's registers: zeros until someone writes to them. All runs share them.
     pub fn registers(&mut self) -> u64 {
         static REGISTERS: OnceLock<u64> = OnceLock::new();
-        *REGISTERS.get_or_init(|| heap::alloc(REGISTERS_SIZE))
+        *REGISTERS.get_or_init(|| heap::alloc(heap::Kind::Kernel, REGISTERS_SIZE))
     }
 }

@@ -44,14 +44,62 @@ fn word<'a>(run: &mut Run, address: u64) -> Result<&'a AtomicU32, Fault> {
     Ok(unsafe { AtomicU32::from_ptr(address as usize as *mut u32) })
 }
 
+/// What waiting for a lock in vain takes from the budget: as much as instructions of the same time.
+const WAIT: u64 = 100_000_000;
+
+/// What a failed wait for a lock takes from the budget.
+pub(super) fn charge_wait(run: &mut Run) {
+    run.charge(WAIT);
+}
+
+/// Takes a lock. [`Errno::EDEADLK`] when the run itself holds it, [`Errno::ETIMEDOUT`] when nobody gives it back.
+pub(super) fn lock(run: &mut Run, address: u64) -> Result<Result<(), Errno>, Fault> {
+    let word = word(run, address)?;
+    if run.state.locks.contains(&address) {
+        return Ok(Err(Errno::EDEADLK));
+    }
+    if mem::acquire(word).is_err() {
+        charge_wait(run);
+        return Ok(Err(Errno::ETIMEDOUT));
+    }
+    run.state.locks.push(address);
+    Ok(Ok(()))
+}
+
+/// Gives a lock back. With checks it has to be one that the run has taken.
+pub(super) fn unlock(run: &mut Run, address: u64) -> Result<(), Fault> {
+    let word = word(run, address)?;
+    let held = run.state.locks.iter().rposition(|l| *l == address);
+    if run.is_checked() && held.is_none() {
+        return Err(cx::bad("a lock is given back that was not taken"));
+    }
+    held.map(|n| run.state.locks.swap_remove(n));
+    word.store(0, Ordering::Release);
+    Ok(())
+}
+
+/// Gives the locks back that a run has taken and, because of a fault, not given back.
+pub(super) fn unlock_all(run: &mut Run) {
+    for address in std::mem::take(&mut run.state.locks) {
+        // Those in memory that is gone, such as a packet's, nobody else waits for.
+        if run.maps().any(|m| m.contains(address, 4)) || super::heap::contains(address, 4) {
+            // SAFETY: the word lies in a map that the run keeps or in an object, whose memory is never given back; it was
+            // found to be aligned when the lock was taken.
+            unsafe { AtomicU32::from_ptr(address as usize as *mut u32) }.store(0, Ordering::Release);
+        }
+    }
+}
+
 fn spin_lock(run: &mut Run, [address, ..]: [u64; 5]) -> Ret {
-    let lock = word(run, address)?;
-    mem::acquire(lock).map_err(|_| cx::bad("a lock that nobody gives back"))?;
-    Ok(0)
+    match lock(run, address)? {
+        Ok(()) => Ok(0),
+        Err(Errno::EDEADLK) => Err(cx::bad("a lock that the program holds already")),
+        Err(_) => Err(cx::bad("a lock that nobody gives back")),
+    }
 }
 
 fn spin_unlock(run: &mut Run, [address, ..]: [u64; 5]) -> Ret {
-    word(run, address)?.store(0, Ordering::Release);
+    unlock(run, address)?;
     Ok(0)
 }
 
@@ -65,6 +113,14 @@ fn is_set(run: &mut Run, timer: u64) -> Result<bool, Fault> {
     Ok(cx::read_u64(run, timer)? != 0)
 }
 
+/// Whether the run may keep a timer at an address; otherwise it counts as lost.
+fn has_space(run: &mut Run, timer: u64) -> bool {
+    let timers = &run.state.timers;
+    let fits = timers.len() < run.world.limits.timers || timers.contains_key(&timer);
+    run.state.lost.timers += u64::from(!fits);
+    fits
+}
+
 fn timer_init(run: &mut Run, [timer, map, flags, ..]: [u64; 5]) -> Ret {
     let clock = flags & 15;
     if flags >= 16 || clock != 0 && !CLOCKS.contains(&clock) {
@@ -73,14 +129,22 @@ fn timer_init(run: &mut Run, [timer, map, flags, ..]: [u64; 5]) -> Ret {
     if is_set(run, timer)? {
         return cx::fail(Errno::EBUSY);
     }
+    if !has_space(run, timer) {
+        return cx::fail(Errno::ENOMEM);
+    }
+    // Timers run out when the program does not run any more; what is no map is said now.
+    let handle = cx::map(run, map).map(|_| map)?;
     cx::write(run, timer, &timer.to_ne_bytes())?;
-    run.state.timers.insert(timer, Timer { map, ..Timer::default() });
+    run.state.timers.insert(timer, Timer { map: handle, ..Timer::default() });
     Ok(0)
 }
 
 fn timer_set_callback(run: &mut Run, [timer, callback, ..]: [u64; 5]) -> Ret {
     if !is_set(run, timer)? {
         return cx::fail(Errno::EINVAL);
+    }
+    if !has_space(run, timer) {
+        return cx::fail(Errno::ENOMEM);
     }
     let entry = run.state.timers.entry(timer).or_default();
     entry.callback = callback;

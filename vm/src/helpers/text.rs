@@ -76,6 +76,7 @@ fn strtoul(run: &mut Run, [text, len, flags, to, _]: [u64; 5]) -> Ret {
 fn strncmp(run: &mut Run, [one, size, two, ..]: [u64; 5]) -> Ret {
     for i in 0..u64::from(size as u32) {
         let (mut a, mut b) = ([0], [0]);
+        run.spend(1)?;
         run.read(one.wrapping_add(i), &mut a)?;
         run.read(two.wrapping_add(i), &mut b)?;
         if a != b {

@@ -73,10 +73,10 @@ fn uid_gid(run: &mut Run, _: [u64; 5]) -> Ret {
 
 /// The name, padded with zeros to the buffer's size.
 fn comm(run: &mut Run, [buffer, size, ..]: [u64; 5]) -> Ret {
-    let size = size as u32 as usize;
-    let mut name: Vec<u8> = run.world.task.comm.bytes().take(COMM_LEN - 1).take(size.saturating_sub(1)).collect();
-    name.resize(size, 0);
-    cx::write(run, buffer, &name)?;
+    let size = u64::from(size as u32);
+    let most = (COMM_LEN - 1).min(size.saturating_sub(1) as usize);
+    let name: Vec<u8> = run.world.task.comm.bytes().take(most).collect();
+    cx::write_padded(run, buffer, size, &name)?;
     Ok(0)
 }
 
@@ -126,6 +126,6 @@ fn send_signal(run: &mut Run, [signal, ..]: [u64; 5]) -> Ret {
     if signal == 0 || u64::from(signal) > LAST_SIGNAL {
         return cx::fail(Errno::EINVAL);
     }
-    run.events.push(crate::Event::Signal { pid: run.world.task.pid, signal });
-    Ok(0)
+    let event = crate::Event::Signal { pid: run.world.task.pid, signal };
+    if super::events::emit(run, event) { Ok(0) } else { cx::fail(Errno::EAGAIN) }
 }

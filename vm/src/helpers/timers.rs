@@ -1,5 +1,6 @@
 //! Letting timers run out.
 
+use super::{cx, heap};
 use crate::maps::Map;
 use crate::{Fault, Run};
 use std::ops::ControlFlow;
@@ -48,16 +49,20 @@ pub fn run_timers(run: &mut Run, until_ns: u64) -> Result<usize, Fault> {
 }
 
 fn call(run: &mut Run, handle: u64, callback: u64, at: u64) -> Result<(), Fault> {
-    let map = super::cx::map(run, handle)?;
+    let map = cx::map(run, handle)?;
     // The value may have been deleted since; its timer is cancelled then.
     let Some((key, value)) = value_around(map, at) else { return Ok(()) };
-    let place = super::heap::alloc(key.len());
+    let place = heap::alloc(heap::Kind::Argument, key.len());
+    if place == 0 {
+        return Err(cx::bad("no memory for the key of a timer's value"));
+    }
     super::kfuncs::raw_write(place, &key);
-    super::cx::lend(run, place, key.len() as u64, "a key of a map", false);
+    cx::lend(run, place, key.len() as u64, "a key of a map", false);
     if let Some(base) = std::ptr::NonNull::new(value as usize as *mut u8) {
-        super::cx::lend_value(run, map, base);
+        cx::lend_value(run, map, base);
     }
     let result = run.call(callback, [handle, place, value, 0, 0]);
-    super::heap::release(place);
+    cx::take_back(run, place);
+    heap::release(heap::Kind::Argument, place);
     result.map(drop)
 }

@@ -1,7 +1,7 @@
 //! What tracing programs ask: stacks, arguments, cookies; and what programs of cgroups answer.
 
 use super::cx::{self, Ret};
-use super::{Row, format};
+use super::{Row, events, format};
 use crate::maps::Kind;
 use crate::maps::stack_trace::stack_flag;
 use crate::{Errno, Event, Run};
@@ -57,11 +57,9 @@ fn stack_to(run: &mut Run, to: u64, size: u64, flags: u64) -> Ret {
         cx::clear(run, to, size)?;
         return cx::fail(Errno::EFAULT);
     };
-    let mut bytes: Vec<u8> = kept.iter().take(size as usize / 8).flat_map(|f| f.to_ne_bytes()).collect();
-    let len = bytes.len() as u64;
-    bytes.resize(size as usize, 0);
-    cx::write(run, to, &bytes)?;
-    Ok(len)
+    let bytes: Vec<u8> = kept.iter().take(size as usize / 8).flat_map(|f| f.to_ne_bytes()).collect();
+    cx::write_padded(run, to, size, &bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 fn get_stack(run: &mut Run, [_, to, size, flags, _]: [u64; 5]) -> Ret {
@@ -149,18 +147,18 @@ fn seq_printf(run: &mut Run, [_, fmt, size, args, len]: [u64; 5]) -> Ret {
     };
     let fmt = cx::copy(run, fmt, size as u32 as usize)?;
     match format::run_format(run, &fmt, &args) {
-        Ok(text) => {
-            run.events.push(Event::Output(text));
-            Ok(0)
-        }
+        Ok(text) => output(run, text),
         Err(errno) => cx::fail(errno),
     }
 }
 
 fn seq_write(run: &mut Run, [_, data, len, ..]: [u64; 5]) -> Ret {
     let data = cx::copy(run, data, len as u32 as usize)?.to_vec();
-    run.events.push(Event::Output(data));
-    Ok(0)
+    output(run, data)
+}
+
+fn output(run: &mut Run, bytes: Vec<u8>) -> Ret {
+    if events::emit(run, Event::Output(bytes)) { Ok(0) } else { cx::fail(Errno::EOVERFLOW) }
 }
 
 /// `BPF_F_SYSCTL_BASE_NAME`
@@ -190,21 +188,17 @@ fn put_value(run: &mut Run, to: u64, size: u64, value: Option<Vec<u8>>) -> Ret {
     if to == 0 {
         return cx::fail(Errno::EINVAL);
     }
-    let size = size as usize;
     if size == 0 {
         return cx::fail(Errno::E2BIG);
     }
-    let Some(mut value) = value.filter(|v| !v.is_empty()) else {
-        cx::clear(run, to, size as u64)?;
+    let Some(value) = value.filter(|v| !v.is_empty()) else {
+        cx::clear(run, to, size)?;
         return cx::fail(Errno::EINVAL);
     };
-    let len = value.len();
-    value.resize(size, 0);
-    if size <= len {
-        value[size - 1] = 0;
-    }
-    cx::write(run, to, &value)?;
-    if size > len { Ok(len as u64) } else { cx::fail(Errno::E2BIG) }
+    // The last byte is zero in any case.
+    let len = value.len() as u64;
+    cx::write_padded(run, to, size, &value[..len.min(size - 1) as usize])?;
+    if size > len { Ok(len) } else { cx::fail(Errno::E2BIG) }
 }
 
 fn sysctl_get_current(run: &mut Run, [_, to, size, ..]: [u64; 5]) -> Ret {

@@ -1,36 +1,55 @@
 //! Arenas: memory that programs and user space share, addressed with 32 bits.
 
-use super::Facts;
 use super::mem::{self, Region};
+use super::{Account, Facts};
 use crate::Errno;
 use ebpfkit_abi::limits::PAGE_SIZE;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes on either side of an arena that a 16-bit offset can reach.
 const GUARD: usize = 1 << 15;
 
-/// `BPF_MAP_TYPE_ARENA`.
+/// `BPF_MAP_TYPE_ARENA`. Its addresses are reserved when it is made; memory is taken for the pages that programs ask for.
 #[derive(Debug)]
 pub struct Arena {
     memory: Region,
     pages: u32,
     user_start: u64,
-    present: Mutex<Vec<bool>>,
+    /// A bit for each page that is there.
+    present: Box<[AtomicU64]>,
+    /// Held by who changes which pages are there.
+    taken: Mutex<Taken>,
+}
+
+/// Pages that were ever there: their memory is not given back before the map is.
+#[derive(Debug)]
+struct Taken {
+    pages: Box<[u64]>,
+    account: Account,
 }
 
 /// Where an arena without a fixed address stands for user space.
 const DEFAULT_USER_START: u64 = 0x1_0000_0000_0000;
 
+/// The word of a page's bit, and the bit.
+fn bit_of(page: usize) -> (usize, u64) {
+    (page / 64, 1 << (page % 64))
+}
+
 impl Arena {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        let bytes = facts.max_entries as usize * PAGE_SIZE as usize;
-        let memory = Region::new(bytes + 2 * GUARD, 1)?;
+        let pages = facts.max_entries as usize;
+        let memory = Region::new(pages * PAGE_SIZE as usize + 2 * GUARD, 1)?;
         let user_start = if facts.extra == 0 { DEFAULT_USER_START } else { facts.extra };
+        let words = pages.div_ceil(64);
+        let taken = Taken { pages: vec![0; words].into(), account: facts.account.clone() };
         Ok(Self {
             memory,
             pages: facts.max_entries,
             user_start,
-            present: Mutex::new(vec![false; facts.max_entries as usize]),
+            present: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            taken: Mutex::new(taken),
         })
     }
 
@@ -59,15 +78,24 @@ impl Arena {
         self.user_start
     }
 
+    /// Bytes of so many pages, at most those of the arena.
+    pub(crate) fn bytes_of(&self, pages: u32) -> usize {
+        pages.min(self.pages) as usize * PAGE_SIZE as usize
+    }
+
     /// The page that a 32-bit address lies in.
     fn page_of(&self, low: u32) -> usize {
         (low.wrapping_sub(self.user_start as u32) / PAGE_SIZE) as usize
     }
 
+    fn has_page(&self, page: usize) -> bool {
+        let (word, bit) = bit_of(page);
+        self.present.get(word).is_some_and(|w| w.load(Ordering::Acquire) & bit != 0)
+    }
+
     /// Whether the page of a 32-bit address is there. Reads of others give zero, writes are lost.
     pub fn is_present(&self, low: u32) -> bool {
-        let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        present.get(self.page_of(low)).copied().unwrap_or(false)
+        self.has_page(self.page_of(low))
     }
 
     /// Host address of a 32-bit arena address, if its page is part of the arena.
@@ -76,36 +104,110 @@ impl Arena {
         (offset < self.len()).then(|| self.base() + offset)
     }
 
-    /// `bpf_arena_alloc_pages`: the user-space address of `count` zeroed pages, at `address` or (zero) anywhere.
+    /// The first of `count` pages in a row that are not there.
+    fn free_pages(&self, count: usize) -> Option<usize> {
+        let (mut first, mut page) = (0, 0);
+        while page < self.pages as usize {
+            let (word, bit) = bit_of(page);
+            let present = self.present[word].load(Ordering::Acquire);
+            if bit == 1 && present == u64::MAX {
+                page += 64;
+                first = page;
+                continue;
+            }
+            page += 1;
+            if present & bit != 0 {
+                first = page;
+            } else if page - first == count {
+                return Some(first);
+            }
+        }
+        None
+    }
+
+    /// `bpf_arena_alloc_pages`: the user-space address of `count` zeroed pages, at `address` or (zero) anywhere. `None`
+    /// also when maps may not take so much more memory.
     pub fn alloc(&self, address: u64, count: u32) -> Option<u64> {
         if count == 0 || count > self.pages || !address.is_multiple_of(u64::from(PAGE_SIZE)) {
             return None;
         }
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let n = count as usize;
         let first = if address == 0 {
-            present.windows(n).position(|w| w.iter().all(|p| !p))?
+            self.free_pages(n)?
         } else {
             let first = usize::try_from(address.checked_sub(self.user_start)? / u64::from(PAGE_SIZE)).ok()?;
-            let free = present.get(first..first.checked_add(n)?)?.iter().all(|p| !p);
-            free.then_some(first)?
+            let end = first.checked_add(n).filter(|end| *end <= self.pages as usize)?;
+            (!(first..end).any(|page| self.has_page(page))).then_some(first)?
         };
-        present[first..first + n].fill(true);
-        let offset = first * PAGE_SIZE as usize;
-        // SAFETY: the pages lie inside the memory.
-        unsafe { mem::zero(self.memory.at(GUARD + offset).as_ptr(), n * PAGE_SIZE as usize) };
-        Some(self.user_start + offset as u64)
+        let is_new = |taken: &Taken, page: usize| {
+            let (word, bit) = bit_of(page);
+            taken.pages[word] & bit == 0
+        };
+        let new = (first..first + n).filter(|page| is_new(&taken, *page)).count();
+        taken.account.charge(new as u64 * u64::from(PAGE_SIZE)).ok()?;
+        for page in first..first + n {
+            let (word, bit) = bit_of(page);
+            // Pages that were never there are zero already.
+            if !is_new(&taken, page) {
+                // SAFETY: the page lies inside the memory.
+                unsafe { mem::zero(self.memory.at(GUARD + page * PAGE_SIZE as usize).as_ptr(), PAGE_SIZE as usize) };
+            }
+            taken.pages[word] |= bit;
+            self.present[word].fetch_or(bit, Ordering::Release);
+        }
+        Some(self.user_start + (first * PAGE_SIZE as usize) as u64)
     }
 
     /// `bpf_arena_free_pages`: pages that are not there are passed over.
     pub fn free(&self, address: u64, count: u32) {
         let first = self.page_of(address as u32);
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = first.saturating_add(count as usize).min(present.len());
+        let _taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = first.saturating_add(count as usize).min(self.pages as usize);
         for page in first.min(end)..end {
-            present[page] = false;
-            // SAFETY: the page lies inside the memory.
-            unsafe { mem::zero(self.memory.at(GUARD + page * PAGE_SIZE as usize).as_ptr(), PAGE_SIZE as usize) };
+            let (word, bit) = bit_of(page);
+            if self.present[word].fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
+                // SAFETY: the page lies inside the memory.
+                unsafe { mem::zero(self.memory.at(GUARD + page * PAGE_SIZE as usize).as_ptr(), PAGE_SIZE as usize) };
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arena(pages: u32, bytes: u64) -> Arena {
+        Arena::new(&Facts { max_entries: pages, account: Account::new(bytes), ..Facts::default() }).unwrap()
+    }
+
+    #[test]
+    fn pages_are_found_where_they_are_free() {
+        let arena = arena(200, 1 << 30);
+        let page = |n: u64| DEFAULT_USER_START + n * u64::from(PAGE_SIZE);
+        assert_eq!(arena.alloc(0, 130), Some(page(0)));
+        assert_eq!(arena.alloc(page(150), 10), Some(page(150)));
+        assert_eq!(arena.alloc(page(145), 10), None, "some are there");
+        assert_eq!(arena.alloc(0, 20), Some(page(130)));
+        assert_eq!(arena.alloc(0, 41), None);
+        assert_eq!(arena.alloc(0, 40), Some(page(160)));
+        assert_eq!(arena.alloc(0, 1), None);
+        arena.free(page(63), 2);
+        assert_eq!(arena.alloc(0, 3), None);
+        assert_eq!(arena.alloc(0, 2), Some(page(63)));
+        arena.free(page(190), u32::MAX);
+        assert!(!arena.is_present(page(199) as u32) && arena.is_present(page(189) as u32));
+    }
+
+    #[test]
+    fn freed_pages_count_until_the_arena_is_gone() {
+        let arena = arena(1 << 20, 3 * u64::from(PAGE_SIZE));
+        let page = |n: u64| DEFAULT_USER_START + n * u64::from(PAGE_SIZE);
+        assert_eq!(arena.alloc(page(9), 2), Some(page(9)));
+        arena.free(page(0), u32::MAX);
+        assert_eq!(arena.alloc(page(9), 2), Some(page(9)), "the same ones");
+        assert_eq!(arena.alloc(page(100), 2), None, "one is left");
+        assert_eq!(arena.alloc(page(100), 1), Some(page(100)));
     }
 }

@@ -62,7 +62,7 @@ impl Array {
         let stride = size.next_multiple_of(8);
         Ok(Self {
             layout: ValueLayout::new(size, fields),
-            values: Region::new(facts.max_entries as usize, stride)?,
+            values: facts.account.region(facts.max_entries as usize, stride)?,
             stride,
             max_entries: facts.max_entries,
         })
@@ -159,7 +159,7 @@ impl PercpuArray {
         Ok(Self {
             layout: ValueLayout::new(size, fields),
             padded: ValueLayout::new(if fields.fields.is_empty() { stride } else { size }, fields),
-            values: Region::new(facts.cpus as usize, cpu_stride)?,
+            values: facts.account.region(facts.cpus as usize, cpu_stride)?,
             stride,
             cpu_stride,
             max_entries: facts.max_entries,

@@ -6,7 +6,7 @@
 
 use super::check::flag;
 use super::mem::{self, Region};
-use super::{Facts, value::ValueLayout};
+use super::{Account, Facts, value::ValueLayout};
 use crate::Errno;
 use ebpfkit_verifier::memory::record::Record;
 use std::ptr::NonNull;
@@ -26,6 +26,8 @@ struct Node {
 const MAX_WORDS: usize = 32;
 /// Nodes of the first slab, and of the largest.
 const SLAB: (usize, usize) = (32, 1 << 16);
+/// Bytes that a slab does not pass, unless one node does.
+const SLAB_BYTES: usize = 16 << 20;
 
 /// A key: prefix length and bits.
 struct Key {
@@ -44,6 +46,7 @@ pub struct Lpm {
     max_prefix: u32,
     words: usize,
     max_entries: u32,
+    account: Account,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +87,7 @@ impl Lpm {
             max_prefix: bytes as u32 * 8,
             words: bytes.div_ceil(8),
             max_entries: facts.max_entries,
+            account: facts.account.clone(),
         })
     }
 
@@ -205,8 +209,8 @@ impl Lpm {
             None => {
                 let stride = size_of::<Node>() + self.words * 8 + self.layout.size().next_multiple_of(8);
                 if writer.fresh == 0 {
-                    let count = (SLAB.0 << writer.slabs.len().min(16)).min(SLAB.1);
-                    writer.slabs.push(Region::new(count, stride)?);
+                    let count = (SLAB.0 << writer.slabs.len().min(16)).min(SLAB.1).min(SLAB_BYTES / stride).max(1);
+                    writer.slabs.push(self.account.region(count, stride)?);
                     writer.fresh = count;
                 }
                 writer.fresh -= 1;

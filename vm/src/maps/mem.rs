@@ -161,12 +161,21 @@ pub unsafe fn copy_out(src: *const u8, dst: *mut u8, len: usize) {
 /// # Safety
 /// `dst` is valid for writes of `len` bytes and nobody holds a reference to them.
 pub unsafe fn zero(dst: *mut u8, len: usize) {
-    const ZEROS: [u8; 256] = [0; 256];
+    // SAFETY: as for this function.
+    unsafe { fill(dst, len, 0) };
+}
+
+/// Sets all bytes of shared memory.
+///
+/// # Safety
+/// As for [`zero`].
+pub unsafe fn fill(dst: *mut u8, len: usize, value: u8) {
+    let bytes = [value; 256];
     let mut done = 0;
     while done < len {
-        let n = (len - done).min(ZEROS.len());
+        let n = (len - done).min(bytes.len());
         // SAFETY: `done + n` does not pass `len`.
-        unsafe { store(dst.add(done), &ZEROS[..n]) };
+        unsafe { store(dst.add(done), &bytes[..n]) };
         done += n;
     }
 }
@@ -185,8 +194,8 @@ pub unsafe fn locked<T>(lock: *mut u8, f: impl FnOnce() -> T) -> Result<T, Errno
     Ok(value)
 }
 
-/// Turns at waiting for a lock before its holder is given up for dead; some seconds.
-const MAX_WAIT: u32 = 1 << 22;
+/// How often a lock is tried before its holder is given up for dead; some tenths of a second.
+const MAX_WAIT: u32 = 1 << 18;
 
 /// Takes a spin lock; see [`locked`].
 pub fn acquire(lock: &AtomicU32) -> Result<(), Errno> {

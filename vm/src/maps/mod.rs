@@ -17,6 +17,7 @@
 //! a program therefore only has to keep the `Arc` of each map it can reach. All accesses by map operations are atomic,
 //! so racing ones are no undefined behaviour here; a value can be torn, as in the kernel.
 
+mod account;
 mod arena;
 mod array;
 pub mod check;
@@ -31,6 +32,7 @@ pub mod stack_trace;
 pub mod storage;
 mod value;
 
+pub use account::Account;
 pub use arena::Arena;
 pub use array::{Array, ArrayLayout, PercpuArray};
 pub use engine::Lookup;
@@ -43,7 +45,7 @@ pub use stack_trace::StackTrace;
 pub use storage::Storage;
 pub use value::ValueLayout;
 
-use crate::Errno;
+use crate::{Errno, World};
 use check::flag;
 use ebpfkit_abi::MapType;
 use ebpfkit_object::Map as Def;
@@ -79,6 +81,10 @@ pub struct Facts {
     pub key_type: TypeId,
     /// BTF type of the value in its object; zero when none.
     pub value_type: TypeId,
+    /// Key of the hash function of hash maps.
+    pub seed: u64,
+    /// Where the map's memory is counted.
+    pub account: Account,
 }
 
 /// Why a map cannot be made.
@@ -148,9 +154,32 @@ pub enum Kind {
 /// Number of the next map.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
+/// What a map takes from the world that it is made in.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// CPUs with a slot of their own in per-CPU maps.
+    pub cpus: u32,
+    /// Key of the hash function of hash maps.
+    pub seed: u64,
+    /// Where the memory of maps is counted.
+    pub account: Account,
+}
+
+impl Surroundings {
+    /// For the maps of one object: they count together.
+    pub fn of(world: &World) -> Self {
+        Self { cpus: world.cpus.max(1), seed: world.hash_seed, account: Account::new(world.limits.map_memory) }
+    }
+}
+
+/// [`create_in`] for a world of so many CPUs, with the limits that a world has by default.
+pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
+    create_in(def, fields, &Surroundings::of(&World { cpus, ..World::default() }))
+}
+
 /// Makes a map from its definition, checked as `BPF_MAP_CREATE` does; `fields` are the special fields of its values.
 /// The initial contents are not filled in.
-pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
+pub fn create_in(def: &Def, fields: &Record, around: &Surroundings) -> Result<Map, MapError> {
     let fail = |errno, what: &str, unsupported| MapError {
         name: def.name.clone(),
         map_type: def.map_type,
@@ -159,16 +188,15 @@ pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
         unsupported,
     };
     check::check(def).map_err(|(errno, what)| fail(errno, what, false))?;
-    let cpus = cpus.max(1);
-    let facts = facts_of(def, cpus);
-    let no_memory = |errno| fail(errno, "not enough memory", false);
+    let facts = facts_of(def, around);
+    let no_memory = |errno| fail(errno, &around.account.explain(), false);
     let template = match (def.map_type, &def.inner) {
         (MapType::ArrayOfMaps | MapType::HashOfMaps, Some(inner)) => {
             check::check(inner).map_err(|(errno, what)| fail(errno, &format!("inner map: {what}"), false))?;
             if inner.inner.is_some() {
                 return Err(fail(Errno::EINVAL, "inner map: maps of maps cannot be nested", false));
             }
-            facts_of(inner, cpus)
+            facts_of(inner, around)
         }
         (MapType::ArrayOfMaps | MapType::HashOfMaps, None) => {
             return Err(fail(Errno::EBADF, "no inner map", false));
@@ -180,7 +208,7 @@ pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
     Ok(Map { facts, frozen: AtomicBool::new(false), kind })
 }
 
-fn facts_of(def: &Def, cpus: u32) -> Facts {
+fn facts_of(def: &Def, around: &Surroundings) -> Facts {
     Facts {
         name: def.name.as_str().into(),
         map_type: def.map_type,
@@ -190,9 +218,11 @@ fn facts_of(def: &Def, cpus: u32) -> Facts {
         flags: def.flags,
         extra: def.extra,
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-        cpus,
+        cpus: around.cpus,
         key_type: def.key_type,
         value_type: def.value_type,
+        seed: around.seed,
+        account: around.account.clone(),
     }
 }
 

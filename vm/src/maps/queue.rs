@@ -23,7 +23,7 @@ impl Queue {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
         let (size, capacity) = (facts.value_size as usize, facts.max_entries as usize);
         Ok(Self {
-            values: Region::new(capacity, size)?,
+            values: facts.account.region(capacity, size)?,
             size,
             capacity,
             stack: facts.map_type == MapType::Stack,
@@ -122,7 +122,7 @@ impl Bloom {
             Some(n) if n <= 1 << 31 => n.max(64).next_power_of_two() - 1,
             _ => u32::MAX,
         };
-        Ok(Self { bits: Region::new((mask as usize + 1) / 64, 8)?, mask, hashes })
+        Ok(Self { bits: facts.account.region((mask as usize + 1) / 64, 8)?, mask, hashes })
     }
 
     fn words<'a>(&'a self, value: &'a [u8]) -> impl Iterator<Item = (&'a AtomicU64, u64)> {

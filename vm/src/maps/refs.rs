@@ -27,7 +27,7 @@ const USED: u64 = 1 << 63;
 
 impl Slots {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        let slots = Region::new(facts.max_entries as usize, 8)?;
+        let slots = facts.account.region(facts.max_entries as usize, 8)?;
         Ok(Self { slots, count: facts.max_entries, map_type: facts.map_type, programs: RwLock::default() })
     }
 
@@ -161,7 +161,7 @@ const MAX_QUEUE: u32 = 16384;
 impl Targets {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
         Ok(Self {
-            slots: Region::new(facts.max_entries as usize, 8)?,
+            slots: facts.account.region(facts.max_entries as usize, 8)?,
             size: facts.value_size as usize,
             count: facts.max_entries,
             cpumap: facts.map_type == MapType::Cpumap,
@@ -244,7 +244,7 @@ impl Maps {
             let wide = Facts { value_size: 8, map_type: MapType::Hash, ..facts.clone() };
             Entries::Hash(Box::new(HashMap::new(&wide, &Record::default())?))
         } else {
-            Entries::Array { slots: Region::new(facts.max_entries as usize, 8)?, count: facts.max_entries }
+            Entries::Array { slots: facts.account.region(facts.max_entries as usize, 8)?, count: facts.max_entries }
         };
         Ok(Self { template, entries, held: Mutex::default() })
     }

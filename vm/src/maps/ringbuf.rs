@@ -46,7 +46,7 @@ fn whole(len: u64) -> u64 {
 impl Ring {
     fn new(facts: &Facts) -> Result<Self, Errno> {
         Ok(Self {
-            data: Region::new(facts.max_entries as usize, 2)?,
+            data: facts.account.region(facts.max_entries as usize, 2)?,
             mask: u64::from(facts.max_entries) - 1,
             producer: AtomicU64::new(0),
             consumer: AtomicU64::new(0),

@@ -1,7 +1,7 @@
 //! Stack traces by number.
 
-use super::Facts;
 use super::queue::jhash;
+use super::{Account, Facts};
 use crate::Errno;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +16,9 @@ pub mod stack_flag {
     pub const USER_BUILD_ID: u64 = 1 << 11;
 }
 
+/// Bytes that a trace takes beside its frames.
+const OVERHEAD: u64 = 64;
+
 /// A stack with the hash it is kept under.
 type Trace = (u32, Vec<u64>);
 
@@ -26,6 +29,7 @@ pub struct StackTrace {
     buckets: u32,
     frames: usize,
     max_entries: u32,
+    account: Account,
 }
 
 impl StackTrace {
@@ -35,6 +39,7 @@ impl StackTrace {
             buckets: facts.max_entries.next_power_of_two(),
             frames: facts.value_size as usize / 8,
             max_entries: facts.max_entries,
+            account: facts.account.clone(),
         }
     }
 
@@ -63,6 +68,8 @@ impl StackTrace {
             }
         } else if traces.len() >= self.max_entries as usize {
             return Err(Errno::ENOMEM);
+        } else {
+            self.account.charge(OVERHEAD + self.frames as u64 * 8)?;
         }
         traces.insert(id, (hash, frames.to_vec()));
         Ok(id)

@@ -1,7 +1,7 @@
 //! Storage that belongs to something else: a socket, a task, an inode, a cgroup.
 
 use super::mem::Region;
-use super::{Facts, ValueLayout};
+use super::{Account, Facts, ValueLayout};
 use crate::Errno;
 use ebpfkit_abi::MapType;
 use ebpfkit_verifier::memory::record::Record;
@@ -12,6 +12,9 @@ use std::sync::{Mutex, PoisonError};
 /// Flag of the `bpf_*_storage_get` helpers: make the storage when there is none.
 pub const GET_CREATE: u64 = 1;
 
+/// Bytes that an owner takes beside its values.
+const OVERHEAD: u64 = 256;
+
 /// `SK_STORAGE`, `TASK_STORAGE`, `INODE_STORAGE`, `CGRP_STORAGE`, `CGROUP_STORAGE` and its per-CPU kind. An owner is a
 /// number, such as the address of the object.
 #[derive(Debug)]
@@ -20,11 +23,14 @@ pub struct Storage {
     stride: usize,
     cpus: u32,
     values: Mutex<Values>,
+    account: Account,
 }
 
 #[derive(Debug, Default)]
 struct Values {
     of: BTreeMap<u64, Region>,
+    /// Addresses of the memory of all owners that there were, and its bytes.
+    spans: BTreeMap<u64, u64>,
     /// Programs may still hold addresses of what was deleted; it is used again for the next owner.
     free: Vec<Region>,
 }
@@ -34,11 +40,14 @@ impl Storage {
         let size = facts.value_size as usize;
         let cpus = if facts.map_type == MapType::PercpuCgroupStorage { facts.cpus } else { 1 };
         let stride = size.next_multiple_of(8);
-        Self { layout: ValueLayout::new(size, fields), stride, cpus, values: Mutex::default() }
+        let account = facts.account.clone();
+        Self { layout: ValueLayout::new(size, fields), stride, cpus, values: Mutex::default(), account }
     }
 
     pub(super) fn contains(&self, address: u64, len: u64) -> bool {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).of.values().any(|r| r.contains(address, len))
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let below = values.spans.range(..=address).next_back();
+        below.is_some_and(|(base, bytes)| address - base < *bytes && len <= bytes - (address - base))
     }
 
     pub(super) fn value_layout(&self) -> &ValueLayout {
@@ -60,7 +69,12 @@ impl Storage {
         }
         let region = match values.free.pop() {
             Some(region) => region,
-            None => Region::new(self.cpus as usize, self.stride)?,
+            None => {
+                self.account.charge(OVERHEAD)?;
+                let region = self.account.region(self.cpus as usize, self.stride)?;
+                values.spans.insert(region.base().as_ptr() as u64, region.len() as u64);
+                region
+            }
         };
         for cpu in 0..self.cpus as usize {
             let dst = region.at(cpu * self.stride).as_ptr();

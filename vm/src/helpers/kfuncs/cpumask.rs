@@ -3,7 +3,7 @@
 use super::memory::{raw_read, raw_write};
 use crate::helpers::Row;
 use crate::helpers::cx::{self, Ret};
-use crate::helpers::heap;
+use crate::helpers::heap::{self, Kind};
 use crate::{Fault, Run};
 
 pub(super) const ROWS: &[Row] = &[
@@ -41,10 +41,14 @@ const SIZE: usize = WORDS * 8 + 8;
 
 type Set = [u64; WORDS];
 
+/// Only the sets that programs have made are known.
+fn check(at: u64) -> Result<(), Fault> {
+    let known = heap::is_inside(Kind::Cpumask, at, WORDS as u64 * 8);
+    if known { Ok(()) } else { Err(cx::bad("no set of CPUs")) }
+}
+
 fn load(at: u64) -> Result<Set, Fault> {
-    if !heap::contains(at, WORDS as u64 * 8) {
-        return Err(cx::bad("no set of CPUs"));
-    }
+    check(at)?;
     let mut bytes = [0; WORDS * 8];
     raw_read(at, &mut bytes);
     let mut set = [0; WORDS];
@@ -55,9 +59,7 @@ fn load(at: u64) -> Result<Set, Fault> {
 }
 
 fn store(at: u64, set: &Set) -> Result<(), Fault> {
-    if !heap::contains(at, WORDS as u64 * 8) {
-        return Err(cx::bad("no set of CPUs"));
-    }
+    check(at)?;
     let bytes: Vec<u8> = set.iter().flat_map(|w| w.to_ne_bytes()).collect();
     raw_write(at, &bytes);
     Ok(())
@@ -82,18 +84,27 @@ fn has(set: &Set, cpu: u32) -> bool {
 }
 
 fn create(run: &mut Run, _: [u64; 5]) -> Ret {
-    let set = heap::alloc(SIZE);
-    cx::lend(run, set, SIZE as u64, "a set of CPUs", false);
+    let set = cx::allocate(run, Kind::Cpumask, SIZE);
+    if set != 0 {
+        cx::lend(run, set, SIZE as u64, "a set of CPUs", false);
+    }
     Ok(set)
 }
 
 fn acquire(_: &mut Run, [set, ..]: [u64; 5]) -> Ret {
-    heap::acquire(set);
+    if !heap::acquire(Kind::Cpumask, set) {
+        return Err(cx::bad("no set of CPUs"));
+    }
     Ok(set)
 }
 
-fn release(_: &mut Run, [set, ..]: [u64; 5]) -> Ret {
-    heap::release(set);
+fn release(run: &mut Run, [set, ..]: [u64; 5]) -> Ret {
+    if !heap::release(Kind::Cpumask, set) {
+        return Err(cx::bad("no set of CPUs"));
+    }
+    if heap::object_at(set).is_none() {
+        cx::take_back(run, set);
+    }
     Ok(0)
 }
 

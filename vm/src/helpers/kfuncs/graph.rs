@@ -2,6 +2,10 @@
 //!
 //! The links stand in the objects' own nodes, so that lists and trees in map values are shared by all runs. A tree is
 //! ordered by the program's comparison and kept in balance by a number that follows from each node's address.
+//!
+//! A program that nobody has verified can write anything into its nodes. With checks a word is therefore used only where
+//! it lies in the head, which the program may write, or in a living object of a program; and each step along the links
+//! takes from the budget, so that a walk ends where they lead in a circle.
 
 use crate::helpers::Row;
 use crate::helpers::cx::{self, Ret};
@@ -33,56 +37,93 @@ const PARENT: u64 = 0;
 const RIGHT: u64 = 8;
 const LEFT: u64 = 16;
 const TREE_OWNER: u64 = 24;
+/// Bytes of a head and of a root that are used.
+const HEAD: u64 = 16;
+const ROOT: u64 = 8;
 
-/// A word of a node or head.
-fn word<'a>(run: &Run, address: u64) -> Result<&'a AtomicU64, Fault> {
-    if !address.is_multiple_of(8) || run.is_checked() && !cx::is_known(run, address, 8) {
-        return Err(cx::bad("a node of a list or tree that is no memory of the program"));
+/// What one step along the links takes from the budget; it costs as much as so many instructions.
+const STEP: u64 = 32;
+
+/// A list or a tree.
+struct Graph<'r> {
+    run: &'r mut Run,
+    /// Address of the head or root.
+    head: u64,
+    /// Its bytes.
+    len: u64,
+}
+
+impl<'r> Graph<'r> {
+    fn new(run: &'r mut Run, head: u64, len: u64) -> Result<Self, Fault> {
+        run.allow(head, len, true)?;
+        Ok(Self { run, head, len })
     }
-    // SAFETY: the word is aligned and lies in a map or in an object, which are not given back while the run goes on;
-    // for verified programs the verifier has proved it.
-    Ok(unsafe { AtomicU64::from_ptr(address as usize as *mut u64) })
-}
 
-fn get(run: &Run, address: u64) -> Result<u64, Fault> {
-    Ok(word(run, address)?.load(Ordering::Acquire))
-}
-
-fn set(run: &Run, address: u64, value: u64) -> Result<(), Fault> {
-    word(run, address)?.store(value, Ordering::Release);
-    Ok(())
-}
-
-/// Makes a node part of something; a node that already is part of something is dropped.
-fn own(run: &Run, node: u64, owner_at: u64, owner: u64) -> Result<bool, Fault> {
-    let free = word(run, node + owner_at)?.compare_exchange(0, owner, Ordering::AcqRel, Ordering::Acquire).is_ok();
-    if !free {
-        heap::release(node);
+    /// A word of a node or of the head.
+    fn word(&self, address: u64) -> Result<&'static AtomicU64, Fault> {
+        let in_head = || address.wrapping_sub(self.head) < self.len;
+        let known = || in_head() || heap::is_inside(heap::Kind::Own, address, 8);
+        if !address.is_multiple_of(8) || self.run.is_checked() && !known() {
+            return Err(cx::bad("a node of a list or tree that is no memory of an object"));
+        }
+        // SAFETY: the word is aligned. With checks it lies in the head, which is the run's to write as long as this
+        // helper runs, or in an object, whose memory is never given back; without, the verifier has proved it.
+        Ok(unsafe { AtomicU64::from_ptr(address as usize as *mut u64) })
     }
-    Ok(free)
-}
 
-/// The object around a node, for the program to use.
-fn give(run: &mut Run, node: u64) -> u64 {
-    if let Some((base, len)) = heap::object_at(node) {
-        cx::lend(run, base, len as u64, "an allocated object", true);
+    fn get(&self, node: u64, at: u64) -> Result<u64, Fault> {
+        Ok(self.word(node.wrapping_add(at))?.load(Ordering::Acquire))
     }
-    node
+
+    fn set(&self, node: u64, at: u64, value: u64) -> Result<(), Fault> {
+        self.word(node.wrapping_add(at))?.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    /// Pays for a step along the links.
+    fn step(&mut self) -> Result<(), Fault> {
+        self.run.spend(STEP)
+    }
+
+    /// Makes a node part of this; a node that already is part of something is dropped.
+    fn own(&self, node: u64, owner_at: u64) -> Result<bool, Fault> {
+        let owner = self.word(node.wrapping_add(owner_at))?;
+        let free = owner.compare_exchange(0, self.head, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !free {
+            heap::release(heap::Kind::Own, node);
+        }
+        Ok(free)
+    }
+
+    /// The object around a node, for the program to use.
+    fn give(&mut self, node: u64) -> u64 {
+        if let Some(object) = heap::object_at(node).filter(|o| o.kind == heap::Kind::Own) {
+            cx::lend_object(self.run, object);
+        }
+        node
+    }
+
+    /// What a word leads to, for the program to use.
+    fn give_at(&mut self, node: u64, at: u64) -> Ret {
+        let node = self.get(node, at)?;
+        Ok(if node == 0 { 0 } else { self.give(node) })
+    }
 }
 
 fn push(run: &mut Run, head: u64, node: u64, back: bool) -> Ret {
-    if !own(run, node, LIST_OWNER, head)? {
+    let list = Graph::new(run, head, HEAD)?;
+    if !list.own(node, LIST_OWNER)? {
         return cx::fail(Errno::EINVAL);
     }
-    if get(run, head + NEXT)? == 0 {
-        set(run, head + NEXT, head)?;
-        set(run, head + PREV, head)?;
+    if list.get(head, NEXT)? == 0 {
+        list.set(head, NEXT, head)?;
+        list.set(head, PREV, head)?;
     }
-    let (before, after) = if back { (get(run, head + PREV)?, head) } else { (head, get(run, head + NEXT)?) };
-    set(run, node + PREV, before)?;
-    set(run, node + NEXT, after)?;
-    set(run, before + NEXT, node)?;
-    set(run, after + PREV, node)?;
+    let (before, after) = if back { (list.get(head, PREV)?, head) } else { (head, list.get(head, NEXT)?) };
+    list.set(node, PREV, before)?;
+    list.set(node, NEXT, after)?;
+    list.set(before, NEXT, node)?;
+    list.set(after, PREV, node)?;
     Ok(0)
 }
 
@@ -94,20 +135,22 @@ fn push_back(run: &mut Run, [head, node, ..]: [u64; 5]) -> Ret {
     push(run, head, node, true)
 }
 
-fn end(run: &Run, head: u64, side: u64) -> Result<Option<u64>, Fault> {
-    let node = get(run, head + side)?;
-    Ok((node != 0 && node != head).then_some(node))
+/// The node at an end of the list.
+fn end(list: &Graph<'_>, side: u64) -> Result<Option<u64>, Fault> {
+    let node = list.get(list.head, side)?;
+    Ok((node != 0 && node != list.head).then_some(node))
 }
 
 fn pop(run: &mut Run, head: u64, side: u64) -> Ret {
-    let Some(node) = end(run, head, side)? else { return Ok(0) };
-    let (before, after) = (get(run, node + PREV)?, get(run, node + NEXT)?);
-    set(run, before + NEXT, after)?;
-    set(run, after + PREV, before)?;
+    let mut list = Graph::new(run, head, HEAD)?;
+    let Some(node) = end(&list, side)? else { return Ok(0) };
+    let (before, after) = (list.get(node, PREV)?, list.get(node, NEXT)?);
+    list.set(before, NEXT, after)?;
+    list.set(after, PREV, before)?;
     for at in [NEXT, PREV, LIST_OWNER] {
-        set(run, node + at, 0)?;
+        list.set(node, at, 0)?;
     }
-    Ok(give(run, node))
+    Ok(list.give(node))
 }
 
 fn pop_front(run: &mut Run, [head, ..]: [u64; 5]) -> Ret {
@@ -118,14 +161,18 @@ fn pop_back(run: &mut Run, [head, ..]: [u64; 5]) -> Ret {
     pop(run, head, PREV)
 }
 
+fn peek(run: &mut Run, head: u64, side: u64) -> Ret {
+    let mut list = Graph::new(run, head, HEAD)?;
+    let node = end(&list, side)?;
+    Ok(node.map_or(0, |n| list.give(n)))
+}
+
 fn front(run: &mut Run, [head, ..]: [u64; 5]) -> Ret {
-    let node = end(run, head, NEXT)?;
-    Ok(node.map_or(0, |n| give(run, n)))
+    peek(run, head, NEXT)
 }
 
 fn back(run: &mut Run, [head, ..]: [u64; 5]) -> Ret {
-    let node = end(run, head, PREV)?;
-    Ok(node.map_or(0, |n| give(run, n)))
+    peek(run, head, PREV)
 }
 
 /// Height that a node strives for: larger ones are nearer to the root.
@@ -134,110 +181,116 @@ fn rank(node: u64) -> u64 {
     mixed ^ mixed >> 29
 }
 
-/// The word that leads to a node: of its parent, or of the root.
-fn link(run: &Run, root: u64, node: u64) -> Result<u64, Fault> {
-    let parent = get(run, node + PARENT)?;
-    Ok(match parent {
-        0 => root,
-        parent if get(run, parent + LEFT)? == node => parent + LEFT,
-        parent => parent + RIGHT,
-    })
-}
-
-/// Lets a child take the place of its parent.
-fn rotate(run: &Run, root: u64, parent: u64, child: u64) -> Result<(), Fault> {
-    let (near, far) = if get(run, parent + LEFT)? == child { (LEFT, RIGHT) } else { (RIGHT, LEFT) };
-    let up = link(run, root, parent)?;
-    let inner = get(run, child + far)?;
-    set(run, parent + near, inner)?;
-    if inner != 0 {
-        set(run, inner + PARENT, parent)?;
+impl Graph<'_> {
+    /// The address of the word that leads to a node of the tree: its parent's, or the root.
+    fn link(&self, node: u64) -> Result<u64, Fault> {
+        let parent = self.get(node, PARENT)?;
+        Ok(match parent {
+            0 => self.head,
+            parent if self.get(parent, LEFT)? == node => parent.wrapping_add(LEFT),
+            parent => parent.wrapping_add(RIGHT),
+        })
     }
-    set(run, child + far, parent)?;
-    set(run, child + PARENT, get(run, parent + PARENT)?)?;
-    set(run, parent + PARENT, child)?;
-    set(run, up, child)
+
+    /// Puts a child above its parent.
+    fn rotate(&mut self, parent: u64, child: u64) -> Result<(), Fault> {
+        self.step()?;
+        let (near, far) = if self.get(parent, LEFT)? == child { (LEFT, RIGHT) } else { (RIGHT, LEFT) };
+        let up = self.link(parent)?;
+        let inner = self.get(child, far)?;
+        self.set(parent, near, inner)?;
+        if inner != 0 {
+            self.set(inner, PARENT, parent)?;
+        }
+        self.set(child, far, parent)?;
+        self.set(child, PARENT, self.get(parent, PARENT)?)?;
+        self.set(parent, PARENT, child)?;
+        self.set(up, 0, child)
+    }
 }
 
 fn tree_add(run: &mut Run, [root, node, less, ..]: [u64; 5]) -> Ret {
-    if !own(run, node, TREE_OWNER, root)? {
+    let mut tree = Graph::new(run, root, ROOT)?;
+    if !tree.own(node, TREE_OWNER)? {
         return cx::fail(Errno::EINVAL);
     }
-    give(run, node);
+    tree.give(node);
     let (mut parent, mut place) = (0, root);
     loop {
-        let at = get(run, place)?;
+        let at = tree.get(place, 0)?;
         if at == 0 {
             break;
         }
-        give(run, at);
-        let before = run.call(less, [node, at, 0, 0, 0])? != 0;
-        (parent, place) = (at, at + if before { LEFT } else { RIGHT });
+        tree.step()?;
+        tree.give(at);
+        let before = tree.run.call(less, [node, at, 0, 0, 0])? != 0;
+        // The callback may have moved the memory that the root lies in.
+        tree.run.allow(root, ROOT, true)?;
+        (parent, place) = (at, at.wrapping_add(if before { LEFT } else { RIGHT }));
     }
     for at in [LEFT, RIGHT] {
-        set(run, node + at, 0)?;
+        tree.set(node, at, 0)?;
     }
-    set(run, node + PARENT, parent)?;
-    set(run, place, node)?;
+    tree.set(node, PARENT, parent)?;
+    tree.set(place, 0, node)?;
     while parent != 0 && rank(node) > rank(parent) {
-        rotate(run, root, parent, node)?;
-        parent = get(run, node + PARENT)?;
+        tree.rotate(parent, node)?;
+        parent = tree.get(node, PARENT)?;
     }
     Ok(0)
 }
 
 fn tree_remove(run: &mut Run, [root, node, ..]: [u64; 5]) -> Ret {
-    if get(run, node + TREE_OWNER)? != root {
+    let mut tree = Graph::new(run, root, ROOT)?;
+    if tree.get(node, TREE_OWNER)? != root {
         return Ok(0);
     }
     // Down until it has at most one child.
     loop {
-        let (left, right) = (get(run, node + LEFT)?, get(run, node + RIGHT)?);
+        let (left, right) = (tree.get(node, LEFT)?, tree.get(node, RIGHT)?);
         if left == 0 || right == 0 {
             let only = left | right;
-            let up = link(run, root, node)?;
-            set(run, up, only)?;
+            let up = tree.link(node)?;
+            tree.set(up, 0, only)?;
             if only != 0 {
-                set(run, only + PARENT, get(run, node + PARENT)?)?;
+                tree.set(only, PARENT, tree.get(node, PARENT)?)?;
             }
             break;
         }
         let child = if rank(left) > rank(right) { left } else { right };
-        rotate(run, root, node, child)?;
+        tree.rotate(node, child)?;
     }
     for at in [PARENT, LEFT, RIGHT, TREE_OWNER] {
-        set(run, node + at, 0)?;
+        tree.set(node, at, 0)?;
     }
-    Ok(give(run, node))
+    Ok(tree.give(node))
 }
 
 fn tree_first(run: &mut Run, [root, ..]: [u64; 5]) -> Ret {
-    let mut at = get(run, root)?;
+    let mut tree = Graph::new(run, root, ROOT)?;
+    let mut at = tree.get(root, 0)?;
     if at == 0 {
         return Ok(0);
     }
     loop {
-        match get(run, at + LEFT)? {
-            0 => return Ok(give(run, at)),
+        tree.step()?;
+        match tree.get(at, LEFT)? {
+            0 => return Ok(tree.give(at)),
             left => at = left,
         }
     }
 }
 
-fn neighbour(run: &mut Run, at: u64) -> Ret {
-    let node = get(run, at)?;
-    Ok(if node == 0 { 0 } else { give(run, node) })
-}
-
 fn tree_root(run: &mut Run, [root, ..]: [u64; 5]) -> Ret {
-    neighbour(run, root)
+    Graph::new(run, root, ROOT)?.give_at(root, 0)
 }
 
 fn side(run: &mut Run, root: u64, node: u64, at: u64) -> Ret {
-    if get(run, node + TREE_OWNER)? != root {
+    let mut tree = Graph::new(run, root, ROOT)?;
+    if tree.get(node, TREE_OWNER)? != root {
         return Ok(0);
     }
-    neighbour(run, node + at)
+    tree.give_at(node, at)
 }
 
 fn tree_left(run: &mut Run, [root, node, ..]: [u64; 5]) -> Ret {

@@ -1,7 +1,9 @@
 //! Iterators.
 
+use super::memory::{raw_read, raw_write};
 use crate::helpers::Row;
 use crate::helpers::cx::{self, Ret};
+use crate::helpers::heap::{self, Kind};
 use crate::helpers::probe;
 use crate::{Errno, Run};
 use ebpfkit_abi::limits::MAX_LOOPS;
@@ -74,40 +76,54 @@ fn bits_new(run: &mut Run, [at, from, words, ..]: [u64; 5]) -> Ret {
     }
     let Some(bits) = probe::bytes_at(run, from, words as usize * 8) else { return cx::fail(Errno::EFAULT) };
     // A word more holds the number that `next` gives the address of.
-    let copy = super::super::heap::alloc(bits.len() + 8);
+    let copy = cx::allocate(run, Kind::Iterator, bits.len() + NUMBER);
     if copy == 0 {
         return cx::fail(Errno::ENOMEM);
     }
-    super::memory::raw_write(copy, &bits);
-    cx::write(run, at, &copy.to_ne_bytes())?;
-    cx::write(run, at + 8, &u64::from(words * 64).to_ne_bytes())?;
+    raw_write(copy, &bits);
+    let words = [copy, u64::from(words * 64)].map(u64::to_ne_bytes);
+    cx::write(run, at, words.as_flattened())?;
     Ok(0)
+}
+
+/// Bytes behind the copied bits, for the number that `next` gives the address of.
+const NUMBER: usize = 8;
+
+/// The copied bits of an iterator: their address and their bytes. The words of an iterator stand in the program's
+/// memory, so that they can be anything; `None` where they do not name what `bits_new` has made.
+fn bits_of(copy: u64) -> Option<(u64, usize)> {
+    let found = heap::object_at(copy).filter(|o| o.base == copy && o.kind == Kind::Iterator)?;
+    Some((found.base, found.len.checked_sub(NUMBER)?))
 }
 
 fn bits_next(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
     let copy = cx::read_u64(run, at)?;
-    let state = cx::read_u64(run, at + 8)?;
+    let state = cx::read_u64(run, at.wrapping_add(8))?;
     let (count, next) = (state as u32, (state >> 32) as u32);
-    if copy == 0 || super::super::heap::object_at(copy).is_none() {
-        return Ok(0);
+    let Some((copy, bytes)) = bits_of(copy) else { return Ok(0) };
+    if count as usize != bytes * 8 {
+        return Err(cx::bad("an iterator over bits whose words are not its own"));
     }
-    let set = (next..count).find(|bit| {
-        let mut word = [0; 8];
-        super::memory::raw_read(copy + u64::from(bit / 64 * 8), &mut word);
-        u64::from_ne_bytes(word) >> (bit % 64) & 1 != 0
-    });
+    let mut bits = vec![0; bytes];
+    raw_read(copy, &mut bits);
+    cx::charge(run, bytes);
+    let set = (next..count).find(|bit| bits[*bit as usize / 8] >> (bit % 8) & 1 != 0);
     let after = set.map_or(count, |bit| bit + 1);
-    cx::write(run, at + 8, &(u64::from(count) | u64::from(after) << 32).to_ne_bytes())?;
+    cx::write(run, at.wrapping_add(8), &(u64::from(count) | u64::from(after) << 32).to_ne_bytes())?;
     let Some(bit) = set else { return Ok(0) };
-    let place = copy + u64::from(count / 8);
-    super::memory::raw_write(place, &bit.to_ne_bytes());
+    let place = copy + bytes as u64;
+    raw_write(place, &bit.to_ne_bytes());
     cx::lend(run, place, 4, "a number of an iterator", false);
     Ok(place)
 }
 
 fn bits_destroy(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
     let copy = cx::read_u64(run, at)?;
-    super::super::heap::release(copy);
+    if let Some((copy, bytes)) = bits_of(copy)
+        && heap::release(Kind::Iterator, copy)
+    {
+        cx::take_back(run, copy + bytes as u64);
+    }
     cx::clear(run, at, 16)?;
     Ok(0)
 }

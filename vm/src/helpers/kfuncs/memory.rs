@@ -94,7 +94,8 @@ fn adjust(run: &mut Run, [at, start, end, ..]: [u64; 5]) -> Ret {
     if start > ptr.size() || end > ptr.size() {
         return cx::fail(Errno::ERANGE);
     }
-    ptr.offset += start;
+    let Some(offset) = ptr.offset.checked_add(start) else { return cx::fail(Errno::ERANGE) };
+    ptr.offset = offset;
     ptr.set_size(end - start);
     ptr.store(run, at)?;
     Ok(0)
@@ -151,7 +152,7 @@ fn memset(run: &mut Run, [at, offset, len, value, _]: [u64; 5]) -> Ret {
     if let Err(errno) = ptr.check(offset, len) {
         return cx::fail(errno);
     }
-    let done = ptr.put(run, offset, &vec![value as u8; len as usize])?;
+    let done = ptr.fill(run, offset, len, value as u8)?;
     cx::status(done)
 }
 
@@ -166,32 +167,32 @@ fn copy_str(run: &mut Run, [to, size, from, flags, _]: [u64; 5]) -> Ret {
     if size == 0 {
         return Ok(0);
     }
-    let Some(mut text) = probe::string_at(run, from, size as usize) else {
+    let Some(text) = probe::string_within(run, from, size as usize) else {
         cx::clear(run, to, size)?;
         return cx::fail(Errno::EFAULT);
     };
-    let end = text.iter().position(|b| *b == 0).unwrap_or(text.len()).min(size as usize - 1);
-    text.truncate(end);
-    text.push(0);
-    let len = text.len() as u64;
     if flags & PAD_ZEROS != 0 {
-        text.resize(size as usize, 0);
+        cx::write_padded(run, to, size, &text)?;
+    } else {
+        cx::write(run, to, &text)?;
     }
-    cx::write(run, to, &text)?;
-    Ok(len)
+    Ok(text.len() as u64)
 }
 
 /// Longest string that these functions look at (`XATTR_SIZE_MAX`).
 const MAX_STRING: usize = 65536;
 
-/// A byte of a string; `EFAULT` when it is not there.
-fn byte(run: &mut Run, address: u64, i: usize) -> Result<u8, Errno> {
-    probe::bytes_at(run, address.wrapping_add(i as u64), 1).map(|b| b[0]).ok_or(Errno::EFAULT)
+/// A string of at most `most` bytes, byte by byte: its zero is the last one, and `EFAULT` comes where it leaves what is
+/// there.
+fn bytes_of(run: &mut Run, address: u64, most: usize) -> impl Iterator<Item = Result<u8, Errno>> + use<> {
+    let (text, whole) = probe::string_at(run, address, most);
+    cx::charge(run, text.len());
+    text.into_iter().map(Ok).chain((!whole).then_some(Err(Errno::EFAULT)))
 }
 
 fn length(run: &mut Run, address: u64, most: usize) -> Ret {
-    for i in 0..most.min(MAX_STRING) {
-        match byte(run, address, i) {
+    for (i, byte) in bytes_of(run, address, most.min(MAX_STRING)).enumerate() {
+        match byte {
             Ok(0) => return Ok(i as u64),
             Ok(_) => {}
             Err(errno) => return cx::fail(errno),
@@ -209,8 +210,9 @@ fn strnlen(run: &mut Run, [text, most, ..]: [u64; 5]) -> Ret {
 }
 
 fn strcmp(run: &mut Run, [one, two, ..]: [u64; 5]) -> Ret {
-    for i in 0..MAX_STRING {
-        match (byte(run, one, i), byte(run, two, i)) {
+    let (one, two) = (bytes_of(run, one, MAX_STRING), bytes_of(run, two, MAX_STRING));
+    for pair in one.zip(two) {
+        match pair {
             (Err(errno), _) | (_, Err(errno)) => return cx::fail(errno),
             (Ok(a), Ok(b)) if a != b => return Ok(if a < b { -1i64 as u64 } else { 1 }),
             (Ok(0), _) => return Ok(0),
@@ -221,8 +223,8 @@ fn strcmp(run: &mut Run, [one, two, ..]: [u64; 5]) -> Ret {
 }
 
 fn strchr(run: &mut Run, [text, wanted, ..]: [u64; 5]) -> Ret {
-    for i in 0..MAX_STRING {
-        match byte(run, text, i) {
+    for (i, byte) in bytes_of(run, text, MAX_STRING).enumerate() {
+        match byte {
             Ok(b) if b == wanted as u8 => return Ok(i as u64),
             Ok(0) => return cx::fail(Errno::ENOENT),
             Ok(_) => {}

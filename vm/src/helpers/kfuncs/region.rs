@@ -3,9 +3,8 @@
 
 use crate::helpers::Row;
 use crate::helpers::cx::{self, Ret};
-use crate::maps::mem;
-use crate::{Errno, FaultKind, Run};
-use std::sync::atomic::{AtomicU32, Ordering};
+use crate::helpers::sync;
+use crate::{FaultKind, Run};
 
 pub(super) const ROWS: &[Row] = &[
     ("bpf_throw", throw),
@@ -33,20 +32,11 @@ fn irq_save(run: &mut Run, [flags, ..]: [u64; 5]) -> Ret {
     Ok(0)
 }
 
-fn word<'a>(run: &mut Run, address: u64) -> Result<&'a AtomicU32, crate::Fault> {
-    if !address.is_multiple_of(4) {
-        return Err(cx::bad("a lock that is not aligned"));
-    }
-    run.allow(address, 4, true)?;
-    // SAFETY: the bytes are the run's, aligned, and stay for as long as the function runs.
-    Ok(unsafe { AtomicU32::from_ptr(address as usize as *mut u32) })
-}
-
 fn lock(run: &mut Run, [address, ..]: [u64; 5]) -> Ret {
-    cx::status(mem::acquire(word(run, address)?).map_err(|_| Errno::ETIMEDOUT))
+    cx::status(sync::lock(run, address)?)
 }
 
 fn unlock(run: &mut Run, [address, ..]: [u64; 5]) -> Ret {
-    word(run, address)?.store(0, Ordering::Release);
+    sync::unlock(run, address)?;
     Ok(0)
 }

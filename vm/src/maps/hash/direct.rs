@@ -1,7 +1,7 @@
 //! Lookups for native code that knows the map when it is compiled.
 
 use super::HashMap;
-use super::table::{with_key, with_short_key};
+use super::table::with_short_key;
 use crate::Run;
 use std::ptr::NonNull;
 
@@ -58,7 +58,7 @@ unsafe extern "C" fn find<const BYTES: usize, const WORDS: usize>(run: *mut Run,
     // SAFETY: the caller answers for all three.
     let (run, map, key) = unsafe { (&*run, &*(map as *const HashMap), (key as *const [u8; BYTES]).read_unaligned()) };
     let Some(cpu) = map.cpu_of(run) else { return 0 };
-    number(with_short_key::<BYTES, WORDS, _>(&key, |key| map.lookup_key(key, cpu)))
+    number(with_short_key::<BYTES, WORDS, _>(map.table.seed, &key, |key| map.lookup_key(key, cpu)))
 }
 
 unsafe extern "C" fn find_any(run: *mut Run, map: u64, key: u64) -> u64 {
@@ -67,5 +67,5 @@ unsafe extern "C" fn find_any(run: *mut Run, map: u64, key: u64) -> u64 {
     let Some(cpu) = map.cpu_of(run) else { return 0 };
     // SAFETY: the key has so many bytes; nothing writes them meanwhile but what races with the program itself.
     let key = unsafe { std::slice::from_raw_parts(key as *const u8, map.key_size) };
-    number(with_key(key, |key| map.lookup_key(key, cpu)))
+    number(map.with_key(key, |key| map.lookup_key(key, cpu)))
 }

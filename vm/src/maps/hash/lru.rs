@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Errno;
+use crate::maps::Facts;
 use crate::maps::mem::Region;
 
 /// Elements that a rotation looks at, and that a CPU takes at once, when all CPUs share the lists.
@@ -75,7 +76,8 @@ pub struct Lru {
 
 impl Lru {
     /// For so many elements; `own_lists` gives each CPU lists of its own (`BPF_F_NO_COMMON_LRU`).
-    pub fn new(entries: u32, cpus: u32, own_lists: bool) -> Result<Self, Errno> {
+    pub fn new(facts: &Facts, entries: u32, own_lists: bool) -> Result<Self, Errno> {
+        let cpus = facts.cpus;
         let mut links = Vec::new();
         let mut anchor = || {
             let id = links.len() as Id;
@@ -95,7 +97,8 @@ impl Lru {
                 locals.push(Local { free: anchor(), pending: anchor(), steal: cpu });
             }
         }
-        let refs = Region::new(entries as usize, 1)?;
+        let refs = facts.account.region(entries as usize, 1)?;
+        facts.account.charge(u64::from(entries) * size_of::<Link>() as u64)?;
         let address = refs.base().as_ptr() as usize;
         let lists = links.len() as u32;
         let scans = if own_lists { PERCPU_SCANS } else { COMMON_SCANS };

@@ -13,9 +13,10 @@ pub use direct::Find;
 use ebpfkit_abi::MapType;
 use ebpfkit_verifier::memory::record::Record;
 use lru::Lru;
+use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
-use table::{HEADER, Key, Locked, Node, Pool, Table, with_key};
+use table::{HEADER, Key, Locked, Node, Pool, Table, is_live, number_of, set_number};
 
 /// `BPF_MAP_TYPE_HASH`, `PERCPU_HASH`, `LRU_HASH`, `LRU_PERCPU_HASH`, and the table under `HASH_OF_MAPS`.
 #[derive(Debug)]
@@ -36,13 +37,6 @@ pub struct HashMap {
     max_entries: u32,
     /// The short way of a lookup.
     pub(super) find: Find,
-}
-
-/// Number of a node of an LRU map.
-#[inline]
-fn element(node: NonNull<Node>) -> u32 {
-    // SAFETY: nodes live as long as the table.
-    unsafe { node.as_ref() }.index.load(Ordering::Relaxed)
 }
 
 /// Refusals of an update.
@@ -81,14 +75,14 @@ impl HashMap {
                 let whole = max_entries / facts.cpus * facts.cpus;
                 max_entries = max_entries.checked_next_multiple_of(facts.cpus).unwrap_or(whole);
             }
-            let slab = Region::new(max_entries as usize, node)?;
-            Nodes::Lru { slab, stride: node, lru: Lru::new(max_entries, facts.cpus, own_lists)? }
+            let slab = facts.account.region(max_entries as usize, node)?;
+            Nodes::Lru { slab, stride: node, lru: Lru::new(facts, max_entries, own_lists)? }
         } else {
-            Nodes::Pool(Pool::new(node))
+            Nodes::Pool(Pool::new(node, facts.account.clone()))
         };
         let padded = if fields.fields.is_empty() { size.next_multiple_of(8) } else { size };
         Ok(Self {
-            table: Table::new(max_entries, key_size)?,
+            table: Table::new(facts, max_entries)?,
             nodes,
             layout: ValueLayout::new(size, fields),
             padded: ValueLayout::new(padded, fields),
@@ -143,7 +137,7 @@ impl HashMap {
         if cpu >= self.cpus.max(1) {
             return None;
         }
-        with_key(key, |key| self.lookup_key(key, cpu))
+        self.with_key(key, |key| self.lookup_key(key, cpu))
     }
 
     /// The value of a CPU that is one of the map's, or zero where all share it.
@@ -151,14 +145,14 @@ impl HashMap {
     fn lookup_key(&self, key: Key<'_>, cpu: u32) -> Option<NonNull<u8>> {
         let node = self.table.find(key)?;
         if let Nodes::Lru { lru, .. } = &self.nodes {
-            lru.touch(element(node));
+            lru.touch(number_of(node));
         }
         Some(self.value_at(node, cpu))
     }
 
     /// As [`HashMap::lookup`], but the element does not count as used.
     pub fn look(&self, key: &[u8]) -> Option<NonNull<u8>> {
-        with_key(key, |key| self.table.find(key)).map(|node| self.value_at(node, 0))
+        self.with_key(key, |key| self.table.find(key)).map(|node| self.value_at(node, 0))
     }
 
     /// `cpu` is nothing for user space, which brings the values of all CPUs.
@@ -174,7 +168,7 @@ impl HashMap {
         if cpu.is_some_and(|cpu| self.slot(cpu) >= self.cpus.max(1)) {
             return Err(Errno::EINVAL);
         }
-        with_key(key, |key| self.update_key(key, value, flags, cpu))
+        self.with_key(key, |key| self.update_key(key, value, flags, cpu))
     }
 
     fn update_key(&self, key: Key<'_>, value: &[u8], flags: u64, cpu: Option<u32>) -> Result<(), Errno> {
@@ -233,8 +227,7 @@ impl HashMap {
                 gone
             };
             let taken = lru.take(cpu.unwrap_or(0), key.hash, &mut evict).ok_or(Errno::ENOMEM)?;
-            // SAFETY: nodes live as long as the table.
-            unsafe { node(taken).as_ref() }.index.store(taken, Ordering::Relaxed);
+            set_number(node(taken), taken);
             new = Some(taken);
         }
         let mut bucket = self.table.lock(self.table.bucket_of(key.hash));
@@ -242,7 +235,7 @@ impl HashMap {
         let mut spare = new;
         let done = check(old, flags).map(|()| match (old, new) {
             (Some(old), _) if self.cpus != 0 => {
-                lru.touch(element(old));
+                lru.touch(number_of(old));
                 self.write_percpu(old, value, cpu, false);
             }
             (_, Some(taken)) => {
@@ -254,7 +247,7 @@ impl HashMap {
                     self.write_percpu(new, value, cpu, true);
                 }
                 bucket.insert(new, key);
-                spare = old.map(element);
+                spare = old.map(number_of);
                 match old {
                     Some(old) => {
                         lru.touch(taken);
@@ -343,12 +336,12 @@ impl HashMap {
         self.free_fields(node);
         match &self.nodes {
             Nodes::Pool(pool) => pool.give(node),
-            Nodes::Lru { lru, .. } => lru.give(element(node)),
+            Nodes::Lru { lru, .. } => lru.give(number_of(node)),
         }
     }
 
     pub(super) fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        with_key(key, |key| {
+        self.with_key(key, |key| {
             let bucket = self.table.lock(self.table.bucket_of(key.hash));
             let node = bucket.find(key).ok_or(Errno::ENOENT)?;
             self.unlink(bucket, node);
@@ -385,12 +378,12 @@ impl HashMap {
     }
 
     pub(super) fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        let node = with_key(key, |key| self.table.find(key)).ok_or(Errno::ENOENT)?;
+        let node = self.with_key(key, |key| self.table.find(key)).ok_or(Errno::ENOENT)?;
         self.read(node, out, flags)
     }
 
     pub(super) fn user_take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        with_key(key, |key| {
+        self.with_key(key, |key| {
             let bucket = self.table.lock(self.table.bucket_of(key.hash));
             let node = bucket.find(key).ok_or(Errno::ENOENT)?;
             self.read(node, out, flags)?;
@@ -400,36 +393,47 @@ impl HashMap {
     }
 
     pub(super) fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        let mut start = 0;
-        let mut after = None;
-        let found = key.and_then(|key| with_key(key, |key| Some((self.table.find(key)?, key.hash))));
-        if let Some((node, hash)) = found {
-            start = self.table.bucket_of(hash);
-            after = Some(node);
-        }
-        for bucket in start..self.table.buckets() {
-            let nodes = self.table.nodes(bucket);
-            let skip = after.take().and_then(|a| nodes.iter().position(|n| *n == a)).map_or(0, |i| i + 1);
-            if let Some(node) = nodes.get(skip) {
-                // SAFETY: the key lies behind the head, `key_size` bytes long.
-                unsafe { mem::load(table::key_of(*node).as_ptr(), &mut next[..self.key_size]) };
-                return Ok(());
-            }
-        }
-        Err(Errno::ENOENT)
+        let found = key.and_then(|key| self.with_key(key, |key| self.table.find(key)));
+        let start = found.map_or(0, |node| number_of(node) + 1);
+        let node = self.next_live(start..u32::MAX).ok_or(Errno::ENOENT)?;
+        // SAFETY: the key lies behind the head, `key_size` bytes long.
+        unsafe { mem::load(table::key_of(node).as_ptr(), &mut next[..self.key_size]) };
+        Ok(())
     }
 
+    /// The first element that has a number in a range. The order of elements is that in which their memory was first
+    /// used, so that it is the same in every run, whatever the hash function's key.
+    fn next_live(&self, mut numbers: Range<u32>) -> Option<NonNull<Node>> {
+        match &self.nodes {
+            Nodes::Pool(pool) => pool.next_live(numbers),
+            Nodes::Lru { slab, stride, .. } => {
+                numbers.end = numbers.end.min(self.max_entries);
+                numbers.map(|n| slab.at(n as usize * stride).cast()).find(|node| is_live(*node))
+            }
+        }
+    }
+
+    /// Elements that are made meanwhile may be visited or not.
     pub(super) fn for_each(&self, cpu: u32, visit: &mut Visit<'_>) -> u64 {
         let cpu = self.slot(cpu).min(self.cpus.max(1) - 1);
-        let mut visited = 0;
-        for bucket in 0..self.table.buckets() {
-            for node in self.table.nodes(bucket) {
-                visited += 1;
-                if visit(table::key_of(node), self.value_at(node, cpu)).is_break() {
-                    return visited;
-                }
+        let end = match &self.nodes {
+            Nodes::Pool(pool) => pool.used(),
+            Nodes::Lru { .. } => self.max_entries,
+        };
+        let (mut visited, mut start) = (0, 0);
+        while let Some(node) = self.next_live(start..end) {
+            start = number_of(node) + 1;
+            visited += 1;
+            if visit(table::key_of(node), self.value_at(node, cpu)).is_break() {
+                break;
             }
         }
         visited
+    }
+
+    /// Runs `f` with a key made from bytes.
+    #[inline]
+    fn with_key<T>(&self, bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
+        table::with_key(self.table.seed, bytes, f)
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::Errno;
 use crate::maps::mem::{self, Region};
+use crate::maps::{Account, Facts};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
@@ -17,8 +18,30 @@ use std::sync::{Mutex, PoisonError};
 pub struct Node {
     next: AtomicPtr<Node>,
     hash: AtomicU32,
-    /// Position in the slab of an LRU table.
-    pub index: AtomicU32,
+    /// Number of the node among all of its table, in the order in which they were first used; and [`LIVE`].
+    index: AtomicU32,
+}
+
+/// Set in a node's number while the node is in a chain.
+const LIVE: u32 = 1 << 31;
+
+/// The number of a node.
+#[inline]
+pub fn number_of(node: NonNull<Node>) -> u32 {
+    // SAFETY: nodes live as long as the table.
+    unsafe { node.as_ref() }.index.load(Ordering::Relaxed) & !LIVE
+}
+
+/// Gives a node that is in no chain its number.
+pub fn set_number(node: NonNull<Node>, number: u32) {
+    // SAFETY: as above.
+    unsafe { node.as_ref() }.index.store(number, Ordering::Relaxed);
+}
+
+/// Whether a node is in a chain.
+pub fn is_live(node: NonNull<Node>) -> bool {
+    // SAFETY: as above.
+    unsafe { node.as_ref() }.index.load(Ordering::Relaxed) & LIVE != 0
 }
 
 /// Bytes of the head.
@@ -43,23 +66,23 @@ pub struct Key<'a> {
 /// Words of a key that is not copied to the heap.
 const SHORT: usize = 8;
 
-/// Runs `f` with a key made from bytes.
+/// Runs `f` with a key made from bytes, for a table with this seed.
 #[inline]
-pub fn with_key<T>(bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
+pub fn with_key<T>(seed: u64, bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
     match bytes.len() {
         // The usual sizes are read in one go.
-        4 => with_short_key::<4, 1, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
-        8 => with_short_key::<8, 1, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
-        16 => with_short_key::<16, 2, T>(bytes.first_chunk().unwrap_or(&[0; _]), f),
+        4 => with_short_key::<4, 1, T>(seed, bytes.first_chunk().unwrap_or(&[0; _]), f),
+        8 => with_short_key::<8, 1, T>(seed, bytes.first_chunk().unwrap_or(&[0; _]), f),
+        16 => with_short_key::<16, 2, T>(seed, bytes.first_chunk().unwrap_or(&[0; _]), f),
         n if n <= SHORT * 8 => {
             let mut words = [0; SHORT];
             let words = fill(&mut words[..n.div_ceil(8)], bytes);
-            f(Key { words, hash: hash(words) })
+            f(Key { words, hash: hash(seed, words) })
         }
         n => {
             let mut words = vec![0; n.div_ceil(8)];
             let words = fill(&mut words, bytes);
-            f(Key { words, hash: hash(words) })
+            f(Key { words, hash: hash(seed, words) })
         }
     }
 }
@@ -67,6 +90,7 @@ pub fn with_key<T>(bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
 /// [`with_key`] for a size that is known where it is called.
 #[inline(always)]
 pub fn with_short_key<const BYTES: usize, const WORDS: usize, T>(
+    seed: u64,
     bytes: &[u8; BYTES],
     f: impl FnOnce(Key<'_>) -> T,
 ) -> T {
@@ -75,7 +99,7 @@ pub fn with_short_key<const BYTES: usize, const WORDS: usize, T>(
         let rest = &bytes[n * 8..];
         rest.first_chunk().map_or_else(|| last_word(rest), |whole| u64::from_ne_bytes(*whole))
     });
-    f(Key { words: &words, hash: hash(&words) })
+    f(Key { words: &words, hash: hash(seed, &words) })
 }
 
 /// Up to seven bytes as a word, zero-padded. Where their number is known, it takes a load for each power of two in it.
@@ -112,10 +136,10 @@ fn fill<'a>(words: &'a mut [u64], bytes: &[u8]) -> &'a [u64] {
     words
 }
 
-/// Mixes words into 32 bits; the same for the same key in every run.
+/// Mixes words into 32 bits. Who does not know the seed cannot tell which keys meet in one chain.
 #[inline]
-fn hash(words: &[u64]) -> u32 {
-    let mut h = 0x9e37_79b9_7f4a_7c15u64;
+fn hash(seed: u64, words: &[u64]) -> u32 {
+    let mut h = seed;
     for w in words {
         let wide = u128::from(h ^ w) * 0xa076_1d64_78bd_642f_u128;
         h = (wide as u64) ^ (wide >> 64) as u64;
@@ -136,6 +160,8 @@ pub struct Table {
     buckets: Region,
     mask: usize,
     key_words: usize,
+    /// Key of the hash function.
+    pub seed: u64,
 }
 
 /// Exclusive use of a bucket; readers start over when it ends.
@@ -169,16 +195,11 @@ impl Glance<'_> {
 
 impl Table {
     /// For at least this many elements.
-    pub fn new(entries: u32, key_size: usize) -> Result<Self, Errno> {
+    pub fn new(facts: &Facts, entries: u32) -> Result<Self, Errno> {
         let count = (entries as usize).next_power_of_two();
         // Zero bytes are an even version and an empty chain.
-        let buckets = Region::new(count, size_of::<Bucket>())?;
-        Ok(Self { buckets, mask: count - 1, key_words: key_size.div_ceil(8) })
-    }
-
-    /// Number of buckets.
-    pub fn buckets(&self) -> usize {
-        self.mask + 1
+        let buckets = facts.account.region(count, size_of::<Bucket>())?;
+        Ok(Self { buckets, mask: count - 1, key_words: (facts.key_size as usize).div_ceil(8), seed: facts.seed })
     }
 
     /// Bucket that a hash belongs to.
@@ -253,22 +274,6 @@ impl Table {
         again(|| self.try_find(key))
     }
 
-    /// The nodes of a bucket, at one moment.
-    pub fn nodes(&self, bucket: usize) -> Vec<NonNull<Node>> {
-        let chain = |mut at, glance: Glance<'_>| {
-            let mut nodes = Vec::new();
-            while let Some(node) = at {
-                nodes.push(node);
-                at = next(node);
-                if nodes.len().is_multiple_of(64) && !glance.holds() {
-                    break;
-                }
-            }
-            nodes
-        };
-        again(|| self.try_read(bucket, chain))
-    }
-
     /// Takes a bucket for writing.
     pub fn lock(&self, bucket: usize) -> Locked<'_> {
         let b = self.bucket(bucket);
@@ -330,6 +335,7 @@ impl Locked<'_> {
             let head = node.as_ref();
             head.hash.store(key.hash, Ordering::Relaxed);
             head.next.store(self.bucket.head.load(Ordering::Relaxed), Ordering::Relaxed);
+            head.index.store(head.index.load(Ordering::Relaxed) | LIVE, Ordering::Relaxed);
         }
         self.bucket.head.store(node.as_ptr(), Ordering::Release);
     }
@@ -344,6 +350,7 @@ impl Locked<'_> {
             let head = unsafe { &*at };
             if found == node {
                 link.store(head.next.load(Ordering::Relaxed), Ordering::Release);
+                head.index.store(head.index.load(Ordering::Relaxed) & !LIVE, Ordering::Relaxed);
                 return true;
             }
             link = &head.next;
@@ -358,14 +365,24 @@ pub struct Pool {
     spare: AtomicPtr<Node>,
     state: Mutex<PoolState>,
     stride: usize,
+    account: Account,
 }
 
 #[derive(Debug, Default)]
 struct PoolState {
-    slabs: Vec<Region>,
-    /// Nodes of the last slab that were never used.
-    fresh: usize,
+    slabs: Vec<Slab>,
+    /// Nodes that were ever used: they have the numbers below.
+    used: u32,
     free: Vec<NonNull<Node>>,
+}
+
+#[derive(Debug)]
+struct Slab {
+    memory: Region,
+    /// Number of its first node.
+    first: u32,
+    /// Its nodes.
+    count: u32,
 }
 
 // SAFETY: the free nodes are addresses into the slabs, which the state owns.
@@ -378,13 +395,36 @@ const MAX_SLAB: usize = 64 << 20;
 
 impl Pool {
     /// Nodes of `stride` bytes, head included; a multiple of 8.
-    pub fn new(stride: usize) -> Self {
-        Self { spare: AtomicPtr::default(), state: Mutex::default(), stride }
+    pub fn new(stride: usize, account: Account) -> Self {
+        Self { spare: AtomicPtr::default(), state: Mutex::default(), stride, account }
     }
 
     /// Whether bytes lie inside a slab.
     pub fn contains(&self, address: u64, len: u64) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).slabs.iter().any(|s| s.contains(address, len))
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).slabs.iter().any(|s| s.memory.contains(address, len))
+    }
+
+    /// Nodes that were ever used.
+    pub fn used(&self) -> u32 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).used
+    }
+
+    /// The first node with a number in a range that is in a chain.
+    pub fn next_live(&self, numbers: std::ops::Range<u32>) -> Option<NonNull<Node>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut number = numbers.start;
+        let end = numbers.end.min(state.used);
+        let slab = state.slabs.partition_point(|s| s.first <= number).saturating_sub(1);
+        for slab in &state.slabs[slab..] {
+            while number < end && number - slab.first < slab.count {
+                let node = slab.memory.at((number - slab.first) as usize * self.stride).cast();
+                if is_live(node) {
+                    return Some(node);
+                }
+                number += 1;
+            }
+        }
+        None
     }
 
     /// A node that is in no chain.
@@ -396,14 +436,17 @@ impl Pool {
         if let Some(node) = state.free.pop() {
             return Ok(node);
         }
-        if state.fresh == 0 {
+        let number = state.used;
+        if state.slabs.last().is_none_or(|s| number - s.first == s.count) {
             let count = (FIRST_SLAB << state.slabs.len().min(24)).min(MAX_SLAB / self.stride).max(1);
-            state.slabs.push(Region::new(count, self.stride)?);
-            state.fresh = count;
+            let memory = self.account.region(count, self.stride)?;
+            state.slabs.push(Slab { memory, first: number, count: count as u32 });
         }
-        state.fresh -= 1;
         let slab = state.slabs.last().ok_or(Errno::ENOMEM)?;
-        Ok(slab.at(state.fresh * self.stride).cast())
+        let node = slab.memory.at((number - slab.first) as usize * self.stride).cast();
+        set_number(node, number);
+        state.used += 1;
+        Ok(node)
     }
 
     /// Gives a node back that is in no chain any more.
