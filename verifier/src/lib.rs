@@ -33,21 +33,24 @@ pub mod liveness;
 pub mod log;
 pub mod memory;
 pub mod observer;
+mod options;
 pub mod precision;
+pub mod program;
 pub mod prune;
 pub mod reason;
 pub mod resource;
 pub mod scalar;
 pub mod state;
-#[cfg(test)]
-mod unprivileged_tests;
+mod tables;
 pub mod verdict;
 pub mod verify;
 
 pub use domain::{RegBase, RegExtra, RegState, RegType, Tnum};
-pub use env::{Env, InsnAux, Options, SubprogInfo};
+pub use env::Env;
 pub use kernel_model::KernelModel;
 pub use observer::{Event, Observer};
+pub use options::Options;
+pub use program::{InsnAux, SubprogInfo};
 pub use reason::{Reason, Rejection, Stop};
 pub use state::{FuncState, VerifierState};
 pub use verdict::{Facts, Report, Verdict, Verified};

@@ -57,9 +57,11 @@ pub fn verify(
         walk: Default::default(),
         trace: Default::default(),
         liveness: Default::default(),
-        calls: Default::default(),
+        kfuncs: Default::default(),
+        threw: false,
         types: Default::default(),
-        front: Default::default(),
+        untranslatable: false,
+        attach: Default::default(),
         strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
         insn_processed: 0,
         soundness_mattered: Default::default(),
@@ -92,7 +94,7 @@ pub fn verify(
         env.observer.text(format_args!("stack depth {}\n", depths.join("+")));
     }
     if log_level != 0 || wants_stats {
-        let crate::explore::Walk { max_states_per_insn, total_states, peak_states, .. } = env.walk;
+        let crate::tables::Walk { max_states_per_insn, total_states, peak_states, .. } = env.walk;
         env.observer.text(format_args!(
             "processed {} insns (limit 1000000) max_states_per_insn {max_states_per_insn} total_states {total_states} \
              peak_states {peak_states} mark_read 0\n",

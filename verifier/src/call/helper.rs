@@ -1,11 +1,11 @@
 //! Helpers: whether one may be called, and the order of its checks.
 
 use crate::domain::BtfRef;
-use crate::env::SEVERAL_MAPS;
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
 use crate::memory::dynptr::DynptrArg;
 use crate::memory::record::Field;
+use crate::program::SEVERAL_MAPS;
 use crate::reason::{CallReason, ResourceReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
@@ -59,7 +59,7 @@ impl CallFacts {
 impl Env<'_> {
     /// What kind of caller of helpers the program is.
     pub(crate) fn caller_kind(&self) -> Callers {
-        if let Some(target) = self.front.attach.iterator {
+        if let Some(target) = self.attach.iterator {
             return Callers::of_iterator(target.name);
         }
         match self.struct_ops_name() {

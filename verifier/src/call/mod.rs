@@ -20,15 +20,6 @@ use ebpfkit_abi::kfuncs::KfuncFlags;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
 
-/// Tables that belong to calls.
-#[derive(Clone, Debug, Default)]
-pub struct Calls {
-    /// Kernel functions that have been looked up.
-    pub kfuncs: kfunc::Kfuncs,
-    /// The call just verified ended the path by an exception.
-    pub threw: bool,
-}
-
 impl Env<'_> {
     /// Verifies a `call` of any kind and sets [`Env::insn_idx`] to the slot to go on from.
     pub fn check_call(&mut self, insn: Insn) -> Step {

@@ -29,7 +29,7 @@ impl Env<'_> {
         match self.prog.attach_type {
             _ if !typed => true,
             AttachType::TraceIter | AttachType::TraceRawTp => true,
-            AttachType::TraceFentry | AttachType::TraceFexit => !self.front.attach.name.starts_with("bpf_sk_storage"),
+            AttachType::TraceFentry | AttachType::TraceFexit => !self.attach.name.starts_with("bpf_sk_storage"),
             _ => false,
         }
     }
@@ -50,7 +50,7 @@ impl Env<'_> {
         match (self.prog.prog_type, self.prog.attach_type) {
             (ProgType::Tracing, AttachType::TraceIter) => Ok(true),
             (ProgType::Lsm, _) => Ok(self.lsm_hook().is_some_and(|h| lsm::SLEEPABLE.contains(&h))),
-            _ => Ok(FUNCTIONS.contains(&self.front.attach.name.as_str())),
+            _ => Ok(FUNCTIONS.contains(&self.attach.name.as_str())),
         }
     }
 

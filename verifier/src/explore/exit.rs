@@ -118,7 +118,7 @@ impl Env<'_> {
     /// Whether the function that the program attaches to returns nothing.
     pub(crate) fn attached_to_void(&self) -> Step<bool> {
         let types = self.types_of(BtfRef::Vmlinux)?;
-        Ok(matches!(types.get(self.front.attach.proto), Some(Type::FuncProto { ret: 0, .. })))
+        Ok(matches!(types.get(self.attach.proto), Some(Type::FuncProto { ret: 0, .. })))
     }
 
     /// What a struct_ops program may return: nothing at all, a reference to what the operation returns, or null.
@@ -130,7 +130,7 @@ impl Env<'_> {
             return Ok(None);
         }
         let types = self.types_of(BtfRef::Vmlinux)?;
-        let ret = match types.get(self.front.attach.proto) {
+        let ret = match types.get(self.attach.proto) {
             Some(Type::FuncProto { ret, .. }) => ret,
             _ => return Ok(None),
         };

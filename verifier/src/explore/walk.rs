@@ -122,7 +122,7 @@ impl Env<'_> {
                     return reserved("BPF_CALL");
                 }
                 self.check_call(insn)?;
-                if std::mem::take(&mut self.calls.threw) {
+                if std::mem::take(&mut self.threw) {
                     return Ok(true);
                 }
             }

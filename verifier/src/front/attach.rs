@@ -4,29 +4,12 @@ use crate::domain::BtfRef;
 use crate::memory::types::{is_struct, kind_name};
 use crate::reason::{AttachReason, FrontReason};
 use crate::{Env, Step, Stop, reason::reject};
-use ebpfkit_abi::iterators::{self, IterTarget};
+use ebpfkit_abi::iterators;
 use ebpfkit_abi::limits::MAX_TRACED_ARGS;
 use ebpfkit_abi::{AttachType, ProgType, lsm, trampolines};
 use ebpfkit_object::Btf;
 use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
-
-/// What a program attaches to.
-#[derive(Clone, Debug, Default)]
-pub struct AttachInfo {
-    /// Prototype of the function, in the kernel's types; zero when it has none.
-    pub proto: TypeId,
-    /// Name of the function or tracepoint, or of the struct_ops member.
-    pub name: String,
-    /// Struct of operations that a struct_ops program implements a part of; empty for other programs.
-    pub struct_ops: String,
-    /// Arguments of a struct_ops program that may be null, as bits.
-    pub nullable: u32,
-    /// Arguments of a struct_ops program that it owns a reference to: index and identity.
-    pub owned: Vec<(usize, u32)>,
-    /// Kind of objects that an iterator program visits.
-    pub iterator: Option<&'static IterTarget>,
-}
 
 const TRACEPOINT_PREFIX: &str = "btf_trace_";
 const ITERATOR_PREFIX: &str = "bpf_iter_";
@@ -72,7 +55,7 @@ fn check_trampoline(types: &Btf, proto: TypeId, func: &str) -> Step {
 impl Env<'_> {
     /// Struct of operations that a struct_ops program implements a part of; empty for other programs.
     pub fn struct_ops_name(&self) -> &str {
-        &self.front.attach.struct_ops
+        &self.attach.struct_ops
     }
 
     /// Checks the attach point and finds the function that gives the program its arguments.
@@ -120,7 +103,7 @@ impl Env<'_> {
             Some(Type::Func { proto, .. }) if types.kind(proto) == Some(Kind::FuncProto) => Some(proto),
             _ => None,
         };
-        let info = &mut self.front.attach;
+        let info = &mut self.attach;
         match self.prog.attach_type {
             AttachType::TraceRawTp => {
                 let Type::Typedef(inner) = target else { return reject(AttachReason::NotTypedef { id }) };
@@ -169,7 +152,7 @@ impl Env<'_> {
     /// Whether a program of this kind may attach to the function.
     fn check_function_attach(&self, types: &Btf, proto: TypeId) -> Step {
         let (kind, attach) = (self.prog.prog_type, self.prog.attach_type);
-        let func = self.front.attach.name.clone();
+        let func = self.attach.name.clone();
         check_trampoline(types, proto, &func)?;
         if self.kernel.symbols.as_ref().is_some_and(|known| !known(&func)) {
             return reject(AttachReason::NoAddress { func });
@@ -216,7 +199,7 @@ impl Env<'_> {
 
     /// Name of the security hook that the program attaches to; `None` for other programs.
     pub(crate) fn lsm_hook(&self) -> Option<&str> {
-        (self.prog.prog_type == ProgType::Lsm).then(|| self.front.attach.name.strip_prefix(lsm::PREFIX)).flatten()
+        (self.prog.prog_type == ProgType::Lsm).then(|| self.attach.name.strip_prefix(lsm::PREFIX)).flatten()
     }
 
     /// Checks the operation that a struct_ops program implements.
@@ -260,23 +243,23 @@ impl Env<'_> {
         if let Some(Type::Func { proto: stub, .. }) = stub.and_then(|s| types.get(s)) {
             for (i, p) in types.params(stub).enumerate() {
                 if p.name.ends_with("__nullable") {
-                    self.front.attach.nullable |= 1 << i;
+                    self.attach.nullable |= 1 << i;
                 }
                 if p.name.ends_with("__ref") {
-                    self.front.attach.owned.push((i, 0));
+                    self.attach.owned.push((i, 0));
                 }
             }
         }
-        let info = &mut self.front.attach;
+        let info = &mut self.attach;
         (info.proto, info.name, info.struct_ops) = (proto, member.name.to_owned(), name);
         Ok(())
     }
 
     /// Gives a struct_ops program the references that it owns from the start.
     pub(crate) fn acquire_owned_arguments(&mut self) {
-        for i in 0..self.front.attach.owned.len() {
+        for i in 0..self.attach.owned.len() {
             let id = self.acquire_reference(0);
-            self.front.attach.owned[i].1 = id;
+            self.attach.owned[i].1 = id;
         }
     }
 }

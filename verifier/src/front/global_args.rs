@@ -4,29 +4,13 @@
 
 use crate::domain::BtfRef;
 use crate::memory::types::{is_scalar, is_struct, kind_name};
+use crate::program::GlobalArg;
 use crate::reason::FrontReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::MAX_CALL_ARGS;
-use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
+use ebpfkit_abi::{ArgBase, AttachType, ProgType, TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
-
-/// One argument of a global function.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GlobalArg {
-    /// Kind.
-    pub ty: ArgType,
-    /// Bytes, for memory.
-    pub mem_size: u32,
-    /// Kernel type, for BTF-typed pointers.
-    pub btf_id: TypeId,
-}
-
-impl GlobalArg {
-    const fn of(base: ArgBase, flags: TypeFlags) -> Self {
-        Self { ty: ArgType { base, flags, size: 0, btf: "" }, mem_size: 0, btf_id: 0 }
-    }
-}
 
 /// Tags of one argument.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

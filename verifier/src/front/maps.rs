@@ -1,8 +1,8 @@
 //! 64-bit immediates: the maps, values, functions and kernel variables that they name.
 
 use crate::domain::{BtfRef, RegBase, RegExtra, RegType};
-use crate::env::UsedMap;
 use crate::memory::record;
+use crate::program::UsedMap;
 use crate::reason::FrontReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};

@@ -21,15 +21,6 @@ mod maps;
 mod stack_depth;
 pub(crate) mod subprogs;
 
-/// Tables of the front passes.
-#[derive(Clone, Debug, Default)]
-pub struct Front {
-    /// A load passed that the kernel cannot translate.
-    pub untranslatable: bool,
-    /// What the program attaches to.
-    pub attach: attach::AttachInfo,
-}
-
 impl Env<'_> {
     /// Runs every pass that comes before the walk, in the kernel's order.
     pub fn run_front(&mut self) -> Step {
@@ -51,10 +42,10 @@ impl Env<'_> {
         self.remove_fastcall_spills();
         self.check_max_stack_depth()?;
         self.add_loop_stack();
-        if self.aux.iter().any(|a| a.map_ptr == crate::env::SEVERAL_MAPS) {
+        if self.aux.iter().any(|a| a.map_ptr == crate::program::SEVERAL_MAPS) {
             return reject(crate::reason::FrontReason::TailCallMaps {});
         }
-        if self.front.untranslatable {
+        if self.untranslatable {
             return reject(crate::reason::FrontReason::Untranslatable {});
         }
         self.check_addresses_of_functions()

@@ -1,6 +1,6 @@
 //! Finding the functions of a program, and that no jump leaves its function.
 
-use crate::env::SubprogInfo;
+use crate::program::SubprogInfo;
 use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::helpers::id;

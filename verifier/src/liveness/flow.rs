@@ -4,7 +4,7 @@
 //! have changed are computed again, which gives the same masks as computing all.
 
 use super::{Instance, Liveness, Masks};
-use crate::SubprogInfo;
+use crate::program::SubprogInfo;
 use crate::state::SlotList;
 use ebpfkit_isa::Insn;
 use std::fmt::Write;

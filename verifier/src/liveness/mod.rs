@@ -11,10 +11,12 @@
 mod flow;
 mod query;
 
+use crate::program::{InsnAux, SubprogInfo};
+use crate::state::FuncState;
 use crate::state::VerifierState;
-use crate::{Env, state::FuncState};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
+use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{class, mode};
 
 /// What one instruction does with the slots of one frame, and what follows from it.
@@ -81,7 +83,7 @@ impl Instance {
 
 impl Liveness {
     /// The instance of frame number `depth` of a state.
-    fn instance(&mut self, frames: &[std::rc::Rc<FuncState>], depth: usize, subprogs: &[crate::SubprogInfo]) -> usize {
+    fn instance(&mut self, frames: &[std::rc::Rc<FuncState>], depth: usize, subprogs: &[SubprogInfo]) -> usize {
         let mut at: Option<usize> = None;
         for frame in &frames[..=depth] {
             let subprog = frame.subprog as usize;
@@ -172,81 +174,75 @@ impl Liveness {
     }
 }
 
-impl Env<'_> {
-    /// Starts the marks of the next instruction.
-    pub(crate) fn begin_stack_marks(&mut self) {
-        self.liveness.forget_writes();
-        if self.liveness.current.is_none() {
-            let depth = self.cur.curframe();
-            self.liveness.current = Some(self.liveness.instance(&self.cur.frames, depth, &self.subprogs));
+impl Liveness {
+    /// Prepares the graph that the analysis runs on.
+    pub(crate) fn prepare(&mut self, insns: &[Insn], postorder: &[usize]) {
+        let leaves = |at: usize| {
+            let i = insns[at];
+            i.is_helper_call(id::TAIL_CALL) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
+        };
+        self.graph = flow::Graph::new(insns, postorder, &leaves);
+    }
+
+    /// Starts the marks of the next instruction of a state.
+    pub(crate) fn begin(&mut self, state: &VerifierState, subprogs: &[SubprogInfo]) {
+        self.forget_writes();
+        if self.current.is_none() {
+            self.current = Some(self.instance(&state.frames, state.curframe(), subprogs));
         }
     }
 
-    /// Ends the marks of the instruction at `insn`. Calls and exits of functions have none of their own: they get
-    /// those of the function.
-    pub(crate) fn commit_stack_marks(&mut self, insn: usize) {
-        if let Some(instance) = self.liveness.current {
-            self.liveness.commit(instance, insn);
+    /// Ends the marks of the instruction at `insn`.
+    pub(crate) fn end(&mut self, insn: usize) {
+        if let Some(instance) = self.current {
+            self.commit(instance, insn);
         }
     }
 
     /// The chain of calls changes.
-    pub(crate) fn leave_stack_chain(&mut self) {
-        self.liveness.current = None;
+    pub(crate) fn leave_chain(&mut self) {
+        self.current = None;
     }
 
-    /// The instruction being verified may read these slots of a frame (bit n for slot n).
-    pub fn mark_stack_read(&mut self, frame: usize, slots: u64) {
-        if let Some(instance) = self.liveness.current {
-            self.liveness.read(instance, frame, self.cur.insn_idx, slots);
+    /// The instruction at `insn`, whose marks have been started, may read these slots of a frame.
+    pub(crate) fn mark_read(&mut self, frame: usize, insn: usize, slots: u64) {
+        if let Some(instance) = self.current {
+            self.read(instance, frame, insn, slots);
         }
     }
 
-    /// The instruction being verified writes these slots of a frame whole (bit n for slot n).
-    pub fn mark_stack_write(&mut self, frame: usize, slots: u64) {
-        self.liveness.writes[frame] |= slots;
-        self.liveness.wrote = true;
+    /// The instruction whose marks have been started writes these slots of a frame whole.
+    pub(crate) fn mark_write(&mut self, frame: usize, slots: u64) {
+        self.writes[frame] |= slots;
+        self.wrote = true;
     }
 
-    /// As [`Env::mark_stack_read`], of an object (dynptr, iterator, interrupt flags) in these slots.
-    pub fn mark_object_read(&mut self, frame: usize, slots: u64) {
-        self.trace.slots(slots);
-        self.mark_stack_read(frame, slots);
-    }
-
-    /// As [`Env::mark_stack_write`], of an object in these slots.
-    pub fn mark_object_write(&mut self, frame: usize, slots: u64) {
-        self.trace.slots(slots);
-        self.mark_stack_write(frame, slots);
-    }
-
-    /// Propagates what has changed, at the end of a path and where a function returns.
-    pub(crate) fn update_live_stack(&mut self) {
-        self.liveness.current = None;
-        let meets = |at: usize| self.aux[at].prune_point;
-        let mut log = flow::Log { lines: String::new(), meets: &meets };
-        for depth in (0..self.cur.frames.len()).rev() {
-            let instance = self.liveness.instance(&self.cur.frames, depth, &self.subprogs);
-            let log = (self.log_level > 1).then_some(&mut log);
-            self.liveness.propagate(instance, &self.subprogs, &self.postorder, log);
+    /// Propagates what has changed in the chain of calls of a state; with `meets`, which tells prune points, gives the
+    /// lines that the log says of it.
+    pub(crate) fn update(
+        &mut self,
+        state: &VerifierState,
+        subprogs: &[SubprogInfo],
+        postorder: &[usize],
+        meets: Option<&dyn Fn(usize) -> bool>,
+    ) -> String {
+        self.current = None;
+        let mut log = meets.map(|meets| flow::Log { lines: String::new(), meets });
+        for depth in (0..state.frames.len()).rev() {
+            let instance = self.instance(&state.frames, depth, subprogs);
+            self.propagate(instance, subprogs, postorder, log.as_mut());
         }
-        let lines = log.lines;
-        if !lines.is_empty() {
-            self.verbose(format_args!("{lines}"));
-        }
-    }
-
-    /// Prepares the graph that the analysis runs on.
-    pub(crate) fn prepare_liveness(&mut self) {
-        let leaves = |at: usize| {
-            let i = self.insns[at];
-            i.is_helper_call(id::TAIL_CALL) || i.class() == class::LD && matches!(i.mode(), mode::ABS | mode::IND)
-        };
-        self.liveness.graph = flow::Graph::new(&self.insns, &self.postorder, &leaves);
+        log.map_or_else(String::new, |log| log.lines)
     }
 
     /// Slots of a frame of a saved state that may still be read.
-    pub(crate) fn live_slots(&mut self, state: &VerifierState, frame: usize) -> u64 {
-        query::live_slots(&mut self.liveness, state, frame, &self.subprogs, &self.aux)
+    pub(crate) fn live_slots(
+        &mut self,
+        state: &VerifierState,
+        frame: usize,
+        subprogs: &[SubprogInfo],
+        aux: &[InsnAux],
+    ) -> u64 {
+        query::live_slots(self, state, frame, subprogs, aux)
     }
 }

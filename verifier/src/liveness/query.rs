@@ -1,8 +1,8 @@
 //! Which slots of a saved state are alive.
 
 use super::{Instance, Liveness};
+use crate::program::{InsnAux, SubprogInfo};
 use crate::state::VerifierState;
-use crate::{InsnAux, SubprogInfo};
 
 fn before(instance: &Instance, insn: usize, frame: usize) -> u64 {
     let masks = instance.masks[frame].as_ref();

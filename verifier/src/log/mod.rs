@@ -6,7 +6,6 @@ mod trace;
 
 pub use insn::insn_text;
 pub use state::Scratched;
-pub use trace::Trace;
 
 use crate::observer::Observer;
 use std::fmt::Arguments;

@@ -73,13 +73,13 @@ impl Env<'_> {
 
     /// What a load gives; `None` when it is not allowed.
     fn btf_ctx_value(&mut self, types: &Btf, off: i32, size: u32) -> Option<RegState> {
-        let name = self.front.attach.name.clone();
+        let name = self.attach.name.clone();
         let number = self.unknown_scalar();
         if off % 8 != 0 {
             self.verbose(format_args!("func '{name}' offset {off} is not multiple of 8\n"));
             return None;
         }
-        let (proto, attach) = (self.front.attach.proto, self.prog.attach_type);
+        let (proto, attach) = (self.attach.proto, self.prog.attach_type);
         let index = arg_at(types, proto, off as u32);
         // The first argument of the function that calls programs at a tracepoint is its own.
         let hidden = usize::from(attach == AttachType::TraceRawTp);
@@ -107,7 +107,7 @@ impl Env<'_> {
             self.verbose(format_args!("func '{name}' size {size} must be 8\n"));
             return None;
         }
-        let listed = self.front.attach.iterator.and_then(|t| t.args.iter().find(|a| a.offset == off));
+        let listed = self.attach.iterator.and_then(|t| t.args.iter().find(|a| a.offset == off));
         if let Some(arg) = listed.filter(|a| a.buffer) {
             return Some(RegState::pointer(RegType::with(RegBase::Buf, arg.flags), RegExtra::None));
         }
@@ -138,7 +138,7 @@ impl Env<'_> {
         if error {
             return Some(number);
         }
-        let owned = self.front.attach.owned.iter().find(|(i, _)| *i == index).map_or(0, |&(_, id)| id);
+        let owned = self.attach.owned.iter().find(|(i, _)| *i == index).map_or(0, |&(_, id)| id);
         let id = self.promoted(types, pointee, flags);
         Some(RegState { ref_obj_id: owned, ..btf_reg(BtfRef::Vmlinux, id, flags) })
     }
@@ -199,7 +199,7 @@ impl Env<'_> {
             _ => false,
         };
         let mut flags = if trusted { TypeFlags::TRUSTED } else { TypeFlags::empty() };
-        if param.ends_with("__nullable") || index < 32 && self.front.attach.nullable >> index & 1 != 0 {
+        if param.ends_with("__nullable") || index < 32 && self.attach.nullable >> index & 1 != 0 {
             flags |= TypeFlags::MAYBE_NULL;
         }
         flags

@@ -105,7 +105,7 @@ impl Env<'_> {
         if !socket_access(kind, off, size as u16) {
             return reject(MemoryReason::SocketAccess { reg, ty: ty(), off, size });
         }
-        self.front.untranslatable |= is_upper_half(kind, Touch { off, size: size as u16, write: false });
+        self.untranslatable |= is_upper_half(kind, Touch { off, size: size as u16, write: false });
         if let Some(v) = value {
             self.mark_reg_unknown(v);
         }

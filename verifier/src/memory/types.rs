@@ -6,20 +6,11 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
-use rustc_hash::FxHashMap;
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Modifiers of pointers that the kernel vouches for (`BPF_REG_TRUSTED_MODIFIERS`).
 pub const TRUSTED_MODIFIERS: TypeFlags = TypeFlags::ALLOC.union(TypeFlags::TRUSTED).union(TypeFlags::NON_OWN_REF);
-
-/// What has been found out about types.
-#[derive(Clone, Debug, Default)]
-pub struct Types {
-    /// Special fields of the program's structs; `None` for plain ones.
-    records: RefCell<FxHashMap<TypeId, Option<Rc<Record>>>>,
-}
 
 impl Env<'_> {
     /// The types that a reference names.

@@ -10,10 +10,10 @@ mod masks;
 
 pub use masks::Wanted;
 
-use crate::explore::Walk;
 use crate::log::Scratched;
-use crate::prune::Precise;
 use crate::state::{HistoryEntry, RegList, SlotList, StackUse, StateId, VerifierState};
+use crate::tables::Precise;
+use crate::tables::Walk;
 use crate::{Env, Step, Stop};
 use insn::Lost;
 

@@ -1,11 +1,12 @@
 //! Whether a saved state allows everything that the current state allows.
 
-use super::ids::IdMap;
-use super::saved::{Precise, Saved};
 use crate::Env;
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::state::{FuncState, StateId, VerifierState};
 use crate::state::{SlotKind, Stack, StackSlot};
+use crate::tables::ids::{regs_exact, same_value};
+use crate::tables::saved::Saved;
+use crate::tables::{IdMap, Precise};
 
 /// How closely states must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +42,6 @@ fn range_within(old: &RegState, cur: &RegState) -> bool {
         && old.s32_min <= cur.s32_min
         && old.s32_max >= cur.s32_max
         && old.var_off.contains(cur.var_off)
-}
-
-/// Whether all but identities agree.
-fn same_value(old: &RegState, cur: &RegState) -> bool {
-    old.ty == cur.ty
-        && old.off == cur.off
-        && old.extra == cur.extra
-        && old.var_off == cur.var_off
-        && (old.smin, old.smax, old.umin, old.umax) == (cur.smin, cur.smax, cur.umin, cur.umax)
-        && (old.s32_min, old.s32_max, old.u32_min, old.u32_max) == (cur.s32_min, cur.s32_max, cur.u32_min, cur.u32_max)
-}
-
-/// Whether both registers hold exactly the same, up to identity (`regs_exact`).
-pub(crate) fn regs_exact(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
-    same_value(old, cur) && ids.same(old.id, cur.id) && ids.same(old.ref_obj_id, cur.ref_obj_id)
 }
 
 fn scalar_allows(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {

@@ -4,83 +4,12 @@
 //! that is found equal to one of the loop ends its path there; it is kept as a back edge. When the loop's first state
 //! is finished, precision is propagated along all back edges until nothing changes.
 
-use crate::state::{StateId, VerifierState};
-use crate::{Env, InsnAux, Step};
+use crate::state::StateId;
+use crate::tables::loops::{BackEdge, Place, Visit, place_of};
+use crate::{Env, Step};
 
 /// Rounds of propagation before everything is made precise instead.
 const MOST_ROUNDS: u32 = 64;
-
-/// A loop in a chain of calls: call sites that lead to it, then its component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-struct Place {
-    callsites: [u32; 8],
-    depth: u8,
-    scc: u32,
-}
-
-/// A path that came back to a state of the loop.
-#[derive(Debug)]
-struct BackEdge {
-    state: VerifierState,
-    equal: StateId,
-}
-
-#[derive(Debug)]
-struct Visit {
-    place: Place,
-    entry: Option<StateId>,
-    back_edges: Vec<BackEdge>,
-}
-
-/// Visits of loops by the walk.
-#[derive(Debug, Default)]
-pub struct Loops {
-    /// By component.
-    visits: Vec<Vec<Visit>>,
-    back_edges: u64,
-}
-
-/// The outermost loop that a state is in.
-fn place_of(state: &VerifierState, aux: &[InsnAux]) -> Option<Place> {
-    let mut place = Place::default();
-    let top = state.curframe();
-    for frame in 0..=top {
-        let insn = state.frame_insn(frame);
-        place.scc = aux[insn].scc;
-        if place.scc != 0 {
-            return Some(place);
-        }
-        if frame < top {
-            place.callsites[frame] = insn as u32;
-            place.depth += 1;
-        }
-    }
-    None
-}
-
-impl Loops {
-    /// Forgets all.
-    pub fn reset(&mut self) {
-        self.visits.clear();
-    }
-
-    /// Back edges that are kept now.
-    pub fn back_edges(&self) -> u64 {
-        self.back_edges
-    }
-
-    fn find(&self, place: &Place) -> Option<(usize, usize)> {
-        let scc = place.scc as usize;
-        let n = self.visits.get(scc)?.iter().position(|v| v.place == *place)?;
-        Some((scc, n))
-    }
-
-    /// Whether the loop that a state is in has open back edges, so that its marks are not final.
-    pub fn unfinished(&self, state: &VerifierState, aux: &[InsnAux]) -> bool {
-        let Some(place) = place_of(state, aux) else { return false };
-        self.find(&place).is_some_and(|(scc, n)| !self.visits[scc][n].back_edges.is_empty())
-    }
-}
 
 impl Env<'_> {
     fn log_loop(&mut self, what: &str, place: &Place) {

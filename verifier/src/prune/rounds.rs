@@ -3,9 +3,9 @@
 //! The state of a round is compared with those of earlier ones. To make them meet, numbers that changed since the
 //! round before, and whose exact value mattered to nothing, are forgotten.
 
-use crate::explore::Walk;
 use crate::scalar::widen::widen_imprecise_scalars;
 use crate::state::{StateId, VerifierState};
+use crate::tables::Walk;
 use crate::{Env, Step};
 
 impl Env<'_> {

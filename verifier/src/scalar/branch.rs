@@ -3,8 +3,8 @@
 use super::linked::LinkedRegs;
 use crate::domain::compare::{Pair, const_at, known_outcome, negated, swapped};
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
-use crate::env::UsedMap;
 use crate::memory::record::FieldKind;
+use crate::program::UsedMap;
 use crate::reason::{ScalarReason, reject};
 use crate::scalar::operands::SrcOp;
 use crate::state::{RefKind, StackUse, VerifierState};

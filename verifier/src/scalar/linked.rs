@@ -1,7 +1,7 @@
 //! Numbers known to be equal up to a constant: what a comparison proves of one it proves of all.
 
-use crate::InsnAux;
 use crate::domain::RegState;
+use crate::program::InsnAux;
 use crate::state::VerifierState;
 use ebpfkit_isa::R10;
 

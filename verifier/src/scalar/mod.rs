@@ -6,8 +6,6 @@ pub mod linked;
 mod operands;
 mod pointer;
 mod sanitize;
-#[cfg(test)]
-mod verdict_tests;
 pub mod widen;
 
 pub use operands::RegArg;

@@ -1,9 +1,9 @@
 //! Forgetting numbers that change from one round of a loop to the next, so that the loop's states meet.
 
 use crate::domain::RegState;
-use crate::prune::compare::regs_exact;
-use crate::prune::{IdMap, Precise};
 use crate::state::VerifierState;
+use crate::tables::ids::regs_exact;
+use crate::tables::{IdMap, Precise};
 
 /// Whether a number has changed since the round before and its exact value mattered to nothing.
 fn changed(old: &RegState, new: &RegState, precise: bool, ids: &mut IdMap) -> bool {

@@ -1,6 +1,6 @@
 //! Arguments of kernel functions: what each parameter's type and name ask of its register.
 
-use super::desc::{Desc, Param, is_size, pointee_name};
+use super::desc::{is_size, pointee_name};
 use super::facts::{Facts, IterArg};
 use crate::domain::reg_type_str;
 use crate::domain::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
@@ -10,6 +10,7 @@ use crate::memory::iter::{IterType, NoIter};
 use crate::memory::types::{TRUSTED_MODIFIERS, is_scalar, is_struct, kind_name, pointee};
 use crate::reason::{GlobalReason, KfuncReason, ObjectReason, reject};
 use crate::resource::LockKind;
+use crate::tables::kfuncs::{Desc, Param};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
 use ebpfkit_abi::limits::MAX_CALL_ARGS;

@@ -3,106 +3,22 @@
 use crate::domain::BtfRef;
 use crate::memory::types::{is_scalar, pointee};
 use crate::reason::{KfuncReason, reject};
+use crate::tables::kfuncs::{Desc, Param};
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::kfuncs::{self, Kfunc, KfuncFlags};
+use ebpfkit_abi::kfuncs;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::Btf;
-use ebpfkit_object::btf::{Type, TypeId};
-use rustc_hash::FxHashMap;
-use std::cell::RefCell;
+use ebpfkit_object::btf::Type;
 use std::rc::Rc;
-
-/// Kernel functions that have been looked up, by BTF id.
-#[derive(Clone, Debug, Default)]
-pub struct Kfuncs {
-    known: RefCell<FxHashMap<u32, Option<Rc<Desc>>>>,
-}
-
-/// One parameter.
-#[derive(Clone, Debug)]
-pub(crate) struct Param {
-    /// Name, which may carry suffixes such as `__sz`.
-    pub name: String,
-    /// Type without modifiers and typedefs.
-    pub ty: TypeId,
-}
-
-impl Param {
-    /// Whether the name ends in this suffix.
-    pub fn has(&self, suffix: &str) -> bool {
-        self.name.len() > suffix.len() && self.name.ends_with(suffix)
-    }
-}
-
-/// A kernel function.
-#[derive(Clone, Debug)]
-pub(crate) struct Desc {
-    /// BTF id.
-    pub id: TypeId,
-    /// Name.
-    pub name: String,
-    /// Its row in the table; `None` when no program may call it.
-    pub row: Option<&'static Kfunc>,
-    /// Parameters.
-    pub params: Vec<Param>,
-    /// What it returns, without modifiers and typedefs.
-    pub ret: TypeId,
-}
-
-impl Desc {
-    /// Whether calls are treated in this way.
-    pub fn has(&self, flag: KfuncFlags) -> bool {
-        self.row.is_some_and(|r| r.flags.contains(flag))
-    }
-
-    /// Whether pointers must be trusted: by the function itself, or because it takes a reference away.
-    pub fn trusted_args(&self) -> bool {
-        self.has(KfuncFlags::TRUSTED_ARGS) || self.has(KfuncFlags::RELEASE)
-    }
-
-    /// Whether this is one of these functions.
-    pub fn is(&self, names: &[&str]) -> bool {
-        names.contains(&self.name.as_str())
-    }
-
-    /// Works on lists.
-    pub fn is_list_api(&self) -> bool {
-        self.name.starts_with("bpf_list_")
-    }
-
-    /// Works on trees.
-    pub fn is_tree_api(&self) -> bool {
-        self.name.starts_with("bpf_rbtree_")
-    }
-
-    /// Puts a node into a list or tree, which then owns it.
-    pub fn adds_node(&self) -> bool {
-        self.is(&["bpf_list_push_front_impl", "bpf_list_push_back_impl", "bpf_rbtree_add_impl"])
-    }
-
-    /// Whether it may be called while a lock is held.
-    fn allowed_under_lock(&self) -> bool {
-        self.is_list_api()
-            || self.is_tree_api()
-            || self.name.starts_with("bpf_iter_num_")
-            || self.name.starts_with("bpf_res_spin_")
-            || self.is(&["bpf_refcount_acquire_impl"])
-    }
-}
-
-/// Whether a parameter is the size of the buffer before it: of at most (`__sz`) or exactly (`__szk`) that many bytes.
-pub(super) fn is_size(btf: &Btf, p: &Param) -> bool {
-    is_scalar(btf, p.ty) && (p.has("__sz") || p.has("__szk"))
-}
 
 impl Env<'_> {
     /// The kernel function with this BTF id; `None` when it is no function.
     pub(crate) fn kfunc(&self, id: u32) -> Option<Rc<Desc>> {
-        if let Some(known) = self.calls.kfuncs.known.borrow().get(&id) {
+        if let Some(known) = self.kfuncs.known.borrow().get(&id) {
             return known.clone();
         }
         let desc = self.types_of(BtfRef::Vmlinux).ok().and_then(|btf| describe(&btf, id)).map(Rc::new);
-        self.calls.kfuncs.known.borrow_mut().insert(id, desc.clone());
+        self.kfuncs.known.borrow_mut().insert(id, desc.clone());
         desc
     }
 
@@ -163,4 +79,9 @@ fn describe(btf: &Btf, id: u32) -> Option<Desc> {
 /// Name of the struct that a parameter points to; empty when it points to none.
 pub(super) fn pointee_name<'a>(btf: &'a Btf, p: &Param) -> &'a str {
     pointee(btf, p.ty).map_or("", |t| btf.name(t))
+}
+
+/// Whether a parameter is the size of the buffer before it: of at most (`__sz`) or exactly (`__szk`) that many bytes.
+pub(super) fn is_size(btf: &Btf, p: &Param) -> bool {
+    is_scalar(btf, p.ty) && (p.has("__sz") || p.has("__szk"))
 }

@@ -6,14 +6,12 @@ mod facts;
 mod graph;
 mod ret;
 
-pub use desc::Kfuncs;
-
 use crate::domain::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
 use crate::memory::types::btf_reg;
 use crate::reason::{KfuncReason, ResourceReason, reject};
 use crate::state::RetRange;
+use crate::tables::kfuncs::Desc;
 use crate::{Env, Step, Stop};
-use desc::Desc;
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
 use ebpfkit_abi::{Errno, TypeFlags};
 use ebpfkit_isa::Insn;
@@ -154,7 +152,7 @@ impl Env<'_> {
             self.check_thrown_value()?;
         }
         self.check_resource_leak(true, true, "bpf_throw")?;
-        self.calls.threw = true;
+        self.threw = true;
         Ok(())
     }
 

@@ -1,13 +1,13 @@
 //! What kernel functions return.
 
 use super::args::slice_flag;
-use super::desc::Desc;
 use super::facts::Facts;
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::memory::btf_object::probed_memory;
 use crate::memory::btf_walk::is_scalar_struct;
 use crate::memory::types::{btf_reg, is_scalar, is_struct, kind_name};
 use crate::reason::{KfuncReason, reject};
+use crate::tables::kfuncs::Desc;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
 use ebpfkit_abi::{TypeFlags, ctx_types};

@@ -1,9 +1,9 @@
 //! Whole programs of nothing but arithmetic and jumps, with the answers of a 6.18 kernel.
 
-use crate::{KernelModel, Options, Verdict, observer::Silent, verify};
 use ebpfkit_abi::ProgType;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Object, Program};
+use ebpfkit_verifier::{KernelModel, Options, Verdict, observer::Silent, verify};
 
 const EXIT: (u8, u8, u8, i16, i32) = (0x95, 0, 0, 0, 0);
 const R0: (u8, u8, u8, i16, i32) = (0xb7, 0, 0, 0, 0);

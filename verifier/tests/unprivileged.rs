@@ -1,9 +1,9 @@
 //! Programs that users without capabilities may not load, beside what others may.
 
-use crate::{KernelModel, Options, Verdict, observer::Silent, verify};
 use ebpfkit_abi::ProgType;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Object, Program};
+use ebpfkit_verifier::{KernelModel, Options, Verdict, observer::Silent, verify};
 
 type Fields = (u8, u8, u8, i16, i32);
 

@@ -48,6 +48,21 @@ impl IdMap {
     }
 }
 
+/// Whether both registers hold exactly the same, up to identity (`regs_exact`).
+pub(crate) fn regs_exact(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
+    same_value(old, cur) && ids.same(old.id, cur.id) && ids.same(old.ref_obj_id, cur.ref_obj_id)
+}
+
+/// Whether all but identities agree.
+pub(crate) fn same_value(old: &RegState, cur: &RegState) -> bool {
+    old.ty == cur.ty
+        && old.off == cur.off
+        && old.extra == cur.extra
+        && old.var_off == cur.var_off
+        && (old.smin, old.smax, old.umin, old.umax) == (cur.smin, cur.smax, cur.umin, cur.umax)
+        && (old.s32_min, old.s32_max, old.u32_min, old.u32_max) == (cur.s32_min, cur.s32_max, cur.u32_min, cur.u32_max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

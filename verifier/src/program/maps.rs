@@ -1,0 +1,21 @@
+//! Maps in use.
+
+use crate::memory::record::Record;
+use ebpfkit_object::Map;
+use std::rc::Rc;
+
+/// A map that the program uses.
+#[derive(Clone, Debug)]
+pub struct UsedMap {
+    /// Index in the object.
+    pub index: usize,
+    /// Definition. Inner templates are appended to the list and have no index of their own.
+    pub def: Map,
+    /// For map-in-map: position of the inner template in the list of maps in use.
+    pub inner: Option<u32>,
+    /// Special fields of the value (locks, timers, kptrs, lists, ...).
+    pub record: Rc<Record>,
+}
+
+/// Paths bring different maps to one call.
+pub(crate) const SEVERAL_MAPS: u32 = u32::MAX;

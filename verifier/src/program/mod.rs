@@ -1,0 +1,12 @@
+//! What is known of the program being verified besides its text: by instruction, by function, by map.
+
+mod attach;
+mod insn_aux;
+mod maps;
+mod subprog;
+
+pub use attach::AttachInfo;
+pub use insn_aux::InsnAux;
+pub(crate) use maps::SEVERAL_MAPS;
+pub use maps::UsedMap;
+pub use subprog::{GlobalArg, SubprogInfo};

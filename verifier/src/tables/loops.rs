@@ -1,0 +1,77 @@
+//! Loops: strongly connected components of the control-flow graph, by chain of calls, with the paths that came back to
+//! them.
+
+use crate::program::InsnAux;
+use crate::state::{StateId, VerifierState};
+
+/// A loop in a chain of calls: call sites that lead to it, then its component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    pub(crate) callsites: [u32; 8],
+    pub(crate) depth: u8,
+    pub(crate) scc: u32,
+}
+
+/// A path that came back to a state of the loop.
+#[derive(Debug)]
+pub(crate) struct BackEdge {
+    pub(crate) state: VerifierState,
+    pub(crate) equal: StateId,
+}
+
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) place: Place,
+    pub(crate) entry: Option<StateId>,
+    pub(crate) back_edges: Vec<BackEdge>,
+}
+
+/// Visits of loops by the walk.
+#[derive(Debug, Default)]
+pub struct Loops {
+    /// By component.
+    pub(crate) visits: Vec<Vec<Visit>>,
+    pub(crate) back_edges: u64,
+}
+
+/// The outermost loop that a state is in.
+pub(crate) fn place_of(state: &VerifierState, aux: &[InsnAux]) -> Option<Place> {
+    let mut place = Place::default();
+    let top = state.curframe();
+    for frame in 0..=top {
+        let insn = state.frame_insn(frame);
+        place.scc = aux[insn].scc;
+        if place.scc != 0 {
+            return Some(place);
+        }
+        if frame < top {
+            place.callsites[frame] = insn as u32;
+            place.depth += 1;
+        }
+    }
+    None
+}
+
+impl Loops {
+    /// Forgets all.
+    pub fn reset(&mut self) {
+        self.visits.clear();
+    }
+
+    /// Back edges that are kept now.
+    pub fn back_edges(&self) -> u64 {
+        self.back_edges
+    }
+
+    pub(crate) fn find(&self, place: &Place) -> Option<(usize, usize)> {
+        let scc = place.scc as usize;
+        let n = self.visits.get(scc)?.iter().position(|v| v.place == *place)?;
+        Some((scc, n))
+    }
+
+    /// Whether the loop that a state is in has open back edges, so that its marks are not final.
+    pub fn unfinished(&self, state: &VerifierState, aux: &[InsnAux]) -> bool {
+        let Some(place) = place_of(state, aux) else { return false };
+        self.find(&place).is_some_and(|(scc, n)| !self.visits[scc][n].back_edges.is_empty())
+    }
+}
