@@ -35,6 +35,8 @@ pub struct TestRunResult {
 }
 
 /// Room for what a program adds to a packet.
+/// Bytes of the largest context that comes back longer than it was given.
+const CONTEXT: usize = 512;
 const GROWTH: usize = 4096;
 
 impl Kernel {
@@ -42,7 +44,8 @@ impl Kernel {
     pub fn test_run(&self, program: &LoadedProgram, input: &TestRun<'_>) -> Result<TestRunResult, KernelError> {
         let size = |n: usize, what| u32::try_from(n).map_err(|_| KernelError::TooLarge { what });
         let mut data = vec![0u8; if input.wants_output { input.data.len() + GROWTH } else { 0 }];
-        let mut ctx = vec![0u8; if input.ctx.is_empty() || !input.wants_output { 0 } else { input.ctx.len() }];
+        let mut ctx =
+            vec![0u8; if input.ctx.is_empty() || !input.wants_output { 0 } else { input.ctx.len().max(CONTEXT) }];
         let address = |b: &[u8]| if b.is_empty() { 0 } else { b.as_ptr() as u64 };
         let mut attr = TestRunAttr {
             prog_fd: raw(program) as u32,

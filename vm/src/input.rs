@@ -1,19 +1,42 @@
 //! The input of a run, prepared as `BPF_PROG_TEST_RUN` prepares it, and its output.
 
+mod test_run;
+
+pub use test_run::output;
+
+use crate::Errno;
 use crate::run::Run;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, context_of};
 use ebpfkit_abi::net::ETH_HLEN;
 
-/// Why an input does not fit a program.
+/// Why an input does not fit a program. The kernel refuses it with [`InputError::errno`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// Fewer bytes than an Ethernet header.
     #[error("a packet of {0} bytes; an Ethernet header has 14")]
     ShortPacket(usize),
-    /// A context of the wrong size.
-    #[error("a context of {found} bytes; {name} has {expected}")]
+    /// More bytes than a test-run takes.
+    #[error("a packet of {found} bytes; {kind} programs get at most {most} in one piece")]
+    LongPacket {
+        /// Bytes given.
+        found: usize,
+        /// Program type.
+        kind: ProgType,
+        /// Bytes taken.
+        most: usize,
+    },
+    /// An IP packet that ends inside its header.
+    #[error("{found} bytes behind the Ethernet header; the IP header that it announces has {expected}")]
+    ShortHeader {
+        /// Bytes given.
+        found: usize,
+        /// Bytes of the header.
+        expected: usize,
+    },
+    /// A context with something behind its last field.
+    #[error("a context of {found} bytes; {name} has {expected}, and what follows has to be zero")]
     ContextSize {
         /// Bytes given.
         found: usize,
@@ -22,9 +45,44 @@ pub enum InputError {
         /// Its bytes.
         expected: usize,
     },
+    /// A field of the context has a value that cannot be given.
+    #[error("{field} of {name} is {value}: {why}")]
+    Field {
+        /// Name of the context.
+        name: &'static str,
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        value: u64,
+        /// What is expected.
+        why: &'static str,
+    },
+    /// A device that the world does not have.
+    #[error("{field} of {name} is {index}: there is no such device")]
+    NoDevice {
+        /// Name of the context.
+        name: &'static str,
+        /// Name of the field.
+        field: &'static str,
+        /// `ifindex`.
+        index: u32,
+    },
     /// The program type takes no packet.
     #[error("{0} programs take no packet")]
     NoPacket(ProgType),
+}
+
+impl InputError {
+    /// The error number that `BPF_PROG_TEST_RUN` gives for such an input.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::ContextSize { .. } => Errno::E2BIG,
+            Self::NoDevice { .. } => Errno::ENODEV,
+            // Packets of one page are refused at once, those of several when there are no more pages.
+            Self::LongPacket { kind: ProgType::Xdp, .. } => Errno::ENOMEM,
+            _ => Errno::EINVAL,
+        }
+    }
 }
 
 /// Whether programs of this type work on a packet.
@@ -81,14 +139,7 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
         run.set_packet(frame);
         return Ok(());
     }
-    if frame.len() < ETH_HLEN {
-        return Err(InputError::ShortPacket(frame.len()));
-    }
-    set_frame(run, kind, Origin::TestRun, frame);
-    if run.ctx.skb().is_some() {
-        crate::helpers::attach_dummy_socket(run);
-    }
-    Ok(())
+    test_run::set_packet(run, kind, frame, context)
 }
 
 /// Sets the next frame of a stream: no checks, no change of the context but what belongs to the packet.
@@ -104,13 +155,9 @@ pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
 
 fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
     if !context.is_empty() {
-        match context_of(kind) {
-            Some(Context::Fields { layout, .. }) if context.len() > usize::from(layout.size) => {
-                let expected = usize::from(layout.size);
-                return Err(InputError::ContextSize { found: context.len(), name: layout.name, expected });
-            }
-            _ => run.ctx.load_struct(context),
-        }
+        test_run::check_context(run, kind, context)?;
+        run.ctx.load_struct(context);
+        test_run::fill_in(run, kind);
         return Ok(());
     }
     match context_of(kind) {

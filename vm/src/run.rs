@@ -347,6 +347,12 @@ impl Run {
         self.packet_moved();
     }
 
+    /// Puts metadata before the packet of the next runs.
+    pub(crate) fn set_packet_meta(&mut self, bytes: &[u8]) {
+        self.packet.set_meta(bytes);
+        self.packet_moved();
+    }
+
     /// Address and length of the packet, as the first two arguments of a program that takes plain memory.
     pub fn packet_args(&self) -> [u64; 5] {
         let (_, data, end) = self.packet.addresses();

@@ -39,21 +39,23 @@ fn adjust_meta(run: &mut Run, [_, by, ..]: [u64; 5]) -> Ret {
 }
 
 fn len(run: &mut Run, _: [u64; 5]) -> Ret {
-    Ok(run.packet.len() as u64)
+    Ok(run.packet.full_len() as u64)
 }
 
-fn range(run: &Run, offset: u64, len: u64) -> Result<std::ops::Range<usize>, Errno> {
+/// Whether a copy of `len` bytes at an offset can be made.
+fn check(run: &Run, offset: u64, len: u64) -> Result<(usize, usize), Errno> {
     let (offset, len) = (offset as u32 as usize, len as u32 as usize);
     if offset > 0xffff || len > 0xffff {
         return Err(Errno::EFAULT);
     }
-    if offset + len > run.packet.len() { Err(Errno::EINVAL) } else { Ok(offset..offset + len) }
+    if offset + len > run.packet.full_len() { Err(Errno::EINVAL) } else { Ok((offset, len)) }
 }
 
 fn load_bytes(run: &mut Run, [_, offset, to, len, _]: [u64; 5]) -> Ret {
-    match range(run, offset, len) {
-        Ok(range) => {
-            let bytes = run.packet.bytes()[range].to_vec();
+    match check(run, offset, len) {
+        Ok((offset, len)) => {
+            let mut bytes = vec![0; len];
+            run.packet.read_at(offset, &mut bytes);
             cx::write(run, to, &bytes)?;
             Ok(0)
         }
@@ -62,10 +64,10 @@ fn load_bytes(run: &mut Run, [_, offset, to, len, _]: [u64; 5]) -> Ret {
 }
 
 fn store_bytes(run: &mut Run, [_, offset, from, len, _]: [u64; 5]) -> Ret {
-    match range(run, offset, len) {
-        Ok(range) => {
-            let bytes = cx::copy(run, from, range.len())?;
-            run.packet.bytes_mut()[range].copy_from_slice(&bytes);
+    match check(run, offset, len) {
+        Ok((offset, len)) => {
+            let bytes = cx::copy(run, from, len)?;
+            run.packet.write_at(offset, &bytes);
             Ok(0)
         }
         Err(errno) => cx::fail(errno),

@@ -16,6 +16,8 @@ pub const HEADROOM: usize = 256;
 pub const TAILROOM: usize = 512;
 /// Bytes of a driver's buffer that headroom, packet and tailroom share: a page less what the kernel keeps at its end.
 pub const FRAME: usize = 4096 - 320;
+/// Bytes of a page.
+const PAGE: usize = ebpfkit_abi::limits::PAGE_SIZE as usize;
 /// Longest metadata.
 const MAX_META: usize = 255;
 /// Bytes at the start of the headroom that stay the kernel's (`struct xdp_frame`).
@@ -31,6 +33,8 @@ pub struct Packet {
     end: usize,
     /// How far the end may move when the buffer is a driver's.
     limit: usize,
+    /// Bytes behind the end that lie in pages of their own, which programs reach through helpers alone.
+    frags: Vec<u8>,
     /// Edges have moved since the run last looked.
     pub(crate) moved: bool,
 }
@@ -45,6 +49,7 @@ impl Packet {
             self.grow(needed);
         }
         self.moved = true;
+        self.frags.clear();
         (self.meta, self.data, self.end) = (HEADROOM, HEADROOM, HEADROOM + bytes.len());
         self.all_mut()[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
     }
@@ -96,6 +101,15 @@ impl Packet {
         &self.all()[self.meta..self.data]
     }
 
+    /// Puts metadata before the packet, at most the headroom.
+    pub(crate) fn set_meta(&mut self, bytes: &[u8]) {
+        let data = self.data;
+        self.meta = data - bytes.len();
+        let meta = self.meta;
+        self.all_mut()[meta..data].copy_from_slice(bytes);
+        self.moved = true;
+    }
+
     /// Bytes free before the metadata.
     pub fn headroom(&self) -> usize {
         self.meta
@@ -104,6 +118,49 @@ impl Packet {
     /// Bytes free after the packet.
     pub fn tailroom(&self) -> usize {
         self.capacity - self.end
+    }
+
+    /// Puts bytes behind those that programs see, as a driver does whose pages are smaller than a packet.
+    pub(crate) fn set_frags(&mut self, bytes: &[u8]) {
+        self.frags.clear();
+        self.frags.extend_from_slice(bytes);
+    }
+
+    /// Bytes behind those that programs see.
+    pub fn frags(&self) -> &[u8] {
+        &self.frags
+    }
+
+    /// Bytes of the packet with those that programs do not see.
+    pub fn full_len(&self) -> usize {
+        self.len() + self.frags.len()
+    }
+
+    /// Copies out of the packet, [`Packet::frags`] included; false when it has not so many bytes.
+    pub(crate) fn read_at(&self, offset: usize, out: &mut [u8]) -> bool {
+        if offset.checked_add(out.len()).is_none_or(|end| end > self.full_len()) {
+            return false;
+        }
+        let linear = self.bytes().get(offset..).unwrap_or_default();
+        let (first, rest) = out.split_at_mut(linear.len().min(out.len()));
+        first.copy_from_slice(&linear[..first.len()]);
+        let from = offset.saturating_sub(self.len());
+        rest.copy_from_slice(&self.frags[from..from + rest.len()]);
+        true
+    }
+
+    /// Copies into the packet, [`Packet::frags`] included; false when it has not so many bytes.
+    pub(crate) fn write_at(&mut self, offset: usize, bytes: &[u8]) -> bool {
+        if offset.checked_add(bytes.len()).is_none_or(|end| end > self.full_len()) {
+            return false;
+        }
+        let len = self.len();
+        let linear = self.bytes_mut().get_mut(offset..).unwrap_or_default();
+        let (first, rest) = bytes.split_at(linear.len().min(bytes.len()));
+        linear[..first.len()].copy_from_slice(first);
+        let from = offset.saturating_sub(len);
+        self.frags[from..from + rest.len()].copy_from_slice(rest);
+        true
     }
 
     /// Bytes of the packet.
@@ -149,6 +206,9 @@ impl Packet {
 
     /// Moves the end by a distance, as `bpf_xdp_adjust_tail` does: new bytes are zeros.
     pub fn xdp_tail(&mut self, by: i64) -> bool {
+        if !self.frags.is_empty() {
+            return self.frags_tail(by);
+        }
         let Ok(end) = usize::try_from(self.end as i64 + by) else { return false };
         if end > self.limit || end < self.data + ETH_HLEN {
             return false;
@@ -159,6 +219,21 @@ impl Packet {
         }
         self.moved = true;
         self.end = end;
+        true
+    }
+
+    /// Moves the end of the last page behind the packet: it grows up to the page's end. What is cut may leave pages, and
+    /// the packet itself, shorter.
+    fn frags_tail(&mut self, by: i64) -> bool {
+        let used = (self.frags.len() - 1) % PAGE + 1;
+        let new = self.full_len() as i64 + by;
+        if by > (PAGE - used) as i64 || new < ETH_HLEN as i64 {
+            return false;
+        }
+        self.moved = true;
+        let behind = new - self.len() as i64;
+        self.frags.resize(usize::try_from(behind).unwrap_or(0), 0);
+        self.end = (self.end as i64 + behind.min(0)) as usize;
         true
     }
 

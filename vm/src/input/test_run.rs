@@ -1,0 +1,237 @@
+//! The rules of `BPF_PROG_TEST_RUN`: which packets and contexts it takes, what programs see of them, and what comes back.
+//! Source: observed behaviour of Linux 6.18.
+
+use super::{InputError, Origin, set_frame};
+use crate::run::Run;
+use ebpfkit_abi::ProgType;
+use ebpfkit_abi::ctx::{Context, Field, Layout, context_of};
+use ebpfkit_abi::net::ETH_HLEN;
+
+/// Fields of an `__sk_buff` that may be given; the others have to be zero.
+const SKB_FIELDS: &[&str] =
+    &["mark", "priority", "ingress_ifindex", "ifindex", "cb", "tstamp", "wire_len", "gso_segs", "gso_size", "hwtstamp"];
+/// Most segments of a packet (`GSO_MAX_SEGS`), and most bytes on the wire (`GSO_LEGACY_MAX_SIZE`).
+const GSO_MAX_SEGS: u64 = 65535;
+const GSO_MAX_SIZE: u64 = 65536;
+/// Longest metadata before an XDP packet, in bytes: the headroom without what the kernel keeps there.
+const MAX_META: u64 = 216;
+/// Longest context, whatever it holds: a page.
+const MAX_CONTEXT: usize = PAGE;
+/// A page, which is what one piece of a packet lies in.
+const PAGE: usize = 4096;
+/// What the kernel keeps at the end of the page (`struct skb_shared_info`).
+const SHARED_INFO: usize = 320;
+/// Pages that a packet has besides its first (`MAX_SKB_FRAGS`).
+const MAX_FRAGS: usize = 17;
+/// What it keeps before the packet.
+const SKB_HEADROOM: usize = 64;
+const XDP_HEADROOM: usize = 256;
+/// Index of the loopback device, which packets come from when no other is named.
+const LOOPBACK: u32 = 1;
+
+/// The first bytes of a field, in the host's byte order; zero behind the context's end.
+fn value(context: &[u8], field: &Field) -> u64 {
+    let mut bytes = [0; 8];
+    let start = usize::from(field.offset).min(context.len());
+    let end = usize::from(field.offset + field.size).min(context.len());
+    bytes[..end - start].copy_from_slice(&context[start..end]);
+    u64::from_le_bytes(bytes)
+}
+
+fn named(layout: &Layout, context: &[u8], name: &str) -> u64 {
+    layout.fields.iter().find(|f| f.name == name).map_or(0, |f| value(context, f))
+}
+
+fn bad(layout: &Layout, field: &'static str, value: u64, why: &'static str) -> InputError {
+    InputError::Field { name: layout.name, field, value, why }
+}
+
+/// Whether a context can be given at all; what depends on the packet comes with the packet.
+pub(super) fn check_context(run: &Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
+    let Some(Context::Fields { layout, .. }) = context_of(kind) else { return Ok(()) };
+    let expected = usize::from(layout.size);
+    if context.iter().skip(expected).any(|b| *b != 0) || context.len() > MAX_CONTEXT {
+        return Err(InputError::ContextSize { found: context.len(), name: layout.name, expected });
+    }
+    match layout.name {
+        "__sk_buff" => check_skb(run, layout, context),
+        "xdp_md" => check_xdp(run, layout, context),
+        _ => Ok(()),
+    }
+}
+
+fn check_skb(run: &Run, layout: &'static Layout, context: &[u8]) -> Result<(), InputError> {
+    let index = named(layout, context, "ifindex") as u32;
+    if index > LOOPBACK && run.world.device(index).is_none() {
+        return Err(InputError::NoDevice { name: layout.name, field: "ifindex", index });
+    }
+    for field in layout.fields.iter().filter(|f| !SKB_FIELDS.contains(&f.name)) {
+        let range = usize::from(field.offset)..usize::from(field.offset + field.bytes());
+        if context.iter().take(range.end).skip(range.start).any(|b| *b != 0) {
+            return Err(bad(layout, field.name, value(context, field), "only zero can be given"));
+        }
+    }
+    // What lies between the fields has no name.
+    let unnamed = |at: &usize| layout.at(*at as u16).is_none();
+    if let Some(at) = (0..context.len().min(usize::from(layout.size))).filter(unnamed).find(|at| context[*at] != 0) {
+        return Err(bad(layout, "the padding", context[at].into(), "only zero can be given"));
+    }
+    let segments = named(layout, context, "gso_segs");
+    if segments > GSO_MAX_SEGS {
+        return Err(bad(layout, "gso_segs", segments, "at most 65535"));
+    }
+    Ok(())
+}
+
+fn check_xdp(run: &Run, layout: &'static Layout, context: &[u8]) -> Result<(), InputError> {
+    for (field, why) in [
+        ("data_meta", "metadata starts where the packet's bytes start: only zero can be given"),
+        ("egress_ifindex", "packets of test-runs come in: only zero can be given"),
+    ] {
+        match named(layout, context, field) {
+            0 => {}
+            value => return Err(bad(layout, field, value, why)),
+        }
+    }
+    let meta = named(layout, context, "data");
+    if !meta.is_multiple_of(4) || meta > MAX_META {
+        return Err(bad(layout, "data", meta, "expected the length of the metadata, a multiple of 4 up to 216"));
+    }
+    let index = named(layout, context, "ingress_ifindex") as u32;
+    let queue = named(layout, context, "rx_queue_index");
+    match index {
+        0 if queue != 0 => Err(bad(layout, "rx_queue_index", queue, "a queue needs a device")),
+        0 => Ok(()),
+        _ if run.world.device(index).is_none() => {
+            Err(InputError::NoDevice { name: layout.name, field: "ingress_ifindex", index })
+        }
+        _ if queue != 0 => Err(bad(layout, "rx_queue_index", queue, "the device has one queue")),
+        _ => Ok(()),
+    }
+}
+
+/// What programs see where the context says nothing, or more than the kernel keeps.
+pub(super) fn fill_in(run: &mut Run, kind: ProgType) {
+    if kind == ProgType::Xdp && run.ctx.get("ingress_ifindex") == Some(0) {
+        run.ctx.set("ingress_ifindex", LOOPBACK.into());
+    }
+    if let Some(size) = run.ctx.get("gso_size") {
+        run.ctx.set("gso_size", u64::from(size as u16));
+    }
+}
+
+/// Puts a packet in, as a test-run with this context does.
+pub(super) fn set_packet(run: &mut Run, kind: ProgType, frame: &[u8], context: &[u8]) -> Result<(), InputError> {
+    if kind == ProgType::Xdp {
+        return set_xdp_packet(run, frame, context);
+    }
+    let most = PAGE - SKB_HEADROOM - SHARED_INFO;
+    if frame.len() < ETH_HLEN {
+        return Err(InputError::ShortPacket(frame.len()));
+    }
+    if frame.len() > most {
+        return Err(InputError::LongPacket { found: frame.len(), kind, most });
+    }
+    if run.ctx.skb().is_some() {
+        let header = match (frame[12], frame[13]) {
+            (0x08, 0x00) => 20,
+            (0x86, 0xdd) => 40,
+            _ => 0,
+        };
+        if frame.len() < ETH_HLEN + header {
+            return Err(InputError::ShortHeader { found: frame.len() - ETH_HLEN, expected: header });
+        }
+    }
+    set_frame(run, kind, Origin::TestRun, frame);
+    if run.ctx.skb().is_some() {
+        set_wire_len(run, kind, context)?;
+        crate::helpers::attach_dummy_socket(run);
+    }
+    Ok(())
+}
+
+/// The length on the wire is the context's; it counts from where programs see the packet begin.
+fn set_wire_len(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
+    let Some((Context::Fields { layout, .. }, fields)) = context_of(kind).zip(run.ctx.skb()) else { return Ok(()) };
+    let len = run.packet.len() as u64;
+    let wire_len = match named(layout, context, "wire_len") {
+        _ if context.is_empty() => 0,
+        0 => len,
+        given if given < len || given > GSO_MAX_SIZE => {
+            return Err(bad(layout, "wire_len", given, "expected zero, or from the packet's length to 65536"));
+        }
+        given => given,
+    };
+    run.ctx.set_u32(fields.wire_len, wire_len as u32);
+    Ok(())
+}
+
+/// What the context calls `data` is the end of the metadata, and `data_end` that of the bytes in the first page. The
+/// others lie in pages of their own.
+fn set_xdp_packet(run: &mut Run, frame: &[u8], context: &[u8]) -> Result<(), InputError> {
+    let kind = ProgType::Xdp;
+    let Some(Context::Fields { layout, .. }) = context_of(kind) else { return Ok(()) };
+    let meta = named(layout, context, "data") as usize;
+    let end = if context.is_empty() { frame.len() } else { named(layout, context, "data_end") as usize };
+    if meta > end || end > frame.len() {
+        return Err(bad(layout, "data_end", end as u64, "expected the end of the bytes that lie in the first page"));
+    }
+    if frame.len() - meta < ETH_HLEN {
+        return Err(InputError::ShortPacket(frame.len() - meta));
+    }
+    let most = PAGE - XDP_HEADROOM + meta - SHARED_INFO;
+    let (linear, frags) = frame.split_at(end.min(most));
+    if frags.len() > MAX_FRAGS * PAGE {
+        return Err(InputError::LongPacket { found: frame.len(), kind, most: end.min(most) + MAX_FRAGS * PAGE });
+    }
+    let (meta, packet) = linear.split_at(meta);
+    set_frame(run, kind, Origin::TestRun, packet);
+    run.packet.set_frags(frags);
+    run.set_packet_meta(meta);
+    Ok(())
+}
+
+/// The packet and the context that a test-run gives back: an XDP packet with its metadata, behind an Ethernet header of
+/// zeros what programs of the network layer see. No context comes back where none was given.
+pub fn output(run: &Run, context: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let kind = run.program().prog_type();
+    let before: &[u8] = match kind {
+        ProgType::Xdp => run.packet.meta(),
+        _ if run.has_packet() && !super::starts_at_link(kind, Origin::TestRun) => &[0; ETH_HLEN],
+        _ => &[],
+    };
+    let packet = [before, run.packet.bytes(), run.packet.frags()].concat();
+    (packet, output_context(run, kind, context))
+}
+
+fn output_context(run: &Run, kind: ProgType, given: &[u8]) -> Vec<u8> {
+    if given.is_empty() {
+        return Vec::new();
+    }
+    let mut out = run.ctx.to_struct();
+    let Some(Context::Fields { layout, .. }) = context_of(kind) else { return out };
+    let mut given = given.to_vec();
+    given.resize(usize::from(layout.size), 0);
+    let mut put = |name: &str, value: u32| {
+        if let Some(f) = layout.fields.iter().find(|f| f.name == name) {
+            out[usize::from(f.offset)..][..4].copy_from_slice(&value.to_ne_bytes());
+        }
+    };
+    match layout.name {
+        "xdp_md" => {
+            let meta = run.packet.meta().len();
+            put("data", meta as u32);
+            put("data_end", (meta + run.packet.len()) as u32);
+            out[8..].copy_from_slice(&given[8..]);
+        }
+        // Only what can be given comes back.
+        "__sk_buff" => {
+            for f in layout.fields.iter().filter(|f| !SKB_FIELDS.contains(&f.name) || f.name == "gso_size") {
+                let range = usize::from(f.offset)..usize::from(f.offset + f.bytes());
+                out[range.clone()].copy_from_slice(&given[range]);
+            }
+        }
+        _ => {}
+    }
+    out
+}
