@@ -57,6 +57,7 @@ errnos! {
     ENAMETOOLONG = 36, "File name too long";
     ENOSYS = 38, "Function not implemented";
     ENOMSG = 42, "No message of desired type";
+    ELOOP = 40, "Too many levels of symbolic links";
     ENODATA = 61, "No data available";
     EPROTO = 71, "Protocol error";
     EBADMSG = 74, "Bad message";

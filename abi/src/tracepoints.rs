@@ -17,7 +17,6 @@ const fn row(name: &'static str, mask: u64) -> NullArgs {
 #[rustfmt::skip]
 pub static ROWS: &[NullArgs] = &[
     row("sched_pi_setprio", 0x10),
-    row("sched_process_wait", 0x1),
     row("sched_stick_numa", 0x100),
     row("sched_swap_numa", 0x100),
     row("afs_make_fs_call", 0x10),
@@ -45,6 +44,7 @@ pub static ROWS: &[NullArgs] = &[
     row("ext4_mballoc_discard", 0x10),
     row("ext4_mballoc_free", 0x10),
     row("fib_table_lookup", 0x100),
+    row("hugetlbfs_alloc_inode", 0x10),
     row("posix_lock_inode", 0x10),
     row("fcntl_setlk", 0x10),
     row("locks_remove_posix", 0x10),
@@ -67,8 +67,6 @@ pub static ROWS: &[NullArgs] = &[
     row("qdisc_dequeue", 0x1000),
     row("rxrpc_recvdata", 0x1),
     row("rxrpc_resend", 0x10),
-    row("signal_generate", 0x20),
-    row("signal_deliver", 0x20),
     row("kfree_skb", 0x1000),
     row("xs_stream_read_data", 0x1),
     row("xprt_reserve_cong", 0x10),
@@ -76,11 +74,40 @@ pub static ROWS: &[NullArgs] = &[
     row("xprt_get_cong", 0x10),
     row("xprt_put_cong", 0x10),
     row("tcp_send_reset", 0x11),
+    row("tcp_sendmsg_locked", 0x100),
     row("tegra_dma_tx_status", 0x100),
     row("tmigr_update_events", 0x1),
     row("writeback_dirty_folio", 0x10),
     row("folio_wait_writeback", 0x10),
     row("mr_integ_alloc", 0x2000),
+    row("xfs_inodegc_flush", 0x1),
+    row("xfs_inodegc_push", 0x1),
+    row("xfs_inodegc_start", 0x1),
+    row("xfs_inodegc_stop", 0x1),
+    row("xfs_inodegc_queue", 0x1),
+    row("xfs_inodegc_throttle", 0x1),
+    row("xfs_fs_sync_fs", 0x1),
+    row("xfs_blockgc_start", 0x1),
+    row("xfs_blockgc_stop", 0x1),
+    row("xfs_blockgc_worker", 0x1),
+    row("xfs_blockgc_flush_all", 0x1),
+    row("xfs_map_blocks_found", 0x10000),
+    row("xfs_map_blocks_alloc", 0x10000),
+    row("xfs_btree_updkeys", 0x100),
+    row("xfs_btree_overlapped_query_range", 0x100),
+    row("xfs_defer_create_intent", 0x1),
+    row("xfs_defer_cancel_list", 0x1),
+    row("xfs_defer_pending_finish", 0x1),
+    row("xfs_defer_pending_abort", 0x1),
+    row("xfs_defer_relog_intent", 0x1),
+    row("xfs_defer_isolate_paused", 0x1),
+    row("xfs_defer_item_pause", 0x1),
+    row("xfs_defer_item_unpause", 0x1),
+    row("xfs_defer_add_item", 0x1),
+    row("xfs_defer_cancel_item", 0x1),
+    row("xfs_defer_finish_item", 0x1),
+    row("xfs_ioc_free_eofblocks", 0x10),
+    row("xfs_blockgc_free_space", 0x10),
 ];
 
 /// Whether argument number `index` of a tracepoint may be null, and whether it may hold an error number.
@@ -100,5 +127,6 @@ mod tests {
         assert_eq!(null_arg("kfree_skb", 0), (false, false));
         assert_eq!(null_arg("mr_integ_alloc", 3), (false, true));
         assert_eq!(null_arg("task_newtask", 0), (false, false));
+        assert_eq!(null_arg("xfs_map_blocks_alloc", 4), (true, false));
     }
 }

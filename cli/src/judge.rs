@@ -4,7 +4,7 @@ use crate::host::Host;
 use ebpfkit_explain::{diagnosis, source};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::log::KernelLog;
-use ebpfkit_verifier::{Observer, Options, Rejection, Report, Verdict};
+use ebpfkit_verifier::{Observer, Options, Owners, Rejection, Report, Verdict};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -45,8 +45,15 @@ pub struct SourceResult {
     pub text: String,
 }
 
-/// Judges one program of a prepared object.
-pub fn judge(host: &Host, prepared: &Prepared, index: usize, options: Options, observer: &mut dyn Observer) -> Judged {
+/// Judges one program of a prepared object, which would be loaded after those that `owners` has admitted.
+pub fn judge(
+    host: &Host,
+    prepared: &Prepared,
+    index: usize,
+    options: Options,
+    owners: &mut Owners,
+    observer: &mut dyn Observer,
+) -> Judged {
     let program = &prepared.object.programs[index];
     let mut result = ProgramResult {
         name: program.name.clone(),
@@ -66,7 +73,8 @@ pub fn judge(host: &Host, prepared: &Prepared, index: usize, options: Options, o
         return Judged { result, report: None };
     }
     let (start, read_before) = (Instant::now(), host.reading_ns());
-    let report = ebpfkit_verifier::verify(&host.model, &prepared.object, index, options, observer);
+    let mut report = ebpfkit_verifier::verify(&host.model, &prepared.object, index, options, observer);
+    owners.admit(&prepared.object, &mut report);
     let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     result.verification_ns = elapsed.saturating_sub(host.reading_ns() - read_before).max(1);
     result.insns_processed = report.insns_processed;

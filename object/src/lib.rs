@@ -15,6 +15,7 @@ mod near;
 mod overrides;
 mod prepare;
 mod read;
+pub mod record;
 pub mod write;
 
 pub use btf::Btf;

@@ -17,6 +17,7 @@
 //! | [`memory`] | loads, stores and atomics, one file a region kind |
 //! | [`call`] | helpers, kfuncs, subprograms, callbacks |
 //! | [`resource`] | references, locks and regions that calls open and close |
+//! | [`owners`] | which programs may share a map of programs |
 //! | [`log`] | the kernel's log text, as an observer |
 //! | [`reason`] | every rejection, one variant each |
 //!
@@ -34,6 +35,7 @@ pub mod log;
 pub mod memory;
 pub mod observer;
 mod options;
+pub mod owners;
 pub mod precision;
 pub mod program;
 pub mod prune;
@@ -50,6 +52,7 @@ pub use env::Env;
 pub use kernel_model::KernelModel;
 pub use observer::{Event, Observer};
 pub use options::Options;
+pub use owners::Owners;
 pub use program::{InsnAux, SubprogInfo};
 pub use reason::{Reason, Rejection, Stop};
 pub use state::{FuncState, VerifierState};

@@ -52,6 +52,10 @@ pub struct Facts {
     /// By slot of a load, store or atomic operation: the kind of pointer that it goes through. All paths agree where
     /// either kind is one whose accesses are translated (contexts, sockets, kernel objects, arenas).
     pub pointers: Vec<Option<crate::RegType>>,
+    /// Maps that any instruction names, as indices in the object, in the order in which they are first named.
+    pub maps: Vec<usize>,
+    /// Prototype of the function that a program with typed arguments attaches to, in the kernel's types; else zero.
+    pub attach_proto: u32,
     /// The verification was [sound](crate::Options::sound), and that may have mattered: without, `reached` may be less.
     pub soundness_mattered: bool,
 }

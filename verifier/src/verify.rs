@@ -71,10 +71,14 @@ pub fn verify(
         Ok(()) => {
             let reached = env.aux.iter().map(|a| a.seen).collect();
             let pointers = env.aux.iter().map(|a| a.ptr_type).collect();
-            Verdict::Accepted(Verified {
-                program: Arc::new(prog.clone()),
-                facts: Arc::new(Facts { reached, pointers, soundness_mattered: env.soundness_mattered.get() }),
-            })
+            let facts = Facts {
+                reached,
+                pointers,
+                maps: env.maps.iter().map(|m| m.index).filter(|&m| m != usize::MAX).collect(),
+                attach_proto: env.attach.proto,
+                soundness_mattered: env.soundness_mattered.get(),
+            };
+            Verdict::Accepted(Verified { program: Arc::new(prog.clone()), facts: Arc::new(facts) })
         }
         Err(Stop::Reject(reason)) => Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.insn_idx })),
         Err(Stop::Unsupported(what)) => Verdict::Unsupported { what, at: env.insn_idx },

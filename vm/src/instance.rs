@@ -27,7 +27,8 @@ impl Instance {
     /// As [`Instance::new`], with what a world says of its maps: CPUs, limits and the key of hash functions.
     pub fn in_world(object: &Object, kernel: &KernelModel, world: &World) -> Self {
         let around = Surroundings::of(world);
-        let make = |def| maps::create_in(def, &of_map(def, object.btf.as_deref(), kernel), &around).map(Arc::new);
+        let types = || kernel.btf().cloned();
+        let make = |def| maps::create_in(def, &of_map(def, object.btf.as_deref(), &types), &around).map(Arc::new);
         let mut this = Self {
             maps: object.maps.iter().map(make).collect(),
             programs: vec![None; object.programs.len()],

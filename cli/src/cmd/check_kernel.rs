@@ -2,14 +2,14 @@
 
 use crate::cmd::{Selection, load};
 use crate::host::{Host, KernelArgs};
-use crate::judge::{ProgramResult, duration, judge};
+use crate::judge::{Judged, ProgramResult, duration, judge};
 use crate::{End, paint};
 use anyhow::Result;
 use ebpfkit_abi::Errno;
 use ebpfkit_kernel::{Kernel, KernelError, LogLevel, Session, load_failure};
 use ebpfkit_object::Prepared;
-use ebpfkit_verifier::Options;
 use ebpfkit_verifier::observer::Silent;
+use ebpfkit_verifier::{Options, Owners, Verdict};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -87,9 +87,9 @@ pub fn run(args: &Args) -> Result<End> {
                 continue;
             }
         };
-        let mut programs = Vec::new();
+        let (mut programs, mut owners) = (Vec::new(), Owners::default());
         for index in args.selection.pick(&prepared.object)? {
-            let comparison = compare(&host, &prepared, &session, index);
+            let comparison = compare(&host, &prepared, &session, index, &mut owners);
             let (slot, end) = match comparison.outcome {
                 "same" => (0, End::Good),
                 "differs" => (1, End::Bad),
@@ -113,8 +113,9 @@ pub fn run(args: &Args) -> Result<End> {
     Ok(if counts[1] > 0 { End::Bad } else { worst })
 }
 
-fn compare(host: &Host, prepared: &Prepared, session: &Session<'_>, index: usize) -> Comparison {
-    let ours = judge(host, prepared, index, Options::default(), &mut Silent).result;
+fn compare(host: &Host, prepared: &Prepared, session: &Session<'_>, index: usize, owners: &mut Owners) -> Comparison {
+    let Judged { result: ours, report } = judge(host, prepared, index, Options::default(), owners, &mut Silent);
+    let silent = matches!(report.map(|r| r.verdict), Some(Verdict::Rejected(r)) if r.reason.is_silent());
     let kernel = ask(session, index);
     let outcome = match (ours.verdict, kernel.verdict) {
         ("unsupported", _) => "undecided",
@@ -123,6 +124,7 @@ fn compare(host: &Host, prepared: &Prepared, session: &Session<'_>, index: usize
         // Neither verifier saw it.
         ("unloadable", "unloadable") => "same",
         (a, b) if a != b => "differs",
+        ("rejected", _) if silent && kernel.message.as_deref() == Some("") => "same",
         ("rejected", _) if ours.message.as_deref().map(str::trim) != kernel.message.as_deref().map(str::trim) => {
             "differs"
         }

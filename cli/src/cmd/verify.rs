@@ -8,7 +8,7 @@ use anyhow::Result;
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::{Observer, Silent};
-use ebpfkit_verifier::{Options, Report, Verdict};
+use ebpfkit_verifier::{Options, Owners, Report, Verdict};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -62,9 +62,12 @@ pub fn run(args: &Args) -> Result<End> {
 
 fn file(args: &Args, host: &Host, prepared: &Prepared) -> Result<End> {
     let mut worst = End::Good;
-    let mut results = Vec::new();
+    let (mut results, mut owners) = (Vec::new(), Owners::default());
     for index in args.selection.pick(&prepared.object)? {
-        let (result, end) = program(args, host, prepared, index);
+        // What a loader loads only when it is asked to is judged on its own.
+        let mut alone = Owners::default();
+        let owners = if prepared.object.programs[index].autoload { &mut owners } else { &mut alone };
+        let (result, end) = program(args, host, prepared, index, owners);
         worst = worst.max(end);
         results.push(result);
     }
@@ -78,12 +81,12 @@ fn file(args: &Args, host: &Host, prepared: &Prepared) -> Result<End> {
 }
 
 /// Verifies one program; prints it unless JSON is wanted.
-fn program(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> (ProgramResult, End) {
+fn program(args: &Args, host: &Host, prepared: &Prepared, index: usize, owners: &mut Owners) -> (ProgramResult, End) {
     let options =
         Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment, ..Options::default() };
     let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
     let observer: &mut dyn Observer = if args.log_level == 0 { &mut Silent } else { &mut log };
-    let Judged { result, report } = judge(host, prepared, index, options, observer);
+    let Judged { result, report } = judge(host, prepared, index, options, owners, observer);
     let end = end_of(result.verdict);
     if !args.json {
         anstream::print!("{}", log.text);

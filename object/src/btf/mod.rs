@@ -12,4 +12,4 @@ pub use bytes::Bytes;
 pub use edit::Edit;
 pub use names::essential;
 pub use read::{Btf, BtfError};
-pub use types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};
+pub use types::{BtfRef, Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};

@@ -251,6 +251,11 @@ impl Btf {
         std::str::from_utf8(&rest[..end]).unwrap_or_default()
     }
 
+    /// Whether a string stands at an offset.
+    pub fn has_string(&self, offset: u32) -> bool {
+        (offset as usize) < self.strings.1 - self.strings.0
+    }
+
     /// Start of a type in the bytes.
     fn start(&self, id: TypeId) -> Option<usize> {
         self.offsets.get(id as usize).filter(|&&o| o != u32::MAX).map(|&o| o as usize)

@@ -3,6 +3,16 @@
 /// Number of a type; 0 is `void`.
 pub type TypeId = u32;
 
+/// Which set of types a number belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum BtfRef {
+    /// The kernel's.
+    #[default]
+    Vmlinux,
+    /// The program's own.
+    Program,
+}
+
 /// Kinds of types (`BTF_KIND_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]

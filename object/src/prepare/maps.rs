@@ -1,8 +1,10 @@
 //! Maps as they are created: defaults that depend on the machine, types that libbpf keeps to itself, and definitions
 //! that every kernel refuses.
 
+use crate::Btf;
 use crate::map_rules::check;
 use crate::model::{Map, Target};
+use crate::record::map_takes_types;
 use ebpfkit_abi::Errno;
 use ebpfkit_abi::MapType as T;
 use ebpfkit_abi::limits::PAGE_SIZE;
@@ -11,10 +13,11 @@ use ebpfkit_abi::limits::PAGE_SIZE;
 const RING: u32 = PAGE_SIZE;
 
 /// Completes the definitions; libbpf's complaint about the first map that cannot be created.
-pub(super) fn prepare(maps: &mut [Map], target: &Target) -> Option<String> {
+pub(super) fn prepare(maps: &mut [Map], btf: Option<&Btf>, target: &Target) -> Option<String> {
     let mut fault = None;
     for map in maps.iter_mut() {
-        complete(map, target);
+        entries(map, target);
+        types(map, btf, target);
         if fault.is_none() && !map.on_demand {
             fault = refusal(map);
         }
@@ -22,19 +25,27 @@ pub(super) fn prepare(maps: &mut [Map], target: &Target) -> Option<String> {
     fault
 }
 
-/// Fills in what the definition leaves to libbpf, in a template of inner maps too.
-fn complete(map: &mut Map, target: &Target) {
-    entries(map, target);
-    if !passes_types(map.map_type) {
+/// Leaves out types that libbpf does not pass on or the kernel does not take, of a template of inner maps too.
+fn types(map: &mut Map, btf: Option<&Btf>, target: &Target) {
+    let vmlinux = || target.vmlinux.clone();
+    let typed = map.key_type != 0 || map.value_type != 0;
+    let taken = |btf| passes_types(map.map_type) && map_takes_types(map, btf, &vmlinux).is_ok();
+    if typed && !btf.is_some_and(taken) {
         (map.key_type, map.value_type) = (0, 0);
     }
     if let Some(inner) = &mut map.inner {
-        complete(inner, target);
+        types(inner, btf, target);
     }
 }
 
-/// A size of zero is one that a user sets before loading. The program is judged as if it were the smallest.
+/// A size of zero is one that a user sets before loading. The program is judged as if it were the smallest. Nobody sets
+/// that of a template of inner maps, but libbpf knows how many entries a perf event array needs.
 fn entries(map: &mut Map, target: &Target) {
+    if let Some(inner) = &mut map.inner
+        && inner.map_type == T::PerfEventArray
+    {
+        entries(inner, target);
+    }
     if map.max_entries != 0 {
         return;
     }

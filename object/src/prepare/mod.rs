@@ -38,6 +38,7 @@ pub(crate) fn needs(object: &Object) -> Needs {
     let typed = |p: &Program| matches!(p.prog_type, ProgType::Tracing | ProgType::Lsm | ProgType::StructOps);
     needs.types |= object.programs.iter().any(typed)
         || object.core.iter().any(|r| r.needs_target())
+        || object.btf.as_deref().is_some_and(crate::record::has_kptrs)
         || object.maps.iter().any(|m| m.map_type == MapType::StructOps);
     needs
 }
@@ -67,18 +68,21 @@ pub(crate) fn prepare(mut object: Object, target: &Target) -> Result<Prepared, O
     // A fault in a subprogram is one of the object: libbpf relocates it whether or not it is used.
     let shared = instructions(&mut object, target, &resolved, &mut unloadable);
     static_functions(&mut object);
-    object.types_refused = object.btf.as_deref().and_then(types::objection);
+    let kernel_types = || target.vmlinux.clone();
+    let objection = object.btf.as_deref().and_then(|btf| types::objection(btf, &kernel_types));
     let mandatory = object.maps.iter().any(|m| m.map_type == MapType::StructOps && !m.on_demand);
-    let types_fault = object.types_refused.is_some().then(|| {
+    let types_fault = objection.as_ref().map(|(errno, _)| {
         for map in &mut object.maps {
             let inner = map.inner.as_deref_mut().map(|m| (&mut m.key_type, &mut m.value_type));
             for (key, value) in inner.into_iter().chain([(&mut map.key_type, &mut map.value_type)]) {
                 (*key, *value) = (0, 0);
             }
         }
-        mandatory.then(|| "Error loading .BTF into kernel: -22. BTF is mandatory, can't proceed.".to_owned())
+        let errno = errno.0;
+        mandatory.then(|| format!("Error loading .BTF into kernel: -{errno}. BTF is mandatory, can't proceed."))
     });
-    let map_fault = maps::prepare(&mut object.maps, target);
+    object.types_refused = objection.map(|(_, why)| why);
+    let map_fault = maps::prepare(&mut object.maps, object.btf.as_deref(), target);
     let everyone = shared.or(types_fault.flatten()).or(map_fault);
     for (index, why) in unloadable.iter_mut().enumerate() {
         if let Some(fault) = everyone.as_ref().filter(|_| why.is_none()) {

@@ -1,14 +1,22 @@
 //! Whether a kernel takes the object's types. Where they are optional, libbpf loads the programs without them.
 
 use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::record::{self, KernelTypes};
+use ebpfkit_abi::Errno;
 
 /// Longest name of a type, with its zero byte (`KSYM_NAME_LEN`).
 const MAX_NAME: usize = 512;
 
-/// What the kernel objects to, in its words; the first of what compilers are known to do.
-pub(super) fn objection(btf: &Btf) -> Option<String> {
+/// What the kernel objects to, and its error number; the first of what compilers are known to do.
+pub(super) fn objection(btf: &Btf, kernel: KernelTypes<'_>) -> Option<(Errno, String)> {
     let all = || 1..btf.len();
-    all().find_map(|id| names(btf, id)).or_else(|| all().find_map(|id| arguments(btf, id)))
+    let malformed = all().find_map(|id| names(btf, id)).or_else(|| all().find_map(|id| arguments(btf, id)));
+    if let Some(what) = malformed {
+        return Some((Errno::EINVAL, what));
+    }
+    // Of special fields the kernel gives no reason.
+    let (id, why) = record::check_structs(btf, kernel).err()?;
+    Some((why.errno, format!("struct {}: {}", btf.name(id), why.what)))
 }
 
 fn is_identifier(name: &str) -> bool {

@@ -8,7 +8,7 @@ use crate::reason::{CallReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase};
-use ebpfkit_abi::{Errno, MapType, TypeFlags};
+use ebpfkit_abi::{Errno, MapType, TypeFlags, map_flags};
 use ebpfkit_object::btf::Kind;
 
 impl Env<'_> {
@@ -74,8 +74,9 @@ impl Env<'_> {
         let used = &self.maps[map as usize];
         let max = u64::from(used.def.max_entries);
         let locks = used.record.has(FieldKind::SpinLock) || used.record.has(FieldKind::ResSpinLock);
-        // An array has every element there is.
-        let present = row.id == id::MAP_LOOKUP_ELEM && facts.const_key.is_some_and(|k| k < max);
+        // An array has every element there is, unless one of another size may stand in for it as an inner map.
+        let fixed = used.def.flags & map_flags::INNER_MAP == 0;
+        let present = row.id == id::MAP_LOOKUP_ELEM && fixed && facts.const_key.is_some_and(|k| k < max);
         let flags = if present { flags - TypeFlags::MAYBE_NULL } else { flags };
         let extra = RegExtra::Map { map, uid: facts.map_uid };
         let mut r0 = RegState::pointer(RegType::with(RegBase::MapValue, flags), extra);

@@ -2,6 +2,7 @@
 
 use super::tnum::Tnum;
 use ebpfkit_abi::TypeFlags;
+pub use ebpfkit_object::btf::BtfRef;
 use ebpfkit_object::btf::TypeId;
 
 /// Kinds of values, before modifiers (`enum bpf_reg_type`).
@@ -68,16 +69,6 @@ impl RegType {
     pub const fn may_be_null(self) -> bool {
         self.has(TypeFlags::MAYBE_NULL)
     }
-}
-
-/// Which BTF a type number belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum BtfRef {
-    /// The kernel's.
-    #[default]
-    Vmlinux,
-    /// The program's own.
-    Program,
 }
 
 /// What else is known, by kind (`union` in the kernel's `bpf_reg_state`).

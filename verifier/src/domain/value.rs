@@ -4,7 +4,6 @@
 use super::reg::{RegBase, RegState, RegType};
 use super::tnum::Tnum;
 use ebpfkit_abi::TypeFlags;
-use ebpfkit_abi::limits::MAX_VAR_OFF;
 use std::borrow::Cow;
 
 /// Name of a kind in messages (`reg_type_str`).
@@ -72,20 +71,14 @@ impl RegState {
         self.is_pkt() || self.ty == RegType::of(RegBase::PacketEnd)
     }
 
-    /// Whether this is a pointer and is known not to be null (`reg_not_null`).
+    /// Whether this is a pointer and is known not to be null (`reg_not_null`), at whatever offset.
     pub fn not_null(&self) -> bool {
         if self.ty.may_be_null() {
-            return false;
-        }
-        // A base that is not null helps nothing when the offset could bring the sum back to zero.
-        if self.smin <= -MAX_VAR_OFF || self.smax >= MAX_VAR_OFF {
             return false;
         }
         match self.ty.base {
             RegBase::Socket
             | RegBase::TcpSock
-            | RegBase::XdpSock
-            | RegBase::Buf
             | RegBase::MapValue
             | RegBase::MapKey
             | RegBase::SockCommon

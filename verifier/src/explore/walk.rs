@@ -175,10 +175,14 @@ impl Env<'_> {
             Some((ty, extra, off)) => {
                 let mut reg = RegState::pointer(ty, extra);
                 reg.off = off as i32;
-                if let RegExtra::Func { subprog } = extra
-                    && self.subprogs[subprog as usize].global
-                {
-                    return reject(ExploreReason::CallbackNotStatic {});
+                if let RegExtra::Func { subprog } = extra {
+                    // Without records of functions nothing says which of them are static.
+                    if !self.has_func_info() {
+                        return reject(ExploreReason::MissingFuncInfo {});
+                    }
+                    if self.subprogs[subprog as usize].global {
+                        return reject(ExploreReason::CallbackNotStatic {});
+                    }
                 }
                 reg
             }

@@ -1,4 +1,4 @@
-//! The records that tie functions to their BTF types.
+//! The records that tie functions to their BTF types, and instructions to source lines.
 
 use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
@@ -8,6 +8,62 @@ use ebpfkit_object::btf::{Kind, Type};
 const LINKAGE_GLOBAL: u16 = 1;
 
 impl Env<'_> {
+    /// Whether the program comes with records of its functions, and their types are loaded.
+    pub(crate) fn has_func_info(&self) -> bool {
+        self.btf.is_some() && !self.prog.func_info.is_empty()
+    }
+
+    /// Checks the function records by themselves.
+    pub(super) fn check_func_records(&mut self) -> Step {
+        let Some(btf) = &self.btf else { return Ok(()) };
+        let mut before = None;
+        for record in &self.prog.func_info {
+            let at = record.insn;
+            match before {
+                None if at != 0 => return reject(FrontReason::FuncInfoFirst { at }),
+                Some(before) if at <= before => return reject(FrontReason::FuncInfoOrder { at, before }),
+                _ => {}
+            }
+            if btf.kind(record.type_id) != Some(Kind::Func) {
+                return reject(FrontReason::FuncInfoType { id: record.type_id });
+            }
+            before = Some(at);
+        }
+        Ok(())
+    }
+
+    /// Checks the records of source lines: in order, each at an instruction, and one for the start of every function.
+    pub(super) fn check_line_records(&self) -> Step {
+        let Some(btf) = self.btf.as_deref().filter(|_| !self.prog.line_info.is_empty()) else { return Ok(()) };
+        let (functions, len) = (self.subprogs.len() - 1, self.insns.len());
+        let (mut before, mut subprog) = (0, 0);
+        for (index, record) in self.prog.line_info.iter().enumerate() {
+            let (at, slot) = (record.insn, record.insn as usize);
+            let Some(insn) = self.insns.get(slot).filter(|_| index == 0 || at > before) else {
+                return reject(FrontReason::LineInfoOffset { index, at, before, len });
+            };
+            if insn.code == 0 {
+                return reject(FrontReason::LineInfoInsn { index });
+            }
+            if !btf.has_string(record.line_text) || !btf.has_string(record.file_name) {
+                return reject(FrontReason::LineInfoText { index });
+            }
+            if subprog < functions {
+                let start = self.subprogs[subprog].start;
+                if slot == start {
+                    subprog += 1;
+                } else if start < slot {
+                    return reject(FrontReason::LineInfoMissing { subprog });
+                }
+            }
+            before = at;
+        }
+        if subprog < functions {
+            return reject(FrontReason::LineInfoEnds { count: functions - subprog, subprog });
+        }
+        Ok(())
+    }
+
     /// Checks the function records and takes names and linkage from them.
     pub(super) fn check_btf_info(&mut self) -> Step {
         let functions = self.subprogs.len() - 1;

@@ -2,13 +2,14 @@
 
 use crate::domain::{BtfRef, RegBase, RegExtra, RegType};
 use crate::memory::record;
+use crate::owners::CGROUP_STORAGES;
 use crate::program::UsedMap;
 use crate::reason::FrontReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
 use ebpfkit_abi::{MapType, TypeFlags, map_flags};
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{class, mode, pseudo};
+use ebpfkit_isa::opcode::{self, class, mode, pseudo};
 use ebpfkit_object::Map;
 use ebpfkit_object::btf::{Kind, Type};
 
@@ -28,7 +29,8 @@ impl Env<'_> {
                 };
                 self.aux[at].ld_imm = self.imm64_meaning(at, insn, next)?;
                 at += 1;
-            } else if ebpfkit_isa::table::rows_of(insn.code).is_empty() {
+            } else if ebpfkit_isa::table::rows_of(insn.code).is_empty() || insn.code == opcode::CALLX {
+                // The instruction set has calls through registers; kernels have not.
                 return reject(FrontReason::UnknownOpcode { code: insn.code });
             }
             at += 1;
@@ -76,7 +78,18 @@ impl Env<'_> {
         let position = self.push_map(index as usize, def.clone());
         self.check_map_capability(position)?;
         self.check_map_prog_compatibility(position)?;
+        self.check_one_storage(position)?;
         Ok(position)
+    }
+
+    /// Storage of control groups is found by its kind alone, so that a program has one map of each.
+    fn check_one_storage(&self, position: u32) -> Step {
+        let kind = self.maps[position as usize].def.map_type;
+        let same = self.maps.iter().filter(|m| m.index != usize::MAX && m.def.map_type == kind).count();
+        if CGROUP_STORAGES.contains(&kind) && same > 1 {
+            return reject(FrontReason::TwoCgroupStorages {});
+        }
+        Ok(())
     }
 
     fn push_map(&mut self, index: usize, def: Map) -> u32 {
@@ -85,12 +98,7 @@ impl Env<'_> {
             // Values are device numbers that the kernel hands out by address.
             def.flags |= map_flags::RDONLY_PROG;
         }
-        let mut record = record::of_map(&def, self.btf.as_deref(), self.kernel);
-        if !record.fields.is_empty() && !record::map_allows(&def, &record) {
-            // Loaders make such a map once more, without its types.
-            (def.key_type, def.value_type) = (0, 0);
-            record = Default::default();
-        }
+        let record = record::of_map(&def, self.btf.as_deref(), &|| self.kernel.btf().cloned());
         let record = std::rc::Rc::new(record);
         let inner_def = def.inner.as_deref().cloned();
         let position = self.maps.len();

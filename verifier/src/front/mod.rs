@@ -24,9 +24,11 @@ pub(crate) mod subprogs;
 impl Env<'_> {
     /// Runs every pass that comes before the walk, in the kernel's order.
     pub fn run_front(&mut self) -> Step {
+        self.check_func_records()?;
         self.find_subprogs()?;
         self.check_subprogs()?;
         self.check_btf_info()?;
+        self.check_line_records()?;
         self.resolve_imm64()?;
         self.check_cfg()?;
         self.compute_postorder();

@@ -9,11 +9,12 @@ pub mod dynptr;
 mod insns;
 pub mod iter;
 pub mod objects;
-pub mod record;
 mod region;
 mod special;
 mod stack;
 pub mod types;
+
+pub use ebpfkit_object::record;
 
 /// Direction of a memory access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -32,7 +32,8 @@ impl Env<'_> {
         if let Some(known) = self.types.records.borrow().get(&id) {
             return known.clone();
         }
-        let record = self.btf.as_deref().and_then(|b| record::of_struct(b, self.kernel, id)).map(Rc::new);
+        let kernel = || self.kernel.btf().cloned();
+        let record = self.btf.as_deref().and_then(|b| record::of_struct(b, &kernel, id)).map(Rc::new);
         self.types.records.borrow_mut().insert(id, record.clone());
         record
     }

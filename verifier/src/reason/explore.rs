@@ -23,6 +23,8 @@ reasons! {
         "EBPF0508" InvalidLoadImm {} EINVAL, "invalid BPF_LD_IMM insn";
         /// A global function used as a callback.
         "EBPF0509" CallbackNotStatic {} EINVAL, "callback function not static";
+        /// A function is used as a callback, and the object has no records of functions.
+        "EBPF0512" MissingFuncInfo {} EINVAL, "missing btf func_info";
         /// A loop that comes back to where it was.
         "EBPF0510" InfiniteLoop { insn: usize, cur: String, old: String } EINVAL, "infinite loop detected at insn {insn}\ncur state:{cur}\nold state:{old}";
         /// A program for a control group at a hook that returns nothing lets it pass, and only that.

@@ -47,6 +47,22 @@ reasons! {
         "EBPF0615" DirectValueOutside { value_size: u32, off: u32 } EINVAL, "invalid access to map value pointer, value_size={value_size} off={off}";
         /// A kernel variable has no address.
         "EBPF0616" NoKernelSymbol { name: String } ENOENT, "ldimm64 failed to find the address for kernel symbol '{name}'.";
+        /// The first record of a function is not the program's.
+        "EBPF0658" FuncInfoFirst { at: u32 } EINVAL, "nonzero insn_off {at} for the first func info record";
+        /// Records of functions are out of order.
+        "EBPF0659" FuncInfoOrder { at: u32, before: u32 } EINVAL, "same or smaller insn offset ({at}) than previous func info record ({before})";
+        /// A record of a function names another type.
+        "EBPF0660" FuncInfoType { id: u32 } EINVAL, "invalid type id {id} in func info";
+        /// Records of source lines are out of order or behind the program.
+        "EBPF0661" LineInfoOffset { index: usize, at: u32, before: u32, len: usize } EINVAL, "Invalid line_info[{index}].insn_off:{at} (prev_offset:{before} prog->len:{len})";
+        /// A record of a source line stands at the second half of an instruction.
+        "EBPF0662" LineInfoInsn { index: usize } EINVAL, "Invalid insn code at line_info[{index}].insn_off";
+        /// A record of a source line names no text.
+        "EBPF0663" LineInfoText { index: usize } EINVAL, "Invalid line_info[{index}].line_off or .file_name_off";
+        /// A function has no record of its source lines, while others have.
+        "EBPF0664" LineInfoMissing { subprog: usize } EINVAL, "missing bpf_line_info for func#{subprog}";
+        /// The last functions have no records of their source lines, while others have.
+        "EBPF0665" LineInfoEnds { count: usize, subprog: usize } EINVAL, "missing bpf_line_info for {count} funcs starting from func#{subprog}";
         /// The records of functions do not match the functions.
         "EBPF0617" FuncInfoCount {} EINVAL, "number of funcs in func_info doesn't match number of subprogs";
         /// A record of a function stands at the wrong instruction.
@@ -126,5 +142,9 @@ reasons! {
         /// The address of a callback that is never called, so that the kernel has removed it. The target is counted
         /// before the kernel expands instructions.
         "EBPF0655" NoFunction { target: usize } EFAULT, "verifier bug: No program to jit at insn {target} (subprog < 0)";
+        /// A map of programs is owned by another kind of program. The kernel says nothing more.
+        "EBPF0656" OtherOwner { map: String, owner: String, what: &'static str } EINVAL, "map '{map}', which program '{owner}' was loaded with first, does not take {what}";
+        /// A program has one storage for control groups of each kind.
+        "EBPF0657" TwoCgroupStorages {} EBUSY, "only one cgroup storage of each type is allowed";
     }
 }

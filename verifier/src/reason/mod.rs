@@ -78,6 +78,16 @@ impl Reason {
         each!(self, r => r.errno())
     }
 
+    /// Whether the kernel refuses this without a word, so that the text is our own.
+    pub fn is_silent(&self) -> bool {
+        use FrontReason as F;
+        matches!(
+            self,
+            Self::Front(F::TypeNeedsCapability { .. } | F::MapNeedsCapability { .. } | F::TooManyInsns { .. })
+                | Self::Front(F::OtherOwner { .. })
+        )
+    }
+
     /// Name of the variant, such as `UninitRegister`.
     pub fn name(&self) -> &'static str {
         each!(self, r => r.name())

@@ -17,7 +17,7 @@ reasons! {
         "EBPF0108" InvalidShift { shift: i32 } EINVAL, "invalid shift {shift}";
         "EBPF0109" AddrSpace {} EINVAL, "addr_space_cast insn can only convert between address space 1 and 0";
         "EBPF0110" AddrSpaceWithoutArena {} EINVAL, "addr_space_cast insn can only be used in a program that has an associated arena";
-        "EBPF0111" InvalidMayGoto { off: i16, imm: i32 } EINVAL, "invalid may_goto off {off} imm {imm}";
+        "EBPF0111" InvalidMayGoto { imm: i32 } EINVAL, "invalid may_goto imm {imm}";
         "EBPF0112" PointerArithmetic { reg: u8 } EACCES, "R{reg} pointer arithmetic prohibited";
         "EBPF0113" SignExtendPointer { reg: u8 } EACCES, "R{reg} sign-extension part of pointer";
         "EBPF0114" PartialPointerCopy { reg: u8 } EACCES, "R{reg} partial copy of pointer";

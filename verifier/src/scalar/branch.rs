@@ -322,8 +322,8 @@ impl Env<'_> {
 
     /// `may_goto`: falls through for an unknown number of times.
     fn check_may_goto(&mut self, insn: Insn, next: usize, jump: usize) -> Step {
-        if insn.code != MAY_GOTO || insn.src != pseudo::MAY_GOTO || insn.dst != 0 || insn.imm != 0 || insn.off == 0 {
-            return reject(ScalarReason::InvalidMayGoto { off: insn.off, imm: insn.imm });
+        if insn.code != MAY_GOTO || insn.src != pseudo::MAY_GOTO || insn.dst != 0 || insn.imm != 0 {
+            return reject(ScalarReason::InvalidMayGoto { imm: insn.imm });
         }
         let here = self.insn_idx;
         self.push_round(next, here, |_, state| state.may_goto_depth += 1)?;

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use ebpfkit_object::Prepared;
 use ebpfkit_object::btf::Kind;
 use ebpfkit_verifier::observer::Silent;
-use ebpfkit_verifier::{Options, Verdict, Verified};
+use ebpfkit_verifier::{Options, Owners, Verdict, Verified};
 use ebpfkit_vm::{Instance, Program, World};
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ pub fn load(args: &Args, host: &Host, prepared: &Prepared, index: usize, world: 
 fn verify(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> Result<Option<Verified>, End> {
     let program = &prepared.object.programs[index];
     let head = format!("{} ({})", program.name, program.section);
-    let judged = judge(host, prepared, index, Options::to_run(), &mut Silent);
+    let judged = judge(host, prepared, index, Options::to_run(), &mut Owners::default(), &mut Silent);
     let result = judged.result;
     let message = result.message.as_deref().unwrap_or_default();
     let end = match judged.report.map(|r| r.verdict) {
