@@ -13,7 +13,9 @@ pub struct KernelVersion {
 
 impl KernelVersion {
     /// The newest kernel that is modelled.
-    pub const NEWEST: Self = Self::new(6, 18, 0);
+    pub const NEWEST: Self = Self::MODELLED[Self::MODELLED.len() - 1];
+    /// The kernels that are modelled, oldest first. The third number does not count.
+    pub const MODELLED: &[Self] = &[Self::new(6, 18, 0)];
 
     /// A version.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
@@ -27,6 +29,11 @@ impl KernelVersion {
         let (major, minor) = (parts.next()?.ok()?, parts.next()?.ok()?);
         let patch = parts.next().and_then(Result::ok).unwrap_or(0);
         Some(Self { major, minor, patch })
+    }
+
+    /// Whether the kernel's rules are known here.
+    pub fn is_modelled(self) -> bool {
+        Self::MODELLED.iter().any(|m| (m.major, m.minor) == (self.major, self.minor))
     }
 
     /// `LINUX_VERSION_CODE`; the third number ends at 255.

@@ -7,7 +7,7 @@ mod text;
 mod unit;
 
 pub use error::{AsmError, Errors};
-pub use print::{Style, disassemble, instruction, listing, mnemonic, pseudo_c};
+pub use print::{FunctionText, Style, disassemble, functions, instruction, listing, mnemonic, pseudo_c};
 pub use text::Syntax;
 
 use ebpfkit_isa::Insn;

@@ -1,5 +1,9 @@
 //! The modelled kernel: this machine's, or what the options say.
 
+use crate::end::Failure;
+use crate::files;
+use crate::out::note;
+use crate::paint;
 use anyhow::{Context, Result};
 use ebpfkit_abi::KernelVersion;
 use ebpfkit_kernel::machine;
@@ -57,14 +61,26 @@ impl Host {
 }
 
 impl KernelArgs {
+    fn version(&self) -> Result<KernelVersion> {
+        let Some(text) = &self.kernel else {
+            let running = machine::release().as_deref().and_then(KernelVersion::parse);
+            return Ok(running.filter(|v| is_modelled(*v)).unwrap_or(KernelVersion::NEWEST));
+        };
+        let version = KernelVersion::parse(text)
+            .with_context(|| format!("--kernel {text}: expected a version such as {}", name(KernelVersion::NEWEST)))?;
+        if !version.is_modelled() {
+            let known: Vec<String> = KernelVersion::MODELLED.iter().map(|v| name(*v)).collect();
+            return Err(Failure::unsupported(format!(
+                "--kernel {text}: this kernel is not modelled; modelled are: {}",
+                known.join(", ")
+            )));
+        }
+        Ok(version)
+    }
+
     /// Looks at the machine. A file named with `--btf` must be readable; the machine's own types are optional.
     pub fn host(&self) -> Result<Host> {
-        let running = machine::release().as_deref().and_then(KernelVersion::parse);
-        let version = match &self.kernel {
-            Some(text) => KernelVersion::parse(text)
-                .with_context(|| format!("--kernel {text}: expected a version such as 6.12"))?,
-            None => running.unwrap_or(KernelVersion::NEWEST),
-        };
+        let version = self.version()?;
         let reading = Arc::new(Clock::default());
         let clock = reading.clone();
         let source: BtfSource = match &self.btf {
@@ -84,7 +100,24 @@ impl KernelArgs {
     }
 }
 
+/// A version without its third number.
+fn name(version: KernelVersion) -> String {
+    format!("{}.{}", version.major, version.minor)
+}
+
+/// Whether a kernel is modelled; where not, the user is told what is done instead.
+fn is_modelled(version: KernelVersion) -> bool {
+    let known = version.is_modelled();
+    if !known {
+        let newest = name(KernelVersion::NEWEST);
+        note!(
+            "{} the running kernel ({version}) is not modelled; the rules are those of {newest}",
+            paint::warning("note:")
+        );
+    }
+    known
+}
+
 fn read_btf(path: &Path) -> Result<Btf> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    Ok(Btf::open(&path.display().to_string(), &bytes)?)
+    Btf::open(&files::read(path)?).with_context(|| files::name(path))
 }

@@ -1,29 +1,22 @@
 //! One program judged by the verifier, in the form that commands print.
 
 use crate::host::Host;
-use ebpfkit_explain::{diagnosis, source};
-use ebpfkit_object::Prepared;
-use ebpfkit_verifier::log::KernelLog;
-use ebpfkit_verifier::{Observer, Options, Owners, Rejection, Report, Verdict};
-use serde::Serialize;
+use ebpfkit_explain::judge::{Judged, Outcome, Status};
+use ebpfkit_explain::source::SourceLine;
+use ebpfkit_object::{Prepared, Program};
+use ebpfkit_verifier::{Observer, Options, Owners};
+use serde::{Serialize, Serializer};
 use std::time::Instant;
 
-/// A result and what it was made from.
-pub struct Judged {
-    /// What is printed.
-    pub result: ProgramResult,
-    /// The verifier's report; none for a program that does not reach a verifier.
-    pub report: Option<Report>,
-}
-
-/// One program's result.
+/// One program's result; documented in `docs/json.md`.
 #[derive(Serialize)]
 pub struct ProgramResult {
     pub name: String,
     pub section: String,
     #[serde(rename = "type")]
     pub program_type: String,
-    pub verdict: &'static str,
+    #[serde(serialize_with = "status")]
+    pub verdict: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,12 +30,30 @@ pub struct ProgramResult {
     pub verification_ns: u64,
 }
 
+fn status<S: Serializer>(status: &Status, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(status.name())
+}
+
 /// A place in the source.
 #[derive(Serialize)]
 pub struct SourceResult {
     pub file: String,
     pub line: u32,
     pub text: String,
+}
+
+impl From<&SourceLine> for SourceResult {
+    fn from(line: &SourceLine) -> Self {
+        Self { file: line.file.clone(), line: line.line, text: line.text.trim().to_owned() }
+    }
+}
+
+/// A verdict and how long it took.
+pub struct Timed {
+    /// The verdict.
+    pub judged: Judged,
+    /// Nanoseconds of the verification alone.
+    pub ns: u64,
 }
 
 /// Judges one program of a prepared object, which would be loaded after those that `owners` has admitted.
@@ -53,55 +64,39 @@ pub fn judge(
     options: Options,
     owners: &mut Owners,
     observer: &mut dyn Observer,
-) -> Judged {
-    let program = &prepared.object.programs[index];
-    let mut result = ProgramResult {
-        name: program.name.clone(),
-        section: program.section.clone(),
-        program_type: program.prog_type.to_string(),
-        verdict: "unloadable",
-        code: None,
-        message: None,
-        insn: None,
-        source: None,
-        insns_processed: 0,
-        states: 0,
-        verification_ns: 0,
-    };
-    if let Some(why) = prepared.unloadable.get(index).cloned().flatten() {
-        result.message = Some(why);
-        return Judged { result, report: None };
+) -> Timed {
+    if let Some(judged) = Judged::unloadable(prepared, index) {
+        return Timed { judged, ns: 0 };
     }
     let (start, read_before) = (Instant::now(), host.reading_ns());
     let mut report = ebpfkit_verifier::verify(&host.model, &prepared.object, index, options, observer);
     owners.admit(&prepared.object, &mut report);
     let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-    result.verification_ns = elapsed.saturating_sub(host.reading_ns() - read_before).max(1);
-    result.insns_processed = report.insns_processed;
-    result.states = report.total_states;
-    fill(&mut result, &report, prepared, index);
-    Judged { result, report: Some(report) }
+    let ns = elapsed.saturating_sub(host.reading_ns() - read_before).max(1);
+    Timed { judged: Judged::of(prepared, index, report), ns }
 }
 
-/// Moves the verdict into the result.
-fn fill(result: &mut ProgramResult, report: &Report, prepared: &Prepared, index: usize) {
-    let program = &prepared.object.programs[index];
-    match &report.verdict {
-        Verdict::Accepted(_) => result.verdict = "accepted",
-        Verdict::Rejected(r) => {
-            result.verdict = "rejected";
-            result.code = Some(r.reason.code());
-            let poison = program.poison.iter().find(|(at, _)| *at == r.insn).map(|(_, text)| text.clone());
-            let text = poison.unwrap_or_else(|| r.reason.to_string());
-            result.message = text.trim_end().lines().last().map(str::to_owned);
-            result.insn = Some(r.insn);
-            let line = prepared.object.btf.as_deref().and_then(|btf| source::line_of(program, btf, r.insn));
-            result.source = line.map(|l| SourceResult { file: l.file, line: l.line, text: l.text.trim().to_owned() });
-        }
-        Verdict::Unsupported { what, at } => {
-            result.verdict = "unsupported";
-            result.message = Some(format!("not modelled yet: {what}"));
-            result.insn = Some(*at);
+impl Timed {
+    /// The verdict for JSON.
+    pub fn result(&self, program: &Program) -> ProgramResult {
+        let (code, source) = match &self.judged.outcome {
+            Outcome::Rejected { rejection, line, .. } => {
+                (Some(rejection.reason.code()), line.as_ref().map(SourceResult::from))
+            }
+            _ => (None, None),
+        };
+        ProgramResult {
+            name: program.name.clone(),
+            section: program.section.clone(),
+            program_type: program.prog_type.to_string(),
+            verdict: self.judged.status(),
+            code,
+            message: self.judged.message(),
+            insn: self.judged.insn(),
+            source,
+            insns_processed: self.judged.insns_processed,
+            states: self.judged.states,
+            verification_ns: self.ns,
         }
     }
 }
@@ -113,23 +108,4 @@ pub fn duration(ns: u64) -> String {
         10_000..10_000_000 => format!("{} µs", ns / 1_000),
         _ => format!("{} ms", ns / 1_000_000),
     }
-}
-
-/// Steps up to which a rejected program is walked again for the log of its failing path.
-const EXPLAINED_STEPS: u64 = 200_000;
-
-/// The diagnosis of a rejection, as text. The program is walked once more for the path that leads there.
-pub fn diagnose(
-    host: &Host,
-    prepared: &Prepared,
-    index: usize,
-    options: Options,
-    result: &ProgramResult,
-    rejection: &Rejection,
-) -> String {
-    let mut log = KernelLog { level: 1, ..KernelLog::default() };
-    if result.insns_processed <= EXPLAINED_STEPS {
-        ebpfkit_verifier::verify(&host.model, &prepared.object, index, options, &mut log);
-    }
-    diagnosis::render(&prepared.object, index, rejection, result.message.as_deref(), Some(&log.text))
 }

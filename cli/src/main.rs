@@ -1,32 +1,25 @@
 //! The `ebpfkit` command: arguments, exit codes and output; everything else is in the libraries.
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod cmd;
+mod end;
+mod files;
 mod host;
 mod judge;
+mod out;
 mod paint;
 
 use clap::{Parser, Subcommand};
+use end::{End, Failure};
 use std::process::ExitCode;
-
-/// How a command ended, as an exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    /// Accepted, or ran.
-    Good = 0,
-    /// Rejected, faulted, or differs from the kernel.
-    Bad = 1,
-    /// Wrong usage, or input that cannot be read.
-    Usage = 2,
-    /// The environment lacks something, or the program needs what is not supported.
-    Unsupported = 3,
-}
 
 /// Assemble, verify, explain, run and compare eBPF programs.
 #[derive(Parser)]
 #[command(name = "ebpfkit", version, about, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 accepted or ran; 1 rejected, faulted or differs from the kernel; \
-    2 wrong usage or unreadable input; 3 the environment lacks something or the program is unsupported.")]
+    2 wrong usage, or a file that cannot be read or written; 3 the environment lacks something or the program is \
+    unsupported.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,7 +39,7 @@ enum Command {
     Run(Box<cmd::run::Args>),
     /// Run hexadecimal instructions and print r0: the plugin form of bpf_conformance
     Conformance(cmd::conformance::Args),
-    /// Draw a program's control flow as DOT
+    /// Draw control flow as DOT
     Cfg(cmd::cfg::Args),
     /// Assemble text to an object or to bare instructions
     Asm(cmd::asm::Args),
@@ -56,33 +49,41 @@ enum Command {
     Link(cmd::link::Args),
     /// Print a shell's completions
     Completions(cmd::meta::CompletionsArgs),
-    /// Print the manual page
+    /// Print manual pages, or write one for each command
     Man(cmd::meta::ManArgs),
 }
 
-fn main() -> ExitCode {
-    let cli = Cli::parse();
-    paint::choose(cli.color);
-    let result = match cli.command {
-        Command::Verify(a) => cmd::verify::run(&a),
-        Command::CheckKernel(a) => cmd::check_kernel::run(&a),
-        Command::Run(a) => cmd::run::run(&a),
-        Command::Conformance(a) => cmd::conformance::run(&a),
-        Command::Cfg(a) => cmd::cfg::run(&a),
-        Command::Asm(a) => cmd::asm::run(&a),
-        Command::Disasm(a) => cmd::disasm::run(&a),
-        Command::Link(a) => cmd::link::run(&a),
-        Command::Completions(a) => cmd::meta::completions(&a),
-        Command::Man(a) => cmd::meta::man(&a),
-    };
-    match result {
-        Ok(end) => ExitCode::from(end as u8),
-        Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
-        Err(e) => {
-            anstream::eprintln!("{} {e:#}", paint::error("error:"));
-            ExitCode::from(End::Usage as u8)
+impl Command {
+    fn run(&self) -> anyhow::Result<End> {
+        match self {
+            Self::Verify(a) => cmd::verify::run(a),
+            Self::CheckKernel(a) => cmd::check_kernel::run(a),
+            Self::Run(a) => cmd::run::run(a),
+            Self::Conformance(a) => cmd::conformance::run(a),
+            Self::Cfg(a) => cmd::cfg::run(a),
+            Self::Asm(a) => cmd::asm::run(a),
+            Self::Disasm(a) => cmd::disasm::run(a),
+            Self::Link(a) => cmd::link::run(a),
+            Self::Completions(a) => cmd::meta::completions(a),
+            Self::Man(a) => cmd::meta::man(a),
         }
     }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse_from(cmd::conformance::command_first(std::env::args_os().collect()));
+    paint::choose(cli.color);
+    let end = cli.command.run().and_then(|end| out::flush().map(|()| end));
+    ExitCode::from(end.unwrap_or_else(|e| failed(&e)) as u8)
+}
+
+/// Reports the error that ended a command.
+fn failed(error: &anyhow::Error) -> End {
+    if is_broken_pipe(error) {
+        return End::Good;
+    }
+    out::error(error);
+    Failure::end_of(error)
 }
 
 /// A reader that went away, such as `head`, is no error.

@@ -6,6 +6,7 @@ mod calls;
 pub mod catalogue;
 pub mod cfg;
 pub mod diagnosis;
+pub mod judge;
 mod kernel_objects;
 pub mod path;
 mod rights;

@@ -29,6 +29,12 @@ pub enum KernelError {
         /// What.
         what: &'static str,
     },
+    /// The packet that comes out of a run is larger than any that is expected.
+    #[error("BPF_PROG_TEST_RUN: a packet of {size} bytes came out, more than there is room for")]
+    Grown {
+        /// Bytes of the packet.
+        size: u32,
+    },
     /// A key or value has the wrong size.
     #[error("{what} of {found} bytes; the map wants {expected}")]
     Size {

@@ -5,6 +5,7 @@
 //! On systems other than Linux every call answers [`KernelError::Unavailable`].
 #![deny(missing_docs)]
 
+mod answer;
 mod arena;
 mod attr;
 mod error;
@@ -16,10 +17,11 @@ mod session;
 mod sys;
 mod test_run;
 
+pub use answer::{Answer, Judgement};
 pub use error::KernelError;
 pub use map::{Entry, KernelMap, MapParams};
 pub use prog::{LoadParams, LoadResult, LoadedProgram, LogLevel};
-pub use session::{Session, load_failure};
+pub use session::Session;
 pub use test_run::{TestRun, TestRunResult};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -65,11 +67,9 @@ impl Kernel {
         }
     }
 
-    /// Number of CPUs that per-CPU map values have slots for; read from the kernel's list of possible CPUs.
+    /// Number of CPUs that per-CPU map values have slots for.
     pub fn possible_cpus(&self) -> usize {
-        let text = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
-        let last = text.trim().rsplit([',', '-']).next().and_then(|n| n.parse::<usize>().ok());
-        last.map_or(1, |n| n + 1)
+        machine::possible_cpus().max(1) as usize
     }
 }
 

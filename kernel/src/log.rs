@@ -16,6 +16,10 @@ pub struct Summary {
 /// Lines that hold figures instead of messages.
 const FIGURES: [&str; 3] = ["processed ", "verification time ", "stack depth "];
 
+/// How the line of figures begins, and what follows the number in it: a message may lack its end of line, so that the
+/// figures follow it at once.
+const PROCESSED: (&str, &str) = ("processed ", " insns (limit ");
+
 /// How the message begins that may come before a path has got its first line.
 const TOO_LARGE: &str = "BPF program is too large. ";
 
@@ -49,10 +53,22 @@ pub fn explain_poison(log: &mut String, poison: &[(usize, String)]) {
     log.replace_range(call..end, &replacement);
 }
 
+/// A line of a log and what follows its message on the same line, the latter first.
+fn separated(line: &str) -> impl Iterator<Item = &str> {
+    let time = line.find("verification time ");
+    let figures = line.match_indices(PROCESSED.0).map(|(at, _)| at).find(|&at| {
+        let rest = line[at + PROCESSED.0.len()..].trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.starts_with(PROCESSED.1)
+    });
+    let end = time.into_iter().chain(figures).min().filter(|&at| at > 0);
+    let (message, rest) = line.split_at(end.unwrap_or(line.len()));
+    [rest, message].into_iter().filter(|part| !part.is_empty())
+}
+
 /// Reads the end of a log.
 pub fn summary(log: &str) -> Summary {
     let mut out = Summary::default();
-    for line in log.lines().rev().take(64) {
+    for line in log.lines().rev().take(64).flat_map(separated) {
         if let Some(rest) = line.strip_prefix("verification time ") {
             out.verification_us = out.verification_us.or_else(|| rest.split(' ').next()?.parse().ok());
         } else if let Some(rest) = line.strip_prefix("processed ") {
@@ -63,10 +79,9 @@ pub fn summary(log: &str) -> Summary {
             });
         }
         if out.message.is_empty() && !line.trim().is_empty() && !FIGURES.iter().any(|f| line.starts_with(f)) {
-            let message = line.split("verification time ").next().unwrap_or_default();
             // A log that goes back to the start of another path may have lost the end of the line before.
-            let start = message.find(TOO_LARGE).unwrap_or(0);
-            out.message = message[start..].to_owned();
+            let start = line.find(TOO_LARGE).unwrap_or(0);
+            out.message = line[start..].to_owned();
         }
     }
     out
@@ -75,6 +90,16 @@ pub fn summary(log: &str) -> Summary {
 #[cfg(test)]
 mod summary_tests {
     use super::summary;
+
+    #[test]
+    fn a_message_may_lack_its_end_of_line() {
+        let log = "5: (85) call bpf_tail_call#12\nno maps hereprocessed 3 insns (limit 1000000) max_states_per_insn 0 \
+                   total_states 1 peak_states 0 mark_read 0\n";
+        let read = summary(log);
+        assert_eq!((read.message.as_str(), read.insns_processed), ("no maps here", Some(3)));
+        let timed = summary("no maps hereverification time 7 usec\nstack depth 0\n");
+        assert_eq!((timed.message.as_str(), timed.verification_us), ("no maps here", Some(7)));
+    }
 
     #[test]
     fn the_limit_is_told_from_the_line_before() {

@@ -23,6 +23,11 @@ pub fn stay_on_cpu(cpu: u32) -> bool {
     crate::sys::stay_on_cpu(cpu)
 }
 
+/// Processor time that the calling thread has used; `None` where the system does not say.
+pub fn thread_time() -> Option<std::time::Duration> {
+    crate::sys::thread_time()
+}
+
 /// Types of the running kernel, read once in a process.
 pub fn btf() -> Option<Arc<Btf>> {
     static TYPES: OnceLock<Option<Arc<Btf>>> = OnceLock::new();

@@ -1,15 +1,16 @@
 //! Loading an object as libbpf does: types first, then maps with their contents, then programs.
 
 use crate::arena::Mapping;
-use crate::error::{KernelError, errno_name};
+use crate::error::KernelError;
 use crate::map::{KernelMap, MapParams};
-use crate::prog::{LoadParams, LoadResult, LogLevel};
+use crate::prog::{LoadParams, LoadResult, LoadedProgram, LogLevel};
 use crate::{Kernel, raw};
 use ebpfkit_abi::limits::PAGE_SIZE;
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
 use ebpfkit_object::{Map, MapInit, Prepared};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Room for logs; the kernel keeps the end of a longer one.
@@ -167,10 +168,7 @@ impl<'a> Session<'a> {
     }
 
     /// Puts loaded programs into the slots of the object's prog arrays. `loaded` gives them by index in the object.
-    pub fn fill_prog_arrays<'p>(
-        &self,
-        loaded: impl Fn(usize) -> Option<&'p crate::LoadedProgram>,
-    ) -> Result<(), KernelError> {
+    pub fn fill_prog_arrays<'p>(&self, loaded: impl Fn(usize) -> Option<&'p LoadedProgram>) -> Result<(), KernelError> {
         for (map, created) in self.prepared.object.maps.iter().zip(&self.maps) {
             let (MapInit::Programs(slots), Ok(created)) = (&map.init, created) else { continue };
             for &(slot, program) in slots {
@@ -180,6 +178,22 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Loads the programs that the object's prog arrays hold and puts them there; `main` is one that is loaded already.
+    /// Those that the kernel refuses are missing, so that calls of them fail.
+    pub fn load_prog_arrays(&self, main: usize, loaded: &LoadedProgram) -> Result<(), KernelError> {
+        let slots = self.prepared.object.maps.iter().flat_map(|map| match &map.init {
+            MapInit::Programs(slots) => slots.as_slice(),
+            _ => &[],
+        });
+        let mut others = BTreeMap::new();
+        for &(_, number) in slots.filter(|(_, number)| *number != main) {
+            if let Ok(LoadResult { program: Ok(program), .. }) = self.load(number, LogLevel::NONE) {
+                others.insert(number, program);
+            }
+        }
+        self.fill_prog_arrays(|n| if n == main { Some(loaded) } else { others.get(&n) })
     }
 
     /// Instructions whose map indices have become descriptors.
@@ -203,9 +217,4 @@ impl<'a> Session<'a> {
         }
         Ok(out)
     }
-}
-
-/// One line on why a load failed when the verifier had nothing to say.
-pub fn load_failure(errno: i32) -> String {
-    format!("BPF_PROG_LOAD: {} (errno {errno})", errno_name(errno))
 }

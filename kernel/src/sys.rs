@@ -69,3 +69,19 @@ pub(crate) fn stay_on_cpu(cpu: u32) -> bool {
 pub(crate) fn stay_on_cpu(_: u32) -> bool {
     false
 }
+
+/// Processor time of the calling thread.
+#[cfg(target_os = "linux")]
+pub(crate) fn thread_time() -> Option<std::time::Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes to the structure it is given, which lives as long as the call.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    let (seconds, ns) = (u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
+    (result == 0).then(|| std::time::Duration::new(seconds, ns))
+}
+
+/// Processor time of the calling thread; there is no such call here.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn thread_time() -> Option<std::time::Duration> {
+    None
+}

@@ -3,6 +3,7 @@
 use crate::attr::TestRunAttr;
 use crate::error::KernelError;
 use crate::{Kernel, LoadedProgram, raw, sys};
+use ebpfkit_abi::ProgType;
 
 /// Input of a test-run.
 #[derive(Clone, Debug, Default)]
@@ -34,18 +35,40 @@ pub struct TestRunResult {
     pub ctx: Vec<u8>,
 }
 
-/// Room for what a program adds to a packet.
+/// Room for what a program adds to a packet: more than a socket buffer or a frame in fragments can hold.
+const GROWTH: usize = 256 << 10;
 /// Bytes of the largest context that comes back longer than it was given.
 const CONTEXT: usize = 512;
-const GROWTH: usize = 4096;
+/// Context of a raw tracepoint whose arguments are all zero (`MAX_BPF_FUNC_ARGS`).
+const NO_ARGUMENTS: [u8; 12 * 8] = [0; 12 * 8];
+
+impl<'a> TestRun<'a> {
+    /// Input in the form that the kernel takes for a program type.
+    pub fn of(kind: ProgType, data: Option<&'a [u8]>, ctx: &'a [u8], repeat: u32) -> Self {
+        let ctx = if ctx.is_empty() && kind == ProgType::RawTracepoint { &NO_ARGUMENTS } else { ctx };
+        Self {
+            data: data.unwrap_or_default(),
+            ctx,
+            repeat: if Self::runs_once(kind) { 0 } else { repeat },
+            wants_output: data.is_some(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the kernel runs programs of this type once, without packet, and does not time them.
+    pub fn runs_once(kind: ProgType) -> bool {
+        matches!(kind, ProgType::Syscall | ProgType::RawTracepoint | ProgType::Tracing)
+    }
+}
 
 impl Kernel {
     /// Runs a program.
     pub fn test_run(&self, program: &LoadedProgram, input: &TestRun<'_>) -> Result<TestRunResult, KernelError> {
         let size = |n: usize, what| u32::try_from(n).map_err(|_| KernelError::TooLarge { what });
         let mut data = vec![0u8; if input.wants_output { input.data.len() + GROWTH } else { 0 }];
-        let mut ctx =
-            vec![0u8; if input.ctx.is_empty() || !input.wants_output { 0 } else { input.ctx.len().max(CONTEXT) }];
+        // A context that has no place of its own to go to is written back to where it came from.
+        let mut given = input.ctx.to_vec();
+        let mut ctx = vec![0u8; if given.is_empty() || !input.wants_output { 0 } else { given.len().max(CONTEXT) }];
         let address = |b: &[u8]| if b.is_empty() { 0 } else { b.as_ptr() as u64 };
         let mut attr = TestRunAttr {
             prog_fd: raw(program) as u32,
@@ -54,17 +77,23 @@ impl Kernel {
             data_in: address(input.data),
             data_out: if data.is_empty() { 0 } else { data.as_mut_ptr() as u64 },
             repeat: input.repeat,
-            ctx_size_in: size(input.ctx.len(), "a context")?,
+            ctx_size_in: size(given.len(), "a context")?,
             ctx_size_out: size(ctx.len(), "a context")?,
-            ctx_in: address(input.ctx),
+            ctx_in: if given.is_empty() { 0 } else { given.as_mut_ptr() as u64 },
             ctx_out: if ctx.is_empty() { 0 } else { ctx.as_mut_ptr() as u64 },
             flags: input.flags,
             cpu: input.cpu,
             ..TestRunAttr::default()
         };
-        sys::call(sys::PROG_TEST_RUN, &mut attr).map_err(|e| KernelError::call("BPF_PROG_TEST_RUN", e))?;
+        sys::call(sys::PROG_TEST_RUN, &mut attr).map_err(|e| match e {
+            libc::ENOSPC => KernelError::Grown { size: attr.data_size_out },
+            _ => KernelError::call("BPF_PROG_TEST_RUN", e),
+        })?;
         data.truncate(attr.data_size_out as usize);
         ctx.truncate(attr.ctx_size_out as usize);
+        if !input.wants_output {
+            ctx = given;
+        }
         Ok(TestRunResult { retval: attr.retval, duration_ns: attr.duration, data, ctx })
     }
 }

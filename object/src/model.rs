@@ -355,8 +355,8 @@ pub enum ObjectError {
 
 impl Btf {
     /// Reads types from a file's bytes: raw ones, as in `/sys/kernel/btf/vmlinux`, or those of an ELF file.
-    pub fn open(name: &str, bytes: &[u8]) -> Result<Self, ObjectError> {
-        crate::read::types(name, bytes)
+    pub fn open(bytes: &[u8]) -> Result<Self, ObjectError> {
+        crate::read::types(bytes)
     }
 }
 

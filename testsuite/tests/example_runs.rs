@@ -8,7 +8,7 @@ use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, Verified, verify};
 use ebpfkit_vm::capture::Reader;
 use ebpfkit_vm::input::{Origin, frame_after, set_frame};
-use ebpfkit_vm::show::{Contents, Entry, dump, fill};
+use ebpfkit_vm::show::{Dump, Entries, fill};
 use ebpfkit_vm::{Engine, Instance, Interpreter, Run, World};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -34,24 +34,23 @@ fn changes(before: &[u8], after: &[u8]) -> String {
 }
 
 /// The entries to set before a run; variables are set in the object.
-fn maps_before(path: &Path, object: &mut Object) -> Vec<Entry> {
-    let Ok(text) = std::fs::read_to_string(path) else { return Vec::new() };
-    let contents = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    fill(object, &contents, CPUS).unwrap_or_else(|e| panic!("{}: {e}", path.display())).entries
+fn maps_before(path: &Path, object: &mut Object) -> Entries {
+    let Ok(text) = std::fs::read_to_string(path) else { return Entries::default() };
+    fill(object, &text, CPUS).unwrap_or_else(|e| panic!("{}: {e}", path.display())).entries
 }
 
 /// Runs the object's first program on a capture and describes what came of it.
 fn describe(
     prepared: &Prepared,
-    (verified, entries): (&Verified, &[Entry]),
+    (verified, entries): (&Verified, &Entries),
     (engine, checked): (&dyn Engine, bool),
     capture: &[u8],
 ) -> String {
     let object = &prepared.object;
     let mut instance = Instance::new(object, &KernelModel::newest(), CPUS);
-    for e in entries {
+    for e in entries.iter() {
         let map = instance.maps()[e.map].as_ref().expect("a map");
-        map.user_update(&e.key, &e.value, 0).expect("the map takes the entry");
+        map.user_update(e.key, e.value, 0).expect("the map takes the entry");
     }
     let program = instance.load(object, 0, Some(verified), &|_, _| None).expect("loads");
     let kind = program.prog_type();
@@ -79,10 +78,11 @@ fn describe(
     }
     for (def, map) in object.maps.iter().zip(instance.maps()).filter(|(def, _)| !def.frozen) {
         let map = map.as_ref().expect("a map");
-        let mut lines: Vec<String> = match dump(map, object.btf.as_deref(), 1000) {
-            None => continue,
-            Some(Contents::Variables(v)) => v.iter().map(|(name, value)| format!("  {name} = {value}")).collect(),
-            Some(Contents::Entries(e)) => e.iter().map(|(key, value)| format!("  {key}: {value}")).collect(),
+        let dump = Dump::of(map, object.btf.as_deref(), 1000);
+        let mut lines: Vec<String> = match dump.variables() {
+            Some(v) => v.iter().map(|(name, value)| format!("  {name} = {value}")).collect(),
+            None if !dump.is_listable() => continue,
+            None => dump.entries().map(|e| format!("  {}: {}", e.key(), e.value())).collect(),
         };
         // Hash tables have no order of their own.
         lines.sort();

@@ -17,6 +17,24 @@ pub struct Instance {
     links: Vec<(usize, u32, usize)>,
 }
 
+/// A program with those that its object's prog arrays hold.
+#[derive(Debug)]
+pub struct LoadedWithTargets<E> {
+    /// The program.
+    pub program: Arc<Program>,
+    /// Programs of prog arrays that are not there, by number in the object.
+    pub missing: Vec<(usize, TargetError<E>)>,
+}
+
+/// Why a program cannot be loaded.
+#[derive(Debug)]
+pub enum TargetError<E> {
+    /// Whoever judged it refuses it.
+    Refused(E),
+    /// It needs what is not there.
+    Load(LoadError),
+}
+
 impl Instance {
     /// Makes the maps and fills in their initial contents. A map that cannot be made is an error only for programs
     /// that use it. `kernel` knows the special fields of values; `cpus` is how many values per-CPU maps have.
@@ -104,6 +122,30 @@ impl Instance {
         }
         self.programs[program] = Some(loaded.clone());
         Ok(loaded)
+    }
+
+    /// Loads a program and those that the object's prog arrays hold. `verify` judges one by its number in the object:
+    /// with `None` it runs with checks. A target that is refused leaves its slots empty, so that calls of it fail.
+    pub fn load_with_targets<E>(
+        &mut self,
+        object: &Object,
+        program: usize,
+        mut verify: impl FnMut(usize) -> Result<Option<Verified>, E>,
+        kfunc: KfuncName<'_>,
+    ) -> Result<LoadedWithTargets<E>, TargetError<E>> {
+        let mut load = |this: &mut Self, n: usize| {
+            let verified = verify(n).map_err(TargetError::Refused)?;
+            this.load(object, n, verified.as_ref(), kfunc).map_err(TargetError::Load)
+        };
+        let loaded = load(self, program)?;
+        let mut targets: Vec<usize> = self.tail_call_targets().filter(|t| *t != program).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let mut missing = Vec::new();
+        for target in targets {
+            missing.extend(load(self, target).err().map(|why| (target, why)));
+        }
+        Ok(LoadedWithTargets { program: loaded, missing })
     }
 
     /// Programs that prog arrays of the object hold, by number in the object.

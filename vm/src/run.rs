@@ -26,8 +26,8 @@ pub type HelperFn = unsafe fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
 /// Runs the function behind a handle on behalf of a helper: the way back into the engine.
 pub type CallbackFn = fn(&mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
 
-/// Instructions that a run may execute unless told otherwise.
-pub const DEFAULT_BUDGET: u64 = 10_000_000_000;
+/// Instructions that a run may execute unless told otherwise: a few seconds of the interpreter.
+pub const DEFAULT_BUDGET: u64 = 500_000_000;
 
 /// Something that a program told the outside.
 #[derive(Clone, Debug, PartialEq, Eq)]

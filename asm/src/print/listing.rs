@@ -26,15 +26,13 @@ pub struct Style {
 /// With declarations the text assembles to an equal object, except for what the text has no form for: CO-RE
 /// relocations, struct_ops maps, tags of types.
 pub fn listing(object: &Object, programs: &[usize], style: Style) -> String {
-    let mut text = String::new();
+    let mut listing = Listing::new(object, style);
     if style.syntax == Syntax::Mnemonic {
-        text += ".syntax mnemonic\n";
+        listing.text += ".syntax mnemonic\n";
     }
-    let data = Data::new(object);
     if style.declarations {
-        text += &data::declarations(object, &data);
+        listing.text += &data::declarations(object, &listing.data);
     }
-    let mut listing = Listing { object, data, style, text, section: String::new(), written: BTreeMap::new() };
     for p in object.programs.iter() {
         listing.written.insert(p.name.clone(), (p.section.clone(), usize::MAX));
     }
@@ -44,6 +42,32 @@ pub fn listing(object: &Object, programs: &[usize], style: Style) -> String {
         }
     }
     listing.text
+}
+
+/// A function of a program as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionText {
+    /// Its name.
+    pub name: String,
+    /// Its instructions by slot, with the names that the object has for what they refer to.
+    pub lines: Vec<(usize, String)>,
+}
+
+/// A program's functions as text, in the words of [`listing`] but for jumps, which go to slots (`goto 12`).
+pub fn functions(object: &Object, program: usize) -> Vec<FunctionText> {
+    let Some(source) = object.programs.get(program) else { return Vec::new() };
+    let mut listing = Listing::new(object, Style::default());
+    let functions = listing.functions(source);
+    let all = |f: &Function| {
+        let (mut lines, mut at) = (Vec::new(), f.start);
+        while at < f.end {
+            let (text, slots) = listing.instruction(source, &functions, f, None, at);
+            lines.push((at, text));
+            at += slots;
+        }
+        FunctionText { name: f.name.clone(), lines }
+    };
+    functions.iter().map(all).collect()
 }
 
 struct Listing<'o> {
@@ -68,7 +92,12 @@ struct Function {
     global: bool,
 }
 
-impl Listing<'_> {
+impl<'o> Listing<'o> {
+    fn new(object: &'o Object, style: Style) -> Self {
+        let (data, text, section) = (Data::new(object), String::new(), String::new());
+        Self { object, data, style, text, section, written: BTreeMap::new() }
+    }
+
     /// The functions of a program, by their starts.
     fn functions(&mut self, program: &Program) -> Vec<Function> {
         let mut starts: BTreeMap<usize, u32> = program.func_info.iter().map(|f| (f.insn as usize, f.type_id)).collect();
@@ -177,16 +206,28 @@ impl Listing<'_> {
             if labels.contains(&at) {
                 self.text += &format!("l{at}:\n");
             }
-            let (text, slots) = match decode(&program.insns, at) {
-                Ok((op, slots)) if at + slots <= f.end => {
-                    let name = self.name(program, functions, labels, op, at);
-                    (line(op, self.style.syntax, name.as_deref()), slots)
-                }
-                Ok(_) => (mnemonic::raw(program.insns[at]), 1),
-                Err(e) => (format!("{} // {e}", mnemonic::raw(program.insns[at])), 1),
-            };
+            let (text, slots) = self.instruction(program, functions, f, Some(labels), at);
             self.text += &format!("{at:8}: {text}\n");
             at += slots;
+        }
+    }
+
+    /// An instruction's text and its slots.
+    fn instruction(
+        &self,
+        program: &Program,
+        functions: &[Function],
+        f: &Function,
+        labels: Option<&BTreeSet<usize>>,
+        at: usize,
+    ) -> (String, usize) {
+        match decode(&program.insns, at) {
+            Ok((op, slots)) if at + slots <= f.end => {
+                let name = self.name(program, functions, labels, op, at);
+                (line(op, self.style.syntax, name.as_deref()), slots)
+            }
+            Ok(_) => (mnemonic::raw(program.insns[at]), 1),
+            Err(e) => (format!("{} // {e}", mnemonic::raw(program.insns[at])), 1),
         }
     }
 
@@ -204,13 +245,16 @@ impl Listing<'_> {
         &self,
         program: &Program,
         functions: &[Function],
-        labels: &BTreeSet<usize>,
+        labels: Option<&BTreeSet<usize>>,
         op: Op,
         at: usize,
     ) -> Option<String> {
         let insn = program.insns[at];
         let slot = |target: Option<i64>| usize::try_from(target?).ok();
-        let label = || slot(insn.successors(at).jump).filter(|t| labels.contains(t)).map(|t| format!("l{t}"));
+        let label = || match (labels, slot(insn.successors(at).jump)?) {
+            (Some(labels), target) => labels.contains(&target).then(|| format!("l{target}")),
+            (None, target) => Some(target.to_string()),
+        };
         let function = || {
             let start = slot(insn.function(at))?;
             functions.iter().find(|f| f.start == start).map(|f| f.name.clone())

@@ -6,7 +6,7 @@ mod listing;
 mod mnemonic;
 mod pseudo_c;
 
-pub use listing::{Style, listing};
+pub use listing::{FunctionText, Style, functions, listing};
 pub use mnemonic::mnemonic;
 pub use pseudo_c::pseudo_c;
 

@@ -1,12 +1,14 @@
 //! `ebpfkit asm`: text to an object or to bare instructions.
 
-use super::{read_text, text_name};
-use crate::End;
-use anyhow::{Context, Result};
+use super::short_name;
+use crate::end::End;
+use crate::files;
+use crate::out::note;
+use anyhow::{Result, bail};
 use ebpfkit_asm::Syntax;
 use ebpfkit_isa::{Endian, Insn};
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 /// What is written.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -44,8 +46,9 @@ impl From<SyntaxArg> for Syntax {
 #[derive(clap::Args)]
 pub struct Args {
     /// Text file; `-` reads standard input
+    #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where to write; standard output when missing
+    /// Where to write; `-` is standard output, as it is without this option
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What to write; elf into a file, hex to standard output
@@ -58,9 +61,11 @@ pub struct Args {
 
 /// Assembles one file.
 pub fn run(args: &Args) -> Result<End> {
-    let text = read_text(&args.file)?;
-    let name = text_name(&args.file);
-    let format = args.format.unwrap_or(if args.output.is_some() { Format::Elf } else { Format::Hex });
+    files::check(&[Some(&args.file)], &[args.output.as_deref()])?;
+    let text = files::read_text(&args.file)?;
+    let name = short_name(&args.file);
+    let to_file = args.output.as_ref().is_some_and(|o| !files::is_standard(o));
+    let format = args.format.unwrap_or(if to_file { Format::Elf } else { Format::Hex });
     let syntax = args.syntax.into();
     let insns = || {
         ebpfkit_asm::assemble_insns(&text, syntax).map_err(|mut errors| {
@@ -76,14 +81,15 @@ pub fn run(args: &Args) -> Result<End> {
     let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(errors) => {
-            anstream::eprintln!("{errors}");
+            note!("{errors}");
             return Ok(End::Usage);
         }
     };
-    match &args.output {
-        Some(out) => std::fs::write(out, bytes).with_context(|| out.display().to_string())?,
-        None => std::io::stdout().lock().write_all(&bytes)?,
+    let output = args.output.as_deref().unwrap_or(Path::new("-"));
+    if matches!(format, Format::Elf | Format::Raw) && files::is_standard(output) && std::io::stdout().is_terminal() {
+        bail!("bytes are not written to a terminal; give -o FILE");
     }
+    files::write(output, &bytes)?;
     Ok(End::Good)
 }
 

@@ -1,36 +1,38 @@
 //! `cfg`: control flow as DOT.
 
-use crate::End;
-use crate::cmd::{Selection, load};
-use crate::host::KernelArgs;
-use anyhow::Result;
-use ebpfkit_isa::{Insn, decode};
+use crate::cmd::{Selection, open};
+use crate::end::End;
+use crate::{files, out};
+use anyhow::{Context, Result};
+use ebpfkit_explain::cfg::{Program, dot};
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Arguments of `cfg`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Object file
+    /// Object file, or assembly text; `-` reads standard input
     file: PathBuf,
     #[command(flatten)]
     selection: Selection,
-    #[command(flatten)]
-    kernel: KernelArgs,
 }
 
-/// Prints one digraph for each program.
+/// Prints one digraph of all programs, each in a box with its functions.
 pub fn run(args: &Args) -> Result<End> {
-    let host = args.kernel.host()?;
-    let prepared = load(&args.file, &host)?;
-    let text = |insns: &[Insn], at: usize| match decode(insns, at) {
-        Ok((op, _)) => ebpfkit_asm::pseudo_c(op),
-        Err(e) => e.to_string(),
-    };
-    let mut out = std::io::stdout().lock();
-    for i in args.selection.pick(&prepared.object)? {
-        let program = &prepared.object.programs[i];
-        out.write_all(ebpfkit_explain::cfg::dot(&program.name, &program.insns, &text).as_bytes())?;
-    }
+    let object = open(&args.file)?;
+    let picked = args.selection.pick(&object).with_context(|| files::name(&args.file))?;
+    let programs: Vec<Program<'_>> = picked
+        .iter()
+        .map(|&index| {
+            let program = &object.programs[index];
+            let functions = ebpfkit_asm::functions(&object, index);
+            Program {
+                title: super::head(program),
+                insns: &program.insns,
+                functions: functions.into_iter().map(|f| (f.name, f.lines)).collect(),
+            }
+        })
+        .collect();
+    out::results().write_all(dot(&object.name, &programs).as_bytes()).context(out::STDOUT)?;
     Ok(End::Good)
 }

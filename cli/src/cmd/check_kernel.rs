@@ -1,26 +1,31 @@
 //! `check-kernel`: the running kernel's verdict beside ours, program by program.
 
-use crate::cmd::{Selection, load};
+use crate::cmd::verify::unreadable;
+use crate::cmd::{Labels, Selection, TypeArgs, head, load};
+use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
-use crate::judge::{Judged, ProgramResult, duration, judge};
-use crate::{End, paint};
-use anyhow::Result;
-use ebpfkit_abi::Errno;
-use ebpfkit_kernel::{Kernel, KernelError, LogLevel, Session, load_failure};
+use crate::judge::{ProgramResult, duration, judge};
+use crate::out::{self, note, say};
+use crate::{files, paint};
+use anyhow::{Context, Result};
+use ebpfkit_explain::judge::{Outcome, Status};
+use ebpfkit_kernel::{Answer, Judgement, Kernel, Session};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::Silent;
-use ebpfkit_verifier::{Options, Owners, Verdict};
+use ebpfkit_verifier::{Options, Owners};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `check-kernel`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Object files
+    /// Object files, or assembly text; `-` reads standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    types: TypeArgs,
     /// One JSON object for each file
     #[arg(short, long)]
     json: bool,
@@ -33,20 +38,29 @@ struct FileResult {
     programs: Vec<Comparison>,
 }
 
-/// One program, judged twice.
+/// One program, judged by both.
 #[derive(Serialize)]
 struct Comparison {
     #[serde(flatten)]
     ours: ProgramResult,
     kernel: KernelResult,
-    /// `same`, `differs` or `undecided`.
-    outcome: &'static str,
+    outcome: Agreement,
+}
+
+/// Whether both say the same.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Agreement {
+    Same,
+    /// Another verdict or another message.
+    Differs,
+    /// One of the two has nothing to say of the program.
+    Undecided,
 }
 
 /// The kernel's side.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct KernelResult {
-    /// `accepted`, `rejected` or `unloadable`.
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
@@ -54,128 +68,132 @@ struct KernelResult {
     insns_processed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification_ns: Option<u64>,
-    /// Refused for want of a right before the verifier looked at it.
-    #[serde(skip)]
-    forbidden: bool,
+}
+
+impl From<Judgement> for KernelResult {
+    fn from(j: Judgement) -> Self {
+        Self {
+            verdict: status(&j.answer).name(),
+            message: j.answer.message(),
+            insns_processed: j.insns_processed,
+            verification_ns: j.verification_ns,
+        }
+    }
+}
+
+fn status(answer: &Answer) -> Status {
+    match answer {
+        Answer::Accepted => Status::Accepted,
+        Answer::Rejected(_) => Status::Rejected,
+        Answer::Refused { .. } | Answer::Unloadable(_) => Status::Unloadable,
+    }
+}
+
+/// Programs by agreement.
+#[derive(Default)]
+struct Counts {
+    same: usize,
+    differs: usize,
+    undecided: usize,
 }
 
 /// Compares every file; a difference counts as bad, a program that only one side can judge as unsupported.
 pub fn run(args: &Args) -> Result<End> {
-    let kernel = match Kernel::open() {
-        Ok(kernel) => kernel,
-        Err(e) => {
-            anstream::eprintln!("{} {e}", paint::error("error:"));
-            return Ok(End::Unsupported);
-        }
-    };
+    files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
+    let kernel = Kernel::open().map_err(Failure::unsupported)?;
     let host = KernelArgs::default().host()?;
-    let (mut worst, mut counts) = (End::Good, [0usize; 3]);
+    let labels = Labels::new(&args.files);
+    let (mut worst, mut counts) = (End::Good, Counts::default());
     for path in &args.files {
-        let prepared = match load(path, &host) {
-            Ok(prepared) => prepared,
-            Err(e) => {
-                anstream::eprintln!("{} {e:#}", paint::error("error:"));
-                worst = worst.max(End::Usage);
-                continue;
+        let programs = load(path, &host, &args.types, &args.selection).and_then(|prepared| {
+            let picked = args.selection.pick(&prepared.object).with_context(|| files::name(path))?;
+            Ok((prepared, picked))
+        });
+        let end = match programs {
+            Ok((prepared, picked)) => {
+                file(args, (&host, kernel), (path, &labels.of(path)), &prepared, &picked, &mut counts)?
             }
+            Err(e) => unreadable(path, &e, args.json)?,
         };
-        let session = match Session::new(kernel, &prepared) {
-            Ok(session) => session,
-            Err(e) => {
-                anstream::eprintln!("{} {}: {e}", paint::error("error:"), path.display());
-                worst = worst.max(End::Unsupported);
-                continue;
-            }
-        };
-        let (mut programs, mut owners) = (Vec::new(), Owners::default());
-        for index in args.selection.pick(&prepared.object)? {
-            let comparison = compare(&host, &prepared, &session, index, &mut owners);
-            let (slot, end) = match comparison.outcome {
-                "same" => (0, End::Good),
-                "differs" => (1, End::Bad),
-                _ => (2, End::Unsupported),
-            };
-            counts[slot] += 1;
-            worst = worst.max(end);
-            if !args.json {
-                show(&comparison);
-            }
-            programs.push(comparison);
-        }
-        if args.json {
-            let line = serde_json::to_string(&FileResult { object: prepared.object.name.clone(), programs })?;
-            anstream::println!("{line}");
-        }
+        worst = worst.max(end);
     }
     if !args.json {
-        anstream::println!("{} same, {} different, {} undecided", counts[0], counts[1], counts[2]);
+        say!("{} same, {} different, {} undecided", counts.same, counts.differs, counts.undecided)?;
     }
-    Ok(if counts[1] > 0 { End::Bad } else { worst })
+    Ok(if counts.differs > 0 { End::Bad } else { worst })
+}
+
+fn file(
+    args: &Args,
+    (host, kernel): (&Host, Kernel),
+    (path, label): (&Path, &str),
+    prepared: &Prepared,
+    picked: &[usize],
+    counts: &mut Counts,
+) -> Result<End> {
+    let session = match Session::new(kernel, prepared) {
+        Ok(session) => session,
+        Err(e) => {
+            let e = Failure::unsupported(e).context(files::name(path));
+            return unreadable(path, &e, args.json);
+        }
+    };
+    let mut worst = End::Good;
+    let (mut programs, mut owners) = (Vec::new(), Owners::default());
+    for &index in picked {
+        let comparison = compare(host, prepared, &session, index, &mut owners);
+        let (count, end) = match comparison.outcome {
+            Agreement::Same => (&mut counts.same, End::Good),
+            Agreement::Differs => (&mut counts.differs, End::Bad),
+            Agreement::Undecided => (&mut counts.undecided, End::Unsupported),
+        };
+        *count += 1;
+        worst = worst.max(end);
+        if args.json {
+            programs.push(comparison);
+        } else {
+            show(&comparison, &format!("{label}{}", head(&prepared.object.programs[index])))?;
+        }
+    }
+    if args.json {
+        out::json(&FileResult { object: files::name(path), programs })?;
+    } else if picked.is_empty() {
+        note!("{}: no programs", files::name(path));
+    }
+    Ok(worst)
 }
 
 fn compare(host: &Host, prepared: &Prepared, session: &Session<'_>, index: usize, owners: &mut Owners) -> Comparison {
-    let Judged { result: ours, report } = judge(host, prepared, index, Options::default(), owners, &mut Silent);
-    let silent = matches!(report.map(|r| r.verdict), Some(Verdict::Rejected(r)) if r.reason.is_silent());
-    let kernel = ask(session, index);
-    let outcome = match (ours.verdict, kernel.verdict) {
-        ("unsupported", _) => "undecided",
+    let timed = judge(host, prepared, index, Options::default(), owners, &mut Silent);
+    let kernel = session.judge(index);
+    let outcome = match (&timed.judged.outcome, &kernel.answer) {
+        (Outcome::Unsupported { .. }, _) => Agreement::Undecided,
         // A kernel may forbid a kind of program altogether; that says nothing of the program.
-        (_, "unloadable") if kernel.forbidden => "undecided",
-        // Neither verifier saw it.
-        ("unloadable", "unloadable") => "same",
-        (a, b) if a != b => "differs",
-        ("rejected", _) if silent && kernel.message.as_deref() == Some("") => "same",
-        ("rejected", _) if ours.message.as_deref().map(str::trim) != kernel.message.as_deref().map(str::trim) => {
-            "differs"
+        (_, answer) if answer.is_forbidden() => Agreement::Undecided,
+        (Outcome::Rejected { rejection, .. }, Answer::Rejected(other))
+            if rejection.reason.is_silent() && other.is_empty() =>
+        {
+            Agreement::Same
         }
-        _ => "same",
+        (Outcome::Rejected { message, .. }, Answer::Rejected(other)) if message.trim() != other.trim() => {
+            Agreement::Differs
+        }
+        (_, answer) if timed.judged.status() != status(answer) => Agreement::Differs,
+        _ => Agreement::Same,
     };
-    Comparison { ours, kernel, outcome }
+    Comparison { ours: timed.result(&prepared.object.programs[index]), kernel: kernel.into(), outcome }
 }
 
-/// The kernel's verdict. Figures come from a second load without a log, whose time is the verifier's own.
-fn ask(session: &Session<'_>, index: usize) -> KernelResult {
-    let unloadable = |why: String| KernelResult { verdict: "unloadable", message: Some(why), ..Default::default() };
-    let timed = match session.load(index, LogLevel::STATS) {
-        Ok(result) => result,
-        Err(KernelError::Unloadable(why)) => return unloadable(why),
-        Err(e) => return unloadable(e.to_string()),
-    };
-    let figures = timed.summary();
-    let mut result = KernelResult {
-        verdict: "accepted",
-        message: None,
-        insns_processed: figures.insns_processed,
-        verification_ns: figures.verification_us.map(|us| us * 1000),
-        forbidden: false,
-    };
-    if let Err(errno) = timed.program {
-        let message = match session.load(index, LogLevel::FAILING_PATH) {
-            Ok(with_log) => with_log.summary().message,
-            Err(e) => return unloadable(e.to_string()),
-        };
-        // Without a log the program was refused before the verifier looked at it.
-        if message.is_empty() && figures.insns_processed.is_none() {
-            return KernelResult { forbidden: errno == Errno::EPERM.0, ..unloadable(load_failure(errno)) };
-        }
-        result.verdict = "rejected";
-        result.message = Some(message);
-    }
-    result
-}
-
-fn show(c: &Comparison) {
-    let head = format!("{} ({})", c.ours.name, c.ours.section);
+fn show(c: &Comparison, head: &str) -> Result<()> {
     let said = |verdict: &str, message: Option<&str>| match message {
         Some(m) if !m.is_empty() => format!("{verdict}: {m}"),
         _ => verdict.to_owned(),
     };
-    let ours = said(c.ours.verdict, c.ours.message.as_deref());
+    let ours = said(c.ours.verdict.name(), c.ours.message.as_deref());
     let kernel = said(c.kernel.verdict, c.kernel.message.as_deref());
-    if c.outcome != "same" {
-        let word = if c.outcome == "differs" { paint::error("differs") } else { paint::warning("undecided") };
-        anstream::println!("{word} {head}\n  ebpfkit: {ours}\n  kernel:  {kernel}");
-        return;
+    if c.outcome != Agreement::Same {
+        let word = if c.outcome == Agreement::Differs { paint::error("differs") } else { paint::warning("undecided") };
+        return say!("{word} {head}\n  ebpfkit: {ours}\n  kernel:  {kernel}");
     }
     let work = match c.kernel.insns_processed {
         Some(n) if n == c.ours.insns_processed => format!("; {n} instructions processed"),
@@ -185,5 +203,5 @@ fn show(c: &Comparison) {
     let time = c.kernel.verification_ns.filter(|_| c.ours.verification_ns != 0).map_or_else(String::new, |ns| {
         format!(" in {}, the kernel in {}", duration(c.ours.verification_ns), duration(ns))
     });
-    anstream::println!("{} {head}: {kernel}{work}{time}", paint::good("same"));
+    say!("{} {head}: {kernel}{work}{time}", paint::good("same"))
 }

@@ -2,8 +2,9 @@
 
 use super::asm::SyntaxArg;
 use super::{Selection, open};
-use crate::End;
-use anyhow::Result;
+use crate::end::End;
+use crate::{files, out};
+use anyhow::{Context, Result};
 use ebpfkit_asm::Style;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 /// Arguments.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Object file, or assembly text
+    /// Object file, or assembly text; `-` reads standard input
     file: PathBuf,
     #[command(flatten)]
     selection: Selection,
@@ -26,9 +27,9 @@ pub struct Args {
 /// Prints the programs; without a selection also everything else of the object, so that `asm` reads it back.
 pub fn run(args: &Args) -> Result<End> {
     let object = open(&args.file)?;
-    let all = args.selection.section.is_none() && args.selection.program.is_none();
-    let style = Style { syntax: args.syntax.into(), source: args.source, declarations: all };
-    let text = ebpfkit_asm::listing(&object, &args.selection.pick(&object)?, style);
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    let style = Style { syntax: args.syntax.into(), source: args.source, declarations: args.selection.is_all() };
+    let picked = args.selection.pick(&object).with_context(|| files::name(&args.file))?;
+    let text = ebpfkit_asm::listing(&object, &picked, style);
+    out::results().write_all(text.as_bytes()).context(out::STDOUT)?;
     Ok(End::Good)
 }

@@ -8,60 +8,51 @@ pub mod disasm;
 pub mod link;
 pub mod meta;
 pub mod run;
+mod types;
 pub mod verify;
 
+pub use types::TypeArgs;
+
+use crate::files;
 use crate::host::Host;
-use anyhow::{Context, Result};
-use ebpfkit_object::{Object, Prepared};
-use std::io::Read;
-use std::path::Path;
+use anyhow::{Context, Result, bail};
+use ebpfkit_object::{Object, Prepared, Program, nearest};
+use std::path::{Path, PathBuf};
 
 /// Extensions of assembly text.
 const TEXT_EXTENSIONS: [&str; 3] = ["s", "asm", "bpf"];
 /// How an ELF file begins.
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
-/// A file's name for messages.
-pub fn text_name(path: &Path) -> String {
-    if path == Path::new("-") {
-        return "<stdin>".into();
+/// A file's name inside what is made from it: without its folders.
+pub fn short_name(path: &Path) -> String {
+    if files::is_standard(path) {
+        return files::name(path);
     }
     path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Reads a text; `-` is standard input.
-pub fn read_text(path: &Path) -> Result<String> {
-    if path == Path::new("-") {
-        return std::io::read_to_string(std::io::stdin().lock()).context("standard input");
-    }
-    std::fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
 /// Opens an object file, or assembles a text to one; `-` is either, from standard input.
 pub fn open(path: &Path) -> Result<Object> {
-    let stdin = path == Path::new("-");
-    let is_text = stdin || path.extension().is_some_and(|e| TEXT_EXTENSIONS.iter().any(|t| e == *t));
-    let bytes = if stdin {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input")?;
-        bytes
-    } else {
-        std::fs::read(path).with_context(|| path.display().to_string())?
-    };
-    let name = text_name(path);
+    let bytes = files::read(path)?;
+    let is_text = files::is_standard(path) || path.extension().is_some_and(|e| TEXT_EXTENSIONS.iter().any(|t| e == *t));
+    let name = short_name(path);
     if is_text && !bytes.starts_with(ELF_MAGIC) {
-        let text = String::from_utf8(bytes).with_context(|| path.display().to_string())?;
+        let Ok(text) = String::from_utf8(bytes) else {
+            bail!("{}: neither an object nor text in UTF-8", files::name(path));
+        };
         return ebpfkit_asm::assemble_object(&name, &text)
-            .map_err(|errors| anyhow::anyhow!("{}: not assembled\n{errors}", path.display()));
+            .map_err(|errors| anyhow::anyhow!("{}: not assembled\n{errors}", files::name(path)));
     }
-    Object::open(&name, &bytes).with_context(|| path.display().to_string())
+    Object::open(&name, &bytes).with_context(|| files::name(path))
 }
 
 /// Opens an object file or a text and resolves it for a kernel.
-pub fn load(path: &Path, host: &Host) -> Result<Prepared> {
-    let object = open(path)?;
+pub fn load(path: &Path, host: &Host, types: &TypeArgs, selection: &Selection) -> Result<Prepared> {
+    let mut object = open(path)?;
+    types.apply(&mut object, selection);
     let target = host.target(&object);
-    object.prepare(&target).with_context(|| path.display().to_string())
+    object.prepare(&target).with_context(|| files::name(path))
 }
 
 /// Which programs of an object are meant.
@@ -76,16 +67,77 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether all programs are meant.
+    pub fn is_all(&self) -> bool {
+        self.section.is_none() && self.program.is_none()
+    }
+
+    /// Whether a program is meant.
+    pub fn fits(&self, program: &Program) -> bool {
+        self.section.as_ref().is_none_or(|s| *s == program.section)
+            && self.program.as_ref().is_none_or(|n| *n == program.name)
+    }
+
     /// Indices of the programs meant; an error that lists what there is when nothing fits.
     pub fn pick(&self, object: &Object) -> Result<Vec<usize>> {
-        let fits = |p: &ebpfkit_object::Program| {
-            self.section.as_ref().is_none_or(|s| *s == p.section) && self.program.as_ref().is_none_or(|n| *n == p.name)
-        };
-        let picked: Vec<usize> = (0..object.programs.len()).filter(|&i| fits(&object.programs[i])).collect();
-        if picked.is_empty() && (self.section.is_some() || self.program.is_some()) {
-            let have: Vec<String> = object.programs.iter().map(|p| format!("{} ({})", p.name, p.section)).collect();
-            anyhow::bail!("{}: no such program; it has {}", object.name, have.join(", "));
+        let picked: Vec<usize> = (0..object.programs.len()).filter(|&i| self.fits(&object.programs[i])).collect();
+        if picked.is_empty() && !self.is_all() {
+            bail!("{}", self.nothing(object));
         }
         Ok(picked)
+    }
+
+    /// Says that no program fits, and what was probably meant.
+    fn nothing(&self, object: &Object) -> String {
+        let programs = &object.programs;
+        if programs.is_empty() {
+            return "the object has no programs".into();
+        }
+        let meant = |wrong: &Option<String>, of: fn(&Program) -> &str| {
+            let wrong = wrong.as_deref().filter(|w| programs.iter().all(|p| of(p) != *w))?;
+            Some((wrong.to_owned(), nearest(wrong, programs.iter().map(of)).map(str::to_owned)))
+        };
+        let (what, like) = match (meant(&self.program, |p| &p.name), meant(&self.section, |p| &p.section)) {
+            (Some((name, like)), _) => (format!("no program `{name}`"), like),
+            (None, Some((name, like))) => (format!("no section `{name}`"), like),
+            (None, None) => ("no such program in this section".into(), None),
+        };
+        let hint = like.map_or_else(String::new, |like| format!(", did you mean `{like}`?"));
+        format!("{what}{hint}; it has {}", listed(programs.iter()))
+    }
+}
+
+/// Most programs that a message lists.
+const MAX_LISTED: usize = 20;
+
+/// Programs with their sections, for messages.
+pub fn listed<'p>(programs: impl ExactSizeIterator<Item = &'p Program>) -> String {
+    let more = programs.len().saturating_sub(MAX_LISTED);
+    let mut text = programs.take(MAX_LISTED).map(head).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text += &format!(" and {more} more");
+    }
+    text
+}
+
+/// How a program is called in messages.
+pub fn head(program: &Program) -> String {
+    format!("{} ({})", program.name, program.section)
+}
+
+/// The files of a command that takes several: with more than one, each line of its output names its file.
+pub struct Labels {
+    several: bool,
+}
+
+impl Labels {
+    /// Labels for these files.
+    pub fn new(files: &[PathBuf]) -> Self {
+        Self { several: files.len() > 1 }
+    }
+
+    /// What comes before a line about a file.
+    pub fn of(&self, path: &Path) -> String {
+        if self.several { format!("{}: ", files::name(path)) } else { String::new() }
     }
 }

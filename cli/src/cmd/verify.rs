@@ -1,29 +1,35 @@
 //! `verify`: the kernel's verdict on each program, with a diagnosis of each rejection.
 
-use crate::cmd::{Selection, load};
+use crate::cmd::{Labels, Selection, TypeArgs, head, load};
+use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
-use crate::judge::{Judged, ProgramResult, diagnose, duration, judge};
-use crate::{End, paint};
-use anyhow::Result;
+use crate::judge::{ProgramResult, Timed, duration, judge};
+use crate::out::{self, note, say};
+use crate::{files, paint};
+use anyhow::{Context, Result};
+use ebpfkit_explain::judge::{Outcome, Status};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::{Observer, Silent};
-use ebpfkit_verifier::{Options, Owners, Report, Verdict};
+use ebpfkit_verifier::{Options, Owners};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `verify`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Object files
+    /// Object files, or assembly text; `-` reads standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
+    types: TypeArgs,
+    #[command(flatten)]
     kernel: KernelArgs,
     /// Print the kernel's log: 1 the failing path, 2 every path; add 4 for statistics
-    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=6))]
+    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=6), conflicts_with = "json")]
     log_level: u8,
     /// One JSON object for each file
     #[arg(short, long)]
@@ -43,99 +49,98 @@ struct FileResult {
     programs: Vec<ProgramResult>,
 }
 
+/// A file that cannot be judged; documented in `docs/json.md`.
+#[derive(Serialize)]
+pub struct FileError {
+    object: String,
+    error: String,
+}
+
+/// Reports that nothing could be done with a file; the other files are still looked at.
+pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End> {
+    if json {
+        out::json(&FileError { object: files::name(path), error: out::text_of(error) })?;
+    }
+    out::error(error);
+    Ok(Failure::end_of(error))
+}
+
 /// Verifies every file; the worst end counts.
 pub fn run(args: &Args) -> Result<End> {
+    files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
     let host = args.kernel.host()?;
+    let labels = Labels::new(&args.files);
     let mut worst = End::Good;
     for path in &args.files {
-        let end = match load(path, &host) {
-            Ok(prepared) => file(args, &host, &prepared)?,
-            Err(e) => {
-                anstream::eprintln!("{} {e:#}", paint::error("error:"));
-                End::Usage
-            }
+        let programs = load(path, &host, &args.types, &args.selection).and_then(|prepared| {
+            let picked = args.selection.pick(&prepared.object).with_context(|| files::name(path))?;
+            Ok((prepared, picked))
+        });
+        let end = match programs {
+            Ok((prepared, picked)) => file(args, &host, path, &labels, &prepared, &picked)?,
+            Err(e) => unreadable(path, &e, args.json)?,
         };
         worst = worst.max(end);
     }
     Ok(worst)
 }
 
-fn file(args: &Args, host: &Host, prepared: &Prepared) -> Result<End> {
+fn file(args: &Args, host: &Host, path: &Path, labels: &Labels, prepared: &Prepared, picked: &[usize]) -> Result<End> {
+    let options =
+        Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment, ..Options::default() };
     let mut worst = End::Good;
     let (mut results, mut owners) = (Vec::new(), Owners::default());
-    for index in args.selection.pick(&prepared.object)? {
+    for &index in picked {
+        let program = &prepared.object.programs[index];
         // What a loader loads only when it is asked to is judged on its own.
         let mut alone = Owners::default();
-        let owners = if prepared.object.programs[index].autoload { &mut owners } else { &mut alone };
-        let (result, end) = program(args, host, prepared, index, owners);
-        worst = worst.max(end);
-        results.push(result);
+        let owners = if program.autoload { &mut owners } else { &mut alone };
+        let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
+        let observer: &mut dyn Observer = if args.log_level == 0 { &mut Silent } else { &mut log };
+        let timed = judge(host, prepared, index, options, owners, observer);
+        worst = worst.max(end_of(timed.judged.status()));
+        if args.json {
+            results.push(timed.result(program));
+            continue;
+        }
+        out::results().write_all(log.text.as_bytes()).context(out::STDOUT)?;
+        show(&timed, &format!("{}{}", labels.of(path), head(program)))?;
+        if let Some(text) = timed.judged.diagnosis(&host.model, prepared, index, options) {
+            say!("{text}")?;
+        }
     }
     if args.json {
-        let line = serde_json::to_string(&FileResult { object: prepared.object.name.clone(), programs: results })?;
-        anstream::println!("{line}");
-    } else if results.is_empty() {
-        anstream::eprintln!("{}: no programs", prepared.object.name);
+        out::json(&FileResult { object: files::name(path), programs: results })?;
+    } else if picked.is_empty() {
+        note!("{}: no programs", files::name(path));
     }
     Ok(worst)
 }
 
-/// Verifies one program; prints it unless JSON is wanted.
-fn program(args: &Args, host: &Host, prepared: &Prepared, index: usize, owners: &mut Owners) -> (ProgramResult, End) {
-    let options =
-        Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment, ..Options::default() };
-    let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
-    let observer: &mut dyn Observer = if args.log_level == 0 { &mut Silent } else { &mut log };
-    let Judged { result, report } = judge(host, prepared, index, options, owners, observer);
-    let end = end_of(result.verdict);
-    if !args.json {
-        anstream::print!("{}", log.text);
-        show(host, options, &result, report.as_ref(), prepared, index);
-    }
-    (result, end)
-}
-
 /// How a verdict counts for the exit code.
-fn end_of(verdict: &str) -> End {
-    match verdict {
-        "accepted" => End::Good,
-        "unsupported" => End::Unsupported,
-        _ => End::Bad,
+fn end_of(status: Status) -> End {
+    match status {
+        Status::Accepted => End::Good,
+        Status::Unsupported => End::Unsupported,
+        Status::Rejected | Status::Unloadable => End::Bad,
     }
 }
 
-/// Prints one program's result for people.
-fn show(
-    host: &Host,
-    options: Options,
-    result: &ProgramResult,
-    report: Option<&Report>,
-    prepared: &Prepared,
-    index: usize,
-) {
-    let head = format!("{} ({})", result.name, result.section);
-    let message = result.message.as_deref().unwrap_or_default();
-    let Some(report) = report else {
-        anstream::println!("{} {head}: {message}", paint::error("unloadable"));
-        return;
-    };
-    match &report.verdict {
-        Verdict::Accepted(_) => {
-            anstream::println!(
-                "{} {head}: {} instructions processed, {} states, {}",
-                paint::good("accepted"),
-                result.insns_processed,
-                result.states,
-                duration(result.verification_ns)
-            );
+/// Prints one program's verdict for people.
+fn show(timed: &Timed, head: &str) -> Result<()> {
+    let message = timed.judged.message().unwrap_or_default();
+    match &timed.judged.outcome {
+        Outcome::Accepted(_) => say!(
+            "{} {head}: {} instructions processed, {} states, {}",
+            paint::good("accepted"),
+            timed.judged.insns_processed,
+            timed.judged.states,
+            duration(timed.ns)
+        ),
+        Outcome::Rejected { .. } => say!("{} {head}", paint::error("rejected")),
+        Outcome::Unsupported { at, .. } => {
+            say!("{} {head}: {message} (instruction {at})", paint::warning("unsupported"))
         }
-        Verdict::Rejected(r) => {
-            anstream::println!("{} {head}", paint::error("rejected"));
-            anstream::println!("{}", diagnose(host, prepared, index, options, result, r));
-        }
-        Verdict::Unsupported { .. } => {
-            let at = result.insn.unwrap_or_default();
-            anstream::println!("{} {head}: {message} (instruction {at})", paint::warning("unsupported"));
-        }
+        Outcome::Unloadable(_) => say!("{} {head}: {message}", paint::error("unloadable")),
     }
 }

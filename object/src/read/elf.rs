@@ -131,15 +131,14 @@ fn parse_elf(bytes: &[u8]) -> Result<goblin::elf::Elf<'_>, ObjectError> {
 }
 
 /// The types in a file: as they stand, or in the `.BTF` section of an ELF file such as `vmlinux`.
-pub(crate) fn types(name: &str, bytes: &[u8]) -> Result<Btf, ObjectError> {
-    let parse = |data: &[u8]| Btf::parse(data).map_err(|e| malformed(name, e.to_string(), "valid types"));
+pub(crate) fn types(bytes: &[u8]) -> Result<Btf, ObjectError> {
+    let parse = |data: &[u8]| Btf::parse(data).map_err(|e| malformed("BTF", e.to_string(), "valid types"));
     if !bytes.starts_with(b"\x7fELF") {
         return parse(bytes);
     }
-    let elf = goblin::elf::Elf::parse(bytes).map_err(|e| malformed(name, e.to_string(), "an ELF file"))?;
-    match sections(&elf, bytes)?.iter().find(|s| s.name == ".BTF") {
+    match sections(&parse_elf(bytes)?, bytes)?.iter().find(|s| s.name == ".BTF") {
         Some(section) => parse(section.data),
-        None => Err(malformed(name, "no .BTF section", "types (pahole or -g adds them)")),
+        None => Err(refused("no .BTF section; pahole or -g adds types")),
     }
 }
 

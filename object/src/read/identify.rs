@@ -20,8 +20,8 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"\xeb\x9f", "types alone (BTF)", "an object has programs too"),
     (b"\xcf\xfa\xed\xfe", "a Mach-O file", COMPILE),
     (b"MZ", "a Windows executable", COMPILE),
-    (b"\xd4\xc3\xb2\xa1", "a packet capture", "it is given to `run --pcap`"),
-    (b"\x0a\x0d\x0d\x0a", "a packet capture", "it is given to `run --pcap`"),
+    (b"\xd4\xc3\xb2\xa1", "a packet capture", "give it to `run` with --packet"),
+    (b"\x0a\x0d\x0d\x0a", "a packet capture", "give it to `run` with --packet"),
     (b"#!/", "a script", ""),
 ];
 

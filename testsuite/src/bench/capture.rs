@@ -8,7 +8,7 @@ use ebpfkit_jit::{Jit, compile};
 use ebpfkit_object::{Object, Prepared};
 use ebpfkit_vm::capture::Reader;
 use ebpfkit_vm::input::{Origin, set_frame};
-use ebpfkit_vm::show::{Entry, fill};
+use ebpfkit_vm::show::{Entries, fill};
 use ebpfkit_vm::{Engine as _, Instance, Run, World};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -87,14 +87,14 @@ impl Figures {
 /// The example, with a place to run it in.
 struct Example {
     prepared: Prepared,
-    entries: Vec<Entry>,
+    entries: Entries,
 }
 
 impl Example {
     fn open() -> Result<Self> {
         let folder = root().join("examples/xdp-balancer");
         let mut object = Object::open("balancer.o", &std::fs::read(folder.join("balancer.o"))?)?;
-        let contents = serde_json::from_slice(&std::fs::read(folder.join("maps.json"))?)?;
+        let contents = std::fs::read_to_string(folder.join("maps.json"))?;
         let entries = fill(&mut object, &contents, 1)?.entries;
         Ok(Self { prepared: object.prepare(&ebpfkit_object::Target::default())?, entries })
     }
@@ -103,9 +103,9 @@ impl Example {
         let (object, model) = (&self.prepared.object, super::model());
         let proof = verified(&model, &self.prepared).map_err(|e| anyhow!("the example: {e}"))?;
         let mut instance = Instance::new(object, &model, 1);
-        for e in &self.entries {
+        for e in self.entries.iter() {
             let map = instance.maps()[e.map].as_ref().map_err(|e| anyhow!("{e}"))?;
-            map.user_update(&e.key, &e.value, 0).map_err(|e| anyhow!("the example's maps: {}", e.text()))?;
+            map.user_update(e.key, e.value, 0).map_err(|e| anyhow!("the example's maps: {}", e.text()))?;
         }
         let program = instance.load(object, 0, Some(&proof), &|_, _| None)?;
         compile(&program, false)?;

@@ -63,7 +63,8 @@ fn write(path: &Path, frames: impl IntoIterator<Item = Vec<u8>>) -> Result<()> {
         let time_ns = 1_700_000_000_000_000_000 + 1_000_000 * n as u64;
         writer.write(&Record { time_ns, wire_len: frame.len() as u32, link_type: ETHERNET }, &frame)?;
     }
-    Ok(writer.finish()?)
+    writer.finish()?;
+    Ok(())
 }
 
 /// To the virtual address of the balancer.

@@ -79,8 +79,9 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes out what is buffered.
-    pub fn finish(mut self) -> Result<(), CaptureError> {
-        Ok(self.out.flush()?)
+    /// Writes out what is buffered, and gives back what was written to.
+    pub fn finish(mut self) -> Result<W, CaptureError> {
+        self.out.flush()?;
+        Ok(self.out)
     }
 }

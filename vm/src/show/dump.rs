@@ -1,4 +1,4 @@
-//! A map's contents as values.
+//! A map's contents as values, read as they are asked for.
 
 use super::{Value, read, variables};
 use crate::Errno;
@@ -6,30 +6,9 @@ use crate::maps::Map;
 use ebpfkit_abi::MapType;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::Kind;
-
-/// What a map holds.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Contents {
-    /// The variables of a data section, by name.
-    Variables(Vec<(String, Value)>),
-    /// Entries by key.
-    Entries(Vec<(Value, Value)>),
-}
-
-impl Contents {
-    /// Variables or entries.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Variables(v) => v.len(),
-            Self::Entries(e) => e.len(),
-        }
-    }
-
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use std::fmt::{self, Display, Formatter};
 
 /// Whether a map has a value for each CPU.
 pub(super) fn per_cpu(kind: MapType) -> bool {
@@ -75,42 +54,155 @@ pub struct Shape {
     pub value_size: usize,
 }
 
-/// Reads at most `limit` entries of a map as user space sees them; `None` for kinds that have no entries to list.
-/// Values of per-CPU maps are lists with an element for each CPU.
-pub fn dump(map: &Map, btf: Option<&Btf>, limit: usize) -> Option<Contents> {
-    let f = map.facts();
-    let shape =
-        Shape { map_type: f.map_type, key_type: f.key_type, value_type: f.value_type, value_size: map.value_size() };
-    dump_user_map(map, shape, btf, limit)
+/// A map's contents as user space sees them. As JSON a data section is an object of its variables, any other map a list
+/// of objects with `key` and `value`.
+#[derive(Clone, Copy)]
+pub struct Dump<'m> {
+    map: &'m dyn UserMap,
+    shape: Shape,
+    btf: Option<&'m Btf>,
+    limit: usize,
 }
 
-/// [`dump`] of a map that may live elsewhere, such as in the running kernel.
-pub fn dump_user_map(map: &dyn UserMap, shape: Shape, btf: Option<&Btf>, limit: usize) -> Option<Contents> {
-    let per_cpu = per_cpu(shape.map_type);
-    let typed = |ty: u32, bytes: &[u8]| match btf.filter(|_| ty != 0) {
-        Some(btf) => read(btf, ty, bytes),
-        None => Value::Bytes(bytes.to_vec()),
-    };
-    if let Some(btf) = btf.filter(|b| b.kind(shape.value_type) == Some(Kind::Datasec)) {
-        let value = map.lookup(&0u32.to_ne_bytes())?;
-        return Some(Contents::Variables(variables(btf, shape.value_type, &value)));
+impl<'m> Dump<'m> {
+    /// The contents of a map, at most `limit` entries of it.
+    pub fn new(map: &'m dyn UserMap, shape: Shape, btf: Option<&'m Btf>, limit: usize) -> Self {
+        Self { map, shape, btf, limit }
     }
-    let mut entries = Vec::new();
-    let mut key: Option<Vec<u8>> = None;
-    while entries.len() < limit {
-        let Some(next) = map.next_key(key.as_deref()).ok()? else { break };
-        // Kinds whose slots are empty, or whose values cannot be read, are left out entry by entry.
-        if let Some(value) = map.lookup(&next) {
-            let shown = if per_cpu {
-                let stride = shape.value_size.next_multiple_of(8);
-                let one = |v: &[u8]| typed(shape.value_type, &v[..shape.value_size.min(v.len())]);
-                Value::List(value.chunks(stride).map(one).collect())
-            } else {
-                typed(shape.value_type, &value)
-            };
-            entries.push((typed(shape.key_type, &next), shown));
+
+    /// The contents of a map of this crate.
+    pub fn of(map: &'m Map, btf: Option<&'m Btf>, limit: usize) -> Self {
+        let f = map.facts();
+        let shape = Shape {
+            map_type: f.map_type,
+            key_type: f.key_type,
+            value_type: f.value_type,
+            value_size: map.value_size(),
+        };
+        Self::new(map, shape, btf, limit)
+    }
+
+    /// Most entries that are listed.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn section(&self) -> Option<&'m Btf> {
+        self.btf.filter(|b| b.kind(self.shape.value_type) == Some(Kind::Datasec))
+    }
+
+    /// The variables of a data section, by name; `None` for any other map.
+    pub fn variables(&self) -> Option<Vec<(String, Value)>> {
+        let btf = self.section()?;
+        let value = self.map.lookup(&0u32.to_ne_bytes())?;
+        Some(variables(btf, self.shape.value_type, &value))
+    }
+
+    /// Whether the map has contents that can be listed.
+    pub fn is_listable(&self) -> bool {
+        self.section().is_some() || self.map.next_key(None).is_ok()
+    }
+
+    /// How many entries are listed; `None` where the kind of map has none to list.
+    pub fn count(&self) -> Option<usize> {
+        self.is_listable().then(|| self.entries().count())
+    }
+
+    /// The entries. Those whose value cannot be read, as in slots that are empty, are left out.
+    pub fn entries(&self) -> impl Iterator<Item = Listed<'m>> + use<'m> {
+        let dump = *self;
+        let mut key: Option<Vec<u8>> = None;
+        let mut next = move || {
+            let next = dump.map.next_key(key.as_deref()).ok()??;
+            key = Some(next.clone());
+            Some(next)
+        };
+        std::iter::from_fn(move || next())
+            .filter_map(move |key| Some(Listed { value: dump.map.lookup(&key)?, key, dump }))
+            .take(dump.limit)
+    }
+}
+
+/// An entry of a map.
+pub struct Listed<'m> {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    dump: Dump<'m>,
+}
+
+impl Listed<'_> {
+    /// The key.
+    pub fn key(&self) -> Shown<'_> {
+        Shown { btf: self.dump.btf, ty: self.dump.shape.key_type, bytes: &self.key, each: None }
+    }
+
+    /// The value, or the values of all CPUs.
+    pub fn value(&self) -> Shown<'_> {
+        let Shape { map_type, value_type, value_size, .. } = self.dump.shape;
+        let each = per_cpu(map_type).then_some(value_size);
+        Shown { btf: self.dump.btf, ty: value_type, bytes: &self.value, each }
+    }
+}
+
+/// A key or value of a map, to be printed or serialised. Values of per-CPU maps are lists with an element for each CPU.
+pub struct Shown<'a> {
+    btf: Option<&'a Btf>,
+    ty: u32,
+    bytes: &'a [u8],
+    /// Bytes of one CPU's value, where there is one for each.
+    each: Option<usize>,
+}
+
+impl Shown<'_> {
+    fn one(&self, bytes: &[u8]) -> Value {
+        match self.btf.filter(|_| self.ty != 0) {
+            Some(btf) => read(btf, self.ty, bytes),
+            None => Value::Bytes(bytes.to_vec()),
         }
-        key = Some(next);
     }
-    Some(Contents::Entries(entries))
+
+    /// The values of all CPUs.
+    fn all(&self, size: usize) -> impl Iterator<Item = Value> {
+        self.bytes.chunks(size.next_multiple_of(8).max(1)).map(move |v| self.one(&v[..size.min(v.len())]))
+    }
+}
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(size) = self.each else { return self.one(self.bytes).fmt(f) };
+        f.write_str("[")?;
+        for (n, value) in self.all(size).enumerate() {
+            write!(f, "{}{value}", if n == 0 { "" } else { ", " })?;
+        }
+        f.write_str("]")
+    }
+}
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.each {
+            Some(size) => to.collect_seq(self.all(size)),
+            None => self.one(self.bytes).serialize(to),
+        }
+    }
+}
+
+impl Serialize for Listed<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut entry = to.serialize_map(Some(2))?;
+        entry.serialize_entry("key", &self.key())?;
+        entry.serialize_entry("value", &self.value())?;
+        entry.end()
+    }
+}
+
+impl Serialize for Dump<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if let Some(variables) = self.variables() {
+            return to.collect_map(variables);
+        }
+        let mut list = to.serialize_seq(None)?;
+        self.entries().try_for_each(|entry| list.serialize_element(&entry))?;
+        list.end()
+    }
 }

@@ -1,38 +1,74 @@
-//! Map contents and global variables from JSON, in the form that shows them.
+//! Map contents and global variables from JSON, in the form that shows them. The text is read entry by entry, so that a
+//! large file takes little more memory than the entries themselves.
 
+use super::Value;
 use super::dump::per_cpu;
-use super::json::from_json;
 use super::write::{Mismatch, write, write_untyped};
 use ebpfkit_abi::MapType;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
-use ebpfkit_object::{Btf, Map, MapInit, Object};
-use serde_json::{Map as JsonObject, Value as Json};
+use ebpfkit_object::{Btf, Map, MapInit, Object, nearest};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt::{self, Formatter};
+
+/// Most bytes that the entries of one file may have.
+const MAX_BYTES: usize = 1 << 30;
+/// Most names that a message lists.
+const MAX_LISTED: usize = 20;
 
 /// An entry to be set, in the user's view of the map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
     /// The map, by number in the object.
     pub map: usize,
     /// The entry's number in the list, from zero.
     pub number: usize,
     /// The key.
-    pub key: Vec<u8>,
+    pub key: &'a [u8],
     /// The value; for per-CPU maps one for each CPU, each rounded up to eight bytes.
-    pub value: Vec<u8>,
+    pub value: &'a [u8],
+}
+
+/// The entries of one list, whose keys and values have one size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct List {
+    map: usize,
+    key_size: usize,
+    entry_size: usize,
+    count: usize,
+    bytes: Vec<u8>,
+}
+
+/// Entries to be set, in the file's order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries(Vec<List>);
+
+impl Entries {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.0.iter().flat_map(|list| {
+            (0..list.count).map(|number| {
+                let entry = &list.bytes[number * list.entry_size..][..list.entry_size];
+                let (key, value) = entry.split_at(list.key_size);
+                Entry { map: list.map, number, key, value }
+            })
+        })
+    }
 }
 
 /// What there is to set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fill {
-    /// Entries, in the file's order.
-    pub entries: Vec<Entry>,
+    /// Entries.
+    pub entries: Entries,
     /// Maps that hold programs, other maps or the like, which cannot be written as values: they are left alone.
     pub skipped: Vec<String>,
 }
 
 /// What is wrong with contents.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {problem}")]
+#[error("{place}{}{problem}", if place.is_empty() { "" } else { ": " })]
 pub struct FillError {
     /// Map, entry and part: `blocked, entry 2, key`.
     pub place: String,
@@ -63,50 +99,101 @@ fn holds_descriptors(kind: MapType) -> bool {
     )
 }
 
-/// Takes what `json` gives for the object's maps, by name: variables become initial contents of the object's data
+/// The members of an object, as text.
+struct Members<'t>(Vec<(String, &'t RawValue)>);
+
+impl<'t> Deserialize<'t> for Members<'t> {
+    fn deserialize<D: Deserializer<'t>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'t> Visitor<'t> for Reader {
+            type Value = Members<'t>;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'t>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = from.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Reader)
+    }
+}
+
+/// A part of a text that is already known to be JSON. The error has no place in the text, as the part is not all of it.
+fn parse<'t, T: Deserialize<'t>>(text: &'t RawValue) -> Result<T, String> {
+    serde_json::from_str(text.get()).map_err(|e| without_place(&e))
+}
+
+fn without_place(e: &serde_json::Error) -> String {
+    let text = e.to_string();
+    text.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+fn is_object(text: &RawValue) -> bool {
+    text.get().starts_with('{')
+}
+
+/// The object of maps by name: the text itself, or the field `maps` in the last line of what a run has printed.
+fn contents(text: &str) -> Result<Members<'_>, String> {
+    let mut documents = serde_json::Deserializer::from_str(text).into_iter::<Members<'_>>();
+    let (mut last, mut count) = (None, 0usize);
+    for document in &mut documents {
+        last = Some(document.map_err(|e| format!("{e}; expected an object of maps by name"))?);
+        count += 1;
+    }
+    let Some(Members(members)) = last else { return Err("no text; expected an object of maps by name".into()) };
+    let has = |name: &str| members.iter().any(|(n, _)| n == name);
+    let maps = members.iter().find(|(name, text)| name == "maps" && is_object(text));
+    match maps {
+        Some((_, maps)) if has("retval") || has("packets") || has("fault") => parse(maps),
+        _ if count == 1 => Ok(Members(members)),
+        _ => Err("expected one object of maps by name, or what `run -j` printed".into()),
+    }
+}
+
+/// Takes what a JSON text gives for the object's maps, by name: variables become initial contents of the object's data
 /// sections, so that this is done before verification; entries are given back. A variable may also be named without its
 /// section. `cpus` is how many values per-CPU maps have.
-pub fn fill(object: &mut Object, json: &JsonObject<String, Json>, cpus: u32) -> Result<Fill, FillError> {
+///
+/// The text may also be all that `ebpfkit run -j` printed: then the contents in its last line are taken.
+pub fn fill(object: &mut Object, text: &str, cpus: u32) -> Result<Fill, FillError> {
     let btf = object.btf.clone();
     let btf = btf.as_deref();
     let section = |map: &Map| btf.filter(|b| b.kind(map.value_type) == Some(Kind::Datasec));
-    let mut out = Fill::default();
-    for (name, contents) in json {
-        let place = |map: &Map| map.name == *name || (!map.section.is_empty() && map.section == *name);
-        let Some(number) = object.maps.iter().position(place) else {
+    let Members(all) = contents(text).map_err(|problem| FillError::new("", problem))?;
+    let (mut out, mut bytes) = (Fill::default(), 0);
+    for (name, text) in all {
+        let named = |map: &Map| map.name == name || (!map.section.is_empty() && map.section == name);
+        let Some(number) = object.maps.iter().position(named) else {
             let holder =
-                object.maps.iter_mut().find(|m| section(m).is_some_and(|b| has_variable(b, m.value_type, name)));
-            let (Some(map), Some(btf)) = (holder, btf) else {
-                let names: Vec<&str> = object.maps.iter().map(|m| m.name.as_str()).collect();
-                return Err(FillError::new(
-                    name,
-                    format!("no such map or variable; the object has {}", names.join(", ")),
-                ));
-            };
-            let one = [(name.clone(), contents.clone())].into_iter().collect();
-            variables(btf, map, &one, None)?;
+                object.maps.iter_mut().find(|m| section(m).is_some_and(|b| has_variable(b, m.value_type, &name)));
+            let (Some(map), Some(btf)) = (holder, btf) else { return Err(nothing_named(object, btf, &name)) };
+            variables(btf, map, &[(name, text)], None)?;
             continue;
         };
         let map = &mut object.maps[number];
-        match (section(map), contents) {
-            (Some(btf), Json::Object(all)) => variables(btf, map, all, Some(name))?,
-            (Some(_), _) => return Err(FillError::new(name, "expected an object of variables")),
-            (None, Json::Array(list)) if holds_descriptors(map.map_type) => {
-                if !list.is_empty() {
-                    out.skipped.push(name.clone());
-                }
-            }
-            (None, Json::Array(list)) => {
-                for (n, e) in list.iter().enumerate() {
-                    let (key, value) = entry(btf, map, e, cpus)
-                        .map_err(|(part, problem)| FillError::new(format!("{name}, entry {n}{part}"), problem))?;
-                    out.entries.push(Entry { map: number, number: n, key, value });
-                }
-            }
-            (None, _) => {
-                return Err(FillError::new(name, "expected a list of objects with `key` and `value`"));
-            }
+        if let Some(btf) = section(map) {
+            let Members(all) = parse(text).map_err(|_| FillError::new(&name, "expected an object of variables"))?;
+            variables(btf, map, &all, Some(&name))?;
+            continue;
         }
+        if !text.get().starts_with('[') {
+            return Err(FillError::new(name, "expected a list of objects with `key` and `value`"));
+        }
+        if holds_descriptors(map.map_type) {
+            if !matches!(text.get().trim_start_matches(['[', ' ', '\n', '\t', '\r']), "]") {
+                out.skipped.push(name);
+            }
+            continue;
+        }
+        let list = entries(btf, map, number, &name, text, (cpus, MAX_BYTES - bytes))?;
+        bytes += list.bytes.len();
+        out.entries.0.push(list);
     }
     Ok(out)
 }
@@ -115,30 +202,50 @@ fn has_variable(btf: &Btf, section: TypeId, name: &str) -> bool {
     btf.sec_vars(section).any(|v| btf.name(v.ty) == name)
 }
 
-fn variables(btf: &Btf, map: &mut Map, all: &JsonObject<String, Json>, outer: Option<&str>) -> Result<(), FillError> {
+/// Names for a message: a likely one, and those that there are.
+fn choices<'n>(wrong: &str, names: impl Iterator<Item = &'n str> + Clone) -> String {
+    let like = nearest(wrong, names.clone()).map_or_else(String::new, |like| format!(", did you mean `{like}`?"));
+    let more = if names.clone().nth(MAX_LISTED).is_some() { ", ..." } else { "" };
+    let listed: Vec<&str> = names.take(MAX_LISTED).collect();
+    format!("{like}; there are {}{more}", if listed.is_empty() { "none".into() } else { listed.join(", ") })
+}
+
+fn nothing_named(object: &Object, btf: Option<&Btf>, name: &str) -> FillError {
+    let maps = object.maps.iter().map(|m| m.name.as_str());
+    let in_sections = object.maps.iter().filter_map(|m| {
+        let btf = btf.filter(|b| b.kind(m.value_type) == Some(Kind::Datasec))?;
+        Some(btf.sec_vars(m.value_type).map(move |v| btf.name(v.ty)))
+    });
+    FillError::new(name, format!("no such map or variable{}", choices(name, maps.chain(in_sections.flatten()))))
+}
+
+fn variables(btf: &Btf, map: &mut Map, all: &[(String, &RawValue)], outer: Option<&str>) -> Result<(), FillError> {
     if matches!(map.init, MapInit::Empty) {
         map.init = MapInit::Data(Vec::new());
     }
     let MapInit::Data(data) = &mut map.init else { return Ok(()) };
     data.resize(map.value_size as usize, 0);
-    for (name, json) in all {
+    for (name, text) in all {
         let place = outer.map_or_else(|| name.clone(), |o| format!("{o}, {name}"));
         let found = btf.sec_vars(map.value_type).find(|v| btf.name(v.ty) == name);
         let Some((v, Type::Var { ty, .. })) = found.and_then(|v| Some((v, btf.get(v.ty)?))) else {
-            let names: Vec<&str> = btf.sec_vars(map.value_type).map(|v| btf.name(v.ty)).collect();
-            return Err(FillError::new(place, format!("no such variable; there are {}", names.join(", "))));
+            let names = btf.sec_vars(map.value_type).map(|v| btf.name(v.ty));
+            return Err(FillError::new(place, format!("no such variable{}", choices(name, names))));
         };
         let (start, end) = (v.offset as usize, v.offset as usize + v.size as usize);
         let Some(bytes) = data.get_mut(start..end) else {
             return Err(FillError::new(place, "the variable lies outside of its section"));
         };
-        typed(Some(btf), ty, json, bytes).map_err(|e| FillError::new(place, e))?;
+        typed(Some(btf), ty, text, bytes).map_err(|e| FillError::new(place, e))?;
     }
     Ok(())
 }
 
-fn typed(btf: Option<&Btf>, ty: TypeId, json: &Json, bytes: &mut [u8]) -> Result<(), String> {
-    let Some(value) = from_json(json) else { return Err("null; expected a value".into()) };
+fn typed(btf: Option<&Btf>, ty: TypeId, text: &RawValue, bytes: &mut [u8]) -> Result<(), String> {
+    if text.get() == "null" {
+        return Err("null; expected a value".into());
+    }
+    let value: Value = parse(text)?;
     let result: Result<(), Mismatch> = match btf.filter(|_| ty != 0) {
         Some(btf) => write(btf, ty, &value, bytes),
         None => write_untyped(&value, bytes),
@@ -146,33 +253,96 @@ fn typed(btf: Option<&Btf>, ty: TypeId, json: &Json, bytes: &mut [u8]) -> Result
     result.map_err(|e| e.to_string())
 }
 
-/// Key and value of an entry; the error tells the part and what is wrong with it.
-fn entry(btf: Option<&Btf>, map: &Map, json: &Json, cpus: u32) -> Result<(Vec<u8>, Vec<u8>), (String, String)> {
-    let shape = || (String::new(), "expected an object with `key` and `value`".to_owned());
-    let Json::Object(all) = json else { return Err(shape()) };
-    if let Some(other) = all.keys().find(|k| *k != "key" && *k != "value") {
-        return Err((String::new(), format!("`{other}`; expected `key` and `value` only")));
+/// An entry as text.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryText<'t> {
+    #[serde(borrow)]
+    key: Option<&'t RawValue>,
+    #[serde(borrow)]
+    value: Option<&'t RawValue>,
+}
+
+/// Calls a function for each element of a list, one after the other.
+struct Each<F>(F);
+
+impl<'t, F: FnMut(EntryText<'t>) -> Result<(), FillError>> Visitor<'t> for Each<F> {
+    type Value = Result<(), FillError>;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects with `key` and `value`")
     }
-    let mut key = vec![0; map.key_size as usize];
-    match all.get("key") {
-        Some(json) => typed(btf, map.key_type, json, &mut key).map_err(|e| (", key".into(), e))?,
+
+    fn visit_seq<A: SeqAccess<'t>>(mut self, mut from: A) -> Result<Self::Value, A::Error> {
+        for number in 0usize.. {
+            let element = from.next_element().map_err(|e| A::Error::custom(format_args!("entry {number}: {e}")))?;
+            let Some(entry) = element else { break };
+            if let Err(e) = self.0(entry) {
+                return Ok(Err(e));
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// The entries of one map, which may have `cpus` values each and `room` bytes in all.
+fn entries(
+    btf: Option<&Btf>,
+    map: &Map,
+    number: usize,
+    name: &str,
+    text: &RawValue,
+    (cpus, room): (u32, usize),
+) -> Result<List, FillError> {
+    let key_size = map.key_size as usize;
+    let value_size = match per_cpu(map.map_type) {
+        true => (map.value_size as usize).next_multiple_of(8).saturating_mul(cpus as usize),
+        false => map.value_size as usize,
+    };
+    let entry_size = key_size.saturating_add(value_size);
+    let mut list = List { map: number, key_size, entry_size, count: 0, bytes: Vec::new() };
+    let each = Each(|e: EntryText<'_>| {
+        let n = list.count;
+        let start = list.bytes.len();
+        if room - start < entry_size {
+            return Err(FillError::new(format!("{name}, entry {n}"), "more than 1 GiB of entries in all"));
+        }
+        list.bytes.resize(start + entry_size, 0);
+        let (key, value) = list.bytes[start..].split_at_mut(key_size);
+        list.count += 1;
+        entry(btf, map, &e, (key, value), cpus)
+            .map_err(|(part, problem)| FillError::new(format!("{name}, entry {n}{part}"), problem))
+    });
+    match serde_json::Deserializer::from_str(text.get()).deserialize_seq(each) {
+        Ok(result) => result.map(|()| list),
+        Err(e) => Err(FillError::new(name, without_place(&e))),
+    }
+}
+
+/// Writes key and value of an entry; the error tells the part and what is wrong with it.
+fn entry(
+    btf: Option<&Btf>,
+    map: &Map,
+    text: &EntryText<'_>,
+    (key, value): (&mut [u8], &mut [u8]),
+    cpus: u32,
+) -> Result<(), (String, String)> {
+    let shape = || (String::new(), "expected an object with `key` and `value`".to_owned());
+    match text.key {
+        Some(text) => typed(btf, map.key_type, text, key).map_err(|e| (", key".into(), e))?,
         // Queues, stacks and filters have none.
         None if key.is_empty() => {}
         None => return Err(shape()),
     }
-    let json = all.get("value").ok_or_else(shape)?;
-    let size = map.value_size as usize;
-    let mut value = vec![0; size];
+    let text = text.value.ok_or_else(shape)?;
     if !per_cpu(map.map_type) {
-        typed(btf, map.value_type, json, &mut value).map_err(|e| (", value".into(), e))?;
-        return Ok((key, value));
+        return typed(btf, map.value_type, text, value).map_err(|e| (", value".into(), e));
     }
-    let list = json.as_array().filter(|l| l.len() == cpus as usize);
+    let list: Option<Vec<&RawValue>> = parse(text).ok().filter(|l: &Vec<_>| l.len() == cpus as usize);
     let list = list.ok_or_else(|| (", value".into(), format!("expected a list of {cpus}, a value for each CPU")))?;
-    let stride = size.next_multiple_of(8);
-    value.resize(stride * list.len(), 0);
-    for (cpu, (json, bytes)) in list.iter().zip(value.chunks_mut(stride)).enumerate() {
-        typed(btf, map.value_type, json, &mut bytes[..size]).map_err(|e| (format!(", value of CPU {cpu}"), e))?;
+    let size = map.value_size as usize;
+    for (cpu, (text, bytes)) in list.iter().zip(value.chunks_mut(size.next_multiple_of(8).max(1))).enumerate() {
+        typed(btf, map.value_type, text, &mut bytes[..size]).map_err(|e| (format!(", value of CPU {cpu}"), e))?;
     }
-    Ok((key, value))
+    Ok(())
 }

@@ -1,56 +1,79 @@
 //! Values as JSON, and back.
 
-use super::{Contents, Value};
-use serde_json::{Map as Object, Number, Value as Json, json};
+use super::Value;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt::{self, Formatter};
 
-/// A value as JSON. Numbers beyond 64 bits, and floating-point numbers that are none, are text; untyped bytes are
-/// hexadecimal text.
-pub fn to_json(value: &Value) -> Json {
-    match value {
-        Value::Int(n) => i64::try_from(*n)
-            .map(Number::from)
-            .or_else(|_| u64::try_from(*n).map(Number::from))
-            .map_or_else(|_| Json::String(n.to_string()), Json::Number),
-        Value::Bool(b) => Json::Bool(*b),
-        Value::Float(x) => Number::from_f64(*x).map_or_else(|| Json::String(x.to_string()), Json::Number),
-        Value::List(items) => Json::Array(items.iter().map(to_json).collect()),
-        Value::Struct(all) => members(all),
-        Value::Text(text) | Value::Enum(text) => Json::String(text.clone()),
-        other => Json::String(other.to_string()),
-    }
-}
-
-fn members(members: &[(String, Value)]) -> Json {
-    Json::Object(members.iter().map(|(name, value)| (name.clone(), to_json(value))).collect())
-}
-
-/// A map's contents as JSON: variables as an object, entries as a list of keys and values.
-pub fn contents_json(contents: &Contents) -> Json {
-    match contents {
-        Contents::Variables(variables) => members(variables),
-        Contents::Entries(entries) => {
-            let entry = |(key, value): &(Value, Value)| json!({"key": to_json(key), "value": to_json(value)});
-            Json::Array(entries.iter().map(entry).collect())
+/// Numbers beyond 64 bits, and floating-point numbers that are none, are text; untyped bytes are hexadecimal text.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Int(n) => match (i64::try_from(*n), u64::try_from(*n)) {
+                (Ok(n), _) => to.serialize_i64(n),
+                (_, Ok(n)) => to.serialize_u64(n),
+                _ => to.collect_str(n),
+            },
+            Self::Bool(b) => to.serialize_bool(*b),
+            Self::Float(x) if x.is_finite() => to.serialize_f64(*x),
+            Self::Float(x) => to.collect_str(x),
+            Self::List(items) => to.collect_seq(items),
+            Self::Struct(members) => to.collect_map(members.iter().map(|(name, value)| (name, value))),
+            Self::Text(text) | Self::Enum(text) => to.serialize_str(text),
+            other => to.collect_str(other),
         }
     }
 }
 
-/// JSON as a value, as far as its type is not needed: all text is [`Value::Text`]. `None` for `null`.
-pub fn from_json(json: &Json) -> Option<Value> {
-    Some(match json {
-        Json::Null => return None,
-        Json::Bool(b) => Value::Bool(*b),
-        Json::Number(n) => match (n.as_i64(), n.as_u64()) {
-            (Some(n), _) => Value::Int(n.into()),
-            (None, Some(n)) => Value::Int(n.into()),
-            (None, None) => Value::Float(n.as_f64()?),
-        },
-        Json::String(text) => Value::Text(text.clone()),
-        Json::Array(items) => Value::List(items.iter().map(from_json).collect::<Option<_>>()?),
-        Json::Object(all) => Value::Struct(object(all)?),
-    })
+/// As far as its type is not needed: all text is [`Value::Text`].
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Reader)
+    }
 }
 
-fn object(all: &Object<String, Json>) -> Option<Vec<(String, Value)>> {
-    all.iter().map(|(name, value)| Some((name.clone(), from_json(value)?))).collect()
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, b: bool) -> Result<Value, E> {
+        Ok(Value::Bool(b))
+    }
+
+    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
+        Ok(Value::Int(n.into()))
+    }
+
+    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
+        Ok(Value::Int(n.into()))
+    }
+
+    fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
+        Ok(Value::Float(x))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = from.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = from.next_entry()? {
+            members.push(member);
+        }
+        Ok(Value::Struct(members))
+    }
 }

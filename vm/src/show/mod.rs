@@ -6,9 +6,8 @@ mod json;
 mod read;
 mod write;
 
-pub use dump::{Contents, Shape, UserMap, dump, dump_user_map};
-pub use fill::{Entry, Fill, FillError, fill};
-pub use json::{contents_json, from_json, to_json};
+pub use dump::{Dump, Listed, Shape, Shown, UserMap};
+pub use fill::{Entries, Entry, Fill, FillError, fill};
 pub use read::{read, variables};
 pub use write::{Mismatch, write, write_untyped};
 

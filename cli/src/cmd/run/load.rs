@@ -1,17 +1,20 @@
 //! From an object to a program that may be run: chosen, verified, loaded.
 
 use super::Args;
-use crate::cmd::Selection;
+use crate::cmd::{head, listed};
+use crate::end::{End, Failure};
+use crate::files;
 use crate::host::Host;
-use crate::judge::{diagnose, judge};
-use crate::{End, paint};
-use anyhow::{Result, bail};
-
-use ebpfkit_object::Prepared;
+use crate::judge::judge;
+use crate::out::{self, note};
+use crate::paint;
+use anyhow::{Context, Result, bail};
+use ebpfkit_explain::judge::Outcome;
 use ebpfkit_object::btf::Kind;
+use ebpfkit_object::{MapInit, Prepared};
 use ebpfkit_verifier::observer::Silent;
-use ebpfkit_verifier::{Options, Owners, Verdict, Verified};
-use ebpfkit_vm::{Instance, Program, World};
+use ebpfkit_verifier::{Options, Owners, Verified};
+use ebpfkit_vm::{Instance, Program, TargetError, World};
 use std::sync::Arc;
 
 /// A program with its object's maps.
@@ -23,82 +26,98 @@ pub struct Loaded {
 }
 
 /// The one program that is meant: the only one selected that no prog array of the object holds.
-pub fn choose(selection: &Selection, prepared: &Prepared) -> Result<usize> {
+pub fn choose(args: &Args, prepared: &Prepared) -> Result<usize> {
     let object = &prepared.object;
-    let picked = selection.pick(object)?;
+    let picked = args.selection.pick(object).with_context(|| files::name(&args.file))?;
     let is_target = |n: &usize| {
         object.maps.iter().any(|m| match &m.init {
-            ebpfkit_object::MapInit::Programs(slots) => slots.iter().any(|s| s.1 == *n),
+            MapInit::Programs(slots) => slots.iter().any(|s| s.1 == *n),
             _ => false,
         })
     };
     let main: Vec<usize> = picked.iter().copied().filter(|n| picked.len() == 1 || !is_target(n)).collect();
     match main[..] {
         [one] => Ok(one),
-        [] => bail!("{}: no programs", object.name),
+        [] => bail!("{}: no programs", files::name(&args.file)),
         _ => {
-            let names: Vec<String> =
-                main.iter().map(|n| &object.programs[*n]).map(|p| format!("{} ({})", p.name, p.section)).collect();
-            bail!("{}: which program? Choose one with -n: {}", object.name, names.join(", "))
+            let names = listed(main.iter().map(|n| &object.programs[*n]));
+            bail!("{}: which program? Choose one with -n: {names}", files::name(&args.file))
         }
     }
 }
 
 /// Verifies and loads the program and those it can tail-call. The inner error is how the command ends.
 pub fn load(args: &Args, host: &Host, prepared: &Prepared, index: usize, world: &World) -> Result<Result<Loaded, End>> {
-    let mut instance = Instance::new(&prepared.object, &host.model, world.cpus);
-    let mut targets: Vec<usize> = instance.tail_call_targets().collect();
-    targets.sort_unstable();
-    targets.dedup();
-    targets.retain(|t| *t != index);
+    let object = &prepared.object;
+    let mut instance = Instance::new(object, &host.model, world.cpus);
     let kfunc = |id: u32, btf: i16| {
         let kernel = host.model.btf().filter(|_| btf == 0)?;
         (kernel.kind(id) == Some(Kind::Func)).then(|| kernel.name(id).to_owned())
     };
-    let mut program = None;
-    for n in targets.into_iter().chain([index]) {
-        let verified = match verify(args, host, prepared, n) {
-            Ok(verified) => verified,
-            Err(end) => return Ok(Err(end)),
-        };
-        match instance.load(&prepared.object, n, verified.as_ref(), &kfunc) {
-            Ok(loaded) => program = Some(loaded),
-            Err(e) => {
-                let p = &prepared.object.programs[n];
-                anstream::eprintln!("{} {} ({}): {e}", paint::warning("unsupported"), p.name, p.section);
-                return Ok(Err(End::Unsupported));
-            }
-        }
-    }
-    let Some(program) = program else { bail!("{}: no programs", prepared.object.name) };
-    Ok(Ok(Loaded { instance, program }))
-}
-
-/// What the verifier says; `None` when the program is to run unverified.
-fn verify(args: &Args, host: &Host, prepared: &Prepared, index: usize) -> Result<Option<Verified>, End> {
-    let program = &prepared.object.programs[index];
-    let head = format!("{} ({})", program.name, program.section);
-    let judged = judge(host, prepared, index, Options::to_run(), &mut Owners::default(), &mut Silent);
-    let result = judged.result;
-    let message = result.message.as_deref().unwrap_or_default();
-    let end = match judged.report.map(|r| r.verdict) {
-        None => {
-            anstream::eprintln!("{} {head}: {message}", paint::error("unloadable"));
-            return Err(End::Bad);
-        }
-        Some(Verdict::Accepted(verified)) => return Ok(Some(verified)),
-        Some(Verdict::Rejected(_)) if args.unverified => return Ok(None),
-        Some(Verdict::Unsupported { .. }) if args.unverified => return Ok(None),
-        Some(Verdict::Rejected(r)) => {
-            anstream::eprintln!("{} {head}", paint::error("rejected"));
-            anstream::eprintln!("{}", diagnose(host, prepared, index, Options::to_run(), &result, &r));
-            End::Bad
-        }
-        Some(Verdict::Unsupported { at, .. }) => {
-            anstream::eprintln!("{} {head}: {message} (instruction {at})", paint::warning("unsupported"));
-            End::Unsupported
+    let loaded = instance.load_with_targets(object, index, |n| verify(args, host, prepared, n, n == index), &kfunc);
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(TargetError::Refused(end)) => return end.map(Err),
+        Err(TargetError::Load(e)) => {
+            return Err(Failure::unsupported(e).context(head(&object.programs[index])));
         }
     };
-    anstream::eprintln!("Not run; `--unverified` runs it with every access checked.");
-    Err(end)
+    for (target, why) in loaded.missing {
+        let why = match why {
+            // It was said when it was judged.
+            TargetError::Refused(end) => {
+                end?;
+                continue;
+            }
+            TargetError::Load(e) => e,
+        };
+        note!(
+            "{} {} is not loaded, tail calls of it fail: {why}",
+            paint::warning("note:"),
+            head(&object.programs[target])
+        );
+    }
+    Ok(Ok(Loaded { instance, program: loaded.program }))
+}
+
+/// What the verifier says; `None` when the program is to run with checks.
+fn verify(
+    args: &Args,
+    host: &Host,
+    prepared: &Prepared,
+    index: usize,
+    is_main: bool,
+) -> Result<Option<Verified>, Result<End>> {
+    let program = &prepared.object.programs[index];
+    let timed = judge(host, prepared, index, Options::to_run(), &mut Owners::default(), &mut Silent);
+    let message = timed.judged.message().unwrap_or_default();
+    if !is_main && !matches!(timed.judged.outcome, Outcome::Accepted(_)) && !args.unverified {
+        let why = format!("{}: {message}", timed.judged.status());
+        note!("{} {} is not loaded, tail calls of it fail: {why}", paint::warning("note:"), head(program));
+        return Err(Ok(End::Bad));
+    }
+    let end = match &timed.judged.outcome {
+        Outcome::Accepted(verified) => return Ok(Some(verified.clone())),
+        Outcome::Rejected { .. } | Outcome::Unsupported { .. } if args.unverified => return Ok(None),
+        Outcome::Rejected { .. } => {
+            note!("{} {}", paint::error("rejected"), head(program));
+            if let Some(text) = timed.judged.diagnosis(&host.model, prepared, index, Options::to_run()) {
+                note!("{text}");
+            }
+            End::Bad
+        }
+        Outcome::Unsupported { at, .. } => {
+            note!("{} {}: {message} (instruction {at})", paint::warning("unsupported"), head(program));
+            End::Unsupported
+        }
+        Outcome::Unloadable(_) => {
+            note!("{} {}: {message}", paint::error("unloadable"), head(program));
+            End::Bad
+        }
+    };
+    if !matches!(timed.judged.outcome, Outcome::Unloadable(_)) {
+        note!("Not run; `--unverified` runs it with every access checked.");
+    }
+    let printed = if args.json { out::json(&timed.result(program)) } else { Ok(()) };
+    Err(printed.map(|()| end))
 }

@@ -1,6 +1,8 @@
 //! `run`: programs on packets, contexts and other input, with what they leave behind.
 
-mod engine;
+pub mod engine;
+mod in_kernel;
+mod limits;
 mod load;
 mod maps;
 mod packets;
@@ -8,33 +10,39 @@ mod print;
 mod single;
 mod world;
 
-use crate::End;
-use crate::cmd::{Selection, load as open};
+use crate::cmd::{Selection, TypeArgs, load as open};
+use crate::end::{End, Failure};
+use crate::files;
 use crate::host::KernelArgs;
-use anyhow::Result;
+use crate::out;
+use anyhow::{Result, bail};
+use engine::EngineKind;
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Arguments of `run`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Object file
+    /// Object file, or assembly text; `-` reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
+    types: TypeArgs,
+    #[command(flatten)]
     kernel: KernelArgs,
     /// Run once for each packet of a capture (pcap or pcapng; `-` for standard input)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data_in", "repeat"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data_in", "data_out", "ctx_out", "repeat"])]
     packet: Option<PathBuf>,
-    /// Write the packets that pass, as the program leaves them
+    /// Write the packets that pass, as the program leaves them; `-` for standard output
     #[arg(short, long, value_name = "FILE", requires = "packet")]
     write: Option<PathBuf>,
     /// Packet bytes of a single run
     #[arg(long, value_name = "FILE")]
     data_in: Option<PathBuf>,
     /// Where the packet goes after the run
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "data_in")]
     data_out: Option<PathBuf>,
     /// Context bytes, as user space sees the context's struct
     #[arg(long, value_name = "FILE")]
@@ -42,26 +50,32 @@ pub struct Args {
     /// Where the context goes after the run
     #[arg(long, value_name = "FILE")]
     ctx_out: Option<PathBuf>,
-    /// Run this many times and give the average duration
+    /// Run this many times and give the average duration, in processor time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// What runs the program
-    #[arg(long, value_enum, default_value_t = engine::EngineKind::Interp)]
-    engine: engine::EngineKind,
+    #[arg(long, value_enum, default_value_t = EngineKind::Interp)]
+    engine: EngineKind,
     /// Check every access although the program is verified
     #[arg(long)]
     checked: bool,
     /// Run a program that the verifier rejects or cannot judge, with checks
     #[arg(long)]
     unverified: bool,
-    /// JSON file that sets clock, random seed, CPUs, task, devices, routes and neighbours
+    /// Instructions that one run may execute
+    #[arg(long, value_name = "N", default_value_t = ebpfkit_vm::DEFAULT_BUDGET)]
+    budget: u64,
+    /// End after so many seconds, with what there is by then
+    #[arg(long, value_name = "SECONDS", value_parser = limits::seconds)]
+    timeout: Option<std::time::Duration>,
+    /// JSON file that sets clock, random seed, CPUs, task, devices, routes and neighbours (docs/world.md)
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
     /// JSON file that sets map entries and global variables before the run, as `-j` prints them
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
     /// One line for each packet
-    #[arg(short, long)]
+    #[arg(short, long, requires = "packet", conflicts_with = "json")]
     verbose: bool,
     /// JSON: one object for a single run; one a packet and one at the end for a capture
     #[arg(short, long)]
@@ -70,30 +84,78 @@ pub struct Args {
     #[arg(long)]
     no_maps: bool,
     /// Entries shown of each map
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, conflicts_with = "no_maps")]
     map_entries: usize,
 }
 
-/// Loads, verifies and runs.
+/// An error as JSON; documented in `docs/json.md`.
+#[derive(Serialize)]
+struct JsonError {
+    error: String,
+}
+
+/// Loads, verifies and runs. With JSON an error is a record too.
 pub fn run(args: &Args) -> Result<End> {
+    let result = run_file(args);
+    if let Err(e) = &result
+        && args.json
+    {
+        out::json(&JsonError { error: out::text_of(e) })?;
+    }
+    result
+}
+
+fn run_file(args: &Args) -> Result<End> {
+    args.check()?;
     let host = args.kernel.host()?;
     let world = world::read(args.world.as_deref())?;
-    let mut prepared = open(&args.file, &host)?;
-    let index = load::choose(&args.selection, &prepared)?;
-    let kernel = args.engine == engine::EngineKind::Kernel;
+    let mut prepared = open(&args.file, &host, &args.types, &args.selection)?;
+    let index = load::choose(args, &prepared)?;
+    let kernel = args.engine == EngineKind::Kernel;
     let cpus = if kernel { ebpfkit_kernel::machine::possible_cpus() } else { world.cpus };
     // Variables are set before verification, as the verifier knows the values of constants.
     let entries = maps::read(args.maps.as_deref(), &mut prepared.object, cpus)?;
     if kernel {
-        return single::in_kernel(args, &prepared, index, &entries);
+        return in_kernel::run(args, &prepared, index, &entries);
     }
     let loaded = match load::load(args, &host, &prepared, index, &world)? {
         Ok(loaded) => loaded,
         Err(end) => return Ok(end),
     };
     maps::set(&entries, &prepared, &loaded.instance)?;
+    drop(entries);
     match &args.packet {
         Some(path) => packets::run(args, &prepared, loaded, world, path),
         None => single::run(args, &prepared, loaded, world),
     }
+}
+
+impl Args {
+    /// Refuses what has no effect, and outputs over inputs.
+    fn check(&self) -> Result<()> {
+        if self.engine == EngineKind::Kernel {
+            let refused = [
+                (self.packet.is_some(), "--packet"),
+                (self.checked, "--checked"),
+                (self.unverified, "--unverified"),
+                (self.world.is_some(), "--world"),
+                (self.kernel.kernel.is_some(), "--kernel"),
+                (self.kernel.btf.is_some(), "--btf"),
+                (self.budget != ebpfkit_vm::DEFAULT_BUDGET, "--budget"),
+                (self.timeout.is_some(), "--timeout"),
+            ];
+            if let Some((_, option)) = refused.iter().find(|(given, _)| *given) {
+                let instead = if *option == "--packet" { "; give one packet with --data-in FILE" } else { "" };
+                bail!("{option} has no effect on the running kernel (--engine kernel){instead}");
+            }
+        }
+        let inputs = [&Some(self.file.clone()), &self.packet, &self.data_in, &self.ctx_in, &self.world, &self.maps];
+        let outputs = [&self.write, &self.data_out, &self.ctx_out];
+        files::check(&inputs.map(|p| p.as_deref()), &outputs.map(|p| p.as_deref()))
+    }
+}
+
+/// A failure of bpf(2), or of what it needs.
+fn no_kernel(error: impl ToString) -> anyhow::Error {
+    Failure::unsupported(error)
 }

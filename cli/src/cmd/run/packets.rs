@@ -1,20 +1,23 @@
 //! Runs on the packets of a capture, as a stream: memory does not grow with the capture.
 
+use super::limits::{Limits, Live, Stop};
 use super::load::Loaded;
 use super::{Args, engine, print};
-use crate::{End, paint};
-use anyhow::{Context, Result, bail};
+use crate::end::End;
+use crate::files::{self, Output};
+use crate::out::{self, note, say};
+use crate::paint;
+use anyhow::{Context, Error, Result, bail};
 use ebpfkit_abi::{ProgType, retval_name};
 use ebpfkit_object::Prepared;
-use ebpfkit_vm::capture::{ETHERNET, Format, RAW_IP, Reader, Record, Writer};
-use ebpfkit_vm::helpers::{collect, run_timers};
-use ebpfkit_vm::input::{Fate, Origin, fate, frame_after, set_frame, set_input, takes_packet};
-use ebpfkit_vm::{Engine, Run, World};
+use ebpfkit_vm::capture::{ETHERNET, Format, Reader, Record, Writer};
+use ebpfkit_vm::input::{Fate, fate, set_input, takes_packet};
+use ebpfkit_vm::replay::{Replay, ReplayError, Replayed};
+use ebpfkit_vm::{Fault, Run, World};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -24,7 +27,8 @@ const SMALL: usize = 256;
 const MAX_COUNTS: usize = 256;
 /// Bytes kept before they are written.
 const BUFFER: usize = 1 << 18;
-/// Packets between two moves of the progress bar.
+/// Packets between two looks at the clock, and between two moves of the progress bar.
+const LOOK: u64 = 64;
 const PROGRESS_STEP: u64 = 4096;
 
 /// One packet's result; documented in `docs/json.md`.
@@ -41,14 +45,20 @@ struct PacketResult {
 
 /// The capture's result; documented in `docs/json.md`.
 #[derive(Serialize)]
-struct Summary {
+struct Summary<'a> {
     packets: u64,
     counts: BTreeMap<String, u64>,
     written: u64,
     duration_ns: u64,
     packets_per_second: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    maps: Option<serde_json::Map<String, serde_json::Value>>,
+    fault: Option<print::JsonFault>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    maps: Option<&'a print::Maps<'a>>,
 }
 
 /// How often each value was returned.
@@ -89,6 +99,16 @@ impl Counts {
     }
 }
 
+/// Why the stream ended before the capture.
+enum Ended {
+    /// The program faulted.
+    Fault(u64, Fault),
+    /// From outside.
+    Stopped(Stop),
+    /// The capture is broken, or a result cannot be written.
+    Error(Error),
+}
+
 /// Runs the program once for each packet.
 pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path: &Path) -> Result<End> {
     let kind = loaded.program.prog_type();
@@ -96,73 +116,104 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         bail!("{kind} programs take no packet");
     }
     let mut run = Run::new(&loaded.program, world);
+    run.set_budget(args.budget);
     if args.checked {
         run.set_checked(true);
     }
-    let ctx = args.ctx_in.as_deref().map(|p| std::fs::read(p).with_context(|| p.display().to_string())).transpose()?;
+    let ctx = args.ctx_in.as_deref().map(files::read).transpose()?;
     set_input(&mut run, None, ctx.as_deref().unwrap_or_default())?;
     let engine = engine::make(args.engine, &run)?;
     let bar = progress(args, path);
-    let live = path == Path::new("-");
-    let source: Box<dyn Read + Send> = if live {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path).with_context(|| path.display().to_string())?)
+    let live = files::is_standard(path);
+    let source = files::open(path)?;
+    let source: Box<dyn Read + Send> = if live { Box::new(Live::new(source)) } else { source };
+    let writer = match &args.write {
+        Some(path) => {
+            let output = BufWriter::with_capacity(BUFFER, Output::create(path)?);
+            Some(Writer::new(output, Format::of(path), ETHERNET)?)
+        }
+        None => None,
     };
-    let mut stream = Stream {
+    let mut results = Results {
         args,
         kind,
-        engine: &*engine,
         counts: Counts { small: [0; SMALL], large: BTreeMap::new(), others: 0 },
         packets: 0,
         written: 0,
-        writer: match &args.write {
-            Some(out) => {
-                let file = File::create(out).with_context(|| out.display().to_string())?;
-                Some(Writer::new(BufWriter::with_capacity(BUFFER, file), Format::of(out), ETHERNET)?)
-            }
-            None => None,
-        },
+        writer,
         buffer: Vec::new(),
-        lines: BufWriter::with_capacity(BUFFER, anstream::stdout().lock()),
+        lines: BufWriter::with_capacity(BUFFER, out::results()),
         // Whoever watches wants to see each packet at once.
-        flushes: live || std::io::stdout().is_terminal(),
+        flushes: live || out::is_watched(),
     };
+    let limits = Limits::start(args.timeout, args.json);
     let start = Instant::now();
-    let result = stream.all(&mut run, bar.wrap_read(source), &bar);
-    stream.lines.flush()?;
+    let reader = Reader::new(bar.wrap_read(source)).with_context(|| files::name(path))?;
+    let ended = results.all(Replay::new(&mut run, &*engine, reader), &limits, &bar).err();
+    results.lines.flush().context(out::STDOUT)?;
     let duration_ns = start.elapsed().as_nanos() as u64;
     bar.finish_and_clear();
-    if let Some(writer) = stream.writer.take() {
-        writer.finish()?;
-    }
-    let fault = match result {
-        Ok(fault) => fault,
-        Err(e) => return Err(e.context(path.display().to_string())),
+    // A signal ends whoever writes into the pipe too, in the middle of a packet.
+    let stop = limits.reached().filter(|_| live).map(Ended::Stopped);
+    let ended = ended.map(|e| if matches!(e, Ended::Error(_)) { stop.unwrap_or(e) } else { e });
+    let mut error = match &ended {
+        Some(Ended::Error(e)) => Some(format!("{}: {}", files::name(path), out::text_of(e))),
+        _ => None,
     };
-    let summary = Summary {
-        packets: stream.packets,
-        counts: stream.counts.named(kind).into_iter().collect(),
-        written: stream.written,
-        duration_ns,
-        packets_per_second: (u128::from(stream.packets) * 1_000_000_000 / u128::from(duration_ns.max(1))) as u64,
-        maps: (args.json && !args.no_maps)
-            .then(|| print::maps_json(&print::contents(args, prepared, &loaded.instance))),
-    };
-    if args.json {
-        anstream::println!("{}", serde_json::to_string(&summary)?);
-    } else {
-        show(&summary, &stream.counts.named(kind));
-        if !args.no_maps {
-            print::maps(args, &print::contents(args, prepared, &loaded.instance));
+    if let Some(writer) = results.writer.take() {
+        let finished = writer.finish().map_err(Error::from).and_then(|out| {
+            let out = out.into_inner().map_err(|e| e.into_error())?;
+            out.finish()
+        });
+        if let Err(e) = finished {
+            error.get_or_insert(out::text_of(&e));
         }
     }
-    if let Some(fault) = fault {
-        anstream::eprintln!("{} at packet {}", paint::error("stopped"), stream.packets + 1);
-        print::fault(prepared, &run, &fault);
-        return Ok(End::Bad);
+    let maps = print::Maps::of(args, prepared, &loaded.instance);
+    let counts = results.counts.named(kind);
+    let summary = Summary {
+        packets: results.packets,
+        counts: counts.iter().cloned().collect(),
+        written: results.written,
+        duration_ns,
+        packets_per_second: (u128::from(results.packets) * 1_000_000_000 / u128::from(duration_ns.max(1))) as u64,
+        fault: match &ended {
+            Some(Ended::Fault(packet, fault)) => Some(print::JsonFault::new(prepared, &run, fault, Some(*packet))),
+            _ => None,
+        },
+        stopped: match &ended {
+            Some(Ended::Stopped(stop)) => Some(stop.to_string()),
+            _ => None,
+        },
+        error: error.clone(),
+        maps: (!args.no_maps).then_some(&maps),
+    };
+    // The bytes of lines that are not finished must not mix with what follows.
+    drop(results);
+    if args.json {
+        out::json(&summary)?;
+    } else {
+        show(&summary, &counts)?;
+        if !args.no_maps {
+            maps.show()?;
+        }
     }
-    Ok(End::Good)
+    if let Some(error) = error {
+        note!("{} {error}", paint::error("error:"));
+        return Ok(End::Usage);
+    }
+    match ended {
+        None | Some(Ended::Error(_)) => Ok(End::Good),
+        Some(Ended::Fault(packet, fault)) => {
+            note!("{} at packet {packet}", paint::error("stopped"));
+            print::fault(prepared, &run, &fault);
+            Ok(End::Bad)
+        }
+        Some(Ended::Stopped(stop)) => {
+            note!("{} after packet {}: {stop}", paint::error("stopped"), summary.packets);
+            Ok(stop.end())
+        }
+    }
 }
 
 /// The bar counts bytes of the file; there is none where the results are listed or nobody watches.
@@ -181,91 +232,75 @@ fn progress(args: &Args, path: &Path) -> ProgressBar {
     bar
 }
 
-fn show(summary: &Summary, counts: &[(String, u64)]) {
+fn show(summary: &Summary<'_>, counts: &[(String, u64)]) -> Result<()> {
     let width = counts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, n) in counts {
         let share = *n as f64 * 100.0 / summary.packets.max(1) as f64;
-        anstream::println!("{name:width$}  {n:>9}  {share:5.1}%");
+        say!("{name:width$}  {n:>9}  {share:5.1}%")?;
     }
     let ms = summary.duration_ns as f64 / 1e6;
-    anstream::println!("{} packets in {ms:.1} ms, {} packets/s", summary.packets, summary.packets_per_second);
+    say!("{} packets in {ms:.1} ms, {} packets/s", summary.packets, summary.packets_per_second)
 }
 
-type Lines = anstream::AutoStream<std::io::StdoutLock<'static>>;
-
-/// A capture being worked through.
-struct Stream<'a> {
+/// What a stream of packets gives.
+struct Results<'a> {
     args: &'a Args,
     kind: ProgType,
-    engine: &'a dyn Engine,
     counts: Counts,
     /// Packets that ran to the end.
     packets: u64,
     written: u64,
-    writer: Option<Writer<BufWriter<File>>>,
+    writer: Option<Writer<BufWriter<Output>>>,
     /// For frames that have to be put together.
     buffer: Vec<u8>,
     /// Standard output.
-    lines: BufWriter<Lines>,
+    lines: BufWriter<Box<dyn Write>>,
     flushes: bool,
 }
 
-impl Stream<'_> {
-    /// Runs every packet; the answer is the fault that stopped the stream, if one did.
-    fn all(&mut self, run: &mut Run, source: impl Read + Send, bar: &ProgressBar) -> Result<Option<ebpfkit_vm::Fault>> {
-        let mut reader = Reader::new(source)?;
-        let mut frame = Vec::new();
-        let start = run.world().monotonic_ns;
-        let mut first_time = None;
+impl Results<'_> {
+    /// Takes every packet's result.
+    fn all(&mut self, mut replay: Replay<'_, '_>, limits: &Limits, bar: &ProgressBar) -> Result<(), Ended> {
         let (tells, keeps) = (self.args.json || self.args.verbose, self.writer.is_some());
-        while let Some((record, data)) = reader.next()? {
-            let bytes = match record.link_type {
-                ETHERNET => data,
-                _ => as_ethernet(&record, data, &mut frame).with_context(|| format!("packet {}", self.packets + 1))?,
+        loop {
+            let mut replayed = match replay.next() {
+                Ok(Some(replayed)) => replayed,
+                Ok(None) => return Ok(()),
+                Err(ReplayError::Fault { packet, fault }) => return Err(Ended::Fault(packet, fault)),
+                Err(e) => return Err(Ended::Error(e.into())),
             };
-            set_frame(run, self.kind, Origin::Wire, bytes);
-            // The clock follows the capture.
-            let first = *first_time.get_or_insert(record.time_ns);
-            let now = start + record.time_ns.saturating_sub(first);
-            if !run.state().timers.is_empty()
-                && let Err(fault) = run_timers(run, now)
-            {
-                return Ok(Some(fault));
-            }
-            run.set_time(now);
-            let result = self.engine.run(run);
-            collect(run);
-            let retval = match result {
-                Ok(r0) => r0 as u32,
-                Err(fault) => return Ok(Some(fault)),
-            };
-            self.packets += 1;
-            self.counts.add(retval);
-            if tells || !run.events().is_empty() {
-                self.report(run, bytes.len(), retval)?;
+            self.packets = replayed.packet;
+            self.counts.add(replayed.retval);
+            if tells || !replayed.run.events().is_empty() {
+                self.report(&mut replayed).context(out::STDOUT).map_err(Ended::Error)?;
             }
             if keeps {
-                self.keep(run, &record, bytes, retval)?;
+                self.keep(&replayed).map_err(Ended::Error)?;
             }
             if self.packets.is_multiple_of(PROGRESS_STEP) {
                 bar.set_message(format!("{} packets", self.packets));
             }
+            if (self.flushes || self.packets.is_multiple_of(LOOK))
+                && let Some(stop) = limits.reached()
+            {
+                return Err(Ended::Stopped(stop));
+            }
         }
-        Ok(None)
     }
 
     /// Prints a packet's result and what the program told.
-    fn report(&mut self, run: &mut Run, len: usize, retval: u32) -> Result<()> {
+    fn report(&mut self, replayed: &mut Replayed<'_>) -> std::io::Result<()> {
+        let Replayed { packet, before, retval, ref mut run, .. } = *replayed;
+        let (len, name) = (before.len(), retval_name(self.kind, retval));
         if self.args.json {
-            let name = retval_name(self.kind, retval);
             let events = run.events_mut().drain(..).map(|e| print::JsonEvent::from(&e)).collect();
-            let result = PacketResult { packet: self.packets, len, retval, name, events };
-            serde_json::to_writer(&mut self.lines, &result).map_err(std::io::Error::from)?;
+            let result = PacketResult { packet, len, retval, name, events };
+            serde_json::to_writer(&mut self.lines, &result)?;
             self.lines.write_all(b"\n")?;
         } else {
             if self.args.verbose {
-                let value = retval_name(self.kind, retval).map_or_else(|| retval.to_string(), str::to_owned);
-                writeln!(self.lines, "{:6}  {len:5} bytes  {value}", self.packets)?;
+                let value = name.map_or_else(|| retval.to_string(), str::to_owned);
+                writeln!(self.lines, "{packet:6}  {len:5} bytes  {value}")?;
             }
             for event in run.events_mut().drain(..) {
                 print::event(&mut self.lines, &event)?;
@@ -278,33 +313,21 @@ impl Stream<'_> {
     }
 
     /// Writes the packet as the program left it, if it goes on.
-    fn keep(&mut self, run: &Run, record: &Record, before: &[u8], retval: u32) -> Result<()> {
-        let (Some(writer), Fate::Passes { keep }) = (&mut self.writer, fate(self.kind, retval)) else {
+    fn keep(&mut self, replayed: &Replayed<'_>) -> Result<()> {
+        let (Some(writer), Fate::Passes { keep }) = (&mut self.writer, fate(self.kind, replayed.retval)) else {
             return Ok(());
         };
-        let after = frame_after(run, self.kind, Origin::Wire, before, &mut self.buffer);
+        let after = replayed.after(&mut self.buffer);
+        let record = replayed.record;
         // A change of length is a change on the wire too.
-        let grown = after.len() as i64 - before.len() as i64;
+        let grown = after.len() as i64 - replayed.before.len() as i64;
         let wire_len = (i64::from(record.wire_len) + grown).clamp(0, i64::from(u32::MAX)) as u32;
-        let link_header = after.len() - run.packet().len();
+        let link_header = after.len() - replayed.run.packet().len();
         let kept = after.len().min(keep.saturating_add(link_header));
-        writer.write(&Record { wire_len, ..*record }, &after[..kept])?;
+        writer
+            .write(&Record { wire_len, ..record }, &after[..kept])
+            .with_context(|| self.args.write.as_deref().map(files::name).unwrap_or_default())?;
         self.written += 1;
         Ok(())
-    }
-}
-
-/// The frame of a record of another link type than Ethernet; bare IP packets get an Ethernet header without addresses.
-fn as_ethernet<'a>(record: &Record, data: &'a [u8], frame: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-    match record.link_type {
-        RAW_IP => {
-            let ethertype: [u8; 2] = if data.first().is_some_and(|b| b >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] };
-            frame.clear();
-            frame.extend_from_slice(&[0; 12]);
-            frame.extend_from_slice(&ethertype);
-            frame.extend_from_slice(data);
-            Ok(frame)
-        }
-        other => bail!("link type {other}; expected Ethernet (1) or raw IP (101)"),
     }
 }

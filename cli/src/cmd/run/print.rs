@@ -1,14 +1,17 @@
 //! What a run leaves behind: events, faults, map contents; for people and as JSON.
 
 use super::Args;
+use crate::judge::SourceResult;
+use crate::out::{self, note};
 use crate::paint;
-use ebpfkit_explain::source;
+use anyhow::{Context, Result};
+use ebpfkit_explain::source::{self, SourceLine};
 use ebpfkit_kernel::{KernelMap, Session};
-use ebpfkit_object::Prepared;
-use ebpfkit_vm::show::{Contents, Shape, UserMap, contents_json, dump, dump_user_map};
+use ebpfkit_object::{Map, Prepared};
+use ebpfkit_vm::show::{Dump, Shape, UserMap};
 use ebpfkit_vm::{Event, Fault, Instance, Run};
-use serde::Serialize;
-use serde_json::{Map as Object, Value as Json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use std::io::Write;
 
 /// An event as JSON.
@@ -50,40 +53,57 @@ pub fn event(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
     }
 }
 
-/// Prints events on standard output.
-pub fn events(events: &[Event]) -> std::io::Result<()> {
-    events.iter().try_for_each(|e| event(&mut anstream::stdout(), e))
+/// Prints events.
+pub fn events(events: &[Event]) -> Result<()> {
+    events.iter().try_for_each(|e| event(&mut out::results(), e)).context(out::STDOUT)
+}
+
+/// A fault as JSON; documented in `docs/json.md`.
+#[derive(Serialize)]
+pub struct JsonFault {
+    /// The packet of a capture, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet: Option<u64>,
+    /// The program that was running.
+    pub program: String,
+    /// What it did.
+    pub message: String,
+    /// Slot of the instruction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insn: Option<usize>,
+    /// Its source line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceResult>,
+}
+
+impl JsonFault {
+    /// A fault of a run.
+    pub fn new(prepared: &Prepared, run: &Run, fault: &Fault, packet: Option<u64>) -> Self {
+        let source = line(prepared, run, fault).as_ref().map(SourceResult::from);
+        let program = run.current().name().to_owned();
+        Self { packet, program, message: fault.kind.to_string(), insn: fault.insn, source }
+    }
+}
+
+/// The source line of a fault.
+fn line(prepared: &Prepared, run: &Run, fault: &Fault) -> Option<SourceLine> {
+    let program = prepared.object.programs.iter().find(|p| p.name == run.current().name())?;
+    source::line_of(program, prepared.object.btf.as_deref()?, fault.insn?)
 }
 
 /// Prints a fault with its source line, as far as it is known.
 pub fn fault(prepared: &Prepared, run: &Run, fault: &Fault) {
-    anstream::eprintln!("{} {}: {fault}", paint::error("fault"), run.current().name());
-    let program = prepared.object.programs.iter().find(|p| p.name == run.current().name());
-    let line = program.zip(prepared.object.btf.as_deref()).zip(fault.insn);
-    if let Some(line) = line.and_then(|((program, btf), at)| source::line_of(program, btf, at)) {
-        anstream::eprintln!("  --> {}:{}\n   | {}", line.file, line.line, line.text.trim());
+    note!("{} {}: {fault}", paint::error("fault"), run.current().name());
+    if let Some(line) = line(prepared, run, fault) {
+        note!("  --> {}:{}\n   | {}", line.file, line.line, line.text.trim());
     }
-}
-
-/// A map's name, its type and what it holds.
-pub type Shown<'a> = (&'a str, String, Contents);
-
-/// Maps worth showing: those that programs can change, with their contents.
-pub fn contents<'a>(args: &Args, prepared: &'a Prepared, instance: &Instance) -> Vec<Shown<'a>> {
-    let defs = prepared.object.maps.iter().zip(instance.maps());
-    let shown = defs.filter(|(def, _)| !def.frozen).filter_map(|(def, map)| {
-        let map = map.as_ref().ok()?;
-        let contents = dump(map, prepared.object.btf.as_deref(), args.map_entries)?;
-        Some((def.name.as_str(), map.facts().map_type.to_string(), contents))
-    });
-    shown.collect()
 }
 
 /// A map of the running kernel.
 struct InKernel<'a>(&'a KernelMap);
 
 impl UserMap for InKernel<'_> {
-    fn next_key(&self, key: Option<&[u8]>) -> Result<Option<Vec<u8>>, ()> {
+    fn next_key(&self, key: Option<&[u8]>) -> std::result::Result<Option<Vec<u8>>, ()> {
         self.0.next_key(key).map_err(drop)
     }
 
@@ -92,45 +112,83 @@ impl UserMap for InKernel<'_> {
     }
 }
 
-/// [`contents`] of the maps that the running kernel holds.
-pub fn contents_in_kernel<'a>(args: &Args, prepared: &'a Prepared, session: &Session<'_>) -> Vec<Shown<'a>> {
-    let defs = prepared.object.maps.iter().enumerate().filter(|(_, def)| !def.frozen);
-    let shown = defs.filter_map(|(n, def)| {
-        let shape = Shape {
-            map_type: def.map_type,
-            key_type: def.key_type,
-            value_type: def.value_type,
-            value_size: def.value_size as usize,
-        };
-        let map = InKernel(session.map(n).ok()?);
-        let contents = dump_user_map(&map, shape, prepared.object.btf.as_deref(), args.map_entries)?;
-        Some((def.name.as_str(), def.map_type.to_string(), contents))
-    });
-    shown.collect()
+/// Where the maps are.
+enum Holder<'a> {
+    Instance(&'a Instance),
+    Kernel(&'a Session<'a>),
 }
 
-/// Prints maps for people.
-pub fn maps(args: &Args, all: &[Shown<'_>]) {
-    for (name, kind, contents) in all {
-        match contents {
-            Contents::Variables(variables) => {
-                for (name, value) in variables {
-                    anstream::println!("{name} = {value}");
+/// The maps that a run leaves behind: those that programs can change. They are read as they are printed.
+pub struct Maps<'a> {
+    prepared: &'a Prepared,
+    holder: Holder<'a>,
+    limit: usize,
+}
+
+impl<'a> Maps<'a> {
+    /// The maps of an instance.
+    pub fn of(args: &Args, prepared: &'a Prepared, instance: &'a Instance) -> Self {
+        Self { prepared, holder: Holder::Instance(instance), limit: args.map_entries }
+    }
+
+    /// The maps that the running kernel holds.
+    pub fn in_kernel(args: &Args, prepared: &'a Prepared, session: &'a Session<'a>) -> Self {
+        Self { prepared, holder: Holder::Kernel(session), limit: args.map_entries }
+    }
+
+    /// Calls a function for each map with its definition and its contents.
+    fn each<E>(
+        &self,
+        mut show: impl FnMut(&Map, &Dump<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let defs = self.prepared.object.maps.iter().enumerate().filter(|(_, def)| !def.frozen);
+        for (n, def) in defs {
+            let shape = Shape {
+                map_type: def.map_type,
+                key_type: def.key_type,
+                value_type: def.value_type,
+                value_size: def.value_size as usize,
+            };
+            let btf = self.prepared.object.btf.as_deref();
+            match &self.holder {
+                Holder::Instance(instance) => {
+                    let Some(Ok(map)) = instance.maps().get(n) else { continue };
+                    show(def, &Dump::new(&**map, shape, btf, self.limit))?;
                 }
-            }
-            Contents::Entries(entries) => {
-                let more = if entries.len() == args.map_entries { " or more" } else { "" };
-                let noun = if entries.len() == 1 { "entry" } else { "entries" };
-                anstream::println!("{name} ({kind}): {}{more} {noun}", entries.len());
-                for (key, value) in entries {
-                    anstream::println!("  {key}: {value}");
+                Holder::Kernel(session) => {
+                    let Ok(map) = session.map(n) else { continue };
+                    show(def, &Dump::new(&InKernel(map), shape, btf, self.limit))?;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Prints them for people.
+    pub fn show(&self) -> Result<()> {
+        let mut out = std::io::BufWriter::new(out::results());
+        self.each(|def, dump| write_map(&mut out, def, dump)).and_then(|()| out.flush()).context(out::STDOUT)
     }
 }
 
-/// Maps as JSON: variables as an object, entries as a list of keys and values.
-pub fn maps_json(all: &[Shown<'_>]) -> Object<String, Json> {
-    all.iter().map(|(name, _, contents)| ((*name).to_owned(), contents_json(contents))).collect()
+fn write_map(out: &mut impl Write, def: &Map, dump: &Dump<'_>) -> std::io::Result<()> {
+    if let Some(variables) = dump.variables() {
+        return variables.iter().try_for_each(|(name, value)| writeln!(out, "{name} = {value}"));
+    }
+    let Some(count) = dump.count() else { return Ok(()) };
+    let more = if count == dump.limit() { " or more" } else { "" };
+    let noun = if count == 1 { "entry" } else { "entries" };
+    writeln!(out, "{} ({}): {count}{more} {noun}", def.name, def.map_type)?;
+    dump.entries().try_for_each(|entry| writeln!(out, "  {}: {}", entry.key(), entry.value()))
+}
+
+impl Serialize for Maps<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut all = to.serialize_map(None)?;
+        self.each(|def, dump| match dump.is_listable() {
+            true => all.serialize_entry(&def.name, dump),
+            false => Ok(()),
+        })?;
+        all.end()
+    }
 }

@@ -1,54 +1,74 @@
 //! Runs on one input, repeated for timing.
 
+use super::limits::Limits;
 use super::load::Loaded;
-use super::{Args, engine, maps, print};
-use crate::{End, paint};
-use anyhow::{Context, Result, bail};
+use super::{Args, engine, print};
+use crate::end::End;
+use crate::files;
+use crate::out::{self, note, say};
+use crate::paint;
+use anyhow::{Result, bail};
 use ebpfkit_abi::{ProgType, retval_name};
-use ebpfkit_kernel::{Kernel, KernelError, LoadResult, LoadedProgram, LogLevel, Session, TestRun};
-use ebpfkit_object::{MapInit, Prepared};
+use ebpfkit_kernel::machine::thread_time;
+use ebpfkit_object::Prepared;
 use ebpfkit_vm::helpers::collect;
-use ebpfkit_vm::show::Entry;
 use ebpfkit_vm::{Event, Run, World, input};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
+/// Events kept over the runs of one input.
+const MAX_EVENTS: usize = 1000;
+/// Runs between two looks at the clock.
+const LOOK: u32 = 64;
+
 /// What a single run gives; documented in `docs/json.md`.
 #[derive(Serialize)]
-struct Outcome {
-    retval: u32,
+pub struct Outcome<M> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'static str>,
-    duration_ns: u64,
+    pub retval: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<print::JsonFault>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ns: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    events: Vec<print::JsonEvent>,
+    pub events: Vec<print::JsonEvent>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    maps: Option<serde_json::Map<String, serde_json::Value>>,
+    pub maps: Option<M>,
 }
 
-fn read(path: Option<&Path>) -> Result<Vec<u8>> {
-    match path {
-        Some(path) => std::fs::read(path).with_context(|| path.display().to_string()),
-        None => Ok(Vec::new()),
-    }
-}
-
-fn write(path: Option<&Path>, bytes: &[u8]) -> Result<()> {
-    match path {
-        Some(path) => std::fs::write(path, bytes).with_context(|| path.display().to_string()),
-        None => Ok(()),
-    }
+/// Writes an output of the run, where one is wanted.
+pub fn write(path: Option<&Path>, bytes: &[u8]) -> Result<()> {
+    path.map_or(Ok(()), |path| files::write(path, bytes))
 }
 
 /// Packet and context of the input.
-fn read_input(args: &Args, kind: ProgType) -> Result<(Option<Vec<u8>>, Vec<u8>)> {
-    let data = args.data_in.as_deref().map(|p| read(Some(p))).transpose()?;
+pub fn read_input(args: &Args, kind: ProgType) -> Result<(Option<Vec<u8>>, Vec<u8>)> {
+    let data = args.data_in.as_deref().map(files::read).transpose()?;
     if data.is_none() && input::takes_packet(kind) {
         bail!("{kind} programs work on packets: give --packet FILE or --data-in FILE");
     }
-    Ok((data, read(args.ctx_in.as_deref())?))
+    let ctx = args.ctx_in.as_deref().map(files::read).transpose()?;
+    Ok((data, ctx.unwrap_or_default()))
+}
+
+/// The clock that `--repeat` reads: the thread's own time, without that of others, where the system keeps it.
+struct Clock {
+    wall: Instant,
+    own: Option<std::time::Duration>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { wall: Instant::now(), own: thread_time() }
+    }
+
+    fn elapsed_ns(&self) -> u64 {
+        let own = thread_time().zip(self.own).map(|(now, start)| now.saturating_sub(start));
+        u64::try_from(own.unwrap_or_else(|| self.wall.elapsed()).as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Runs the program on one input.
@@ -56,15 +76,18 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     let kind = loaded.program.prog_type();
     let (data, ctx) = read_input(args, kind)?;
     let mut run = Run::new(&loaded.program, world);
+    run.set_budget(args.budget);
     if args.checked {
         run.set_checked(true);
     }
     input::set_input(&mut run, data.as_deref(), &ctx)?;
     let engine = engine::make(args.engine, &run)?;
-    let start = Instant::now();
-    let mut result = Ok(0);
-    for _ in 0..args.repeat {
+    let limits = Limits::start(args.timeout, args.json);
+    let (mut result, mut runs, mut stop) = (Ok(0), 0, None);
+    let clock = Clock::start();
+    while runs < args.repeat {
         result = engine.run(&mut run);
+        runs += 1;
         collect(&mut run);
         if result.is_err() {
             break;
@@ -73,123 +96,53 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
             // What is told again and again is told once.
             run.events_mut().truncate(MAX_EVENTS);
         }
+        if runs.is_multiple_of(LOOK) {
+            stop = limits.reached();
+            if stop.is_some() {
+                break;
+            }
+        }
     }
-    let duration_ns = start.elapsed().as_nanos() as u64 / u64::from(args.repeat);
+    let duration_ns = Some(clock.elapsed_ns() / u64::from(runs.max(1)));
     let events: Vec<Event> = run.take_events();
-    let retval = match result {
-        Ok(r0) => r0 as u32,
-        Err(fault) => {
-            if !args.json {
-                print::events(&events)?;
-            }
-            print::fault(prepared, &run, &fault);
-            return Ok(End::Bad);
-        }
+    let (retval, fault) = match result {
+        Ok(r0) => (Some(r0 as u32), None),
+        Err(fault) => (None, Some(fault)),
     };
-    write(args.data_out.as_deref(), run.packet().bytes())?;
-    write(args.ctx_out.as_deref(), &run.ctx().to_struct())?;
-    let name = retval_name(kind, retval);
+    if fault.is_none() {
+        write(args.data_out.as_deref(), &input::data_out(&run))?;
+        write(args.ctx_out.as_deref(), &run.ctx().to_struct())?;
+    }
+    let name = retval.and_then(|r| retval_name(kind, r));
+    let maps = print::Maps::of(args, prepared, &loaded.instance);
     if args.json {
-        let maps = (!args.no_maps).then(|| print::maps_json(&print::contents(args, prepared, &loaded.instance)));
+        let fault = fault.as_ref().map(|f| print::JsonFault::new(prepared, &run, f, None));
         let events = events.iter().map(print::JsonEvent::from).collect();
-        anstream::println!("{}", serde_json::to_string(&Outcome { retval, name, duration_ns, events, maps })?);
-        return Ok(End::Good);
-    }
-    print::events(&events)?;
-    show(args, retval, name, duration_ns);
-    if !args.no_maps {
-        print::maps(args, &print::contents(args, prepared, &loaded.instance));
-    }
-    Ok(End::Good)
-}
-
-/// Events kept over the runs of one input.
-const MAX_EVENTS: usize = 1000;
-
-fn show(args: &Args, retval: u32, name: Option<&str>, duration_ns: u64) {
-    let named = name.map(|n| format!(" ({n})")).unwrap_or_default();
-    let times = if args.repeat > 1 { format!(", average of {} runs", args.repeat) } else { String::new() };
-    anstream::println!("retval {retval}{named}, {duration_ns} ns{times}");
-}
-
-/// Runs the program in the running kernel (`BPF_PROG_TEST_RUN`).
-pub fn in_kernel(args: &Args, prepared: &Prepared, index: usize, entries: &[Entry]) -> Result<End> {
-    if args.packet.is_some() {
-        bail!("--engine kernel runs single inputs; give --data-in FILE");
-    }
-    let kind = prepared.object.programs[index].prog_type;
-    let (data, ctx) = read_input(args, kind)?;
-    let unavailable = |e: &dyn std::fmt::Display| {
-        anstream::eprintln!("{} {e}", paint::error("error:"));
-        Ok(End::Unsupported)
-    };
-    let kernel = match Kernel::open() {
-        Ok(kernel) => kernel,
-        Err(e) => return unavailable(&e),
-    };
-    let session = match Session::new(kernel, prepared) {
-        Ok(session) => session,
-        Err(e) => return unavailable(&e),
-    };
-    let program = match session.load(index, LogLevel::NONE) {
-        Ok(LoadResult { program: Ok(program), .. }) => program,
-        Ok(LoadResult { program: Err(_), log, .. }) => {
-            anstream::eprintln!("{} by the kernel\n{}", paint::error("rejected"), log.trim_end());
-            return Ok(End::Bad);
-        }
-        Err(e) => return unavailable(&e),
-    };
-    maps::set_in_kernel(entries, prepared, &session)?;
-    let targets = match tail_call_targets(prepared, index, &session) {
-        Ok(targets) => targets,
-        Err(e) => return unavailable(&e),
-    };
-    let loaded = |n: usize| if n == index { Some(&program) } else { targets.get(&n) };
-    if let Err(e) = session.fill_prog_arrays(loaded) {
-        return unavailable(&e);
-    }
-    let test = TestRun {
-        data: data.as_deref().unwrap_or_default(),
-        ctx: &ctx,
-        repeat: args.repeat,
-        wants_output: data.is_some(),
-        ..TestRun::default()
-    };
-    let result = match kernel.test_run(&program, &test) {
-        Ok(result) => result,
-        Err(e) => return unavailable(&e),
-    };
-    write(args.data_out.as_deref(), &result.data)?;
-    write(args.ctx_out.as_deref(), &result.ctx)?;
-    let name = retval_name(kind, result.retval);
-    let duration_ns = u64::from(result.duration_ns);
-    let contents = if args.no_maps { Vec::new() } else { print::contents_in_kernel(args, prepared, &session) };
-    if args.json {
-        let maps = (!args.no_maps).then(|| print::maps_json(&contents));
-        let outcome = Outcome { retval: result.retval, name, duration_ns, events: Vec::new(), maps };
-        anstream::println!("{}", serde_json::to_string(&outcome)?);
+        out::json(&Outcome { retval, name, fault, duration_ns, events, maps: (!args.no_maps).then_some(&maps) })?;
     } else {
-        show(args, result.retval, name, duration_ns);
-        print::maps(args, &contents);
+        print::events(&events)?;
+        if let Some(retval) = retval {
+            show(retval, name, duration_ns, runs)?;
+        }
+        if fault.is_none() && !args.no_maps {
+            maps.show()?;
+        }
+    }
+    if let Some(fault) = fault {
+        print::fault(prepared, &run, &fault);
+        return Ok(End::Bad);
+    }
+    if let Some(stop) = stop {
+        note!("{} after {runs} of {} runs: {stop}", paint::error("stopped"), args.repeat);
+        return Ok(stop.end());
     }
     Ok(End::Good)
 }
 
-/// The other programs that prog arrays hold, loaded. Those that the kernel rejects are missing, so that calls of them
-/// fail.
-fn tail_call_targets(
-    prepared: &Prepared,
-    index: usize,
-    session: &Session<'_>,
-) -> Result<BTreeMap<usize, LoadedProgram>, KernelError> {
-    let mut loaded = BTreeMap::new();
-    for map in &prepared.object.maps {
-        let MapInit::Programs(slots) = &map.init else { continue };
-        for &(_, n) in slots.iter().filter(|(_, n)| *n != index) {
-            if let Ok(program) = session.load(n, LogLevel::NONE)?.program {
-                loaded.insert(n, program);
-            }
-        }
-    }
-    Ok(loaded)
+/// Prints what the program returned, for people.
+pub fn show(retval: u32, name: Option<&str>, duration_ns: Option<u64>, runs: u32) -> Result<()> {
+    let named = name.map(|n| format!(" ({n})")).unwrap_or_default();
+    let time = duration_ns.map_or_else(String::new, |ns| format!(", {ns} ns"));
+    let times = if runs > 1 { format!(", average of {runs} runs") } else { String::new() };
+    say!("retval {retval}{named}{time}{times}")
 }

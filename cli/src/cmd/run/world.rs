@@ -1,5 +1,6 @@
 //! The world file: what programs see of the machine, as JSON.
 
+use crate::files;
 use anyhow::{Context, Result};
 use ebpfkit_vm::{Device, Neighbour, Route, Task, World};
 use serde::Deserialize;
@@ -96,8 +97,8 @@ impl Default for FileTask {
 /// Reads a world file; the default world without one.
 pub fn read(path: Option<&Path>) -> Result<World> {
     let Some(path) = path else { return Ok(World::default()) };
-    let place = || path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(place)?;
+    let place = || files::name(path);
+    let text = files::read_text(path)?;
     let file: File = serde_json::from_str(&text).with_context(place)?;
     world(file).with_context(place)
 }

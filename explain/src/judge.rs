@@ -1,0 +1,149 @@
+//! What came of a program, with the facts that a user wants first; whoever prints verdicts starts here.
+
+use crate::diagnosis;
+use crate::source::{self, SourceLine};
+use ebpfkit_object::Prepared;
+use ebpfkit_verifier::log::KernelLog;
+use ebpfkit_verifier::{KernelModel, Options, Rejection, Report, Verdict, Verified};
+
+/// Steps up to which a rejected program is walked again for the log of its failing path.
+const EXPLAINED_STEPS: u64 = 200_000;
+
+/// A verdict, without its reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// The kernel takes the program.
+    Accepted,
+    /// The kernel's verifier refuses it.
+    Rejected,
+    /// It needs what is not modelled, so that nothing is said of it.
+    Unsupported,
+    /// It never reaches a verifier.
+    Unloadable,
+}
+
+impl Status {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Unsupported => "unsupported",
+            Self::Unloadable => "unloadable",
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A verdict with what made it.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The kernel takes the program.
+    Accepted(Verified),
+    /// The kernel's verifier refuses it.
+    Rejected {
+        /// Why.
+        rejection: Box<Rejection>,
+        /// The last line of what the kernel says, or what the loader says in its place.
+        message: String,
+        /// The source of the instruction.
+        line: Option<SourceLine>,
+    },
+    /// It needs what is not modelled.
+    Unsupported {
+        /// What.
+        what: String,
+        /// Slot of the instruction.
+        at: usize,
+    },
+    /// It never reaches a verifier, for this reason.
+    Unloadable(String),
+}
+
+/// A program's verdict and the work that it took.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Instructions processed.
+    pub insns_processed: u64,
+    /// States kept over the whole run.
+    pub states: u64,
+}
+
+impl Judged {
+    /// A program that no verifier sees, if it is one.
+    pub fn unloadable(prepared: &Prepared, program: usize) -> Option<Self> {
+        let why = prepared.unloadable.get(program)?.clone()?;
+        Some(Self { outcome: Outcome::Unloadable(why), insns_processed: 0, states: 0 })
+    }
+
+    /// What a verification came to.
+    pub fn of(prepared: &Prepared, program: usize, report: Report) -> Self {
+        let outcome = match report.verdict {
+            Verdict::Accepted(verified) => Outcome::Accepted(verified),
+            Verdict::Rejected(rejection) => rejected(prepared, program, rejection),
+            Verdict::Unsupported { what, at } => Outcome::Unsupported { what: what.to_string(), at },
+        };
+        Self { outcome, insns_processed: report.insns_processed, states: report.total_states }
+    }
+
+    /// The verdict alone.
+    pub fn status(&self) -> Status {
+        match self.outcome {
+            Outcome::Accepted(_) => Status::Accepted,
+            Outcome::Rejected { .. } => Status::Rejected,
+            Outcome::Unsupported { .. } => Status::Unsupported,
+            Outcome::Unloadable(_) => Status::Unloadable,
+        }
+    }
+
+    /// The verdict's reason as one line.
+    pub fn message(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Accepted(_) => None,
+            Outcome::Rejected { message, .. } => Some(message.clone()),
+            Outcome::Unsupported { what, .. } => Some(format!("not modelled yet: {what}")),
+            Outcome::Unloadable(why) => Some(why.clone()),
+        }
+    }
+
+    /// Slot of the instruction that decided.
+    pub fn insn(&self) -> Option<usize> {
+        match &self.outcome {
+            Outcome::Rejected { rejection, .. } => Some(rejection.insn),
+            Outcome::Unsupported { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// The diagnosis of a rejection as text; the program is walked once more for the path that leads there.
+    pub fn diagnosis(
+        &self,
+        kernel: &KernelModel,
+        prepared: &Prepared,
+        program: usize,
+        options: Options,
+    ) -> Option<String> {
+        let Outcome::Rejected { rejection, message, .. } = &self.outcome else { return None };
+        let mut log = KernelLog { level: 1, ..KernelLog::default() };
+        if self.insns_processed <= EXPLAINED_STEPS {
+            ebpfkit_verifier::verify(kernel, &prepared.object, program, options, &mut log);
+        }
+        Some(diagnosis::render(&prepared.object, program, rejection, Some(message), Some(&log.text)))
+    }
+}
+
+fn rejected(prepared: &Prepared, program: usize, rejection: Box<Rejection>) -> Outcome {
+    let program = &prepared.object.programs[program];
+    let poison = program.poison.iter().find(|(at, _)| *at == rejection.insn).map(|(_, text)| text.clone());
+    let text = poison.unwrap_or_else(|| rejection.reason.to_string());
+    let message = text.trim_end().lines().last().unwrap_or_default().to_owned();
+    let line = prepared.object.btf.as_deref().and_then(|btf| source::line_of(program, btf, rejection.insn));
+    Outcome::Rejected { rejection, message, line }
+}

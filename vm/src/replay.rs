@@ -1,0 +1,121 @@
+//! The packets of a capture, one after the other, through a program: as a stream, so that memory does not grow with the
+//! capture. The run's clock follows the capture's.
+
+use crate::capture::{CaptureError, ETHERNET, RAW_IP, Reader, Record};
+use crate::helpers::{collect, run_timers};
+use crate::input::{Origin, frame_after, set_frame};
+use crate::{Engine, Fault, Run};
+use ebpfkit_abi::ProgType;
+use ebpfkit_abi::net::ETH_HLEN;
+
+/// Why a replay ended before its capture.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The capture cannot be read any further.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A packet of a network that is not known here.
+    #[error("packet {packet}: link type {link_type}; expected Ethernet ({ETHERNET}) or raw IP ({RAW_IP})")]
+    LinkType {
+        /// Number of the packet, from 1.
+        packet: u64,
+        /// `LINKTYPE_*`.
+        link_type: u32,
+    },
+    /// The program faulted.
+    #[error("packet {packet}: {fault}")]
+    Fault {
+        /// Number of the packet, from 1.
+        packet: u64,
+        /// What the program did.
+        fault: Fault,
+    },
+}
+
+/// A capture on its way through a program.
+pub struct Replay<'r, 'c> {
+    run: &'r mut Run,
+    engine: &'r dyn Engine,
+    kind: ProgType,
+    reader: Reader<'c>,
+    /// A frame that was put together.
+    frame: Vec<u8>,
+    /// The world's clock at the first packet, and the first packet's time.
+    start: u64,
+    first_time: Option<u64>,
+    packets: u64,
+}
+
+/// A packet that a program has seen.
+pub struct Replayed<'s> {
+    /// Number of the packet, from 1.
+    pub packet: u64,
+    /// What the capture says of it.
+    pub record: Record,
+    /// The frame that the program was given.
+    pub before: &'s [u8],
+    /// The program's return value.
+    pub retval: u32,
+    /// The run as the program left it.
+    pub run: &'s mut Run,
+    kind: ProgType,
+}
+
+impl Replayed<'_> {
+    /// The frame as the program left it; see [`frame_after`].
+    pub fn after<'a>(&'a self, buffer: &'a mut Vec<u8>) -> &'a [u8] {
+        frame_after(self.run, self.kind, Origin::Wire, self.before, buffer)
+    }
+}
+
+impl<'r, 'c> Replay<'r, 'c> {
+    /// Gets ready to run the run's program on every packet.
+    pub fn new(run: &'r mut Run, engine: &'r dyn Engine, reader: Reader<'c>) -> Self {
+        let (kind, start) = (run.program().prog_type(), run.world().monotonic_ns);
+        Self { run, engine, kind, reader, frame: Vec::new(), start, first_time: None, packets: 0 }
+    }
+
+    /// Packets that ran to the end so far.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Runs the program on the next packet; `None` at the capture's end.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "what it lends ends with the next call")]
+    pub fn next(&mut self) -> Result<Option<Replayed<'_>>, ReplayError> {
+        let packet = self.packets + 1;
+        let Some((record, data)) = self.reader.next()? else { return Ok(None) };
+        let before = match record.link_type {
+            ETHERNET => data,
+            RAW_IP => as_ethernet(data, &mut self.frame),
+            link_type => return Err(ReplayError::LinkType { packet, link_type }),
+        };
+        set_frame(self.run, self.kind, Origin::Wire, before);
+        let first = *self.first_time.get_or_insert(record.time_ns);
+        let now = self.start + record.time_ns.saturating_sub(first);
+        if !self.run.state().timers.is_empty() {
+            run_timers(self.run, now).map_err(|fault| ReplayError::Fault { packet, fault })?;
+        }
+        self.run.set_time(now);
+        let result = self.engine.run(self.run);
+        collect(self.run);
+        let retval = match result {
+            Ok(r0) => r0 as u32,
+            Err(fault) => return Err(ReplayError::Fault { packet, fault }),
+        };
+        self.packets = packet;
+        Ok(Some(Replayed { packet, record, before, retval, run: self.run, kind: self.kind }))
+    }
+}
+
+/// A bare IP packet behind an Ethernet header without addresses.
+fn as_ethernet<'a>(data: &[u8], frame: &'a mut Vec<u8>) -> &'a [u8] {
+    let ethertype: [u8; 2] = if data.first().is_some_and(|b| b >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] };
+    frame.clear();
+    frame.resize(ETH_HLEN - ethertype.len(), 0);
+    frame.extend_from_slice(&ethertype);
+    frame.extend_from_slice(data);
+    frame
+}
