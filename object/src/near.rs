@@ -1,10 +1,20 @@
 //! Which name was probably meant.
 
+/// Names that are compared; of very many, those behind are left out.
+const MOST_NAMES: usize = 10_000;
+/// Longer names are taken for what nobody has mistyped.
+const LONGEST: usize = 64;
+
 /// The name that is most like `wrong`, if one is like it at all.
 pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if wrong.len() > LONGEST {
+        return None;
+    }
     let most = (wrong.len() / 3).clamp(1, 3);
     names
         .into_iter()
+        .take(MOST_NAMES)
+        .filter(|name| name.len().abs_diff(wrong.len()) <= most)
         .map(|name| (strsim::osa_distance(wrong, name), name))
         .filter(|&(distance, name)| distance <= most && distance < name.len().max(2))
         .min()

@@ -44,9 +44,10 @@ pub enum FaultKind {
     /// More frames than the kernel allows.
     #[error("more than {0} nested calls")]
     CallDepth(usize),
-    /// A helper that does not exist here.
-    #[error("helper {0} is not available")]
-    UnknownHelper(u64),
+    /// A call of what is not there: a helper or kernel function that does not exist here, or an instruction that the
+    /// loader poisoned because what it refers to is missing. Only who reaches it is told.
+    #[error("{0}")]
+    Unavailable(String),
     /// A call through a register that holds no function.
     #[error("call of {0:#x}, which is no function")]
     BadCallTarget(u64),

@@ -506,6 +506,10 @@ impl Run {
     /// kernel's own handler makes it; a handler of the program's is not there yet.
     pub(crate) fn settle(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
         let Err(fault) = &result else { return result };
+        if let (FaultKind::Unavailable(_), Some(at)) = (&fault.kind, fault.insn) {
+            let what = self.current.unavailable_at(at).unwrap_or("a call of nothing");
+            return Err(Fault::from(FaultKind::Unavailable(what.to_owned())).at(at));
+        }
         let FaultKind::Thrown(cookie) = fault.kind else { return result };
         if !has_handler(&self.current) {
             return Ok(cookie);

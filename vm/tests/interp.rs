@@ -194,3 +194,20 @@ fn runs_after_faults_begin_anew() {
         assert_eq!(run.budget() - run.left(), 1);
     }
 }
+
+#[test]
+fn calls_of_what_is_not_there_stop_only_who_reaches_them() {
+    let missing = Insn::new(0x85, 0, 0, 0, 195_896_080);
+    let behind = |first| run(&[first, Insn::new(0x05, 0, 0, 1, 0), missing, EXIT]);
+    assert_eq!(behind(Insn::new(0xb7, 0, 0, 0, 5)), Ok(5));
+    let fault = run(&[Insn::new(0xb7, 0, 0, 0, 5), missing, EXIT]).expect_err("nothing to call");
+    assert_eq!(fault.to_string(), "insn 1: not supported yet: helper 195896080, which does not exist");
+    let program = ebpfkit_object::Program {
+        insns: vec![missing, EXIT],
+        poison: vec![(0, "failed to resolve CO-RE relocation".into())],
+        ..Default::default()
+    };
+    let program = Loader::program(&program).load().expect("loads");
+    let fault = interp::run(&mut Run::new(&program, World::default())).expect_err("poisoned");
+    assert_eq!(fault.kind, FaultKind::Unavailable("failed to resolve CO-RE relocation".into()));
+}

@@ -1,9 +1,8 @@
 //! What the parser's actions share: the constants so far, and everything that is wrong.
 
 use super::statement::{At, Callee, MapKey, Register, Sum, Target, Wide};
-use crate::error::Problem;
+use crate::error::{Problem, Problems};
 use ebpfkit_isa::{R10, Width};
-use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -12,7 +11,7 @@ use std::ops::Range;
 pub(crate) struct Context<'t> {
     /// The whole text.
     pub text: &'t str,
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
     /// Constants by name (`.equ`).
     pub constants: FxHashMap<&'t str, i128>,
 }
@@ -89,7 +88,7 @@ impl<'t> Context<'t> {
     }
 
     fn unknown_constant(&mut self, name: &At<&'t str>) {
-        let help = nearest(name.value, self.constants.keys().copied()).map(|n| format!("did you mean `{n}`?"));
+        let help = self.problems.suggest(name.value, self.constants.keys().copied());
         let help = help.or_else(|| Some("constants are defined by `.equ NAME, VALUE`".into()));
         self.problem_with(name.span.clone(), format!("`{}` is no constant", name.value), help);
     }

@@ -6,6 +6,9 @@ use lalrpop_util::ParseError;
 
 /// Says what the parser stumbled over; `end` is where the statement ends.
 pub(crate) fn explain<'t>(cx: &mut Context<'t>, error: ParseError<usize, Token<'t>, ()>, end: usize) {
+    if cx.problems.is_full() {
+        return cx.problem(end..end, "");
+    }
     let (span, found, expected) = match error {
         ParseError::UnrecognizedToken { token: (l, token, r), expected } => {
             let text = &cx.text[l..r];

@@ -5,7 +5,6 @@ use super::pseudo_c::{self, Place};
 use super::statement::{At, Draft, Register, Sum, Target, Wide};
 use ebpfkit_isa::table::{Kind, ROWS};
 use ebpfkit_isa::{AtomicOp, Op, Operand as Source, Size, Width};
-use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -136,7 +135,7 @@ pub(crate) fn instruction<'t>(
     let Some(&form) = FORMS.get(name.value) else {
         let others = ["call", "callx", "lock"];
         let names = FORMS.keys().map(String::as_str).chain(others);
-        let help = nearest(name.value, names).map(|n| format!("did you mean `{n}`?"));
+        let help = cx.problems.suggest(name.value, names);
         cx.problem_with(name.span, format!("`{}` is no instruction", name.value), help);
         return Draft::Broken;
     };
@@ -289,7 +288,7 @@ pub(crate) fn atomic<'t>(
         _ => (name.value, Size::DW),
     };
     let Some(&(_, op, fetches)) = ATOMICS.iter().find(|a| a.0 == base) else {
-        let help = nearest(base, ATOMICS.iter().map(|a| a.0)).map(|n| format!("did you mean `{n}`?"));
+        let help = cx.problems.suggest(base, ATOMICS.iter().map(|a| a.0));
         cx.problem_with(name.span, format!("`{}` is no atomic operation", name.value), help);
         return Draft::Broken;
     };

@@ -3,7 +3,6 @@
 use super::cx::{Context, register_name};
 use super::statement::{At, Draft, Register, Sum, Target, Wide};
 use ebpfkit_isa::{AluOp, AtomicOp, CallKind, ImmKind, Insn, JmpOp, Op, Operand, Size, Width};
-use ebpfkit_object::nearest;
 use std::ops::Range;
 
 /// `(r1 + 4)`
@@ -227,7 +226,7 @@ pub(crate) fn swap<'t>(cx: &mut Context<'t>, d: At<Register>, n: At<&'t str>, s:
         None => {
             let names = ["be", "le", "bswap"].iter().flat_map(|p| [16, 32, 64].map(|n| format!("{p}{n}")));
             let names: Vec<String> = names.collect();
-            let help = nearest(n.value, names.iter().map(String::as_str)).map(|n| format!("did you mean `{n}`?"));
+            let help = cx.problems.suggest(n.value, names.iter().map(String::as_str));
             cx.problem_with(
                 n.span,
                 format!("`{}` is no byte order: expected be, le or bswap with 16, 32 or 64", n.value),
@@ -393,7 +392,7 @@ pub(crate) fn operation<'t>(
     args: Vec<At<Argument<'t>>>,
 ) -> Draft<'t> {
     let Some(&(_, operation)) = OPERATIONS.iter().find(|o| o.0 == f.value) else {
-        let help = nearest(f.value, OPERATIONS.iter().map(|o| o.0)).map(|n| format!("did you mean `{n}`?"));
+        let help = cx.problems.suggest(f.value, OPERATIONS.iter().map(|o| o.0));
         let help = help.or_else(|| Some("functions are called by `call NAME`, with arguments in r1 to r5".into()));
         cx.problem_with(f.span, format!("`{}` is no operation", f.value), help);
         return Draft::Broken;

@@ -244,11 +244,15 @@ pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<S
     let line_at = |at: usize| text[at..].split('\n').next().unwrap_or_default();
     let (mut fresh, mut depth) = (true, 0usize);
     let mut from = None;
+    // Where the first thing of the current line stands.
+    let mut first_of_line = 0;
     loop {
         if fresh {
             fresh = false;
             let at = lexer.span().end;
-            from = listed(line_at(at));
+            let line = line_at(at);
+            first_of_line = at + line.len() - line.trim_start().len();
+            from = listed(line);
             lexer.bump(from.map_or(0, |l| l.prefix));
         }
         let Some(result) = lexer.next() else { break };
@@ -268,7 +272,7 @@ pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<S
                 }
             }
             Token::Semicolon => {
-                let first = text[..start].rsplit('\n').next().is_none_or(|before| before.trim().is_empty());
+                let first = start <= first_of_line;
                 if depth > 0 {
                     current.push((start, token, end));
                 } else if semicolons == Semicolons::Comment || first || from.is_some_and(|l| l.log) {

@@ -5,7 +5,6 @@ use crate::text::declare::{FunctionDecl, MapDecl, Members, Variable};
 use crate::text::statement::{At, Draft};
 use crate::text::token::{Spanned, Token, unescape};
 use crate::text::{self, Syntax};
-use ebpfkit_object::nearest;
 use std::ops::Range;
 
 /// Which kind of thing of the kernel an extern is.
@@ -45,6 +44,9 @@ pub(crate) enum Directive<'t> {
     /// Bytes at the current place of a data section.
     Bytes(Vec<u8>),
 }
+
+/// Most bytes that directives give, as much as a loader believes.
+pub(super) const MOST_BYTES: usize = 1 << 28;
 
 /// Every directive, with what it does.
 pub(crate) const NAMES: [&str; 48] = [
@@ -178,11 +180,22 @@ impl<'t> Reader<'t> {
             // What compilers write and nothing here needs.
             _ if NAMES.contains(&name) || name.starts_with(".cfi_") => None,
             _ => {
-                let help = nearest(name, NAMES).map(|n| format!("did you mean `{n}`?"));
+                let help = self.cx.problems.suggest(name, NAMES);
                 self.cx.problem_with(span.clone(), format!("`{name}` is no directive"), help);
                 None
             }
         };
+        match &read {
+            Some(Directive::Section(name)) => self.in_data = is_data(name),
+            Some(Directive::Bytes(bytes)) => {
+                let rest = self.left.checked_sub(bytes.len());
+                if rest.is_none() {
+                    return self.cx.problem(span, format!("more than {MOST_BYTES} bytes of data"));
+                }
+                self.left = rest.unwrap_or_default();
+            }
+            _ => {}
+        }
         self.items.extend(read.map(|d| Item::Directive(d, span)));
     }
 
@@ -254,22 +267,13 @@ impl<'t> Reader<'t> {
                 self.cx.problem(span, format!("{value} does not fit in {bits} bits"));
                 return None;
             }
-            if size == 8 && !self.in_data() {
+            if size == 8 && !self.in_data {
                 self.items.push(Item::Insn(Draft::Raw(value as u64), span));
                 continue;
             }
             bytes.extend(&value.to_le_bytes()[..size]);
         }
         (!bytes.is_empty()).then_some(Directive::Bytes(bytes))
-    }
-
-    /// Whether the current section holds data.
-    fn in_data(&self) -> bool {
-        let section = self.items.iter().rev().find_map(|i| match i {
-            Item::Directive(Directive::Section(s), _) => Some(*s),
-            _ => None,
-        });
-        section.is_some_and(is_data)
     }
 
     fn zero(&mut self, words: &[Spanned<'t>], end: usize) -> Option<Directive<'t>> {

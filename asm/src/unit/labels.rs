@@ -1,6 +1,5 @@
 //! Where labels are, and how a jump finds its own.
 
-use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 
 /// Which labels are seen from a place: those of its function first, then all.
@@ -27,7 +26,8 @@ impl<'t> Labels<'t> {
     /// Adds a label; `false` when its function has one of this name.
     pub(crate) fn add(&mut self, name: &'t str, function: usize, slot: usize) -> bool {
         let all = self.named.entry(name).or_default();
-        let new = all.iter().all(|&(f, _)| f != function);
+        // Functions come one after the other.
+        let new = all.last().is_none_or(|&(f, _)| f != function);
         all.push((function, slot));
         new
     }
@@ -39,7 +39,8 @@ impl<'t> Labels<'t> {
     /// The label that a name means inside a function.
     pub(crate) fn find(&self, name: &str, function: usize) -> Found {
         let all = self.named.get(name).map(Vec::as_slice).unwrap_or_default();
-        match (all.iter().find(|l| l.0 == function), all) {
+        let own = all.get(all.partition_point(|l| l.0 < function)).filter(|l| l.0 == function);
+        match (own, all) {
             (Some(&(f, slot)), _) | (None, &[(f, slot)]) => Found::At(f, slot),
             (None, []) => Found::Missing,
             (None, _) => Found::Ambiguous,
@@ -49,15 +50,12 @@ impl<'t> Labels<'t> {
     /// The slot of the nearest label of a number; `here` is the slot of the instruction that asks.
     pub(crate) fn near(&self, number: u32, forward: bool, here: usize) -> Option<usize> {
         let all = self.numbered.get(&number)?;
-        if forward {
-            all.iter().copied().find(|&slot| slot > here)
-        } else {
-            all.iter().copied().rfind(|&slot| slot <= here)
-        }
+        let before = all.partition_point(|&slot| slot <= here);
+        if forward { all.get(before).copied() } else { all.get(before.checked_sub(1)?).copied() }
     }
 
-    /// A name that is like this one.
-    pub(crate) fn nearest(&self, name: &str) -> Option<&'t str> {
-        nearest(name, self.named.keys().copied())
+    /// Every label with a name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'t str> + '_ {
+        self.named.keys().copied()
     }
 }

@@ -3,7 +3,7 @@
 use super::directive::{Directive, is_data};
 use super::labels::{Found, Labels};
 use super::{Item, Unit};
-use crate::error::Problem;
+use crate::error::{Problem, Problems};
 use crate::text::declare::{FunctionDecl, Part};
 use crate::text::statement::{At, Callee, Draft, Target, Wide};
 use ebpfkit_isa::Op;
@@ -44,6 +44,8 @@ pub(crate) struct Placed<'t> {
 /// A text with every place known.
 pub(crate) struct Layout<'t> {
     pub functions: Vec<Function<'t>>,
+    /// The first function of each name.
+    by_name: FxHashMap<String, usize>,
     pub labels: Labels<'t>,
     pub insns: Vec<Placed<'t>>,
     /// Directives that stand for something in the object, with the section they are in.
@@ -52,7 +54,7 @@ pub(crate) struct Layout<'t> {
     pub data_labels: Vec<(At<&'t str>, &'t str, usize)>,
     /// Constants by name.
     pub constants: FxHashMap<&'t str, i128>,
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
 }
 
 /// What begins a function besides `.func`.
@@ -110,6 +112,8 @@ struct Walk<'t> {
     section: &'t str,
     function: Option<usize>,
     slot: usize,
+    /// Functions without a name that were given one with a number.
+    unnamed: usize,
 }
 
 impl<'t> Layout<'t> {
@@ -117,6 +121,7 @@ impl<'t> Layout<'t> {
         let begin = Beginnings::find(&unit.items);
         let out = Self {
             functions: Vec::new(),
+            by_name: FxHashMap::default(),
             labels: Labels::default(),
             insns: Vec::new(),
             directives: Vec::new(),
@@ -124,7 +129,7 @@ impl<'t> Layout<'t> {
             constants: unit.constants,
             problems: unit.problems,
         };
-        let mut walk = Walk { out, begin, section: DEFAULT_SECTION, function: None, slot: 0 };
+        let mut walk = Walk { out, begin, section: DEFAULT_SECTION, function: None, slot: 0, unnamed: 0 };
         for item in unit.items {
             walk.item(item);
         }
@@ -135,6 +140,17 @@ impl<'t> Layout<'t> {
             out.labels.add("exit", function, slot);
         }
         out
+    }
+
+    /// The first function of a name.
+    pub(crate) fn function(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The function that begins at a slot.
+    pub(crate) fn function_at(&self, slot: usize) -> Option<usize> {
+        let first = self.functions.partition_point(|f| f.start < slot);
+        self.functions.get(first).filter(|f| f.start == slot).map(|_| first)
     }
 
     pub(crate) fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
@@ -180,13 +196,14 @@ impl<'t> Walk<'t> {
     }
 
     fn begin(&mut self, name: &str, span: Range<usize>, global: bool, decl: Option<FunctionDecl<'t>>) {
-        if self.out.functions.iter().any(|f| f.name == name) {
+        if self.out.function(name).is_some() {
             self.out.problem(span.clone(), format!("function `{name}` is defined twice"), None);
         }
         // Only programs are sought outside of `.text`.
         let section = if global { self.section } else { TEXT };
         self.function = Some(self.out.functions.len());
         let name = name.to_owned();
+        self.out.by_name.entry(name.clone()).or_insert(self.out.functions.len());
         self.out.functions.push(Function { name, span, section, global, decl, start: self.slot });
     }
 
@@ -222,9 +239,11 @@ impl<'t> Walk<'t> {
             return self.out.problem(span, format!("section {} holds data", self.section), help);
         }
         if self.function.is_none() {
-            let names = std::iter::once("main".to_owned()).chain((2..).map(|n| format!("main_{n}")));
-            let free = |n: &String| self.out.functions.iter().all(|f| f.name != *n);
-            let name = { names }.find(free).unwrap_or_default();
+            let mut name = "main".to_owned();
+            while self.out.function(&name).is_some() {
+                self.unnamed += 1;
+                name = format!("main_{}", self.unnamed + 1);
+            }
             self.begin(&name, span.clone(), self.section != TEXT, None);
         } else if self.begin.slots.contains(&(self.slot as i128))
             && self.function.is_some_and(|f| self.out.functions[f].start != self.slot)

@@ -6,9 +6,9 @@ use crate::text::declare::{Attribute, Declarator, MapDecl, MapValue};
 use crate::text::statement::At;
 use ebpfkit_abi::{MapType, map_flags};
 use ebpfkit_object::btf::TypeId;
-use ebpfkit_object::nearest;
 use ebpfkit_object::write::NewMember;
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 
 const SECTION: &str = ".maps";
 /// Only so many entries have initial values.
@@ -44,6 +44,8 @@ pub(super) struct Maps<'t> {
 /// A map whose type is known.
 struct Ready<'t> {
     name: &'t str,
+    /// Where the name stands.
+    span: Range<usize>,
     definition: TypeId,
     /// Bytes of the definition, without values.
     size: u32,
@@ -101,7 +103,7 @@ impl<'t> Maps<'t> {
 fn define<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, index: usize, map: MapDecl<'t>) {
     let Some(kind) = MapType::from_name(map.kind.value).filter(|k| *k != MapType::Unspec) else {
         let names = MapType::ALL.iter().filter_map(|t| t.name());
-        let help = nearest(map.kind.value, names).map(|n| format!("did you mean `{n}`?"));
+        let help = a.suggest(map.kind.value, names);
         return a.problem(map.kind.span, format!("`{}` is no type of map", map.kind.value), help);
     };
     let mut definition = Definition { a, maps, kind, members: Vec::new(), values: None };
@@ -113,7 +115,9 @@ fn define<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, index: usize, map: MapD
             definition.a.problem(name.span, format!("`{}` is given twice", name.value), None);
             continue;
         }
-        seen.push(name.value);
+        if ATTRIBUTES.contains(&name.value) {
+            seen.push(name.value);
+        }
         definition.attribute(name, items);
     }
     let has = |names: [&str; 2]| names.iter().any(|n| seen.contains(n));
@@ -201,7 +205,7 @@ impl<'t> Definition<'_, 't> {
             ("values", _) => self.a.problem(span, "expected a list such as `[a, b]` or `[0: a, 5: b]`", None),
             (known, _) if ATTRIBUTES.contains(&known) => self.a.problem(span, "expected one value", None),
             (unknown, _) => {
-                let help = nearest(unknown, ATTRIBUTES).map(|n| format!("did you mean `{n}`?"));
+                let help = self.a.suggest(unknown, ATTRIBUTES);
                 let help = help.or_else(|| Some(format!("the attributes are {}", ATTRIBUTES.join(", "))));
                 self.a.problem(name.span, format!("`{unknown}` is no attribute of maps"), help);
             }
@@ -242,7 +246,7 @@ impl<'t> Definition<'_, 't> {
                 match map_flags::find(word) {
                     Some(flag) => flags |= flag,
                     None => {
-                        let help = nearest(word, map_flags::all().map(|f| f.0)).map(|n| format!("did you mean `{n}`?"));
+                        let help = self.a.suggest(word, map_flags::all().map(|f| f.0));
                         self.a.problem(item.span, format!("`{word}` is no flag of maps"), help);
                     }
                 }
@@ -287,7 +291,7 @@ impl<'t> Definition<'_, 't> {
         }
         let definition = self.a.types.btf.composite(false, "", size, &self.members);
         self.maps.definitions.insert(name.value, definition);
-        let ready = Ready { name: name.value, definition, size, values: self.values, programs };
+        let ready = Ready { name: name.value, span: name.span, definition, size, values: self.values, programs };
         self.maps.ready.insert(index, ready);
     }
 }
@@ -316,11 +320,15 @@ pub(super) fn finish<'t>(a: &mut Assembly<'t>, mut maps: Maps<'t>) {
             places.push((at, value.name));
         }
         let slots = places.iter().map(|p| p.0 + 1).max().unwrap_or(0);
-        let bytes = vec![0; ready.size as usize + 8 * slots];
+        let size = ready.size as usize + 8 * slots;
+        if !a.takes(size as u64, &ready.span) {
+            continue;
+        }
+        let bytes = vec![0; size];
         let start = a.add_data(SECTION, ready.name, &bytes, 8, var) as usize + ready.size as usize;
         for (at, name) in places {
             let found = if ready.programs {
-                a.layout.functions.iter().any(|f| f.name == name.value && f.global)
+                a.layout.function(name.value).is_some_and(|f| a.layout.functions[f].global)
             } else {
                 a.things.get(name.value) == Some(&Thing::Map)
             };

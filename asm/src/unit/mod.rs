@@ -9,7 +9,7 @@ mod object;
 mod resolve;
 mod types;
 
-use crate::error::Problem;
+use crate::error::Problems;
 use crate::text::statement::{At, Draft};
 use crate::text::token::{Semicolons, Spanned, Token, statements};
 use crate::text::{Context, Syntax, instruction, is_mnemonic};
@@ -38,7 +38,7 @@ pub(crate) struct Unit<'t> {
     pub items: Vec<Item<'t>>,
     /// Constants by name (`.equ`).
     pub constants: FxHashMap<&'t str, i128>,
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
 }
 
 impl<'t> Unit<'t> {
@@ -51,7 +51,7 @@ impl<'t> Unit<'t> {
             Some(syntax) => Reader::read(text, syntax),
             None => {
                 let (c, mnemonic) = (Reader::read(text, Syntax::PseudoC), Reader::read(text, Syntax::Mnemonic));
-                if mnemonic.problems.len() < c.problems.len() { mnemonic } else { c }
+                if mnemonic.problems.count() < c.problems.count() { mnemonic } else { c }
             }
         }
     }
@@ -86,13 +86,17 @@ struct Reader<'t> {
     cx: Context<'t>,
     syntax: Syntax,
     items: Vec<Item<'t>>,
+    /// The current section holds data.
+    in_data: bool,
+    /// Bytes of data that directives may still give.
+    left: usize,
 }
 
 impl<'t> Reader<'t> {
     fn read(text: &'t str, syntax: Syntax) -> Unit<'t> {
         let semicolons = if syntax == Syntax::Mnemonic { Semicolons::Comment } else { Semicolons::Separate };
         let cx = Context { text, ..Context::default() };
-        let mut reader = Reader { cx, syntax, items: Vec::new() };
+        let mut reader = Reader { cx, syntax, items: Vec::new(), in_data: false, left: directive::MOST_BYTES };
         for words in statements(text, semicolons) {
             reader.statement(&words);
         }

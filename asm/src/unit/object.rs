@@ -12,7 +12,6 @@ use crate::text::declare::{CType, Declarator, FunctionDecl, Variable};
 use crate::text::statement::At;
 use ebpfkit_isa::{Endian, Insn, encode, opcode};
 use ebpfkit_object::btf::{SecVar, TypeId};
-use ebpfkit_object::nearest;
 use ebpfkit_object::write::{
     BtfBuilder, Code, Data, DataSymbol, Extern, Function, Module, Records, Reloc, RelocTarget, WriteError,
 };
@@ -28,14 +27,25 @@ pub(super) struct Assembly<'t> {
     /// What has a name and is no function of the text.
     pub things: FxHashMap<&'t str, Thing>,
     data: Vec<Data>,
-    /// Variables of each section of data, for its type.
+    /// Sections of `data` by name.
+    data_by_name: FxHashMap<String, usize>,
+    /// Bytes of data that may still be added.
+    left: u64,
+    /// Variables of each section of data, for its type, in the order of their first ones.
     vars: Vec<(String, Vec<SecVar>)>,
+    /// Sections of `vars` by name.
+    vars_by_name: FxHashMap<String, usize>,
     externs: Vec<Extern>,
     /// Tags of functions.
     tags: Vec<(At<&'t str>, Option<u32>, Vec<u8>)>,
     code: Vec<Code>,
+    /// For each function, its section among `code` and its first slot there.
+    places: Vec<(usize, usize)>,
     records: Records,
 }
+
+/// Most bytes of variables and maps, as much as a loader believes.
+const MOST_DATA: u64 = 1 << 28;
 
 impl<'t> Unit<'t> {
     /// The text as an ELF file.
@@ -47,15 +57,19 @@ impl<'t> Unit<'t> {
             types: Types::new(BtfBuilder::new(Endian::Little)),
             things: FxHashMap::default(),
             data: Vec::new(),
+            data_by_name: FxHashMap::default(),
+            left: MOST_DATA,
             vars: Vec::new(),
+            vars_by_name: FxHashMap::default(),
             externs: Vec::new(),
             tags: Vec::new(),
             code: Vec::new(),
+            places: Vec::new(),
             records: Records::default(),
         };
         let file = assembly.build(name);
         let mut problems = assembly.layout.problems;
-        problems.append(&mut assembly.types.problems);
+        problems.append(assembly.types.problems);
         match file {
             Some(Ok(file)) if problems.is_empty() => Ok(file),
             Some(Err(e)) if problems.is_empty() => Err(Errors::whole(name, e.to_string())),
@@ -69,11 +83,18 @@ impl<'t> Assembly<'t> {
         self.layout.problem(span, message, help);
     }
 
+    /// Asks whether the name that is most like a wrong one was meant.
+    pub(super) fn suggest<'n>(&self, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        self.layout.problems.suggest(wrong, names)
+    }
+
     /// Runs something that reads declarations.
     pub(super) fn with_context<T>(&mut self, f: impl FnOnce(&mut Context<'t>) -> T) -> T {
-        let mut cx = Context { text: self.text, constants: self.layout.constants.clone(), ..Context::default() };
+        let constants = std::mem::take(&mut self.layout.constants);
+        let problems = std::mem::take(&mut self.layout.problems);
+        let mut cx = Context { text: self.text, constants, problems };
         let result = f(&mut cx);
-        self.layout.problems.append(&mut cx.problems);
+        (self.layout.constants, self.layout.problems) = (cx.constants, cx.problems);
         result
     }
 
@@ -87,7 +108,7 @@ impl<'t> Assembly<'t> {
             return None;
         }
         for (section, vars) in std::mem::take(&mut self.vars) {
-            let size = self.data.iter().find(|d| d.name == section).map_or(0, |d| d.bytes.len() as u32);
+            let size = self.data_by_name.get(&section).map_or(0, |&d| self.data[d].bytes.len() as u32);
             self.types.btf.datasec(&section, size, &vars);
         }
         let records = std::mem::take(&mut self.records);
@@ -147,7 +168,7 @@ impl<'t> Assembly<'t> {
     }
 
     fn license(&mut self, text: &[u8], span: Range<usize>) {
-        if self.data.iter().any(|d| d.name == "license") {
+        if self.data_by_name.contains_key("license") {
             return self.problem(span, "the license is given twice", None);
         }
         let mut bytes = text.to_vec();
@@ -155,12 +176,13 @@ impl<'t> Assembly<'t> {
             bytes.push(0);
         }
         let symbol = DataSymbol { name: "_license".into(), offset: 0, size: bytes.len() as u64 };
-        self.data.push(Data { name: "license".into(), bytes, symbols: vec![symbol], relocs: vec![] });
+        let section = self.data_section("license");
+        (self.data[section].bytes, self.data[section].symbols) = (bytes, vec![symbol]);
     }
 
     /// Takes a name for something.
     pub(super) fn claim(&mut self, name: &At<&'t str>, thing: Thing) -> bool {
-        let taken = self.things.contains_key(name.value) || self.layout.functions.iter().any(|f| f.name == name.value);
+        let taken = self.things.contains_key(name.value) || self.layout.function(name.value).is_some();
         if taken {
             self.problem(name.span.clone(), format!("`{}` is defined twice", name.value), None);
         }
@@ -170,13 +192,7 @@ impl<'t> Assembly<'t> {
 
     /// Appends a symbol to a section of data; its offset there.
     pub(super) fn add_data(&mut self, section: &str, name: &str, bytes: &[u8], align: u64, ty: TypeId) -> u64 {
-        let at = match self.data.iter().position(|d| d.name == section) {
-            Some(at) => at,
-            None => {
-                self.data.push(Data { name: section.to_owned(), ..Data::default() });
-                self.data.len() - 1
-            }
-        };
+        let at = self.data_section(section);
         let data = &mut self.data[at];
         let offset = (data.bytes.len() as u64).next_multiple_of(align.max(1));
         data.bytes.resize(offset as usize, 0);
@@ -187,17 +203,40 @@ impl<'t> Assembly<'t> {
         offset
     }
 
+    /// The section of data of a name, which is begun when it is new.
+    fn data_section(&mut self, name: &str) -> usize {
+        if let Some(&at) = self.data_by_name.get(name) {
+            return at;
+        }
+        self.data.push(Data { name: name.to_owned(), ..Data::default() });
+        self.data_by_name.insert(name.to_owned(), self.data.len() - 1);
+        self.data.len() - 1
+    }
+
+    /// Takes from the bytes of data that an object may have; `false` when it has too many.
+    pub(super) fn takes(&mut self, bytes: u64, span: &Range<usize>) -> bool {
+        let rest = self.left.checked_sub(bytes);
+        if rest.is_none() {
+            self.problem(span.clone(), format!("variables and maps of more than {MOST_DATA} bytes"), None);
+        }
+        self.left = rest.unwrap_or(self.left);
+        rest.is_some()
+    }
+
     fn add_var(&mut self, section: &str, var: SecVar) {
-        match self.vars.iter_mut().find(|v| v.0 == section) {
-            Some((_, vars)) => vars.push(var),
-            None => self.vars.push((section.to_owned(), vec![var])),
+        match self.vars_by_name.get(section) {
+            Some(&at) => self.vars[at].1.push(var),
+            None => {
+                self.vars_by_name.insert(section.to_owned(), self.vars.len());
+                self.vars.push((section.to_owned(), vec![var]));
+            }
         }
     }
 
     /// A word of a section of data refers to something.
     pub(super) fn add_data_reloc(&mut self, section: &str, at: usize, name: &str) {
-        if let Some(data) = self.data.iter_mut().find(|d| d.name == section) {
-            data.relocs.push(Reloc { at, target: RelocTarget::Symbol(name.to_owned()) });
+        if let Some(&data) = self.data_by_name.get(section) {
+            self.data[data].relocs.push(Reloc { at, target: RelocTarget::Symbol(name.to_owned()) });
         }
     }
 
@@ -217,7 +256,12 @@ impl<'t> Assembly<'t> {
             let help = Some("`.data` holds values".into());
             self.problem(name.span.clone(), format!("variables of {section} begin as zero"), help);
         }
-        let bytes = self.types.value(&mut ty, variable.init.as_ref());
+        self.types.complete(&mut ty, variable.init.as_ref());
+        let size = self.types.layout(&ty).map_or(0, |l| l.0);
+        if !self.takes(size, &name.span) {
+            return;
+        }
+        let bytes = self.types.value(&ty, variable.init.as_ref());
         let align = self.types.layout(&ty).map_or(1, |l| l.1);
         let id = self.types.id(&ty);
         let var = self.types.btf.var(name.value, id, 1);
@@ -236,6 +280,9 @@ impl<'t> Assembly<'t> {
             _ => {}
         }
         if !self.claim(&name, Thing::Variable) {
+            return;
+        }
+        if !self.takes(bytes.len() as u64, &name.span) {
             return;
         }
         let ty = self.types.bytes(bytes.len() as u32);
@@ -312,10 +359,12 @@ impl<'t> Assembly<'t> {
     /// Gives every function its section.
     fn place_functions(&mut self) {
         let functions = &self.layout.functions;
+        let mut sections: FxHashMap<&str, usize> = FxHashMap::default();
         for f in functions {
-            if !self.code.iter().any(|c| c.name == f.section) {
+            sections.entry(f.section).or_insert_with(|| {
                 self.code.push(Code { name: f.section.to_owned(), ..Code::default() });
-            }
+                self.code.len() - 1
+            });
         }
         // A text without code still is an object.
         if self.code.is_empty() && self.data.is_empty() {
@@ -324,25 +373,18 @@ impl<'t> Assembly<'t> {
         let end = self.layout.insns.last().map_or(0, |i| i.slot + i.draft.slots());
         for (i, f) in functions.iter().enumerate() {
             let next = functions.get(i + 1).map_or(end, |n| n.start);
-            let code = self.code.iter_mut().find(|c| c.name == f.section).expect("added above");
+            let section = sections[f.section];
+            let code = &mut self.code[section];
             let start = code.functions.last().map_or(0, |l| l.start + l.len);
+            self.places.push((section, start));
             code.functions.push(Function { name: f.name.clone(), start, len: next - f.start, global: f.global });
         }
-        let empty: Vec<_> =
-            self.code.iter().flat_map(|c| &c.functions).filter(|f| f.len == 0).map(|f| f.name.clone()).collect();
-        for name in empty {
-            let span = self.layout.functions.iter().find(|f| f.name == name).map_or(0..0, |f| f.span.clone());
+        let ends = functions.iter().skip(1).map(|f| f.start).chain([end]);
+        let empty = functions.iter().zip(ends).filter(|(f, end)| f.start == *end).map(|(f, _)| f);
+        let empty: Vec<_> = empty.map(|f| (f.name.clone(), f.span.clone())).collect();
+        for (name, span) in empty {
             self.problem(span, format!("function `{name}` has no instructions"), None);
         }
-    }
-
-    /// Section and first slot of a function.
-    fn place(&self, function: usize) -> (usize, usize) {
-        let f = &self.layout.functions[function];
-        let section = self.code.iter().position(|c| c.name == f.section).unwrap_or(0);
-        let start =
-            self.code.get(section).and_then(|c| c.functions.iter().find(|g| g.name == f.name)).map_or(0, |g| g.start);
-        (section, start)
     }
 
     /// Encodes every instruction; the slot of each in its section, with the section and its place in the text.
@@ -353,7 +395,7 @@ impl<'t> Assembly<'t> {
             let slots = code.functions.last().map_or(0, |f| f.start + f.len);
             code.insns = vec![Insn::default(); slots];
         }
-        let starts: Vec<(usize, usize)> = (0..self.layout.functions.len()).map(|f| self.place(f)).collect();
+        let starts = self.places.clone();
         for insn in insns {
             let (section, start) = starts[insn.function];
             let at = start + insn.slot - self.layout.functions[insn.function].start;
@@ -407,9 +449,9 @@ impl<'t> Assembly<'t> {
         let mut funcs: Vec<Vec<FuncInfo>> = vec![Vec::new(); self.code.len()];
         let mut lines: Vec<Vec<LineInfo>> = vec![Vec::new(); self.code.len()];
         // Functions by name: type and number of parameters.
-        let mut tagged: Vec<(String, TypeId, u32)> = Vec::new();
+        let mut tagged: FxHashMap<String, (TypeId, u32)> = FxHashMap::default();
         for i in 0..self.layout.functions.len() {
-            let (section, start) = self.place(i);
+            let (section, start) = self.places[i];
             let f = &mut self.layout.functions[i];
             let (name, global, decl) = (f.name.clone(), f.global, f.decl.take());
             let int = self.types.int();
@@ -426,18 +468,17 @@ impl<'t> Assembly<'t> {
                 None => self.prototype(None, None, int),
             };
             let id = self.types.btf.func(&name, proto, global.into());
-            tagged.push((name, id, count));
+            tagged.entry(name).or_insert((id, count));
             funcs[section].push(FuncInfo { insn: start as u32, type_id: id });
         }
         for (name, component, text) in std::mem::take(&mut self.tags) {
-            match tagged.iter().find(|t| t.0 == name.value) {
-                Some(&(_, id, params)) if component.is_none_or(|n| n < params) => {
+            match tagged.get(name.value) {
+                Some(&(id, params)) if component.is_none_or(|n| n < params) => {
                     self.types.btf.decl_tag(&String::from_utf8_lossy(&text), id, component);
                 }
                 Some(_) => self.problem(name.span, format!("`{}` has no such parameter", name.value), None),
                 None => {
-                    let help = nearest(name.value, tagged.iter().map(|t| t.0.as_str()))
-                        .map(|n| format!("did you mean `{n}`?"));
+                    let help = self.suggest(name.value, tagged.keys().map(String::as_str));
                     self.problem(name.span, format!("there is no function `{}`", name.value), help);
                 }
             }

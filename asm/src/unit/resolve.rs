@@ -4,7 +4,6 @@ use super::labels::Found;
 use super::layout::{Layout, Placed};
 use crate::text::statement::{At, Callee, Draft, MapKey, Target, Wide};
 use ebpfkit_isa::{CallKind, EncodeError, ImmKind, Op};
-use ebpfkit_object::nearest;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
@@ -98,7 +97,7 @@ impl<'t> Resolver<'_, 't> {
             Target::Label(name) => match self.layout.labels.find(name, self.function) {
                 Found::At(_, at) => Some(at),
                 Found::Missing => {
-                    let help = self.layout.labels.nearest(name).map(|n| format!("did you mean `{n}`?"));
+                    let help = self.layout.problems.suggest(name, self.layout.labels.names());
                     self.problem(span.clone(), format!("there is no label `{name}`"), help);
                     None
                 }
@@ -194,7 +193,7 @@ impl<'t> Resolver<'_, 't> {
     /// The function that begins at a target.
     fn function_at(&mut self, to: &Target<'t>, span: &Range<usize>) -> Option<usize> {
         let slot = self.slot as i64 + 1 + self.distance(to, span)?;
-        let found = self.layout.functions.iter().position(|f| f.start as i64 == slot);
+        let found = usize::try_from(slot).ok().and_then(|slot| self.layout.function_at(slot));
         if found.is_none() {
             self.problem(span.clone(), "no function begins there", None);
         }
@@ -247,12 +246,10 @@ impl<'t> Resolver<'_, 't> {
 
     fn unknown_function<T>(&mut self, name: &str, span: Range<usize>) -> Option<T> {
         let helpers = ebpfkit_abi::helper_names().map(|h| h.1);
-        let near = self.layout.labels.nearest(name).or_else(|| nearest(name, helpers));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "functions of the kernel are declared by `.kfunc`".into(),
-        };
-        self.problem(span, format!("`{name}` is neither a function of this text nor a helper"), Some(help));
+        let layout = &self.layout;
+        let help = layout.problems.suggest(name, layout.labels.names().chain(helpers));
+        let help = help.or_else(|| Some("functions of the kernel are declared by `.kfunc`".into()));
+        self.problem(span, format!("`{name}` is neither a function of this text nor a helper"), help);
         None
     }
 
@@ -331,7 +328,7 @@ impl<'t> Resolver<'_, 't> {
             }
             _ => {
                 let names = things.iter().filter(|t| fits(*t.1)).map(|t| *t.0);
-                let help = nearest(name, names).map(|n| format!("did you mean `{n}`?"));
+                let help = self.layout.problems.suggest(name, names);
                 let kind = if map { "there is no map" } else { "there is no map, variable or function" };
                 self.problem(span, format!("{kind} `{name}`"), help);
                 None

@@ -1,14 +1,14 @@
 //! Types of C: their sizes, their layout, their BTF and the bytes of their values.
 
-use crate::error::Problem;
+use crate::error::{Problem, Problems};
 use crate::text::declare::{Base, CType, Init};
 use crate::text::statement::{At, Sum};
 use crate::text::token::unescape;
 use ebpfkit_object::btf::{IntEncoding, Kind, TypeId};
-use ebpfkit_object::nearest;
 use ebpfkit_object::write::{BtfBuilder, NewMember};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Sizes of types above this are refused.
 const MAX_SIZE: u64 = 1 << 28;
@@ -85,15 +85,15 @@ struct Composite<'t> {
 /// The types of a text.
 pub(crate) struct Types<'t> {
     pub btf: BtfBuilder,
-    composites: FxHashMap<&'t str, Composite<'t>>,
+    composites: FxHashMap<&'t str, Rc<Composite<'t>>>,
     /// Structs that are named and not defined.
     opaque: FxHashMap<&'t str, TypeId>,
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
 }
 
 impl<'t> Types<'t> {
     pub(crate) fn new(btf: BtfBuilder) -> Self {
-        Self { btf, composites: FxHashMap::default(), opaque: FxHashMap::default(), problems: Vec::new() }
+        Self { btf, composites: FxHashMap::default(), opaque: FxHashMap::default(), problems: Problems::default() }
     }
 
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: Option<String>) {
@@ -120,11 +120,11 @@ impl<'t> Types<'t> {
         }
         let size = size.next_multiple_of(align);
         let id = self.btf.composite(union, name.value, size as u32, &fields);
-        self.composites.insert(name.value, Composite { id, union, size, align, members: placed });
+        self.composites.insert(name.value, Rc::new(Composite { id, union, size, align, members: placed }));
     }
 
     /// A struct of the text, or one that the kernel knows.
-    fn composite(&mut self, name: &'t str) -> Option<&Composite<'t>> {
+    fn composite(&mut self, name: &'t str) -> Option<&Rc<Composite<'t>>> {
         if !self.composites.contains_key(name) {
             let &(_, word, count) = KNOWN.iter().find(|k| k.0 == name)?;
             let span = 0..0;
@@ -163,7 +163,7 @@ impl<'t> Types<'t> {
                 let help = if self.composites.contains_key(words.as_str()) {
                     Some(format!("write `struct {words}`"))
                 } else {
-                    nearest(words, OFFERED).map(|n| format!("did you mean `{n}`?"))
+                    self.problems.suggest(words, OFFERED)
                 };
                 self.problem(ty.span.clone(), format!("`{words}` is no type"), help);
                 None
@@ -171,8 +171,7 @@ impl<'t> Types<'t> {
             Base::Struct(name) | Base::Union(name) => {
                 let found = self.composite(name).map(|c| (c.size, c.align));
                 if found.is_none() {
-                    let help = nearest(name, self.composites.keys().copied());
-                    let help = help.map(|n| format!("did you mean `{n}`?"));
+                    let help = self.problems.suggest(name, self.composites.keys().copied());
                     self.problem(ty.span.clone(), format!("`{name}` is not defined"), help);
                 }
                 found
@@ -262,8 +261,8 @@ impl<'t> Types<'t> {
         }
     }
 
-    /// The bytes of a value. An array without a length gets the length of its value.
-    pub(crate) fn value(&mut self, ty: &mut CType<'t>, init: Option<&At<Init<'t>>>) -> Vec<u8> {
+    /// Gives an array without a length the length of its value.
+    pub(crate) fn complete(&mut self, ty: &mut CType<'t>, init: Option<&At<Init<'t>>>) {
         if let [first @ None, ..] = ty.dims.as_mut_slice() {
             let count = match init.map(|i| &i.value) {
                 Some(Init::List(list)) => list.len(),
@@ -272,6 +271,10 @@ impl<'t> Types<'t> {
             };
             *first = Some(count as u32);
         }
+    }
+
+    /// The bytes of a value of a type that is complete.
+    pub(crate) fn value(&mut self, ty: &CType<'t>, init: Option<&At<Init<'t>>>) -> Vec<u8> {
         let Some((size, _)) = self.layout(ty) else { return Vec::new() };
         let mut bytes = vec![0; size as usize];
         if let Some(init) = init {

@@ -35,8 +35,8 @@ pub(crate) use socket::{attach_dummy as attach_dummy_socket, lend_all as lend_so
 pub use state::{State, Timer};
 pub use timers::run_timers;
 
-use crate::Run;
-use crate::run::HelperFn;
+use crate::fault::{Fault, FaultKind};
+use crate::run::{HelperFn, Run};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -82,6 +82,12 @@ fn table() -> &'static [Option<HelperFn>] {
         }
         table
     })
+}
+
+/// What stands in the place of a helper or kernel function that is not there. The end of the run says which one.
+#[cold]
+pub(crate) fn unavailable(_: &mut Run, _: [u64; 5]) -> Result<u64, Fault> {
+    Err(FaultKind::Unavailable(String::new()).into())
 }
 
 /// A helper by number; `None` when it is not simulated.

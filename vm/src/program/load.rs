@@ -45,6 +45,8 @@ pub(crate) struct Pieces {
     pub helpers: Vec<HelperFn>,
     /// By slot of a call: index into `helpers`.
     calls: Vec<(usize, usize)>,
+    /// By slot of a call: why there is nothing to call. What is never reached stops no program.
+    unavailable: Vec<(usize, String)>,
     /// Registered by the user, by number.
     own: Vec<(u32, UserHelper)>,
     ctx: Option<Arc<CtxLayout>>,
@@ -85,6 +87,24 @@ impl Pieces {
         let calls = |i: &Insn| i.class() == class::JMP && i.code & 0xf0 == jmp::CALL;
         let is_own = |i: &Insn| i.src == 0 && self.own.iter().any(|(n, _)| *n == i.imm as u32);
         self.insns.iter().any(|i| calls(i) && is_own(i))
+    }
+
+    /// Notes what the call at a slot goes to.
+    fn add_call(&mut self, at: usize, found: Result<HelperFn, String>) {
+        let function = found.unwrap_or_else(|what| {
+            if let Err(place) = self.unavailable.binary_search_by_key(&at, |u| u.0) {
+                self.unavailable.insert(place, (at, format!("not supported yet: {what}")));
+            }
+            helpers::unavailable
+        });
+        self.calls.push((at, self.helpers.len()));
+        self.helpers.push(function);
+    }
+
+    /// Why the call at a slot has nothing to call.
+    pub(crate) fn unavailable_at(&self, at: usize) -> Option<&str> {
+        let found = self.unavailable.binary_search_by_key(&at, |u| u.0).ok()?;
+        Some(&self.unavailable[found].1)
     }
 
     fn pointer_at(&self, at: usize) -> Option<RegType> {
@@ -140,6 +160,8 @@ impl Loader {
     pub fn program(program: &ebpfkit_object::Program) -> Self {
         let mut this = Self::new(&program.insns).prog_type(program.prog_type).attach_type(program.attach_type);
         this.pieces.name.clone_from(&program.name);
+        this.pieces.unavailable.clone_from(&program.poison);
+        this.pieces.unavailable.sort_by_key(|p| p.0);
         this
     }
 
@@ -246,25 +268,21 @@ fn frame_bytes(insns: &[Insn]) -> usize {
 
 /// Finds functions and resolves calls.
 fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
-    let unsupported = |at, what: String| LoadError::Unsupported { at, what };
     let mut functions = vec![0];
     let mut at = 0;
     while at < pieces.insns.len() {
         let (op, slots) = decode_insn(&pieces.insns, at)?;
         let function = match op {
             Op::Call(CallKind::Helper(id)) if id != id::TAIL_CALL => {
-                let f = pieces.find_helper(id).ok_or_else(|| unsupported(at, helper_name(id)))?;
-                pieces.calls.push((at, pieces.helpers.len()));
-                pieces.helpers.push(f);
+                let found = pieces.find_helper(id).ok_or_else(|| helper_name(id));
+                pieces.add_call(at, found);
                 None
             }
             Op::Call(CallKind::Kfunc { id, btf_index }) => {
-                let name = kfunc(id, btf_index).ok_or_else(|| {
-                    unsupported(at, format!("the kernel function of BTF id {id}, whose name is unknown"))
-                })?;
-                let f = helpers::kfunc(&name).ok_or_else(|| unsupported(at, format!("kernel function {name}")))?;
-                pieces.calls.push((at, pieces.helpers.len()));
-                pieces.helpers.push(f);
+                let unknown = || format!("the kernel function of BTF id {id}, whose name is unknown");
+                let found = kfunc(id, btf_index).ok_or_else(unknown);
+                let found = found.and_then(|n| helpers::kfunc(&n).ok_or_else(|| format!("kernel function {n}")));
+                pieces.add_call(at, found);
                 None
             }
             Op::LoadImm64 { imm, .. } if map_number(imm).is_some() => {

@@ -137,6 +137,11 @@ impl Program {
         (distance % 16 == 0 && index < self.pieces.functions.len()).then_some(index)
     }
 
+    /// Why the call at a slot has nothing to call.
+    pub(crate) fn unavailable_at(&self, at: usize) -> Option<&str> {
+        self.pieces.unavailable_at(at)
+    }
+
     /// The maps that instructions name, each once.
     pub fn maps(&self) -> &[Arc<Map>] {
         &self.pieces.maps
