@@ -57,7 +57,7 @@ pub fn link(inputs: &[(&str, &[u8])]) -> Result<Vec<u8>, ObjectError> {
         let btf = section(".BTF").map(|d| Btf::parse(d).map_err(|e| malformed(*name, e.to_string(), "valid types")));
         let btf = btf.transpose()?;
         let records = match (&btf, section(".BTF.ext")) {
-            (Some(btf), Some(data)) => ext::read(data, file.endian, btf)?,
+            (Some(btf), Some(data)) => ext::read(&file, data, btf)?,
             _ => Records::default(),
         };
         parsed.push(Input { file, btf, records });

@@ -222,21 +222,21 @@ impl Join<'_> {
         let mut tables: [BTreeMap<usize, Vec<Vec<u32>>>; 3] = Default::default();
         for (number, input) in self.inputs.iter().enumerate() {
             let Some(btf) = &input.btf else { continue };
-            for (index, s) in input.file.sections.iter().enumerate().filter(|(_, s)| s.is_code) {
+            for (index, _) in input.file.sections.iter().enumerate().filter(|(_, s)| s.is_code) {
                 let Some(&(section, start)) = layout.places.get(&(number, index)) else { continue };
                 let at = |insn: u32| (start as u32).wrapping_add(insn.wrapping_mul(Insn::SIZE as u32));
                 let ty = |id: TypeId| kept[self.numbers[number].get(&id).copied().unwrap_or(0) as usize];
                 let all = 0..u32::MAX;
                 let [funcs, lines, core] = &mut tables;
-                for f in input.records.funcs(s.name, all.clone()) {
+                for f in input.records.funcs(index, all.clone()) {
                     funcs.entry(section).or_default().push(vec![at(f.insn), ty(f.type_id)]);
                 }
-                for l in input.records.lines(s.name, all.clone()) {
+                for l in input.records.lines(index, all.clone()) {
                     let (file, text) =
                         (self.strings.add(btf.str_at(l.file_name)), self.strings.add(btf.str_at(l.line_text)));
                     lines.entry(section).or_default().push(vec![at(l.insn), file, text, l.line << 10 | l.column]);
                 }
-                for c in input.records.core(s.name, all.clone()) {
+                for c in input.records.core(index, all.clone()) {
                     let access = self.strings.add(&c.access);
                     core.entry(section).or_default().push(vec![at(c.insn), ty(c.type_id), access, c.kind]);
                 }

@@ -20,10 +20,10 @@ const EXCEPTION_TAG: &str = "exception_callback:";
 struct Linker<'a> {
     functions: &'a Functions,
     references: &'a References,
-    records: &'a Records,
+    /// Function and line records of each function.
+    records: Vec<(&'a [FuncInfo], &'a [LineInfo])>,
     /// CO-RE relocations of each function: first number and slots in the function.
     core: Vec<(usize, Vec<usize>)>,
-    section_names: Vec<&'a str>,
     /// For each map, whether libbpf creates it only when it is asked to.
     on_demand: Vec<bool>,
 }
@@ -53,12 +53,16 @@ pub(crate) fn link(
         let first = object.core.len();
         let range = f.start as u32..(f.start + f.insns.len()) as u32;
         let name = f.name.as_str().into();
-        object.core.extend(records.core(file.section_name(f.section), range).map(|r| r.relocation(f, &name)));
+        object.core.extend(records.core(f.section, range).map(|r| r.relocation(f, &name)));
         core.push((first, object.core[first..].iter().map(|r| r.insn).collect()));
     }
-    let section_names = functions.iter().map(|f| file.section_name(f.section)).collect();
+    let of = |f: &Function| {
+        let range = f.start as u32..(f.start + f.insns.len()) as u32;
+        (records.funcs(f.section, range.clone()), records.lines(f.section, range))
+    };
+    let records = functions.iter().map(of).collect();
     let on_demand = object.maps.iter().map(|m| m.on_demand).collect();
-    let linker = Linker { functions, references, records, core, section_names, on_demand };
+    let linker = Linker { functions, references, records, core, on_demand };
     let btf = object.btf.clone();
     let callbacks = btf.as_deref().map(Callbacks::find).unwrap_or_default();
     let mut total = 0;
@@ -196,13 +200,10 @@ impl Linker<'_> {
         let main = out.placed.is_empty();
         out.placed.insert(index, position);
         out.insns.extend_from_slice(&f.insns);
-        let section = self.section_names[index];
-        let range = f.start as u32..(f.start + f.insns.len()) as u32;
-        let moved = |insn: u32| insn - range.start + position as u32;
-        let funcs: Vec<FuncInfo> =
-            self.records.funcs(section, range.clone()).map(|r| FuncInfo { insn: moved(r.insn), ..r }).collect();
-        let lines: Vec<LineInfo> =
-            self.records.lines(section, range.clone()).map(|r| LineInfo { insn: moved(r.insn), ..r }).collect();
+        let moved = |insn: u32| insn.wrapping_sub(f.start as u32).wrapping_add(position as u32);
+        let (funcs, lines) = self.records[index];
+        let funcs: Vec<FuncInfo> = funcs.iter().map(|&r| FuncInfo { insn: moved(r.insn), ..r }).collect();
+        let lines: Vec<LineInfo> = lines.iter().map(|&r| LineInfo { insn: moved(r.insn), ..r }).collect();
         // Without records for the main program those of the subprograms are left out too.
         for (what, have, new) in [("function", out.funcs.len(), funcs.len()), ("line", out.lines.len(), lines.len())] {
             if !main && have > 0 && new == 0 {

@@ -169,12 +169,13 @@ pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
         _ => None,
     };
     let records = match (&btf, file.find(".BTF.ext")) {
-        (Some(btf), Some(s)) => ext::read(file.sections[s].data, file.endian, btf).or_else(|e| {
+        (Some(btf), Some(s)) => ext::read(&file, file.sections[s].data, btf).or_else(|e| {
             // libbpf ignores a broken one where it can.
             if needs_btf { Err(e) } else { Ok(ext::Records::default()) }
         })?,
         _ => ext::Records::default(),
     };
+    records.check(&functions)?;
     let externs = externs::collect(&file, btf.as_ref())?;
     let btf = match &btf {
         Some(btf) => Some(Arc::new(fixup::apply(&file, btf, &externs)?)),

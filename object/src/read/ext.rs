@@ -1,24 +1,34 @@
 //! `.BTF.ext`: types of functions and source lines of instructions, by section.
 
-use super::elf::malformed;
-use super::functions::Function;
+use super::elf::{File, malformed};
+use super::functions::{Function, Functions};
 use crate::btf::{Btf, TypeId};
 use crate::model::{CoreRelocation, FuncInfo, LineInfo, ObjectError};
 use ebpfkit_isa::{Endian, Insn};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Longest access string of a CO-RE relocation that is believed.
 const MAX_ACCESS: usize = 1024;
 
-/// Records by section name. Instructions count from the section's start.
+/// Records by ELF section. Instructions count from the section's start.
 #[derive(Default)]
 pub(crate) struct Records {
-    funcs: HashMap<String, Vec<FuncInfo>>,
-    lines: HashMap<String, Vec<LineInfo>>,
-    core: HashMap<String, Vec<CoreRecord>>,
+    funcs: FxHashMap<usize, Table<FuncInfo>>,
+    lines: FxHashMap<usize, Table<LineInfo>>,
+    core: FxHashMap<usize, Vec<CoreRecord>>,
 }
+
+/// Records of one section, in their order in the file, which is that of the instructions unless sections of one name
+/// share them.
+struct Table<R> {
+    records: Vec<R>,
+    sorted: bool,
+}
+
+/// Records that are looked through one by one where they are in no order; more are not believed.
+const MAX_SEARCHED: usize = 1 << 26;
 
 /// A CO-RE relocation as it stands in its section.
 #[derive(Clone, Debug)]
@@ -45,27 +55,79 @@ impl CoreRecord {
     }
 }
 
-fn within<R>(all: Option<&Vec<R>>, range: Range<u32>, insn: impl Fn(&R) -> u32) -> impl Iterator<Item = &R> {
-    let all = all.map(Vec::as_slice).unwrap_or_default();
-    let first = all.partition_point(|r| insn(r) < range.start);
-    let last = all.partition_point(|r| insn(r) < range.end).max(first);
-    all[first..last].iter()
+/// Something that begins at an instruction.
+trait Located: Copy {
+    fn insn(&self) -> u32;
+}
+
+impl Located for FuncInfo {
+    fn insn(&self) -> u32 {
+        self.insn
+    }
+}
+
+impl Located for LineInfo {
+    fn insn(&self) -> u32 {
+        self.insn
+    }
+}
+
+impl<R: Located> Table<R> {
+    fn new(records: Vec<R>) -> Self {
+        let sorted = records.is_sorted_by_key(R::insn);
+        Self { records, sorted }
+    }
+
+    /// What libbpf takes for a range of slots: from the first record inside to the last one before any that lies behind.
+    fn within(&self, range: Range<u32>) -> &[R] {
+        let all = self.records.as_slice();
+        if self.sorted {
+            let first = all.partition_point(|r| r.insn() < range.start);
+            let end = all.partition_point(|r| r.insn() < range.end).max(first);
+            return &all[first..end];
+        }
+        let behind = all.iter().position(|r| r.insn() >= range.end).unwrap_or(all.len());
+        let inside = |r: &R| r.insn() >= range.start;
+        match (all[..behind].iter().position(inside), all[..behind].iter().rposition(inside)) {
+            (Some(first), Some(last)) => &all[first..=last],
+            _ => &[],
+        }
+    }
 }
 
 impl Records {
     /// Function records of a range of a section's slots.
-    pub(crate) fn funcs(&self, section: &str, range: Range<u32>) -> impl Iterator<Item = FuncInfo> {
-        within(self.funcs.get(section), range, |r| r.insn).copied()
+    pub(crate) fn funcs(&self, section: usize, range: Range<u32>) -> &[FuncInfo] {
+        self.funcs.get(&section).map(|t| t.within(range)).unwrap_or_default()
     }
 
     /// CO-RE relocations of a range of a section's slots.
-    pub(crate) fn core(&self, section: &str, range: Range<u32>) -> impl Iterator<Item = &CoreRecord> {
-        within(self.core.get(section), range, |r| r.insn)
+    pub(crate) fn core(&self, section: usize, range: Range<u32>) -> impl Iterator<Item = &CoreRecord> {
+        let all = self.core.get(&section).map(Vec::as_slice).unwrap_or_default();
+        let first = all.partition_point(|r| r.insn < range.start);
+        let last = all.partition_point(|r| r.insn < range.end).max(first);
+        all[first..last].iter()
     }
 
     /// Line records of a range of a section's slots.
-    pub(crate) fn lines(&self, section: &str, range: Range<u32>) -> impl Iterator<Item = LineInfo> {
-        within(self.lines.get(section), range, |r| r.insn).copied()
+    pub(crate) fn lines(&self, section: usize, range: Range<u32>) -> &[LineInfo] {
+        self.lines.get(&section).map(|t| t.within(range)).unwrap_or_default()
+    }
+
+    /// Refuses records in no order, where looking for those of each function would take too long.
+    pub(crate) fn check(&self, functions: &Functions) -> Result<(), ObjectError> {
+        let unsorted = |section: &usize| {
+            let funcs = self.funcs.get(section).filter(|t| !t.sorted).map_or(0, |t| t.records.len());
+            funcs + self.lines.get(section).filter(|t| !t.sorted).map_or(0, |t| t.records.len())
+        };
+        let mut work = 0usize;
+        for f in functions.iter() {
+            work = work.saturating_add(unsorted(&f.section));
+        }
+        if work > MAX_SEARCHED {
+            return Err(malformed(".BTF.ext", "records in no order", "those of each section by instruction"));
+        }
+        Ok(())
     }
 }
 
@@ -84,13 +146,14 @@ impl Words<'_> {
     }
 }
 
-/// Reads function and line records.
-pub(crate) fn read(data: &[u8], endian: Endian, btf: &Btf) -> Result<Records, ObjectError> {
-    let words = Words { data, endian };
+/// Reads every table. As for libbpf, records belong to the first section of their name.
+pub(crate) fn read(file: &File<'_>, data: &[u8], btf: &Btf) -> Result<Records, ObjectError> {
+    let words = Words { data, endian: file.endian };
     let field =
         |at: usize| words.at(at).ok_or_else(|| malformed(".BTF.ext", format!("{} bytes", data.len()), "at least 24"));
     let header = field(4)? as usize;
     let mut records = Records::default();
+    let mut sections: FxHashMap<u32, Option<usize>> = FxHashMap::default();
     // The third pair of fields came later; older headers end before it.
     let tables = [("func_info", 8, 8), ("line_info", 16, 16), ("core_relo", 24, 16)];
     for (name, at, least) in tables.into_iter().filter(|&(_, at, _)| at + 8 <= header) {
@@ -111,12 +174,18 @@ pub(crate) fn read(data: &[u8], endian: Endian, btf: &Btf) -> Result<Records, Ob
         }
         let mut at = off + 4;
         while at + 8 <= end {
-            let section = btf.str_at(field(at)?).to_owned();
+            let name_offset = field(at)?;
+            // Many headers may name one section.
+            let section = *sections.entry(name_offset).or_insert_with(|| file.find(btf.str_at(name_offset)));
             let count = field(at + 4)? as usize;
             at += 8;
             if count > (end - at) / size {
                 return Err(malformed(format!(".BTF.ext {name}"), format!("{count} records"), "as many as fit"));
             }
+            let Some(section) = section else {
+                at += count * size;
+                continue;
+            };
             let (mut core, mut funcs, mut lines) = (Vec::new(), Vec::new(), Vec::new());
             for i in 0..count {
                 let r = at + i * size;
@@ -139,16 +208,19 @@ pub(crate) fn read(data: &[u8], endian: Endian, btf: &Btf) -> Result<Records, Ob
                     }
                 }
             }
+            // Of several tables of functions or lines for one section libbpf takes the first.
             match name {
                 "core_relo" => records.core.entry(section).or_default().extend(core),
-                "func_info" => records.funcs.entry(section).or_default().extend(funcs),
-                _ => records.lines.entry(section).or_default().extend(lines),
+                "func_info" => {
+                    records.funcs.entry(section).or_insert_with(|| Table::new(funcs));
+                }
+                _ => {
+                    records.lines.entry(section).or_insert_with(|| Table::new(lines));
+                }
             }
             at += count * size;
         }
     }
-    records.funcs.values_mut().for_each(|r| r.sort_by_key(|f| f.insn));
     records.core.values_mut().for_each(|r| r.sort_by_key(|c| c.insn));
-    records.lines.values_mut().for_each(|r| r.sort_by_key(|l| l.insn));
     Ok(records)
 }
