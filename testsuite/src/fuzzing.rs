@@ -17,7 +17,7 @@ use ebpfkit_vm::capture;
 pub type Read = fn(&[u8]);
 
 /// Every target with its name.
-pub const TARGETS: [(&str, Read); 9] = [
+pub const TARGETS: [(&str, Read); 10] = [
     ("elf", elf),
     ("btf", btf),
     ("text", text),
@@ -27,6 +27,7 @@ pub const TARGETS: [(&str, Read); 9] = [
     ("instructions", instructions),
     ("contained", contained),
     ("engines", engines),
+    ("helpers", helpers),
 ];
 
 /// Instructions of a program that is judged whole; more only costs time.
@@ -166,5 +167,12 @@ pub fn engines(data: &[u8]) {
                 panic!("{which:?}: {what}\n{}", crate::text_of(&prepared));
             }
         }
+    }
+}
+
+/// Helpers and kernel functions, called from an unverified program with arguments from the input's choices.
+pub fn helpers(data: &[u8]) {
+    if let Err(what) = crate::helpers::case(&mut Bytes(data)) {
+        panic!("{what}");
     }
 }

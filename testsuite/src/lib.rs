@@ -9,6 +9,7 @@ pub mod containment;
 pub mod engines;
 pub mod fuzzing;
 pub mod generate;
+pub mod helpers;
 pub mod logs;
 pub mod packets;
 pub mod running;

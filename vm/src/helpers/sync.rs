@@ -44,12 +44,12 @@ fn word<'a>(run: &mut Run, address: u64) -> Result<&'a AtomicU32, Fault> {
     Ok(unsafe { AtomicU32::from_ptr(address as usize as *mut u32) })
 }
 
-/// What waiting for a lock in vain takes from the budget: as much as instructions of the same time.
-const WAIT: u64 = 100_000_000;
+/// What each try of a lock that is not free takes from the budget: as much as instructions of the same time.
+const TRY: u64 = 400;
 
-/// What a failed wait for a lock takes from the budget.
+/// What a map operation that has waited in vain for a value's lock takes from the budget.
 pub(super) fn charge_wait(run: &mut Run) {
-    run.charge(WAIT);
+    run.charge(TRY * u64::from(mem::MAX_WAIT));
 }
 
 /// Takes a lock. [`Errno::EDEADLK`] when the run itself holds it, [`Errno::ETIMEDOUT`] when nobody gives it back.
@@ -58,8 +58,9 @@ pub(super) fn lock(run: &mut Run, address: u64) -> Result<Result<(), Errno>, Fau
     if run.state.locks.contains(&address) {
         return Ok(Err(Errno::EDEADLK));
     }
-    if mem::acquire(word).is_err() {
-        charge_wait(run);
+    let tries = (run.left() / TRY + 1).min(mem::MAX_WAIT.into()) as u32;
+    if mem::acquire_within(word, tries).is_err() {
+        run.charge(TRY * u64::from(tries));
         return Ok(Err(Errno::ETIMEDOUT));
     }
     run.state.locks.push(address);

@@ -195,11 +195,16 @@ pub unsafe fn locked<T>(lock: *mut u8, f: impl FnOnce() -> T) -> Result<T, Errno
 }
 
 /// How often a lock is tried before its holder is given up for dead; some tenths of a second.
-const MAX_WAIT: u32 = 1 << 18;
+pub const MAX_WAIT: u32 = 1 << 18;
 
 /// Takes a spin lock; see [`locked`].
 pub fn acquire(lock: &AtomicU32) -> Result<(), Errno> {
-    for turn in 0..MAX_WAIT {
+    acquire_within(lock, MAX_WAIT)
+}
+
+/// Takes a spin lock that is tried at most so often.
+pub fn acquire_within(lock: &AtomicU32, tries: u32) -> Result<(), Errno> {
+    for turn in 0..tries {
         if lock.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             return Ok(());
         }

@@ -302,7 +302,7 @@ impl Packet {
         let needed = front + used.len() + after.max(TAILROOM);
         self.buffer = vec![0; needed.div_ceil(8)];
         self.capacity = self.buffer.len() * 8;
-        self.limit = self.limit - self.end + front + used.len();
+        self.limit = (self.limit + front + used.len()).saturating_sub(self.end);
         self.moved = true;
         (self.meta, self.data, self.end) = (front, front + meta_len, front + used.len());
         self.all_mut()[front..front + used.len()].copy_from_slice(&used);
