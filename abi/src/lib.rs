@@ -30,7 +30,7 @@ pub use errno::Errno;
 pub use helpers::callers::Callers;
 pub use helpers::{helper_id, helper_name, helper_names};
 pub use kernel::{Feature, KernelVersion};
-pub use map_type::{MapType, MapTypes};
+pub use map_type::{MapTraits, MapType, MapTypes};
 pub use prog_type::ProgType;
 pub use proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype, RetBase, RetType, TypeFlags};
 pub use retval::retval_name;

@@ -3,7 +3,7 @@
 use crate::attr::{MapCreate, MapElem, object_name};
 use crate::error::KernelError;
 use crate::{Kernel, raw, sys};
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{MapTraits, MapType};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What a map is created with (`BPF_MAP_CREATE`).
@@ -74,14 +74,8 @@ impl Kernel {
         let fd = sys::call_fd(sys::MAP_CREATE, &mut attr)
             .map_err(|e| KernelError::call(format!("BPF_MAP_CREATE {} ({})", p.name, p.map_type), e))?;
         let value_size = p.value_size as usize;
-        let value_bytes = match p.map_type {
-            MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash | MapType::PercpuCgroupStorage => {
-                value_size.next_multiple_of(8) * self.possible_cpus()
-            }
-            // A lookup gives the identity of the inner map.
-            MapType::ArrayOfMaps | MapType::HashOfMaps => 4,
-            _ => value_size,
-        };
+        let per_cpu = p.map_type.is(MapTraits::PER_CPU);
+        let value_bytes = if per_cpu { value_size.next_multiple_of(8) * self.possible_cpus() } else { value_size };
         Ok(KernelMap {
             fd,
             name: p.name.to_owned(),

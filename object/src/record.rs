@@ -4,6 +4,7 @@
 use crate::btf::{BtfRef, Kind, Type, TypeId};
 use crate::{Btf, Map};
 use ebpfkit_abi::limits::PAGE_SIZE;
+use ebpfkit_abi::map_type::ValueFields;
 use ebpfkit_abi::{Errno, MapType, map_flags};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -67,6 +68,18 @@ impl FieldKind {
     /// Whether the field holds a pointer to something typed.
     pub fn is_kptr(self) -> bool {
         matches!(self, KptrUnref | KptrRef | KptrPercpu | Uptr)
+    }
+
+    /// What map types that allow such fields have in their rows; nothing for fields that stand in no map.
+    fn class(self) -> Option<ValueFields> {
+        match self {
+            SpinLock | ResSpinLock => Some(ValueFields::LOCKS),
+            Timer | Workqueue | TaskWork => Some(ValueFields::CALLBACKS),
+            ListHead | RbRoot => Some(ValueFields::GRAPHS),
+            KptrUnref | KptrRef | KptrPercpu | Refcount => Some(ValueFields::KPTRS),
+            Uptr => Some(ValueFields::UPTRS),
+            ListNode | RbNode => None,
+        }
     }
 
     /// Whether a type has at most one such field.
@@ -221,22 +234,11 @@ pub fn map_takes_types(def: &Map, btf: &Btf, kernel: KernelTypes<'_>) -> Result<
 
 /// Whether a map of this type may have these fields in its values.
 fn fields_fit(def: &Map, btf: &Btf, record: &Record) -> Result<(), Malformed> {
-    use MapType as M;
     let map = def.map_type;
     if !record.fields.is_empty() && def.flags & map_flags::PROG_ACCESS != 0 {
         return malformed(Errno::EACCES, "special fields where programs cannot both read and write");
     }
-    let locals = [M::SkStorage, M::InodeStorage, M::TaskStorage, M::CgrpStorage];
-    let allowed = |kind| match kind {
-        SpinLock | ResSpinLock => matches!(map, M::Hash | M::Array | M::CgroupStorage) || locals.contains(&map),
-        Timer | Workqueue | TaskWork | ListHead | RbRoot => matches!(map, M::Hash | M::LruHash | M::Array),
-        KptrUnref | KptrRef | KptrPercpu | Refcount => {
-            matches!(map, M::Hash | M::PercpuHash | M::LruHash | M::LruPercpuHash | M::Array | M::PercpuArray)
-                || locals.contains(&map)
-        }
-        Uptr => map == M::TaskStorage,
-        ListNode | RbNode => false,
-    };
+    let allowed = |kind: FieldKind| kind.class().is_some_and(|class| map.row().fields.contains(class));
     for f in &record.fields {
         if !allowed(f.kind) {
             return malformed(Errno::EOPNOTSUPP, format!("{} in a map of type {map}", f.kind.name()));

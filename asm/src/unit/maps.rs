@@ -4,7 +4,7 @@ use super::object::Assembly;
 use super::resolve::Thing;
 use crate::text::declare::{Attribute, Declarator, MapDecl, MapValue};
 use crate::text::statement::At;
-use ebpfkit_abi::{MapType, map_flags};
+use ebpfkit_abi::{MapTraits, MapType, map_flags};
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::write::NewMember;
 use rustc_hash::FxHashMap;
@@ -54,43 +54,6 @@ struct Ready<'t> {
     programs: bool,
 }
 
-/// Keys of these are 32-bit indices, whether that is written or not.
-fn has_index_key(kind: MapType) -> bool {
-    use MapType as M;
-    const KINDS: [MapType; 11] = [
-        M::Array,
-        M::PercpuArray,
-        M::ProgArray,
-        M::PerfEventArray,
-        M::CgroupArray,
-        M::ArrayOfMaps,
-        M::Devmap,
-        M::Sockmap,
-        M::Cpumap,
-        M::Xskmap,
-        M::ReuseportSockarray,
-    ];
-    KINDS.contains(&kind)
-}
-
-/// Values of these are 32-bit descriptors or indices, whether that is written or not.
-fn has_number_value(kind: MapType) -> bool {
-    use MapType as M;
-    const KINDS: [MapType; 10] = [
-        M::ProgArray,
-        M::PerfEventArray,
-        M::CgroupArray,
-        M::ArrayOfMaps,
-        M::HashOfMaps,
-        M::Devmap,
-        M::Sockmap,
-        M::Cpumap,
-        M::Xskmap,
-        M::Sockhash,
-    ];
-    KINDS.contains(&kind)
-}
-
 impl<'t> Maps<'t> {
     pub(super) fn add(&mut self, a: &mut Assembly<'t>, map: MapDecl<'t>, thing: Thing) {
         if a.claim(&map.name, thing) {
@@ -121,7 +84,8 @@ fn define<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, index: usize, map: MapD
         definition.attribute(name, items);
     }
     let has = |names: [&str; 2]| names.iter().any(|n| seen.contains(n));
-    if has_index_key(kind) && !has(["key", "key_size"]) {
+    // Indices are 32-bit numbers, whether that is written or not.
+    if kind.is(MapTraits::INDEXED) && !has(["key", "key_size"]) {
         if matches!(kind, MapType::Array | MapType::PercpuArray) {
             // The kernel takes a value's type only with the key's.
             let index = definition.a.types.u32();
@@ -131,7 +95,7 @@ fn define<'t>(a: &mut Assembly<'t>, maps: &mut Maps<'t>, index: usize, map: MapD
             definition.number("key_size", 4);
         }
     }
-    if has_number_value(kind) && !has(["value", "value_size"]) && !has(["inner", "values"]) {
+    if kind.is(MapTraits::NUMBERS) && !has(["value", "value_size"]) && !has(["inner", "values"]) {
         definition.number("value_size", 4);
     }
     definition.finish(index, map.name);

@@ -5,9 +5,9 @@ use crate::Btf;
 use crate::map_rules::check;
 use crate::model::{Map, Target};
 use crate::record::map_takes_types;
-use ebpfkit_abi::Errno;
-use ebpfkit_abi::MapType as T;
 use ebpfkit_abi::limits::PAGE_SIZE;
+use ebpfkit_abi::map_type::Count;
+use ebpfkit_abi::{Errno, MapTraits, MapType};
 
 /// Entries of a ring buffer that has none: a page.
 const RING: u32 = PAGE_SIZE;
@@ -29,7 +29,7 @@ pub(super) fn prepare(maps: &mut [Map], btf: Option<&Btf>, target: &Target) -> O
 fn types(map: &mut Map, btf: Option<&Btf>, target: &Target) {
     let vmlinux = || target.vmlinux.clone();
     let typed = map.key_type != 0 || map.value_type != 0;
-    let taken = |btf| passes_types(map.map_type) && map_takes_types(map, btf, &vmlinux).is_ok();
+    let taken = |btf| !map.map_type.is(MapTraits::UNTYPED) && map_takes_types(map, btf, &vmlinux).is_ok();
     if typed && !btf.is_some_and(taken) {
         (map.key_type, map.value_type) = (0, 0);
     }
@@ -42,45 +42,19 @@ fn types(map: &mut Map, btf: Option<&Btf>, target: &Target) {
 /// that of a template of inner maps, but libbpf knows how many entries a perf event array needs.
 fn entries(map: &mut Map, target: &Target) {
     if let Some(inner) = &mut map.inner
-        && inner.map_type == T::PerfEventArray
+        && inner.map_type == MapType::PerfEventArray
     {
         entries(inner, target);
     }
     if map.max_entries != 0 {
         return;
     }
-    map.max_entries = match map.map_type {
-        T::PerfEventArray => target.cpus.max(1),
-        T::Ringbuf | T::UserRingbuf => RING,
-        T::SkStorage
-        | T::TaskStorage
-        | T::InodeStorage
-        | T::CgrpStorage
-        | T::CgroupStorage
-        | T::PercpuCgroupStorage => 0,
+    map.max_entries = match map.map_type.row().entries {
+        _ if map.map_type == MapType::PerfEventArray => target.cpus.max(1),
+        Count::Pages => RING,
+        Count::Zero => 0,
         _ => 1,
     };
-}
-
-/// Whether libbpf tells the kernel the types of keys and values.
-fn passes_types(map_type: T) -> bool {
-    !matches!(
-        map_type,
-        T::PerfEventArray
-            | T::CgroupArray
-            | T::StackTrace
-            | T::ArrayOfMaps
-            | T::HashOfMaps
-            | T::Devmap
-            | T::DevmapHash
-            | T::Cpumap
-            | T::Xskmap
-            | T::Sockmap
-            | T::Sockhash
-            | T::Queue
-            | T::Stack
-            | T::Arena
-    )
 }
 
 /// What libbpf says of a map that the kernel does not create.
@@ -88,7 +62,7 @@ fn refusal(map: &Map) -> Option<String> {
     if let Some(Err((errno, _))) = map.inner.as_deref().map(check) {
         return Some(format!("map '{}': failed to create inner map: -{}", map.name, errno.0));
     }
-    let nested = matches!(map.map_type, T::ArrayOfMaps | T::HashOfMaps);
+    let nested = map.map_type.is(MapTraits::MAPS);
     let errno = match check(map) {
         Err((errno, _)) => errno,
         Ok(()) if nested && map.inner.is_none() => Errno::EINVAL,

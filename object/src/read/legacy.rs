@@ -10,8 +10,8 @@ use super::map_def::PIN_BY_NAME;
 use super::maps::{BySection, Declared};
 use crate::btf::{Btf, Kind};
 use crate::model::{Map, MapInit, ObjectError};
-use ebpfkit_abi::MapType;
 use ebpfkit_abi::map_flags as flag;
+use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_isa::Endian;
 use rustc_hash::FxHashMap;
 
@@ -157,7 +157,7 @@ fn word(bytes: &[u8], endian: Endian) -> u32 {
 
 /// What follows the flags.
 fn further(words: &[u32], map_type: MapType, flags: u32) -> Further {
-    let nested = matches!(map_type, MapType::ArrayOfMaps | MapType::HashOfMaps);
+    let nested = map_type.is(MapTraits::MAPS);
     let common = Further { words: words.len().min(5), ..Further::default() };
     match words {
         // iproute2: `struct bpf_elf_map`.

@@ -3,8 +3,9 @@
 use super::elf::{malformed, refused};
 use crate::btf::{Btf, Kind, Member, Type, TypeId};
 use crate::model::{Map, ObjectError};
-use ebpfkit_abi::MapType;
 use ebpfkit_abi::limits::PAGE_SIZE;
+use ebpfkit_abi::map_type::Count;
+use ebpfkit_abi::{MapTraits, MapType};
 
 /// `LIBBPF_PIN_BY_NAME`
 pub(crate) const PIN_BY_NAME: u32 = 1;
@@ -42,7 +43,7 @@ pub(crate) fn parse(
     if map.map_type == MapType::Unspec {
         return Err(refused(format!("map '{name}': map type isn't specified.")));
     }
-    if matches!(map.map_type, MapType::Ringbuf | MapType::UserRingbuf) {
+    if map.map_type.row().entries == Count::Pages {
         map.max_entries = ring_size(map.max_entries);
     }
     Ok(map)
@@ -148,7 +149,7 @@ impl Reader<'_> {
 
     /// `__array(values, T)`: inner maps or programs.
     fn values(&mut self, member: &Member<'_>, outer: bool, last: bool) -> Result<(), ObjectError> {
-        let nested = matches!(self.map.map_type, MapType::ArrayOfMaps | MapType::HashOfMaps);
+        let nested = self.map.map_type.is(MapTraits::MAPS);
         let programs = self.map.map_type == MapType::ProgArray;
         let what = if nested { "map-in-map inner" } else { "prog-array value" };
         if !outer {

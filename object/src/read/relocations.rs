@@ -7,7 +7,7 @@ use super::maps::{BySection, MAPS};
 use super::{sections, struct_ops};
 use crate::btf::{Kind, Type, TypeId};
 use crate::model::{MapInit, Object, ObjectError};
-use ebpfkit_abi::{MapType, ProgType};
+use ebpfkit_abi::{MapTraits, MapType, ProgType};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, pseudo};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -191,7 +191,7 @@ impl Resolver<'_, '_> {
             return fail(format!("cannot find map '{name}' at rel->r_offset {}", entry.offset));
         };
         let map = outer.map;
-        let nested = matches!(object.maps[map].map_type, MapType::ArrayOfMaps | MapType::HashOfMaps);
+        let nested = object.maps[map].map_type.is(MapTraits::MAPS);
         let target = if nested {
             if symbol.section != Some(section) {
                 return fail(format!("'{name}' isn't a BTF-defined map"));

@@ -10,7 +10,7 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::proto::HelperFlags;
-use ebpfkit_abi::{MapType as M, TypeFlags, helpers};
+use ebpfkit_abi::{MapTraits, TypeFlags, helpers};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::btf::Kind;
 use std::rc::Rc;
@@ -51,11 +51,7 @@ impl Env<'_> {
             id::FOR_EACH_MAP_ELEM => {
                 let map = caller(self, 1);
                 let def = map.map().map(|m| self.maps[m as usize].def.map_type);
-                let walks = matches!(
-                    def,
-                    Some(M::Array | M::PercpuArray | M::Hash | M::LruHash | M::PercpuHash | M::LruPercpuHash)
-                );
-                if !walks {
+                if !def.is_some_and(|map_type| map_type.is(MapTraits::FOR_EACH)) {
                     return reject(CallReason::NoMapCallback {});
                 }
                 args[0] = map;

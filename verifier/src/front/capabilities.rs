@@ -3,6 +3,7 @@
 use crate::reason::FrontReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::limits::MAX_UNPRIVILEGED_INSNS;
+use ebpfkit_abi::map_type::MapCapability;
 use ebpfkit_abi::{MapType as M, ProgType as P};
 
 /// The capability that a program type needs beyond `CAP_BPF`.
@@ -40,22 +41,10 @@ fn of_program(kind: P) -> Option<&'static str> {
 
 /// The capability that making a map of this type needs.
 fn of_map(kind: M) -> Option<&'static str> {
-    match kind {
-        M::Array
-        | M::PercpuArray
-        | M::ProgArray
-        | M::PerfEventArray
-        | M::CgroupArray
-        | M::ArrayOfMaps
-        | M::Hash
-        | M::PercpuHash
-        | M::HashOfMaps
-        | M::Ringbuf
-        | M::UserRingbuf
-        | M::CgroupStorage
-        | M::PercpuCgroupStorage => None,
-        M::Sockmap | M::Sockhash | M::Devmap | M::DevmapHash | M::Xskmap => Some("CAP_NET_ADMIN"),
-        _ => Some("CAP_BPF"),
+    match kind.row().capability {
+        MapCapability::None => None,
+        MapCapability::NetAdmin => Some("CAP_NET_ADMIN"),
+        MapCapability::Bpf => Some("CAP_BPF"),
     }
 }
 

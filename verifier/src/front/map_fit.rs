@@ -3,7 +3,7 @@
 use crate::memory::record::FieldKind;
 use crate::reason::{FrontReason, TypeReason};
 use crate::{Env, Step, reason::reject};
-use ebpfkit_abi::{MapType as M, ProgType as P};
+use ebpfkit_abi::{MapTraits, MapType as M, ProgType as P};
 use ebpfkit_object::ProgramFlags;
 
 impl Env<'_> {
@@ -36,27 +36,7 @@ impl Env<'_> {
         if map_type == M::StructOps {
             return reject(FrontReason::StructOpsMap {});
         }
-        let sleeps_with = matches!(
-            map_type,
-            M::Hash
-                | M::LruHash
-                | M::Array
-                | M::PercpuHash
-                | M::PercpuArray
-                | M::LruPercpuHash
-                | M::ArrayOfMaps
-                | M::HashOfMaps
-                | M::Ringbuf
-                | M::UserRingbuf
-                | M::InodeStorage
-                | M::SkStorage
-                | M::TaskStorage
-                | M::CgrpStorage
-                | M::Queue
-                | M::Stack
-                | M::Arena
-        );
-        if self.prog.flags.has(ProgramFlags::SLEEPABLE) && !sleeps_with {
+        if self.prog.flags.has(ProgramFlags::SLEEPABLE) && !map_type.is(MapTraits::SLEEPABLE) {
             return reject(FrontReason::SleepableMap {});
         }
         Ok(())

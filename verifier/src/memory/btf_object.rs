@@ -252,7 +252,7 @@ impl Env<'_> {
         let Some(map) = self.reg(reg).map() else { return Err(Stop::unsupported("a map pointer without its map")) };
         let types = self.types_of(BtfRef::Vmlinux)?;
         let map_type = self.maps[map as usize].def.map_type;
-        let name = map_struct(map_type);
+        let name = map_type.row().object;
         let Some(id) = types.find(name, Kind::Struct) else {
             return Err(Stop::unsupported(format!("pointers to {map_type} maps as structs")));
         };
@@ -300,29 +300,4 @@ impl Env<'_> {
 pub fn probed_memory() -> RegState {
     let ty = RegType::with(RegBase::Mem, TypeFlags::RDONLY | TypeFlags::UNTRUSTED);
     RegState::pointer(ty, RegExtra::Mem { size: 0, dynptr_id: 0 })
-}
-
-/// The kernel's struct for a map type.
-fn map_struct(map_type: ebpfkit_abi::MapType) -> &'static str {
-    use ebpfkit_abi::MapType as M;
-    match map_type {
-        M::Hash | M::PercpuHash | M::LruHash | M::LruPercpuHash | M::HashOfMaps => "bpf_htab",
-        M::Array | M::ProgArray | M::PerfEventArray | M::PercpuArray | M::CgroupArray | M::ArrayOfMaps => "bpf_array",
-        M::StackTrace => "bpf_stack_map",
-        M::LpmTrie => "lpm_trie",
-        M::Devmap | M::DevmapHash => "bpf_dtab",
-        M::Sockmap => "bpf_stab",
-        M::Sockhash => "bpf_shtab",
-        M::Cpumap => "bpf_cpu_map",
-        M::Xskmap => "xsk_map",
-        M::CgroupStorage | M::PercpuCgroupStorage => "bpf_cgroup_storage_map",
-        M::ReuseportSockarray => "reuseport_array",
-        M::Queue | M::Stack => "bpf_queue_stack",
-        M::SkStorage | M::InodeStorage | M::TaskStorage | M::CgrpStorage => "bpf_local_storage_map",
-        M::StructOps => "bpf_struct_ops_map",
-        M::Ringbuf | M::UserRingbuf => "bpf_ringbuf_map",
-        M::BloomFilter => "bpf_bloom_filter",
-        M::Arena => "bpf_arena",
-        _ => "",
-    }
 }

@@ -47,7 +47,7 @@ pub use value::ValueLayout;
 
 use crate::{Errno, World};
 use check::flag;
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::Map as Def;
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_verifier::memory::record::Record;
@@ -187,18 +187,18 @@ pub fn create_in(def: &Def, fields: &Record, around: &Surroundings) -> Result<Ma
         what: what.to_owned(),
         unsupported,
     };
-    check::check(def).map_err(|(errno, what)| fail(errno, what, false))?;
+    check::check(def).map_err(|(errno, what)| fail(errno, &what, false))?;
     let facts = facts_of(def, around);
     let no_memory = |errno| fail(errno, &around.account.explain(), false);
-    let template = match (def.map_type, &def.inner) {
-        (MapType::ArrayOfMaps | MapType::HashOfMaps, Some(inner)) => {
+    let template = match (def.map_type.is(MapTraits::MAPS), &def.inner) {
+        (true, Some(inner)) => {
             check::check(inner).map_err(|(errno, what)| fail(errno, &format!("inner map: {what}"), false))?;
             if inner.inner.is_some() {
                 return Err(fail(Errno::EINVAL, "inner map: maps of maps cannot be nested", false));
             }
             facts_of(inner, around)
         }
-        (MapType::ArrayOfMaps | MapType::HashOfMaps, None) => {
+        (true, None) => {
             return Err(fail(Errno::EBADF, "no inner map", false));
         }
         _ => Facts::default(),
@@ -287,17 +287,10 @@ impl Map {
 
     /// Bytes of a value in the user's view.
     pub fn user_value_size(&self) -> usize {
-        match self.facts.map_type {
-            MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash | MapType::PercpuCgroupStorage => {
-                self.value_size().next_multiple_of(8) * self.facts.cpus as usize
-            }
-            MapType::ProgArray
-            | MapType::PerfEventArray
-            | MapType::CgroupArray
-            | MapType::ArrayOfMaps
-            | MapType::HashOfMaps => 4,
-            _ => self.value_size(),
+        if self.facts.map_type.is(MapTraits::PER_CPU) {
+            return self.value_size().next_multiple_of(8) * self.facts.cpus as usize;
         }
+        self.value_size()
     }
 
     /// Base address and stride when the values lie in one block and keys are indices.

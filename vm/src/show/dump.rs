@@ -3,17 +3,12 @@
 use super::{Value, read, variables};
 use crate::Errno;
 use crate::maps::Map;
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::Kind;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use std::fmt::{self, Display, Formatter};
-
-/// Whether a map has a value for each CPU.
-pub(super) fn per_cpu(kind: MapType) -> bool {
-    matches!(kind, MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash | MapType::PercpuCgroupStorage)
-}
 
 /// A map as user space reads it, wherever it lives.
 pub trait UserMap {
@@ -139,7 +134,7 @@ impl Listed<'_> {
     /// The value, or the values of all CPUs.
     pub fn value(&self) -> Shown<'_> {
         let Shape { map_type, value_type, value_size, .. } = self.dump.shape;
-        let each = per_cpu(map_type).then_some(value_size);
+        let each = map_type.is(MapTraits::PER_CPU).then_some(value_size);
         Shown { btf: self.dump.btf, ty: value_type, bytes: &self.value, each }
     }
 }

@@ -2,9 +2,8 @@
 //! large file takes little more memory than the entries themselves.
 
 use super::Value;
-use super::dump::per_cpu;
 use super::write::{Mismatch, write, write_untyped};
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 use ebpfkit_object::{Btf, Map, MapInit, Object, nearest};
 use serde::Deserialize;
@@ -82,21 +81,9 @@ impl FillError {
     }
 }
 
-/// Whether a map's values are descriptors in the kernel.
-fn holds_descriptors(kind: MapType) -> bool {
-    use MapType as M;
-    matches!(
-        kind,
-        M::ProgArray
-            | M::PerfEventArray
-            | M::CgroupArray
-            | M::ArrayOfMaps
-            | M::HashOfMaps
-            | M::StackTrace
-            | M::Sockmap
-            | M::Sockhash
-            | M::Xskmap
-    )
+/// Whether a map's values are objects of the kernel, or what it alone writes.
+fn is_filled_by_kernel(kind: MapType) -> bool {
+    kind.is(MapTraits::DESCRIPTORS) || kind == MapType::StackTrace
 }
 
 /// The members of an object, as text.
@@ -185,7 +172,7 @@ pub fn fill(object: &mut Object, text: &str, cpus: u32) -> Result<Fill, FillErro
         if !text.get().starts_with('[') {
             return Err(FillError::new(name, "expected a list of objects with `key` and `value`"));
         }
-        if holds_descriptors(map.map_type) {
+        if is_filled_by_kernel(map.map_type) {
             if !matches!(text.get().trim_start_matches(['[', ' ', '\n', '\t', '\r']), "]") {
                 out.skipped.push(name);
             }
@@ -295,7 +282,7 @@ fn entries(
     (cpus, room): (u32, usize),
 ) -> Result<List, FillError> {
     let key_size = map.key_size as usize;
-    let value_size = match per_cpu(map.map_type) {
+    let value_size = match map.map_type.is(MapTraits::PER_CPU) {
         true => (map.value_size as usize).next_multiple_of(8).saturating_mul(cpus as usize),
         false => map.value_size as usize,
     };
@@ -335,7 +322,7 @@ fn entry(
         None => return Err(shape()),
     }
     let text = text.value.ok_or_else(shape)?;
-    if !per_cpu(map.map_type) {
+    if !map.map_type.is(MapTraits::PER_CPU) {
         return typed(btf, map.value_type, text, value).map_err(|e| (", value".into(), e));
     }
     let list: Option<Vec<&RawValue>> = parse(text).ok().filter(|l: &Vec<_>| l.len() == cpus as usize);
