@@ -1,7 +1,7 @@
 //! Special fields of map values and allocated objects (`struct btf_record`): which members programs may touch only
 //! through calls.
 
-use crate::btf::{BtfRef, Kind, Type, TypeId};
+use crate::btf::{BtfRef, Kind, Plain, Type, TypeId};
 use crate::{Btf, Map};
 use ebpfkit_abi::limits::PAGE_SIZE;
 use ebpfkit_abi::map_type::ValueFields;
@@ -214,7 +214,11 @@ struct Reader<'a> {
 /// The special fields of a map's value type; none when the type is malformed or the map has no such type.
 pub fn of_map(def: &Map, btf: Option<&Btf>, kernel: KernelTypes<'_>) -> Record {
     let Some(btf) = btf.filter(|_| def.value_type != 0) else { return Record::default() };
-    read(btf, kernel, btf.resolve(def.value_type), IN_MAPS).unwrap_or_default()
+    let value = btf.resolve(def.value_type);
+    if plain(btf, value).is_some() {
+        return Record::default();
+    }
+    read(btf, kernel, value, IN_MAPS).unwrap_or_default()
 }
 
 /// Whether the kernel makes a map with the types that its definition names (`map_check_btf`). Loaders make one that it
@@ -343,6 +347,11 @@ fn kptr_tag(btf: &Btf, ty: TypeId) -> Option<(FieldKind, TypeId)> {
     Some((*kind, btf.resolve(pointee)))
 }
 
+/// Whether a struct has no special field of any kind, and would not be refused for what it is made of.
+fn plain(btf: &Btf, ty: TypeId) -> Option<Plain> {
+    btf.plain(ty, |name| BY_STRUCT.iter().any(|(n, _)| *n == name))
+}
+
 fn read(btf: &Btf, kernel: KernelTypes<'_>, ty: TypeId, wanted: &[FieldKind]) -> Result<Record, Malformed> {
     let mut reader = Reader { btf, kernel, wanted, seen: Vec::new(), fields: Vec::new() };
     match btf.get(ty) {
@@ -405,7 +414,9 @@ impl Reader<'_> {
                 if kind.is_single() && self.seen.contains(&kind) {
                     return malformed(Errno::E2BIG, format!("more than one {}", kind.name()));
                 }
-                self.seen.push(kind);
+                if kind.is_single() {
+                    self.seen.push(kind);
+                }
                 if composite.is_none_or(|c| c.size != kind.layout().0) {
                     return Ok(());
                 }
@@ -458,8 +469,18 @@ impl Reader<'_> {
     }
 
     fn nested(&mut self, ty: TypeId, size: u32, offset: u32, count: u32, depth: u32) -> Result<(), Malformed> {
+        let too_deep = || malformed(Errno::E2BIG, "structs nested too deep");
         if depth >= MAX_DEPTH {
-            return malformed(Errno::E2BIG, "structs nested too deep");
+            return too_deep();
+        }
+        if let Some(plain) = plain(self.btf, ty) {
+            // What a walk through it would have met.
+            let end = u64::from(offset) + plain.extent;
+            return match depth + plain.height {
+                MAX_DEPTH.. => too_deep(),
+                _ if end > u32::MAX.into() => Err(too_large()),
+                _ => Ok(()),
+            };
         }
         let first = self.fields.len();
         self.members(ty, offset, depth)?;

@@ -5,11 +5,13 @@
 mod bytes;
 mod edit;
 mod names;
+mod plain;
 mod read;
 mod types;
 
 pub use bytes::Bytes;
 pub use edit::Edit;
 pub use names::essential;
+pub use plain::Plain;
 pub use read::{Btf, BtfError};
 pub use types::{BtfRef, Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};

@@ -1,8 +1,8 @@
 //! Types by name. The kernel has well over a hundred thousand; one program asks for a handful.
 //!
 //! The first lookups scan: they find where the name stands in the strings, then look through the type headers.
-//! A user who asks more often gets an index: types in buckets by the hash of their name's essential part, which
-//! serves both whole names and CO-RE's families of flavours (`task_struct`, `task_struct___old`).
+//! A user who asks more often gets an index: types in buckets by the hash of their name and kind, and another one by the
+//! name's essential part for CO-RE's families of flavours (`task_struct`, `task_struct___old`).
 
 use super::read::Btf;
 use super::types::{Kind, TypeId};
@@ -30,13 +30,17 @@ pub fn essential(name: &str) -> &str {
     name
 }
 
-fn hash(name: &str) -> u32 {
+fn hash(name: &str, kind: u8) -> u32 {
     let mut h = FxHasher::default();
     h.write(name.as_bytes());
+    h.write_u8(kind);
     (h.finish() >> 32) as u32 ^ h.finish() as u32
 }
 
-/// Types with names, in buckets; within a bucket they ascend.
+/// In the place of a kind where types of all kinds are looked for.
+const ANY: u8 = u8::MAX;
+
+/// Types in buckets by the hash of something; within a bucket they ascend.
 #[derive(Debug)]
 struct Index {
     /// Where each bucket starts in `ids`; one more entry than there are buckets.
@@ -45,14 +49,15 @@ struct Index {
 }
 
 impl Index {
-    fn new(btf: &Btf) -> Self {
+    /// Puts every type with a name into the bucket of its key.
+    fn new(btf: &Btf, key: impl Fn(&str, TypeId) -> u32) -> Self {
         let buckets = (btf.len() as usize / 2).next_power_of_two();
         let mask = buckets as u32 - 1;
         let mut starts = vec![0u32; buckets + 1];
         let hashes: Vec<(u32, TypeId)> = (1..btf.len())
             .filter_map(|id| {
                 let name = btf.name(id);
-                (!name.is_empty()).then(|| (hash(essential(name)) & mask, id))
+                (!name.is_empty()).then(|| (key(name, id) & mask, id))
             })
             .collect();
         for (h, _) in &hashes {
@@ -71,9 +76,9 @@ impl Index {
         Self { starts, ids }
     }
 
-    /// Types that may have this essential name, ascending.
-    fn bucket(&self, essential: &str) -> &[TypeId] {
-        let at = hash(essential) as usize & (self.starts.len() - 2);
+    /// Types that may have this key, ascending.
+    fn bucket(&self, key: u32) -> &[TypeId] {
+        let at = key as usize & (self.starts.len() - 2);
         &self.ids[self.starts[at] as usize..self.starts[at + 1] as usize]
     }
 }
@@ -82,14 +87,18 @@ impl Index {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     scans: AtomicU32,
-    index: OnceLock<Index>,
+    /// By whole name and kind, so that many types of one name do not stand in each other's way.
+    exact: OnceLock<Index>,
+    /// By the essential part of the name.
+    flavours: OnceLock<Index>,
 }
 
 impl Btf {
     /// Indexes names and tags now instead of after the first few searches, as a running kernel has long done. Pays off
     /// where many names will be looked up, or where only later searches are timed.
     pub fn index_lookups(&self) {
-        self.names().index.get_or_init(|| Index::new(self));
+        self.exact();
+        self.flavours();
         self.tag_index();
     }
 
@@ -103,9 +112,17 @@ impl Btf {
                 |&id: &TypeId| places.binary_search(&self.name_offset(id)).is_ok() && self.kind(id) == Some(kind);
             return if places.is_empty() { None } else { (1..self.len()).find(fits) };
         }
-        let index = self.names().index.get_or_init(|| Index::new(self));
         let fits = |&&id: &&TypeId| self.kind(id) == Some(kind) && self.name(id) == name;
-        index.bucket(essential(name)).iter().find(fits).copied()
+        self.exact().bucket(hash(name, kind as u8)).iter().find(fits).copied()
+    }
+
+    fn exact(&self) -> &Index {
+        let key = |name: &str, id| hash(name, self.kind(id).map_or(ANY, |k| k as u8));
+        self.names().exact.get_or_init(|| Index::new(self, key))
+    }
+
+    fn flavours(&self) -> &Index {
+        self.names().flavours.get_or_init(|| Index::new(self, |name, _| hash(essential(name), ANY)))
     }
 
     /// Types whose names differ from this one at most in their flavour (`___suffix`), ascending.
@@ -118,14 +135,19 @@ impl Btf {
             let fits = |&id: &TypeId| places.binary_search(&self.name_offset(id)).is_ok();
             return if places.is_empty() { Vec::new() } else { (1..self.len()).filter(fits).collect() };
         }
-        let index = self.names().index.get_or_init(|| Index::new(self));
-        index.bucket(wanted).iter().copied().filter(|&id| essential(self.name(id)) == wanted).collect()
+        self.flavours()
+            .bucket(hash(wanted, ANY))
+            .iter()
+            .copied()
+            .filter(|&id| essential(self.name(id)) == wanted)
+            .collect()
     }
 
     /// Offsets in the strings at which a name stands, alone or also with flavours, while scanning is the cheaper way.
     fn scan_places(&self, name: &str, flavours: bool) -> Option<Vec<u32>> {
         let names = self.names();
-        if self.len() < SMALL || names.index.get().is_some() || names.scans.fetch_add(1, Ordering::Relaxed) >= SCANS {
+        let index = if flavours { &names.flavours } else { &names.exact };
+        if self.len() < SMALL || index.get().is_some() || names.scans.fetch_add(1, Ordering::Relaxed) >= SCANS {
             return None;
         }
         let strings = self.strings();

@@ -2,10 +2,12 @@
 
 use super::bytes::Bytes;
 use super::names::Names;
+use super::plain::Known;
 use super::types::{Composite, EnumValue, IntEncoding, Kind, Member, Param, SecVar, Type, TypeId};
 use ebpfkit_isa::Endian;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 pub(super) const MAGIC: u16 = 0xeb9f;
@@ -13,8 +15,8 @@ pub(super) const HEADER: usize = 24;
 const TYPE_HEADER: usize = 12;
 /// Chains of modifiers and nested arrays longer than this are taken for cycles.
 const MAX_DEPTH: u32 = 32;
-/// Types that one question about a nested type may look at.
-const MAX_VISITS: u32 = 1 << 16;
+/// Longest string that is read; the kernel takes none of a quarter of this as a name.
+const MAX_STRING: usize = 1 << 12;
 
 /// Why BTF cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +45,13 @@ pub struct Btf {
     strings: (usize, usize),
     names: Arc<Names>,
     tags: Arc<OnceLock<FxHashMap<TypeId, Vec<TypeId>>>>,
+    /// Alignments that have been found out: 0 for none so far, [`NO_ALIGNMENT`] for types without one.
+    aligns: Arc<OnceLock<Box<[AtomicU8]>>>,
+    plain: Arc<Known>,
 }
+
+/// In the place of an alignment.
+const NO_ALIGNMENT: u8 = u8::MAX;
 
 /// Bytes that follow a type's header, by kind and number of entries.
 fn tail_size(kind: Kind, len: usize) -> usize {
@@ -243,12 +251,19 @@ impl Btf {
         self.len() <= 1
     }
 
-    /// String at an offset; empty when out of range or not UTF-8.
+    /// String at an offset; empty when out of range or not UTF-8. One of more than 4096 bytes is cut: many types may
+    /// have names in one long string.
     pub fn str_at(&self, offset: u32) -> &str {
         let strings = self.data.get(self.strings.0..self.strings.1).unwrap_or_default();
         let rest = strings.get(offset as usize..).unwrap_or_default();
+        let rest = &rest[..rest.len().min(MAX_STRING)];
         let end = memchr::memchr(0, rest).unwrap_or(rest.len());
-        std::str::from_utf8(&rest[..end]).unwrap_or_default()
+        match std::str::from_utf8(&rest[..end]) {
+            Ok(text) => text,
+            // The cut may go through a character.
+            Err(e) if end == MAX_STRING => std::str::from_utf8(&rest[..e.valid_up_to()]).unwrap_or_default(),
+            Err(_) => "",
+        }
     }
 
     /// Whether a string stands at an offset.
@@ -432,23 +447,35 @@ impl Btf {
 
     /// Alignment in bytes of a value of this type, if it has one. A packed struct has 1.
     pub fn align_of(&self, id: TypeId) -> Option<u32> {
-        self.align(id, MAX_DEPTH, &mut MAX_VISITS.clone())
+        self.align(id, MAX_DEPTH)
     }
 
-    fn align(&self, id: TypeId, depth: u32, visits: &mut u32) -> Option<u32> {
-        let depth = depth.checked_sub(1)?;
-        *visits = visits.checked_sub(1)?;
+    /// Each type is looked into once, however many others it is part of.
+    fn align(&self, id: TypeId, depth: u32) -> Option<u32> {
         let id = self.resolve(id);
+        let known = self.aligns.get_or_init(|| (0..self.len()).map(|_| AtomicU8::new(0)).collect());
+        let known = known.get(id as usize)?;
+        match known.load(Ordering::Relaxed) {
+            0 => {}
+            NO_ALIGNMENT => return None,
+            found => return Some(found.into()),
+        }
+        let found = depth.checked_sub(1).and_then(|depth| self.find_align(id, depth));
+        known.store(found.map_or(NO_ALIGNMENT, |f| f as u8), Ordering::Relaxed);
+        found
+    }
+
+    fn find_align(&self, id: TypeId, depth: u32) -> Option<u32> {
         match self.get(id)? {
             Type::Int { size, .. } | Type::Enum { size, .. } | Type::Enum64 { size, .. } | Type::Float { size } => {
                 Some(size.min(8)).filter(|&s| s > 0)
             }
             Type::Ptr(_) => Some(8),
-            Type::Array { elem, .. } => self.align(elem, depth, visits),
+            Type::Array { elem, .. } => self.align(elem, depth),
             Type::Struct(c) | Type::Union(c) => {
                 let mut highest = 1;
                 for m in self.members(id) {
-                    let align = self.align(m.ty, depth, visits)?;
+                    let align = self.align(m.ty, depth)?;
                     if m.bitfield_size == 0 && m.bit_offset % (8 * align) != 0 {
                         return Some(1);
                     }
@@ -458,6 +485,10 @@ impl Btf {
             }
             _ => None,
         }
+    }
+
+    pub(super) fn known_plain(&self) -> &Known {
+        &self.plain
     }
 
     /// Declaration tags of each type that has some.

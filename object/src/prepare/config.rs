@@ -1,6 +1,7 @@
 //! The kernel's configuration (`CONFIG_X=value` lines) as values of the `.kconfig` map.
 
 use crate::model::{ConfigForm, Extern, ExternKind};
+use rustc_hash::FxHashMap;
 
 /// Start of the names that stand in the configuration.
 pub(super) const PREFIX: &str = "CONFIG_";
@@ -8,6 +9,7 @@ pub(super) const PREFIX: &str = "CONFIG_";
 /// Fills in every extern that a configuration sets; which ones were set.
 pub(super) fn read(externs: &[Extern], text: &str, data: &mut [u8]) -> Result<Vec<bool>, String> {
     let mut set = vec![false; externs.len()];
+    let by_name: FxHashMap<&str, usize> = externs.iter().enumerate().rev().map(|(i, e)| (e.name.as_str(), i)).collect();
     for line in text.lines().filter(|l| l.starts_with(PREFIX)) {
         let Some((name, value)) = line.split_once('=') else {
             return Err(format!("failed to parse '{line}': no separator"));
@@ -15,7 +17,7 @@ pub(super) fn read(externs: &[Extern], text: &str, data: &mut [u8]) -> Result<Ve
         if value.is_empty() {
             return Err(format!("failed to parse '{line}': no value"));
         }
-        let Some(number) = externs.iter().position(|e| e.name == name).filter(|&n| !set[n]) else { continue };
+        let Some(number) = by_name.get(name).copied().filter(|&n| !set[n]) else { continue };
         let e = &externs[number];
         let named = |why: String| format!("extern (kcfg) '{name}': {why}");
         let Some((place, form)) = place(e, data) else { continue };

@@ -4,6 +4,7 @@ use super::{config, missing};
 use crate::btf::{Btf, Kind, Type};
 use crate::core_relo::types_compatible;
 use crate::model::{Extern, ExternKind, MapInit, Object, Target};
+use rustc_hash::FxHashMap;
 
 /// First kernel with cookies of attachments (5.15), as a version code.
 const BPF_COOKIE: u32 = 5 << 16 | 15 << 8;
@@ -107,8 +108,9 @@ fn addresses(externs: &[Extern], target: &Target, found: &mut [Option<Resolved>]
     let Some(lookup) = &target.kallsyms else { return Err("failed to open /proc/kallsyms: -2".into()) };
     let names: Vec<&str> = externs.iter().filter(is_variable).map(|e| e.name.as_str()).collect();
     let answers = lookup(&names);
+    let answer_of: FxHashMap<&str, usize> = names.iter().enumerate().rev().map(|(i, n)| (*n, i)).collect();
     for (number, e) in externs.iter().enumerate().filter(|(_, e)| is_variable(e)) {
-        let Some(all) = names.iter().position(|n| *n == e.name).and_then(|i| answers.get(i)) else { continue };
+        let Some(all) = answer_of.get(e.name.as_str()).and_then(|&i| answers.get(i)) else { continue };
         let Some(&first) = all.first() else { continue };
         if let Some(other) = all.iter().find(|&&a| a != first) {
             return Err(format!("extern (ksym) '{}': resolution is ambiguous: {first:#x} or {other:#x}", e.name));

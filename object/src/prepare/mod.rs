@@ -15,6 +15,7 @@ use crate::model::{ExternKind, Map, Needs, Object, ObjectError, PendingKind, Pre
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_isa::opcode::{self, pseudo};
 use externs::Resolved;
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// Immediate of calls that stand for maps that are not created; the map's number is added.
@@ -99,10 +100,10 @@ pub(crate) fn prepare(mut object: Object, target: &Target) -> Result<Prepared, O
 fn static_functions(object: &mut Object) {
     let Some(btf) = object.btf.as_deref().filter(|_| !object.hidden.is_empty()) else { return };
     let mut edit = crate::btf::Edit::new(btf);
-    for name in &object.hidden {
-        let global =
-            |&id: &u32| matches!(btf.get(id), Some(crate::btf::Type::Func { linkage: 1, .. })) && btf.name(id) == name;
-        if let Some(id) = (1..btf.len()).find(global) {
+    let mut hidden: FxHashSet<&str> = object.hidden.iter().map(String::as_str).collect();
+    for id in 1..btf.len() {
+        // Of several functions of a name the first is meant.
+        if matches!(btf.get(id), Some(crate::btf::Type::Func { linkage: 1, .. })) && hidden.remove(btf.name(id)) {
             edit.set_func_linkage(id, 0);
         }
     }

@@ -3,6 +3,7 @@
 use crate::btf::{Btf, Kind, Member, Type, TypeId, essential};
 use crate::model::{Map, MapInit, Object, Program, Target};
 use ebpfkit_abi::{AttachType, MapType};
+use rustc_hash::FxHashMap;
 
 /// Prefix of the kernel's struct around a table.
 const VALUE_PREFIX: &str = "bpf_struct_ops_";
@@ -65,6 +66,12 @@ fn one(
     let head_ptr = |name: &str| format!("struct_ops init_kern {} func ptr {name}:", map.name);
     let mut filled = vec![0; kernel.value_size as usize];
     let mut entries = Vec::new();
+    // Of two programs at one place the last counts, of two members of one name the first.
+    let programs_at: FxHashMap<u32, usize> = table.iter().copied().collect();
+    let mut members: FxHashMap<&str, usize> = FxHashMap::default();
+    for (number, m) in kernel.btf.members(kernel.id).enumerate() {
+        members.entry(m.name).or_insert(number);
+    }
     for member in local.members(map.value_type) {
         let name = member.name;
         let Some(size) = local.size_of(member.ty) else {
@@ -72,8 +79,9 @@ fn one(
         };
         let start = member.bit_offset / 8;
         let bytes = data.get(start as usize..).and_then(|d| d.get(..size as usize)).unwrap_or_default();
-        let program = table.iter().rev().find(|e| e.0 == start).map(|e| e.1);
-        let Some((number, theirs)) = kernel.btf.members(kernel.id).enumerate().find(|(_, m)| m.name == name) else {
+        let program = programs_at.get(&start).copied();
+        let theirs = members.get(name).and_then(|&n| Some((n, kernel.btf.member(kernel.id, n)?)));
+        let Some((number, theirs)) = theirs else {
             if bytes.iter().any(|&b| b != 0) || program.is_some() {
                 return Err(format!("{head} Cannot find member {name} in kernel BTF"));
             }

@@ -3,6 +3,7 @@
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::record::{self, KernelTypes};
 use ebpfkit_abi::Errno;
+use rustc_hash::FxHashMap;
 
 /// Longest name of a type, with its zero byte (`KSYM_NAME_LEN`).
 const MAX_NAME: usize = 512;
@@ -10,7 +11,10 @@ const MAX_NAME: usize = 512;
 /// What the kernel objects to, and its error number; the first of what compilers are known to do.
 pub(super) fn objection(btf: &Btf, kernel: KernelTypes<'_>) -> Option<(Errno, String)> {
     let all = || 1..btf.len();
-    let malformed = all().find_map(|id| names(btf, id)).or_else(|| all().find_map(|id| arguments(btf, id)));
+    // Many functions may have one prototype.
+    let mut unnamed = FxHashMap::default();
+    let malformed =
+        all().find_map(|id| names(btf, id)).or_else(|| all().find_map(|id| arguments(btf, id, &mut unnamed)));
     if let Some(what) = malformed {
         return Some((Errno::EINVAL, what));
     }
@@ -53,9 +57,10 @@ fn names(btf: &Btf, id: TypeId) -> Option<String> {
     if wrong { says(btf, id, "Invalid name") } else { None }
 }
 
-/// Functions have names for all their arguments.
-fn arguments(btf: &Btf, id: TypeId) -> Option<String> {
+/// Functions have names for all their arguments. `unnamed` has the first one without for each prototype.
+fn arguments(btf: &Btf, id: TypeId, unnamed: &mut FxHashMap<TypeId, Option<usize>>) -> Option<String> {
     let Some(Type::Func { proto, .. }) = btf.get(id) else { return None };
-    let position = btf.params(proto).position(|p| p.name.is_empty() && p.ty != 0)?;
+    let first = || btf.params(proto).position(|p| p.name.is_empty() && p.ty != 0);
+    let position = (*unnamed.entry(proto).or_insert_with(first))?;
     says(btf, id, &format!("Invalid arg#{}", position + 1))
 }
