@@ -31,6 +31,8 @@ enum Command {
     Mutate(cmd::mutate::Args),
     /// Run random accepted programs and compare every step with what was foreseen
     Soundness(cmd::soundness::Args),
+    /// Hold what programs return against what their types say of it, here and in the running kernel
+    Retvals(cmd::retvals::Args),
     /// Run programs of objects on packets here and in the running kernel
     RunCheck(cmd::run_check::Args),
     /// Try to leave the memory of unverified programs, and run random ones, in both engines that check
@@ -51,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Command::LogDiff(a) => cmd::log_diff::run(&a),
         Command::Mutate(a) => cmd::mutate::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
+        Command::Retvals(a) => cmd::retvals::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),
         Command::Sandbox(a) => cmd::sandbox::run(&a),
         Command::Unpriv(a) => cmd::unpriv::run(&a),

@@ -7,6 +7,7 @@ pub mod helpers;
 pub mod loader_check;
 pub mod log_diff;
 pub mod mutate;
+pub mod retvals;
 pub mod run_check;
 pub mod sandbox;
 pub mod soundness;

@@ -54,14 +54,10 @@ fn frames() -> Vec<Vec<u8>> {
 #[derive(Default)]
 struct Counts(BTreeMap<&'static str, usize>);
 
-/// Runs and compares.
-pub fn run(args: &Args) -> Result<()> {
-    let kernel = Kernel::open()?;
-    machine::stay_on_cpu(0);
-    let model = running::model();
-    let mut counts = Counts::default();
+/// The objects that are named, and those in the folders that are, in order.
+pub fn objects(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for path in &args.paths {
+    for path in paths {
         if path.is_dir() {
             let entries = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
             files.extend(entries.filter_map(Result::ok).map(|e| e.path()));
@@ -71,7 +67,16 @@ pub fn run(args: &Args) -> Result<()> {
     }
     files.retain(|f| f.extension().is_some_and(|e| e == "o"));
     files.sort();
-    for file in files {
+    Ok(files)
+}
+
+/// Runs and compares.
+pub fn run(args: &Args) -> Result<()> {
+    let kernel = Kernel::open()?;
+    machine::stay_on_cpu(0);
+    let model = running::model();
+    let mut counts = Counts::default();
+    for file in objects(&args.paths)? {
         let Ok(prepared) = running::open(&file)?.and_then(running::prepare) else { continue };
         compare(kernel, &model, &prepared, args.list, &mut counts);
     }
