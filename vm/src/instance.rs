@@ -73,6 +73,9 @@ impl Instance {
             // Nothing calls the functions of a struct_ops map here.
             MapInit::Empty | MapInit::StructOps { .. } => {}
             MapInit::Data(data) => {
+                if let Kind::Arena(arena) = map.kind() {
+                    return arena.load(data).map_err(fail);
+                }
                 let mut value = data.clone();
                 value.resize(map.value_size(), 0);
                 // Global data is written by its owner, whatever programs may do with it.
@@ -111,7 +114,14 @@ impl Instance {
             None => Loader::program(source),
         };
         let loaded =
-            loader.btf(object.btf.clone()).maps(self.maps.iter().map(|m| m.as_ref().ok().cloned())).load_with(kfunc)?;
+            loader.btf(object.btf.clone()).maps(self.maps.iter().map(|m| m.as_ref().ok().cloned())).load_with(kfunc);
+        let loaded = loaded.map_err(|e| match e {
+            LoadError::NoMap { at, map } => match self.maps.get(map as usize) {
+                Some(Err(error)) => LoadError::Map { at, error: error.clone() },
+                _ => LoadError::NoMap { at, map },
+            },
+            other => other,
+        })?;
         for (map, index, _) in self.links.iter().filter(|l| l.2 == program) {
             if let Some(Ok(map)) = self.maps.get(*map)
                 && let Kind::Slots(slots) = map.kind()

@@ -159,6 +159,21 @@ impl Arena {
         Some(self.user_start + (first * PAGE_SIZE as usize) as u64)
     }
 
+    /// Puts global variables at the start of an arena in which no page is taken yet, as a loader does through its own
+    /// mapping.
+    pub(crate) fn load(&self, data: &[u8]) -> Result<(), Errno> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let pages = u32::try_from(data.len().div_ceil(PAGE_SIZE as usize)).map_err(|_| Errno::E2BIG)?;
+        self.alloc(self.user_start, pages).ok_or(Errno::ENOMEM)?;
+        for (at, byte) in data.iter().enumerate() {
+            // SAFETY: the pages that were just taken hold all of the data.
+            unsafe { self.memory.at(GUARD + at).as_ptr().write(*byte) };
+        }
+        Ok(())
+    }
+
     /// `bpf_arena_free_pages`: pages that are not there are passed over.
     pub fn free(&self, address: u64, count: u32) {
         let first = self.page_of(address as u32);
@@ -198,6 +213,19 @@ mod tests {
         assert_eq!(arena.alloc(0, 2), Some(page(63)));
         arena.free(page(190), u32::MAX);
         assert!(!arena.is_present(page(199) as u32) && arena.is_present(page(189) as u32));
+    }
+
+    #[test]
+    fn global_variables_lie_at_the_start() {
+        let arena = arena(3, 1 << 30);
+        let data: Vec<u8> = (0..5000).map(|n| n as u8).collect();
+        arena.load(&data).unwrap();
+        let low = DEFAULT_USER_START as u32;
+        assert!(arena.is_present(low + 4096) && !arena.is_present(low + 8192));
+        let at = arena.host(low + 4999).unwrap() as usize as *const u8;
+        // SAFETY: an address inside the arena.
+        assert_eq!(unsafe { at.read() }, 4999u32 as u8);
+        assert_eq!(arena.load(&[1]), Err(Errno::ENOMEM), "the page is taken");
     }
 
     #[test]

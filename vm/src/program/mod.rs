@@ -53,6 +53,14 @@ pub enum LoadError {
         /// Its number.
         map: u32,
     },
+    /// A map that could not be made.
+    #[error("insn {at}: {error}")]
+    Map {
+        /// Slot.
+        at: usize,
+        /// Why.
+        error: crate::maps::MapError,
+    },
     /// Something that cannot be run yet.
     #[error("insn {at}: not supported yet: {what}")]
     Unsupported {
