@@ -151,8 +151,6 @@ bitflags::bitflags! {
         const CAP_BPF = 1 << 5;
         /// Needs `CAP_PERFMON`.
         const CAP_PERFMON = 1 << 6;
-        /// May sleep when the program may.
-        const SLEEPS_IF_SLEEPABLE = 1 << 7;
         /// Offered only where the kernel is configured for it, which the modelled one is not.
         const OPTIONAL = 1 << 8;
         /// Returns an object that must be released.

@@ -7,8 +7,7 @@ use super::map_sets::{CGROUP_ARRAY, PERF_EVENT_ARRAY, STACK_TRACE};
 use super::rows::helpers;
 use super::words::{
     ANY, CALLS_BACK, CAP_BPF, CAP_PERFMON, CTX, FUNC, GPL, IN, IN_OR_NULL, INOUT, INOUT_OR_NULL, INT, MAP, OPTIONAL,
-    OUT, RETURNS_SIZE, SIZE, SIZE0, SLEEPS, SLEEPS_IF_MAY, STACK_OR_NULL, btf, btf_ret, fixed_out, proto, trusted_ret,
-    v,
+    OUT, RETURNS_SIZE, SIZE, SIZE0, SLEEPS, STACK_OR_NULL, btf, btf_ret, fixed_out, proto, trusted_ret, v,
 };
 
 #[rustfmt::skip]
@@ -32,7 +31,7 @@ helpers! {
     OVERRIDE_RETURN = 58, "bpf_override_return", v(4, 16), [proto(&[CTX, ANY], INT, GPL | OPTIONAL, KPROBE)];
     GET_STACK = 67, "bpf_get_stack", v(4, 18), [
         proto(&[CTX, OUT, SIZE0, ANY], INT, GPL | RETURNS_SIZE, TYPED | RAW),
-        proto(&[CTX, OUT, SIZE0, ANY], INT, GPL | SLEEPS_IF_MAY | RETURNS_SIZE, KPROBE),
+        proto(&[CTX, OUT, SIZE0, ANY], INT, GPL | RETURNS_SIZE, KPROBE),
         proto(&[CTX, OUT, SIZE0, ANY], INT, GPL | RETURNS_SIZE, PERF_EVENT | TRACEPOINT),
     ];
     SEND_SIGNAL = 109, "bpf_send_signal", v(5, 3), [proto(&[ANY], INT, CAP_PERFMON, EVERY)];
@@ -43,7 +42,7 @@ helpers! {
     SEND_SIGNAL_THREAD = 117, "bpf_send_signal_thread", v(5, 6), [proto(&[ANY], INT, CAP_PERFMON, EVERY)];
     READ_BRANCH_RECORDS = 119, "bpf_read_branch_records", v(5, 7), [proto(&[CTX, INOUT_OR_NULL, SIZE0, ANY], INT, GPL, PERF_EVENT)];
     GET_NS_CURRENT_PID_TGID = 120, "bpf_get_ns_current_pid_tgid", v(5, 7), [proto(&[ANY, ANY, OUT, SIZE], INT, 0, EVERY)];
-    GET_TASK_STACK = 141, "bpf_get_task_stack", v(5, 9), [proto(&[btf("task_struct"), OUT, SIZE0, ANY], INT, SLEEPS_IF_MAY | CAP_PERFMON | RETURNS_SIZE, EVERY)];
+    GET_TASK_STACK = 141, "bpf_get_task_stack", v(5, 9), [proto(&[btf("task_struct"), OUT, SIZE0, ANY], INT, CAP_PERFMON | RETURNS_SIZE, EVERY)];
     D_PATH = 147, "bpf_d_path", v(5, 10), [proto(&[btf("path"), INOUT, SIZE0], INT, 0, TYPED)];
     COPY_FROM_USER = 148, "bpf_copy_from_user", v(5, 10), [proto(&[OUT, SIZE0, ANY], INT, SLEEPS | CAP_PERFMON, EVERY)];
     SNPRINTF_BTF = 149, "bpf_snprintf_btf", v(5, 10), [proto(&[INOUT, SIZE, IN, SIZE, ANY], INT, CAP_PERFMON, EVERY)];

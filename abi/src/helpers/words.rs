@@ -115,7 +115,6 @@ pub(super) const fn trusted_ret(btf: &'static str) -> RetType {
 pub(super) const GPL: u32 = HelperFlags::GPL_ONLY.bits();
 pub(super) const PKT: u32 = HelperFlags::PKT_ACCESS.bits();
 pub(super) const SLEEPS: u32 = HelperFlags::MIGHT_SLEEP.bits();
-pub(super) const SLEEPS_IF_MAY: u32 = HelperFlags::SLEEPS_IF_SLEEPABLE.bits();
 pub(super) const CHANGES: u32 = HelperFlags::CHANGES_PKT_DATA.bits();
 pub(super) const FASTCALL: u32 = HelperFlags::FASTCALL.bits();
 pub(super) const CAP_BPF: u32 = HelperFlags::CAP_BPF.bits();

@@ -94,13 +94,6 @@ impl Env<'_> {
         !options || self.lsm_hook().is_none_or(|hook| lsm::SOCKOPT.contains(&hook))
     }
 
-    /// Whether a prototype sleeps when this program calls it.
-    pub(crate) fn helper_sleeps(&self, proto: &Prototype) -> bool {
-        proto.flags.contains(HelperFlags::MIGHT_SLEEP)
-            || proto.flags.contains(HelperFlags::SLEEPS_IF_SLEEPABLE)
-                && self.prog.flags.has(ebpfkit_object::ProgramFlags::SLEEPABLE)
-    }
-
     /// Verifies the call of a helper.
     pub(super) fn check_helper_call(&mut self, id: i32) -> Step {
         if self.cur.res.active_locks != 0 && !matches!(id as u32, id::SPIN_UNLOCK | id::KPTR_XCHG) {
@@ -172,7 +165,7 @@ impl Env<'_> {
         if !self.helper_allowed(row)? {
             return reject(CallReason::NotInThisProbe {});
         }
-        if !self.helper_sleeps(proto) {
+        if !proto.flags.contains(HelperFlags::MIGHT_SLEEP) {
             return Ok(());
         }
         if !self.in_sleepable() {

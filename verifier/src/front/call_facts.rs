@@ -32,7 +32,7 @@ impl Env<'_> {
         };
         CallEffects {
             changes_pkt_data: proto.flags.contains(HelperFlags::CHANGES_PKT_DATA),
-            might_sleep: self.helper_sleeps(proto),
+            might_sleep: proto.flags.contains(HelperFlags::MIGHT_SLEEP),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::masks::Wanted;
 use crate::Env;
+use crate::reason::ExploreReason;
 use crate::scalar::linked::LinkedRegs;
 use crate::state::{HistoryEntry, RegList, SlotList};
 use ebpfkit_abi::helpers::id;
@@ -12,12 +13,35 @@ use ebpfkit_isa::{Insn, R10};
 const ARGS: u16 = 0b11_1110;
 
 /// Why following backwards does not go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Lost {
     /// The values cannot be followed: everything must be precise instead.
     Fallback,
     /// What is wanted cannot be; the kernel calls that a bug of its own.
-    Bug,
+    Bug(ExploreReason),
+    /// The path is none that the walk takes.
+    Unknown,
+}
+
+/// Whether nothing but arguments is left to want of a function that is left backwards through its start.
+fn only_args(by: &'static str, wanted: &Wanted) -> Result<(), Lost> {
+    let (regs, slots) = (wanted.current(), wanted.slots[wanted.frame]);
+    if regs & !ARGS != 0 {
+        return Err(Lost::Bug(ExploreReason::PreciseRegs { by, regs }));
+    }
+    if slots != 0 {
+        return Err(Lost::Bug(ExploreReason::PreciseSlots { by, slots }));
+    }
+    if wanted.frame == 0 {
+        return Err(Lost::Bug(ExploreReason::PreciseFrame { from: "exit from", frame: 0 }));
+    }
+    Ok(())
+}
+
+/// Whether no argument is wanted where a call or return leaves nothing in them.
+fn no_args(by: &'static str, wanted: &Wanted) -> Result<(), Lost> {
+    let regs = wanted.current();
+    if regs & ARGS == 0 { Ok(()) } else { Err(Lost::Bug(ExploreReason::PreciseRegs { by, regs })) }
 }
 
 /// The register that an atomic operation writes what was in memory to.
@@ -148,17 +172,13 @@ impl Env<'_> {
         let straight = after == Some(at + 1);
         if insn.is_local_call() {
             let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
-            let Some(subprog) = target.and_then(|t| self.find_subprog(t)) else { return Err(Lost::Bug) };
+            let Some(subprog) = target.and_then(|t| self.find_subprog(t)) else { return Err(Lost::Unknown) };
             if self.subprogs[subprog].global && subprog != 0 {
-                if wanted.current() & ARGS != 0 {
-                    return Err(Lost::Bug);
-                }
+                no_args("global subprog", wanted)?;
                 wanted.remove(0);
                 return Ok(());
             }
-            if wanted.current() & !ARGS != 0 || wanted.slots[wanted.frame] != 0 || wanted.frame == 0 {
-                return Err(Lost::Bug);
-            }
+            only_args("static subprog", wanted)?;
             let args = std::mem::take(&mut wanted.regs[wanted.frame]);
             wanted.frame -= 1;
             wanted.regs[wanted.frame] |= args;
@@ -166,9 +186,7 @@ impl Env<'_> {
         }
         if self.aux[at].calls_callback && !straight {
             // Backwards out of a callback. Its arguments are not those of the call.
-            if wanted.current() & !ARGS != 0 || wanted.slots[wanted.frame] != 0 || wanted.frame == 0 {
-                return Err(Lost::Bug);
-            }
+            only_args("callback", wanted)?;
             wanted.regs[wanted.frame] = 0;
             wanted.frame -= 1;
             return Ok(());
@@ -177,9 +195,7 @@ impl Env<'_> {
             return Err(Lost::Fallback);
         }
         wanted.remove(0);
-        if wanted.current() & ARGS != 0 {
-            return Err(Lost::Bug);
-        }
+        no_args("backtracking call", wanted)?;
         if insn.is_helper_call(id::TAIL_CALL) && !straight {
             // The tail call ended its function.
             return enter(wanted);
@@ -195,8 +211,8 @@ impl Env<'_> {
             // The call that ran the callback has its own use for its arguments, and has marked them.
             wanted.regs[wanted.frame] &= !ARGS;
         }
-        if by_call && wanted.current() & ARGS != 0 {
-            return Err(Lost::Bug);
+        if by_call {
+            no_args("backtracking exit", wanted)?;
         }
         wanted.remove(0);
         enter(wanted)?;
@@ -210,7 +226,7 @@ impl Env<'_> {
 /// Backwards into a function that has returned.
 fn enter(wanted: &mut Wanted) -> Result<(), Lost> {
     if wanted.frame + 1 >= wanted.regs.len() {
-        return Err(Lost::Bug);
+        return Err(Lost::Bug(ExploreReason::PreciseFrame { from: "enter from", frame: wanted.frame }));
     }
     wanted.frame += 1;
     Ok(())

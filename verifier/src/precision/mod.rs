@@ -11,6 +11,7 @@ mod masks;
 pub use masks::Wanted;
 
 use crate::log::Scratched;
+use crate::reason::{ExploreReason, reject};
 use crate::state::{HistoryEntry, RegList, SlotList, StackUse, StateId, VerifierState};
 use crate::tables::Precise;
 use crate::tables::Walk;
@@ -53,6 +54,9 @@ impl Env<'_> {
     pub fn mark_chain_precision(&mut self, reg: u8) -> Step {
         if !self.bpf_capable() {
             return Ok(());
+        }
+        if !self.reg(reg).is_scalar() {
+            return reject(ExploreReason::PrecisePointer {});
         }
         let frame = self.cur.curframe();
         let mut wanted = Wanted::nothing(frame);
@@ -119,7 +123,6 @@ impl Env<'_> {
 
     /// Follows `wanted` backwards from the end of `start`; sets `changed` when an ancestor was marked anew.
     fn mark_chain(&mut self, start: &VerifierState, mut wanted: Wanted, changed: &mut bool) -> Step {
-        let bug = || Err(Stop::unsupported("a path that cannot be followed backwards"));
         let mut first = start.first_insn_idx;
         let mut last = start.insn_idx as i64;
         let mut after: Option<usize> = None;
@@ -131,7 +134,8 @@ impl Env<'_> {
             match result {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(Lost::Bug) => return bug(),
+                Err(Lost::Bug(reason)) => return reject(reason),
+                Err(Lost::Unknown) => return Err(Stop::unsupported("a path that cannot be followed backwards")),
                 Err(Lost::Fallback) => break,
             }
             // When no ancestor is left, the rest came by a way that is not recorded.
@@ -147,7 +151,7 @@ impl Env<'_> {
             self.log_span(&wanted, last, first, after);
             if last < 0 {
                 self.walk.saved.get_mut(id).state.history = history;
-                return if self.reaches_function_start(id, &wanted, changed) { Ok(()) } else { bug() };
+                return self.reaches_function_start(id, &wanted, changed);
             }
             result = self.follow(&history, first, last, false, &mut after, &mut wanted);
             self.walk.saved.get_mut(id).state.history = history;
@@ -169,7 +173,7 @@ impl Env<'_> {
         let mut back = Backwards { history, first };
         let (mut skip, mut at) = (skip_first, last);
         loop {
-            let Some(i) = usize::try_from(at).ok().filter(|&i| i < self.insns.len()) else { return Err(Lost::Bug) };
+            let Some(i) = usize::try_from(at).ok().filter(|&i| i < self.insns.len()) else { return Err(Lost::Unknown) };
             if !std::mem::take(&mut skip) {
                 self.backtrack_insn(i, *after, back.entry(i), wanted)?;
             }
@@ -229,18 +233,19 @@ impl Env<'_> {
     }
 
     /// At the start of a function that is verified on its own only its arguments may be left.
-    fn reaches_function_start(&mut self, id: StateId, wanted: &Wanted, changed: &mut bool) -> bool {
+    fn reaches_function_start(&mut self, id: StateId, wanted: &Wanted, changed: &mut bool) -> Step {
         let saved = self.walk.saved.get_mut(id);
         let f = &saved.state.frames[0];
         let alone = saved.state.frames.len() == 1 && f.subprog > 0 && f.callsite == -1;
         if !alone || wanted.frame != 0 || wanted.slots[0] != 0 || wanted.regs[0] & !ARGS != 0 {
-            return false;
+            let (subprog, regs, slots) = (f.subprog, wanted.current(), wanted.slots[wanted.frame]);
+            return reject(ExploreReason::PreciseEntry { subprog, regs, slots });
         }
         let (scalars, _) = f.scalars();
         let regs = wanted.regs[0] & scalars;
         saved.precise[0].regs |= regs;
         *changed |= regs != 0;
-        true
+        Ok(())
     }
 
     /// Marks every number of a saved state and of all its ancestors.

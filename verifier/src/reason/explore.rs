@@ -25,6 +25,17 @@ reasons! {
         "EBPF0509" CallbackNotStatic {} EINVAL, "callback function not static";
         /// A function is used as a callback, and the object has no records of functions.
         "EBPF0512" MissingFuncInfo {} EINVAL, "missing btf func_info";
+        /// A pointer stands where a number has to be known exactly. The kernel calls that a bug of its own, as it does the
+        /// next ones, in which a number has to be known exactly that cannot have come from where it would have to.
+        "EBPF0513" PrecisePointer {} EFAULT, "verifier bug: backtracking misuse";
+        /// Registers that a call or return does not pass on.
+        "EBPF0514" PreciseRegs { by: &'static str, regs: u16 } EFAULT, "verifier bug: {by} unexpected regs {regs:x}";
+        /// Stack slots that a function has not been given.
+        "EBPF0515" PreciseSlots { by: &'static str, slots: u64 } EFAULT, "verifier bug: {by} leftover stack slots {slots:x}";
+        /// A frame that nothing called.
+        "EBPF0516" PreciseFrame { from: &'static str, frame: usize } EFAULT, "verifier bug: subprog {from} frame {frame}";
+        /// What the kernel's own caller of a function would have passed.
+        "EBPF0517" PreciseEntry { subprog: u32, regs: u16, slots: u64 } EFAULT, "verifier bug: backtracking func entry subprog {subprog} reg_mask {regs:x} stack_mask {slots:x}";
         /// A loop that comes back to where it was.
         "EBPF0510" InfiniteLoop { insn: usize, cur: String, old: String } EINVAL, "infinite loop detected at insn {insn}\ncur state:{cur}\nold state:{old}";
         /// A program for a control group at a hook that returns nothing lets it pass, and only that.

@@ -210,11 +210,11 @@ fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs
     let btf = dst.ty.base == RegBase::BtfId || src.ty.base == RegBase::BtfId;
     if !w32 && insn.is_src_reg() && !dst.is_scalar() && !src.is_scalar() && !btf {
         let equal = op == jmp::JEQ && taken || op == jmp::JNE && !taken;
-        if equal && dst.not_null() && src.ty.may_be_null() {
-            mark_not_null(state.reg_mut(insn.src), maps);
-        }
-        if equal && src.not_null() && dst.ty.may_be_null() {
-            mark_not_null(state.reg_mut(insn.dst), maps);
+        // Where only one of two equal pointers has been in doubt, neither is null.
+        match (dst.ty.may_be_null(), src.ty.may_be_null()) {
+            (true, false) if equal => mark_not_null(state.reg_mut(insn.dst), maps),
+            (false, true) if equal => mark_not_null(state.reg_mut(insn.src), maps),
+            _ => {}
         }
     }
     let null_check = !w32

@@ -118,6 +118,14 @@ impl Env<'_> {
             self.sanitize_pointer(insn, &ptr, &off, ptr_is_dst, &mut window)?;
         }
         let mut dst = ptr;
+        if !ptr_is_dst && (ptr.ref_obj_id, ptr.frameno) != (off.ref_obj_id, off.frameno) {
+            // Linux 6.18 forgets on which reference and on whose frame the pointer rests.
+            if self.options.sound {
+                self.soundness_mattered.set(true);
+            } else {
+                (dst.ref_obj_id, dst.frameno) = (off.ref_obj_id, off.frameno);
+            }
+        }
         dst.set_unbounded32();
         match op {
             alu::ADD => match fixed_offset(&ptr, off.smin, op).filter(|_| known) {
