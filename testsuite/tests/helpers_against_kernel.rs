@@ -305,6 +305,7 @@ fn skb_calls() -> impl Strategy<Value = Call> {
         (prop::sample::select(vec![0x0008i32, 0xdd86, 0x0081]), flag_bits(1))
             .prop_map(|(p, f)| call("skb_change_proto", &[Ctx, Num(p), Num(f)])),
         (0..6i32).prop_map(|t| call("skb_change_type", &[Ctx, Num(t)])),
+        Just(call("skb_ecn_set_ce", &[Ctx])),
         (prop_oneof![-60..60i32, Just(4095), Just(-4096)], 0..3i32, flag_bits(9))
             .prop_map(|(by, mode, f)| call("skb_adjust_room", &[Ctx, Num(by), Num(mode), Num(f)])),
         (small(), flag_bits(1)).prop_map(|(l, f)| call("skb_change_tail", &[Ctx, Num(l), Num(f)])),

@@ -10,6 +10,10 @@ use std::sync::{Arc, LazyLock};
 pub const VAULT: usize = 0;
 /// Bytes of that value.
 pub const VAULT_SIZE: u32 = 512;
+/// Bytes of it that results are kept in.
+pub const RESULT_BYTES: usize = 128;
+/// What those are before a program runs; the others are zeros.
+pub const FILL: u8 = 1;
 /// Keys that maps with keys start with, as numbers.
 pub const KEYS: u64 = 3;
 
@@ -92,7 +96,11 @@ pub fn make(number: usize, around: &Surroundings) -> Result<Arc<Map>, String> {
             for n in 0..KEYS {
                 let key = key(def.key_size as usize, n);
                 // Some maps have no elements, or none for user space.
-                let _ = map.user_update(&key, &vec![n as u8 + 1; map.user_value_size()], 0);
+                let mut value = vec![n as u8 + FILL; map.user_value_size()];
+                if number == VAULT {
+                    value[RESULT_BYTES..].fill(0);
+                }
+                let _ = map.user_update(&key, &value, 0);
             }
         }
     }

@@ -22,7 +22,9 @@ use ebpfkit_vm::{
     Device, Engine, Fault, FaultKind, Interpreter, Limits, Loader, Program, Route, Run, Socket, World, helpers, input,
 };
 use program::Calls;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 /// Instructions that a run may execute.
@@ -55,6 +57,11 @@ static TYPES: LazyLock<Arc<Btf>> = LazyLock::new(|| {
     }
     Arc::new(Btf::parse(b.finish()).expect("types that were just made"))
 });
+
+/// The types that programs may allocate objects of.
+pub fn types() -> Arc<Btf> {
+    TYPES.clone()
+}
 
 /// A world in which helpers find something.
 fn world(source: &mut impl Source) -> World {
@@ -89,8 +96,7 @@ fn world(source: &mut impl Source) -> World {
 /// A frame that programs of network types see.
 fn packet(source: &mut impl Source) -> Vec<u8> {
     let len = match source.below(8) {
-        0 => 14,
-        1 => 1500,
+        0 => 1500,
         _ => 54 + source.below(80),
     };
     let mut packet: Vec<u8> = (0..len).map(|n| n as u8).collect();
@@ -139,6 +145,7 @@ impl Stage {
         Ok(Self { maps, program })
     }
 
+    /// Runs the program in one of the engines. The inner result is its own; the error says what it has broken.
     fn run(&self, world: &World, frame: &[u8], jit: bool) -> Result<Result<u64, Fault>, String> {
         let mut run = Run::new(&self.program, world.clone());
         run.set_checked(true);
@@ -189,15 +196,51 @@ pub fn case(source: &mut impl Source) -> Result<Tried, String> {
     })
 }
 
+/// How often each helper and kernel function was called by the main functions of some seeds' programs, and how often it
+/// gave an answer.
+pub fn reach(seeds: Range<u64>) -> BTreeMap<&'static str, (u64, u64)> {
+    let mut reach = BTreeMap::new();
+    for name in program::callee_names() {
+        reach.insert(name, (0, 0));
+    }
+    for seed in seeds {
+        let mut source = seeded(seed);
+        let calls = program::write(&mut source);
+        let (world, frame) = (world(&mut source), packet(&mut source));
+        let Ok(stage) = Stage::new(&calls, &world) else { continue };
+        if stage.run(&world, &frame, false).is_err() {
+            continue;
+        }
+        let mut vault = vec![0; maps::VAULT_SIZE as usize];
+        let Some(map) = &stage.maps[maps::VAULT] else { continue };
+        if map.user_lookup(&0u32.to_ne_bytes(), &mut vault, 0).is_err() {
+            continue;
+        }
+        for (name, result) in calls.made.iter().zip(vault[..maps::RESULT_BYTES].chunks_exact(8)) {
+            let answered = result.iter().any(|b| *b != maps::FILL);
+            let entry = reach.entry(*name).or_default();
+            *entry = (entry.0 + 1, entry.1 + u64::from(answered));
+            if !answered {
+                break;
+            }
+        }
+    }
+    reach
+}
+
+/// The choices of a seed. Seeds that follow each other must not give the same choices one later.
+fn seeded(seed: u64) -> Seeded {
+    Seeded(seed.wrapping_mul(0xd6e8_feb8_6659_fd93))
+}
+
 /// The case of a seed.
 pub fn of_seed(seed: u64) -> Result<Tried, String> {
-    // Seeds that follow each other must not give the same choices one later.
-    case(&mut Seeded(seed.wrapping_mul(0xd6e8_feb8_6659_fd93)))
+    case(&mut seeded(seed))
 }
 
 /// The program of a seed, as text.
 pub fn text_of_seed(seed: u64) -> String {
-    let calls = program::write(&mut Seeded(seed.wrapping_mul(0xd6e8_feb8_6659_fd93)));
+    let calls = program::write(&mut seeded(seed));
     let mut text = format!("{} program\n", calls.prog_type);
     for (at, line) in ebpfkit_asm::disassemble(&calls.insns) {
         text += &match line {

@@ -3,7 +3,7 @@
 //! Most arguments are of the right kind, so that calls do something; the others are anything: numbers, addresses that a
 //! call has given and that are long gone, addresses near those, addresses that no program has.
 
-use super::maps::{self, DEFS, VAULT, VAULT_SIZE};
+use super::maps::{DEFS, VAULT, VAULT_SIZE};
 use super::signatures::{self, Kind, Signature};
 use crate::against_kernel::insn;
 use crate::arguments::load_map;
@@ -61,6 +61,22 @@ pub struct Calls {
     pub insns: Vec<Insn>,
     /// The maps that it names, by number.
     pub maps: Vec<bool>,
+    /// What its main function calls, in order; what each gives stands in the vault, as far as there is space.
+    pub made: Vec<&'static str>,
+}
+
+impl Callee {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Helper(id) => ebpfkit_abi::helper_name(id).unwrap_or_default(),
+            Self::Kfunc(n) => KFUNCS[n],
+        }
+    }
+}
+
+/// Names of everything that programs call.
+pub fn callee_names() -> impl Iterator<Item = &'static str> {
+    CALLEES.iter().map(|(callee, _)| callee.name())
 }
 
 /// Types of programs; what helpers do depends on it.
@@ -81,6 +97,42 @@ const TYPES: [ProgType; 15] = [
     ProgType::CgroupSysctl,
     ProgType::Syscall,
 ];
+
+/// Calls without which others only fault: part of the name, and the call that has to come before.
+const BEFORE: &[(&str, &str)] = &[
+    ("bpf_cpumask_", "bpf_cpumask_create"),
+    ("bpf_percpu_obj_drop", "bpf_percpu_obj_new_impl"),
+    ("_cpu_ptr", "bpf_percpu_obj_new_impl"),
+    ("bpf_list_push", "bpf_obj_new_impl"),
+    ("bpf_rbtree_add", "bpf_obj_new_impl"),
+    ("bpf_rbtree_remove", "bpf_obj_new_impl"),
+    ("bpf_rbtree_left", "bpf_obj_new_impl"),
+    ("bpf_rbtree_right", "bpf_obj_new_impl"),
+    ("bpf_obj_drop", "bpf_obj_new_impl"),
+    ("bpf_refcount_acquire", "bpf_obj_new_impl"),
+    ("bpf_ringbuf_submit_dynptr", "bpf_ringbuf_reserve_dynptr"),
+    ("bpf_ringbuf_discard_dynptr", "bpf_ringbuf_reserve_dynptr"),
+    ("bpf_ringbuf_submit", "bpf_ringbuf_reserve"),
+    ("bpf_ringbuf_discard", "bpf_ringbuf_reserve"),
+    ("bpf_dynptr_", "bpf_dynptr_from_mem"),
+    ("bpf_iter_num_", "bpf_iter_num_new"),
+    ("bpf_iter_bits_", "bpf_iter_bits_new"),
+    ("bpf_spin_unlock", "bpf_spin_lock"),
+    ("bpf_res_spin_unlock", "bpf_res_spin_lock"),
+    ("bpf_timer_", "bpf_timer_init"),
+    ("bpf_sk_release", "bpf_sk_lookup_tcp"),
+    ("bpf_tcp_sock", "bpf_sk_lookup_tcp"),
+];
+
+/// The call that has to come before one of these, by position in [`CALLEES`].
+static NEEDED: LazyLock<Vec<Option<usize>>> = LazyLock::new(|| {
+    let position = |name: &str| CALLEES.iter().position(|(c, _)| c.name() == name);
+    let needed = |name: &str| {
+        let (_, before) = BEFORE.iter().find(|(part, _)| name.contains(part))?;
+        (*before != name).then(|| position(before)).flatten()
+    };
+    CALLEES.iter().map(|(callee, _)| needed(callee.name())).collect()
+});
 
 /// Words of the vault that results are kept in; what follows is memory for lists, locks, timers and pointers.
 const RESULTS: u32 = 16;
@@ -108,10 +160,14 @@ struct Writer<'a, S> {
     functions: Vec<usize>,
     /// Calls so far.
     calls: u32,
+    /// Their names.
+    made: Vec<&'static str>,
     /// Bytes of the memory that the last argument points to.
     size: u64,
     /// The map of the call.
     map: usize,
+    /// The number of the result that the call works on.
+    subject: Option<u32>,
 }
 
 impl<S: Source> Writer<'_, S> {
@@ -156,14 +212,21 @@ impl<S: Source> Writer<'_, S> {
 
     /// What a call has given.
     fn result(&mut self, dst: u8) {
-        let n = match self.calls.min(RESULTS) {
+        let n = match self.subject {
+            Some(n) if self.source.chance(900) => n,
+            _ => self.any_result(),
+        };
+        self.put(0x79, dst, 9, 8 * n as i16, 0);
+        self.size = 16;
+    }
+
+    fn any_result(&mut self) -> u32 {
+        match self.calls.min(RESULTS) {
             0 => 0,
             // The last one, most of the time.
             n if self.source.chance(500) => (self.calls + n - 1) % n,
             n => self.source.below(n),
-        };
-        self.put(0x79, dst, 9, 8 * n as i16, 0);
-        self.size = 16;
+        }
     }
 
     fn function(&mut self, dst: u8) {
@@ -235,7 +298,7 @@ impl<S: Source> Writer<'_, S> {
 
     /// An address near one of a few places, so that several calls use the same.
     fn one_of(&mut self, dst: u8, first: i32, step: i32) {
-        let offset = first + step * self.source.below(2) as i32;
+        let offset = first + step * i32::from(self.source.chance(250));
         if first < 0 { self.frame(dst, offset) } else { self.vault(dst, offset) }
     }
 
@@ -291,8 +354,12 @@ impl<S: Source> Writer<'_, S> {
             Kind::Timer => self.one_of(dst, TIMERS, 16),
             Kind::Place => self.one_of(dst, PLACES, 8),
             Kind::Type => {
-                let n = self.source.below(8).into();
-                self.number(dst, n);
+                let n = match self.source.chance(800) {
+                    // Structs.
+                    true => 3 + 2 * self.source.below(4),
+                    false => self.source.below(12),
+                };
+                self.number(dst, n.into());
             }
             Kind::Arena => match self.source.below(3) {
                 0 => self.number(dst, 0),
@@ -308,10 +375,7 @@ impl<S: Source> Writer<'_, S> {
     /// A map that a callee is likely to want.
     fn map_for(&mut self, callee: Callee) -> usize {
         use MapType as T;
-        let name = match callee {
-            Callee::Helper(id) => ebpfkit_abi::helper_name(id).unwrap_or_default(),
-            Callee::Kfunc(n) => KFUNCS[n],
-        };
+        let name = callee.name();
         const LIKELY: &[(&str, &[MapType])] = &[
             ("user_ringbuf", &[T::UserRingbuf]),
             ("ringbuf", &[T::Ringbuf]),
@@ -341,18 +405,36 @@ impl<S: Source> Writer<'_, S> {
         let any = self.source.below(DEFS.len() as u32) as usize;
         match likely {
             Some((_, types)) if self.source.chance(900) => {
-                let wanted = self.source.pick(types);
-                DEFS.iter().position(|d| d.map_type == wanted).unwrap_or(any)
+                let subject = self.source.pick(types);
+                DEFS.iter().position(|d| d.map_type == subject).unwrap_or(any)
             }
             _ => any,
         }
     }
 
-    /// One call; what it gives is kept. In a callback the vault's address is not in a register yet.
+    /// One call, most of the time after one that it needs; what each gives is kept.
     fn call(&mut self, callee: usize) {
+        let careful = self.source.chance(700);
+        if let (true, Some(before)) = (careful, NEEDED[callee]) {
+            let name = CALLEES[before].0.name();
+            match self.made.iter().rposition(|made| *made == name) {
+                Some(at) if self.made.len() - at <= RESULTS as usize && self.source.chance(800) => {
+                    self.subject = Some(at as u32 % RESULTS);
+                }
+                _ => {
+                    self.call_with(before, true);
+                    self.subject = Some((self.calls - 1) % RESULTS);
+                }
+            }
+        }
+        self.call_with(callee, careful);
+        self.subject = None;
+    }
+
+    /// One call; `careful` says that all arguments are of the right kind.
+    fn call_with(&mut self, callee: usize, careful: bool) {
         let (callee, signature) = CALLEES[callee];
         (self.size, self.map) = (16, VAULT);
-        let careful = self.source.chance(700);
         for (n, kind) in signature.into_iter().enumerate() {
             let dst = n as u8 + 1;
             if careful || self.source.chance(800) {
@@ -367,6 +449,7 @@ impl<S: Source> Writer<'_, S> {
         }
         self.put(0x7b, 9, 0, 8 * (self.calls % RESULTS) as i16, 0);
         self.calls += 1;
+        self.made.push(callee.name());
         if self.source.chance(150) {
             self.forge();
         }
@@ -431,12 +514,22 @@ impl<S: Source> Writer<'_, S> {
 /// Writes a program.
 pub fn write(source: &mut impl Source) -> Calls {
     let prog_type = source.pick(&TYPES);
-    let maps = vec![false; DEFS.len()];
-    let (functions, calls) = (Vec::new(), 0);
-    let mut w = Writer { source, insns: Vec::new(), maps, prog_type, functions, calls, size: 16, map: maps::VAULT };
+    let mut w = Writer {
+        source,
+        insns: Vec::new(),
+        maps: vec![false; DEFS.len()],
+        prog_type,
+        functions: Vec::new(),
+        calls: 0,
+        made: Vec::new(),
+        size: 16,
+        map: VAULT,
+        subject: None,
+    };
     w.prologue(true);
     w.calls(10);
     w.finish(0);
+    let made = w.made.clone();
     if !w.functions.is_empty() {
         let start = w.insns.len();
         w.prologue(false);
@@ -449,5 +542,5 @@ pub fn write(source: &mut impl Source) -> Calls {
             w.insns[at].imm = (start as i64 - at as i64 - 1) as i32;
         }
     }
-    Calls { prog_type, insns: w.insns, maps: w.maps }
+    Calls { prog_type, insns: w.insns, maps: w.maps, made }
 }

@@ -3,6 +3,7 @@
 use super::Row;
 use super::cx::{self, Ret};
 use super::dynptr::{self, Dynptr};
+use super::state::Emitted;
 use crate::maps::{Kind, Map, Ringbuf};
 use crate::{Errno, Event, Fault, Run};
 
@@ -55,16 +56,19 @@ pub(super) fn emit(run: &mut Run, event: Event) -> bool {
         (lost.events, lost.bytes) = (lost.events + 1, lost.bytes + size);
         return false;
     }
-    run.state.emitted += size;
+    run.state.emitted.bytes += size;
+    run.state.emitted.events += 1;
     run.events.push(event);
     true
 }
 
 fn has_space(run: &mut Run, size: u64) -> bool {
-    if run.events.is_empty() {
-        run.state.emitted = 0;
+    if run.events.len() != run.state.emitted.events {
+        // Some were taken out.
+        let bytes = run.events.iter().map(size_of).sum();
+        run.state.emitted = Emitted { events: run.events.len(), bytes };
     }
-    run.state.emitted.saturating_add(size) <= run.world.limits.emitted
+    run.state.emitted.bytes.saturating_add(size) <= run.world.limits.emitted
 }
 
 /// Reads the ring buffers of the run's program as user space would, and adds their records to the run's events.

@@ -31,6 +31,23 @@ pub(super) fn protocol(run: &Run) -> u16 {
     u16::from_be_bytes((run.ctx.get("protocol").unwrap_or(0) as u16).to_ne_bytes())
 }
 
+/// Tags of VLANs that the kernel does not look behind any more (`VLAN_MAX_DEPTH`).
+const MAX_TAGS: usize = 8;
+
+/// The protocol behind the tags of VLANs that stand in the packet; zero when it cannot be told.
+pub(super) fn protocol_behind_tags(run: &Run) -> u16 {
+    let mut protocol = protocol(run);
+    for n in 0..MAX_TAGS {
+        if !is_vlan(protocol) {
+            return protocol;
+        }
+        let at = ETH_HLEN + n * VLAN_HLEN;
+        let Some(tag) = run.packet.bytes().get(at..at + VLAN_HLEN) else { return 0 };
+        protocol = u16::from_be_bytes([tag[2], tag[3]]);
+    }
+    0
+}
+
 fn set_protocol(run: &mut Run, protocol: u16) {
     run.ctx.set("protocol", u16::from_ne_bytes(protocol.to_be_bytes()).into());
 }

@@ -418,34 +418,42 @@ fn ancestor_cgroup_id(run: &mut Run, [socket, level, ..]: [u64; 5]) -> Ret {
     })
 }
 
-/// Marks an IP packet as having met congestion, if its sender can be told: 1 when it is marked.
+/// Bits of the traffic class that tell of congestion: none of them when nobody asks, both when it was met.
+const ECN: u8 = 3;
+
+/// Marks an IP packet as having met congestion, if its sender can be told: 1 when it is marked. As in the kernel, tags of
+/// VLANs in the packet are passed over to find the protocol, but the header is taken for the one at the network offset.
 fn ecn_set_ce(run: &mut Run, _: [u64; 5]) -> Ret {
-    use crate::packet::csum;
     use ebpfkit_abi::net::ethertype;
+    let len = match super::link::protocol_behind_tags(run) {
+        ethertype::IPV4 => 20,
+        ethertype::IPV6 => 40,
+        _ => return Ok(0),
+    };
+    if run.packet.bytes().len() < len {
+        return Ok(0);
+    }
     let at = run.state.skb.network.max(0) as usize;
-    let protocol = super::link::protocol(run);
-    let Some(ip) = run.packet.bytes_mut().get_mut(at..) else { return Ok(0) };
-    match protocol {
-        ethertype::IPV4 if ip.len() >= 20 => {
-            let old = u16::from_ne_bytes([ip[0], ip[1]]);
-            match ip[1] & 3 {
-                0 => return Ok(0),
-                3 => return Ok(1),
-                _ => ip[1] |= 3,
-            }
-            let new = u16::from_ne_bytes([ip[0], ip[1]]);
-            let sum = csum::replace_16(u16::from_ne_bytes([ip[10], ip[11]]), old, new);
-            ip[10..12].copy_from_slice(&sum.to_ne_bytes());
+    let Some(ip) = run.packet.bytes_mut().get_mut(at..at + len) else { return Ok(0) };
+    if len == 40 {
+        let asked = ip[1] >> 4 & ECN != 0;
+        if asked {
+            ip[1] |= ECN << 4;
+        }
+        return Ok(asked.into());
+    }
+    match ip[1] & ECN {
+        0 => Ok(0),
+        ECN => Ok(1),
+        old => {
+            // What the header's sum grows by: it is one's complement, and the bits are set in its low byte.
+            let by = u16::from_ne_bytes((0xffff - u16::from(ECN - old)).to_be_bytes());
+            let sum = u16::from_ne_bytes([ip[10], ip[11]]);
+            let (sum, carry) = sum.overflowing_add(by);
+            ip[10..12].copy_from_slice(&(sum + u16::from(carry)).to_ne_bytes());
+            ip[1] |= ECN;
             Ok(1)
         }
-        ethertype::IPV6 if ip.len() >= 40 => match ip[1] >> 4 & 3 {
-            0 => Ok(0),
-            _ => {
-                ip[1] |= 0x30;
-                Ok(1)
-            }
-        },
-        _ => Ok(0),
     }
 }
 

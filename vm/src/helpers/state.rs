@@ -18,6 +18,15 @@ pub struct Timer {
     pub running: bool,
 }
 
+/// Events that wait in a run, as they were counted last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Emitted {
+    /// How many there are.
+    pub events: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// What helpers keep for a run.
 #[derive(Debug, Default)]
 pub struct State {
@@ -33,8 +42,8 @@ pub struct State {
     pub timers: BTreeMap<u64, Timer>,
     /// What programs did not get because of the world's limits, in all runs so far.
     pub lost: Lost,
-    /// Bytes of the events that wait in the run.
-    pub(crate) emitted: u64,
+    /// The events that wait in the run.
+    pub(super) emitted: Emitted,
     /// Addresses of the locks that the run has taken and not given back.
     pub(crate) locks: Vec<u64>,
     /// Addresses of the records of ring buffers that the run has reserved and not submitted.

@@ -49,7 +49,7 @@ pub fn choose(args: &Args, prepared: &Prepared) -> Result<usize> {
 /// Verifies and loads the program and those it can tail-call. The inner error is how the command ends.
 pub fn load(args: &Args, host: &Host, prepared: &Prepared, index: usize, world: &World) -> Result<Result<Loaded, End>> {
     let object = &prepared.object;
-    let mut instance = Instance::new(object, &host.model, world.cpus);
+    let mut instance = Instance::in_world(object, &host.model, world);
     let kfunc = |id: u32, btf: i16| {
         let kernel = host.model.btf().filter(|_| btf == 0)?;
         (kernel.kind(id) == Some(Kind::Func)).then(|| kernel.name(id).to_owned())

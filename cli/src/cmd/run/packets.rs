@@ -198,6 +198,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
             maps.show()?;
         }
     }
+    print::lost(&run);
     if let Some(error) = error {
         note!("{} {error}", paint::error("error:"));
         return Ok(End::Usage);

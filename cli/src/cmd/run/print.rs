@@ -53,6 +53,14 @@ pub fn event(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
     }
 }
 
+/// Says on standard error what the program did not get because of the world's limits.
+pub fn lost(run: &Run) {
+    let lost = run.state().lost;
+    if !lost.is_nothing() {
+        note!("{} {lost}", paint::warning("lost:"));
+    }
+}
+
 /// Prints events.
 pub fn events(events: &[Event]) -> Result<()> {
     events.iter().try_for_each(|e| event(&mut out::results(), e)).context(out::STDOUT)

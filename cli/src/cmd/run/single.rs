@@ -128,6 +128,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
             maps.show()?;
         }
     }
+    print::lost(&run);
     if let Some(fault) = fault {
         print::fault(prepared, &run, &fault);
         return Ok(End::Bad);

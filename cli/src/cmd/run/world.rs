@@ -2,7 +2,7 @@
 
 use crate::files;
 use anyhow::{Context, Result};
-use ebpfkit_vm::{Device, Neighbour, Route, Task, World};
+use ebpfkit_vm::{Device, Limits, Neighbour, Route, Task, World};
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::path::Path;
@@ -22,6 +22,24 @@ struct File {
     devices: Vec<FileDevice>,
     routes: Vec<FileRoute>,
     neighbours: Vec<FileNeighbour>,
+    limits: FileLimits,
+}
+
+/// How much memory programs may take; see [`Limits`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FileLimits {
+    emitted: u64,
+    map_memory: u64,
+    objects: u64,
+    timers: usize,
+}
+
+impl Default for FileLimits {
+    fn default() -> Self {
+        let Limits { emitted, map_memory, objects, timers } = Limits::default();
+        Self { emitted, map_memory, objects, timers }
+    }
 }
 
 #[derive(Deserialize)]
@@ -83,6 +101,7 @@ impl Default for File {
             devices: Vec::new(),
             routes: Vec::new(),
             neighbours: Vec::new(),
+            limits: FileLimits::default(),
         }
     }
 }
@@ -121,6 +140,12 @@ fn world(file: File) -> Result<World> {
             gid: file.task.gid,
             comm: file.task.comm,
             cgroup: file.task.cgroup,
+        },
+        limits: Limits {
+            emitted: file.limits.emitted,
+            map_memory: file.limits.map_memory,
+            objects: file.limits.objects,
+            timers: file.limits.timers,
         },
         ..World::default()
     };
