@@ -182,7 +182,8 @@ impl Insn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::op::{CallKind, Op, Operand, decode};
+    use crate::decode;
+    use crate::op::{CallKind, Op, Operand};
     use crate::table::{Field, ROWS};
 
     /// The sets of an instruction, from its decoded form.

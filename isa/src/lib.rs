@@ -13,12 +13,10 @@ pub mod opcode;
 mod regs;
 pub mod table;
 
-pub use code::row;
+pub use code::{EncodeError, decode, encode, row};
 pub use flow::Successors;
 pub use insn::{Endian, Insn};
-pub use op::{
-    AluOp, AtomicOp, CallKind, DecodeError, EncodeError, ImmKind, JmpOp, Op, Operand, Size, Width, decode, encode,
-};
+pub use op::{AluOp, AtomicOp, CallKind, DecodeError, ImmKind, JmpOp, Op, Operand, Size, Width};
 pub use regs::RegSet;
 
 /// Registers that a program can name: `r0` to `r10`.

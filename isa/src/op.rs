@@ -1,7 +1,5 @@
 //! The decoded form of an instruction: what it does, with nothing left to interpret.
 
-pub use crate::code::{EncodeError, decode, encode};
-
 /// Access size of a load or store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Size {
