@@ -1,7 +1,7 @@
 //! What the disassembler prints, the assembler reads back.
 use ebpfkit_asm::{Syntax, assemble_insns, instruction};
 use ebpfkit_isa::opcode::pseudo;
-use ebpfkit_isa::table::{Field, Kind, ROWS};
+use ebpfkit_isa::table::{Field, Operation, ROWS};
 use ebpfkit_isa::{Insn, decode};
 use proptest::prelude::*;
 
@@ -42,7 +42,7 @@ proptest! {
             pick(row.imm, imm),
         );
         let high = match row.kind {
-            Kind::LoadImm64(pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX) => 0,
+            Operation::LoadImm64(pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX) => 0,
             _ => high,
         };
         let slots = [i, Insn::new(0, 0, 0, 0, high)];

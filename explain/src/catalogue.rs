@@ -128,14 +128,14 @@ mod tests {
     #[test]
     fn every_rejection_has_a_class_and_a_code_of_its_own() {
         use ebpfkit_verifier::reason::{
-            AttachReason, CallReason, ExploreReason, FrontReason, GlobalReason, KfuncReason, MemoryReason,
-            ObjectReason, ResourceReason, ScalarReason, TypeReason,
+            AttachReason, CallReason, ExploreReason, GlobalReason, KfuncReason, MemoryReason, ObjectReason,
+            ProgramReason, ResourceReason, ScalarReason, TypeReason,
         };
         let families = [
             AttachReason::ROWS,
             CallReason::ROWS,
             ExploreReason::ROWS,
-            FrontReason::ROWS,
+            ProgramReason::ROWS,
             GlobalReason::ROWS,
             KfuncReason::ROWS,
             MemoryReason::ROWS,

@@ -3,7 +3,7 @@
 use crate::insn::Insn;
 use crate::op::{CallKind, DecodeError, ImmKind, Op, Operand};
 use crate::opcode::{X, class, pseudo};
-use crate::table::{Field, Kind, ROWS, Row, rows_of};
+use crate::table::{Field, Operation, ROWS, Row, rows_of};
 
 /// The first field of `insn` that the row forbids.
 fn complaint(row: &Row, insn: Insn, at: usize) -> Option<DecodeError> {
@@ -44,35 +44,35 @@ pub fn decode(insns: &[Insn], at: usize) -> Result<(Op, usize), DecodeError> {
     let by_bit = if i.code & X != 0 { Operand::Reg(src) } else { Operand::Imm(i.imm) };
     let by_class = if i.class() == class::STX { Operand::Reg(src) } else { Operand::Imm(i.imm) };
     let op = match row(i, at)?.kind {
-        Kind::Alu(op, width) => Op::Alu { op, width, dst, src: by_bit },
-        Kind::Movsx(width, bits) => Op::Movsx { width, bits, dst, src },
-        Kind::Neg(width) => Op::Neg { width, dst },
-        Kind::Endian(big, bits) => Op::Endian { big, bits, dst },
-        Kind::Bswap(bits) => Op::Bswap { bits, dst },
-        Kind::AddrSpaceCast => Op::AddrSpaceCast { dst, src, imm: i.imm as u32 },
-        Kind::LoadImm64(kind) => {
+        Operation::Alu(op, width) => Op::Alu { op, width, dst, src: by_bit },
+        Operation::Movsx(width, bits) => Op::Movsx { width, bits, dst, src },
+        Operation::Neg(width) => Op::Neg { width, dst },
+        Operation::Endian(big, bits) => Op::Endian { big, bits, dst },
+        Operation::Bswap(bits) => Op::Bswap { bits, dst },
+        Operation::AddrSpaceCast => Op::AddrSpaceCast { dst, src, imm: i.imm as u32 },
+        Operation::LoadImm64(kind) => {
             let next = insns.get(at + 1).copied().ok_or(DecodeError::TruncatedImm64 { at })?;
             if (next.code, next.dst, next.src, next.off) != (0, 0, 0, 0) {
                 return Err(DecodeError::TruncatedImm64 { at });
             }
             return Ok((Op::LoadImm64 { dst, imm: imm64(kind, i, next, at)? }, 2));
         }
-        Kind::LoadAbs(size) => Op::LoadAbs { size, imm: i.imm },
-        Kind::LoadInd(size) => Op::LoadInd { size, src, imm: i.imm },
-        Kind::Load(size, signed) => Op::Load { size, signed, dst, src, off },
-        Kind::Store(size) => Op::Store { size, dst, src: by_class, off },
-        Kind::Atomic(op, fetch, size) => Op::Atomic { op, fetch, size, dst, src, off },
-        Kind::LoadAcquire(size) => Op::LoadAcquire { size, dst, src, off },
-        Kind::StoreRelease(size) => Op::StoreRelease { size, dst, src, off },
-        Kind::Ja(false) => Op::Ja { off: off.into(), long: false },
-        Kind::Ja(true) => Op::Ja { off: i.imm, long: true },
-        Kind::Jmp(op, width) => Op::Jmp { op, width, dst, src: by_bit, off },
-        Kind::MayGoto => Op::MayGoto { off },
-        Kind::CallHelper => Op::Call(CallKind::Helper(i.imm as u32)),
-        Kind::CallLocal => Op::Call(CallKind::Local(i.imm)),
-        Kind::CallKfunc => Op::Call(CallKind::Kfunc { id: i.imm as u32, btf_index: off }),
-        Kind::CallReg => Op::Call(CallKind::Reg(dst)),
-        Kind::Exit => Op::Exit,
+        Operation::LoadAbs(size) => Op::LoadAbs { size, imm: i.imm },
+        Operation::LoadInd(size) => Op::LoadInd { size, src, imm: i.imm },
+        Operation::Load(size, signed) => Op::Load { size, signed, dst, src, off },
+        Operation::Store(size) => Op::Store { size, dst, src: by_class, off },
+        Operation::Atomic(op, fetch, size) => Op::Atomic { op, fetch, size, dst, src, off },
+        Operation::LoadAcquire(size) => Op::LoadAcquire { size, dst, src, off },
+        Operation::StoreRelease(size) => Op::StoreRelease { size, dst, src, off },
+        Operation::Ja(false) => Op::Ja { off: off.into(), long: false },
+        Operation::Ja(true) => Op::Ja { off: i.imm, long: true },
+        Operation::Jmp(op, width) => Op::Jmp { op, width, dst, src: by_bit, off },
+        Operation::MayGoto => Op::MayGoto { off },
+        Operation::CallHelper => Op::Call(CallKind::Helper(i.imm as u32)),
+        Operation::CallLocal => Op::Call(CallKind::Local(i.imm)),
+        Operation::CallKfunc => Op::Call(CallKind::Kfunc { id: i.imm as u32, btf_index: off }),
+        Operation::CallReg => Op::Call(CallKind::Reg(dst)),
+        Operation::Exit => Op::Exit,
     };
     Ok((op, 1))
 }
@@ -119,27 +119,27 @@ pub fn encode(op: Op) -> Result<(Insn, Option<Insn>), EncodeError> {
     let kind = match op {
         Op::Alu { op, width, dst, src } => {
             (f.dst, operand) = (dst, Some(src));
-            Kind::Alu(op, width)
+            Operation::Alu(op, width)
         }
         Op::Movsx { width, bits, dst, src } => {
             (f.dst, f.src) = (dst, src);
-            Kind::Movsx(width, bits)
+            Operation::Movsx(width, bits)
         }
         Op::Neg { width, dst } => {
             f.dst = dst;
-            Kind::Neg(width)
+            Operation::Neg(width)
         }
         Op::Endian { big, bits, dst } => {
             f.dst = dst;
-            Kind::Endian(big, bits)
+            Operation::Endian(big, bits)
         }
         Op::Bswap { bits, dst } => {
             f.dst = dst;
-            Kind::Bswap(bits)
+            Operation::Bswap(bits)
         }
         Op::AddrSpaceCast { dst, src, imm } => {
             (f.dst, f.src, f.imm) = (dst, src, imm as i32);
-            Kind::AddrSpaceCast
+            Operation::AddrSpaceCast
         }
         Op::LoadImm64 { dst, imm } => {
             let (kind, low, high) = match imm {
@@ -153,69 +153,69 @@ pub fn encode(op: Op) -> Result<(Insn, Option<Insn>), EncodeError> {
             };
             (f.dst, f.imm) = (dst, low as i32);
             second = Some(Insn::new(0, 0, 0, 0, high as i32));
-            Kind::LoadImm64(kind)
+            Operation::LoadImm64(kind)
         }
         Op::LoadAbs { size, imm } => {
             f.imm = imm;
-            Kind::LoadAbs(size)
+            Operation::LoadAbs(size)
         }
         Op::LoadInd { size, src, imm } => {
             (f.src, f.imm) = (src, imm);
-            Kind::LoadInd(size)
+            Operation::LoadInd(size)
         }
         Op::Load { size, signed, dst, src, off } => {
             (f.dst, f.src, f.off) = (dst, src, off);
-            Kind::Load(size, signed)
+            Operation::Load(size, signed)
         }
         Op::Store { size, dst, src, off } => {
             (f.dst, f.off, operand) = (dst, off, Some(src));
-            Kind::Store(size)
+            Operation::Store(size)
         }
         Op::Atomic { op, fetch, size, dst, src, off } => {
             (f.dst, f.src, f.off) = (dst, src, off);
-            Kind::Atomic(op, fetch, size)
+            Operation::Atomic(op, fetch, size)
         }
         Op::LoadAcquire { size, dst, src, off } => {
             (f.dst, f.src, f.off) = (dst, src, off);
-            Kind::LoadAcquire(size)
+            Operation::LoadAcquire(size)
         }
         Op::StoreRelease { size, dst, src, off } => {
             (f.dst, f.src, f.off) = (dst, src, off);
-            Kind::StoreRelease(size)
+            Operation::StoreRelease(size)
         }
         Op::Ja { off, long: true } => {
             f.imm = off;
-            Kind::Ja(true)
+            Operation::Ja(true)
         }
         Op::Ja { off, long: false } => {
             f.off = i16::try_from(off).map_err(|_| EncodeError::JumpTooFar(off))?;
-            Kind::Ja(false)
+            Operation::Ja(false)
         }
         Op::Jmp { op, width, dst, src, off } => {
             (f.dst, f.off, operand) = (dst, off, Some(src));
-            Kind::Jmp(op, width)
+            Operation::Jmp(op, width)
         }
         Op::MayGoto { off } => {
             f.off = off;
-            Kind::MayGoto
+            Operation::MayGoto
         }
         Op::Call(CallKind::Helper(id)) => {
             f.imm = id as i32;
-            Kind::CallHelper
+            Operation::CallHelper
         }
         Op::Call(CallKind::Local(d)) => {
             f.imm = d;
-            Kind::CallLocal
+            Operation::CallLocal
         }
         Op::Call(CallKind::Kfunc { id, btf_index }) => {
             (f.imm, f.off) = (id as i32, btf_index);
-            Kind::CallKfunc
+            Operation::CallKfunc
         }
         Op::Call(CallKind::Reg(r)) => {
             f.dst = r;
-            Kind::CallReg
+            Operation::CallReg
         }
-        Op::Exit => Kind::Exit,
+        Op::Exit => Operation::Exit,
     };
     match operand {
         Some(Reg(r)) => f.src = r,
@@ -232,7 +232,7 @@ pub fn encode(op: Op) -> Result<(Insn, Option<Insn>), EncodeError> {
             && match operand {
                 Some(Reg(_)) => r.src == Field::Reg,
                 Some(Imm(_)) => r.imm == Field::Any,
-                None => kind != Kind::AddrSpaceCast || r.imm == Field::Is(f.imm),
+                None => kind != Operation::AddrSpaceCast || r.imm == Field::Is(f.imm),
             }
     };
     let row = ROWS.iter().find(fits).ok_or(EncodeError::NoSuchInstruction(op))?;
@@ -265,7 +265,7 @@ mod tests {
                 pick(row.imm, imm),
             );
             let high = match row.kind {
-                Kind::LoadImm64(pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX) => 0,
+                Operation::LoadImm64(pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX) => 0,
                 _ => high,
             };
             let slots = [i, Insn::new(0, 0, 0, 0, high)];

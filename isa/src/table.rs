@@ -50,7 +50,7 @@ pub enum Group {
 
 /// What an instruction does: the part of [`crate::Op`] that the opcode and the selecting fields decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum Operation {
     /// Binary arithmetic.
     Alu(AluOp, Width),
     /// Sign-extending move.
@@ -103,7 +103,7 @@ pub struct Row {
     /// Opcode byte.
     pub code: u8,
     /// What it does.
-    pub kind: Kind,
+    pub kind: Operation,
     /// Mnemonic, without the suffix for width or size.
     pub name: &'static str,
     /// Oldest level that has it.
@@ -134,7 +134,7 @@ impl Builder {
     const fn push(
         &mut self,
         code: u8,
-        kind: Kind,
+        kind: Operation,
         name: &'static str,
         cpu: Cpu,
         group: Group,
@@ -150,44 +150,44 @@ impl Builder {
         let g32 = if divmul { Group::Divmul32 } else { Group::Base32 };
         let g64 = if divmul { Group::Divmul64 } else { Group::Base64 };
         let (k, x) = ((Reg, ZERO, Is(off), Any), (Reg, Reg, Is(off), ZERO));
-        self.push(class::ALU | bits, Kind::Alu(op, Width::W32), name, cpu, g32, k);
-        self.push(class::ALU | bits | X, Kind::Alu(op, Width::W32), name, cpu, g32, x);
-        self.push(class::ALU64 | bits, Kind::Alu(op, Width::W64), name, cpu, g64, k);
-        self.push(class::ALU64 | bits | X, Kind::Alu(op, Width::W64), name, cpu, g64, x);
+        self.push(class::ALU | bits, Operation::Alu(op, Width::W32), name, cpu, g32, k);
+        self.push(class::ALU | bits | X, Operation::Alu(op, Width::W32), name, cpu, g32, x);
+        self.push(class::ALU64 | bits, Operation::Alu(op, Width::W64), name, cpu, g64, k);
+        self.push(class::ALU64 | bits | X, Operation::Alu(op, Width::W64), name, cpu, g64, x);
     }
 
     const fn jmp(&mut self, bits: u8, op: JmpOp, name: &'static str, cpu: Cpu) {
         let (k, x) = ((Reg, ZERO, Any, Any), (Reg, Reg, Any, ZERO));
-        self.push(class::JMP | bits, Kind::Jmp(op, Width::W64), name, cpu, Group::Base64, k);
-        self.push(class::JMP | bits | X, Kind::Jmp(op, Width::W64), name, cpu, Group::Base64, x);
-        self.push(class::JMP32 | bits, Kind::Jmp(op, Width::W32), name, Cpu::V3, Group::Base32, k);
-        self.push(class::JMP32 | bits | X, Kind::Jmp(op, Width::W32), name, Cpu::V3, Group::Base32, x);
+        self.push(class::JMP | bits, Operation::Jmp(op, Width::W64), name, cpu, Group::Base64, k);
+        self.push(class::JMP | bits | X, Operation::Jmp(op, Width::W64), name, cpu, Group::Base64, x);
+        self.push(class::JMP32 | bits, Operation::Jmp(op, Width::W32), name, Cpu::V3, Group::Base32, k);
+        self.push(class::JMP32 | bits | X, Operation::Jmp(op, Width::W32), name, Cpu::V3, Group::Base32, x);
     }
 
     const fn atomic(&mut self, imm: i32, op: AtomicOp, fetch: bool, name: &'static str, cpu: Cpu) {
         let fields = (Reg, Reg, Any, Is(imm));
         let code = class::STX | mode::ATOMIC;
-        self.push(code | size::W, Kind::Atomic(op, fetch, Size::W), name, cpu, Group::Atomic32, fields);
-        self.push(code | size::DW, Kind::Atomic(op, fetch, Size::DW), name, cpu, Group::Atomic64, fields);
+        self.push(code | size::W, Operation::Atomic(op, fetch, Size::W), name, cpu, Group::Atomic32, fields);
+        self.push(code | size::DW, Operation::Atomic(op, fetch, Size::DW), name, cpu, Group::Atomic64, fields);
     }
 
     const fn memory(&mut self, bits: u8, s: Size) {
         let g = if matches!(s, Size::DW) { Group::Base64 } else { Group::Base32 };
-        self.push(class::LDX | mode::MEM | bits, Kind::Load(s, false), "ldx", Cpu::V1, g, (Reg, Reg, Any, ZERO));
-        self.push(class::ST | mode::MEM | bits, Kind::Store(s), "st", Cpu::V1, g, (Reg, ZERO, Any, Any));
-        self.push(class::STX | mode::MEM | bits, Kind::Store(s), "stx", Cpu::V1, g, (Reg, Reg, Any, ZERO));
+        self.push(class::LDX | mode::MEM | bits, Operation::Load(s, false), "ldx", Cpu::V1, g, (Reg, Reg, Any, ZERO));
+        self.push(class::ST | mode::MEM | bits, Operation::Store(s), "st", Cpu::V1, g, (Reg, ZERO, Any, Any));
+        self.push(class::STX | mode::MEM | bits, Operation::Store(s), "stx", Cpu::V1, g, (Reg, Reg, Any, ZERO));
         let code = class::STX | mode::ATOMIC | bits;
         let (acq, rel) = (atomic::LOAD_ACQ, atomic::STORE_REL);
         let f = (Reg, Reg, Any, Is(acq));
-        self.push(code, Kind::LoadAcquire(s), "load_acquire", Cpu::V4, Group::Linux, f);
+        self.push(code, Operation::LoadAcquire(s), "load_acquire", Cpu::V4, Group::Linux, f);
         let f = (Reg, Reg, Any, Is(rel));
-        self.push(code, Kind::StoreRelease(s), "store_release", Cpu::V4, Group::Linux, f);
+        self.push(code, Operation::StoreRelease(s), "store_release", Cpu::V4, Group::Linux, f);
         if !matches!(s, Size::DW) {
             let f = (Reg, Reg, Any, ZERO);
-            self.push(class::LDX | mode::MEMSX | bits, Kind::Load(s, true), "ldxs", Cpu::V4, Group::Base64, f);
+            self.push(class::LDX | mode::MEMSX | bits, Operation::Load(s, true), "ldxs", Cpu::V4, Group::Base64, f);
             let (ld, g) = (class::LD | bits, Group::Packet);
-            self.push(ld | mode::ABS, Kind::LoadAbs(s), "ldabs", Cpu::V1, g, (ZERO, ZERO, ZERO, Any));
-            self.push(ld | mode::IND, Kind::LoadInd(s), "ldind", Cpu::V1, g, (ZERO, Reg, ZERO, Any));
+            self.push(ld | mode::ABS, Operation::LoadAbs(s), "ldabs", Cpu::V1, g, (ZERO, ZERO, ZERO, Any));
+            self.push(ld | mode::IND, Operation::LoadInd(s), "ldind", Cpu::V1, g, (ZERO, Reg, ZERO, Any));
         }
     }
 }
@@ -195,7 +195,7 @@ impl Builder {
 const BUILT: Builder = {
     let filler = Row {
         code: 0,
-        kind: Kind::Exit,
+        kind: Operation::Exit,
         name: "",
         cpu: Cpu::V1,
         group: Group::Base32,
@@ -220,29 +220,29 @@ const BUILT: Builder = {
     b.alu(alu::MOV, AluOp::Mov, "mov", Cpu::V1, 0, false);
     b.alu(alu::ARSH, AluOp::Arsh, "arsh", Cpu::V1, 0, false);
     let unary = (Reg, ZERO, ZERO, ZERO);
-    b.push(class::ALU | alu::NEG, Kind::Neg(Width::W32), "neg", Cpu::V1, Group::Base32, unary);
-    b.push(class::ALU64 | alu::NEG, Kind::Neg(Width::W64), "neg", Cpu::V1, Group::Base64, unary);
+    b.push(class::ALU | alu::NEG, Operation::Neg(Width::W32), "neg", Cpu::V1, Group::Base32, unary);
+    b.push(class::ALU64 | alu::NEG, Operation::Neg(Width::W64), "neg", Cpu::V1, Group::Base64, unary);
     let mov = alu::MOV | X;
     let mut i = 0;
     while i < 3 {
         let bits = [8u8, 16, 32][i];
         let f = (Reg, Reg, Is(bits as i32), ZERO);
         if bits < 32 {
-            b.push(class::ALU | mov, Kind::Movsx(Width::W32, bits), "movs", Cpu::V4, Group::Base32, f);
+            b.push(class::ALU | mov, Operation::Movsx(Width::W32, bits), "movs", Cpu::V4, Group::Base32, f);
         }
-        b.push(class::ALU64 | mov, Kind::Movsx(Width::W64, bits), "movs", Cpu::V4, Group::Base64, f);
+        b.push(class::ALU64 | mov, Operation::Movsx(Width::W64, bits), "movs", Cpu::V4, Group::Base64, f);
         let bits = bits * 2;
         let g = if bits == 64 { Group::Base64 } else { Group::Base32 };
         let f = (Reg, ZERO, ZERO, Is(bits as i32));
-        b.push(class::ALU | alu::END, Kind::Endian(false, bits), "le", Cpu::V1, g, f);
-        b.push(class::ALU | alu::END | X, Kind::Endian(true, bits), "be", Cpu::V1, g, f);
-        b.push(class::ALU64 | alu::END, Kind::Bswap(bits), "bswap", Cpu::V4, g, f);
+        b.push(class::ALU | alu::END, Operation::Endian(false, bits), "le", Cpu::V1, g, f);
+        b.push(class::ALU | alu::END | X, Operation::Endian(true, bits), "be", Cpu::V1, g, f);
+        b.push(class::ALU64 | alu::END, Operation::Bswap(bits), "bswap", Cpu::V4, g, f);
         i += 1;
     }
     let f = (Reg, Reg, Is(1), Is(1));
-    b.push(class::ALU64 | mov, Kind::AddrSpaceCast, "addr_space_cast", Cpu::V4, Group::Linux, f);
+    b.push(class::ALU64 | mov, Operation::AddrSpaceCast, "addr_space_cast", Cpu::V4, Group::Linux, f);
     let f = (Reg, Reg, Is(1), Is(1 << 16));
-    b.push(class::ALU64 | mov, Kind::AddrSpaceCast, "addr_space_cast", Cpu::V4, Group::Linux, f);
+    b.push(class::ALU64 | mov, Operation::AddrSpaceCast, "addr_space_cast", Cpu::V4, Group::Linux, f);
     b.jmp(jmp::JEQ, JmpOp::Eq, "jeq", Cpu::V1);
     b.jmp(jmp::JGT, JmpOp::Gt, "jgt", Cpu::V1);
     b.jmp(jmp::JGE, JmpOp::Ge, "jge", Cpu::V1);
@@ -254,21 +254,21 @@ const BUILT: Builder = {
     b.jmp(jmp::JLE, JmpOp::Le, "jle", Cpu::V2);
     b.jmp(jmp::JSLT, JmpOp::Slt, "jslt", Cpu::V2);
     b.jmp(jmp::JSLE, JmpOp::Sle, "jsle", Cpu::V2);
-    b.push(opcode::JA, Kind::Ja(false), "ja", Cpu::V1, Group::Base64, (ZERO, ZERO, Any, ZERO));
-    b.push(opcode::JA32, Kind::Ja(true), "jal", Cpu::V4, Group::Base32, (ZERO, ZERO, ZERO, Any));
+    b.push(opcode::JA, Operation::Ja(false), "ja", Cpu::V1, Group::Base64, (ZERO, ZERO, Any, ZERO));
+    b.push(opcode::JA32, Operation::Ja(true), "jal", Cpu::V4, Group::Base32, (ZERO, ZERO, ZERO, Any));
     let f = (ZERO, Is(pseudo::MAY_GOTO as i32), Any, ZERO);
-    b.push(opcode::MAY_GOTO, Kind::MayGoto, "may_goto", Cpu::V4, Group::Linux, f);
-    b.push(opcode::CALL, Kind::CallHelper, "call", Cpu::V1, Group::Base64, (ZERO, ZERO, ZERO, Any));
+    b.push(opcode::MAY_GOTO, Operation::MayGoto, "may_goto", Cpu::V4, Group::Linux, f);
+    b.push(opcode::CALL, Operation::CallHelper, "call", Cpu::V1, Group::Base64, (ZERO, ZERO, ZERO, Any));
     let f = (ZERO, Is(pseudo::CALL as i32), ZERO, Any);
-    b.push(opcode::CALL, Kind::CallLocal, "call", Cpu::V1, Group::Base64, f);
+    b.push(opcode::CALL, Operation::CallLocal, "call", Cpu::V1, Group::Base64, f);
     let f = (ZERO, Is(pseudo::KFUNC_CALL as i32), Any, Any);
-    b.push(opcode::CALL, Kind::CallKfunc, "call", Cpu::V1, Group::Base64, f);
-    b.push(opcode::CALLX, Kind::CallReg, "callx", Cpu::V1, Group::Base64, (Reg, ZERO, ZERO, ZERO));
-    b.push(opcode::EXIT, Kind::Exit, "exit", Cpu::V1, Group::Base64, (ZERO, ZERO, ZERO, ZERO));
+    b.push(opcode::CALL, Operation::CallKfunc, "call", Cpu::V1, Group::Base64, f);
+    b.push(opcode::CALLX, Operation::CallReg, "callx", Cpu::V1, Group::Base64, (Reg, ZERO, ZERO, ZERO));
+    b.push(opcode::EXIT, Operation::Exit, "exit", Cpu::V1, Group::Base64, (ZERO, ZERO, ZERO, ZERO));
     let mut kind = 0;
     while kind <= pseudo::MAP_IDX_VALUE {
         let f = (Reg, Is(kind as i32), ZERO, Any);
-        b.push(opcode::LD_IMM64, Kind::LoadImm64(kind), "lddw", Cpu::V1, Group::Base64, f);
+        b.push(opcode::LD_IMM64, Operation::LoadImm64(kind), "lddw", Cpu::V1, Group::Base64, f);
         kind += 1;
     }
     b.memory(size::B, Size::B);

@@ -4,8 +4,8 @@
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_asm::{Syntax, assemble_insns};
 use ebpfkit_jit::{CodeCache, Jit, compile};
+use ebpfkit_object::record::Record;
 use ebpfkit_object::{Map as Def, Object, Target};
-use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use ebpfkit_vm::maps::{Map, create};

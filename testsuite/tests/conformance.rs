@@ -1,6 +1,6 @@
 //! The instruction set, engine by engine.
 
-use ebpfkit_isa::table::{Kind, ROWS};
+use ebpfkit_isa::table::{Operation, ROWS};
 use ebpfkit_isa::{CallKind, Op, decode, row};
 use ebpfkit_jit::{Jit, Options, Tier, compile_with};
 use ebpfkit_testsuite::conformance::{cases, run_all};
@@ -47,9 +47,13 @@ fn cases_cover_the_instruction_set() {
             at += slots;
         }
     }
-    let elsewhere = |k: Kind| match k {
-        Kind::LoadImm64(kind) => kind != 0,
-        Kind::LoadAbs(_) | Kind::LoadInd(_) | Kind::AddrSpaceCast | Kind::CallHelper | Kind::CallKfunc => true,
+    let elsewhere = |k: Operation| match k {
+        Operation::LoadImm64(kind) => kind != 0,
+        Operation::LoadAbs(_)
+        | Operation::LoadInd(_)
+        | Operation::AddrSpaceCast
+        | Operation::CallHelper
+        | Operation::CallKfunc => true,
         _ => false,
     };
     let missing: Vec<_> =

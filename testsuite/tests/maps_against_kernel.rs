@@ -3,8 +3,8 @@
 use ebpfkit_abi::MapType;
 use ebpfkit_kernel::{Kernel, KernelError, MapParams, machine};
 use ebpfkit_object::Map as Def;
+use ebpfkit_object::record::Record;
 use ebpfkit_testsuite::running;
-use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_vm::Errno;
 use ebpfkit_vm::maps::{Map, check::flag, create};
 use proptest::prelude::*;

@@ -4,20 +4,18 @@
 //! the owner's. Whether a program is refused for this depends on those that were loaded before it, which is why it is
 //! no part of [`crate::verify`].
 
-use crate::reason::{FrontReason, Rejection};
-use crate::{Report, Verdict, Verified};
+use crate::program::CGROUP_STORAGES;
+use crate::reason::{ProgramReason, Rejection};
+use crate::verdict::{Report, Verdict, Verified};
 use ebpfkit_abi::{AttachType, MapType, ProgType, helpers};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::{Object, ProgramFlags};
 use rustc_hash::FxHashMap;
 
-/// Types of maps that hold storage of control groups: each program uses at most one of each.
-pub(crate) const CGROUP_STORAGES: [MapType; 2] = [MapType::CgroupStorage, MapType::PercpuCgroupStorage];
-
 /// What has to be alike (`struct bpf_map_owner`).
 #[derive(Clone, Debug)]
-struct Kind {
+struct OwnerKind {
     /// The program's name, for messages.
     name: String,
     prog_type: ProgType,
@@ -33,7 +31,7 @@ struct Kind {
 /// Who owns the maps of one object, while its programs are loaded one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Owners {
-    by_map: FxHashMap<usize, Kind>,
+    by_map: FxHashMap<usize, OwnerKind>,
 }
 
 impl Owners {
@@ -46,15 +44,15 @@ impl Owners {
         }
     }
 
-    fn check(&mut self, object: &Object, verified: &Verified) -> Result<(), FrontReason> {
-        let (kind, maps) = (Kind::of(object, verified), &verified.facts().maps);
+    fn check(&mut self, object: &Object, verified: &Verified) -> Result<(), ProgramReason> {
+        let (kind, maps) = (OwnerKind::of(object, verified), &verified.facts().maps);
         for &map in maps {
             let Some(def) = object.maps.get(map) else { continue };
             if !matches!(def.map_type, MapType::ProgArray | MapType::Devmap | MapType::Cpumap) {
                 continue;
             }
             let refuse = |owner: &str, what| {
-                Err(FrontReason::OtherOwner { map: def.name.clone(), owner: owner.to_owned(), what })
+                Err(ProgramReason::OtherOwner { map: def.name.clone(), owner: owner.to_owned(), what })
             };
             if calls(verified, "bpf_override_return") {
                 return refuse("", "a program that replaces results cannot be called by others");
@@ -71,7 +69,7 @@ impl Owners {
     }
 }
 
-impl Kind {
+impl OwnerKind {
     fn of(object: &Object, verified: &Verified) -> Self {
         let (program, facts) = (verified.program(), verified.facts());
         let is = |map: usize, kind| object.maps.get(map).is_some_and(|m| m.map_type == kind);

@@ -117,7 +117,7 @@ pub fn verify(
 
 fn decide(env: &mut Env<'_>) -> Step {
     env.check_loadable()?;
-    env.run_front()?;
+    env.run_prepass()?;
     env.prepare_liveness();
     // The main function's arguments are looked at too, but what is wrong with them is only said.
     if env.log_level != 0
@@ -131,5 +131,5 @@ fn decide(env: &mut Env<'_>) -> Step {
     env.acquire_owned_arguments();
     env.walk()?;
     env.check_global_functions()?;
-    env.run_back()
+    env.run_postpass()
 }

@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use ebpfkit_abi::MapType;
 use ebpfkit_object::Map as Def;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use ebpfkit_vm::maps::{Map, create};
 use std::hint::black_box;
 

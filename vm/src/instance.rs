@@ -3,8 +3,8 @@
 use crate::World;
 use crate::maps::{self, Kind, Map, MapError, Surroundings};
 use crate::program::{KfuncName, LoadError, Loader, Program};
+use ebpfkit_object::record::of_map;
 use ebpfkit_object::{MapInit, Object};
-use ebpfkit_verifier::memory::record::of_map;
 use ebpfkit_verifier::{KernelModel, Verified};
 use std::sync::Arc;
 

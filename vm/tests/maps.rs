@@ -3,7 +3,7 @@
 use ebpfkit_abi::MapType;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::Map as Def;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use ebpfkit_vm::maps::{Lookup, Map, create};
 use ebpfkit_vm::{Errno, Loader, Run, World};
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 use super::cx::Context;
 use super::pseudo_c::{self, Place};
 use super::statement::{At, Draft, Register, Sum, Target, Wide};
-use ebpfkit_isa::table::{Kind, ROWS};
+use ebpfkit_isa::table::{Operation, ROWS};
 use ebpfkit_isa::{AtomicOp, Op, Operand as Source, Size, Width};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -26,7 +26,7 @@ pub(crate) enum Operand<'t> {
 /// What a mnemonic stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Form {
-    kind: Kind,
+    kind: Operation,
     /// For stores: whether the value is a register.
     register: bool,
 }
@@ -41,28 +41,36 @@ fn size_suffix(size: Size) -> &'static str {
 }
 
 /// How an instruction is called: its name, then other names that are read but not written.
-pub(crate) fn names(kind: Kind, base: &str) -> Vec<String> {
+pub(crate) fn names(kind: Operation, base: &str) -> Vec<String> {
     let by_width = |width: Width| match width {
         Width::W32 => vec![format!("{base}32")],
         Width::W64 => vec![base.to_owned(), format!("{base}64")],
     };
     match kind {
-        Kind::Alu(_, width) | Kind::Neg(width) | Kind::Jmp(_, width) => by_width(width),
-        Kind::Movsx(width, bits) => vec![format!("{base}x{bits}{}", if width == Width::W32 { 32 } else { 64 })],
-        Kind::Endian(_, bits) => vec![format!("{base}{bits}")],
-        Kind::Bswap(bits) => vec![format!("{base}{bits}"), format!("swap{bits}")],
-        Kind::LoadAbs(size)
-        | Kind::LoadInd(size)
-        | Kind::Load(size, false)
-        | Kind::Store(size)
-        | Kind::LoadAcquire(size)
-        | Kind::StoreRelease(size) => vec![format!("{base}{}", size_suffix(size))],
-        Kind::Load(size, true) => vec![format!("{base}{}", size_suffix(size)), format!("ldsx{}", size_suffix(size))],
-        Kind::Ja(true) => vec![base.to_owned(), "ja32".into(), "gotol".into()],
-        Kind::Ja(false) => vec![base.to_owned(), "goto".into()],
+        Operation::Alu(_, width) | Operation::Neg(width) | Operation::Jmp(_, width) => by_width(width),
+        Operation::Movsx(width, bits) => vec![format!("{base}x{bits}{}", if width == Width::W32 { 32 } else { 64 })],
+        Operation::Endian(_, bits) => vec![format!("{base}{bits}")],
+        Operation::Bswap(bits) => vec![format!("{base}{bits}"), format!("swap{bits}")],
+        Operation::LoadAbs(size)
+        | Operation::LoadInd(size)
+        | Operation::Load(size, false)
+        | Operation::Store(size)
+        | Operation::LoadAcquire(size)
+        | Operation::StoreRelease(size) => vec![format!("{base}{}", size_suffix(size))],
+        Operation::Load(size, true) => {
+            vec![format!("{base}{}", size_suffix(size)), format!("ldsx{}", size_suffix(size))]
+        }
+        Operation::Ja(true) => vec![base.to_owned(), "ja32".into(), "gotol".into()],
+        Operation::Ja(false) => vec![base.to_owned(), "goto".into()],
         // Written behind `lock`, or in forms of their own.
-        Kind::Atomic(..) | Kind::CallHelper | Kind::CallLocal | Kind::CallKfunc | Kind::CallReg => vec![],
-        Kind::LoadImm64(_) | Kind::AddrSpaceCast | Kind::MayGoto | Kind::Exit => vec![base.to_owned()],
+        Operation::Atomic(..)
+        | Operation::CallHelper
+        | Operation::CallLocal
+        | Operation::CallKfunc
+        | Operation::CallReg => vec![],
+        Operation::LoadImm64(_) | Operation::AddrSpaceCast | Operation::MayGoto | Operation::Exit => {
+            vec![base.to_owned()]
+        }
     }
 }
 
@@ -107,19 +115,19 @@ fn number<'t>(sum: Sum<'t>, span: &Range<usize>) -> At<Sum<'t>> {
 /// What the operands of a mnemonic look like.
 fn usage(name: &str, form: Form) -> String {
     let operands = match form.kind {
-        Kind::Alu(..) => "rD, rS or NUMBER",
-        Kind::Movsx(..) => "rD, rS",
-        Kind::Neg(_) | Kind::Endian(..) | Kind::Bswap(_) => "rD",
-        Kind::AddrSpaceCast => "rD, rS, NUMBER, NUMBER",
-        Kind::LoadImm64(_) => "rD, NUMBER or SYMBOL",
-        Kind::LoadAbs(_) => "NUMBER",
-        Kind::LoadInd(_) => "rS, NUMBER",
-        Kind::Load(..) | Kind::LoadAcquire(_) => "rD, [rS+OFFSET]",
-        Kind::Store(_) if form.register => "[rD+OFFSET], rS",
-        Kind::Store(_) => "[rD+OFFSET], NUMBER",
-        Kind::StoreRelease(_) => "[rD+OFFSET], rS",
-        Kind::Ja(_) | Kind::MayGoto => "LABEL",
-        Kind::Jmp(..) => "rD, rS or NUMBER, LABEL",
+        Operation::Alu(..) => "rD, rS or NUMBER",
+        Operation::Movsx(..) => "rD, rS",
+        Operation::Neg(_) | Operation::Endian(..) | Operation::Bswap(_) => "rD",
+        Operation::AddrSpaceCast => "rD, rS, NUMBER, NUMBER",
+        Operation::LoadImm64(_) => "rD, NUMBER or SYMBOL",
+        Operation::LoadAbs(_) => "NUMBER",
+        Operation::LoadInd(_) => "rS, NUMBER",
+        Operation::Load(..) | Operation::LoadAcquire(_) => "rD, [rS+OFFSET]",
+        Operation::Store(_) if form.register => "[rD+OFFSET], rS",
+        Operation::Store(_) => "[rD+OFFSET], NUMBER",
+        Operation::StoreRelease(_) => "[rD+OFFSET], rS",
+        Operation::Ja(_) | Operation::MayGoto => "LABEL",
+        Operation::Jmp(..) => "rD, rS or NUMBER, LABEL",
         _ => "",
     };
     format!("{name} {operands}").trim_end().to_owned()
@@ -155,28 +163,28 @@ pub(crate) fn instruction<'t>(
     }
     let value = |o: &Option<At<Operand<'t>>>| o.as_ref().map(|o| o.value.clone());
     Draft::Op(match (form.kind, value(&a), value(&b), c, d) {
-        (Kind::Alu(op, width), Some(Reg(dst)), Some(Reg(src)), None, None) => {
+        (Operation::Alu(op, width), Some(Reg(dst)), Some(Reg(src)), None, None) => {
             let dst = register(cx, dst, &a_span, width);
             Op::Alu { op, width, dst, src: Source::Reg(register(cx, src, &b_span, width)) }
         }
-        (Kind::Alu(op, width), Some(Reg(dst)), Some(Number(n)), None, None) => {
+        (Operation::Alu(op, width), Some(Reg(dst)), Some(Number(n)), None, None) => {
             let dst = register(cx, dst, &a_span, width);
             Op::Alu { op, width, dst, src: Source::Imm(cx.int32(number(n, &b_span))) }
         }
-        (Kind::Movsx(width, bits), Some(Reg(dst)), Some(Reg(src)), None, None) => {
+        (Operation::Movsx(width, bits), Some(Reg(dst)), Some(Reg(src)), None, None) => {
             let (dst, src) = (register(cx, dst, &a_span, width), register(cx, src, &b_span, width));
             Op::Movsx { width, bits, dst, src }
         }
-        (Kind::Neg(width), Some(Reg(dst)), None, None, None) => {
+        (Operation::Neg(width), Some(Reg(dst)), None, None, None) => {
             Op::Neg { width, dst: register(cx, dst, &a_span, width) }
         }
-        (Kind::Endian(big, bits), Some(Reg(dst)), None, None, None) => {
+        (Operation::Endian(big, bits), Some(Reg(dst)), None, None, None) => {
             Op::Endian { big, bits, dst: register(cx, dst, &a_span, Width::W64) }
         }
-        (Kind::Bswap(bits), Some(Reg(dst)), None, None, None) => {
+        (Operation::Bswap(bits), Some(Reg(dst)), None, None, None) => {
             Op::Bswap { bits, dst: register(cx, dst, &a_span, Width::W64) }
         }
-        (Kind::AddrSpaceCast, Some(Reg(dst)), Some(Reg(src)), Some(from), Some(to)) => {
+        (Operation::AddrSpaceCast, Some(Reg(dst)), Some(Reg(src)), Some(from), Some(to)) => {
             let (Number(from), Number(to)) = (from.value, to.value) else { return wrong(cx) };
             let (dst, src) = (register(cx, dst, &a_span, Width::W64), register(cx, src, &b_span, Width::W64));
             let imm = match (cx.value(from), cx.value(to)) {
@@ -189,47 +197,47 @@ pub(crate) fn instruction<'t>(
             };
             Op::AddrSpaceCast { dst, src, imm }
         }
-        (Kind::LoadImm64(_), Some(Reg(dst)), Some(Number(n)), None, None) => {
+        (Operation::LoadImm64(_), Some(Reg(dst)), Some(Number(n)), None, None) => {
             let dst = register(cx, dst, &a_span, Width::W64);
             return pseudo_c::wide_number(cx, dst, number(n, &b_span));
         }
-        (Kind::LoadImm64(_), Some(Reg(dst)), Some(Operand::Wide(w)), None, None) => {
+        (Operation::LoadImm64(_), Some(Reg(dst)), Some(Operand::Wide(w)), None, None) => {
             let dst = register(cx, dst, &a_span, Width::W64);
             return Draft::Wide(dst, At { value: w, span: b_span });
         }
-        (Kind::LoadAbs(size), Some(Number(n)), None, None, None) => {
+        (Operation::LoadAbs(size), Some(Number(n)), None, None, None) => {
             Op::LoadAbs { size, imm: cx.int32(number(n, &a_span)) }
         }
-        (Kind::LoadInd(size), Some(Reg(src)), Some(Number(n)), None, None) => {
+        (Operation::LoadInd(size), Some(Reg(src)), Some(Number(n)), None, None) => {
             let src = register(cx, src, &a_span, Width::W64);
             Op::LoadInd { size, src, imm: cx.int32(number(n, &b_span)) }
         }
-        (Kind::LoadInd(size), Some(Reg(src)), None, None, None) => {
+        (Operation::LoadInd(size), Some(Reg(src)), None, None, None) => {
             Op::LoadInd { size, src: register(cx, src, &a_span, Width::W64), imm: 0 }
         }
-        (Kind::Load(size, signed), Some(Reg(dst)), Some(Memory(p)), None, None) => {
+        (Operation::Load(size, signed), Some(Reg(dst)), Some(Memory(p)), None, None) => {
             let dst = register(cx, dst, &a_span, if signed { Width::W64 } else { pseudo_c::view(size) });
             Op::Load { size, signed, dst, src: p.base, off: p.off }
         }
-        (Kind::LoadAcquire(size), Some(Reg(dst)), Some(Memory(p)), None, None) => {
+        (Operation::LoadAcquire(size), Some(Reg(dst)), Some(Memory(p)), None, None) => {
             let dst = register(cx, dst, &a_span, pseudo_c::view(size));
             Op::LoadAcquire { size, dst, src: p.base, off: p.off }
         }
-        (Kind::Store(size), Some(Memory(p)), Some(Reg(src)), None, None) if form.register => {
+        (Operation::Store(size), Some(Memory(p)), Some(Reg(src)), None, None) if form.register => {
             let src = Source::Reg(register(cx, src, &b_span, pseudo_c::view(size)));
             Op::Store { size, dst: p.base, src, off: p.off }
         }
-        (Kind::Store(size), Some(Memory(p)), Some(Number(n)), None, None) if !form.register => {
+        (Operation::Store(size), Some(Memory(p)), Some(Number(n)), None, None) if !form.register => {
             let src = Source::Imm(cx.int32(number(n, &b_span)));
             Op::Store { size, dst: p.base, src, off: p.off }
         }
-        (Kind::StoreRelease(size), Some(Memory(p)), Some(Reg(src)), None, None) => {
+        (Operation::StoreRelease(size), Some(Memory(p)), Some(Reg(src)), None, None) => {
             let src = register(cx, src, &b_span, pseudo_c::view(size));
             Op::StoreRelease { size, dst: p.base, src, off: p.off }
         }
-        (Kind::Ja(_) | Kind::MayGoto, Some(_), None, None, None) => {
+        (Operation::Ja(_) | Operation::MayGoto, Some(_), None, None, None) => {
             let op = match form.kind {
-                Kind::Ja(long) => Op::Ja { off: 0, long },
+                Operation::Ja(long) => Op::Ja { off: 0, long },
                 _ => Op::MayGoto { off: 0 },
             };
             return match a.and_then(|a| target(cx, a)) {
@@ -237,7 +245,7 @@ pub(crate) fn instruction<'t>(
                 None => wrong(cx),
             };
         }
-        (Kind::Jmp(op, width), Some(Reg(dst)), Some(b), Some(to), None) => {
+        (Operation::Jmp(op, width), Some(Reg(dst)), Some(b), Some(to), None) => {
             let dst = register(cx, dst, &a_span, width);
             let src = match b {
                 Reg(src) => Source::Reg(register(cx, src, &b_span, width)),
@@ -249,7 +257,7 @@ pub(crate) fn instruction<'t>(
                 None => wrong(cx),
             };
         }
-        (Kind::Exit, None, None, None, None) => Op::Exit,
+        (Operation::Exit, None, None, None, None) => Op::Exit,
         _ => return wrong(cx),
     })
 }

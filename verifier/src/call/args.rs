@@ -1,6 +1,6 @@
 //! Arguments of helpers: what each register must be.
 
-use super::helper::CallFacts;
+use super::helper::CallMeta;
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
@@ -25,7 +25,7 @@ impl Env<'_> {
         row: &Helper,
         proto: &Prototype,
         index: usize,
-        facts: &mut CallFacts,
+        meta: &mut CallMeta,
     ) -> Step {
         let (mut want, reg) = (proto.args[index], index as u8 + 1);
         if want.base == ArgBase::DontCare {
@@ -44,25 +44,25 @@ impl Env<'_> {
             return reject(CallReason::PacketArgument {});
         }
         if want.base == ArgBase::MapValue {
-            want = self.map_value_arg(row, want, facts)?;
+            want = self.map_value_arg(row, want, meta)?;
         }
         if want.flags.contains(TypeFlags::MAYBE_NULL) && r.is_null() {
         } else {
-            self.check_arg_kind(row, want, reg, facts.kptr.as_ref())?;
+            self.check_arg_kind(row, want, reg, meta.kptr.as_ref())?;
             self.check_arg_offset(want, reg)?;
         }
         if want.flags.contains(TypeFlags::RELEASE) {
             self.check_release(want, reg)?;
-            facts.release = Some(reg);
+            meta.release = Some(reg);
         }
         if r.ref_obj_id != 0 && want.base != ArgBase::KptrXchgDest {
-            if facts.ref_obj_id != 0 {
-                let (first, second) = (r.ref_obj_id, facts.ref_obj_id);
+            if meta.ref_obj_id != 0 {
+                let (first, second) = (r.ref_obj_id, meta.ref_obj_id);
                 return reject(CallReason::TwoReferences { reg, first, second });
             }
-            facts.ref_obj_id = r.ref_obj_id;
+            meta.ref_obj_id = r.ref_obj_id;
         }
-        self.check_arg_use(row, proto, index, want, facts)
+        self.check_arg_use(row, proto, index, want, meta)
     }
 
     /// What a call does with an argument of the right kind.
@@ -72,32 +72,32 @@ impl Env<'_> {
         proto: &Prototype,
         index: usize,
         want: ArgType,
-        facts: &mut CallFacts,
+        meta: &mut CallMeta,
     ) -> Step {
         let reg = index as u8 + 1;
         let r = *self.reg(reg);
         let no_map = || Err(Stop::unsupported("a key or value before its map"));
         match want.base {
-            ArgBase::ConstMapPtr => self.note_map(&r, facts),
+            ArgBase::ConstMapPtr => self.note_map(&r, meta),
             ArgBase::MapKey => {
-                let Some(map) = facts.map else { return no_map() };
+                let Some(map) = meta.map else { return no_map() };
                 let size = self.maps[map as usize].def.key_size;
                 self.check_helper_mem_access(reg, size as i32, Access::Read, false, None)?;
-                facts.const_key = self.const_map_key(map, reg)?;
+                meta.const_key = self.const_map_key(map, reg)?;
                 Ok(())
             }
             ArgBase::MapValue => {
                 if want.flags.contains(TypeFlags::MAYBE_NULL) && r.is_null() {
                     return Ok(());
                 }
-                let Some(map) = facts.map else { return no_map() };
+                let Some(map) = meta.map else { return no_map() };
                 let size = self.maps[map as usize].def.value_size;
-                self.check_fixed_buffer(reg, size, want, facts)
+                self.check_fixed_buffer(reg, size, want, meta)
             }
             ArgBase::Mem => {
                 // Other memory is checked together with its size, the next argument.
                 if want.flags.contains(TypeFlags::FIXED_SIZE) {
-                    self.check_fixed_buffer(reg, want.size, want, facts)?;
+                    self.check_fixed_buffer(reg, want.size, want, meta)?;
                     if want.flags.contains(TypeFlags::ALIGNED) {
                         self.check_alignment(reg, 0, want.size, true)?;
                     }
@@ -106,40 +106,40 @@ impl Env<'_> {
             }
             ArgBase::ConstSize | ArgBase::ConstSizeOrZero => {
                 let mem = proto.args[index - 1];
-                facts.size_max = r.umax;
+                meta.size_max = r.umax;
                 let mut raw = RawBuffer::default();
                 let wanted = mem.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
                 let zero_ok = want.base == ArgBase::ConstSizeOrZero;
                 self.check_mem_size_reg(reg - 1, reg, access_of(mem), zero_ok, wanted)?;
-                facts.note_raw(raw);
+                meta.note_raw(raw);
                 Ok(())
             }
             ArgBase::ConstAllocSizeOrZero => {
                 if !r.var_off.is_const() {
                     return reject(CallReason::NotConstant { reg });
                 }
-                facts.mem_size = r.var_off.value;
+                meta.mem_size = r.var_off.value;
                 self.mark_chain_precision(reg)
             }
             ArgBase::PercpuBtfId => {
                 let RegExtra::Btf { btf, id } = r.extra else {
                     return reject(CallReason::InvalidBtfId { reg });
                 };
-                facts.percpu = Some((btf, id));
+                meta.percpu = Some((btf, id));
                 Ok(())
             }
             ArgBase::SpinLock if row.id == id::SPIN_LOCK => self.process_lock(reg, LockKind::Spin),
             ArgBase::SpinLock => self.process_unlock(reg, LockKind::Spin),
-            ArgBase::Timer => self.check_timer(reg, facts),
+            ArgBase::Timer => self.check_timer(reg, meta),
             ArgBase::Func => {
                 if let RegExtra::Func { subprog } = r.extra {
-                    facts.callback = Some(subprog as usize);
+                    meta.callback = Some(subprog as usize);
                 }
                 Ok(())
             }
             ArgBase::Dynptr => self.process_dynptr(reg, want.flags, 0),
             ArgBase::ConstStr => self.check_const_string(reg),
-            ArgBase::KptrXchgDest => self.check_kptr_dest(reg, facts),
+            ArgBase::KptrXchgDest => self.check_kptr_dest(reg, meta),
             ArgBase::DontCare
             | ArgBase::Anything
             | ArgBase::Ctx
@@ -154,21 +154,21 @@ impl Env<'_> {
     }
 
     /// The map of a call. With a timer's map before it, both must be the same map, inner maps by the same lookup.
-    fn note_map(&mut self, r: &RegState, facts: &mut CallFacts) -> Step {
+    fn note_map(&mut self, r: &RegState, meta: &mut CallMeta) -> Step {
         let RegExtra::Map { map, uid } = r.extra else { return Err(Stop::unsupported("a map pointer without map")) };
-        if let Some(timer_map) = facts.map
-            && (timer_map, facts.map_uid) != (map, uid)
+        if let Some(timer_map) = meta.map
+            && (timer_map, meta.map_uid) != (map, uid)
         {
-            return reject(CallReason::OtherMapThanTimer { timer: facts.map_uid, map: uid });
+            return reject(CallReason::OtherMapThanTimer { timer: meta.map_uid, map: uid });
         }
-        (facts.map, facts.map_uid) = (Some(map), uid);
+        (meta.map, meta.map_uid) = (Some(map), uid);
         Ok(())
     }
 
     /// What a map value is for some maps (`resolve_map_arg_type`): a socket, or memory that is read where other maps
     /// write it.
-    fn map_value_arg(&self, row: &Helper, want: ArgType, facts: &CallFacts) -> Step<ArgType> {
-        let Some(map) = facts.map else { return Err(Stop::unsupported("a value before its map")) };
+    fn map_value_arg(&self, row: &Helper, want: ArgType, meta: &CallMeta) -> Step<ArgType> {
+        let Some(map) = meta.map else { return Err(Stop::unsupported("a value before its map")) };
         match self.maps[map as usize].def.map_type {
             MapType::Sockmap | MapType::Sockhash => {
                 if !want.flags.is_empty() {
@@ -181,11 +181,11 @@ impl Env<'_> {
         }
     }
 
-    fn check_fixed_buffer(&mut self, reg: u8, size: u32, want: ArgType, facts: &mut CallFacts) -> Step {
+    fn check_fixed_buffer(&mut self, reg: u8, size: u32, want: ArgType, meta: &mut CallMeta) -> Step {
         let mut raw = RawBuffer::default();
         let wanted = want.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
         self.check_helper_mem_access(reg, size as i32, access_of(want), false, wanted)?;
-        facts.note_raw(raw);
+        meta.note_raw(raw);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Functions of the program that helpers call: what each is entered with.
 
-use super::helper::CallFacts;
+use super::helper::CallMeta;
 use crate::domain::{BtfRef, DynptrKind, RegBase, RegState, RegType};
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
@@ -33,8 +33,8 @@ impl Env<'_> {
     }
 
     /// Verifies the callback of a helper, entered from the current frame.
-    pub(super) fn call_back(&mut self, helper: u32, facts: &CallFacts) -> Step {
-        let Some(subprog) = facts.callback else { return Err(Stop::unsupported("a callback without function")) };
+    pub(super) fn call_back(&mut self, helper: u32, meta: &CallMeta) -> Step {
+        let Some(subprog) = meta.callback else { return Err(Stop::unsupported("a callback without function")) };
         let args = self.callback_args(helper)?;
         if helper == id::TIMER_SET_CALLBACK {
             return self.push_async_callback(subprog, args, false);
@@ -139,7 +139,7 @@ impl Env<'_> {
         self.log_leave(callsite);
         self.cur.frames.pop();
         self.insn_idx = callsite;
-        self.widen_callback_round(callsite);
+        self.widen_callback(callsite);
         Ok(())
     }
 }

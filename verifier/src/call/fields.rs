@@ -1,14 +1,14 @@
 //! Arguments that point to special fields of values: timers and exchanged kernel pointers.
 
-use super::helper::CallFacts;
+use super::helper::CallMeta;
 use crate::domain::RegExtra;
-use crate::memory::record::FieldKind;
 use crate::reason::{CallReason, ResourceReason, reject};
 use crate::{Env, Step, Stop};
+use ebpfkit_object::record::FieldKind;
 
 impl Env<'_> {
     /// The register must point to the timer of a map's value.
-    pub(super) fn check_timer(&mut self, reg: u8, facts: &mut CallFacts) -> Step {
+    pub(super) fn check_timer(&mut self, reg: u8, meta: &mut CallMeta) -> Step {
         let r = *self.reg(reg);
         let field = || "bpf_timer".to_owned();
         if !r.var_off.is_const() {
@@ -27,12 +27,12 @@ impl Env<'_> {
         if off != i64::from(at) {
             return reject(CallReason::WrongTimerOffset { off, at });
         }
-        (facts.map, facts.map_uid) = (Some(map), uid);
+        (meta.map, meta.map_uid) = (Some(map), uid);
         Ok(())
     }
 
     /// The register must point to a kernel pointer that the program owns by reference.
-    pub(super) fn check_kptr_dest(&mut self, reg: u8, facts: &mut CallFacts) -> Step {
+    pub(super) fn check_kptr_dest(&mut self, reg: u8, meta: &mut CallMeta) -> Step {
         let r = *self.reg(reg);
         if let RegExtra::Map { map, .. } = r.extra {
             let def = &self.maps[map as usize].def;
@@ -40,7 +40,7 @@ impl Env<'_> {
                 let (map, field) = (def.name.clone(), "bpf_kptr_xchg".to_owned());
                 return reject(ResourceReason::MapWithoutBtf { map, field });
             }
-            facts.map = Some(map);
+            meta.map = Some(map);
         }
         if !r.var_off.is_const() {
             return reject(ResourceReason::LockNotConstant { reg, field: "kptr".to_owned() });
@@ -57,7 +57,7 @@ impl Env<'_> {
         if !matches!(field.kind, FieldKind::KptrRef | FieldKind::KptrPercpu) {
             return reject(CallReason::KptrNotReferenced { off: off as i32 });
         }
-        facts.kptr = Some(*field);
+        meta.kptr = Some(*field);
         Ok(())
     }
 }

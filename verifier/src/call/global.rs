@@ -7,7 +7,7 @@ use crate::memory::Access;
 use crate::memory::btf_walk::holds_struct;
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
-use crate::reason::{CallReason, FrontReason, GlobalReason, ResourceReason, reject};
+use crate::reason::{CallReason, GlobalReason, ProgramReason, ResourceReason, reject};
 use crate::{Env, Step, Stop, VerifierState};
 use ebpfkit_abi::{ArgBase, ArgType, TypeFlags};
 use ebpfkit_object::ProgramFlags;
@@ -183,7 +183,7 @@ impl Env<'_> {
             self.cur.cur_mut().in_exception_callback = true;
             let args = &self.subprogs[subprog].args;
             if args.len() != 1 || args[0].ty.base != ArgBase::Anything {
-                return reject(FrontReason::ExceptionCbArgs {});
+                return reject(ProgramReason::ExceptionCbArgs {});
             }
         }
         for index in 0..self.subprogs[subprog].args.len() {

@@ -4,7 +4,6 @@ use crate::domain::BtfRef;
 use crate::memory::Access;
 use crate::memory::access::RawBuffer;
 use crate::memory::dynptr::DynptrArg;
-use crate::memory::record::Field;
 use crate::program::SEVERAL_MAPS;
 use crate::reason::{CallReason, ResourceReason, reject};
 use crate::{Env, Step, Stop};
@@ -13,10 +12,11 @@ use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
 use ebpfkit_abi::{Callers, Helper, TypeFlags, helpers};
 use ebpfkit_object::btf::TypeId;
+use ebpfkit_object::record::Field;
 
 /// What the arguments of a call have shown (`bpf_call_arg_meta`).
 #[derive(Default)]
-pub(super) struct CallFacts {
+pub(super) struct CallMeta {
     /// The map, as index in the environment.
     pub map: Option<u32>,
     /// Which lookup an inner map came from.
@@ -47,7 +47,7 @@ pub(super) struct CallFacts {
     pub changes_packet: bool,
 }
 
-impl CallFacts {
+impl CallMeta {
     /// Remembers an output buffer, when the check found one on the stack.
     pub fn note_raw(&mut self, raw: RawBuffer) {
         if raw.access_size > 0 {
@@ -105,31 +105,31 @@ impl Env<'_> {
             return Err(Stop::unsupported(format!("{} for users without capabilities", row.name)));
         }
         self.check_may_call(row, proto)?;
-        let mut facts =
-            CallFacts { changes_packet: proto.flags.contains(HelperFlags::CHANGES_PKT_DATA), ..CallFacts::default() };
+        let mut meta =
+            CallMeta { changes_packet: proto.flags.contains(HelperFlags::CHANGES_PKT_DATA), ..CallMeta::default() };
         for index in 0..proto.args.len() {
-            self.check_helper_arg(row, proto, index, &mut facts)?;
+            self.check_helper_arg(row, proto, index, &mut meta)?;
         }
-        self.check_map_writable(row, &facts)?;
-        self.check_tail_call_key(row, &facts)?;
-        if let Some(raw) = facts.raw {
+        self.check_map_writable(row, &meta)?;
+        self.check_tail_call_key(row, &meta)?;
+        if let Some(raw) = meta.raw {
             for i in 0..raw.access_size {
                 self.check_mem_access(self.insn_idx, raw.reg, i, 1, Access::Write, None, false, false)?;
             }
         }
-        self.release_argument(row, proto, &facts)?;
-        self.check_special(row, &mut facts)?;
+        self.release_argument(row, proto, &meta)?;
+        self.check_special(row, &mut meta)?;
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
-        self.set_return(row, proto, &facts)?;
-        self.check_map_fits(row, &facts)?;
+        self.set_return(row, proto, &meta)?;
+        self.check_map_fits(row, &meta)?;
         self.check_supported_here(row)?;
         if row.id == id::TAIL_CALL {
-            self.note_tail_call_map(facts.map);
+            self.note_tail_call_map(meta.map);
             return self.tail_call();
         }
-        if facts.changes_packet {
+        if meta.changes_packet {
             self.clear_all_pkt_pointers();
         }
         self.insn_idx += 1;
@@ -185,15 +185,15 @@ impl Env<'_> {
     }
 
     /// Releases what an argument hands over.
-    fn release_argument(&mut self, row: &Helper, proto: &Prototype, facts: &CallFacts) -> Step {
-        let Some(reg) = facts.release else { return Ok(()) };
+    fn release_argument(&mut self, row: &Helper, proto: &Prototype, meta: &CallMeta) -> Step {
+        let Some(reg) = meta.release else { return Ok(()) };
         let r = *self.reg(reg);
         if proto.args[reg as usize - 1].base == ArgBase::Dynptr {
             return self.release_dynptr(&r);
         }
-        let released = match facts.ref_obj_id {
+        let released = match meta.ref_obj_id {
             0 => r.is_null(),
-            id if facts.kptr.is_some() => self.hand_over_kptr(id),
+            id if meta.kptr.is_some() => self.hand_over_kptr(id),
             id => self.release_reference(id),
         };
         if released {

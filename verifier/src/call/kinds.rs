@@ -3,12 +3,12 @@
 use crate::domain::reg_type_str;
 use crate::domain::{BtfRef, RegBase as B, RegExtra, RegState, RegType};
 use crate::memory::btf_walk::holds_struct;
-use crate::memory::record::Field;
 use crate::reason::{CallReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::proto::{ArgBase, ArgType};
 use ebpfkit_abi::{Helper, TypeFlags};
 use ebpfkit_object::btf::Kind;
+use ebpfkit_object::record::Field;
 
 const fn plain(base: B) -> RegType {
     RegType::of(base)

@@ -1,6 +1,6 @@
 //! Which helpers work on which types of maps.
 
-use super::helper::CallFacts;
+use super::helper::CallMeta;
 use crate::reason::{CallReason, reject};
 use crate::{Env, Step};
 use ebpfkit_abi::helpers::id;
@@ -8,8 +8,8 @@ use ebpfkit_abi::{AttachType, Helper, MapType as M, ProgType as P, map_flags};
 
 impl Env<'_> {
     /// Whether this helper works on this type of map.
-    pub(super) fn check_map_fits(&mut self, row: &Helper, facts: &CallFacts) -> Step {
-        let Some(map) = facts.map else { return Ok(()) };
+    pub(super) fn check_map_fits(&mut self, row: &Helper, meta: &CallMeta) -> Step {
+        let Some(map) = meta.map else { return Ok(()) };
         let map_type = self.maps[map as usize].def.map_type;
         let updates_sockets =
             matches!(map_type, M::Sockmap | M::Sockhash) && matches!(row.id, id::MAP_UPDATE_ELEM | id::MAP_DELETE_ELEM);
@@ -37,8 +37,8 @@ impl Env<'_> {
     }
 
     /// Helpers that change a map do not take one that programs may only read.
-    pub(super) fn check_map_writable(&self, row: &Helper, facts: &CallFacts) -> Step {
-        let Some(map) = facts.map else { return Ok(()) };
+    pub(super) fn check_map_writable(&self, row: &Helper, meta: &CallMeta) -> Step {
+        let Some(map) = meta.map else { return Ok(()) };
         let writes = matches!(row.id, id::MAP_UPDATE_ELEM | id::MAP_DELETE_ELEM | id::MAP_PUSH_ELEM | id::MAP_POP_ELEM);
         if writes && self.maps[map as usize].def.flags & map_flags::RDONLY_PROG != 0 {
             return reject(CallReason::MapReadOnly {});

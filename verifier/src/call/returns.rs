@@ -1,8 +1,7 @@
 //! What a helper leaves in r0.
 
-use super::helper::CallFacts;
+use super::helper::CallMeta;
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
-use crate::memory::record::FieldKind;
 use crate::memory::types::{btf_reg, is_struct};
 use crate::reason::{CallReason, reject};
 use crate::{Env, Step, Stop};
@@ -10,25 +9,26 @@ use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase};
 use ebpfkit_abi::{Errno, MapType, TypeFlags, map_flags};
 use ebpfkit_object::btf::Kind;
+use ebpfkit_object::record::FieldKind;
 
 impl Env<'_> {
     /// Sets r0, acquires what the helper gives, and bounds what it returns.
-    pub(super) fn set_return(&mut self, row: &Helper, proto: &Prototype, facts: &CallFacts) -> Step {
+    pub(super) fn set_return(&mut self, row: &Helper, proto: &Prototype, meta: &CallMeta) -> Step {
         let ret = proto.ret;
         let made = |base, extra| RegState::pointer(RegType::with(base, ret.flags), extra);
         let mut r0 = match ret.base {
             RetBase::Integer => self.unknown_scalar(),
             RetBase::Void => return Ok(()),
-            RetBase::MapValue => self.map_value_return(row, ret.flags, facts)?,
+            RetBase::MapValue => self.map_value_return(row, ret.flags, meta)?,
             RetBase::Socket => made(RegBase::Socket, RegExtra::None),
             RetBase::SockCommon => made(RegBase::SockCommon, RegExtra::None),
             RetBase::TcpSock => made(RegBase::TcpSock, RegExtra::None),
             RetBase::Mem => {
-                let dynptr_id = facts.dynptr.map_or(0, |d| d.id);
-                made(RegBase::Mem, RegExtra::Mem { size: facts.mem_size as u32, dynptr_id })
+                let dynptr_id = meta.dynptr.map_or(0, |d| d.id);
+                made(RegBase::Mem, RegExtra::Mem { size: meta.mem_size as u32, dynptr_id })
             }
-            RetBase::MemOrBtfId => self.percpu_return(ret.flags, facts)?,
-            RetBase::BtfId => match &facts.kptr {
+            RetBase::MemOrBtfId => self.percpu_return(ret.flags, meta)?,
+            RetBase::BtfId => match &meta.kptr {
                 Some(field) => {
                     let mut flags = ret.flags;
                     if field.btf == BtfRef::Program {
@@ -50,35 +50,35 @@ impl Env<'_> {
         if r0.ty.may_be_null() {
             r0.id = self.new_id();
         }
-        if let Some(dynptr) = facts.dynptr {
+        if let Some(dynptr) = meta.dynptr {
             r0.ref_obj_id = dynptr.ref_obj_id;
         } else if proto.flags.contains(HelperFlags::CASTS) {
-            r0.ref_obj_id = facts.ref_obj_id;
-        } else if proto.flags.contains(HelperFlags::ACQUIRES) || self.looks_up_socket(row, facts) {
+            r0.ref_obj_id = meta.ref_obj_id;
+        } else if proto.flags.contains(HelperFlags::ACQUIRES) || self.looks_up_socket(row, meta) {
             let id = self.acquire_reference(self.insn_idx);
             (r0.id, r0.ref_obj_id) = (id, id);
         }
-        self.bound_return(row, proto, facts, &mut r0);
+        self.bound_return(row, proto, meta, &mut r0);
         *self.reg_mut(0) = r0;
         Ok(())
     }
 
     /// A lookup in a map of sockets acquires the socket.
-    fn looks_up_socket(&self, row: &Helper, facts: &CallFacts) -> bool {
-        let map_type = facts.map.map(|m| self.maps[m as usize].def.map_type);
+    fn looks_up_socket(&self, row: &Helper, meta: &CallMeta) -> bool {
+        let map_type = meta.map.map(|m| self.maps[m as usize].def.map_type);
         row.id == id::MAP_LOOKUP_ELEM && matches!(map_type, Some(MapType::Sockmap | MapType::Sockhash))
     }
 
-    fn map_value_return(&mut self, row: &Helper, flags: TypeFlags, facts: &CallFacts) -> Step<RegState> {
-        let Some(map) = facts.map else { return reject(CallReason::Misconfigured {}) };
+    fn map_value_return(&mut self, row: &Helper, flags: TypeFlags, meta: &CallMeta) -> Step<RegState> {
+        let Some(map) = meta.map else { return reject(CallReason::Misconfigured {}) };
         let used = &self.maps[map as usize];
         let max = u64::from(used.def.max_entries);
         let locks = used.record.has(FieldKind::SpinLock) || used.record.has(FieldKind::ResSpinLock);
         // An array has every element there is, unless one of another size may stand in for it as an inner map.
         let fixed = used.def.flags & map_flags::INNER_MAP == 0;
-        let present = row.id == id::MAP_LOOKUP_ELEM && fixed && facts.const_key.is_some_and(|k| k < max);
+        let present = row.id == id::MAP_LOOKUP_ELEM && fixed && meta.const_key.is_some_and(|k| k < max);
         let flags = if present { flags - TypeFlags::MAYBE_NULL } else { flags };
-        let extra = RegExtra::Map { map, uid: facts.map_uid };
+        let extra = RegExtra::Map { map, uid: meta.map_uid };
         let mut r0 = RegState::pointer(RegType::with(RegBase::MapValue, flags), extra);
         if !r0.ty.may_be_null() && locks {
             r0.id = self.new_id();
@@ -87,8 +87,8 @@ impl Env<'_> {
     }
 
     /// This CPU's or another's part of a per-CPU variable: a typed pointer to a struct, plain memory otherwise.
-    fn percpu_return(&mut self, flags: TypeFlags, facts: &CallFacts) -> Step<RegState> {
-        let Some((btf, id)) = facts.percpu else { return Err(Stop::unsupported("a per-CPU pointer without type")) };
+    fn percpu_return(&mut self, flags: TypeFlags, meta: &CallMeta) -> Step<RegState> {
+        let Some((btf, id)) = meta.percpu else { return Err(Stop::unsupported("a per-CPU pointer without type")) };
         let types = self.types_of(btf)?;
         let id = types.resolve(id);
         if !is_struct(&types, id) {
@@ -98,15 +98,15 @@ impl Env<'_> {
             let ty = RegType::with(RegBase::Mem, flags);
             return Ok(RegState::pointer(ty, RegExtra::Mem { size, dynptr_id: 0 }));
         }
-        let flags = if facts.percpu_alloc { TypeFlags::ALLOC | TypeFlags::RCU } else { flags - TypeFlags::RDONLY };
+        let flags = if meta.percpu_alloc { TypeFlags::ALLOC | TypeFlags::RCU } else { flags - TypeFlags::RDONLY };
         Ok(btf_reg(btf, id, flags))
     }
 
     /// Bounds of numbers that some helpers return.
-    fn bound_return(&self, row: &Helper, proto: &Prototype, facts: &CallFacts, r0: &mut RegState) {
+    fn bound_return(&self, row: &Helper, proto: &Prototype, meta: &CallMeta, r0: &mut RegState) {
         if proto.flags.contains(HelperFlags::RETURNS_SIZE) {
-            (r0.smin, r0.smax) = (i64::from(-Errno::MAX), facts.size_max as i64);
-            (r0.s32_min, r0.s32_max) = (-Errno::MAX, facts.size_max as i32);
+            (r0.smin, r0.smax) = (i64::from(-Errno::MAX), meta.size_max as i64);
+            (r0.s32_min, r0.s32_max) = (-Errno::MAX, meta.size_max as i32);
             r0.sync_bounds();
         } else if row.id == id::GET_SMP_PROCESSOR_ID {
             let last = self.kernel.cpus.saturating_sub(1);

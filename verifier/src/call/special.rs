@@ -1,7 +1,7 @@
 //! What single helpers check beyond their prototypes.
 
 use super::bprintf;
-use super::helper::CallFacts;
+use super::helper::CallMeta;
 use crate::domain::reg_type_str;
 use crate::domain::{DynptrKind, RegBase, RegExtra, RegType};
 use crate::reason::{CallReason, reject};
@@ -55,11 +55,11 @@ impl Env<'_> {
     }
 
     /// A tail call goes through a program array.
-    pub(super) fn check_tail_call_key(&mut self, row: &Helper, facts: &CallFacts) -> Step {
+    pub(super) fn check_tail_call_key(&mut self, row: &Helper, meta: &CallMeta) -> Step {
         if row.id != id::TAIL_CALL {
             return Ok(());
         }
-        let array = facts.map.map(|m| &self.maps[m as usize].def).filter(|d| d.map_type == MapType::ProgArray);
+        let array = meta.map.map(|m| &self.maps[m as usize].def).filter(|d| d.map_type == MapType::ProgArray);
         let Some(max) = array.map(|d| u64::from(d.max_entries)) else { return reject(CallReason::NoProgArray {}) };
         if self.reg(3).const_value().is_some_and(|v| v < max) {
             self.mark_chain_precision(3)?;
@@ -68,7 +68,7 @@ impl Env<'_> {
     }
 
     /// Checks of single helpers, once the arguments are of the right kinds.
-    pub(super) fn check_special(&mut self, row: &Helper, facts: &mut CallFacts) -> Step {
+    pub(super) fn check_special(&mut self, row: &Helper, meta: &mut CallMeta) -> Step {
         match row.id {
             id::TAIL_CALL => self.check_resource_leak(false, true, "tail_call"),
             id::GET_LOCAL_STORAGE => {
@@ -78,9 +78,9 @@ impl Env<'_> {
                 Ok(())
             }
             id::FOR_EACH_MAP_ELEM | id::TIMER_SET_CALLBACK | id::FIND_VMA | id::USER_RINGBUF_DRAIN => {
-                self.call_back(row.id, facts)
+                self.call_back(row.id, meta)
             }
-            id::LOOP => self.check_loop(facts),
+            id::LOOP => self.check_loop(meta),
             id::SNPRINTF => self.check_snprintf(),
             id::DYNPTR_FROM_MEM => {
                 let ty = self.reg(1).ty;
@@ -96,16 +96,16 @@ impl Env<'_> {
                 Ok(())
             }
             id::DYNPTR_DATA => {
-                facts.dynptr = self.dynptr_at(&self.reg(1).clone());
+                meta.dynptr = self.dynptr_at(&self.reg(1).clone());
                 Ok(())
             }
             id::DYNPTR_WRITE => {
                 let over = self.dynptr_at(&self.reg(1).clone()).map(|d| d.kind);
-                facts.changes_packet |= matches!(over, Some(DynptrKind::Skb | DynptrKind::SkbMeta));
+                meta.changes_packet |= matches!(over, Some(DynptrKind::Skb | DynptrKind::SkbMeta));
                 Ok(())
             }
             id::PER_CPU_PTR | id::THIS_CPU_PTR => {
-                facts.percpu_alloc = self.reg(1).ty.has(TypeFlags::RCU);
+                meta.percpu_alloc = self.reg(1).ty.has(TypeFlags::RCU);
                 Ok(())
             }
             _ => Ok(()),
@@ -113,7 +113,7 @@ impl Env<'_> {
     }
 
     /// `bpf_loop`: the callback is entered until it was as often as the loop may run.
-    fn check_loop(&mut self, facts: &CallFacts) -> Step {
+    fn check_loop(&mut self, meta: &CallMeta) -> Step {
         // Whether the loop can be inlined depends on the flags, until they once were not zero.
         let at = self.insn_idx;
         if !self.aux[at].loop_not_inline {
@@ -125,7 +125,7 @@ impl Env<'_> {
         }
         self.mark_chain_precision(1)?;
         if u64::from(self.cur.cur().callback_depth) < self.reg(1).umax {
-            return self.call_back(id::LOOP, facts);
+            return self.call_back(id::LOOP, meta);
         }
         self.cur.cur_mut().callback_depth = 0;
         if self.log_level > 1 {

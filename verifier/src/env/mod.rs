@@ -139,4 +139,21 @@ impl Env<'_> {
     pub fn bpf_capable(&self) -> bool {
         self.options.privileged || self.options.cap_bpf
     }
+
+    /// Subprogram that contains a slot.
+    pub fn subprog_at(&self, insn: usize) -> usize {
+        let n = self.subprogs.len().saturating_sub(1);
+        self.subprogs[..n].partition_point(|s| s.start <= insn).saturating_sub(1)
+    }
+
+    /// Subprogram that starts at a slot.
+    pub fn find_subprog(&self, insn: usize) -> Option<usize> {
+        let n = self.subprogs.len().saturating_sub(1);
+        self.subprogs[..n].binary_search_by_key(&insn, |s| s.start).ok()
+    }
+
+    /// One past the last slot of a subprogram.
+    pub fn subprog_end(&self, subprog: usize) -> usize {
+        self.subprogs.get(subprog + 1).map_or(self.insns.len(), |s| s.start)
+    }
 }

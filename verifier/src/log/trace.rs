@@ -5,9 +5,9 @@ use crate::Env;
 use crate::log::state::Scratched;
 use crate::state::VerifierState;
 
-/// States after an instruction stand in this column, or later by a multiple of [`STEP`].
+/// States after an instruction stand in this column, or later by a multiple of [`TAB`].
 const COLUMN: usize = 40;
-const STEP: usize = 8;
+const TAB: usize = 8;
 
 fn speculative(state: &VerifierState) -> &'static str {
     if state.speculative { " (speculative execution)" } else { "" }
@@ -48,7 +48,7 @@ impl Env<'_> {
         if self.trace.after_insn == Some(position) {
             self.observer.rewind(position - 1);
             let width = self.trace.insn_width;
-            let spaces = (width + STEP / 2).max(COLUMN).next_multiple_of(STEP) - width - 1;
+            let spaces = (width + TAB / 2).max(COLUMN).next_multiple_of(TAB) - width - 1;
             self.verbose(format_args!("{:spaces$};{state}\n", ' '));
         } else {
             let at = self.cur.insn_idx;
@@ -63,8 +63,8 @@ impl Env<'_> {
         }
         let lines = &self.prog.line_info;
         let Some(index) = lines.partition_point(|l| l.insn as usize <= at).checked_sub(1) else { return };
-        let place = |i: usize| (lines[i].file_name, lines[i].line);
-        if self.trace.line.is_some_and(|last| place(last) == place(index)) {
+        let position_of = |i: usize| (lines[i].file_name, lines[i].line);
+        if self.trace.line.is_some_and(|last| position_of(last) == position_of(index)) {
             return;
         }
         let (line, Some(btf)) = (lines[index], self.btf.clone()) else { return };

@@ -1,7 +1,6 @@
 //! Regions of known size: map values and keys, packets, plain memory.
 
 use super::Access;
-use super::record::Field;
 use super::special::Touch;
 use crate::domain::reg_type_str;
 use crate::domain::{RegBase, RegExtra, RegState};
@@ -10,6 +9,7 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_abi::{MapType, ProgType, TypeFlags, map_flags};
 use ebpfkit_object::MapInit;
+use ebpfkit_object::record::Field;
 
 impl Env<'_> {
     /// One end of an access against the region: `Err` is the kernel's first line.

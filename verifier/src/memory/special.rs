@@ -1,7 +1,6 @@
 //! Special fields of map values: what loads and stores may do with them.
 
 use super::btf_walk::holds_struct;
-use super::record::{Field, FieldKind};
 use super::types::btf_reg;
 use crate::domain::reg_type_str;
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
@@ -9,6 +8,7 @@ use crate::reason::{TypeReason, reject};
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_isa::opcode::{class, mode};
+use ebpfkit_object::record::{Field, FieldKind};
 
 /// Who touches a map value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

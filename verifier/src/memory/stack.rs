@@ -53,9 +53,9 @@ fn is_spillable(reg: &RegState) -> bool {
     !matches!(reg.ty.base, RegBase::NotInit | RegBase::Scalar | RegBase::ConstDynptr)
 }
 
-/// A stack access whose place has been checked.
+/// Where a stack access may lie, checked.
 #[derive(Clone, Copy)]
-struct Place {
+struct StackRange {
     /// Frame whose stack it is.
     frame: usize,
     /// Lowest offset that the access may begin at.
@@ -67,8 +67,8 @@ struct Place {
 }
 
 impl Env<'_> {
-    /// Where an access lies, checked against the stack; makes room there.
-    fn stack_place(&mut self, reg: u8, off: i32, size: i32, access: Access) -> Step<Place> {
+    /// Where an access lies, checked against the stack, which grows to hold it.
+    fn stack_range(&mut self, reg: u8, off: i32, size: i32, access: Access) -> Step<StackRange> {
         let r = *self.reg(reg);
         let known = r.var_off.is_const();
         let what = if access == Access::Read { "read from" } else { "write to" };
@@ -108,7 +108,7 @@ impl Env<'_> {
         let subprog = self.cur.frame(frame).subprog as usize;
         let info = &mut self.subprogs[subprog];
         info.stack_depth = info.stack_depth.max((depth as u32).next_multiple_of(SLOT_SIZE as u32));
-        Ok(Place { frame, min, max, known })
+        Ok(StackRange { frame, min, max, known })
     }
 
     /// Kind of a stack byte.
@@ -119,7 +119,7 @@ impl Env<'_> {
 
     /// Stores a register (or, without one, an immediate or an unknown value) to the stack.
     pub(super) fn stack_write(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
-        let Place { frame, min: at, known, max } = self.stack_place(reg, off, size as i32, Access::Write)?;
+        let StackRange { frame, min: at, known, max } = self.stack_range(reg, off, size as i32, Access::Write)?;
         if !known {
             return self.stack_write_variable(frame, at, max + i64::from(size), value_reg);
         }
@@ -261,7 +261,7 @@ impl Env<'_> {
 
     /// Loads from the stack into a register, if one is given.
     pub(super) fn stack_read(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
-        let Place { frame, min: at, max, known } = self.stack_place(reg, off, size as i32, Access::Read)?;
+        let StackRange { frame, min: at, max, known } = self.stack_range(reg, off, size as i32, Access::Read)?;
         if !known && value_reg.is_some() && !self.bypass_spec() {
             return self.refuse_variable_stack(reg);
         }
@@ -348,7 +348,7 @@ impl Env<'_> {
         if size == 0 && !zero_size_allowed {
             return reject(MemoryReason::ZeroSizedRead {});
         }
-        let Place { frame, min, max, known } = self.stack_place(reg, off, size, access)?;
+        let StackRange { frame, min, max, known } = self.stack_range(reg, off, size, access)?;
         if !known && !self.bypass_spec() {
             return self.refuse_variable_stack(reg);
         }

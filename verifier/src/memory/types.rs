@@ -1,11 +1,11 @@
 //! Types by where they come from, and what has been found out about them.
 
-use super::record::{self, Record};
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
+use ebpfkit_object::record::{self, Record};
 use std::rc::Rc;
 use std::sync::Arc;
 

@@ -5,10 +5,10 @@
 //! state and of its ancestors, and every register and stack slot that the value came from is marked in each ancestor.
 //! Marks of the current state itself mean nothing; they begin when it is saved.
 
-mod insn;
-mod masks;
+mod backtrack;
+mod backtrack_state;
 
-pub use masks::Wanted;
+pub use backtrack_state::BacktrackState;
 
 use crate::log::Scratched;
 use crate::reason::{ExploreReason, reject};
@@ -16,20 +16,20 @@ use crate::state::{HistoryEntry, RegList, SlotList, StackUse, StateId, VerifierS
 use crate::tables::Precise;
 use crate::tables::Walk;
 use crate::{Env, Step, Stop};
-use insn::Lost;
+use backtrack::BacktrackError;
 
 /// r1 to r5.
 const ARGS: u16 = 0b11_1110;
 
 /// The history of a state while it is followed backwards.
-struct Backwards<'a> {
+struct HistoryCursor<'a> {
     /// Entries not yet passed.
     history: &'a [HistoryEntry],
     /// First instruction of the state.
     first: usize,
 }
 
-impl Backwards<'_> {
+impl HistoryCursor<'_> {
     fn entry(&self, at: usize) -> Option<&HistoryEntry> {
         self.history.last().filter(|e| e.insn as usize == at)
     }
@@ -59,9 +59,9 @@ impl Env<'_> {
             return reject(ExploreReason::PrecisePointer {});
         }
         let frame = self.cur.curframe();
-        let mut wanted = Wanted::nothing(frame);
-        wanted.add(reg);
-        self.with_cur_aside(|env, cur| env.mark_chain(cur, wanted, &mut false))
+        let mut bt = BacktrackState::nothing(frame);
+        bt.add(reg);
+        self.with_cur_aside(|env, cur| env.mark_chain(cur, bt, &mut false))
     }
 
     /// Marks the number in a stack slot precise, and all that it came from.
@@ -69,9 +69,9 @@ impl Env<'_> {
         if !self.bpf_capable() {
             return Ok(());
         }
-        let mut wanted = Wanted::nothing(self.cur.curframe());
-        wanted.slots[frame] |= 1 << slot;
-        self.with_cur_aside(|env, cur| env.mark_chain(cur, wanted, &mut false))
+        let mut bt = BacktrackState::nothing(self.cur.curframe());
+        bt.slots[frame] |= 1 << slot;
+        self.with_cur_aside(|env, cur| env.mark_chain(cur, bt, &mut false))
     }
 
     /// Adds to the history of the current state, once for each instruction.
@@ -98,16 +98,16 @@ impl Env<'_> {
         result
     }
 
-    /// Wants everything precise in `state` that is precise in the saved state that was found equal to it.
+    /// Makes everything precise in `state` that is precise in the saved state that was found equal to it.
     pub(crate) fn propagate_precision(&mut self, equal: StateId, state: &VerifierState, changed: &mut bool) -> Step {
         if !self.bpf_capable() {
             return Ok(());
         }
         let top = state.curframe();
-        let mut wanted = Wanted::nothing(top);
+        let mut bt = BacktrackState::nothing(top);
         for frame in (0..=top).rev() {
             let Precise { regs, slots } = self.walk.saved.get(equal).precise[frame];
-            (wanted.regs[frame], wanted.slots[frame]) = (regs, slots);
+            (bt.regs[frame], bt.slots[frame]) = (regs, slots);
             if self.log_level > 1 && (regs != 0 || slots != 0) {
                 let regs = (0..16).filter(|i| regs >> i & 1 != 0).map(|i| format!("r{i}"));
                 let slots = (0..64).filter(|i| slots >> i & 1 != 0).map(|i| format!("fp{}", -8 * (i + 1)));
@@ -115,52 +115,54 @@ impl Env<'_> {
                 self.verbose(format_args!("frame {frame}: propagating {}\n", all.join(",")));
             }
         }
-        if wanted.is_empty() {
+        if bt.is_empty() {
             return Ok(());
         }
-        self.mark_chain(state, wanted, changed)
+        self.mark_chain(state, bt, changed)
     }
 
-    /// Follows `wanted` backwards from the end of `start`; sets `changed` when an ancestor was marked anew.
-    fn mark_chain(&mut self, start: &VerifierState, mut wanted: Wanted, changed: &mut bool) -> Step {
+    /// Follows `bt` backwards from the end of `start`; sets `changed` when an ancestor was marked anew.
+    fn mark_chain(&mut self, start: &VerifierState, mut bt: BacktrackState, changed: &mut bool) -> Step {
         let mut first = start.first_insn_idx;
         let mut last = start.insn_idx as i64;
         let mut after: Option<usize> = None;
-        self.log_span(&wanted, last, first, after);
+        self.log_span(&bt, last, first, after);
         // The instruction that wants the value is not part of its past.
-        let mut result = self.follow(&start.history, first, last, true, &mut after, &mut wanted);
+        let mut result = self.follow(&start.history, first, last, true, &mut after, &mut bt);
         let mut parent = start.parent;
         loop {
             match result {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(Lost::Bug(reason)) => return reject(reason),
-                Err(Lost::Unknown) => return Err(Stop::unsupported("a path that cannot be followed backwards")),
-                Err(Lost::Fallback) => break,
+                Err(BacktrackError::Bug(reason)) => return reject(reason),
+                Err(BacktrackError::Unknown) => {
+                    return Err(Stop::unsupported("a path that cannot be followed backwards"));
+                }
+                Err(BacktrackError::Fallback) => break,
             }
             // When no ancestor is left, the rest came by a way that is not recorded.
             let Some(id) = parent else { break };
-            self.mark_saved(id, &mut wanted, changed);
-            if wanted.is_empty() {
+            self.mark_saved(id, &mut bt, changed);
+            if bt.is_empty() {
                 return Ok(());
             }
             after = Some(first);
             let state = &mut self.walk.saved.get_mut(id).state;
             (last, first, parent) = (state.last_insn_idx.into(), state.first_insn_idx, state.parent);
             let history = std::mem::take(&mut state.history);
-            self.log_span(&wanted, last, first, after);
+            self.log_span(&bt, last, first, after);
             if last < 0 {
                 self.walk.saved.get_mut(id).state.history = history;
-                return self.reaches_function_start(id, &wanted, changed);
+                return self.reaches_function_start(id, &bt, changed);
             }
-            result = self.follow(&history, first, last, false, &mut after, &mut wanted);
+            result = self.follow(&history, first, last, false, &mut after, &mut bt);
             self.walk.saved.get_mut(id).state.history = history;
         }
         self.mark_all_scalars_precise(start.curframe(), start.parent);
         Ok(())
     }
 
-    /// Follows one state backwards from the instruction `last`; true when nothing is wanted any more.
+    /// Follows one state backwards from the instruction `last`; true when nothing has to be precise any more.
     fn follow(
         &mut self,
         history: &[HistoryEntry],
@@ -168,16 +170,18 @@ impl Env<'_> {
         last: i64,
         skip_first: bool,
         after: &mut Option<usize>,
-        wanted: &mut Wanted,
-    ) -> Result<bool, Lost> {
-        let mut back = Backwards { history, first };
+        bt: &mut BacktrackState,
+    ) -> Result<bool, BacktrackError> {
+        let mut back = HistoryCursor { history, first };
         let (mut skip, mut at) = (skip_first, last);
         loop {
-            let Some(i) = usize::try_from(at).ok().filter(|&i| i < self.insns.len()) else { return Err(Lost::Unknown) };
+            let Some(i) = usize::try_from(at).ok().filter(|&i| i < self.insns.len()) else {
+                return Err(BacktrackError::Unknown);
+            };
             if !std::mem::take(&mut skip) {
-                self.backtrack_insn(i, *after, back.entry(i), wanted)?;
+                self.backtrack_insn(i, *after, back.entry(i), bt)?;
             }
-            if wanted.is_empty() {
+            if bt.is_empty() {
                 return Ok(true);
             }
             *after = Some(i);
@@ -188,11 +192,11 @@ impl Env<'_> {
         }
     }
 
-    /// Marks what is wanted in a saved state. What is no number, or marked already, is wanted no more.
-    fn mark_saved(&mut self, id: StateId, wanted: &mut Wanted, changed: &mut bool) {
-        for frame in (0..=wanted.frame).rev() {
+    /// Marks what has to be precise in a saved state. What is no number, or marked already, is done with.
+    fn mark_saved(&mut self, id: StateId, bt: &mut BacktrackState, changed: &mut bool) {
+        for frame in (0..=bt.frame).rev() {
             let saved = self.walk.saved.get_mut(id);
-            let (regs, slots) = (wanted.regs[frame], wanted.slots[frame]);
+            let (regs, slots) = (bt.regs[frame], bt.slots[frame]);
             if regs != 0 || slots != 0 {
                 let Some(f) = saved.state.frames.get(frame) else { continue };
                 let is_scalar = |i: u32| f.regs.get(i as usize).is_some_and(|r| r.is_scalar());
@@ -203,10 +207,10 @@ impl Env<'_> {
                 precise.regs |= regs;
                 precise.slots |= slots;
                 *changed |= regs != 0 || slots != 0;
-                (wanted.regs[frame], wanted.slots[frame]) = (regs, slots);
+                (bt.regs[frame], bt.slots[frame]) = (regs, slots);
             }
             if self.log_level > 1 {
-                let (regs, slots) = (RegList(wanted.regs[frame]), SlotList(wanted.slots[frame]));
+                let (regs, slots) = (RegList(bt.regs[frame]), SlotList(bt.slots[frame]));
                 let state = self.saved_with_marks(id);
                 let state = self.fmt_state(&state, frame, Scratched::All);
                 self.verbose(format_args!(
@@ -233,16 +237,16 @@ impl Env<'_> {
     }
 
     /// At the start of a function that is verified on its own only its arguments may be left.
-    fn reaches_function_start(&mut self, id: StateId, wanted: &Wanted, changed: &mut bool) -> Step {
+    fn reaches_function_start(&mut self, id: StateId, bt: &BacktrackState, changed: &mut bool) -> Step {
         let saved = self.walk.saved.get_mut(id);
         let f = &saved.state.frames[0];
         let alone = saved.state.frames.len() == 1 && f.subprog > 0 && f.callsite == -1;
-        if !alone || wanted.frame != 0 || wanted.slots[0] != 0 || wanted.regs[0] & !ARGS != 0 {
-            let (subprog, regs, slots) = (f.subprog, wanted.current(), wanted.slots[wanted.frame]);
+        if !alone || bt.frame != 0 || bt.slots[0] != 0 || bt.regs[0] & !ARGS != 0 {
+            let (subprog, regs, slots) = (f.subprog, bt.current(), bt.slots[bt.frame]);
             return reject(ExploreReason::PreciseEntry { subprog, regs, slots });
         }
         let (scalars, _) = f.scalars();
-        let regs = wanted.regs[0] & scalars;
+        let regs = bt.regs[0] & scalars;
         saved.precise[0].regs |= regs;
         *changed |= regs != 0;
         Ok(())
@@ -276,12 +280,12 @@ impl Env<'_> {
         }
     }
 
-    fn log_span(&mut self, wanted: &Wanted, last: i64, first: usize, after: Option<usize>) {
+    fn log_span(&mut self, bt: &BacktrackState, last: i64, first: usize, after: Option<usize>) {
         if self.log_level > 1 {
             let after = after.map_or(-1, |a| a as i64);
             self.verbose(format_args!(
                 "mark_precise: frame{}: last_idx {last} first_idx {first} subseq_idx {after} \n",
-                wanted.frame
+                bt.frame
             ));
         }
     }

@@ -1,7 +1,8 @@
 //! Maps in use.
 
-use crate::memory::record::Record;
+use ebpfkit_abi::MapType;
 use ebpfkit_object::Map;
+use ebpfkit_object::record::Record;
 use std::rc::Rc;
 
 /// A map that the program uses.
@@ -19,3 +20,6 @@ pub struct UsedMap {
 
 /// Paths bring different maps to one call.
 pub(crate) const SEVERAL_MAPS: u32 = u32::MAX;
+
+/// Types of maps that hold storage of control groups: each program uses at most one of each.
+pub(crate) const CGROUP_STORAGES: [MapType; 2] = [MapType::CgroupStorage, MapType::PercpuCgroupStorage];

@@ -7,6 +7,6 @@ mod subprog;
 
 pub use attach::AttachInfo;
 pub use insn_aux::InsnAux;
-pub(crate) use maps::SEVERAL_MAPS;
 pub use maps::UsedMap;
+pub(crate) use maps::{CGROUP_STORAGES, SEVERAL_MAPS};
 pub use subprog::{GlobalArg, SubprogInfo};

@@ -6,7 +6,7 @@ use crate::state::StateId;
 use crate::state::{SlotKind, StackSlot};
 use ebpfkit_isa::R10;
 
-const DEAD: StackSlot = StackSlot { spilled: RegState::NOT_INIT, kinds: [SlotKind::Invalid; 8] };
+const CLEARED: StackSlot = StackSlot { spilled: RegState::NOT_INIT, kinds: [SlotKind::Invalid; 8] };
 
 impl Env<'_> {
     /// Cleans the finished states of a list that could be compared with the current state at `insn`.
@@ -33,7 +33,7 @@ impl Env<'_> {
             let dead_reg = |i: usize| live_regs >> i & 1 == 0;
             let regs = (0..usize::from(R10)).any(|i| dead_reg(i) && f.regs[i] != RegState::NOT_INIT);
             let dead_slot = |i: usize| i >= 64 || live_slots >> i & 1 == 0;
-            let slots = f.stack.slots.iter().enumerate().any(|(i, s)| dead_slot(i) && *s != DEAD);
+            let slots = f.stack.slots.iter().enumerate().any(|(i, s)| dead_slot(i) && *s != CLEARED);
             if !regs && !slots {
                 continue;
             }
@@ -43,7 +43,7 @@ impl Env<'_> {
             }
             if slots {
                 for (_, s) in f.stack.slots.iter_mut().enumerate().filter(|(i, _)| dead_slot(*i)) {
-                    *s = DEAD;
+                    *s = CLEARED;
                 }
             }
         }

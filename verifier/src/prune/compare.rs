@@ -116,7 +116,7 @@ fn slot_allows(
         SlotKind::Dynptr => old.extra == cur.extra && ids.same(old.ref_obj_id, cur.ref_obj_id),
         SlotKind::Iter => {
             let fixed = |r: &RegState| match r.extra {
-                // The round is kept only to tell rounds apart; see the search for endless loops.
+                // The iteration is kept only to tell iterations apart; see the search for endless loops.
                 RegExtra::Iter { btf, id, state, .. } => Some((btf, id, state)),
                 _ => None,
             };
@@ -127,8 +127,8 @@ fn slot_allows(
     }
 }
 
-fn stack_allows(old: &Stack, cur: &Stack, facts: &FrameFacts, ids: &mut IdMap) -> bool {
-    let &FrameFacts { how, misc_is_any, .. } = facts;
+fn stack_allows(old: &Stack, cur: &Stack, by: &FrameComparison, ids: &mut IdMap) -> bool {
+    let &FrameComparison { how, misc_is_any, .. } = by;
     old.slots.iter().enumerate().all(|(i, o)| {
         let c = cur.slots.get(i);
         if how != NotExact && c.is_none_or(|c| c.kinds != o.kinds) {
@@ -138,13 +138,13 @@ fn stack_allows(old: &Stack, cur: &Stack, facts: &FrameFacts, ids: &mut IdMap) -
             return true;
         }
         let Some(c) = c else { return false };
-        let precise = facts.precision(facts.precise.slots >> (i & 63) & 1 != 0);
+        let precise = by.precision(by.precise.slots >> (i & 63) & 1 != 0);
         slot_allows(o, c, precise, how, misc_is_any, ids)
     })
 }
 
 /// What comparing frames depends on besides the frames.
-struct FrameFacts {
+struct FrameComparison {
     live: u16,
     precise: Precise,
     how: Exactness,
@@ -153,30 +153,30 @@ struct FrameFacts {
     least: Precision,
 }
 
-impl FrameFacts {
-    fn precision(&self, wanted: bool) -> Precision {
-        if wanted { self.least.max(Precision::Within) } else { self.least }
+impl FrameComparison {
+    fn precision(&self, precise: bool) -> Precision {
+        if precise { self.least.max(Precision::Within) } else { self.least }
     }
 }
 
-fn frame_allows(old: &FuncState, cur: &FuncState, facts: &FrameFacts, ids: &mut IdMap) -> bool {
+fn frame_allows(old: &FuncState, cur: &FuncState, by: &FrameComparison, ids: &mut IdMap) -> bool {
     if old.callback_depth > cur.callback_depth {
         return false;
     }
-    let mut live = facts.live & 0x7ff;
+    let mut live = by.live & 0x7ff;
     while live != 0 {
         let i = live.trailing_zeros() as usize;
         live &= live - 1;
-        let precise = facts.precision(facts.precise.regs >> i & 1 != 0 || old.regs[i].precise);
-        if !reg_allows(&old.regs[i], &cur.regs[i], precise, facts.how, ids) {
+        let precise = by.precision(by.precise.regs >> i & 1 != 0 || old.regs[i].precise);
+        if !reg_allows(&old.regs[i], &cur.regs[i], precise, by.how, ids) {
             return false;
         }
     }
-    stack_allows(&old.stack, &cur.stack, facts, ids)
+    stack_allows(&old.stack, &cur.stack, by, ids)
 }
 
 impl Saved {
-    /// A quick look whether the current frames could be exactly the same (`states_maybe_looping`).
+    /// Whether, at a cheap look, the current frames could be exactly the same (`states_maybe_looping`).
     pub(super) fn maybe_looping(&self, cur: &VerifierState) -> bool {
         let old = &self.state;
         old.frames.len() == cur.frames.len()
@@ -213,8 +213,8 @@ impl Env<'_> {
         let frames = old.frames.iter().zip(&cur.frames).enumerate();
         for (i, (o, c)) in frames {
             let live = aux[old.frame_insn(i)].live_regs_before;
-            let facts = FrameFacts { live, precise: precise[i], how, misc_is_any, least };
-            if o.callsite != c.callsite || !frame_allows(o, c, &facts, ids) {
+            let by = FrameComparison { live, precise: precise[i], how, misc_is_any, least };
+            if o.callsite != c.callsite || !frame_allows(o, c, &by, ids) {
                 return false;
             }
         }

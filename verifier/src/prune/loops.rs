@@ -1,61 +1,61 @@
 //! Loops: strongly connected components of the control-flow graph, by chain of calls.
 //!
-//! While paths through a loop are open, states inside it do not know yet what later rounds need of them. A state
+//! While paths through a loop are open, states inside it do not know yet what later iterations need of them. A state
 //! that is found equal to one of the loop ends its path there; it is kept as a back edge. When the loop's first state
 //! is finished, precision is propagated along all back edges until nothing changes.
 
 use crate::state::StateId;
-use crate::tables::loops::{BackEdge, Place, Visit, place_of};
+use crate::tables::loops::{BackEdge, SccCallchain, Visit, callchain_of};
 use crate::{Env, Step};
 
-/// Rounds of propagation before everything is made precise instead.
-const MOST_ROUNDS: u32 = 64;
+/// Passes over the back edges before everything is made precise instead.
+const MAX_ITERATIONS: u32 = 64;
 
 impl Env<'_> {
-    fn log_loop(&mut self, what: &str, place: &Place) {
+    fn log_loop(&mut self, what: &str, chain: &SccCallchain) {
         if self.log_level > 1 {
             // The kernel's list ends at a call that is the program's first instruction.
-            let sites = place.callsites[..place.depth.into()].iter().take_while(|c| **c != 0);
+            let sites = chain.callsites[..chain.depth.into()].iter().take_while(|c| **c != 0);
             let sites: String = sites.map(|c| format!("{c},")).collect();
-            self.verbose(format_args!("SCC {what} ({sites}{})\n", place.scc));
+            self.verbose(format_args!("SCC {what} ({sites}{})\n", chain.scc));
         }
     }
 
     /// A state was saved: it is the entry of its loop if that has none.
     pub(super) fn enter_loop(&mut self, id: StateId) {
-        let Some(place) = place_of(&self.walk.saved.get(id).state, &self.aux) else { return };
+        let Some(chain) = callchain_of(&self.walk.saved.get(id).state, &self.aux) else { return };
         let loops = &mut self.walk.loops;
-        let (scc, n) = loops.find(&place).unwrap_or_else(|| {
-            let scc = place.scc as usize;
+        let (scc, n) = loops.find(&chain).unwrap_or_else(|| {
+            let scc = chain.scc as usize;
             if scc >= loops.visits.len() {
                 loops.visits.resize_with(scc + 1, Vec::new);
             }
-            loops.visits[scc].push(Visit { place, entry: None, back_edges: Vec::new() });
+            loops.visits[scc].push(Visit { chain, entry: None, back_edges: Vec::new() });
             (scc, loops.visits[scc].len() - 1)
         });
         let visit = &mut loops.visits[scc][n];
         if visit.entry.is_none() {
             visit.entry = Some(id);
-            self.log_loop("enter", &place);
+            self.log_loop("enter", &chain);
         }
     }
 
     /// All paths from a saved state are finished: if it was the entry of its loop, the loop is.
     pub(crate) fn exit_loop(&mut self, id: StateId) -> Step {
-        let Some(place) = place_of(&self.walk.saved.get(id).state, &self.aux) else { return Ok(()) };
+        let Some(chain) = callchain_of(&self.walk.saved.get(id).state, &self.aux) else { return Ok(()) };
         let loops = &mut self.walk.loops;
-        let Some((scc, n)) = loops.find(&place) else { return Ok(()) };
+        let Some((scc, n)) = loops.find(&chain) else { return Ok(()) };
         let visit = &mut loops.visits[scc][n];
         if visit.entry != Some(id) {
             return Ok(());
         }
         visit.entry = None;
         loops.back_edges -= visit.back_edges.len() as u64;
-        self.log_loop("exit", &place);
+        self.log_loop("exit", &chain);
         self.walk.update_peak();
         let edges = std::mem::take(&mut self.walk.loops.visits[scc][n].back_edges);
-        for round in 0.. {
-            if round > MOST_ROUNDS {
+        for pass in 0.. {
+            if pass > MAX_ITERATIONS {
                 if self.log_level > 1 {
                     self.verbose(format_args!("propagate_backedges: too many iterations\n"));
                 }
@@ -77,11 +77,11 @@ impl Env<'_> {
 
     /// The current path came back to a state of its loop.
     pub(super) fn add_back_edge(&mut self, equal: StateId) {
-        let Some(place) = place_of(&self.walk.saved.get(equal).state, &self.aux) else { return };
-        self.log_loop("backedge", &place);
+        let Some(chain) = callchain_of(&self.walk.saved.get(equal).state, &self.aux) else { return };
+        self.log_loop("backedge", &chain);
         let state = self.cur.clone();
         let loops = &mut self.walk.loops;
-        if let Some((scc, n)) = loops.find(&place) {
+        if let Some((scc, n)) = loops.find(&chain) {
             loops.visits[scc][n].back_edges.push(BackEdge { state, equal });
             loops.back_edges += 1;
         }

@@ -3,5 +3,5 @@
 mod clean;
 mod compare;
 mod loops;
-mod rounds;
 mod visited;
+mod widening;

@@ -17,7 +17,7 @@ const LONG_HISTORY: usize = 40;
 /// States kept at one instruction without `CAP_BPF` (`BPF_COMPLEXITY_LIMIT_STATES`).
 const MAX_STATES: usize = 64;
 
-/// Whether an iterator that is active in both states is in different rounds.
+/// Whether an iterator that is active in both states is in different iterations.
 fn iter_depths_differ(old: &VerifierState, cur: &VerifierState) -> bool {
     old.frames.iter().zip(&cur.frames).any(|(o, c)| {
         o.stack.slots.iter().enumerate().any(|(i, slot)| {
@@ -64,7 +64,7 @@ impl Env<'_> {
                 }
                 return Ok(true);
             }
-            // Inside a loop states differ from round to round; few of them help.
+            // Inside a loop states differ from one iteration to the next; few of them help.
             if open && !force && jumps < 20 && steps < 100 {
                 add = false;
             }
@@ -94,8 +94,8 @@ impl Env<'_> {
             return Ok(if converged { Outcome::Hit { in_loop: true } } else { Outcome::Miss });
         }
         if self.insns[insn].code == MAY_GOTO {
-            let another_round = old.state.may_goto_depth != self.cur.may_goto_depth;
-            if another_round && self.states_equal(id, RangeWithin) {
+            let another_iteration = old.state.may_goto_depth != self.cur.may_goto_depth;
+            if another_iteration && self.states_equal(id, RangeWithin) {
                 return Ok(Outcome::Hit { in_loop: true });
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! The kernel's message, the code, the page in the catalogue and the diagnosis all start from the variant.
 //! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,
-//! `EBPF06xx` the front passes, `EBPF07xx` objects on the stack, `EBPF08xx` typed pointers and
+//! `EBPF06xx` the program as a whole, `EBPF07xx` objects on the stack, `EBPF08xx` typed pointers and
 //! special fields, `EBPF09xx` arguments of global functions, `EBPF10xx` kernel
 //! functions, `EBPF11xx` attach points.
 
@@ -11,11 +11,11 @@ mod rows;
 pub mod attach;
 pub mod call;
 pub mod explore;
-pub mod front;
 pub mod global;
 pub mod kfunc;
 pub mod memory;
 pub mod object;
+pub mod program;
 pub mod resource;
 pub mod scalar;
 pub mod types;
@@ -23,11 +23,11 @@ pub mod types;
 pub use attach::AttachReason;
 pub use call::CallReason;
 pub use explore::ExploreReason;
-pub use front::FrontReason;
 pub use global::GlobalReason;
 pub use kfunc::KfuncReason;
 pub use memory::MemoryReason;
 pub use object::ObjectReason;
+pub use program::ProgramReason;
 pub use resource::ResourceReason;
 pub use scalar::ScalarReason;
 pub use types::TypeReason;
@@ -46,7 +46,7 @@ pub enum Reason {
     Kfunc(KfuncReason),
     Attach(AttachReason),
     Explore(ExploreReason),
-    Front(FrontReason),
+    Program(ProgramReason),
 }
 
 macro_rules! each {
@@ -62,7 +62,7 @@ macro_rules! each {
             Reason::Kfunc($r) => $e,
             Reason::Attach($r) => $e,
             Reason::Explore($r) => $e,
-            Reason::Front($r) => $e,
+            Reason::Program($r) => $e,
         }
     };
 }
@@ -80,11 +80,11 @@ impl Reason {
 
     /// Whether the kernel refuses this without a word, so that the text is our own.
     pub fn is_silent(&self) -> bool {
-        use FrontReason as F;
+        use ProgramReason as F;
         matches!(
             self,
-            Self::Front(F::TypeNeedsCapability { .. } | F::MapNeedsCapability { .. } | F::TooManyInsns { .. })
-                | Self::Front(F::OtherOwner { .. })
+            Self::Program(F::TypeNeedsCapability { .. } | F::MapNeedsCapability { .. } | F::TooManyInsns { .. })
+                | Self::Program(F::OtherOwner { .. })
         )
     }
 

@@ -1,10 +1,10 @@
 //! `bpf_spin_lock` and `bpf_res_spin_lock`: which lock is held, and that it is let go in order.
 
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
-use crate::memory::record::FieldKind;
 use crate::reason::{ResourceReason, reject};
 use crate::state::{RefKind, Reference};
 use crate::{Env, Step};
+use ebpfkit_object::record::FieldKind;
 
 /// Kind of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

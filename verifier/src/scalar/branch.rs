@@ -3,7 +3,6 @@
 use super::linked::LinkedRegs;
 use crate::domain::compare::{Pair, const_at, known_outcome, negated, swapped};
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
-use crate::memory::record::FieldKind;
 use crate::program::UsedMap;
 use crate::reason::{ScalarReason, reject};
 use crate::scalar::operands::SrcOp;
@@ -12,6 +11,7 @@ use crate::{Env, Step};
 use ebpfkit_abi::{MapType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{MAY_GOTO, class, jmp, pseudo};
+use ebpfkit_object::record::FieldKind;
 
 /// Offsets of packet pointers stay below this, or no check proves anything of them (`MAX_PACKET_OFF`).
 const MAX_PACKET_OFF: u64 = 0xffff;
@@ -326,7 +326,7 @@ impl Env<'_> {
             return reject(ScalarReason::InvalidMayGoto { imm: insn.imm });
         }
         let here = self.insn_idx;
-        self.push_round(next, here, |_, state| state.may_goto_depth += 1)?;
+        self.push_iteration(next, here, |_, state| state.may_goto_depth += 1)?;
         self.insn_idx = jump;
         Ok(())
     }

@@ -6,6 +6,5 @@ pub mod linked;
 mod operands;
 mod pointer;
 mod sanitize;
-pub mod widen;
 
 pub use operands::RegArg;

@@ -4,7 +4,7 @@ use crate::domain::reg_type_str;
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
 use crate::log::insn::alu_str;
 use crate::reason::{ScalarReason, reject};
-use crate::scalar::sanitize::Window;
+use crate::scalar::sanitize::Masking;
 use crate::{Env, Step};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_abi::limits::MAX_VAR_OFF;
@@ -113,9 +113,9 @@ impl Env<'_> {
         check_sane_offset(&off, ptr.ty)?;
         check_sane_offset(&ptr, ptr.ty)?;
 
-        let mut window = Window::default();
+        let mut masking = Masking::default();
         if matches!(op, alu::ADD | alu::SUB) {
-            self.sanitize_pointer(insn, &ptr, &off, ptr_is_dst, &mut window)?;
+            self.sanitize_pointer(insn, &ptr, &off, ptr_is_dst, &mut masking)?;
         }
         let mut dst = ptr;
         if !ptr_is_dst && (ptr.ref_obj_id, ptr.frameno) != (off.ref_obj_id, off.frameno) {
@@ -167,7 +167,7 @@ impl Env<'_> {
         dst.sync_bounds();
         self.check_sanitized_bounds(insn, &dst)?;
         if matches!(op, alu::ADD | alu::SUB) {
-            self.sanitize_moved_pointer(insn, &dst, &off, &window)?;
+            self.sanitize_moved_pointer(insn, &dst, &off, &masking)?;
         }
         *self.reg_mut(reg) = dst;
         Ok(())

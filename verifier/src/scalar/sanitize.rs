@@ -16,7 +16,7 @@ const IMMEDIATE: u8 = 1 << 4;
 
 /// What is known of the masking before the pointer moves.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Window {
+pub(super) struct Masking {
     state: u8,
     limit: u32,
     mask_to_left: bool,
@@ -76,7 +76,7 @@ impl Env<'_> {
         ptr: &RegState,
         off: &RegState,
         ptr_is_dst: bool,
-        window: &mut Window,
+        masking: &mut Masking,
     ) -> Step {
         if self.skips_sanitation(insn) {
             return Ok(());
@@ -88,10 +88,10 @@ impl Env<'_> {
                 let reg = if ptr_is_dst { insn.src } else { insn.dst };
                 return reject(ScalarReason::SanitizeBounds { reg });
             }
-            window.mask_to_left = if insn.op() == alu::ADD { negative } else { !negative };
+            masking.mask_to_left = if insn.op() == alu::ADD { negative } else { !negative };
             self.walk.strict_numbers |= !off_is_imm;
-            window.limit = self.pointer_limit(insn, ptr, ptr_is_dst, window.mask_to_left)?;
-            window.state = if negative { NEG_VALUE } else { 0 }
+            masking.limit = self.pointer_limit(insn, ptr, ptr_is_dst, masking.mask_to_left)?;
+            masking.state = if negative { NEG_VALUE } else { 0 }
                 | if off_is_imm { IMMEDIATE } else { 0 }
                 | if ptr_is_dst { SANITIZE_SRC } else { SANITIZE_DST };
         }
@@ -116,14 +116,14 @@ impl Env<'_> {
         insn: Insn,
         moved: &RegState,
         _off: &RegState,
-        window: &Window,
+        masking: &Masking,
     ) -> Step {
         if self.skips_sanitation(insn) || self.cur.speculative {
             return Ok(());
         }
-        let limit = self.pointer_limit(insn, moved, true, window.mask_to_left)?;
-        let limit = (window.limit.wrapping_sub(limit) as i32).unsigned_abs();
-        self.agree_on_masking(insn, window.state, limit)
+        let limit = self.pointer_limit(insn, moved, true, masking.mask_to_left)?;
+        let limit = (masking.limit.wrapping_sub(limit) as i32).unsigned_abs();
+        self.agree_on_masking(insn, masking.state, limit)
     }
 
     /// Without privileges a pointer must stay inside its object even before it is used.

@@ -6,7 +6,7 @@ use crate::state::{StateId, VerifierState};
 
 /// A loop in a chain of calls: call sites that lead to it, then its component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Place {
+pub(crate) struct SccCallchain {
     pub(crate) callsites: [u32; 8],
     pub(crate) depth: u8,
     pub(crate) scc: u32,
@@ -21,7 +21,7 @@ pub(crate) struct BackEdge {
 
 #[derive(Debug)]
 pub(crate) struct Visit {
-    pub(crate) place: Place,
+    pub(crate) chain: SccCallchain,
     pub(crate) entry: Option<StateId>,
     pub(crate) back_edges: Vec<BackEdge>,
 }
@@ -35,18 +35,18 @@ pub struct Loops {
 }
 
 /// The outermost loop that a state is in.
-pub(crate) fn place_of(state: &VerifierState, aux: &[InsnAux]) -> Option<Place> {
-    let mut place = Place::default();
+pub(crate) fn callchain_of(state: &VerifierState, aux: &[InsnAux]) -> Option<SccCallchain> {
+    let mut chain = SccCallchain::default();
     let top = state.curframe();
     for frame in 0..=top {
         let insn = state.frame_insn(frame);
-        place.scc = aux[insn].scc;
-        if place.scc != 0 {
-            return Some(place);
+        chain.scc = aux[insn].scc;
+        if chain.scc != 0 {
+            return Some(chain);
         }
         if frame < top {
-            place.callsites[frame] = insn as u32;
-            place.depth += 1;
+            chain.callsites[frame] = insn as u32;
+            chain.depth += 1;
         }
     }
     None
@@ -63,15 +63,15 @@ impl Loops {
         self.back_edges
     }
 
-    pub(crate) fn find(&self, place: &Place) -> Option<(usize, usize)> {
-        let scc = place.scc as usize;
-        let n = self.visits.get(scc)?.iter().position(|v| v.place == *place)?;
+    pub(crate) fn find(&self, chain: &SccCallchain) -> Option<(usize, usize)> {
+        let scc = chain.scc as usize;
+        let n = self.visits.get(scc)?.iter().position(|v| v.chain == *chain)?;
         Some((scc, n))
     }
 
     /// Whether the loop that a state is in has open back edges, so that its marks are not final.
     pub fn unfinished(&self, state: &VerifierState, aux: &[InsnAux]) -> bool {
-        let Some(place) = place_of(state, aux) else { return false };
-        self.find(&place).is_some_and(|(scc, n)| !self.visits[scc][n].back_edges.is_empty())
+        let Some(chain) = callchain_of(state, aux) else { return false };
+        self.find(&chain).is_some_and(|(scc, n)| !self.visits[scc][n].back_edges.is_empty())
     }
 }

@@ -1,7 +1,7 @@
 //! What has been found out about types.
 
-use crate::memory::record::Record;
 use ebpfkit_object::btf::TypeId;
+use ebpfkit_object::record::Record;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::rc::Rc;

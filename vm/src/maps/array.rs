@@ -5,7 +5,7 @@ use super::mem::Region;
 use super::value::ValueLayout;
 use super::{Facts, Visit};
 use crate::Errno;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use std::ptr::NonNull;
 
 /// Where the values of an array lie: value `i` of CPU `c` at `base + c * cpu_stride + i * stride`.

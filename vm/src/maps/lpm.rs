@@ -8,7 +8,7 @@ use super::check::flag;
 use super::mem::{self, Region};
 use super::{Account, Facts, value::ValueLayout};
 use crate::Errno;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -50,7 +50,7 @@ use check::flag;
 use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::Map as Def;
 use ebpfkit_object::btf::TypeId;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use std::ops::ControlFlow;
 use std::ptr::NonNull;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::mem::Region;
 use super::{Facts, Map};
 use crate::{Errno, Program};
 use ebpfkit_abi::MapType;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

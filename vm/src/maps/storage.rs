@@ -4,7 +4,7 @@ use super::mem::Region;
 use super::{Account, Facts, ValueLayout};
 use crate::Errno;
 use ebpfkit_abi::MapType;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};

@@ -5,7 +5,7 @@
 
 use super::mem;
 use crate::Errno;
-use ebpfkit_verifier::memory::record::{FieldKind, Record};
+use ebpfkit_object::record::{FieldKind, Record};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Size and fields of a value.

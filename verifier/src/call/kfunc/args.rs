@@ -1,7 +1,7 @@
 //! Arguments of kernel functions: what each parameter's type and name ask of its register.
 
 use super::desc::{is_size, pointee_name};
-use super::facts::{Facts, IterArg};
+use super::meta::{IterArg, KfuncMeta};
 use crate::domain::reg_type_str;
 use crate::domain::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
 use crate::memory::Access;
@@ -62,7 +62,7 @@ struct Arg<'a> {
 
 impl Env<'_> {
     /// Checks every argument of a call.
-    pub(super) fn check_kfunc_args(&mut self, desc: &Desc, facts: &mut Facts) -> Step {
+    pub(super) fn check_kfunc_args(&mut self, desc: &Desc, meta: &mut KfuncMeta) -> Step {
         if desc.params.len() > MAX_CALL_ARGS {
             return reject(KfuncReason::TooManyArgs { func: desc.name.clone(), count: desc.params.len() });
         }
@@ -74,23 +74,23 @@ impl Env<'_> {
             }
             let reg = index as u8 + 1;
             if is_scalar(&btf, param.ty) {
-                self.check_kfunc_number(param, reg, facts)?;
+                self.check_kfunc_number(param, reg, meta)?;
                 continue;
             }
             let Some(target) = pointee(&btf, param.ty) else {
                 return reject(KfuncReason::ParamType { index, kind: kind_name(btf.kind(param.ty)) });
             };
             let arg = Arg { desc, btf: &btf, param, index, reg, target };
-            let role = self.check_kfunc_pointer(arg, facts)?;
+            let role = self.check_kfunc_pointer(arg, meta)?;
             skip = role == Role::MemSize;
         }
-        if desc.has(F::RELEASE) && facts.release.is_none() {
+        if desc.has(F::RELEASE) && meta.release.is_none() {
             return reject(KfuncReason::ReleasesNothing { func: desc.name.clone() });
         }
         Ok(())
     }
 
-    fn check_kfunc_number(&mut self, param: &Param, reg: u8, facts: &mut Facts) -> Step {
+    fn check_kfunc_number(&mut self, param: &Param, reg: u8, meta: &mut KfuncMeta) -> Step {
         let r = *self.reg(reg);
         if !r.is_scalar() {
             return reject(GlobalReason::NoScalar { reg });
@@ -100,7 +100,7 @@ impl Env<'_> {
                 return reject(KfuncReason::NotConstant { reg });
             }
             self.mark_chain_precision(reg)?;
-            facts.constant = Some(r.var_off.value);
+            meta.constant = Some(r.var_off.value);
             return Ok(());
         }
         let rdonly = param.name == "rdonly_buf_size";
@@ -113,8 +113,8 @@ impl Env<'_> {
         if r.var_off.value > u32::MAX.into() {
             return reject(KfuncReason::SizeTooLarge { reg });
         }
-        facts.ret_rdonly |= rdonly;
-        facts.ret_size = r.var_off.value;
+        meta.ret_rdonly |= rdonly;
+        meta.ret_size = r.var_off.value;
         self.mark_chain_precision(reg)
     }
 
@@ -193,7 +193,7 @@ impl Env<'_> {
         Ok(if sized { Role::MemSize } else { Role::Mem })
     }
 
-    fn check_kfunc_pointer(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step<Role> {
+    fn check_kfunc_pointer(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step<Role> {
         let r = *self.reg(a.reg);
         let (trusted, rcu) = (a.desc.trusted_args(), a.desc.has(F::RCU));
         let nullable = a.param.has("__nullable");
@@ -201,9 +201,9 @@ impl Env<'_> {
             return reject(KfuncReason::PossiblyNull { index: a.index });
         }
         if r.ref_obj_id != 0 {
-            facts.ref_obj_id = r.ref_obj_id;
+            meta.ref_obj_id = r.ref_obj_id;
             if a.desc.has(F::RELEASE) {
-                facts.release = Some(a.reg);
+                meta.release = Some(a.reg);
             }
         }
         let role = self.kfunc_role(a)?;
@@ -211,7 +211,7 @@ impl Env<'_> {
             return Ok(role);
         }
         if role == Role::Map {
-            self.note_kfunc_map(a, facts)?;
+            self.note_kfunc_map(a, meta)?;
         }
         if matches!(role, Role::Map | Role::Alloc | Role::Struct) && (trusted || rcu) && !r.is_trusted() {
             if !rcu {
@@ -223,11 +223,11 @@ impl Env<'_> {
         }
         let release = if a.desc.has(F::RELEASE) && r.ref_obj_id != 0 { TypeFlags::RELEASE } else { TypeFlags::empty() };
         self.check_arg_offset(ArgType { base: ArgBase::DontCare, flags: release, size: 0, btf: "" }, a.reg)?;
-        self.check_kfunc_role(a, role, facts)?;
+        self.check_kfunc_role(a, role, meta)?;
         Ok(role)
     }
 
-    fn check_kfunc_role(&mut self, a: Arg<'_>, role: Role, facts: &mut Facts) -> Step {
+    fn check_kfunc_role(&mut self, a: Arg<'_>, role: Role, meta: &mut KfuncMeta) -> Step {
         let (r, index) = (*self.reg(a.reg), a.index);
         match role {
             Role::Ctx => {
@@ -237,9 +237,9 @@ impl Env<'_> {
                 }
                 Ok(())
             }
-            Role::Alloc => self.check_kfunc_object(a, facts),
-            Role::Dynptr => self.check_kfunc_dynptr(a, facts),
-            Role::Iter => self.check_kfunc_iter(a, facts),
+            Role::Alloc => self.check_kfunc_object(a, meta),
+            Role::Dynptr => self.check_kfunc_dynptr(a, meta),
+            Role::Iter => self.check_kfunc_iter(a, meta),
             Role::ListHead | Role::TreeRoot => {
                 if r.ty != MAP_VALUE && r.ty != ALLOC {
                     return reject(KfuncReason::NotValueOrObject { index });
@@ -247,11 +247,11 @@ impl Env<'_> {
                 if r.ty == ALLOC && r.ref_obj_id == 0 {
                     return reject(KfuncReason::NotReferenced {});
                 }
-                self.check_graph_root(a.reg, role == Role::ListHead, facts)
+                self.check_graph_root(a.reg, role == Role::ListHead, meta)
             }
             Role::ListNode => {
                 self.check_owned_node(&r, index)?;
-                self.check_graph_node(a.reg, true, facts)
+                self.check_graph_node(a.reg, true, meta)
             }
             Role::TreeNode => {
                 if a.desc.is(&["bpf_rbtree_add_impl"]) {
@@ -264,7 +264,7 @@ impl Env<'_> {
                         return reject(KfuncReason::NotInTreeCallback { func: a.desc.name.clone() });
                     }
                 }
-                self.check_graph_node(a.reg, false, facts)
+                self.check_graph_node(a.reg, false, meta)
             }
             Role::Map => self.check_kfunc_map(a),
             Role::Struct => self.check_kfunc_struct(a),
@@ -274,10 +274,10 @@ impl Env<'_> {
                 };
                 self.check_sized_mem(a.reg, size)
             }
-            Role::MemSize => self.check_kfunc_buffer(a, facts),
+            Role::MemSize => self.check_kfunc_buffer(a, meta),
             Role::Callback => match r.extra {
                 RegExtra::Func { subprog } => {
-                    facts.callback = Some(subprog);
+                    meta.callback = Some(subprog);
                     Ok(())
                 }
                 _ => reject(KfuncReason::NotFunction { index }),
@@ -286,12 +286,13 @@ impl Env<'_> {
                 if !r.is_alloc_object() {
                     return reject(KfuncReason::NotReference { index });
                 }
-                facts.owning |= !r.is_non_owning() && r.ref_obj_id != 0;
-                let counted = self.record_of(&r).is_some_and(|rec| rec.has(crate::memory::record::FieldKind::Refcount));
+                meta.owning |= !r.is_non_owning() && r.ref_obj_id != 0;
+                let counted =
+                    self.record_of(&r).is_some_and(|rec| rec.has(ebpfkit_object::record::FieldKind::Refcount));
                 if !counted {
                     return reject(KfuncReason::NotRefcounted { index });
                 }
-                facts.object = r.btf();
+                meta.object = r.btf();
                 Ok(())
             }
             Role::ConstStr => {
@@ -300,8 +301,8 @@ impl Env<'_> {
                 }
                 self.check_const_string(a.reg)
             }
-            Role::Workqueue => self.check_kfunc_field(a, crate::memory::record::FieldKind::Workqueue, facts),
-            Role::TaskWork => self.check_kfunc_field(a, crate::memory::record::FieldKind::TaskWork, facts),
+            Role::Workqueue => self.check_kfunc_field(a, ebpfkit_object::record::FieldKind::Workqueue, meta),
+            Role::TaskWork => self.check_kfunc_field(a, ebpfkit_object::record::FieldKind::TaskWork, meta),
             Role::IrqFlag => {
                 if r.ty != RegType::of(RegBase::Stack) {
                     return reject(KfuncReason::IrqFlagPlace { index });
@@ -335,8 +336,8 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn note_kfunc_map(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
-        use crate::memory::record::FieldKind::{TaskWork, Workqueue};
+    fn note_kfunc_map(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
+        use ebpfkit_object::record::FieldKind::{TaskWork, Workqueue};
         let r = *self.reg(a.reg);
         let RegExtra::Map { map, uid } = r.extra else {
             // A typed pointer may be one to the kernel's struct of a map.
@@ -344,7 +345,7 @@ impl Env<'_> {
             return if typed { Ok(()) } else { reject(KfuncReason::NotMap { reg: a.reg }) };
         };
         let record = &self.maps[map as usize].record;
-        if let Some((seen, seen_uid)) = facts.map
+        if let Some((seen, seen_uid)) = meta.map
             && (record.has(Workqueue) || record.has(TaskWork))
             && (seen, seen_uid) != (map, uid)
         {
@@ -354,11 +355,11 @@ impl Env<'_> {
                 KfuncReason::OtherMap { what: "bpf_task_work", field: 2, field_uid: seen_uid, reg: 3, uid }
             });
         }
-        facts.map = Some((map, uid));
+        meta.map = Some((map, uid));
         Ok(())
     }
 
-    fn check_kfunc_object(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+    fn check_kfunc_object(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
         let (r, index) = (*self.reg(a.reg), a.index);
         let expected = if r.ty == ALLOC {
             "bpf_obj_drop_impl"
@@ -373,11 +374,11 @@ impl Env<'_> {
         if r.ref_obj_id == 0 {
             return reject(KfuncReason::NotReferenced {});
         }
-        facts.object = r.btf();
+        meta.object = r.btf();
         Ok(())
     }
 
-    fn check_kfunc_dynptr(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+    fn check_kfunc_dynptr(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
         let r = *self.reg(a.reg);
         let mut flags = TypeFlags::empty();
         if r.ty.base == RegBase::ConstDynptr {
@@ -393,7 +394,7 @@ impl Env<'_> {
             "bpf_dynptr_from_xdp" => TypeFlags::DYNPTR_XDP,
             "bpf_dynptr_from_skb_meta" => TypeFlags::DYNPTR_SKB_META,
             "bpf_dynptr_clone" if uninit => {
-                let Some(parent) = facts.dynptr else { return Err(Stop::unsupported("a copy of no dynptr")) };
+                let Some(parent) = meta.dynptr else { return Err(Stop::unsupported("a copy of no dynptr")) };
                 shared = parent.ref_obj_id;
                 parent.kind.flag()
             }
@@ -401,12 +402,12 @@ impl Env<'_> {
         };
         self.process_dynptr(a.reg, flags, shared)?;
         if !uninit {
-            facts.dynptr = self.dynptr_at(&r);
+            meta.dynptr = self.dynptr_at(&r);
         }
         Ok(())
     }
 
-    fn check_kfunc_iter(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+    fn check_kfunc_iter(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
         let (r, index) = (*self.reg(a.reg), a.reg - 1);
         if a.desc.is(&["bpf_iter_css_task_new"]) && !self.css_task_iter_allowed() {
             return reject(KfuncReason::CssTaskIter {});
@@ -431,11 +432,11 @@ impl Env<'_> {
         };
         let frame = r.frameno as usize;
         self.read_iter(frame, slot, ty.slots);
-        facts.ref_obj_id = self.cur.frame(frame).stack.slots[slot].spilled.ref_obj_id;
+        meta.ref_obj_id = self.cur.frame(frame).stack.slots[slot].spilled.ref_obj_id;
         if a.desc.has(F::ITER_DESTROY) {
             self.destroy_iter(frame, slot, ty.slots);
         }
-        facts.iter = Some(IterArg { frame, slot });
+        meta.iter = Some(IterArg { frame, slot });
         Ok(())
     }
 
@@ -494,7 +495,7 @@ impl Env<'_> {
     }
 
     /// A buffer whose size is the next argument.
-    fn check_kfunc_buffer(&mut self, a: Arg<'_>, facts: &mut Facts) -> Step {
+    fn check_kfunc_buffer(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
         let (saved, size_reg) = (*self.reg(a.reg), a.reg + 1);
         let optional = a.param.has("__opt") || a.param.has("__nullable");
         if !(saved.is_null() && optional) {
@@ -520,13 +521,13 @@ impl Env<'_> {
             if !size.var_off.is_const() {
                 return reject(KfuncReason::NotConstant { reg: size_reg });
             }
-            facts.constant = Some(size.var_off.value);
+            meta.constant = Some(size.var_off.value);
         }
         Ok(())
     }
 
     /// A work queue or task work in a map's value.
-    fn check_kfunc_field(&mut self, a: Arg<'_>, kind: crate::memory::record::FieldKind, facts: &mut Facts) -> Step {
+    fn check_kfunc_field(&mut self, a: Arg<'_>, kind: ebpfkit_object::record::FieldKind, meta: &mut KfuncMeta) -> Step {
         use crate::reason::ResourceReason;
         let r = *self.reg(a.reg);
         if r.ty != MAP_VALUE {
@@ -549,7 +550,7 @@ impl Env<'_> {
         if off != i64::from(at) {
             return reject(KfuncReason::WrongFieldOffset { off, field, at });
         }
-        facts.map = Some((map, uid));
+        meta.map = Some((map, uid));
         Ok(())
     }
 }

@@ -1,16 +1,16 @@
 //! Lists and trees of allocated objects: heads under a lock, nodes that move between owners.
 
-use super::facts::Facts;
+use super::meta::KfuncMeta;
 use crate::domain::BtfRef;
-use crate::memory::record::{Field, FieldKind};
 use crate::reason::{KfuncReason, ResourceReason, reject};
 use crate::{Env, RegState, Step, Stop};
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_isa::opcode::pseudo;
+use ebpfkit_object::record::{Field, FieldKind};
 
 impl Env<'_> {
     /// The register must point to a list head (or tree root) whose lock is held.
-    pub(super) fn check_graph_root(&mut self, reg: u8, list: bool, facts: &mut Facts) -> Step {
+    pub(super) fn check_graph_root(&mut self, reg: u8, list: bool, meta: &mut KfuncMeta) -> Step {
         let kind = if list { FieldKind::ListHead } else { FieldKind::RbRoot };
         let (r, root) = (*self.reg(reg), kind.name());
         if !r.var_off.is_const() {
@@ -27,12 +27,12 @@ impl Env<'_> {
             let lock = record.and_then(|rec| rec.find(FieldKind::SpinLock).map(|f| f.offset as i32)).unwrap_or(-22);
             return reject(KfuncReason::LockNotHeld { lock, root });
         }
-        *(if list { &mut facts.list } else { &mut facts.tree }) = Some(field);
+        *(if list { &mut meta.list } else { &mut meta.tree }) = Some(field);
         Ok(())
     }
 
     /// The register must point to the node through which elements of the list or tree hang together.
-    pub(super) fn check_graph_node(&mut self, reg: u8, list: bool, facts: &mut Facts) -> Step {
+    pub(super) fn check_graph_node(&mut self, reg: u8, list: bool, meta: &mut KfuncMeta) -> Step {
         let (root_kind, kind) =
             if list { (FieldKind::ListHead, FieldKind::ListNode) } else { (FieldKind::RbRoot, FieldKind::RbNode) };
         let (r, node) = (*self.reg(reg), kind.name());
@@ -44,7 +44,7 @@ impl Env<'_> {
         if !here {
             return reject(KfuncReason::FieldNotFound { field: node, off });
         }
-        let Some(root) = (if list { facts.list } else { facts.tree }) else {
+        let Some(root) = (if list { meta.list } else { meta.tree }) else {
             return Err(Stop::unsupported("a node without the list or tree it belongs to"));
         };
         let Some((btf, id)) = r.btf() else { return Err(Stop::unsupported("a node without its type")) };
@@ -58,7 +58,7 @@ impl Env<'_> {
                 has: self.type_name(btf, id),
             });
         }
-        facts.object = Some((btf, id));
+        meta.object = Some((btf, id));
         if off != root.node_offset {
             let element = self.type_name(BtfRef::Program, root.type_id);
             return reject(KfuncReason::OtherNode { off, node, at: root.node_offset, element });

@@ -2,8 +2,8 @@
 
 mod args;
 mod desc;
-mod facts;
 mod graph;
+mod meta;
 mod ret;
 
 use crate::domain::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
@@ -15,7 +15,7 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
 use ebpfkit_abi::{Errno, TypeFlags};
 use ebpfkit_isa::Insn;
-use facts::Facts;
+use meta::KfuncMeta;
 
 /// What comparison functions return.
 const COMPARES: RetRange = RetRange { min: 0, max: 1, return_32bit: false };
@@ -43,11 +43,11 @@ impl Env<'_> {
         if desc.is(&["bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"]) {
             self.push_failed_lock()?;
         }
-        let mut facts = Facts::default();
-        self.check_kfunc_args(&desc, &mut facts)?;
-        self.call_back_from_kfunc(&desc, &facts)?;
+        let mut meta = KfuncMeta::default();
+        self.check_kfunc_args(&desc, &mut meta)?;
+        self.call_back_from_kfunc(&desc, &meta)?;
         self.check_kfunc_regions(&desc, sleepable)?;
-        if let Some(reg) = facts.release {
+        if let Some(reg) = meta.release {
             let id = self.reg(reg).ref_obj_id;
             if !self.release_reference(id) {
                 return reject(KfuncReason::NotAcquired { func: desc.name.clone(), id: desc.id });
@@ -63,12 +63,12 @@ impl Env<'_> {
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
-        self.set_kfunc_return(&desc, &mut facts)?;
+        self.set_kfunc_return(&desc, &mut meta)?;
         if desc.is(&["bpf_xdp_pull_data"]) {
             self.clear_all_pkt_pointers();
         }
         if desc.has(F::ITER_NEXT) {
-            self.fork_iteration(&facts)?;
+            self.fork_iteration(&meta)?;
         }
         self.insn_idx += 1;
         Ok(())
@@ -89,11 +89,11 @@ impl Env<'_> {
     }
 
     /// Enqueues the function of the program that the call takes.
-    fn call_back_from_kfunc(&mut self, desc: &Desc, facts: &Facts) -> Step {
-        let Some(subprog) = facts.callback.map(|s| s as usize) else { return Ok(()) };
+    fn call_back_from_kfunc(&mut self, desc: &Desc, meta: &KfuncMeta) -> Step {
+        let Some(subprog) = meta.callback.map(|s| s as usize) else { return Ok(()) };
         let mut args = [RegState::NOT_INIT; 5];
         if desc.is(&["bpf_rbtree_add_impl"]) {
-            let Some(root) = facts.tree else { return Err(Stop::unsupported("a tree without its elements")) };
+            let Some(root) = meta.tree else { return Err(Stop::unsupported("a tree without its elements")) };
             args[0] = self.borrowed_node(&root);
             args[1] = args[0];
             return self.push_sync_callback(subprog, args, COMPARES);
@@ -102,7 +102,7 @@ impl Env<'_> {
         if !is_work && !desc.is(&["bpf_wq_set_callback_impl"]) {
             return Ok(());
         }
-        let Some((map, uid)) = facts.map else { return Err(Stop::unsupported("work without its map")) };
+        let Some((map, uid)) = meta.map else { return Err(Stop::unsupported("work without its map")) };
         let of_map = |base| RegState::pointer(RegType::of(base), RegExtra::Map { map, uid });
         args[0] = of_map(RegBase::ConstMap);
         args[1] = of_map(RegBase::MapKey);
@@ -157,8 +157,8 @@ impl Env<'_> {
     }
 
     /// `next` gives another element on one path, and nothing more on the other.
-    fn fork_iteration(&mut self, facts: &Facts) -> Step {
-        let Some(iter) = &facts.iter else { return Err(Stop::unsupported("an iteration without iterator")) };
+    fn fork_iteration(&mut self, meta: &KfuncMeta) -> Step {
+        let Some(iter) = &meta.iter else { return Err(Stop::unsupported("an iteration without iterator")) };
         let (frame, slot) = (iter.frame, iter.slot);
         let state_of = |r: &RegState| match r.extra {
             RegExtra::Iter { state, .. } => Some(state),
@@ -171,7 +171,7 @@ impl Env<'_> {
         };
         if state_of(&self.cur.frame(frame).stack.slots[slot].spilled) == Some(IterState::Active) {
             let at = self.insn_idx;
-            self.push_round(at + 1, at, |_, state| {
+            self.push_iteration(at + 1, at, |_, state| {
                 set(&mut state.frame_mut(frame).stack.slots[slot].spilled, IterState::Active, 1);
                 state.reg_mut(0).ty.flags -= TypeFlags::MAYBE_NULL;
             })?;

@@ -1,7 +1,7 @@
 //! What kernel functions return.
 
 use super::args::slice_flag;
-use super::facts::Facts;
+use super::meta::KfuncMeta;
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::memory::btf_object::probed_memory;
 use crate::memory::btf_walk::is_scalar_struct;
@@ -19,7 +19,7 @@ const MAX_PERCPU_OBJECT: u32 = 512;
 
 impl Env<'_> {
     /// Sets r0 to what the function returns.
-    pub(super) fn set_kfunc_return(&mut self, desc: &Desc, facts: &mut Facts) -> Step {
+    pub(super) fn set_kfunc_return(&mut self, desc: &Desc, meta: &mut KfuncMeta) -> Step {
         let btf = self.types_of(BtfRef::Vmlinux)?;
         if is_scalar(&btf, desc.ret) {
             self.mark_reg_unknown(0);
@@ -30,12 +30,12 @@ impl Env<'_> {
         }
         let Some(Type::Ptr(target)) = btf.get(desc.ret) else { return Ok(()) };
         let target = btf.resolve(target);
-        let mut reg = match self.special_return(desc, facts, &btf, target)? {
+        let mut reg = match self.special_return(desc, meta, &btf, target)? {
             Some(reg) => reg,
-            None => self.plain_return(desc, facts, &btf, target)?,
+            None => self.plain_return(desc, meta, &btf, target)?,
         };
         // What is no pointer to anything known is a number, null or not.
-        if desc.has(F::RET_NULL) && !reg.is_scalar() && !(desc.is(&["bpf_refcount_acquire_impl"]) && facts.owning) {
+        if desc.has(F::RET_NULL) && !reg.is_scalar() && !(desc.is(&["bpf_refcount_acquire_impl"]) && meta.owning) {
             reg.ty.flags |= TypeFlags::MAYBE_NULL;
             reg.id = self.new_id();
         }
@@ -46,7 +46,7 @@ impl Env<'_> {
             }
             reg.ref_obj_id = id;
         } else if matches!(btf.name(target), "bpf_rb_node" | "bpf_list_node") {
-            let root = if desc.is_list_api() { facts.list } else { facts.tree };
+            let root = if desc.is_list_api() { meta.list } else { meta.tree };
             if let Some(root) = root {
                 reg.ty.flags |= self.borrowed_node(&root).ty.flags;
             }
@@ -62,27 +62,27 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn plain_return(&mut self, desc: &Desc, facts: &mut Facts, btf: &Btf, target: TypeId) -> Step<RegState> {
+    fn plain_return(&mut self, desc: &Desc, meta: &mut KfuncMeta, btf: &Btf, target: TypeId) -> Step<RegState> {
         if target == 0 {
             return Ok(self.unknown_scalar());
         }
         if !is_struct(btf, target) {
             if desc.is(&["bpf_session_cookie"]) {
-                (facts.ret_size, facts.ret_rdonly) = (8, false);
+                (meta.ret_size, meta.ret_rdonly) = (8, false);
             }
-            if facts.ret_size == 0
+            if meta.ret_size == 0
                 && let Some(size) = btf.size_of(target)
             {
-                (facts.ret_size, facts.ret_rdonly) = (size.into(), true);
+                (meta.ret_size, meta.ret_rdonly) = (size.into(), true);
             }
-            if facts.ret_size == 0 {
+            if meta.ret_size == 0 {
                 let (kind, ty) = (kind_name(btf.kind(target)), btf.name(target).to_owned());
                 return reject(KfuncReason::ReturnType { func: desc.name.clone(), kind, ty });
             }
-            let flags = if facts.ret_rdonly { TypeFlags::RDONLY } else { TypeFlags::empty() };
-            let extra = RegExtra::Mem { size: facts.ret_size as u32, dynptr_id: 0 };
+            let flags = if meta.ret_rdonly { TypeFlags::RDONLY } else { TypeFlags::empty() };
+            let extra = RegExtra::Mem { size: meta.ret_size as u32, dynptr_id: 0 };
             let reg = RegState::pointer(RegType::with(RegBase::Mem, flags), extra);
-            return Ok(RegState { ref_obj_id: facts.ref_obj_id, ..reg });
+            return Ok(RegState { ref_obj_id: meta.ref_obj_id, ..reg });
         }
         let mut flags = TypeFlags::empty();
         if desc.is(&["bpf_get_kmem_cache"]) {
@@ -91,7 +91,7 @@ impl Env<'_> {
             flags |= TypeFlags::RCU;
         }
         if desc.has(F::ITER_NEXT)
-            && let Some(iter) = &facts.iter
+            && let Some(iter) = &meta.iter
         {
             let slot = &self.cur.frame(iter.frame).stack.slots[iter.slot].spilled;
             flags |= if slot.ty.has(TypeFlags::RCU) { TypeFlags::RCU } else { TypeFlags::TRUSTED };
@@ -100,16 +100,22 @@ impl Env<'_> {
     }
 
     /// Functions whose result depends on their arguments.
-    fn special_return(&mut self, desc: &Desc, facts: &mut Facts, btf: &Btf, target: TypeId) -> Step<Option<RegState>> {
+    fn special_return(
+        &mut self,
+        desc: &Desc,
+        meta: &mut KfuncMeta,
+        btf: &Btf,
+        target: TypeId,
+    ) -> Step<Option<RegState>> {
         Ok(Some(match desc.name.as_str() {
-            "bpf_obj_new_impl" => self.new_object(facts, false)?,
-            "bpf_percpu_obj_new_impl" => self.new_object(facts, true)?,
+            "bpf_obj_new_impl" => self.new_object(meta, false)?,
+            "bpf_percpu_obj_new_impl" => self.new_object(meta, true)?,
             "bpf_refcount_acquire_impl" => {
-                let Some((origin, id)) = facts.object else { return Err(Stop::unsupported("an object without type")) };
+                let Some((origin, id)) = meta.object else { return Err(Stop::unsupported("an object without type")) };
                 btf_reg(origin, id, TypeFlags::ALLOC)
             }
             _ if matches!(btf.name(target), "bpf_list_node" | "bpf_rb_node") => {
-                let root = if desc.is_list_api() { facts.list } else { facts.tree };
+                let root = if desc.is_list_api() { meta.list } else { meta.tree };
                 let Some(root) = root else { return Err(Stop::unsupported("an element of no list or tree")) };
                 self.graph_node_reg(&root)
             }
@@ -120,9 +126,9 @@ impl Env<'_> {
                 };
                 btf_reg(BtfRef::Vmlinux, id, TypeFlags::TRUSTED)
             }
-            "bpf_rdonly_cast" => self.read_only_cast(facts, btf)?,
+            "bpf_rdonly_cast" => self.read_only_cast(meta, btf)?,
             "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => {
-                let (Some(from), Some(size)) = (facts.dynptr, facts.constant) else {
+                let (Some(from), Some(size)) = (meta.dynptr, meta.constant) else {
                     return Err(Stop::unsupported("a slice of no dynptr"));
                 };
                 let mut flags = slice_flag(from.kind);
@@ -139,8 +145,8 @@ impl Env<'_> {
     }
 
     /// A new object of a struct in the program's types.
-    fn new_object(&mut self, facts: &Facts, percpu: bool) -> Step<RegState> {
-        let Some(value) = facts.constant else { return Err(Stop::unsupported("an object without type")) };
+    fn new_object(&mut self, meta: &KfuncMeta, percpu: bool) -> Step<RegState> {
+        let Some(value) = meta.constant else { return Err(Stop::unsupported("an object without type")) };
         let Ok(id) = u32::try_from(value) else { return reject(KfuncReason::LocalTypeRange {}) };
         let Some(types) = self.btf.clone() else { return reject(KfuncReason::NeedsProgramBtf {}) };
         if types.kind(id) != Some(Kind::Struct) {
@@ -162,8 +168,8 @@ impl Env<'_> {
         Ok(btf_reg(BtfRef::Program, id, TypeFlags::ALLOC))
     }
 
-    fn read_only_cast(&mut self, facts: &Facts, btf: &Btf) -> Step<RegState> {
-        let Some(value) = facts.constant else { return Err(Stop::unsupported("a cast without type")) };
+    fn read_only_cast(&mut self, meta: &KfuncMeta, btf: &Btf) -> Step<RegState> {
+        let Some(value) = meta.constant else { return Err(Stop::unsupported("a cast without type")) };
         let id = u32::try_from(value).ok().filter(|&id| id < btf.len());
         let Some(id) = id else { return reject(KfuncReason::UnknownCastType { id: value as i64 }) };
         if is_struct(btf, id) {

@@ -11,7 +11,7 @@ use super::{Facts, Visit};
 use crate::Errno;
 pub use direct::Find;
 use ebpfkit_abi::MapType;
-use ebpfkit_verifier::memory::record::Record;
+use ebpfkit_object::record::Record;
 use lru::Lru;
 use std::ops::Range;
 use std::ptr::NonNull;

@@ -1,10 +1,10 @@
-//! Functions that no path enters, and instructions that take their addresses all the same.
+//! Addresses of functions that no path enters.
 //!
-//! The kernel takes dead instructions out of an accepted program, run by run, and moves the targets of what is left.
+//! The kernel takes unreachable instructions out of an accepted program, run by run, and moves the targets of what is left.
 //! The target of an address in a function that went stays where it was. When functions are compiled, each target has to
 //! be the start of one; another function may by chance start there.
 
-use crate::reason::{FrontReason, reject};
+use crate::reason::{ProgramReason, reject};
 use crate::{Env, Step};
 
 impl Env<'_> {
@@ -25,20 +25,20 @@ impl Env<'_> {
             return Ok(());
         }
         let mut removed = 0;
-        for (from, len) in self.dead_runs() {
+        for (from, len) in self.unreachable_runs() {
             let from = from - removed;
             removed += len;
-            let moved = |place: usize| if place >= from + len { place - len } else { place };
-            targets.iter_mut().chain(&mut starts).for_each(|place| *place = moved(*place));
+            let moved = |slot: usize| if slot >= from + len { slot - len } else { slot };
+            targets.iter_mut().chain(&mut starts).for_each(|slot| *slot = moved(*slot));
         }
         match targets.into_iter().find(|t| !starts.contains(t)) {
-            Some(target) => reject(FrontReason::NoFunction { target }),
+            Some(target) => reject(ProgramReason::NoFunction { target }),
             None => Ok(()),
         }
     }
 
     /// Runs of instructions that no path reaches: first slot and length, in order.
-    fn dead_runs(&self) -> Vec<(usize, usize)> {
+    fn unreachable_runs(&self) -> Vec<(usize, usize)> {
         let mut runs: Vec<(usize, usize)> = Vec::new();
         for at in (0..self.insns.len()).filter(|&at| !self.aux[at].seen) {
             match runs.last_mut() {

@@ -1,7 +1,7 @@
 //! Finding the functions of a program, and that no jump leaves its function.
 
 use crate::program::SubprogInfo;
-use crate::reason::FrontReason;
+use crate::reason::ProgramReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_FUNCTIONS;
@@ -20,14 +20,14 @@ impl Env<'_> {
                 continue;
             }
             if !self.bpf_capable() {
-                return reject(FrontReason::CallsNeedCapability {});
+                return reject(ProgramReason::CallsNeedCapability {});
             }
             if let Some(target) = function {
                 let target = usize::try_from(target).ok().filter(|&t| t < self.insns.len());
-                let Some(target) = target else { return reject(FrontReason::InvalidCallTarget {}) };
+                let Some(target) = target else { return reject(ProgramReason::InvalidCallTarget {}) };
                 starts.insert(target);
                 if starts.len() > MAX_FUNCTIONS {
-                    return reject(FrontReason::TooManySubprogs {});
+                    return reject(ProgramReason::TooManySubprogs {});
                 }
             } else {
                 self.add_kfunc_call(insn.imm as u32, insn.off)?;
@@ -60,18 +60,18 @@ impl Env<'_> {
         let mut tags = btf.decl_tags(main.type_id, -1).filter_map(|t| t.strip_prefix("exception_callback:"));
         let Some(name) = tags.next() else { return Ok(None) };
         if tags.next().is_some() {
-            return reject(FrontReason::ExceptionCbTwice {});
+            return reject(ProgramReason::ExceptionCbTwice {});
         }
         let Some(id) = btf.find(name, Kind::Func) else {
-            return reject(FrontReason::ExceptionCbMissing { name: name.to_owned() });
+            return reject(ProgramReason::ExceptionCbMissing { name: name.to_owned() });
         };
         if !matches!(btf.get(id), Some(Type::Func { linkage: 1, .. })) {
-            return reject(FrontReason::ExceptionCbStatic { name: name.to_owned() });
+            return reject(ProgramReason::ExceptionCbStatic { name: name.to_owned() });
         }
         match self.prog.func_info.iter().find(|f| f.type_id == id) {
             Some(f) if f.insn != 0 => Ok(Some(f.insn as usize)),
-            Some(_) => reject(FrontReason::ExceptionCbMain {}),
-            None => reject(FrontReason::ExceptionCbUnlisted {}),
+            Some(_) => reject(ProgramReason::ExceptionCbMain {}),
+            None => reject(ProgramReason::ExceptionCbUnlisted {}),
         }
     }
 
@@ -87,12 +87,12 @@ impl Env<'_> {
                 if let Some(target) = insn.successors(at).jump
                     && (target < start as i64 || target >= end as i64)
                 {
-                    return reject(FrontReason::JumpOutOfRange { insn: at, target });
+                    return reject(ProgramReason::JumpOutOfRange { insn: at, target });
                 }
             }
             let last = self.insns[end - 1].code;
             if last != opcode::EXIT && last != opcode::JA && last != opcode::JA32 {
-                return reject(FrontReason::LastInsnNotExit {});
+                return reject(ProgramReason::LastInsnNotExit {});
             }
         }
         Ok(())

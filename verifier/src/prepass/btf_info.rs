@@ -1,6 +1,6 @@
 //! The records that tie functions to their BTF types, and instructions to source lines.
 
-use crate::reason::FrontReason;
+use crate::reason::ProgramReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_object::btf::{Kind, Type};
 
@@ -20,12 +20,12 @@ impl Env<'_> {
         for record in &self.prog.func_info {
             let at = record.insn;
             match before {
-                None if at != 0 => return reject(FrontReason::FuncInfoFirst { at }),
-                Some(before) if at <= before => return reject(FrontReason::FuncInfoOrder { at, before }),
+                None if at != 0 => return reject(ProgramReason::FuncInfoFirst { at }),
+                Some(before) if at <= before => return reject(ProgramReason::FuncInfoOrder { at, before }),
                 _ => {}
             }
             if btf.kind(record.type_id) != Some(Kind::Func) {
-                return reject(FrontReason::FuncInfoType { id: record.type_id });
+                return reject(ProgramReason::FuncInfoType { id: record.type_id });
             }
             before = Some(at);
         }
@@ -40,26 +40,26 @@ impl Env<'_> {
         for (index, record) in self.prog.line_info.iter().enumerate() {
             let (at, slot) = (record.insn, record.insn as usize);
             let Some(insn) = self.insns.get(slot).filter(|_| index == 0 || at > before) else {
-                return reject(FrontReason::LineInfoOffset { index, at, before, len });
+                return reject(ProgramReason::LineInfoOffset { index, at, before, len });
             };
             if insn.code == 0 {
-                return reject(FrontReason::LineInfoInsn { index });
+                return reject(ProgramReason::LineInfoInsn { index });
             }
             if !btf.has_string(record.line_text) || !btf.has_string(record.file_name) {
-                return reject(FrontReason::LineInfoText { index });
+                return reject(ProgramReason::LineInfoText { index });
             }
             if subprog < functions {
                 let start = self.subprogs[subprog].start;
                 if slot == start {
                     subprog += 1;
                 } else if start < slot {
-                    return reject(FrontReason::LineInfoMissing { subprog });
+                    return reject(ProgramReason::LineInfoMissing { subprog });
                 }
             }
             before = at;
         }
         if subprog < functions {
-            return reject(FrontReason::LineInfoEnds { count: functions - subprog, subprog });
+            return reject(ProgramReason::LineInfoEnds { count: functions - subprog, subprog });
         }
         Ok(())
     }
@@ -71,12 +71,12 @@ impl Env<'_> {
             return self.check_untyped_subprogs(functions);
         };
         if self.prog.func_info.len() != functions {
-            return reject(FrontReason::FuncInfoCount {});
+            return reject(ProgramReason::FuncInfoCount {});
         }
         for (i, record) in self.prog.func_info.iter().enumerate() {
             let s = &mut self.subprogs[i];
             if record.insn as usize != s.start {
-                return reject(FrontReason::FuncInfoLayout {});
+                return reject(ProgramReason::FuncInfoLayout {});
             }
             s.name = btf.name(record.type_id).to_owned();
             s.func_id = record.type_id;
@@ -89,10 +89,10 @@ impl Env<'_> {
                     _ => false,
                 };
                 if i != 0 && !returns_number && s.has_ld_abs {
-                    return reject(FrontReason::LdAbsReturnsNoInt {});
+                    return reject(ProgramReason::LdAbsReturnsNoInt {});
                 }
                 if i != 0 && !returns_number && s.has_tail_call {
-                    return reject(FrontReason::TailCallReturnsNoInt {});
+                    return reject(ProgramReason::TailCallReturnsNoInt {});
                 }
             }
         }
@@ -103,10 +103,10 @@ impl Env<'_> {
     fn check_untyped_subprogs(&self, functions: usize) -> Step {
         for s in &self.subprogs[1..functions.max(1)] {
             if s.has_ld_abs {
-                return reject(FrontReason::LdAbsWithoutBtf {});
+                return reject(ProgramReason::LdAbsWithoutBtf {});
             }
             if s.has_tail_call {
-                return reject(FrontReason::TailCallWithoutBtf {});
+                return reject(ProgramReason::TailCallWithoutBtf {});
             }
         }
         Ok(())

@@ -1,15 +1,15 @@
 //! Control flow: every instruction is reachable, and the places where paths meet are marked.
 
-use crate::reason::FrontReason;
+use crate::reason::ProgramReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_isa::opcode;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
+enum Discovery {
     Unseen,
     /// On the current path.
-    Open,
-    Done,
+    Discovered,
+    Explored,
 }
 
 /// One way out of an instruction.
@@ -21,30 +21,30 @@ struct Edge {
 }
 
 impl Env<'_> {
-    fn mark_meeting_point(&mut self, at: i64) {
+    fn mark_prune_point(&mut self, at: i64) {
         if let Some(aux) = usize::try_from(at).ok().and_then(|i| self.aux.get_mut(i)) {
             aux.prune_point = true;
             aux.jmp_point = true;
         }
     }
 
-    /// Visits everything that can run, marks prune points, and rejects what cannot run.
+    /// Visits everything that can run, discovery prune points, and rejects what cannot run.
     pub(super) fn check_cfg(&mut self) -> Step {
-        let mut marks = vec![Mark::Unseen; self.insns.len()];
-        self.visit_from(0, &mut marks)?;
+        let mut discovery = vec![Discovery::Unseen; self.insns.len()];
+        self.visit_from(0, &mut discovery)?;
         let exception = self.exception_callback;
         if exception != 0 {
-            self.visit_from(self.subprogs[exception].start, &mut marks)?;
+            self.visit_from(self.subprogs[exception].start, &mut discovery)?;
         }
         let mut at = 0;
         while at < self.insns.len() {
-            if marks[at] != Mark::Done {
-                return reject(FrontReason::UnreachableInsn { insn: at });
+            if discovery[at] != Discovery::Explored {
+                return reject(ProgramReason::UnreachableInsn { insn: at });
             }
             if self.insns[at].is_ld_imm64() {
                 at += 1;
-                if marks.get(at).is_some_and(|&m| m != Mark::Unseen) {
-                    return reject(FrontReason::JumpIntoImm64 { insn: at - 1 });
+                if discovery.get(at).is_some_and(|&m| m != Discovery::Unseen) {
+                    return reject(ProgramReason::JumpIntoImm64 { insn: at - 1 });
                 }
             }
             at += 1;
@@ -52,13 +52,13 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn visit_from(&mut self, start: usize, marks: &mut [Mark]) -> Step {
-        marks[start] = Mark::Open;
+    fn visit_from(&mut self, start: usize, discovery: &mut [Discovery]) -> Step {
+        discovery[start] = Discovery::Discovered;
         let mut path = vec![(start, self.edges(start)?)];
         while let Some((at, edges)) = path.last_mut() {
             let at = *at;
             if edges.is_empty() {
-                marks[at] = Mark::Done;
+                discovery[at] = Discovery::Explored;
                 path.pop();
                 // What a callee does, its caller does.
                 if let Some(&(caller, _)) = path.last()
@@ -70,25 +70,27 @@ impl Env<'_> {
             }
             let edge = edges.remove(0);
             let Some(to) = usize::try_from(edge.to).ok().filter(|&t| t < self.insns.len()) else {
-                return reject(FrontReason::JumpOutOfRange { insn: at, target: edge.to });
+                return reject(ProgramReason::JumpOutOfRange { insn: at, target: edge.to });
             };
             if edge.is_branch {
-                self.mark_meeting_point(edge.to);
+                self.mark_prune_point(edge.to);
             }
-            match marks[to] {
-                Mark::Unseen => {
-                    marks[to] = Mark::Open;
+            match discovery[to] {
+                Discovery::Unseen => {
+                    discovery[to] = Discovery::Discovered;
                     let edges = self.edges(to)?;
                     path.push((to, edges));
                 }
-                Mark::Open if !self.bpf_capable() => return reject(FrontReason::BackEdge { from: at, to }),
-                Mark::Open | Mark::Done => {}
+                Discovery::Discovered if !self.bpf_capable() => {
+                    return reject(ProgramReason::BackEdge { from: at, to });
+                }
+                Discovery::Discovered | Discovery::Explored => {}
             }
         }
         Ok(())
     }
 
-    /// The ways out of an instruction in the order they are followed; marks prune points on the way.
+    /// The ways out of an instruction in the order they are followed; discovery prune points on the way.
     fn edges(&mut self, at: usize) -> Step<Vec<Edge>> {
         let insn = self.insns[at];
         let successors = insn.successors(at);
@@ -107,9 +109,9 @@ impl Env<'_> {
             (next, None) => next.into_iter().collect(),
             (None, Some(target)) => {
                 if insn.is_src_reg() {
-                    return reject(FrontReason::UnknownOpcode { code: insn.code });
+                    return reject(ProgramReason::UnknownOpcode { code: insn.code });
                 }
-                self.mark_meeting_point(target);
+                self.mark_prune_point(target);
                 vec![Edge { to: target, is_branch: false }]
             }
             (Some(next), Some(target)) => {
@@ -122,9 +124,9 @@ impl Env<'_> {
         })
     }
 
-    /// After a call control comes back by another way than it went, so the next instruction is a meeting point.
+    /// After a call control comes back by another way than it went, so the next instruction is a prune point.
     fn call_edges(&mut self, at: usize, next: Edge, callee: Option<i64>) -> Vec<Edge> {
-        self.mark_meeting_point(next.to);
+        self.mark_prune_point(next.to);
         match callee {
             Some(to) => {
                 self.aux[at].prune_point = true;

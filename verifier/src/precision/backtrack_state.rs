@@ -1,11 +1,11 @@
-//! What has to be precise at a place of the path that is followed backwards.
+//! The backtracking state: what has to be precise at an instruction of the path that is followed backwards.
 
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 
 /// Registers and stack slots, by frame.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
-    /// Innermost frame at this place.
+pub struct BacktrackState {
+    /// Innermost frame there.
     pub frame: usize,
     /// By frame: bit n for rn.
     pub regs: [u16; MAX_CALL_FRAMES],
@@ -13,7 +13,7 @@ pub struct Wanted {
     pub slots: [u64; MAX_CALL_FRAMES],
 }
 
-impl Wanted {
+impl BacktrackState {
     /// Nothing, in this frame.
     pub fn nothing(frame: usize) -> Self {
         Self { frame, ..Self::default() }
@@ -30,17 +30,17 @@ impl Wanted {
         self.regs[self.frame]
     }
 
-    /// Whether a register of the current frame is wanted.
+    /// Whether a register of the current frame has to be precise.
     pub fn has(&self, reg: u8) -> bool {
         self.current() >> reg & 1 != 0
     }
 
-    /// Wants a register of the current frame.
+    /// A register of the current frame has to be precise.
     pub fn add(&mut self, reg: u8) {
         self.regs[self.frame] |= 1 << reg;
     }
 
-    /// Wants a register of the current frame no more.
+    /// A register of the current frame need not be precise any more.
     pub fn remove(&mut self, reg: u8) {
         self.regs[self.frame] &= !(1 << reg);
     }

@@ -1,10 +1,10 @@
 //! Which maps a kind of program may use.
 
-use crate::memory::record::FieldKind;
-use crate::reason::{FrontReason, TypeReason};
+use crate::reason::{ProgramReason, TypeReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::{MapTraits, MapType as M, ProgType as P};
 use ebpfkit_object::ProgramFlags;
+use ebpfkit_object::record::FieldKind;
 
 impl Env<'_> {
     /// Whether the map may be used by this program.
@@ -34,10 +34,10 @@ impl Env<'_> {
             }
         }
         if map_type == M::StructOps {
-            return reject(FrontReason::StructOpsMap {});
+            return reject(ProgramReason::StructOpsMap {});
         }
         if self.prog.flags.has(ProgramFlags::SLEEPABLE) && !map_type.is(MapTraits::SLEEPABLE) {
-            return reject(FrontReason::SleepableMap {});
+            return reject(ProgramReason::SleepableMap {});
         }
         Ok(())
     }

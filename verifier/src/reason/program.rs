@@ -4,7 +4,7 @@ use super::rows::reasons;
 
 reasons! {
     /// Rejections before and after the walk.
-    Front => FrontReason {
+    Program => ProgramReason {
         /// Only few program types are for users without capabilities. The kernel says nothing more.
         "EBPF0690" TypeNeedsCapability { kind: String, capability: &'static str } EPERM, "programs of type {kind} need {capability}";
         /// A map that users without capabilities cannot make. The kernel says nothing more.

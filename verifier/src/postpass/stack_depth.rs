@@ -1,6 +1,6 @@
 //! How much stack the deepest chain of calls needs, once the walk knows each function's own need.
 
-use crate::reason::{FrontReason, KfuncReason};
+use crate::reason::{KfuncReason, ProgramReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
@@ -85,7 +85,7 @@ impl Env<'_> {
         chain: &[Frame],
     ) -> Step<Frame> {
         if subprog != 0 && self.subprogs[subprog].has_tail_call && depth >= TAIL_CALL_CALLER_STACK {
-            return reject(FrontReason::TailCallStack { depth });
+            return reject(ProgramReason::TailCallStack { depth });
         }
         let own = self.rounded(subprog);
         if !allowed {
@@ -95,14 +95,14 @@ impl Env<'_> {
         }
         let bytes = if private[subprog] == Some(true) {
             if own > STACK_SIZE as u32 {
-                return reject(FrontReason::SubprogStackTooLarge { subprog, depth: own });
+                return reject(ProgramReason::SubprogStackTooLarge { subprog, depth: own });
             }
             0
         } else {
             own
         };
         if depth + bytes > STACK_SIZE as u32 {
-            return reject(FrontReason::CombinedStackTooLarge { calls: chain.len() + 1, depth: depth + bytes });
+            return reject(ProgramReason::CombinedStackTooLarge { calls: chain.len() + 1, depth: depth + bytes });
         }
         Ok(Frame { subprog, at: self.subprogs[subprog].start, bytes })
     }
@@ -133,16 +133,16 @@ impl Env<'_> {
             }
             let Some(function) = insn.function(at) else { continue };
             let target = usize::try_from(function).ok().and_then(|t| self.find_subprog(t));
-            let Some(callee) = target else { return reject(FrontReason::InvalidCallTarget {}) };
+            let Some(callee) = target else { return reject(ProgramReason::InvalidCallTarget {}) };
             if self.subprogs[callee].is_async_cb && !insn.is_local_call() {
                 continue;
             }
             if self.subprogs[callee].is_exception_cb && insn.is_local_call() {
-                return reject(FrontReason::DirectExceptionCall { insn: at });
+                return reject(ProgramReason::DirectExceptionCall { insn: at });
             }
             tail_call |= self.subprogs[callee].has_tail_call;
             if chain.len() >= MAX_CALL_FRAMES {
-                return reject(FrontReason::CallChainTooDeep { frames: chain.len() });
+                return reject(ProgramReason::CallChainTooDeep { frames: chain.len() });
             }
             let entered = self.enter(callee, depth, allowed, private, &chain)?;
             depth += entered.bytes;
@@ -154,7 +154,7 @@ impl Env<'_> {
     fn check_tail_call_chain(&self, chain: &[Frame]) -> Step {
         for frame in chain {
             if self.subprogs[frame.subprog].is_exception_cb {
-                return reject(FrontReason::TailCallInExceptionCb {});
+                return reject(ProgramReason::TailCallInExceptionCb {});
             }
         }
         Ok(())

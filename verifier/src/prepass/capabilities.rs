@@ -1,6 +1,6 @@
 //! What loading needs capabilities for, before anything else is looked at.
 
-use crate::reason::FrontReason;
+use crate::reason::ProgramReason;
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::limits::MAX_UNPRIVILEGED_INSNS;
 use ebpfkit_abi::map_type::MapCapability;
@@ -57,7 +57,7 @@ impl Env<'_> {
         let (capable, kind) = (self.bpf_capable(), self.prog.prog_type);
         let insns = self.insns.len();
         if !capable && insns > MAX_UNPRIVILEGED_INSNS {
-            return reject(FrontReason::TooManyInsns { insns, limit: MAX_UNPRIVILEGED_INSNS });
+            return reject(ProgramReason::TooManyInsns { insns, limit: MAX_UNPRIVILEGED_INSNS });
         }
         let capability = match kind {
             P::SocketFilter | P::CgroupSkb => None,
@@ -65,7 +65,7 @@ impl Env<'_> {
             _ => of_program(kind),
         };
         if let Some(capability) = capability {
-            return reject(FrontReason::TypeNeedsCapability { kind: kind.to_string(), capability });
+            return reject(ProgramReason::TypeNeedsCapability { kind: kind.to_string(), capability });
         }
         Ok(())
     }
@@ -79,10 +79,10 @@ impl Env<'_> {
         let needed = of_map(def.map_type).filter(|&c| c != "CAP_BPF" || !self.bpf_capable());
         if let Some(capability) = needed {
             let (name, kind) = (def.name.to_string(), def.map_type.to_string());
-            return reject(FrontReason::MapNeedsCapability { name, kind, capability });
+            return reject(ProgramReason::MapNeedsCapability { name, kind, capability });
         }
         if def.map_type == M::Arena {
-            return reject(FrontReason::ArenaNeedsCapability {});
+            return reject(ProgramReason::ArenaNeedsCapability {});
         }
         Ok(())
     }

@@ -1,10 +1,9 @@
 //! 64-bit immediates: the maps, values, functions and kernel variables that they name.
 
 use crate::domain::{BtfRef, RegBase, RegExtra, RegType};
-use crate::memory::record;
-use crate::owners::CGROUP_STORAGES;
+use crate::program::CGROUP_STORAGES;
 use crate::program::UsedMap;
-use crate::reason::FrontReason;
+use crate::reason::ProgramReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
 use ebpfkit_abi::{MapType, TypeFlags, map_flags};
@@ -12,6 +11,7 @@ use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, mode, pseudo};
 use ebpfkit_object::Map;
 use ebpfkit_object::btf::{Kind, Type};
+use ebpfkit_object::record;
 
 impl Env<'_> {
     /// Checks every 64-bit immediate and notes what it makes in `aux.ld_imm`; collects the maps in use.
@@ -20,18 +20,18 @@ impl Env<'_> {
         while at < self.insns.len() {
             let insn = self.insns[at];
             if insn.class() == class::LDX && (!matches!(insn.mode(), mode::MEM | mode::MEMSX) || insn.imm != 0) {
-                return reject(FrontReason::LoadReservedFields {});
+                return reject(ProgramReason::LoadReservedFields {});
             }
             if insn.is_ld_imm64() {
                 let next = self.insns.get(at + 1).copied();
                 let Some(next) = next.filter(|n| n.code == 0 && n.dst == 0 && n.src == 0 && n.off == 0) else {
-                    return reject(FrontReason::InvalidImm64 {});
+                    return reject(ProgramReason::InvalidImm64 {});
                 };
                 self.aux[at].ld_imm = self.imm64_meaning(at, insn, next)?;
                 at += 1;
             } else if ebpfkit_isa::table::rows_of(insn.code).is_empty() || insn.code == opcode::CALLX {
                 // The instruction set has calls through registers; kernels have not.
-                return reject(FrontReason::UnknownOpcode { code: insn.code });
+                return reject(ProgramReason::UnknownOpcode { code: insn.code });
             }
             at += 1;
         }
@@ -53,11 +53,11 @@ impl Env<'_> {
             pseudo::FUNC => {
                 let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
                 let subprog = target.and_then(|t| self.find_subprog(t));
-                let Some(subprog) = subprog else { return reject(FrontReason::InvalidCallTarget {}) };
+                let Some(subprog) = subprog else { return reject(ProgramReason::InvalidCallTarget {}) };
                 Ok(Some((RegType::of(RegBase::Func), RegExtra::Func { subprog: subprog as u32 }, 0)))
             }
             pseudo::BTF_ID => self.kernel_variable(insn.imm as u32, next.imm as u32).map(Some),
-            _ => reject(FrontReason::UnrecognizedImm64 {}),
+            _ => reject(ProgramReason::UnrecognizedImm64 {}),
         }
     }
 
@@ -67,13 +67,13 @@ impl Env<'_> {
             return Ok(known as u32);
         }
         if (index as i32) < 0 {
-            return reject(FrontReason::NoMapDescriptor { fd: !(index as i32) });
+            return reject(ProgramReason::NoMapDescriptor { fd: !(index as i32) });
         }
         let Some(def) = self.object.maps.get(index as usize) else {
             return Err(Stop::unsupported(format!("map number {index} is not in the object")));
         };
         if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_USED_MAPS {
-            return reject(FrontReason::TooManyMaps {});
+            return reject(ProgramReason::TooManyMaps {});
         }
         let position = self.push_map(index as usize, def.clone());
         self.check_map_capability(position)?;
@@ -87,7 +87,7 @@ impl Env<'_> {
         let kind = self.maps[position as usize].def.map_type;
         let same = self.maps.iter().filter(|m| m.index != usize::MAX && m.def.map_type == kind).count();
         if CGROUP_STORAGES.contains(&kind) && same > 1 {
-            return reject(FrontReason::TwoCgroupStorages {});
+            return reject(ProgramReason::TwoCgroupStorages {});
         }
         Ok(())
     }
@@ -114,21 +114,21 @@ impl Env<'_> {
     fn check_direct_value(&self, map: u32, off: u32) -> Step {
         let def = &self.maps[map as usize].def;
         if i64::from(off) >= MAX_VAR_OFF {
-            return reject(FrontReason::DirectValueOffset { off });
+            return reject(ProgramReason::DirectValueOffset { off });
         }
         match def.map_type {
             MapType::Array if def.max_entries != 1 || off >= def.value_size => {
-                reject(FrontReason::DirectValueOutside { value_size: def.value_size, off })
+                reject(ProgramReason::DirectValueOutside { value_size: def.value_size, off })
             }
             MapType::Array => Ok(()),
             MapType::Arena => {
                 let bytes = u64::from(def.max_entries) * u64::from(PAGE_SIZE);
                 if u64::from(off) >= bytes {
-                    return reject(FrontReason::DirectValueOutside { value_size: def.value_size, off });
+                    return reject(ProgramReason::DirectValueOutside { value_size: def.value_size, off });
                 }
                 Ok(())
             }
-            _ => reject(FrontReason::NoDirectValue {}),
+            _ => reject(ProgramReason::NoDirectValue {}),
         }
     }
 
@@ -143,7 +143,7 @@ impl Env<'_> {
         if let (Some(Type::Var { .. } | Type::Func { .. }), Some(known)) = (btf.get(id), &self.kernel.symbols)
             && !known(btf.name(id))
         {
-            return reject(FrontReason::NoKernelSymbol { name: btf.name(id).to_owned() });
+            return reject(ProgramReason::NoKernelSymbol { name: btf.name(id).to_owned() });
         }
         match btf.get(id) {
             Some(Type::Func { .. }) => {

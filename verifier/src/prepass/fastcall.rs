@@ -104,16 +104,4 @@ impl Env<'_> {
             self.aux[at].fastcall_pattern = false;
         }
     }
-
-    /// Functions whose spills around calls are removed need less stack.
-    pub(super) fn remove_fastcall_spills(&mut self) {
-        for s in 0..self.subprogs.len().saturating_sub(1) {
-            let range = self.subprogs[s].start..self.subprog_end(s);
-            let removed = self.aux[range].iter().any(|a| a.fastcall_spills > 0);
-            let info = &mut self.subprogs[s];
-            if removed && !info.keep_fastcall_stack {
-                info.stack_depth = u32::from(info.fastcall_stack_off.unsigned_abs());
-            }
-        }
-    }
 }

@@ -5,7 +5,7 @@
 use crate::domain::BtfRef;
 use crate::memory::types::{is_scalar, is_struct, kind_name};
 use crate::program::GlobalArg;
-use crate::reason::FrontReason;
+use crate::reason::ProgramReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::MAX_CALL_ARGS;
 use ebpfkit_abi::{ArgBase, AttachType, ProgType, TypeFlags, ctx_types};
@@ -34,7 +34,7 @@ impl Tags {
                 "nullable" => tags.nullable = true,
                 "arena" => tags.arena = true,
                 "untrusted" => tags.untrusted = true,
-                _ => return reject(FrontReason::ArgTagUnknown { index }),
+                _ => return reject(ProgramReason::ArgTagUnknown { index }),
             }
         }
         Ok(tags)
@@ -79,14 +79,14 @@ impl Env<'_> {
         };
         let count = btf.params(proto).len();
         if count > MAX_CALL_ARGS {
-            return reject(FrontReason::GlobalTooManyArgs { func: name, count });
+            return reject(ProgramReason::GlobalTooManyArgs { func: name, count });
         }
         let ret = match btf.get(proto) {
             Some(Type::FuncProto { ret, .. }) => btf.resolve(ret),
             _ => 0,
         };
         if !is_scalar(&btf, ret) {
-            return reject(FrontReason::GlobalReturn { func: name });
+            return reject(ProgramReason::GlobalReturn { func: name });
         }
         let mut args = Vec::with_capacity(count);
         for index in 0..count {
@@ -105,18 +105,18 @@ impl Env<'_> {
             return self.pointer_arg(btf, target, tags, index);
         }
         if tags.any() {
-            return reject(FrontReason::ArgTagNoPointer { index });
+            return reject(ProgramReason::ArgTagNoPointer { index });
         }
         if is_scalar(btf, resolved) {
             return Ok(GlobalArg::of(ArgBase::Anything, TypeFlags::empty()));
         }
         let kind = kind_name(btf.kind(resolved)).to_owned();
-        reject(FrontReason::GlobalArgKind { index, kind, func: name.to_owned() })
+        reject(ProgramReason::GlobalArgKind { index, kind, func: name.to_owned() })
     }
 
     fn pointer_arg(&self, btf: &Btf, target: TypeId, tags: Tags, index: usize) -> Step<GlobalArg> {
         let none = TypeFlags::empty();
-        let bad_tags = || reject(FrontReason::ArgTagCombination { index });
+        let bad_tags = || reject(ProgramReason::ArgTagCombination { index });
         if tags.ctx || self.is_ctx_pointee(btf, target) {
             if (Tags { ctx: false, ..tags }).any() {
                 return bad_tags();
@@ -142,7 +142,7 @@ impl Env<'_> {
         }
         if tags.untrusted {
             if (Tags { untrusted: false, ..tags }).any() {
-                return reject(FrontReason::ArgTagAlone { index, tag: "untrusted" });
+                return reject(ProgramReason::ArgTagAlone { index, tag: "untrusted" });
             }
             let is_primitive = matches!(btf.kind(pointee), Some(Kind::Void | Kind::Int | Kind::Enum | Kind::Enum64))
                 || btf.get(pointee).is_none();
@@ -153,13 +153,13 @@ impl Env<'_> {
             let types = self.types_of(BtfRef::Vmlinux)?;
             if !is_struct(&types, btf_id) {
                 let (kind, name) = (kind_name(types.kind(btf_id)).to_owned(), types.name(btf_id).to_owned());
-                return reject(FrontReason::ArgUntrustedType { index, kind, name });
+                return reject(ProgramReason::ArgUntrustedType { index, kind, name });
             }
             return Ok(GlobalArg { btf_id, ..GlobalArg::of(ArgBase::BtfId, TypeFlags::UNTRUSTED) });
         }
         if tags.arena {
             if (Tags { arena: false, ..tags }).any() {
-                return reject(FrontReason::ArgTagAlone { index, tag: "arena" });
+                return reject(ProgramReason::ArgTagAlone { index, tag: "arena" });
             }
             return Ok(GlobalArg::of(ArgBase::Arena, none));
         }
@@ -168,7 +168,7 @@ impl Env<'_> {
         }
         let Some(mem_size) = btf.size_of(pointee) else {
             let (ty, name) = (kind_name(btf.kind(pointee)).to_owned(), btf.name(pointee).to_owned());
-            return reject(FrontReason::GlobalArgSize { index, ty, name, error: "-22".to_owned() });
+            return reject(ProgramReason::GlobalArgSize { index, ty, name, error: "-22".to_owned() });
         };
         let flags = if tags.nonnull { none } else { TypeFlags::MAYBE_NULL };
         Ok(GlobalArg { mem_size, ..GlobalArg::of(ArgBase::Mem, flags) })
@@ -185,7 +185,7 @@ impl Env<'_> {
         };
         let Some(id) = found else {
             let (ty, name) = (kind_name(kind).to_owned(), full.to_owned());
-            return reject(FrontReason::ArgTypeMatch { index, ty, name, problem: "has no matches" });
+            return reject(ProgramReason::ArgTypeMatch { index, ty, name, problem: "has no matches" });
         };
         Ok(id)
     }
@@ -204,7 +204,7 @@ impl Env<'_> {
         }
         let name = btf.name(target);
         if name.is_empty() {
-            return reject(FrontReason::ArgTypeNameless { index });
+            return reject(ProgramReason::ArgTypeNameless { index });
         }
         let (composite, word) = (is_struct(btf, target), matches!(btf.get(target), Some(Type::Int { size: 8, .. })));
         let attach = self.prog.attach_type;
@@ -223,9 +223,9 @@ impl Env<'_> {
         if fits {
             return Ok(());
         }
-        let Some(ctx) = ctx_types::find(kind) else { return reject(FrontReason::ArgCtxVoid { index }) };
+        let Some(ctx) = ctx_types::find(kind) else { return reject(ProgramReason::ArgCtxVoid { index }) };
         if !composite || name != ctx.user {
-            return reject(FrontReason::ArgCtxStruct { index, name: ctx.user });
+            return reject(ProgramReason::ArgCtxStruct { index, name: ctx.user });
         }
         Ok(())
     }

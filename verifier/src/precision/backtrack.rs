@@ -1,6 +1,6 @@
-//! One instruction backwards: what must be precise before it so that what is wanted after it is.
+//! One instruction backwards: what must be precise before it so that what has to be after it is.
 
-use super::masks::Wanted;
+use super::backtrack_state::BacktrackState;
 use crate::Env;
 use crate::reason::ExploreReason;
 use crate::scalar::linked::LinkedRegs;
@@ -14,34 +14,34 @@ const ARGS: u16 = 0b11_1110;
 
 /// Why following backwards does not go on.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Lost {
+pub(super) enum BacktrackError {
     /// The values cannot be followed: everything must be precise instead.
     Fallback,
-    /// What is wanted cannot be; the kernel calls that a bug of its own.
+    /// What has to be precise cannot be; the kernel calls that a bug of its own.
     Bug(ExploreReason),
     /// The path is none that the walk takes.
     Unknown,
 }
 
-/// Whether nothing but arguments is left to want of a function that is left backwards through its start.
-fn only_args(by: &'static str, wanted: &Wanted) -> Result<(), Lost> {
-    let (regs, slots) = (wanted.current(), wanted.slots[wanted.frame]);
+/// Whether nothing but arguments has to be precise in a function that is left backwards through its start.
+fn only_args(by: &'static str, bt: &BacktrackState) -> Result<(), BacktrackError> {
+    let (regs, slots) = (bt.current(), bt.slots[bt.frame]);
     if regs & !ARGS != 0 {
-        return Err(Lost::Bug(ExploreReason::PreciseRegs { by, regs }));
+        return Err(BacktrackError::Bug(ExploreReason::PreciseRegs { by, regs }));
     }
     if slots != 0 {
-        return Err(Lost::Bug(ExploreReason::PreciseSlots { by, slots }));
+        return Err(BacktrackError::Bug(ExploreReason::PreciseSlots { by, slots }));
     }
-    if wanted.frame == 0 {
-        return Err(Lost::Bug(ExploreReason::PreciseFrame { from: "exit from", frame: 0 }));
+    if bt.frame == 0 {
+        return Err(BacktrackError::Bug(ExploreReason::PreciseFrame { from: "exit from", frame: 0 }));
     }
     Ok(())
 }
 
-/// Whether no argument is wanted where a call or return leaves nothing in them.
-fn no_args(by: &'static str, wanted: &Wanted) -> Result<(), Lost> {
-    let regs = wanted.current();
-    if regs & ARGS == 0 { Ok(()) } else { Err(Lost::Bug(ExploreReason::PreciseRegs { by, regs })) }
+/// Whether no argument has to be precise where a call or return leaves nothing in them.
+fn no_args(by: &'static str, bt: &BacktrackState) -> Result<(), BacktrackError> {
+    let regs = bt.current();
+    if regs & ARGS == 0 { Ok(()) } else { Err(BacktrackError::Bug(ExploreReason::PreciseRegs { by, regs })) }
 }
 
 /// The register that an atomic operation writes what was in memory to.
@@ -49,21 +49,21 @@ fn fetched(insn: Insn) -> Option<u8> {
     if insn.class() == class::STX { insn.writes().iter().next() } else { None }
 }
 
-/// If one of the numbers that were linked here is wanted, all are.
-fn want_linked(wanted: &mut Wanted, hist: Option<&HistoryEntry>) {
+/// If one of the numbers that were linked here has to be precise, all have to be.
+fn add_linked(bt: &mut BacktrackState, hist: Option<&HistoryEntry>) {
     let Some(word) = hist.map(|h| h.linked_regs).filter(|w| *w != 0) else { return };
     let linked = LinkedRegs::unpack(word).0;
     let hit = linked.iter().any(|e| {
         let frame = usize::from(e.frame);
-        if e.is_reg { wanted.regs[frame] >> e.index & 1 != 0 } else { wanted.slots[frame] >> e.index & 1 != 0 }
+        if e.is_reg { bt.regs[frame] >> e.index & 1 != 0 } else { bt.slots[frame] >> e.index & 1 != 0 }
     });
     if hit {
         for e in linked {
             let frame = usize::from(e.frame);
             if e.is_reg {
-                wanted.regs[frame] |= 1 << e.index;
+                bt.regs[frame] |= 1 << e.index;
             } else {
-                wanted.slots[frame] |= 1 << e.index;
+                bt.slots[frame] |= 1 << e.index;
             }
         }
     }
@@ -76,158 +76,164 @@ impl Env<'_> {
         at: usize,
         after: Option<usize>,
         hist: Option<&HistoryEntry>,
-        wanted: &mut Wanted,
-    ) -> Result<(), Lost> {
+        bt: &mut BacktrackState,
+    ) -> Result<(), BacktrackError> {
         let insn = self.insns[at];
         if insn.code == 0 {
             return Ok(());
         }
         if self.log_level > 1 {
-            let (regs, slots) = (RegList(wanted.current()), SlotList(wanted.slots[wanted.frame]));
-            self.verbose(format_args!("mark_precise: frame{}: regs={regs} stack={slots} before {at}: ", wanted.frame));
+            let (regs, slots) = (RegList(bt.current()), SlotList(bt.slots[bt.frame]));
+            self.verbose(format_args!("mark_precise: frame{}: regs={regs} stack={slots} before {at}: ", bt.frame));
             self.log_insn(at);
         }
-        want_linked(wanted, hist);
+        add_linked(bt, hist);
         let slot = hist.and_then(|h| h.stack.slot());
         match insn.class() {
             class::ALU | class::ALU64 => {
-                if !wanted.has(insn.dst) || matches!(insn.op(), alu::END | alu::NEG) {
+                if !bt.has(insn.dst) || matches!(insn.op(), alu::END | alu::NEG) {
                     return Ok(());
                 }
                 if insn.op() == alu::MOV {
-                    wanted.remove(insn.dst);
+                    bt.remove(insn.dst);
                 }
                 if insn.is_src_reg() && insn.src != R10 {
-                    wanted.add(insn.src);
+                    bt.add(insn.src);
                 }
             }
-            class::LDX => return self.filled(insn.dst, slot, wanted),
+            class::LDX => return self.filled(insn.dst, slot, bt),
             class::STX | class::ST => {
                 if let Some(reg) = fetched(insn).filter(|_| self.options.sound || insn.imm == atomic::LOAD_ACQ) {
                     if insn.imm != atomic::LOAD_ACQ {
                         self.soundness_mattered.set(true);
                     }
-                    return self.filled(reg, slot, wanted);
+                    return self.filled(reg, slot, bt);
                 }
-                if wanted.has(insn.dst) {
-                    // A pointer that is wanted as a number: pointers were subtracted.
-                    return Err(Lost::Fallback);
+                if bt.has(insn.dst) {
+                    // A pointer that has to be a precise number: pointers were subtracted.
+                    return Err(BacktrackError::Fallback);
                 }
                 let Some((frame, slot)) = slot else { return Ok(()) };
-                if wanted.slots[frame] >> slot & 1 == 0 {
+                if bt.slots[frame] >> slot & 1 == 0 {
                     return Ok(());
                 }
-                wanted.slots[frame] &= !(1 << slot);
+                bt.slots[frame] &= !(1 << slot);
                 if insn.class() == class::STX {
-                    wanted.add(insn.src);
+                    bt.add(insn.src);
                 }
             }
             class::JMP | class::JMP32 => match insn.op() {
-                jmp::CALL => return self.backtrack_call(insn, at, after, wanted),
-                jmp::EXIT => return self.backtrack_exit(after, wanted),
+                jmp::CALL => return self.backtrack_call(insn, at, after, bt),
+                jmp::EXIT => return self.backtrack_exit(after, bt),
                 _ if insn.is_src_reg() => {
-                    if !wanted.has(insn.dst) && !wanted.has(insn.src) {
+                    if !bt.has(insn.dst) && !bt.has(insn.src) {
                         return Ok(());
                     }
                     if !hist.is_some_and(|h| h.stack.src_is_stack()) {
-                        wanted.add(insn.src);
+                        bt.add(insn.src);
                     }
                     if !hist.is_some_and(|h| h.stack.dst_is_stack()) {
-                        wanted.add(insn.dst);
+                        bt.add(insn.dst);
                     }
                 }
                 _ => {}
             },
             _ => {
                 if insn.mode() == mode::IMM {
-                    wanted.remove(insn.dst);
+                    bt.remove(insn.dst);
                     return Ok(());
                 }
-                if wanted.has(insn.dst) {
-                    return Err(Lost::Fallback);
+                if bt.has(insn.dst) {
+                    return Err(BacktrackError::Fallback);
                 }
                 // The load ended its function.
                 if after != Some(at + 1) {
-                    return enter(wanted);
+                    return enter(bt);
                 }
                 return Ok(());
             }
         }
-        want_linked(wanted, hist);
+        add_linked(bt, hist);
         Ok(())
     }
 
     /// A register was loaded: from the stack, or from memory that has no precision.
-    fn filled(&self, reg: u8, slot: Option<(usize, usize)>, wanted: &mut Wanted) -> Result<(), Lost> {
-        if wanted.has(reg) {
-            wanted.remove(reg);
+    fn filled(&self, reg: u8, slot: Option<(usize, usize)>, bt: &mut BacktrackState) -> Result<(), BacktrackError> {
+        if bt.has(reg) {
+            bt.remove(reg);
             if let Some((frame, slot)) = slot {
-                wanted.slots[frame] |= 1 << slot;
+                bt.slots[frame] |= 1 << slot;
             }
         }
         Ok(())
     }
 
-    fn backtrack_call(&self, insn: Insn, at: usize, after: Option<usize>, wanted: &mut Wanted) -> Result<(), Lost> {
+    fn backtrack_call(
+        &self,
+        insn: Insn,
+        at: usize,
+        after: Option<usize>,
+        bt: &mut BacktrackState,
+    ) -> Result<(), BacktrackError> {
         let straight = after == Some(at + 1);
         if insn.is_local_call() {
             let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
-            let Some(subprog) = target.and_then(|t| self.find_subprog(t)) else { return Err(Lost::Unknown) };
+            let Some(subprog) = target.and_then(|t| self.find_subprog(t)) else { return Err(BacktrackError::Unknown) };
             if self.subprogs[subprog].global && subprog != 0 {
-                no_args("global subprog", wanted)?;
-                wanted.remove(0);
+                no_args("global subprog", bt)?;
+                bt.remove(0);
                 return Ok(());
             }
-            only_args("static subprog", wanted)?;
-            let args = std::mem::take(&mut wanted.regs[wanted.frame]);
-            wanted.frame -= 1;
-            wanted.regs[wanted.frame] |= args;
+            only_args("static subprog", bt)?;
+            let args = std::mem::take(&mut bt.regs[bt.frame]);
+            bt.frame -= 1;
+            bt.regs[bt.frame] |= args;
             return Ok(());
         }
         if self.aux[at].calls_callback && !straight {
             // Backwards out of a callback. Its arguments are not those of the call.
-            only_args("callback", wanted)?;
-            wanted.regs[wanted.frame] = 0;
-            wanted.frame -= 1;
+            only_args("callback", bt)?;
+            bt.regs[bt.frame] = 0;
+            bt.frame -= 1;
             return Ok(());
         }
         if insn.is_kfunc_call() && insn.imm == 0 {
-            return Err(Lost::Fallback);
+            return Err(BacktrackError::Fallback);
         }
-        wanted.remove(0);
-        no_args("backtracking call", wanted)?;
+        bt.remove(0);
+        no_args("backtracking call", bt)?;
         if insn.is_helper_call(id::TAIL_CALL) && !straight {
             // The tail call ended its function.
-            return enter(wanted);
+            return enter(bt);
         }
         Ok(())
     }
 
-    fn backtrack_exit(&self, after: Option<usize>, wanted: &mut Wanted) -> Result<(), Lost> {
+    fn backtrack_exit(&self, after: Option<usize>, bt: &mut BacktrackState) -> Result<(), BacktrackError> {
         // A function returns behind its call, a callback to its call.
         let by_call = after.and_then(|a| a.checked_sub(1)).is_some_and(|call| self.insns[call].is_local_call());
-        let r0 = by_call && wanted.has(0);
+        let r0 = by_call && bt.has(0);
         if after.is_some_and(|a| self.aux[a].calls_callback) {
             // The call that ran the callback has its own use for its arguments, and has marked them.
-            wanted.regs[wanted.frame] &= !ARGS;
+            bt.regs[bt.frame] &= !ARGS;
         }
         if by_call {
-            no_args("backtracking exit", wanted)?;
+            no_args("backtracking exit", bt)?;
         }
-        wanted.remove(0);
-        enter(wanted)?;
+        bt.remove(0);
+        enter(bt)?;
         if r0 {
-            wanted.add(0);
+            bt.add(0);
         }
         Ok(())
     }
 }
 
 /// Backwards into a function that has returned.
-fn enter(wanted: &mut Wanted) -> Result<(), Lost> {
-    if wanted.frame + 1 >= wanted.regs.len() {
-        return Err(Lost::Bug(ExploreReason::PreciseFrame { from: "enter from", frame: wanted.frame }));
+fn enter(bt: &mut BacktrackState) -> Result<(), BacktrackError> {
+    if bt.frame + 1 >= bt.regs.len() {
+        return Err(BacktrackError::Bug(ExploreReason::PreciseFrame { from: "enter from", frame: bt.frame }));
     }
-    wanted.frame += 1;
+    bt.frame += 1;
     Ok(())
 }

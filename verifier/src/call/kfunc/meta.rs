@@ -2,8 +2,8 @@
 
 use crate::domain::BtfRef;
 use crate::memory::dynptr::DynptrArg;
-use crate::memory::record::Field;
 use ebpfkit_object::btf::TypeId;
+use ebpfkit_object::record::Field;
 
 /// An iterator argument.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub(super) struct IterArg {
 
 /// What the arguments have shown (`bpf_kfunc_call_arg_meta`).
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct KfuncMeta {
     /// Reference of the argument that has one.
     pub ref_obj_id: u32,
     /// The register that the call releases.

@@ -2,7 +2,7 @@
 
 use crate::domain::BtfRef;
 use crate::memory::types::{is_struct, kind_name};
-use crate::reason::{AttachReason, FrontReason};
+use crate::reason::{AttachReason, ProgramReason};
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::iterators;
 use ebpfkit_abi::limits::MAX_TRACED_ARGS;
@@ -75,7 +75,7 @@ impl Env<'_> {
             _ => false,
         };
         if sleepable && !may_sleep {
-            return reject(FrontReason::NotSleepable {});
+            return reject(ProgramReason::NotSleepable {});
         }
         match kind {
             ProgType::StructOps => self.check_struct_ops(),
@@ -88,7 +88,7 @@ impl Env<'_> {
     fn check_attach_target(&mut self) -> Step {
         let (kind, id) = (self.prog.prog_type, self.prog.attach_btf_id);
         if id == 0 {
-            return reject(FrontReason::MissingAttachBtf {});
+            return reject(ProgramReason::MissingAttachBtf {});
         }
         if kind == ProgType::Ext {
             return Err(Stop::unsupported("programs that replace functions of others"));

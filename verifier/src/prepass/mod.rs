@@ -1,0 +1,38 @@
+//! All that is decided before the walk: subprograms, control flow, liveness of registers, BTF records, maps, attach
+//! points.
+//!
+//! [`Env::run_prepass`] keeps the kernel's order, because the first failure is the one that is reported.
+
+use crate::{Env, Step};
+
+pub mod attach;
+mod btf_info;
+pub(crate) mod call_effects;
+mod capabilities;
+mod cfg;
+mod fastcall;
+pub mod global_args;
+pub mod graph;
+mod live_regs;
+mod map_fit;
+mod maps;
+pub(crate) mod subprogs;
+
+impl Env<'_> {
+    /// Runs every pass that comes before the walk, in the kernel's order.
+    pub fn run_prepass(&mut self) -> Step {
+        self.check_func_records()?;
+        self.find_subprogs()?;
+        self.check_subprogs()?;
+        self.check_btf_info()?;
+        self.check_line_records()?;
+        self.resolve_imm64()?;
+        self.check_cfg()?;
+        self.compute_postorder();
+        self.check_attach_point()?;
+        self.compute_scc();
+        self.compute_live_regs();
+        self.mark_fastcall_patterns();
+        Ok(())
+    }
+}
