@@ -55,18 +55,17 @@ impl Workroom {
 /// Compiles all functions of a program.
 fn compile(program: Source<'_>, tier: Tier, isa: &dyn TargetIsa) -> Result<Vec<Machine>, CompileError> {
     let reached = program.facts().map(|f| f.reached.as_slice());
-    let code = Code::new(program.insns(), reached)?;
+    // Where the verifier has bounded what a program does, there is no need to count it.
+    let counts = program.is_checked() || program.is_unbounded();
+    let code = Code::new(program.insns(), reached, counts)?;
     let starts: Vec<usize> = program.functions().iter().map(|f| f.start).collect();
-    let slow = if program.is_checked() { Some(trampoline::trampolines()?) } else { None };
+    let slow = if counts { trampoline::trampolines()? } else { Default::default() };
     let env = Env::new(program, &code, tier, slow, &starts);
     let mut finder = Finder::new(program.insns().len());
     let mut room = Workroom::take();
     let mut machines = Vec::with_capacity(starts.len());
     for (number, start) in starts.iter().enumerate() {
-        let mut flow = finder.flow(&code, *start);
-        if program.is_checked() {
-            flow.sort(&code);
-        }
+        let flow = finder.flow(&code, *start);
         translate::function(&env, &flow, isa, &mut room.context.func, &mut room.builder);
         if tier == Tier::Best {
             dead::remove(&mut room.context.func);

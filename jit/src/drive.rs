@@ -37,9 +37,12 @@ fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
     let mark = 0u8;
     run.set_stack_top(std::ptr::from_ref(std::hint::black_box(&mark)) as u64);
-    let result = enter(run, entry, args);
+    let mut result = enter(run, entry, args);
+    if result.is_err() {
+        result = run.catch_exception(result);
+    }
     run.set_stack_top(0);
-    if result.is_ok() { result } else { run.settle(result) }
+    result
 }
 
 /// Gets a run ready that is not, and finds where to enter.
@@ -89,20 +92,36 @@ fn enter(run: &mut EngineRun, entry: NativeFn, [a, b, c, d, e]: [u64; 5]) -> Res
 #[cold]
 pub(crate) fn finish(run: &mut EngineRun) -> Result<u64, Fault> {
     run.touch();
-    while run.status() == STATUS_TAIL_CALL {
-        run.set_status(STATUS_OK);
+    if run.status() != STATUS_TAIL_CALL {
+        return Err(take_fault(run));
+    }
+    run.set_status(STATUS_OK);
+    let outer = run.begin_program()?;
+    let result = tail_calls(run);
+    run.end_program(outer, result)
+}
+
+/// Runs the main function of the program that a tail call has entered, and of those that follow it in its place.
+fn tail_calls(run: &mut EngineRun) -> Result<u64, Fault> {
+    loop {
         let entry = entry(run.current(), run.is_checked(), 0)?;
         let ctx = run.ctx().address();
         // SAFETY: as in `enter`.
         let r0 = unsafe { entry(run, ctx, 0, 0, 0, 0) };
-        if run.status() == STATUS_OK {
-            return Ok(r0);
+        match run.status() {
+            STATUS_OK => return Ok(r0),
+            STATUS_TAIL_CALL => run.set_status(STATUS_OK),
+            _ => return Err(take_fault(run)),
         }
     }
+}
+
+/// Takes the fault that native code has stopped with.
+fn take_fault(run: &mut EngineRun) -> Fault {
     debug_assert_eq!(run.status(), STATUS_FAULT);
     run.set_status(STATUS_OK);
     let fault = run.take_fault().unwrap_or_else(|| Fault::helper("a fault without a reason"));
-    Err(fault.at(run.at() as usize))
+    fault.at(run.at() as usize)
 }
 
 /// Runs a function for a helper.

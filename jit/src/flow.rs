@@ -8,6 +8,8 @@ pub(crate) struct Code<'a> {
     ops: Vec<Option<Op>>,
     /// By slot: whether a path reaches it, when that is known.
     reached: Option<&'a [bool]>,
+    /// By slot: how many instructions stand before it. Empty where jumps are not charged.
+    numbers: Vec<u32>,
 }
 
 /// Where control goes after an instruction.
@@ -30,16 +32,40 @@ fn target(at: usize, off: i32) -> usize {
 }
 
 impl<'a> Code<'a> {
-    /// Decodes all slots. `reached` is what the verifier proved.
-    pub(crate) fn new(insns: &[Insn], reached: Option<&'a [bool]>) -> Result<Self, DecodeError> {
+    /// Decodes all slots. `reached` is what the verifier proved; `counts` says that jumps are charged to a budget.
+    pub(crate) fn new(insns: &[Insn], reached: Option<&'a [bool]>, counts: bool) -> Result<Self, DecodeError> {
         let mut ops = vec![None; insns.len()];
-        let mut at = 0;
+        let mut numbers = vec![0; if counts { insns.len() } else { 0 }];
+        let (mut at, mut number) = (0, 0);
         while at < insns.len() {
             let (op, slots) = decode(insns, at)?;
             ops[at] = Some(op);
+            if counts {
+                numbers[at] = number;
+            }
             at += slots;
+            number += 1;
         }
-        Ok(Self { ops, reached })
+        Ok(Self { ops, reached, numbers })
+    }
+
+    /// Whether jumps are charged.
+    pub(crate) fn counts(&self) -> bool {
+        !self.numbers.is_empty()
+    }
+
+    /// What the instruction at a slot is charged each time that it is executed: where it may jump back, the instructions
+    /// from its target up to itself; otherwise nothing.
+    pub(crate) fn cost(&self, at: usize) -> u32 {
+        let target = match self.op(at) {
+            Some(Op::Ja { off, .. }) => target(at, off),
+            Some(Op::Jmp { off, .. } | Op::MayGoto { off }) => target(at, off.into()),
+            _ => return 0,
+        };
+        match (self.numbers.get(at), self.numbers.get(target)) {
+            (Some(from), Some(to)) if target <= at => from - to + 1,
+            _ => 0,
+        }
     }
 
     /// The instruction at a slot; `None` behind the last one.
@@ -81,7 +107,8 @@ impl<'a> Code<'a> {
     fn end_of_jumps(&self, mut at: usize) -> usize {
         for _ in 0..MOST_JUMPS {
             match self.op(at) {
-                Some(Op::Ja { off, .. }) if self.is_reached(at) => at = target(at, off),
+                // One that is charged stays.
+                Some(Op::Ja { off, .. }) if self.is_reached(at) && self.cost(at) == 0 => at = target(at, off),
                 _ => break,
             }
         }
@@ -106,8 +133,6 @@ pub(crate) struct Flow {
     pub slots: Vec<usize>,
     /// Those of them where a block starts.
     pub leaders: Vec<usize>,
-    /// By leader: its place in an order in which only loops lead back. Empty until [`Flow::sort`].
-    order: Vec<u32>,
     /// By leader: more than one way leads there.
     joins: Vec<bool>,
     /// By leader: control comes to it from itself or from a later slot.
@@ -130,52 +155,9 @@ impl Flow {
         self.leaders.binary_search(&slot).ok()
     }
 
-    /// Whether the way from the block with a number to the one that starts at a slot may close a loop.
-    pub(crate) fn goes_back(&self, from: usize, to: usize) -> bool {
-        self.leader(to).is_none_or(|to| self.order[to] <= self.order[from])
-    }
-
-    /// Whether any way may close a loop.
-    pub(crate) fn has_loops(&self, code: &Code<'_>) -> bool {
-        (0..self.leaders.len()).any(|block| match self.ways(code, block) {
-            Next::To(to) => self.goes_back(block, to),
-            Next::Either(a, b) => self.goes_back(block, a) || self.goes_back(block, b),
-            Next::End => false,
-        })
-    }
-
-    /// Orders the blocks: each before those that it leads to, but for loops.
-    pub(crate) fn sort(&mut self, code: &Code<'_>) {
-        let count = self.leaders.len();
-        self.order = vec![u32::MAX; count];
-        let (mut seen, mut after) = (vec![false; count], count as u32);
-        // A block, and how many of the blocks that it leads to have been gone to.
-        let mut open: Vec<(usize, u8)> = Vec::new();
-        let start = self.leader(self.start).unwrap_or(0);
-        seen[start] = true;
-        open.push((start, 0));
-        while let Some((block, tried)) = open.last_mut() {
-            let (first, second) = match self.ways(code, *block) {
-                Next::To(to) => (Some(to), None),
-                Next::Either(a, b) => (Some(a), Some(b)),
-                Next::End => (None, None),
-            };
-            *tried += 1;
-            let to = match *tried {
-                1 => first,
-                2 => second,
-                _ => {
-                    after -= 1;
-                    self.order[*block] = after;
-                    open.pop();
-                    continue;
-                }
-            };
-            if let Some(to) = to.and_then(|to| self.leader(to)).filter(|to| !seen[*to]) {
-                seen[to] = true;
-                open.push((to, 0));
-            }
-        }
+    /// Whether the function is charged for jumps.
+    pub(crate) fn has_charged_jumps(&self, code: &Code<'_>) -> bool {
+        code.counts() && self.slots.iter().any(|at| code.cost(*at) > 0)
     }
 
     /// Where control goes at the end of a block.

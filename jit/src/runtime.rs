@@ -153,10 +153,10 @@ pub(crate) unsafe extern "C" fn resume(run: *mut EngineRun) -> u64 {
 }
 
 /// Enters a frame of checked mode.
-pub(crate) unsafe extern "C" fn push_frame(run: *mut EngineRun) -> u64 {
+pub(crate) unsafe extern "C" fn push_frame(run: *mut EngineRun, cost: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    let result = run.push_frame().map(|()| 0);
+    let result = run.push_frame(cost).map(|()| 0);
     settle(run, result)
 }
 
@@ -182,8 +182,8 @@ pub(crate) unsafe extern "C" fn call_register(
     let args = [r1, r2, r3, r4, r5];
     let program = run.current().clone();
     let result = if program.function_of_handle(target).is_some() {
-        // The way that helpers take, which keeps the depth.
-        run.spend(1).and_then(|()| run.call(target, args))
+        // As helpers do it, which keeps the depth.
+        run.call(target, args)
     } else {
         match u32::try_from(target).ok().and_then(|id| program.helper_by_id(id)) {
             // SAFETY: as in `helper`.
@@ -194,12 +194,12 @@ pub(crate) unsafe extern "C" fn call_register(
     settle(run, result)
 }
 
-/// The budget is used up.
-pub(crate) unsafe extern "C" fn no_budget(run: *mut EngineRun) {
+/// Takes `count` instructions from a budget of which there are `left` in the slice in use; what the next slice has.
+pub(crate) unsafe extern "C" fn refill(run: *mut EngineRun, left: u64, count: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    let fault = FaultKind::Budget(run.budget()).into();
-    settle(run, Err(fault));
+    let result = run.refill(left, count);
+    settle(run, result)
 }
 
 /// Control went where there is no instruction.

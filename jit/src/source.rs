@@ -65,7 +65,17 @@ impl<'a> Source<'a> {
         self.program.helper_at(slot)
     }
 
-    /// Follows from the instructions.
+    /// Follows from the instructions and the helpers: the kernel functions among them.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.program.is_unbounded()
+    }
+
+    /// Follows from the instructions and the functions.
+    pub(crate) fn function_cost(&self, function: usize) -> u64 {
+        self.program.function_cost(function)
+    }
+
+    /// In the key.
     pub(crate) fn functions(&self) -> Vec<Function> {
         self.program.functions()
     }
@@ -101,6 +111,8 @@ pub(crate) struct Key {
     checked: bool,
     prog_type: ProgType,
     insns: Box<[Insn]>,
+    /// First slots of functions: those that instructions name, and the exception callback.
+    functions: Box<[usize]>,
     /// What 64-bit immediate loads make, in the order of slots: addresses of maps and values, handles, numbers.
     numbers: Box<[Option<u64>]>,
     /// What calls go to, in the order of slots.
@@ -129,6 +141,7 @@ impl Key {
             checked,
             prog_type: source.prog_type(),
             insns: source.insns().into(),
+            functions: source.functions().iter().map(|f| f.start).collect(),
             numbers: numbers.into(),
             helpers: helpers.into(),
             maps: source.maps().iter().map(Arc::downgrade).collect(),
@@ -156,6 +169,7 @@ impl PartialEq for Key {
         let head = |k: &Self| (k.tier, k.verify_ir, k.checked, k.prog_type);
         head(self) == head(other)
             && self.insns == other.insns
+            && self.functions == other.functions
             && self.numbers == other.numbers
             && self.same_helpers(other)
             && self.maps.len() == other.maps.len()

@@ -41,6 +41,15 @@ pub enum FaultKind {
     /// More instructions than the run allows.
     #[error("the budget of {0} instructions is used up")]
     Budget(u64),
+    /// The time that the run had is over.
+    #[error("the time limit is reached")]
+    TimedOut,
+    /// Somebody has stopped the run.
+    #[error("stopped")]
+    Stopped,
+    /// Callbacks and tail calls nest so deep that the thread's stack may not suffice.
+    #[error("nested callbacks and tail calls need more than {0} bytes of the thread's stack")]
+    HostStack(u64),
     /// More frames than the kernel allows.
     #[error("more than {0} nested calls")]
     CallDepth(usize),

@@ -4,6 +4,8 @@
 //! [`World`] around it; an engine such as [`interp`] runs it there, any number of times.
 #![deny(missing_docs)]
 
+mod budget;
+mod calls;
 pub mod capture;
 pub mod context;
 mod engine;
@@ -27,6 +29,8 @@ mod user;
 pub mod watch;
 mod world;
 
+pub use budget::{DEFAULT_BUDGET, StopHandle};
+pub use calls::{MAX_DEPTH, MAX_HOST_STACK};
 pub use context::{CtxLayout, CtxMemory};
 pub use ebpfkit_abi::Errno;
 pub use engine::{Engine, Interpreter};
@@ -35,6 +39,6 @@ pub use instance::{Instance, LoadedWithTargets, TargetError};
 pub use limits::{Limits, Lost};
 pub use packet::Packet;
 pub use program::{Function, KfuncName, LoadError, Loader, Program};
-pub use run::{CallbackFn, DEFAULT_BUDGET, Event, HelperFn, Redirect, Run};
+pub use run::{CallbackFn, Event, HelperFn, Redirect, Run};
 pub use user::{HelperCall, UserHelper};
 pub use world::{Device, Image, Neighbour, Route, Socket, Sysctl, Task, World};

@@ -3,6 +3,7 @@
 //! Addresses are real ones, as in the kernel. In checked mode every access must fall into one region: the frames of the
 //! stack, the context, the packet, a map's value, or memory that a helper has lent. Outside of them nothing is touched.
 
+use crate::calls::MAX_DEPTH;
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
 use crate::given::Given;
@@ -10,11 +11,10 @@ use crate::lent::{Lent, Loan, What};
 use crate::maps::{Kind, Map};
 use crate::native::RunContext;
 use crate::program::Program;
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use std::sync::Arc;
 
 /// Bytes of stack that all frames have together.
-pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_CALL_FRAMES;
+pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_DEPTH;
 
 /// What a region is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,14 +3,13 @@
 //! The compiler lives elsewhere; here are the words that its code reads and leaves in a [`Run`], the slot of a
 //! [`Program`] where compiled code is kept, and [`EngineRun`]: a run in the hands of the engine that runs it.
 
-use crate::fault::{Fault, FaultKind};
+use crate::fault::Fault;
 pub use crate::given::MarkedArray;
 use crate::interp::access;
 use crate::memory::Window;
 use crate::program::Program;
 use crate::program::dense::Rmw;
 use crate::run::{CallbackFn, Run};
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_isa::AtomicOp;
 use std::any::Any;
 use std::ops::Deref;
@@ -48,7 +47,7 @@ pub struct RunContext {
     context: u64,
     /// Checked mode: what the slow path of a load gave.
     value: u64,
-    /// While native code runs without checks: an address of the thread's stack above all its frames; otherwise zero.
+    /// While an engine runs: an address of the thread's stack above all its frames; otherwise zero.
     pub(crate) stack_top: u64,
     /// The packet from its metadata to its end.
     pub(crate) packet: Window,
@@ -173,7 +172,7 @@ pub struct Access {
 
 /// A run in the hands of the engine that runs it: what only an engine may do, in the order in which engines do it.
 ///
-/// An engine begins ([`EngineRun::begin`]), runs the main function, and tells how it ended ([`EngineRun::settle`]).
+/// An engine begins ([`EngineRun::begin`]), runs the main function, and tells how it ended ([`EngineRun::catch_exception`]).
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct EngineRun(Run);
@@ -232,8 +231,19 @@ impl EngineRun {
     }
 
     /// The end of a run: what the main function gave in, the program's result out.
-    pub fn settle(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
-        self.0.settle(result)
+    pub fn catch_exception(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
+        self.0.catch_exception(result)
+    }
+
+    /// Begins the program that a function's tail call has entered, in the function's frame. The answer is for
+    /// [`EngineRun::end_program`].
+    pub fn begin_program(&mut self) -> Result<usize, Fault> {
+        self.0.begin_program()
+    }
+
+    /// Ends a program that [`EngineRun::begin_program`] has begun: what its main function gave in, its result out.
+    pub fn end_program(&mut self, outer: usize, result: Result<u64, Fault>) -> Result<u64, Fault> {
+        self.0.end_program(outer, result)
     }
 
     /// The native function to enter, once it has run in this mode.
@@ -247,7 +257,7 @@ impl EngineRun {
         self.0.native.entry = Some(entry);
     }
 
-    /// Says where the frames of unchecked native code lie: below this address of the thread's stack; zero for none.
+    /// Says where the frames of the engine lie: below this address of the thread's stack; zero for none.
     #[inline(always)]
     pub fn set_stack_top(&mut self, address: u64) {
         self.0.native.stack_top = address;
@@ -311,13 +321,20 @@ impl EngineRun {
         self.0.spend(count)
     }
 
-    /// Enters a frame.
-    pub fn push_frame(&mut self) -> Result<(), Fault> {
+    /// Takes `count` instructions from the budget where the slice of it that is in use has fewer; `left` is what it has.
+    /// The answer is what the next slice has.
+    pub fn refill(&mut self, left: u64, count: u64) -> Result<u64, Fault> {
+        self.0.native.left = left;
+        self.0.refill(count)?;
+        Ok(self.0.native.left)
+    }
+
+    /// Enters a frame of a function that costs `cost`.
+    pub fn push_frame(&mut self, cost: u64) -> Result<(), Fault> {
         let run = &mut self.0;
-        if run.depth + 1 >= MAX_CALL_FRAMES {
-            return Err(FaultKind::CallDepth(MAX_CALL_FRAMES).into());
-        }
-        run.spend(1)?;
+        run.check_depth()?;
+        run.check_host_stack()?;
+        run.spend(cost)?;
         run.set_depth(run.depth + 1);
         run.native.frame = run.frame_pointer();
         Ok(())

@@ -1,5 +1,6 @@
 //! One run at a time of a program: everything that it and its helpers touch.
 
+use crate::budget::Budget;
 use crate::context::CtxMemory;
 use crate::fault::{Fault, FaultKind};
 use crate::helpers::State;
@@ -11,7 +12,6 @@ use crate::native::{EngineRun, RunContext, STATUS_OK};
 use crate::packet::Packet;
 use crate::program::Program;
 use crate::world::World;
-use ebpfkit_abi::limits::{MAX_CALL_FRAMES, MAX_TAIL_CALLS};
 use ebpfkit_isa::STACK_SIZE;
 use std::any::Any;
 use std::sync::Arc;
@@ -25,9 +25,6 @@ pub type HelperFn = unsafe fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
 
 /// Runs the function behind a handle on behalf of a helper: the way back into the engine.
 pub type CallbackFn = fn(&mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
-
-/// Instructions that a run may execute unless told otherwise: a few seconds of the interpreter.
-pub const DEFAULT_BUDGET: u64 = 500_000_000;
 
 /// Something that a program told the outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,14 +106,6 @@ pub enum Redirect {
 #[derive(Debug)]
 struct Stack([u8; STACK_BYTES]);
 
-/// Whether a program has an exception handler of its own, which a tag on its main function names.
-fn has_handler(program: &Program) -> bool {
-    use ebpfkit_object::btf::Kind;
-    let Some(btf) = program.btf() else { return false };
-    let tags = (1..=btf.len()).filter(|id| btf.kind(*id) == Some(Kind::DeclTag));
-    tags.into_iter().any(|id| btf.name(id).starts_with("exception_callback:"))
-}
-
 /// A place to run a program in. It is made once and used for many runs; nothing is allocated in between.
 ///
 /// Its parts fit each other: regions are those of the packet and the context, what native code reads is that of the run
@@ -148,20 +137,22 @@ pub struct Run {
     pub(crate) watch: Option<crate::watch::Watcher>,
     /// Whatever the user's own helpers need.
     pub(crate) user: Option<Box<dyn Any + Send>>,
-    /// Instructions that the next run may execute.
-    pub(crate) budget: u64,
+    /// What the run may do.
+    pub(crate) budget: Budget,
     /// Tail calls made in this run.
     pub(crate) tail_calls: u32,
     /// Nested calls at this moment; zero in the main program. Engines keep it true when they call helpers.
     pub(crate) depth: usize,
+    /// Depth of the running program's main function.
+    pub(crate) main_depth: usize,
     program: Arc<Program>,
     /// The program that runs now; differs from `program` after a tail call.
     current: Arc<Program>,
     /// Programs reached by tail calls, kept until the run ends.
     pub(crate) retired: Vec<Arc<Program>>,
-    held: Vec<Arc<Map>>,
+    pub(crate) held: Vec<Arc<Map>>,
     stack: Box<Stack>,
-    callback: CallbackFn,
+    pub(crate) callback: CallbackFn,
     has_packet: bool,
     /// There may be something to reset before the next run.
     dirty: bool,
@@ -187,14 +178,16 @@ impl Run {
             state: State::default(),
             watch: None,
             user: None,
-            budget: DEFAULT_BUDGET,
+            budget: Budget::default(),
             tail_calls: 0,
             depth: 0,
+            main_depth: 0,
             program: program.clone(),
             current: program.clone(),
             retired: Vec::new(),
             held: Vec::new(),
-            stack: Box::new(Stack([0; STACK_BYTES])),
+            // SAFETY: bytes may be zero.
+            stack: unsafe { Box::new_zeroed().assume_init() },
             callback: |_, _, _| Err(Fault::unsupported("callbacks in this engine")),
             has_packet: false,
             dirty: true,
@@ -294,22 +287,6 @@ impl Run {
         &mut self.user
     }
 
-    /// Instructions that the next run may execute.
-    pub fn budget(&self) -> u64 {
-        self.budget
-    }
-
-    /// Sets how many instructions the next run may execute.
-    pub fn set_budget(&mut self, budget: u64) {
-        self.budget = budget;
-    }
-
-    /// What is left of the budget.
-    #[inline]
-    pub fn left(&self) -> u64 {
-        self.native.left
-    }
-
     /// Nested calls at this moment; zero in the main program.
     pub fn depth(&self) -> usize {
         self.depth
@@ -406,13 +383,14 @@ impl Run {
     pub(crate) fn begin(&mut self, callback: CallbackFn) {
         self.dirty = true;
         self.callback = callback;
-        self.native.left = self.budget;
+        self.budget.begin();
+        self.native.left = self.budget.first();
         self.native.cpu = self.world.cpu;
         self.native.status = STATUS_OK;
         self.tail_calls = 0;
         self.redirect = None;
-        self.depth = 0;
-        self.set_depth(0);
+        self.main_depth = 0;
+        self.go_to_depth(0);
         self.memory.begin(&mut self.native);
         if self.state.holds_something() {
             crate::helpers::give_back(self);
@@ -432,7 +410,7 @@ impl Run {
     /// Gets ready for a checked run after one that left the run clean.
     #[inline]
     pub(crate) fn begin_again(&mut self) {
-        self.native.left = self.budget;
+        self.native.left = self.budget.first();
         self.memory.begin(&mut self.native);
         self.clear_frame(self.program.frame_bytes());
     }
@@ -466,28 +444,6 @@ impl Run {
         self.stack_top() - (self.depth * STACK_SIZE) as u64
     }
 
-    /// Says how many calls are nested. In checked mode a new frame starts with zeros where the program can touch it.
-    #[inline]
-    pub(crate) fn set_depth(&mut self, depth: usize) {
-        debug_assert!(depth < MAX_CALL_FRAMES);
-        let deeper = depth > self.depth;
-        self.depth = depth;
-        if deeper && self.memory.checked {
-            self.clear_frame(self.current.frame_bytes());
-        }
-        let len = ((depth + 1) * STACK_SIZE) as u64;
-        self.memory.stack = Window { base: self.stack_top() - len, len };
-    }
-
-    /// Says how many calls are nested. A new frame's bytes stay: with checks [`Run::clear_new_frame`] has to follow.
-    #[inline(always)]
-    pub(crate) fn go_to_depth(&mut self, depth: usize) {
-        let len = ((depth + 1) * STACK_SIZE) as u64;
-        let base = self.stack_top() - len;
-        self.depth = depth;
-        self.memory.stack = Window { base, len };
-    }
-
     /// In checked mode a new frame starts with zeros where the program can touch it.
     pub(crate) fn clear_new_frame(&mut self) {
         self.clear_frame(self.current.frame_bytes());
@@ -500,32 +456,6 @@ impl Run {
             let end = STACK_BYTES - self.depth * STACK_SIZE;
             self.stack.0[end - bytes..end].fill(0);
         }
-    }
-
-    /// The end of a run: engines pass what the main function gave. An exception becomes the program's result, as the
-    /// kernel's own handler makes it; a handler of the program's is not there yet.
-    pub(crate) fn settle(&mut self, result: Result<u64, Fault>) -> Result<u64, Fault> {
-        let Err(fault) = &result else { return result };
-        if let (FaultKind::Unavailable(_), Some(at)) = (&fault.kind, fault.insn) {
-            let what = self.current.unavailable_at(at).unwrap_or("a call of nothing");
-            return Err(Fault::from(FaultKind::Unavailable(what.to_owned())).at(at));
-        }
-        let FaultKind::Thrown(cookie) = fault.kind else { return result };
-        if !has_handler(&self.current) {
-            return Ok(cookie);
-        }
-        let unsupported = Fault::unsupported("exception handlers of programs");
-        Err(fault.insn.map_or(unsupported.clone(), |at| unsupported.at(at)))
-    }
-
-    /// The map behind a handle that a program passed.
-    pub fn map(&self, handle: u64) -> Result<&Arc<Map>, Fault> {
-        self.maps().find(|m| crate::maps::address(m) == handle).ok_or_else(|| FaultKind::BadMap(handle).into())
-    }
-
-    /// The maps that the running program may use: those it names, and inner ones that it has looked up.
-    pub(crate) fn maps(&self) -> impl Iterator<Item = &Arc<Map>> {
-        self.current.maps().iter().chain(&self.held)
     }
 
     /// Keeps a map, such as the inner one of a lookup, until the run ends; the answer is its handle.
@@ -582,65 +512,6 @@ impl Run {
     /// A checked store: the slow path.
     pub(crate) fn store(&mut self, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
         self.memory.store(&mut self.native, &self.ctx, address, size, value)
-    }
-
-    /// Calls a function of the program for a helper such as `bpf_loop`; `handle` is what the program passed.
-    pub(crate) fn call(&mut self, handle: u64, args: [u64; 5]) -> Result<u64, Fault> {
-        let function = self.current.function_of_handle(handle).ok_or(FaultKind::BadCallTarget(handle))?;
-        if self.depth + 1 >= MAX_CALL_FRAMES {
-            return Err(FaultKind::CallDepth(MAX_CALL_FRAMES).into());
-        }
-        self.spend(1)?;
-        let depth = self.depth;
-        self.set_depth(depth + 1);
-        // SAFETY: an engine has begun this run, and gets it back for a function of the program that it runs.
-        let result = (self.callback)(unsafe { EngineRun::of(self) }, function, args);
-        self.set_depth(depth);
-        result
-    }
-
-    /// Takes up to `count` instructions from the budget; when it is used up, the run ends at its next jump or call.
-    #[inline]
-    pub(crate) fn charge(&mut self, count: u64) {
-        self.native.left = self.native.left.saturating_sub(count);
-    }
-
-    /// Takes `count` instructions from the budget.
-    #[inline]
-    pub(crate) fn spend(&mut self, count: u64) -> Result<(), Fault> {
-        match self.native.left.checked_sub(count) {
-            Some(left) => {
-                self.native.left = left;
-                Ok(())
-            }
-            None => Err(self.spent()),
-        }
-    }
-
-    #[cold]
-    fn spent(&self) -> Fault {
-        FaultKind::Budget(self.budget).into()
-    }
-
-    /// A tail call: the program that takes over, or `None` when the call fails and the old one goes on.
-    pub(crate) fn tail_call(&mut self, map: u64, index: u64) -> Result<Option<Arc<Program>>, Fault> {
-        let index = index as u32;
-        let target = self.map(map)?.program(index);
-        let Some(target) = target.filter(|_| self.tail_calls < MAX_TAIL_CALLS) else { return Ok(None) };
-        if !self.memory.checked && target.verified().is_none() {
-            return Err(Fault::helper(format!("tail call to {}, which is not verified", target.name())));
-        }
-        self.tail_calls += 1;
-        self.enter(target.clone());
-        Ok(Some(target))
-    }
-
-    /// Goes back to a program that was entered before.
-    pub(crate) fn leave(&mut self, back_to: *const Program) {
-        let found = self.retired.iter().chain([&self.program]).find(|p| std::ptr::eq(Arc::as_ptr(p), back_to)).cloned();
-        if let Some(program) = found {
-            self.enter(program);
-        }
     }
 
     /// The program that ran before the one that was entered last.

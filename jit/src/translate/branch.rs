@@ -2,70 +2,65 @@
 
 use super::{I32, Translator, trusted};
 use crate::flow::Next;
-use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value};
 use ebpfkit_isa::{JmpOp, Operand, Width};
 use ebpfkit_vm::native::offset;
 
 impl Translator<'_, '_> {
     pub(super) fn jump(&mut self) {
         if let Next::To(to) = self.env.code.next(self.at) {
+            self.charge_jump();
             self.go(to);
         }
     }
 
     /// Ends the block with a jump, or by going on to the next.
     pub(super) fn go(&mut self, to: usize) {
-        self.spend(&[to]);
         let target = self.block(to);
         self.b.ins().jump(target, &[]);
         (self.ended, self.leads_to) = (true, [to; 2]);
     }
 
-    /// Before a jump that may close a loop, where there are checks: takes the instructions of the loop from the budget,
-    /// whether it is taken or not.
-    fn spend(&mut self, to: &[usize]) {
-        if !self.env.checked {
-            return;
+    /// Before a jump: takes what it costs from the budget, whether it is taken or not.
+    fn charge_jump(&mut self) {
+        let cost = self.env.code.cost(self.at);
+        if self.counts && cost > 0 {
+            let left = self.b.use_var(self.left);
+            let less = self.charge(left, cost.into());
+            self.b.def_var(self.left, less);
         }
-        let count = to.iter().map(|to| self.turn(*to)).max().unwrap_or(0);
-        if count == 0 {
-            return;
-        }
-        let (stop, go_on) = (self.cold_block(), self.new_block());
-        let left = self.b.use_var(self.left);
-        let count = self.number(count);
-        let enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, count);
-        self.b.ins().brif(enough, go_on, &[], stop, &[]);
-        self.begin(stop);
-        self.runtime(runtime::no_budget as *const () as usize, &[]);
-        self.fail();
-        self.ended = false;
-        self.begin(go_on);
-        let less = self.b.ins().isub(left, count);
-        let less = self.done_here(less);
-        self.b.def_var(self.left, less);
     }
 
-    /// Instructions of the loop that a jump from here may close; zero when it closes none.
-    fn turn(&self, to: usize) -> i64 {
-        if !self.flow.goes_back(self.block_now, to) {
-            return 0;
+    /// Takes instructions from the budget, of which there are `left`; what is left then. The function ends when there
+    /// are too few.
+    fn charge(&mut self, left: Value, cost: i64) -> Value {
+        let (short, enough, go_on) = (self.cold_block(), self.new_block(), self.new_block());
+        self.b.append_block_param(go_on, I64);
+        let cost = self.number(cost);
+        let is_enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, cost);
+        self.b.ins().brif(is_enough, enough, &[], short, &[]);
+        self.begin(short);
+        let next = self.refill(left, cost);
+        self.b.ins().jump(go_on, &[BlockArg::Value(next)]);
+        self.begin(enough);
+        let less = self.b.ins().isub(left, cost);
+        let less = self.done_here(less);
+        self.b.ins().jump(go_on, &[BlockArg::Value(less)]);
+        self.begin(go_on);
+        self.ended = false;
+        self.b.block_params(go_on)[0]
+    }
+
+    /// Before a call of a function of the program: takes what it costs.
+    pub(super) fn charge_call(&mut self, cost: u64) {
+        if !self.env.code.counts() {
+            return;
         }
-        let slots = (self.at + 1).abs_diff(to).max(1) as i64;
-        match &self.turns {
-            // Of two turns of a loop the second counts for both.
-            Some(t) if self.flow.leader(to) == Some(t.one.first) => {
-                if t.second {
-                    2 * slots
-                } else {
-                    0
-                }
-            }
-            _ => slots,
-        }
+        let left = self.b.ins().load(I64, trusted(), self.run, offset::LEFT);
+        let less = self.charge(left, cost as i64);
+        self.b.ins().store(trusted(), less, self.run, offset::LEFT);
     }
 
     /// Takes what is left of the budget from the run: at the start, and after calls, which take their share.
@@ -105,7 +100,7 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
-        self.spend(&[taken, after]);
+        self.charge_jump();
         if matches!((op, src), (JmpOp::Eq | JmpOp::Ne, Operand::Imm(_))) {
             self.keep_sum(dst);
         }
@@ -136,7 +131,7 @@ impl Translator<'_, '_> {
             Next::Either(taken, after) => (taken, after),
             Next::End => return self.nowhere(),
         };
-        self.spend(&[taken, after]);
+        self.charge_jump();
         let loops = self.b.use_var(self.loops);
         let zero = self.b.ins().iconst(I32, 0);
         let out = self.b.ins().icmp(IntCC::Equal, loops, zero);

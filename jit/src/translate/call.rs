@@ -71,10 +71,14 @@ impl Translator<'_, '_> {
     fn local(&mut self) {
         let callee = self.env.code.callee(self.at).and_then(|s| self.env.function_at(s));
         let Some(callee) = callee else { return self.nowhere() };
+        self.leave_budget();
+        let cost = self.env.program.function_cost(callee);
         if self.env.checked {
-            self.leave_budget();
-            self.runtime(runtime::push_frame as *const () as usize, &[]);
+            let cost = self.number(cost as i64);
+            self.runtime(runtime::push_frame as *const () as usize, &[cost]);
             self.stop_on_fault();
+        } else {
+            self.charge_call(cost);
         }
         let function = self.callee(callee);
         let [a, b, c, d, e] = self.args();

@@ -61,7 +61,7 @@ pub(crate) struct Env<'a> {
     checked: bool,
     /// The code is to be fast, however long it takes to make.
     best: bool,
-    /// With checks: addresses of the functions of the slow way.
+    /// With checks, or a budget: addresses of the functions of the slow way.
     slow: [usize; trampoline::COUNT],
     /// First slots of functions, ascending.
     starts: &'a [usize],
@@ -70,25 +70,25 @@ pub(crate) struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    /// Collects what is known of a program's functions. There are checks where there is a slow way.
+    /// Collects what is known of a program's functions.
     pub(crate) fn new(
         program: Source<'a>,
         code: &'a Code<'a>,
         tier: Tier,
-        slow: Option<[usize; trampoline::COUNT]>,
+        slow: [usize; trampoline::COUNT],
         starts: &'a [usize],
     ) -> Self {
-        let checked = slow.is_some();
+        let checked = program.is_checked();
         let mut this = Self {
             program,
             code,
             checked,
             best: tier == Tier::Best,
-            slow: slow.unwrap_or_default(),
+            slow,
             starts,
-            may_stop: vec![checked; starts.len()],
+            may_stop: vec![code.counts(); starts.len()],
         };
-        if !checked {
+        if !code.counts() {
             this.find_stops();
         }
         this
@@ -158,7 +158,7 @@ pub(crate) fn function(
         regs,
         loops,
         left,
-        counts: env.checked && flow.has_loops(env.code),
+        counts: flow.has_charged_jumps(env.code),
         packet,
         top: Value::from_u32(0),
         context: Value::from_u32(0),
@@ -202,9 +202,9 @@ struct Translator<'f, 'e> {
     regs: [Variable; 11],
     /// Iterations that `may_goto` still allows.
     loops: Variable,
-    /// With checks: what is left of the budget.
+    /// What is left of the budget, where the function counts.
     left: Variable,
-    /// The function has loops, whose turns are counted.
+    /// The function has jumps that are charged.
     counts: bool,
     /// With checks: address and bytes of the packet.
     packet: (Variable, Variable),
@@ -277,8 +277,8 @@ impl Translator<'_, '_> {
         if self.env.checked {
             self.context = self.b.ins().load(I64, trusted(), self.run, offset::CONTEXT);
             self.reload_packet();
-            self.fetch_budget();
         }
+        self.fetch_budget();
         if flow.slots.iter().any(|at| matches!(self.env.code.op(*at), Some(Op::MayGoto { .. }))) {
             let loops = self.b.ins().iconst(I32, i64::from(MAX_LOOPS));
             self.b.def_var(self.loops, loops);
@@ -497,6 +497,16 @@ impl Translator<'_, '_> {
     fn slow_way(&mut self, store: bool, bytes: u64, args: &[Value]) -> Value {
         let was_cold = std::mem::replace(&mut self.is_cold, true);
         let value = self.trampoline(trampoline::number(store, bytes), args);
+        self.stop_on_fault();
+        self.is_cold = was_cold;
+        value
+    }
+
+    /// Takes instructions from a slice of the budget that has too few, and begins the next; what that has. All registers
+    /// stay.
+    fn refill(&mut self, left: Value, count: Value) -> Value {
+        let was_cold = std::mem::replace(&mut self.is_cold, true);
+        let value = self.trampoline(trampoline::REFILL, &[left, count]);
         self.stop_on_fault();
         self.is_cold = was_cold;
         value

@@ -9,6 +9,9 @@ mod plain;
 mod read;
 mod types;
 
+/// Begins the declaration tag of a main function that names the program's exception callback.
+pub const EXCEPTION_CALLBACK_TAG: &str = "exception_callback:";
+
 pub use bytes::Bytes;
 pub use edit::Edit;
 pub use names::essential;

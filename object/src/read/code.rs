@@ -6,7 +6,7 @@ use super::ext::Records;
 use super::functions::{Function, Functions};
 use super::relocations::{Reference, References};
 use super::sections;
-use crate::btf::{Btf, Kind, Type};
+use crate::btf::{Btf, EXCEPTION_CALLBACK_TAG, Kind, Type};
 use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Pending, PendingKind, Program, ProgramFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, pseudo};
@@ -14,8 +14,6 @@ use rustc_hash::FxHashMap;
 
 /// Instructions of all programs together that are believed.
 const MAX_LINKED: usize = 1 << 24;
-/// Declaration tag that names a program's exception callback.
-const EXCEPTION_TAG: &str = "exception_callback:";
 
 struct Linker<'a> {
     functions: &'a Functions,
@@ -120,7 +118,7 @@ impl<'a> Callbacks<'a> {
         let mut found = Self::default();
         for id in (1..btf.len()).filter(|&id| btf.kind(id) == Some(Kind::DeclTag)) {
             let Some(Type::DeclTag { ty, component: -1, .. }) = btf.get(id) else { continue };
-            let Some(callback) = btf.name(id).strip_prefix(EXCEPTION_TAG) else { continue };
+            let Some(callback) = btf.name(id).strip_prefix(EXCEPTION_CALLBACK_TAG) else { continue };
             if matches!(btf.get(ty), Some(Type::Func { linkage: 1, .. })) {
                 found.by_function.entry(btf.name(ty)).or_default().push((id, callback));
             } else {

@@ -6,7 +6,7 @@ use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_FUNCTIONS;
 use ebpfkit_isa::opcode::{self, class, mode};
-use ebpfkit_object::btf::{Kind, Type};
+use ebpfkit_object::btf::{EXCEPTION_CALLBACK_TAG, Kind, Type};
 use std::collections::BTreeSet;
 
 impl Env<'_> {
@@ -57,7 +57,7 @@ impl Env<'_> {
     /// First slot of the function that the main function's `exception_callback:` tag names.
     fn exception_callback_start(&self) -> Step<Option<usize>> {
         let (Some(btf), Some(main)) = (self.btf.as_deref(), self.prog.func_info.first()) else { return Ok(None) };
-        let mut tags = btf.decl_tags(main.type_id, -1).filter_map(|t| t.strip_prefix("exception_callback:"));
+        let mut tags = btf.decl_tags(main.type_id, -1).filter_map(|t| t.strip_prefix(EXCEPTION_CALLBACK_TAG));
         let Some(name) = tags.next() else { return Ok(None) };
         if tags.next().is_some() {
             return reject(ProgramReason::ExceptionCbTwice {});

@@ -213,7 +213,8 @@ pub(crate) fn is_known(run: &Run, address: u64, len: u64) -> bool {
     let here = 0u8;
     let bottom = std::ptr::from_ref(std::hint::black_box(&here)) as u64;
     let top = run.native.stack_top;
-    if top != 0 && address > bottom && address < top && len <= top - address {
+    let is_unchecked_native = run.native.entry.is_some() && !run.is_checked();
+    if is_unchecked_native && address > bottom && address < top && len <= top - address {
         return true;
     }
     let own =

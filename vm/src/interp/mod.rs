@@ -8,6 +8,7 @@ pub(crate) mod access;
 mod arith;
 pub(crate) mod quick;
 
+use crate::calls::stack_address;
 use crate::fault::{Fault, FaultKind};
 use crate::memory::Window;
 use crate::native::EngineRun;
@@ -37,19 +38,21 @@ pub fn run_with(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
 
 fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     if run.is_clean() && run.native.entry.is_none() {
-        run.native.left = run.budget;
+        run.native.left = run.budget.first();
         if run.is_checked() {
             run.begin_again();
         }
     } else {
         prepare(run);
     }
-    let result = enter(run, 0, args);
-    if result.is_ok() {
-        return result;
+    run.native.stack_top = stack_address();
+    let mut result = enter(run, 0, args);
+    if result.is_err() {
+        run.touch();
+        result = run.catch_exception(result);
     }
-    run.touch();
-    run.settle(result)
+    run.native.stack_top = 0;
+    result
 }
 
 /// Gets a run ready that is not.
@@ -64,13 +67,21 @@ fn prepare(run: &mut Run) {
 }
 
 fn callback(run: &mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
-    let run = run.as_run();
-    let before = run.current().clone();
-    let result = enter(run, function, args);
-    if !std::sync::Arc::ptr_eq(run.current(), &before) {
-        run.enter(before);
+    enter(run.as_run(), function, args)
+}
+
+/// Runs the program that a function's tail call has entered, in the function's place; then the old one goes on.
+#[cold]
+fn nested(run: &mut Run) -> Result<u64, Fault> {
+    let caller = run.entered_from().cloned();
+    let outer = run.begin_program()?;
+    let ctx = run.ctx.address();
+    let result = enter(run, 0, [ctx, 0, 0, 0, 0]);
+    let r0 = run.end_program(outer, result)?;
+    if let Some(caller) = caller {
+        run.enter(caller);
     }
-    result
+    Ok(r0)
 }
 
 fn enter(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
@@ -86,14 +97,14 @@ fn enter(run: &mut Run, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct Saved {
-    program: *const Program,
     /// Where the caller goes on.
     next: *const Step,
     loops: u64,
     regs: [u64; 4],
 }
 
-/// The state of a function and its callers.
+/// The state of a function and its callers. All of them are of one program: what a function calls as its tail has a
+/// machine of its own.
 #[repr(C)]
 pub(crate) struct Machine {
     /// First, so that the handlers find them without an offset; there is room for every number that fits.
@@ -110,22 +121,29 @@ pub(crate) struct Machine {
     clears: bool,
     /// Address behind the frame of the main program.
     stack_end: u64,
-    /// The frames that are saved: that of a depth has its number. Of the one below the base there is only the program,
-    /// which is null.
-    frames: [MaybeUninit<Saved>; MAX_CALL_FRAMES + 1],
+    /// The top at which the program has all frames that it may have.
+    limit: *const Saved,
+    /// What calls have saved, by depth above the base.
+    frames: [MaybeUninit<Saved>; MAX_CALL_FRAMES],
 }
 
 impl Machine {
     /// The place of what the next call saves.
     #[inline(always)]
     fn top(&mut self, run: &Run) -> *mut Saved {
-        self.frames[run.depth + 1].as_mut_ptr()
+        self.frames[run.depth - self.base].as_mut_ptr()
+    }
+
+    /// The top of the function that the engine has entered.
+    #[inline(always)]
+    fn bottom(&self) -> *const Saved {
+        self.frames.as_ptr().cast()
     }
 
     /// The depth of which a place is the top.
     #[inline(always)]
     fn depth(&self, top: *const Saved) -> usize {
-        (top as usize).wrapping_sub(&raw const self.frames[1] as usize) / size_of::<Saved>()
+        self.base + (top as usize).wrapping_sub(self.bottom() as usize) / size_of::<Saved>()
     }
 
     /// Whether bytes lie in the frames that are in use, which end with that of `r10`.
@@ -135,9 +153,9 @@ impl Machine {
         Window { base, len: self.stack_end - base }.has(address, size)
     }
 
-    /// Enters a new frame; `next` is where the caller goes on. Nothing happens when there is no frame, or no budget;
-    /// otherwise this is the new top, and the run has to hear of the depth before it is asked. `LOOPS` tells whether the
-    /// program has `may_goto`.
+    /// Enters a new frame; `next` is where the caller goes on, `cost` what the function costs. Nothing happens when there
+    /// is no frame, or no budget; otherwise this is the new top, and the run has to hear of the depth before it is asked.
+    /// `LOOPS` tells whether the program has `may_goto`.
     ///
     /// # Safety
     /// `top` is that of the depth.
@@ -147,14 +165,15 @@ impl Machine {
         run: &mut Run,
         top: *mut Saved,
         next: *const Step,
+        cost: u64,
     ) -> Option<*mut Saved> {
-        if std::ptr::eq(top, self.frames[MAX_CALL_FRAMES].as_ptr()) || run.native.left == 0 {
+        if std::ptr::eq(top, self.limit) {
             return None;
         }
-        run.native.left -= 1;
+        run.native.left = run.native.left.checked_sub(cost)?;
         let loops = if LOOPS { self.loops } else { MAX_LOOPS };
-        // SAFETY: there is room for `MAX_CALL_FRAMES`.
-        unsafe { *top = Saved { program: self.program, next, loops, regs: kept(&self.r[6..10]) } };
+        // SAFETY: tops up to the limit are in the array.
+        unsafe { *top = Saved { next, loops, regs: kept(&self.r[6..10]) } };
         self.r[10] -= STACK_SIZE as u64;
         if CHECKED {
             forget_callers(&mut self.r);
@@ -194,16 +213,6 @@ impl Machine {
     }
 }
 
-/// Why [`Machine::push`] did nothing.
-#[cold]
-fn no_frame(run: &Run) -> Fault {
-    if run.depth + 1 >= MAX_CALL_FRAMES {
-        FaultKind::CallDepth(MAX_CALL_FRAMES).into()
-    } else {
-        FaultKind::Budget(run.budget).into()
-    }
-}
-
 /// Runs a function of the current program. `run.depth` is its frame.
 fn execute<const CHECKED: bool, const WATCHED: bool>(
     run: &mut Run,
@@ -221,10 +230,12 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         steps: code.steps.as_ptr(),
         clears: CHECKED && run.current().frame_bytes() != 0,
         stack_end: run.stack_top(),
-        frames: [MaybeUninit::uninit(); MAX_CALL_FRAMES + 1],
+        limit: std::ptr::null(),
+        frames: [MaybeUninit::uninit(); MAX_CALL_FRAMES],
     };
-    // SAFETY: the field is part of the frame.
-    unsafe { (&raw mut (*m.frames[m.base].as_mut_ptr()).program).write(std::ptr::null()) };
+    // The base is a frame of the program, so that the limit is in the array or at its end.
+    m.limit = m.bottom().wrapping_add(run.frame_limit() - 1 - m.base);
+    let is_main = m.base == run.main_depth;
     m.r[1..6].copy_from_slice(&args);
     m.r[10] = run.frame_pointer();
     // The index of the next instruction.
@@ -256,11 +267,14 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
     }
     // Goes to a function.
     macro_rules! enter {
-        ($to:expr) => {
+        ($to:expr, $cost:expr) => {
+            check!(run.check_depth());
+            check!(run.spend($cost));
             let top = m.top(run);
-            // SAFETY: the index is at most that of the step behind the last call.
-            let Some(top) = (unsafe { m.push::<CHECKED, true>(run, top, m.steps.add(at)) }) else {
-                fail!(no_frame(run))
+            // SAFETY: the index is at most that of the step behind the last call. There is a frame, and it costs nothing
+            // any more.
+            let Some(top) = (unsafe { m.push::<CHECKED, true>(run, top, m.steps.add(at), 0) }) else {
+                fail!(FaultKind::CallDepth(MAX_CALL_FRAMES))
             };
             m.tell(run, top);
             if m.clears {
@@ -269,17 +283,16 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             at = $to as usize;
         };
     }
-    // Goes back to the caller.
+    // Goes back to the caller, or out of the engine.
     macro_rules! leave {
         () => {{
+            if run.depth == m.base {
+                return Ok(m.r[0]);
+            }
             let top = m.top(run);
             // SAFETY: this frame is not the one that the engine entered on.
             let saved = unsafe { *m.pop::<CHECKED, true>(top) };
-            m.tell(run, m.frames[run.depth].as_ptr());
-            if m.program != saved.program {
-                run.leave(saved.program);
-                switch!(saved.program);
-            }
+            m.tell(run, top.wrapping_sub(1));
             // SAFETY: callers go on at steps of their program.
             at = unsafe { saved.next.offset_from_unsigned(m.steps) };
         }};
@@ -353,6 +366,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             }
 
             Op::MayGoto => {
+                check!(charge_jump(run, at, i.off as usize));
                 if m.loops == 0 {
                     at = i.off as usize;
                 } else {
@@ -368,14 +382,14 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 r[0] = check!(unsafe { function(run, [r[1], r[2], r[3], r[4], r[5]]) });
             }
             Op::CallLocal => {
-                enter!(i.off);
+                enter!(i.off, i.imm);
             }
             Op::CallReg => {
                 let target = r[d];
                 // SAFETY: see above.
                 let this = unsafe { &*m.program };
                 if let Some(function) = this.function_of_handle(target) {
-                    enter!(code.entries[function]);
+                    enter!(code.entries[function], code.costs[function]);
                 } else {
                     let found = u32::try_from(target).ok().and_then(|id| this.helper_by_id(id));
                     let Some(function) = found else { fail!(FaultKind::BadCallTarget(target)) };
@@ -389,6 +403,10 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             }
             Op::TailCall => match check!(run.tail_call(r[2], r[3])) {
                 None => r[0] = (-1i64) as u64,
+                Some(_) if !is_main || run.depth != m.base => {
+                    r[0] = check!(nested(run));
+                    leave!();
+                }
                 Some(_) => {
                     if CHECKED {
                         forget_callers(r);
@@ -406,33 +424,28 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 r[0] = value.unwrap_or(0);
                 // Outside of the packet the function ends, with zero.
                 if value.is_none() {
-                    if run.depth == m.base {
-                        return Ok(0);
-                    }
                     leave!();
                 }
             }
             Op::Exit => {
-                if run.depth == m.base {
-                    return Ok(r[0]);
-                }
                 leave!();
             }
             Op::End => fail!(FaultKind::Helper("the program runs past its last instruction".into())),
             op if op.is_jump() => {
+                check!(charge_jump(run, at, i.off as usize));
                 if quick::taken(i, m, run) {
-                    let next = at;
                     at = i.off as usize;
-                    if let Err(fault) = run.spend(next.saturating_sub(at) as u64) {
-                        at = next;
-                        fail!(fault);
-                    }
                 }
             }
             _ => quick::alone(i, m, run),
         }
     };
     Err(fault.at(code.slots[at - 1] as usize))
+}
+
+/// Charges a jump: the instructions from its target up to itself, which is the one before `next`.
+fn charge_jump(run: &mut Run, next: usize, target: usize) -> Result<(), Fault> {
+    run.spend(next.saturating_sub(target) as u64)
 }
 
 /// The registers that a call keeps. They are read one by one: the processor waits where one read spans what several

@@ -9,7 +9,6 @@
 use super::arith::*;
 use super::{Machine, Saved};
 use crate::memory::{load_raw, store_raw};
-use crate::program::Program;
 use crate::program::dense::{Inst, Op};
 use crate::program::fuse::What;
 use crate::program::step::Step;
@@ -146,10 +145,11 @@ macro_rules! memory {
     }};
 }
 
-/// A jump as the last of `$n` instructions: `$taken` is the condition, `$write` what the others do.
+/// A jump as the last of `$n` instructions: `$taken` is the condition, `$write` what the others do. One that is `$far`
+/// goes back, and is charged, or leaves its stretch.
 macro_rules! jump {
-    ($n:literal, |$i:ident, $r:ident| $taken:expr, $write:expr) => {{
-        unsafe fn go(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
+    ($far:expr, $n:literal, |$i:ident, $r:ident| $taken:expr, $write:expr) => {{
+        unsafe fn go_near(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
             // SAFETY: as for other handlers; targets are steps of the program.
             unsafe {
                 let ($i, $r) = (&*ip, Regs(m.cast()));
@@ -158,21 +158,35 @@ macro_rules! jump {
                     let next = ip.add($n);
                     return ((*next).go)(next, m, run, top);
                 }
-                let to = ip.offset($i.off as isize);
-                if $i.far {
-                    let back = $n - i64::from($i.off);
-                    let look = if back > 0 { spend(&mut *run, back as u64) } else { Some(true) };
-                    let Some(look) = look else { return Next::full(ip, top) };
-                    if look {
-                        let () = $write;
-                        return Next::on(to, top);
-                    }
-                }
                 let () = $write;
+                let to = ip.offset($i.off as isize);
                 ((*to).go)(to, m, run, top)
             }
         }
-        go as Handler
+        unsafe fn go_far(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
+            // SAFETY: as for `go_near`.
+            unsafe {
+                let ($i, $r) = (&*ip, Regs(m.cast()));
+                let back = $n - i64::from($i.off);
+                let look = if back > 0 { spend(&mut *run, back as u64) } else { Some(true) };
+                let Some(look) = look else { return Next::full(ip, top) };
+                if !$taken {
+                    let () = $write;
+                    let next = ip.add($n);
+                    if look {
+                        return Next::on(next, top);
+                    }
+                    return ((*next).go)(next, m, run, top);
+                }
+                let () = $write;
+                let to = ip.offset($i.off as isize);
+                if look {
+                    return Next::on(to, top);
+                }
+                ((*to).go)(to, m, run, top)
+            }
+        }
+        if $far { go_far as Handler } else { go_near as Handler }
     }};
 }
 
@@ -231,7 +245,7 @@ unsafe fn call<const CHECKED: bool, const LOOPS: bool>(
         if CHECKED && (*m).clears {
             return call_with_frame::<LOOPS>(ip, m, run, top);
         }
-        match (*m).push::<CHECKED, LOOPS>(&mut *run, top, ip.add(1)) {
+        match (*m).push::<CHECKED, LOOPS>(&mut *run, top, ip.add(1), (*ip).imm) {
             Some(top) => Next::on(ip.offset((*ip).off as isize), top),
             None => no_call(ip, top),
         }
@@ -248,36 +262,31 @@ fn no_call(ip: *const Step, top: *mut Saved) -> Next {
 unsafe fn call_with_frame<const LOOPS: bool>(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
     // SAFETY: as for `call`.
     unsafe {
-        let Some(top) = (*m).push::<true, LOOPS>(&mut *run, top, ip.add(1)) else { return Next::full(ip, top) };
+        let Some(top) = (*m).push::<true, LOOPS>(&mut *run, top, ip.add(1), (*ip).imm) else {
+            return Next::full(ip, top);
+        };
         (*m).tell(&mut *run, top);
         (*run).clear_new_frame();
         Next::on(ip.offset((*ip).off as isize), top)
     }
 }
 
-/// Goes back to a caller in the same program. Exits that follow each other are few, so that they need not return.
+/// Goes back to a caller. Exits that follow each other are few, so that they need not return.
 unsafe fn exit<const CHECKED: bool, const LOOPS: bool>(
-    ip: *const Step,
+    _: *const Step,
     m: *mut Machine,
     run: *mut Run,
     top: *mut Saved,
 ) -> Next {
     // SAFETY: as for other handlers; callers go on at steps of the program, and the one above was written by its call.
     unsafe {
-        let caller = (*top.sub(1)).program;
-        if caller != (*m).program {
-            return other_end(ip, top, caller);
+        if std::ptr::eq(top, (*m).bottom()) {
+            return Next { at: std::ptr::null(), top };
         }
         let top = (*m).pop::<CHECKED, LOOPS>(top);
         let to = (*top).next;
         ((*to).go)(to, m, run, top)
     }
-}
-
-/// The end of the function that the engine has entered, or of one that another program has called.
-#[cold]
-fn other_end(ip: *const Step, top: *mut Saved, caller: *const Program) -> Next {
-    if caller.is_null() { Next { at: std::ptr::null(), top } } else { Next::full(ip, top) }
 }
 
 /// The handler of a call of the program's own functions, or of their end. `loops` tells whether the program has `may_goto`.
@@ -296,24 +305,24 @@ pub(crate) fn frame(op: Op, checked: bool, loops: bool) -> Handler {
 
 /// Does one instruction that always succeeds and does not jump.
 pub(super) fn alone(inst: &Inst, m: &mut Machine, run: &mut Run) {
-    let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0, far: false };
-    let steps = [Step::of(inst, true), end];
+    let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0 };
+    let steps = [Step::of(inst, true, false), end];
     // SAFETY: the second step stops.
     unsafe { (steps[0].go)(steps.as_ptr(), m, run, m.top(run)) };
 }
 
 /// Whether a jump is taken.
 pub(super) fn taken(inst: &Inst, m: &mut Machine, run: &mut Run) -> bool {
-    let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0, far: false };
-    let steps = [Step { off: 2, ..Step::of(inst, true) }, end, end];
+    let end = Step { go: leave, imm: 0, off: 0, dst: 0, src: 0 };
+    let steps = [Step { off: 2, ..Step::of(inst, true, false) }, end, end];
     // SAFETY: both steps that may follow stop.
     let next = unsafe { (steps[0].go)(steps.as_ptr(), m, run, m.top(run)) };
     std::ptr::eq(next.at, &steps[2])
 }
 
-/// The handler of an operation.
+/// The handler of an operation; `far` is for jumps.
 #[rustfmt::skip]
-pub(crate) fn handler(op: Op, checked: bool) -> Handler {
+pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
     macro_rules! x64 {
         ($f:expr) => { handler!(1, |i, r| r.set(i.dst, $f(r.get(i.dst), r.get(i.src)))) };
     }
@@ -333,16 +342,16 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
         ($f:expr) => { handler!(1, |i, r| r.set(i.dst, $f(r.get(i.src)))) };
     }
     macro_rules! jx64 {
-        ($f:expr) => { jump!(1, |i, r| $f(&r.get(i.dst), &r.get(i.src)), ()) };
+        ($f:expr) => { jump!(far, 1, |i, r| $f(&r.get(i.dst), &r.get(i.src)), ()) };
     }
     macro_rules! jk64 {
-        ($f:expr) => { jump!(1, |i, r| $f(&r.get(i.dst), &i.imm), ()) };
+        ($f:expr) => { jump!(far, 1, |i, r| $f(&r.get(i.dst), &i.imm), ()) };
     }
     macro_rules! jx32 {
-        ($f:expr) => { jump!(1, |i, r| $f(&(r.get(i.dst) as u32), &(r.get(i.src) as u32)), ()) };
+        ($f:expr) => { jump!(far, 1, |i, r| $f(&(r.get(i.dst) as u32), &(r.get(i.src) as u32)), ()) };
     }
     macro_rules! jk32 {
-        ($f:expr) => { jump!(1, |i, r| $f(&(r.get(i.dst) as u32), &(i.imm as u32)), ()) };
+        ($f:expr) => { jump!(far, 1, |i, r| $f(&(r.get(i.dst) as u32), &(i.imm as u32)), ()) };
     }
     macro_rules! load {
         ($size:literal, $extend:expr) => { memory!(checked, |i, r, run, CHECKED| {
@@ -383,6 +392,7 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
     }
     match op {
         Op::CallLocal | Op::Exit => frame(op, checked, true),
+        Op::MayGoto if far => leave,
         Op::MayGoto => may_goto,
         Op::LoadProbe | Op::StoreArenaX | Op::StoreArenaK | Op::Atomic | Op::LoadAcq | Op::StoreRel
         | Op::LoadAbs | Op::LoadInd | Op::CallHelper | Op::CallReg | Op::TailCall | Op::End => leave,
@@ -509,7 +519,7 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
         Op::Jsle64K => jk64!(|a: &u64, b: &u64| *a as i64 <= *b as i64),
         Op::Jsle32X => jx32!(|a: &u32, b: &u32| *a as i32 <= *b as i32),
         Op::Jsle32K => jk32!(|a: &u32, b: &u32| *a as i32 <= *b as i32),
-        Op::Ja => jump!(1, |i, _r| true, ()),
+        Op::Ja => jump!(far, 1, |i, _r| true, ()),
         Op::Mov64X => mov!(|v| v),
         Op::Mov32X => mov!(|v| u64::from(v as u32)),
         Op::MovK => handler!(1, |i, r| r.set(i.dst, i.imm)),
@@ -530,9 +540,9 @@ pub(crate) fn handler(op: Op, checked: bool) -> Handler {
     }
 }
 
-/// The handler of a run of instructions.
+/// The handler of a run of instructions; `far` is for those that end in a jump.
 #[rustfmt::skip]
-pub(crate) fn fused(what: What, _checked: bool) -> Handler {
+pub(crate) fn fused(what: What, far: bool) -> Handler {
     macro_rules! mov_k {
         ($f:expr) => { handler!(2, |i, r| r.set(i.dst, $f(r.get(i.src), i.imm))) };
     }
@@ -541,7 +551,7 @@ pub(crate) fn fused(what: What, _checked: bool) -> Handler {
         ($f:expr) => { handler!(2, |i, r| r.set(i.dst, $f(r.get(i.src), r.get(i.imm as u8)))) };
     }
     macro_rules! add_jump_64 {
-        ($f:expr) => { jump!(2, |i, r| $f(sum64(i, r), (i.imm as i64 >> 32) as u64), r.set(i.dst, sum64(i, r))) };
+        ($f:expr) => { jump!(far, 2, |i, r| $f(sum64(i, r), (i.imm as i64 >> 32) as u64), r.set(i.dst, sum64(i, r))) };
     }
     match what {
         What::MovAdd64K => mov_k!(u64::wrapping_add),
@@ -567,13 +577,14 @@ pub(crate) fn fused(what: What, _checked: bool) -> Handler {
             r.set(i.dst, product.wrapping_add((i.imm as i64 >> 32) as u64));
         }),
         What::MovAddJgt64 => jump!(
+            far,
             3,
             |i, r| r.get(i.src).wrapping_add(i.imm as i32 as u64) > r.get((i.imm >> 32) as u8),
             r.set(i.dst, r.get(i.src).wrapping_add(i.imm as i32 as u64))
         ),
         What::AddJne64 => add_jump_64!(|a, b| a != b),
         What::AddJlt64 => add_jump_64!(|a, b| a < b),
-        What::AddJne32 => jump!(2, |i, r| sum32(i, r) != (i.imm >> 32) as u32, r.set(i.dst, sum32(i, r).into())),
+        What::AddJne32 => jump!(far, 2, |i, r| sum32(i, r) != (i.imm >> 32) as u32, r.set(i.dst, sum32(i, r).into())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From slots to the dense form.
 
+use super::cost::costs;
 use super::dense::{Inst, Op, Rmw};
 use super::step::{Step, steps};
 use super::{LoadError, Pieces};
@@ -20,6 +21,8 @@ pub(crate) struct Code {
     pub slots: Vec<u32>,
     /// By function: dense index of its first instruction.
     pub entries: Vec<u32>,
+    /// By function: what entering it costs.
+    pub costs: Vec<u64>,
 }
 
 /// Decodes a program. With `verified` the accesses to the context are translated, so that no check is needed later.
@@ -56,8 +59,17 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
     }
     code.slots.push(insns.len() as u32);
     code.insts.push(Inst::END);
-    code.steps = steps(&code.insts, !translate);
     code.entries = pieces.functions.iter().map(|f| dense_of[*f]).collect();
+    if let Some(function) = code.entries.iter().position(|e| *e == u32::MAX) {
+        let target = pieces.functions[function];
+        return Err(LoadError::BadTarget { at: target, target: target as i64 });
+    }
+    code.costs = costs(&code.insts, &code.entries);
+    for i in code.insts.iter_mut().filter(|i| i.op == Op::CallLocal) {
+        let function = code.entries.binary_search(&(i.off as u32));
+        i.imm = function.map_or(1, |f| code.costs[f]);
+    }
+    code.steps = steps(&code.insts, !translate);
     Ok(code)
 }
 

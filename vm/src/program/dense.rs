@@ -82,6 +82,7 @@ pub(crate) enum Op {
     /// `imm` is an index into the program's helper functions.
     CallHelper,
     TailCall,
+    /// `imm` is what entering the function costs.
     CallLocal,
     CallReg,
     Exit,

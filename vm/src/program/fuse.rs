@@ -40,9 +40,13 @@ pub(super) struct Fused {
 }
 
 impl What {
-    /// Whether `off` is a target.
-    pub(super) fn is_jump(self) -> bool {
-        matches!(self, Self::AddJne64 | Self::AddJlt64 | Self::AddJne32 | Self::MovAddJgt64)
+    /// The number of its last instruction, counted from zero, where that is a jump; `off` is the target then.
+    pub(super) fn jump(self) -> Option<usize> {
+        match self {
+            Self::AddJne64 | Self::AddJlt64 | Self::AddJne32 => Some(1),
+            Self::MovAddJgt64 => Some(2),
+            _ => None,
+        }
     }
 }
 

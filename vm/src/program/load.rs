@@ -14,7 +14,8 @@ use ebpfkit_abi::proto::TypeFlags;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::opcode::{class, jmp};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, R10, STACK_SIZE, decode as decode_insn};
-use ebpfkit_object::Btf;
+use ebpfkit_object::btf::{EXCEPTION_CALLBACK_TAG, Kind as BtfKind};
+use ebpfkit_object::{Btf, FuncInfo};
 use ebpfkit_verifier::{RegBase, RegType, Verified};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -51,6 +52,12 @@ pub(crate) struct Pieces {
     own: Vec<(u32, UserHelper)>,
     ctx: Option<Arc<CtxLayout>>,
     pub btf: Option<Arc<Btf>>,
+    /// Types of functions, by slot; the first is the main function's.
+    func_info: Vec<FuncInfo>,
+    /// Slot of the function that handles exceptions.
+    exception_callback: Option<usize>,
+    /// See [`Program::is_unbounded`].
+    is_unbounded: bool,
 }
 
 impl Pieces {
@@ -162,6 +169,7 @@ impl Loader {
         this.pieces.name.clone_from(&program.name);
         this.pieces.unavailable.clone_from(&program.poison);
         this.pieces.unavailable.sort_by_key(|p| p.0);
+        this.pieces.func_info.clone_from(&program.func_info);
         this
     }
 
@@ -220,6 +228,7 @@ impl Loader {
         if pieces.insns.is_empty() {
             return Err(LoadError::Empty);
         }
+        pieces.exception_callback = exception_callback(&pieces);
         scan(&mut pieces, kfunc)?;
         if pieces.calls_own() {
             pieces.verified = None;
@@ -240,7 +249,23 @@ impl Loader {
         let has_rings = pieces.maps.iter().any(|m| matches!(m.kind(), Kind::Ringbuf(_)));
         let native = NativeSlots::default();
         let marked = crate::given::arrays(&pieces.maps);
-        Ok(Arc::new(Program { frame, id, pieces, ctx, fixed, checked, unchecked, native, has_rings, marked }))
+        let exception_callback =
+            pieces.exception_callback.and_then(|slot| pieces.functions.iter().position(|f| *f == slot));
+        let is_unbounded = pieces.is_unbounded;
+        Ok(Arc::new(Program {
+            frame,
+            id,
+            pieces,
+            ctx,
+            fixed,
+            checked,
+            unchecked,
+            native,
+            has_rings,
+            exception_callback,
+            is_unbounded,
+            marked,
+        }))
     }
 }
 
@@ -266,9 +291,24 @@ fn frame_bytes(insns: &[Insn]) -> usize {
     usize::try_from(-least).unwrap_or(STACK_SIZE).min(STACK_SIZE)
 }
 
+/// Slot of the function that a tag on the main function names as the one that handles exceptions.
+fn exception_callback(pieces: &Pieces) -> Option<usize> {
+    let (btf, main) = (pieces.btf.as_deref()?, pieces.func_info.first()?);
+    let name = btf.decl_tags(main.type_id, -1).find_map(|t| t.strip_prefix(EXCEPTION_CALLBACK_TAG))?;
+    let ty = btf.find(name, BtfKind::Func)?;
+    let function = pieces.func_info.iter().find(|f| f.type_id == ty)?;
+    Some(function.insn as usize).filter(|slot| (1..pieces.insns.len()).contains(slot))
+}
+
+/// Whether a kernel function steps an iterator, so that the loop around it runs for as long as there are elements.
+fn steps_iterator(name: &str) -> bool {
+    name.starts_with("bpf_iter_") && name.ends_with("_next")
+}
+
 /// Finds functions and resolves calls.
 fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
     let mut functions = vec![0];
+    functions.extend(pieces.exception_callback);
     let mut at = 0;
     while at < pieces.insns.len() {
         let (op, slots) = decode_insn(&pieces.insns, at)?;
@@ -280,9 +320,14 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
             }
             Op::Call(CallKind::Kfunc { id, btf_index }) => {
                 let unknown = || format!("the kernel function of BTF id {id}, whose name is unknown");
-                let found = kfunc(id, btf_index).ok_or_else(unknown);
-                let found = found.and_then(|n| helpers::kfunc(&n).ok_or_else(|| format!("kernel function {n}")));
+                let name = kfunc(id, btf_index).ok_or_else(unknown);
+                pieces.is_unbounded |= name.as_ref().is_ok_and(|n| steps_iterator(n));
+                let found = name.and_then(|n| helpers::kfunc(&n).ok_or_else(|| format!("kernel function {n}")));
                 pieces.add_call(at, found);
+                None
+            }
+            Op::MayGoto { .. } => {
+                pieces.is_unbounded = true;
                 None
             }
             Op::LoadImm64 { imm, .. } if map_number(imm).is_some() => {
@@ -291,6 +336,10 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
                     pieces.maps.push(map);
                 }
                 None
+            }
+            Op::LoadImm64 { imm: ImmKind::Func(_), .. } => {
+                pieces.is_unbounded = true;
+                pieces.insns[at].function(at)
             }
             _ => pieces.insns[at].function(at),
         };

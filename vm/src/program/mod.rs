@@ -1,5 +1,6 @@
 //! Programs that are ready to run: functions found, maps and helpers resolved, decoded once.
 
+mod cost;
 mod decode;
 pub(crate) mod dense;
 pub(crate) mod fuse;
@@ -102,6 +103,10 @@ pub struct Program {
     native: NativeSlots,
     /// One of the maps is a ring buffer.
     has_rings: bool,
+    /// Number of the function that handles exceptions.
+    exception_callback: Option<usize>,
+    /// Verification does not bound how often something runs.
+    is_unbounded: bool,
     marked: Arc<[MarkedArray]>,
 }
 
@@ -136,6 +141,23 @@ impl Program {
         let starts = &self.pieces.functions;
         let ends = starts.iter().skip(1).copied().chain([self.pieces.insns.len()]);
         starts.iter().copied().zip(ends).map(|(start, end)| Function { start, end }).collect()
+    }
+
+    /// What entering a function costs of a run's budget: its instructions.
+    #[inline]
+    pub fn function_cost(&self, function: usize) -> u64 {
+        self.checked.costs.get(function).copied().unwrap_or(1)
+    }
+
+    /// The number of the function that handles exceptions, which a tag on the main function names.
+    pub fn exception_callback(&self) -> Option<usize> {
+        self.exception_callback
+    }
+
+    /// Whether verification leaves open how often a part of the program runs: `may_goto`, callbacks and iterators run
+    /// on for as long as they are told to, other loops for no more instructions than the verifier walks.
+    pub fn is_unbounded(&self) -> bool {
+        self.is_unbounded
     }
 
     /// The number of the function that a register's value names (a `FUNC` immediate), if it is one.

@@ -18,8 +18,6 @@ pub(crate) struct Step {
     pub dst: u8,
     /// Source register.
     pub src: u8,
-    /// A jump that leaves its stretch or goes back.
-    pub far: bool,
 }
 
 /// Steps that run without a look outside at most; each stretch ends in a step that stops.
@@ -44,26 +42,30 @@ fn step(insts: &[Inst], at: usize, checked: bool) -> Step {
     let inst = &insts[at];
     let rest = STRETCH - at % STRETCH - 1;
     if rest == 0 {
-        return Step { go: quick::stop(), ..Step::of(inst, checked) };
+        return Step { go: quick::stop(), ..Step::of(inst, checked, false) };
     }
+    // Whether a jump goes back or leaves its stretch.
+    let is_far = |jump: usize, target: i32| target as usize <= jump || target as usize / STRETCH != at / STRETCH;
     let (mut step, jumps) = match fuse(&insts[at..insts.len().min(at + rest)]) {
         Some(Fused { what, dst, src, off, imm }) => {
-            (Step { go: quick::fused(what, checked), imm, off, dst, src, far: false }, what.is_jump())
+            let far = what.jump().is_some_and(|number| is_far(at + number, off));
+            (Step { go: quick::fused(what, far), imm, off, dst, src }, what.jump().is_some())
         }
-        None => (Step::of(inst, checked), inst.op.has_target()),
+        None => {
+            let jumps = inst.op.has_target();
+            (Step::of(inst, checked, jumps && is_far(at, inst.off)), jumps)
+        }
     };
     if jumps {
-        let target = step.off as usize;
-        step.far = target <= at || target / STRETCH != at / STRETCH;
         step.off = step.off.wrapping_sub(at as i32);
     }
     step
 }
 
 impl Step {
-    /// The step of an instruction for itself; `off` is as it stands there.
-    pub(crate) fn of(inst: &Inst, checked: bool) -> Self {
+    /// The step of an instruction for itself; `off` is as it stands there. `far` is that of [`quick::handler`].
+    pub(crate) fn of(inst: &Inst, checked: bool, far: bool) -> Self {
         let Inst { op, dst, src, off, imm } = *inst;
-        Self { go: quick::handler(op, checked), imm, off, dst, src, far: false }
+        Self { go: quick::handler(op, checked, far), imm, off, dst, src }
     }
 }
