@@ -114,3 +114,52 @@ fn calls(verified: &Verified, helper: &str) -> bool {
     let mut called = insns.filter(|(i, reached)| **reached && is_call(i));
     called.any(|(i, _)| u32::try_from(i.imm).ok().and_then(helpers::find).is_some_and(|h| h.name == helper))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Owners;
+    use crate::{KernelModel, Options, Verdict, observer::Silent, verify};
+    use ebpfkit_abi::{AttachType, MapType, ProgType};
+    use ebpfkit_isa::Insn;
+    use ebpfkit_object::{Map, Object, Program, ProgramFlags};
+
+    /// A program that may call others through the first map.
+    fn program(prog_type: ProgType, attach_type: AttachType, flags: u32) -> Program {
+        let insns = [
+            (0x18, 2, 1, 0, 0),
+            (0, 0, 0, 0, 0),
+            (0xb7, 3, 0, 0, 0),
+            (0x85, 0, 0, 0, 12),
+            (0xb7, 0, 0, 0, 1),
+            (0x95, 0, 0, 0, 0),
+        ];
+        let insns = insns.iter().map(|i| Insn::new(i.0, i.1, i.2, i.3, i.4)).collect();
+        Program { prog_type, attach_type, flags: ProgramFlags(flags), insns, ..Program::default() }
+    }
+
+    /// Which of two programs are accepted, one after the other.
+    fn admitted(programs: [Program; 2]) -> [bool; 2] {
+        let map_type = MapType::ProgArray;
+        let map = Map { map_type, key_size: 4, value_size: 4, max_entries: 2, ..Map::default() };
+        let object = Object { programs: programs.into(), maps: vec![map], ..Object::default() };
+        let mut owners = Owners::default();
+        [0, 1].map(|n| {
+            let mut report = verify(&KernelModel::newest(), &object, n, Options::default(), &mut Silent);
+            assert!(matches!(report.verdict, Verdict::Accepted(_)));
+            owners.admit(&object, &mut report);
+            matches!(report.verdict, Verdict::Accepted(_))
+        })
+    }
+
+    #[test]
+    fn programs_of_one_kind_share_a_map() {
+        let (tc, xdp) = (program(ProgType::SchedCls, AttachType(0), 0), program(ProgType::Xdp, AttachType::Xdp, 0));
+        assert_eq!(admitted([tc.clone(), tc.clone()]), [true, true]);
+        assert_eq!(admitted([tc.clone(), xdp.clone()]), [true, false]);
+        let frags = program(ProgType::Xdp, AttachType::Xdp, ProgramFlags::XDP_HAS_FRAGS);
+        assert_eq!(admitted([xdp, frags]), [true, false]);
+        let [ingress, egress] = [AttachType::CgroupInetIngress, AttachType::CgroupInetEgress]
+            .map(|attach| program(ProgType::CgroupSkb, attach, 0));
+        assert_eq!(admitted([ingress, egress]), [true, false]);
+    }
+}

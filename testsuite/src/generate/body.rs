@@ -48,12 +48,17 @@ pub(super) struct Body<'a, S> {
     pub(super) iterators: u32,
     /// These, and loops of `may_goto`.
     pub(super) open_loops: u32,
+    /// Where checks that have failed jump to.
+    pub(super) failures: Vec<super::code::Label>,
 }
 
 impl<S: Source> Body<'_, S> {
     /// Writes the whole function, with its exit.
     pub(super) fn write(&mut self) {
         self.arguments();
+        if self.role() == Role::Panic {
+            return self.never_returns();
+        }
         self.block(0);
         self.result();
         let is_callback = matches!(self.role(), Role::Round { .. } | Role::Element { .. });
@@ -61,6 +66,7 @@ impl<S: Source> Body<'_, S> {
             self.code.push(class::ALU64 | alu::AND, 0, 0, 0, 1);
         }
         self.code.exit();
+        self.write_failures();
     }
 
     pub(super) fn role(&self) -> Role {
@@ -77,6 +83,7 @@ impl<S: Source> Body<'_, S> {
                 self.known.regs[6] = Value::Ctx;
                 self.known.reserved = 1 << 6;
             }
+            Role::Panic => self.code.mov(0, 1),
             Role::Static | Role::Global => self.known.regs[1..=3].fill(Value::Scalar),
             Role::Round { stack: has } => {
                 self.known.regs[1] = Value::Scalar;
@@ -126,6 +133,9 @@ impl<S: Source> Body<'_, S> {
     fn statement(&mut self, depth: u32) {
         if !self.constructs.is_empty() && self.source.chance(200) {
             return self.construct(depth);
+        }
+        if self.constructs.contains(&Construct::Unoptimised) && self.source.chance(500) {
+            return self.unoptimised();
         }
         match self.source.below(if depth < 4 { 26 } else { 20 }) {
             0..=4 => self.arithmetic(),

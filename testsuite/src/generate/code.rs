@@ -126,6 +126,12 @@ impl Code {
         }
     }
 
+    /// Ends the function with a number.
+    pub(super) fn exit_with(&mut self, result: i32) {
+        self.mov_imm(0, result);
+        self.exit();
+    }
+
     pub(super) fn exit(&mut self) {
         self.push(opcode::EXIT, 0, 0, 0, 0);
     }

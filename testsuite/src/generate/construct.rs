@@ -39,6 +39,16 @@ pub enum Construct {
     Regions,
     /// Kernel functions on dynamic pointers, and such pointers to packets.
     DynptrKfuncs,
+    /// No types at all, whatever else the program has.
+    Untyped,
+    /// Values whose type has other names, or hides what is in it; with locks.
+    Typedefs,
+    /// Inner maps of several kinds, and lookups of elements that are known to be there.
+    Inner,
+    /// Functions that never return, where checks fail.
+    Panics,
+    /// Code as compilers write it without optimisation.
+    Unoptimised,
 }
 
 impl Construct {
@@ -46,7 +56,7 @@ impl Construct {
     pub(super) const WITH_KFUNCS: Constructs = Constructs::of(&[Self::Iterator, Self::Regions, Self::DynptrKfuncs]);
 
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Kinds,
         Self::Types,
         Self::Globals,
@@ -63,6 +73,11 @@ impl Construct {
         Self::Packets,
         Self::Regions,
         Self::DynptrKfuncs,
+        Self::Untyped,
+        Self::Typedefs,
+        Self::Inner,
+        Self::Panics,
+        Self::Unoptimised,
     ];
 }
 

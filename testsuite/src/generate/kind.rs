@@ -66,7 +66,7 @@ pub(super) static OTHERS: [Kind; 4] = [
         fields: SKB,
         writable: CB,
         narrow_result: false,
-        without: Constructs::NONE.with(Construct::Lock),
+        without: Constructs::NONE.with(Construct::Lock).with(Construct::Typedefs),
     },
     Kind {
         prog_type: ProgType::CgroupSkb,
@@ -88,6 +88,6 @@ pub(super) static OTHERS: [Kind; 4] = [
         fields: &[(0, 8), (8, 8), (16, 8), (24, 8), (32, 4), (44, 4), (80, 8)],
         writable: &[],
         narrow_result: false,
-        without: LACKS_LEGACY.with(Construct::Lock),
+        without: LACKS_LEGACY.with(Construct::Lock).with(Construct::Typedefs),
     },
 ];

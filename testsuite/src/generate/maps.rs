@@ -1,9 +1,10 @@
 //! The maps of generated programs.
 
+use super::Source;
 use super::construct::{Construct, Constructs};
 use super::types::Types;
 use super::{ENTRIES, VALUE_SIZES};
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{MapType, map_flags};
 use ebpfkit_object::{Map, MapInit};
 
 /// Bytes of a value that holds a lock.
@@ -25,6 +26,10 @@ pub(super) struct Numbers {
     pub(super) ring: usize,
     pub(super) locked: usize,
     pub(super) outer: usize,
+    /// A map of maps whose inner maps are of some kind.
+    pub(super) inner_outer: usize,
+    /// They have all of their elements.
+    pub(super) inner_is_whole: bool,
     pub(super) programs: usize,
 }
 
@@ -33,7 +38,7 @@ fn map(name: &str, map_type: MapType, value_size: u32) -> Map {
 }
 
 /// The maps of a program, and which number each has.
-pub(super) fn maps(on: Constructs, types: &Types) -> (Vec<Map>, Numbers) {
+pub(super) fn maps(source: &mut impl Source, on: Constructs, types: &Types) -> (Vec<Map>, Numbers) {
     let mut all = vec![
         map("numbers", MapType::Array, VALUE_SIZES[0]),
         map("table", MapType::Hash, VALUE_SIZES[1]),
@@ -48,8 +53,9 @@ pub(super) fn maps(on: Constructs, types: &Types) -> (Vec<Map>, Numbers) {
         let ring = Map { key_size: 0, max_entries: RING_SIZE, ..map("ring", MapType::Ringbuf, 0) };
         numbers.ring = add(ring);
     }
-    if on.has(Construct::Lock) {
-        let (key_type, value_type) = (types.key, types.locked);
+    if on.has(Construct::Lock) || on.has(Construct::Typedefs) {
+        let value_type = if on.has(Construct::Typedefs) { source.pick(&types.locked_otherwise) } else { types.locked };
+        let key_type = types.key;
         numbers.locked = add(Map { key_type, value_type, ..map("locked", MapType::Array, LOCKED_SIZE) });
     }
     if on.has(Construct::Nested) {
@@ -57,6 +63,19 @@ pub(super) fn maps(on: Constructs, types: &Types) -> (Vec<Map>, Numbers) {
         let init = MapInit::Maps((0..OUTER_SLOTS - 1).map(|slot| (slot, 0)).collect());
         let outer = Map { max_entries: OUTER_SLOTS, inner, init, ..map("outer", MapType::ArrayOfMaps, 4) };
         numbers.outer = add(outer);
+    }
+    if on.has(Construct::Inner) {
+        let kind = source.pick(&[MapType::Array, MapType::Array, MapType::Hash]);
+        // Arrays of other sizes may stand in for one with this flag.
+        let any_size = kind == MapType::Array && source.chance(500);
+        let flags = if any_size { map_flags::INNER_MAP } else { 0 };
+        numbers.inner_is_whole = kind == MapType::Array && !any_size;
+        let template = Map { flags, ..map("some", kind, VALUE_SIZES[0]) };
+        let one = add(template.clone());
+        let init = MapInit::Maps(vec![(0, one)]);
+        let outer = source.pick(&[MapType::ArrayOfMaps, MapType::HashOfMaps]);
+        let inner = Some(Box::new(template));
+        numbers.inner_outer = add(Map { inner, init, ..map("of_some", outer, 4) });
     }
     if on.has(Construct::Tail) {
         let init = MapInit::Programs((0..PROGRAM_SLOTS - 1).map(|slot| (slot, 1)).collect());

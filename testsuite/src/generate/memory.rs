@@ -42,9 +42,13 @@ impl<S: Source> Body<'_, S> {
             Construct::Packets => self.packet_helper(),
             Construct::Regions => self.region(depth),
             Construct::DynptrKfuncs => self.dynptr_kfuncs(),
+            Construct::Inner => self.inner(depth),
+            Construct::Panics => self.panics(),
+            Construct::Typedefs => self.locked(),
+            Construct::Unoptimised => self.unoptimised(),
             // These are everywhere.
             Construct::Kinds => self.packet_access(),
-            Construct::Types | Construct::Globals => self.call(),
+            Construct::Types | Construct::Globals | Construct::Untyped => self.call(),
         }
     }
 
@@ -310,5 +314,52 @@ impl<S: Source> Body<'_, S> {
         let mut without = before;
         without.regs[0] = Value::Scalar;
         self.known.join(&without);
+    }
+
+    /// An element of an inner map of some kind, or of an array, whose key is a constant.
+    fn inner(&mut self, depth: u32) {
+        if !self.may_call() {
+            return self.arithmetic();
+        }
+        let skip = self.code.label();
+        let before = self.known.clone();
+        let keys = ENTRIES + u32::from(self.careless());
+        let key = self.source.below(keys) as i32;
+        let slot = self.source.below(SLOTS as u32) as usize;
+        let plain = self.source.chance(300);
+        self.code.store_imm(4, 10, slot_off(slot), 0);
+        self.known.slots[slot] = Slot::Empty;
+        if plain {
+            self.code.map(1, 0);
+        } else {
+            self.key_in(slot);
+            self.code.map(1, self.maps.inner_outer);
+            self.code.helper(id::MAP_LOOKUP_ELEM);
+            self.known.after_call(Value::Uninit);
+            self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
+            self.code.mov(1, 0);
+        }
+        self.code.store_imm(4, 10, slot_off(slot), key);
+        self.key_in(slot);
+        self.code.helper(id::MAP_LOOKUP_ELEM);
+        self.known.after_call(Value::Uninit);
+        let there = plain || self.maps.inner_is_whole;
+        if !there && !self.careless() || there && self.source.chance(300) {
+            self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
+        }
+        self.set(0, Value::Memory { of: Memory::Value(0), room: VALUE_SIZES[0] as u16 });
+        self.value_access();
+        self.block(depth + 1);
+        self.code.place(skip);
+        let mut without = before;
+        without.after_call(Value::Uninit);
+        without.slots[slot] = Slot::Empty;
+        self.known.join(&without);
+    }
+
+    /// r2 points to the key in a slot.
+    fn key_in(&mut self, slot: usize) {
+        self.code.mov(2, 10);
+        self.code.add_imm(2, i32::from(slot_off(slot)));
     }
 }

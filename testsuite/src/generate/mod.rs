@@ -16,6 +16,7 @@ mod memory;
 mod packets;
 mod regions;
 mod role;
+mod shapes;
 mod source;
 mod types;
 
@@ -102,6 +103,10 @@ fn roles(source: &mut impl Source, config: &Config, on: Constructs) -> Vec<Role>
         let (map, stack) = (source.pick(&[0, 2]), source.chance(500));
         add(source, Role::Element { map, stack });
     }
+    if on.has(Construct::Panics) {
+        // Everything else may call it.
+        roles.push(Role::Panic);
+    }
     roles.insert(0, Role::Main);
     roles
 }
@@ -110,7 +115,11 @@ fn roles(source: &mut impl Source, config: &Config, on: Constructs) -> Vec<Role>
 pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
     let (kind, on) = choose(source, config);
     let types = Types::get();
-    let (maps, numbers) = maps::maps(on, types);
+    let (mut maps, numbers) = maps::maps(source, on, types);
+    let typed = needs_types(on) && !on.has(Construct::Untyped);
+    for map in maps.iter_mut().filter(|_| !typed) {
+        (map.key_type, map.value_type) = (0, 0);
+    }
     let roles = roles(source, config, on);
     let constructs = on.list();
     let write = |source: &mut _, number: usize, roles: &[Role], constructs: &[Construct]| {
@@ -130,6 +139,7 @@ pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
             has_record: false,
             iterators: 0,
             open_loops: 0,
+            failures: Vec::new(),
         };
         body.write();
         body.code
@@ -143,7 +153,7 @@ pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
         autoload: true,
         insns,
         func_info: (starts.into_iter())
-            .filter(|_| needs_types(on))
+            .filter(|_| typed)
             .map(|(insn, role)| FuncInfo { insn: insn as u32, type_id: types.of(role) })
             .collect(),
         ..Program::default()
@@ -154,7 +164,7 @@ pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
         programs.push(made("target", link(vec![code], &[Role::Main])));
     }
     let unloadable = vec![None; programs.len()];
-    let btf = needs_types(on).then(|| types.btf.clone());
+    let btf = typed.then(|| types.btf.clone());
     let object = Object { name: "generated".into(), license: "GPL".into(), programs, maps, btf, ..Object::default() };
     Prepared { object, unloadable }
 }
@@ -162,7 +172,7 @@ pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
 /// Whether something of a program cannot be without types.
 fn needs_types(on: Constructs) -> bool {
     use Construct as C;
-    [C::Types, C::Globals, C::Loop, C::Elements, C::Lock].into_iter().any(|c| on.has(c))
+    [C::Types, C::Globals, C::Loop, C::Elements, C::Lock, C::Typedefs].into_iter().any(|c| on.has(c))
 }
 
 /// Puts the functions that are called one after the other and fills in calls. (The kernel refuses code that nothing

@@ -9,6 +9,8 @@ pub(super) enum Role {
     Static,
     /// The same, verified on its own.
     Global,
+    /// Called where a check has failed; does not return.
+    Panic,
     /// A callback of `bpf_loop`; with eight bytes of its caller's stack, or none.
     Round { stack: bool },
     /// A callback of `bpf_for_each_map_elem` for an array.

@@ -16,11 +16,14 @@ pub(super) struct Types {
     pub(super) key: TypeId,
     /// Of values with a lock.
     pub(super) locked: TypeId,
+    /// The same by other names; the last one hides its lock in a union.
+    pub(super) locked_otherwise: [TypeId; 6],
     main: TypeId,
     local: TypeId,
     global: TypeId,
     round: TypeId,
     element: TypeId,
+    panic: TypeId,
 }
 
 impl Types {
@@ -44,6 +47,14 @@ impl Types {
         let members =
             [member("before", before, 0), member("lock", lock, LOCK as u32), member("after", after, LOCK as u32 + 8)];
         let locked = b.composite(false, "locked", LOCKED_SIZE, &members);
+        let typedef = b.reference(Kind::Typedef, "locked_t", locked);
+        let constant = b.reference(Kind::Const, "", typedef);
+        let volatile = b.reference(Kind::Volatile, "", locked);
+        let nested = b.composite(false, "nested", LOCKED_SIZE, &[member("it", locked, 0)]);
+        let nested = b.reference(Kind::Typedef, "nested_t", nested);
+        let either = b.composite(true, "either", LOCKED_SIZE, &[member("it", locked, 0)]);
+        let hidden = b.composite(false, "hidden", LOCKED_SIZE, &[member("in", either, 0)]);
+        let locked_otherwise = [typedef, constant, volatile, nested, constant, hidden];
         let mut function = |name: &str, ret, params: &[(&str, TypeId)], linkage| {
             let params: Vec<(String, TypeId)> = params.iter().map(|&(n, t)| (n.to_owned(), t)).collect();
             let proto = b.func_proto(ret, &params);
@@ -53,11 +64,12 @@ impl Types {
         let main = function("generated", int, &[("ctx", void)], 1);
         let local = function("local", long, &numbers, 0);
         let global = function("global", long, &numbers, 1);
+        let panic = function("panic", long, &numbers, 0);
         let round = function("round", long, &[("index", long), ("ctx", void)], 0);
         let element = function("element", long, &[("map", void), ("key", void), ("value", void), ("ctx", void)], 0);
         let btf = Arc::new(Btf::parse(b.finish()).expect("types that were just made"));
         debug_assert_eq!(btf.kind(locked), Some(Kind::Struct));
-        Self { btf, key: unsigned, locked, main, local, global, round, element }
+        Self { btf, key: unsigned, locked, locked_otherwise, panic, main, local, global, round, element }
     }
 
     /// The type of a function.
@@ -66,6 +78,7 @@ impl Types {
             Role::Main => self.main,
             Role::Static => self.local,
             Role::Global => self.global,
+            Role::Panic => self.panic,
             Role::Round { .. } => self.round,
             Role::Element { .. } => self.element,
         }

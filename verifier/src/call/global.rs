@@ -123,7 +123,7 @@ impl Env<'_> {
             return Ok(());
         }
         if saved.ty.may_be_null() {
-            self.reg_mut(reg).ty.flags -= TypeFlags::MAYBE_NULL;
+            self.assume_not_null(reg);
         }
         let size = size as i32;
         let fits = self

@@ -60,6 +60,14 @@ fn branch_taken(a: &RegState, b: &RegState, op: u8, w32: bool) -> Option<bool> {
     }
 }
 
+impl Env<'_> {
+    /// A register is looked at as if it had been compared with null, and was not.
+    pub(crate) fn assume_not_null(&mut self, reg: u8) {
+        let Env { cur, maps, .. } = self;
+        mark_not_null(cur.reg_mut(reg), maps);
+    }
+}
+
 /// A map value pointer that a lookup returned becomes what the map holds; any other loses its doubt.
 fn mark_not_null(r: &mut RegState, maps: &[UsedMap]) {
     if r.ty.base != RegBase::MapValue {

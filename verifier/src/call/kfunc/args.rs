@@ -500,7 +500,7 @@ impl Env<'_> {
         let optional = a.param.has("__opt") || a.param.has("__nullable");
         if !(saved.is_null() && optional) {
             if saved.ty.may_be_null() {
-                self.reg_mut(a.reg).ty.flags -= TypeFlags::MAYBE_NULL;
+                self.assume_not_null(a.reg);
             }
             let fits = self
                 .check_mem_size_reg(a.reg, size_reg, Access::Read, true, None)
