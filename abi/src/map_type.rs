@@ -55,6 +55,8 @@ bitflags::bitflags! {
         const FOR_EACH = 1 << 6;
         /// Libbpf does not tell the kernel the types of keys and values.
         const UNTYPED = 1 << 7;
+        /// Every helper for maps takes it that does not ask for types of its own.
+        const PLAIN = 1 << 8;
     }
 }
 
@@ -112,7 +114,7 @@ impl MapRow {
     /// Values by key, with the fields that all such values may have.
     const fn hash(flags: u32) -> Self {
         Self::new(Count::NonZero, Count::NonZero, Count::NonZero, flags)
-            .is(MapTraits::SLEEPABLE.union(MapTraits::FOR_EACH))
+            .is(MapTraits::SLEEPABLE.union(MapTraits::FOR_EACH).union(MapTraits::PLAIN))
             .fields(ValueFields::KPTRS)
     }
 
@@ -170,6 +172,7 @@ const CALLBACKS_AND_GRAPHS: ValueFields = ValueFields::CALLBACKS.union(ValueFiel
 const SLEEPABLE: MapTraits = MapTraits::SLEEPABLE;
 const PER_CPU: MapTraits = MapTraits::PER_CPU;
 const UNTYPED: MapTraits = MapTraits::UNTYPED;
+const PLAIN: MapTraits = MapTraits::PLAIN;
 const FOR_EACH: MapTraits = MapTraits::FOR_EACH;
 const NUMBERS: MapTraits = MapTraits::NUMBERS;
 const DESCRIPTORS: MapTraits = MapTraits::DESCRIPTORS.union(NUMBERS);
@@ -187,16 +190,16 @@ use Count::{Any, Between, Either, Exactly, NonZero, Pages, Zero};
 map_types! {
     Unspec = 0, "BPF_MAP_TYPE_UNSPEC", "unspec", "", MapRow::new(Any, Any, Any, 0);
     Hash = 1, "BPF_MAP_TYPE_HASH", "hash", "bpf_htab", MapRow::hash(HASH | NUMA).fields(ANYTHING).needs(NO_CAPABILITY);
-    Array = 2, "BPF_MAP_TYPE_ARRAY", "array", "bpf_array", MapRow::indexed(NonZero, NUMA | flag::MMAPABLE | flag::ACCESS | flag::INNER_MAP).is(SLEEPABLE.union(FOR_EACH)).fields(ANYTHING.union(ValueFields::KPTRS)).needs(NO_CAPABILITY);
+    Array = 2, "BPF_MAP_TYPE_ARRAY", "array", "bpf_array", MapRow::indexed(NonZero, NUMA | flag::MMAPABLE | flag::ACCESS | flag::INNER_MAP).is(SLEEPABLE.union(FOR_EACH).union(PLAIN)).fields(ANYTHING.union(ValueFields::KPTRS)).needs(NO_CAPABILITY);
     ProgArray = 3, "BPF_MAP_TYPE_PROG_ARRAY", "prog_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS).needs(NO_CAPABILITY);
     PerfEventArray = 4, "BPF_MAP_TYPE_PERF_EVENT_ARRAY", "perf_event_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS | flag::PRESERVE_ELEMS).is(DESCRIPTORS.union(UNTYPED)).needs(NO_CAPABILITY);
     PercpuHash = 5, "BPF_MAP_TYPE_PERCPU_HASH", "percpu_hash", "bpf_htab", MapRow::hash(HASH).is(PER_CPU).needs(NO_CAPABILITY);
-    PercpuArray = 6, "BPF_MAP_TYPE_PERCPU_ARRAY", "percpu_array", "bpf_array", MapRow::indexed(NonZero, flag::ACCESS).is(PER_CPU.union(SLEEPABLE).union(FOR_EACH)).fields(ValueFields::KPTRS).needs(NO_CAPABILITY);
+    PercpuArray = 6, "BPF_MAP_TYPE_PERCPU_ARRAY", "percpu_array", "bpf_array", MapRow::indexed(NonZero, flag::ACCESS).is(PER_CPU.union(SLEEPABLE).union(FOR_EACH).union(PLAIN)).fields(ValueFields::KPTRS).needs(NO_CAPABILITY);
     StackTrace = 7, "BPF_MAP_TYPE_STACK_TRACE", "stack_trace", "bpf_stack_map", MapRow::new(FOUR, NonZero, NonZero, NUMA | flag::USER_ACCESS | flag::STACK_BUILD_ID).is(UNTYPED);
     CgroupArray = 8, "BPF_MAP_TYPE_CGROUP_ARRAY", "cgroup_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NO_CAPABILITY);
     LruHash = 9, "BPF_MAP_TYPE_LRU_HASH", "lru_hash", "bpf_htab", MapRow::hash(HASH | NUMA | flag::NO_COMMON_LRU).fields(CALLBACKS_AND_GRAPHS);
     LruPercpuHash = 10, "BPF_MAP_TYPE_LRU_PERCPU_HASH", "lru_percpu_hash", "bpf_htab", MapRow::hash(HASH | flag::NO_COMMON_LRU).is(PER_CPU);
-    LpmTrie = 11, "BPF_MAP_TYPE_LPM_TRIE", "lpm_trie", "lpm_trie", MapRow::new(Between(5, 260), Between(1, MAX_TRIE_VALUE), NonZero, flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC);
+    LpmTrie = 11, "BPF_MAP_TYPE_LPM_TRIE", "lpm_trie", "lpm_trie", MapRow::new(Between(5, 260), Between(1, MAX_TRIE_VALUE), NonZero, flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).is(PLAIN);
     ArrayOfMaps = 12, "BPF_MAP_TYPE_ARRAY_OF_MAPS", "array_of_maps", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(MAPS).needs(NO_CAPABILITY);
     HashOfMaps = 13, "BPF_MAP_TYPE_HASH_OF_MAPS", "hash_of_maps", "bpf_htab", MapRow::new(NonZero, FOUR, NonZero, HASH | NUMA).is(MAPS).needs(NO_CAPABILITY);
     Devmap = 14, "BPF_MAP_TYPE_DEVMAP", "devmap", "bpf_dtab", MapRow::indexed(FOUR_OR_EIGHT, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
@@ -211,14 +214,14 @@ map_types! {
     Stack = 23, "BPF_MAP_TYPE_STACK", "stack", "bpf_queue_stack", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ACCESS).is(SLEEPABLE.union(UNTYPED));
     SkStorage = 24, "BPF_MAP_TYPE_SK_STORAGE", "sk_storage", "bpf_local_storage_map", MapRow::local_storage();
     DevmapHash = 25, "BPF_MAP_TYPE_DEVMAP_HASH", "devmap_hash", "bpf_dtab", MapRow::new(FOUR, FOUR_OR_EIGHT, NonZero, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
-    StructOps = 26, "BPF_MAP_TYPE_STRUCT_OPS", "struct_ops", "bpf_struct_ops_map", MapRow::new(Any, Any, Exactly(1), flag::LINK | flag::VTYPE_BTF_OBJ_FD);
+    StructOps = 26, "BPF_MAP_TYPE_STRUCT_OPS", "struct_ops", "bpf_struct_ops_map", MapRow::new(Any, Any, Exactly(1), flag::LINK | flag::VTYPE_BTF_OBJ_FD).is(PLAIN);
     Ringbuf = 27, "BPF_MAP_TYPE_RINGBUF", "ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
     InodeStorage = 28, "BPF_MAP_TYPE_INODE_STORAGE", "inode_storage", "bpf_local_storage_map", MapRow::local_storage();
     TaskStorage = 29, "BPF_MAP_TYPE_TASK_STORAGE", "task_storage", "bpf_local_storage_map", MapRow::local_storage().fields(ValueFields::UPTRS);
     BloomFilter = 30, "BPF_MAP_TYPE_BLOOM_FILTER", "bloom_filter", "bpf_bloom_filter", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ZERO_SEED | flag::ACCESS);
     UserRingbuf = 31, "BPF_MAP_TYPE_USER_RINGBUF", "user_ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
     CgrpStorage = 32, "BPF_MAP_TYPE_CGRP_STORAGE", "cgrp_storage", "bpf_local_storage_map", MapRow::local_storage();
-    Arena = 33, "BPF_MAP_TYPE_ARENA", "arena", "bpf_arena", MapRow::new(Zero, Zero, NonZero, flag::SEGV_ON_FAULT | flag::MMAPABLE | flag::NO_USER_CONV).required(flag::MMAPABLE).is(SLEEPABLE.union(UNTYPED));
+    Arena = 33, "BPF_MAP_TYPE_ARENA", "arena", "bpf_arena", MapRow::new(Zero, Zero, NonZero, flag::SEGV_ON_FAULT | flag::MMAPABLE | flag::NO_USER_CONV).required(flag::MMAPABLE).is(SLEEPABLE.union(UNTYPED).union(PLAIN));
 }
 
 impl MapType {
@@ -243,6 +246,18 @@ impl MapTypes {
         let (mut bits, mut i) = (0, 0);
         while i < types.len() {
             bits |= 1 << types[i].0;
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// The types that are so.
+    pub const fn with(traits: MapTraits) -> Self {
+        let (mut bits, mut i) = (0, 0);
+        while i < ROWS.len() {
+            if ROWS[i].traits.contains(traits) {
+                bits |= 1 << i;
+            }
             i += 1;
         }
         Self(bits)

@@ -1,6 +1,8 @@
 //! Maps against simple models, and from several threads.
 
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::limits::PAGE_SIZE;
+use ebpfkit_abi::map_type::Count;
+use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::Map as Def;
 use ebpfkit_object::record::Record;
@@ -316,6 +318,44 @@ proptest! {
             // SAFETY: values have four bytes.
             let got = m.lookup(&[32u32.to_ne_bytes(), key.to_be_bytes()].concat(), 0).map(|p| unsafe { p.cast::<u32>().read_unaligned() });
             prop_assert_eq!(got, want.map(|(_, v)| *v));
+        }
+    }
+}
+
+/// The smallest number that a row allows.
+fn least(count: Count) -> u32 {
+    match count {
+        Count::Any | Count::Zero => 0,
+        Count::NonZero => 8,
+        Count::Exactly(n) | Count::Either(n, _) | Count::Between(n, _) => n,
+        Count::Pages => PAGE_SIZE,
+    }
+}
+
+#[test]
+fn every_map_type_is_simulated() {
+    for &map_type in MapType::ALL.iter().filter(|t| **t != MapType::Unspec) {
+        let row = map_type.row();
+        let inner = || Def { map_type: MapType::Array, key_size: 4, value_size: 8, max_entries: 1, ..Def::default() };
+        let def = Def {
+            name: "m".into(),
+            map_type,
+            key_size: least(row.key),
+            value_size: least(row.value),
+            max_entries: least(row.entries),
+            flags: row.required,
+            key_type: 1,
+            value_type: 1,
+            inner: map_type.is(MapTraits::MAPS).then(|| Box::new(inner())),
+            ..Def::default()
+        };
+        if let Err(e) = create(&def, &Record::default(), 2) {
+            assert!(
+                !e.unsupported,
+                "{map_type} has a row in abi/src/map_type.rs, but nothing simulates it: implement `Elements` for it in \
+                 vm/src/maps and add it to `Kind`, `each!` and `new_kind` of vm/src/maps/mod.rs"
+            );
+            panic!("a map of the smallest sizes that the row of {map_type} allows is refused: {e}");
         }
     }
 }

@@ -1,23 +1,17 @@
 //! Sets of map types, as rows name what a helper works on.
 
-use crate::map_type::{MapType as M, MapTypes};
+use crate::map_type::{MapTraits, MapType as M, MapTypes};
 
 const fn of(types: &[M]) -> u64 {
     MapTypes::of(types).0
 }
 
-/// What a helper takes that asks for no special type: the types that offer nothing of their own to special helpers.
-pub(super) const PLAIN: u64 = of(&[
-    M::Hash,
-    M::Array,
-    M::PercpuHash,
-    M::PercpuArray,
-    M::LruHash,
-    M::LruPercpuHash,
-    M::LpmTrie,
-    M::StructOps,
-    M::Arena,
-]);
+const fn with(traits: MapTraits) -> u64 {
+    MapTypes::with(traits).0
+}
+
+/// What a helper takes that asks for no special type.
+pub(super) const PLAIN: u64 = with(MapTraits::PLAIN);
 
 macro_rules! single {
     ($($name:ident = $map_type:ident;)*) => {
@@ -46,7 +40,7 @@ single! {
 
 pub(super) const SOCKETS: u64 = SOCKMAP | SOCKHASH;
 pub(super) const DEVICES: u64 = of(&[M::Devmap, M::DevmapHash]);
-pub(super) const MAPS_OF_MAPS: u64 = of(&[M::ArrayOfMaps, M::HashOfMaps]);
+pub(super) const MAPS_OF_MAPS: u64 = with(MapTraits::MAPS);
 pub(super) const QUEUES: u64 = of(&[M::Queue, M::Stack]);
 pub(super) const PER_CPU: u64 = of(&[M::PercpuArray, M::PercpuHash, M::LruPercpuHash]);
 pub(super) const CGROUP_STORAGES: u64 = of(&[M::CgroupStorage, M::PercpuCgroupStorage]);

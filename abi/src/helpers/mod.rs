@@ -87,7 +87,7 @@ impl Helper {
 mod tests {
     use super::*;
     use crate::proto::ArgBase;
-    use crate::{AttachType, ProgType};
+    use crate::{AttachType, MapType, ProgType};
 
     #[test]
     fn one_row_for_every_number() {
@@ -109,6 +109,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn maps_of_helpers() {
+        use crate::MapType as M;
+        let takes = |id| MapType::ALL.iter().copied().filter(move |t| find(id).expect("row").maps.contains(*t));
+        assert!(takes(id::TAIL_CALL).eq([M::ProgArray]));
+        let plain = [M::Hash, M::Array, M::PercpuHash, M::PercpuArray, M::LruHash, M::LruPercpuHash, M::LpmTrie];
+        assert!(takes(id::FOR_EACH_MAP_ELEM).eq(plain.into_iter().chain([M::StructOps, M::Arena])));
+        assert!(takes(id::REDIRECT_MAP).eq([M::Devmap, M::Cpumap, M::Xskmap, M::DevmapHash]));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod kfuncs;
 mod kptr;
 mod link;
 mod map;
+mod not_simulated;
 mod probe;
 mod route;
 mod skb;
@@ -95,6 +96,10 @@ pub fn find(id: u32) -> Option<HelperFn> {
     table().get(id as usize).copied().flatten()
 }
 
+/// What a helper needs that is not simulated, for helpers of the kernel that [`find`] does not know; the name is without
+/// `bpf_`.
+pub(crate) use not_simulated::missing;
+
 /// A kernel function by name; `None` when it is not simulated.
 pub fn kfunc(name: &str) -> Option<HelperFn> {
     static TABLE: OnceLock<HashMap<&'static str, HelperFn>> = OnceLock::new();
@@ -117,10 +122,13 @@ mod tests {
     fn every_name_is_the_kernels_and_stands_once() {
         let mut seen = std::collections::BTreeSet::new();
         for name in super::names() {
-            assert!(ebpfkit_abi::helper_id(name).is_some(), "no helper {name}");
+            let row = ebpfkit_abi::helper_id(name);
+            assert!(row.is_some(), "vm simulates {name}, which has no row in abi/src/helpers: add one there");
             assert!(seen.insert(name), "{name} twice");
         }
         for name in super::kfunc_names() {
+            let row = ebpfkit_abi::kfuncs::find(name);
+            assert!(row.is_some(), "vm simulates {name}, which has no row in abi/src/kfuncs: add one there");
             assert!(seen.insert(name), "{name} twice");
         }
     }

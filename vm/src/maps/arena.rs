@@ -1,5 +1,6 @@
 //! Arenas: memory that programs and user space share, addressed with 32 bits.
 
+use super::elements::Elements;
 use super::mem::{self, Region};
 use super::{Account, Facts};
 use crate::Errno;
@@ -186,6 +187,28 @@ impl Arena {
                 unsafe { mem::zero(self.memory.at(GUARD + page * PAGE_SIZE as usize).as_ptr(), PAGE_SIZE as usize) };
             }
         }
+    }
+}
+
+impl Elements for Arena {
+    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn next_key(&self, _key: Option<&[u8]>, _next: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn user_lookup(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Arrays, plain and per CPU.
 
 use super::check::flag;
+use super::elements::{Elements, index};
 use super::mem::Region;
 use super::value::ValueLayout;
 use super::{Facts, Visit};
@@ -47,7 +48,7 @@ fn check_update(index: u32, max_entries: u32, flags: u64, known: u64) -> Result<
 
 /// Array keys are all indices.
 pub(super) fn next_key(max_entries: u32, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-    let index = match key.map_or(u32::MAX, super::index) {
+    let index = match key.map_or(u32::MAX, super::elements::index) {
         index if index >= max_entries => 0,
         index if index == max_entries - 1 => return Err(Errno::ENOENT),
         index => index + 1,
@@ -235,5 +236,111 @@ impl PercpuArray {
     pub(super) fn for_each(&self, cpu: u32, visit: &mut Visit<'_>) -> u64 {
         let cpu = cpu.min(self.cpus - 1);
         each(self.max_entries, |i| self.at(i, cpu), visit)
+    }
+}
+
+impl Elements for Array {
+    fn lookup(&self, key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
+        self.lookup(index(key))
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, _cpu: u32) -> Result<(), Errno> {
+        self.update(index(key), value, flags)
+    }
+
+    fn for_each(&self, _cpu: u32, visit: &mut Visit<'_>) -> Result<u64, Errno> {
+        Ok(self.for_each(visit))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        next_key(self.max_entries, key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.user_lookup(index(key), out, flags)
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.update(index(key), value, flags)
+    }
+
+    fn value_layout(&self) -> Option<&ValueLayout> {
+        Some(self.value_layout())
+    }
+
+    fn array(&self) -> Option<ArrayLayout> {
+        Some(self.layout())
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
+    }
+}
+
+impl Elements for PercpuArray {
+    fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
+        self.lookup(index(key), cpu)
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
+        self.update(index(key), value, flags, cpu)
+    }
+
+    fn for_each(&self, cpu: u32, visit: &mut Visit<'_>) -> Result<u64, Errno> {
+        Ok(self.for_each(cpu, visit))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        next_key(self.max_entries, key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.user_lookup(index(key), out)
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.user_update(index(key), value, flags)
+    }
+
+    fn value_layout(&self) -> Option<&ValueLayout> {
+        Some(self.value_layout())
+    }
+
+    fn array(&self) -> Option<ArrayLayout> {
+        Some(self.layout())
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
+    }
+}
+
+/// The bytes of a kernel struct, with functions as numbers: the one element belongs to user space.
+#[derive(Debug)]
+pub struct StructOps(pub(super) Array);
+
+impl Elements for StructOps {
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        if key.is_some() {
+            return Err(Errno::ENOENT);
+        }
+        next.fill(0);
+        Ok(())
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.0.user_lookup(index(key), out, flags)
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.0.update(index(key), value, flags)
+    }
+
+    fn value_layout(&self) -> Option<&ValueLayout> {
+        Some(self.0.value_layout())
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.0.contains(address, len)
     }
 }

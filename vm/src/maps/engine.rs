@@ -1,6 +1,7 @@
 //! What engines ask of a map beyond its elements.
 
-use super::{ArrayLayout, Find, Kind, Map};
+use super::elements::Elements;
+use super::{ArrayLayout, Find, Kind, Map, each};
 use crate::{Program, Run};
 use std::sync::Arc;
 
@@ -52,16 +53,6 @@ impl Map {
 
     /// Whether bytes lie inside the map's own memory: values, keys or records.
     pub fn contains(&self, address: u64, len: u64) -> bool {
-        match &self.kind {
-            Kind::Array(a) | Kind::StructOps(a) => a.contains(address, len),
-            Kind::PercpuArray(a) => a.contains(address, len),
-            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.contains(address, len),
-            Kind::Lpm(l) => l.contains(address, len),
-            Kind::Ringbuf(r) => r.contains(address, len),
-            Kind::UserRingbuf(r) => r.contains(address, len),
-            Kind::Storage(s) => s.contains(address, len),
-            Kind::Arena(a) => a.contains(address, len),
-            _ => false,
-        }
+        each!(self, e => Elements::contains(e, address, len))
     }
 }

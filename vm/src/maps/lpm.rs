@@ -5,6 +5,7 @@
 //! over when it has moved. Nodes are never given back while the map lives.
 
 use super::check::flag;
+use super::elements::Elements;
 use super::mem::{self, Region};
 use super::{Account, Facts, value::ValueLayout};
 use crate::Errno;
@@ -110,7 +111,7 @@ impl Lpm {
     }
 
     fn key(&self, bytes: &[u8]) -> Key {
-        let mut key = Key { prefix: super::index(bytes), words: [0; MAX_WORDS] };
+        let mut key = Key { prefix: super::elements::index(bytes), words: [0; MAX_WORDS] };
         for (word, chunk) in key.words.iter_mut().zip(bytes[4..].chunks(8)) {
             let mut b = [0; 8];
             b[..chunk.len()].copy_from_slice(chunk);
@@ -412,5 +413,42 @@ impl Lpm {
         for (i, chunk) in key[4..].chunks_mut(8).enumerate() {
             chunk.copy_from_slice(&self.word(node, i).load(Ordering::Relaxed).to_be_bytes()[..chunk.len()]);
         }
+    }
+}
+
+impl Elements for Lpm {
+    fn lookup(&self, key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
+        self.lookup(key)
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, _cpu: u32) -> Result<(), Errno> {
+        self.update(key, value, flags)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.delete(key)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        self.next_key(key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        let value = self.lookup(key).ok_or(Errno::ENOENT)?.as_ptr();
+        // SAFETY: the address is a value of this map, and `out` has its size.
+        unsafe { self.value_layout().read(value, out) };
+        Ok(())
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.update(key, value, flags)
+    }
+
+    fn value_layout(&self) -> Option<&ValueLayout> {
+        Some(self.value_layout())
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
     }
 }

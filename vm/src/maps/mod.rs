@@ -21,6 +21,7 @@ mod account;
 mod arena;
 mod array;
 pub mod check;
+mod elements;
 mod engine;
 mod hash;
 mod lpm;
@@ -34,12 +35,12 @@ mod value;
 
 pub use account::Account;
 pub use arena::Arena;
-pub use array::{Array, ArrayLayout, PercpuArray};
+pub use array::{Array, ArrayLayout, PercpuArray, StructOps};
 pub use engine::Lookup;
 pub use hash::{Find, HashMap};
 pub use lpm::Lpm;
 pub use queue::{Bloom, Queue};
-pub use refs::{Maps, Slots, Targets};
+pub use refs::{DevmapHash, Maps, Slots, Sockhash, Targets};
 pub use ringbuf::{Ringbuf, UserRingbuf};
 pub use stack_trace::StackTrace;
 pub use storage::Storage;
@@ -51,6 +52,7 @@ use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::Map as Def;
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::record::Record;
+use elements::Elements;
 use std::ops::ControlFlow;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -134,11 +136,11 @@ pub enum Kind {
     /// Programs, perf events, cgroups, AF_XDP sockets, sockets by index.
     Slots(Slots),
     /// Sockets by key: opaque numbers.
-    Sockhash(HashMap),
+    Sockhash(Sockhash),
     /// Devices or CPUs by index.
     Targets(Targets),
     /// Devices by key.
-    DevmapHash(HashMap),
+    DevmapHash(DevmapHash),
     /// Maps by index or key.
     Maps(Maps),
     /// Stack traces.
@@ -148,8 +150,34 @@ pub enum Kind {
     /// Arena.
     Arena(Arena),
     /// The bytes of a kernel struct, with functions as numbers; not registered with anything.
-    StructOps(Array),
+    StructOps(StructOps),
 }
+
+/// Does something with the implementation of a map, whichever it is.
+macro_rules! each {
+    ($map:expr, $elements:ident => $what:expr) => {
+        match &$map.kind {
+            Kind::Array($elements) => $what,
+            Kind::PercpuArray($elements) => $what,
+            Kind::Hash($elements) => $what,
+            Kind::Lpm($elements) => $what,
+            Kind::Queue($elements) => $what,
+            Kind::Bloom($elements) => $what,
+            Kind::Ringbuf($elements) => $what,
+            Kind::UserRingbuf($elements) => $what,
+            Kind::Slots($elements) => $what,
+            Kind::Sockhash($elements) => $what,
+            Kind::Targets($elements) => $what,
+            Kind::DevmapHash($elements) => $what,
+            Kind::Maps($elements) => $what,
+            Kind::StackTrace($elements) => $what,
+            Kind::Storage($elements) => $what,
+            Kind::Arena($elements) => $what,
+            Kind::StructOps($elements) => $what,
+        }
+    };
+}
+use each;
 
 /// Number of the next map.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
@@ -244,9 +272,9 @@ fn new_kind(facts: &Facts, fields: &Record, template: Facts) -> Result<Option<Ki
         | MapType::Xskmap
         | MapType::Sockmap
         | MapType::ReuseportSockarray => Kind::Slots(Slots::new(facts)?),
-        MapType::Sockhash => Kind::Sockhash(HashMap::new(facts, &Record::default())?),
+        MapType::Sockhash => Kind::Sockhash(Sockhash(HashMap::new(facts, &Record::default())?)),
         MapType::Devmap | MapType::Cpumap => Kind::Targets(Targets::new(facts)?),
-        MapType::DevmapHash => Kind::DevmapHash(HashMap::new(facts, &Record::default())?),
+        MapType::DevmapHash => Kind::DevmapHash(DevmapHash(HashMap::new(facts, &Record::default())?)),
         MapType::ArrayOfMaps | MapType::HashOfMaps => Kind::Maps(Maps::new(facts, template)?),
         MapType::StackTrace => Kind::StackTrace(StackTrace::new(facts)),
         MapType::SkStorage
@@ -256,7 +284,7 @@ fn new_kind(facts: &Facts, fields: &Record, template: Facts) -> Result<Option<Ki
         | MapType::CgroupStorage
         | MapType::PercpuCgroupStorage => Kind::Storage(Storage::new(facts, fields)),
         MapType::Arena => Kind::Arena(Arena::new(facts)?),
-        MapType::StructOps => Kind::StructOps(Array::new(facts, fields)?),
+        MapType::StructOps => Kind::StructOps(StructOps(Array::new(facts, fields)?)),
         _ => return Ok(None),
     }))
 }
@@ -295,23 +323,12 @@ impl Map {
 
     /// Base address and stride when the values lie in one block and keys are indices.
     pub fn array(&self) -> Option<ArrayLayout> {
-        match &self.kind {
-            Kind::Array(a) => Some(a.layout()),
-            Kind::PercpuArray(a) => Some(a.layout()),
-            _ => None,
-        }
+        each!(self, e => e.array())
     }
 
     /// Layout of the values, where values are the map's own memory.
     pub fn value_layout(&self) -> Option<&ValueLayout> {
-        match &self.kind {
-            Kind::Array(a) | Kind::StructOps(a) => Some(a.value_layout()),
-            Kind::PercpuArray(a) => Some(a.value_layout()),
-            Kind::Hash(h) => Some(h.value_layout()),
-            Kind::Lpm(l) => Some(l.value_layout()),
-            Kind::Storage(s) => Some(s.value_layout()),
-            _ => None,
-        }
+        each!(self, e => Elements::value_layout(e))
     }
 
     fn key<'a>(&self, key: &'a [u8]) -> Result<&'a [u8], Errno> {
@@ -326,75 +343,38 @@ impl Map {
     /// maps of maps it is the address of the inner [`Map`].
     pub fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
         let key = self.key(key).ok()?;
-        match &self.kind {
-            Kind::Array(a) => a.lookup(index(key)),
-            Kind::PercpuArray(a) => a.lookup(index(key), cpu),
-            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.lookup(key, cpu),
-            Kind::Lpm(l) => l.lookup(key),
-            Kind::Targets(t) => t.lookup(index(key)),
-            Kind::Maps(m) => m.lookup(key).map(NonNull::cast),
-            _ => None,
-        }
+        each!(self, e => Elements::lookup(e, key, cpu))
     }
 
     /// `bpf_map_update_elem`, from a program on `cpu`.
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
         let key = self.key(key)?;
         let value = self.value(value, self.value_size())?;
-        match &self.kind {
-            Kind::Array(a) => a.update(index(key), value, flags),
-            Kind::PercpuArray(a) => a.update(index(key), value, flags, cpu),
-            Kind::Hash(h) | Kind::Sockhash(h) => h.update(key, value, flags, Some(cpu)),
-            Kind::Lpm(l) => l.update(key, value, flags),
-            Kind::Slots(s) => s.update(index(key), value, flags),
-            _ => Err(Errno::EINVAL),
-        }
+        each!(self, e => Elements::update(e, key, value, flags, cpu))
     }
 
     /// `bpf_map_delete_elem`.
     pub fn delete(&self, key: &[u8]) -> Result<(), Errno> {
         let key = self.key(key)?;
-        match &self.kind {
-            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.delete(key),
-            Kind::Lpm(l) => l.delete(key),
-            Kind::Slots(s) => s.delete(index(key)),
-            Kind::Targets(t) => t.delete(index(key)),
-            Kind::Maps(m) => m.delete(key),
-            Kind::StackTrace(s) => s.delete(index(key)),
-            Kind::Bloom(_) | Kind::Arena(_) => Err(Errno::EOPNOTSUPP),
-            Kind::Ringbuf(_) | Kind::UserRingbuf(_) => Err(Errno::ENOTSUPP),
-            _ => Err(Errno::EINVAL),
-        }
+        each!(self, e => Elements::delete(e, key))
     }
 
     /// `bpf_map_push_elem`.
     pub fn push(&self, value: &[u8], flags: u64) -> Result<(), Errno> {
         let value = self.value(value, self.value_size())?;
-        match &self.kind {
-            Kind::Queue(q) => q.push(value, flags),
-            Kind::Bloom(b) => b.push(value, flags),
-            _ => Err(Errno::ENOTSUPP),
-        }
+        each!(self, e => Elements::push(e, value, flags))
     }
 
     /// `bpf_map_pop_elem`.
     pub fn pop(&self, out: &mut [u8]) -> Result<(), Errno> {
         let out = out.get_mut(..self.value_size()).ok_or(Errno::EINVAL)?;
-        match &self.kind {
-            Kind::Queue(q) => q.get(out, true),
-            Kind::Bloom(_) => Err(Errno::EOPNOTSUPP),
-            _ => Err(Errno::ENOTSUPP),
-        }
+        each!(self, e => Elements::pop(e, out))
     }
 
     /// `bpf_map_peek_elem`. For a bloom filter `out` is the value to look for.
     pub fn peek(&self, out: &mut [u8]) -> Result<(), Errno> {
         let out = out.get_mut(..self.value_size()).ok_or(Errno::EINVAL)?;
-        match &self.kind {
-            Kind::Queue(q) => q.get(out, false),
-            Kind::Bloom(b) => b.peek(out),
-            _ => Err(Errno::ENOTSUPP),
-        }
+        each!(self, e => Elements::peek(e, out))
     }
 
     /// `bpf_map_lookup_percpu_elem`.
@@ -404,34 +384,14 @@ impl Map {
 
     /// `bpf_for_each_map_elem`: visits the elements until `visit` breaks; the number of elements visited.
     pub fn for_each(&self, cpu: u32, visit: &mut Visit<'_>) -> Result<u64, Errno> {
-        match &self.kind {
-            Kind::Array(a) => Ok(a.for_each(visit)),
-            Kind::PercpuArray(a) => Ok(a.for_each(cpu, visit)),
-            Kind::Hash(h) => Ok(h.for_each(cpu, visit)),
-            _ => Err(Errno::EINVAL),
-        }
+        each!(self, e => Elements::for_each(e, cpu, visit))
     }
 
     /// `BPF_MAP_GET_NEXT_KEY`: the key after `key`, or the first one. [`Errno::ENOENT`] after the last.
     pub fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
         let key = key.map(|k| self.key(k)).transpose()?;
         let next = next.get_mut(..self.key_size()).ok_or(Errno::EINVAL)?;
-        match &self.kind {
-            Kind::Array(_) | Kind::PercpuArray(_) => array::next_key(self.facts.max_entries, key, next),
-            Kind::Slots(_) | Kind::Targets(_) => array::next_key(self.facts.max_entries, key, next),
-            Kind::Hash(h) | Kind::DevmapHash(h) | Kind::Sockhash(h) => h.next_key(key, next),
-            Kind::Lpm(l) => l.next_key(key, next),
-            Kind::Maps(m) => m.next_key(key, next),
-            Kind::StackTrace(s) => s.next_key(key, next),
-            Kind::StructOps(_) if key.is_none() => {
-                next.fill(0);
-                Ok(())
-            }
-            Kind::StructOps(_) => Err(Errno::ENOENT),
-            Kind::Bloom(_) | Kind::Arena(_) => Err(Errno::EOPNOTSUPP),
-            Kind::Ringbuf(_) | Kind::UserRingbuf(_) | Kind::Storage(_) => Err(Errno::ENOTSUPP),
-            Kind::Queue(_) => Err(Errno::EINVAL),
-        }
+        each!(self, e => Elements::next_key(e, key, next))
     }
 
     /// `BPF_MAP_LOOKUP_ELEM`: copies a value out.
@@ -440,32 +400,7 @@ impl Map {
         self.lookup_flags(flags, flag::LOCK)?;
         let key = self.key(key)?;
         let out = out.get_mut(..self.user_value_size()).ok_or(Errno::EINVAL)?;
-        match &self.kind {
-            Kind::Array(a) | Kind::StructOps(a) => a.user_lookup(index(key), out, flags),
-            Kind::PercpuArray(a) => a.user_lookup(index(key), out),
-            Kind::Hash(h) | Kind::DevmapHash(h) => h.user_lookup(key, out, flags),
-            Kind::Sockhash(_) if out.len() != 8 => Err(Errno::ENOSPC),
-            Kind::Sockhash(h) => h.user_lookup(key, out, flags),
-            Kind::Lpm(l) => {
-                let value = l.lookup(key).ok_or(Errno::ENOENT)?.as_ptr();
-                // SAFETY: the address is a value of this map, and `out` has its size.
-                unsafe { l.value_layout().read(value, out) };
-                Ok(())
-            }
-            Kind::Queue(q) => q.get(out, false),
-            Kind::Bloom(b) => b.peek(out),
-            Kind::Slots(s) => s.user_lookup(index(key), out),
-            Kind::Targets(t) => t.user_lookup(index(key), out),
-            Kind::Maps(m) => {
-                let inner = m.get(key).ok_or(Errno::ENOENT)?;
-                out.copy_from_slice(&inner.facts.id.to_ne_bytes());
-                Ok(())
-            }
-            Kind::StackTrace(s) => s.user_lookup(index(key), out),
-            Kind::Arena(_) => Err(Errno::EINVAL),
-            Kind::Ringbuf(_) | Kind::UserRingbuf(_) => Err(Errno::ENOTSUPP),
-            Kind::Storage(_) => Err(Errno::EBADF),
-        }
+        each!(self, e => Elements::user_lookup(e, key, out, flags))
     }
 
     /// `BPF_MAP_UPDATE_ELEM`. Entries that are descriptors in the kernel are numbers here: what the owner of the map
@@ -477,28 +412,7 @@ impl Map {
         }
         let key = self.key(key)?;
         let value = self.value(value, self.user_value_size())?;
-        match &self.kind {
-            Kind::Array(a) => a.update(index(key), value, flags),
-            Kind::PercpuArray(a) => a.user_update(index(key), value, flags),
-            Kind::Hash(h) | Kind::Sockhash(h) => h.update(key, value, flags, None),
-            Kind::DevmapHash(h) => {
-                if index(value) == 0 || flags > flag::EXIST {
-                    return Err(Errno::EINVAL);
-                }
-                // The kernel makes an entry even when it is told to replace one.
-                h.update(key, value, flags & flag::NOEXIST, None)
-            }
-            Kind::Lpm(l) => l.update(key, value, flags),
-            Kind::Queue(q) => q.push(value, flags),
-            Kind::Bloom(b) => b.push(value, flags),
-            Kind::Slots(s) => s.update(index(key), value, flags),
-            Kind::Targets(t) => t.update(index(key), value, flags),
-            Kind::StructOps(a) => a.update(index(key), value, flags),
-            Kind::Maps(_) | Kind::Storage(_) => Err(Errno::EBADF),
-            Kind::StackTrace(_) => Err(Errno::EINVAL),
-            Kind::Arena(_) => Err(Errno::EOPNOTSUPP),
-            Kind::Ringbuf(_) | Kind::UserRingbuf(_) => Err(Errno::ENOTSUPP),
-        }
+        each!(self, e => Elements::user_update(e, key, value, flags))
     }
 
     /// `BPF_MAP_DELETE_ELEM`.
@@ -514,11 +428,7 @@ impl Map {
         self.lookup_flags(flags, flag::LOCK)?;
         let key = self.key(key)?;
         let out = out.get_mut(..self.user_value_size()).ok_or(Errno::EINVAL)?;
-        match &self.kind {
-            Kind::Hash(h) => h.user_take(key, out, flags),
-            Kind::Queue(q) => q.get(out, true),
-            _ => Err(Errno::ENOTSUPP),
-        }
+        each!(self, e => Elements::user_take(e, key, out, flags))
     }
 
     /// `BPF_MAP_FREEZE`: user space can no longer write.
@@ -551,9 +461,4 @@ impl Map {
 /// Address that stands for a map in a register.
 pub fn address(map: &Arc<Map>) -> u64 {
     Arc::as_ptr(map) as u64
-}
-
-/// The index that a four-byte key holds.
-fn index(key: &[u8]) -> u32 {
-    key.first_chunk().map_or(u32::MAX, |k| u32::from_ne_bytes(*k))
 }

@@ -2,6 +2,7 @@
 
 use super::Facts;
 use super::check::flag;
+use super::elements::Elements;
 use super::mem::{self, Region};
 use crate::Errno;
 use ebpfkit_abi::MapType;
@@ -189,4 +190,64 @@ pub(super) fn jhash(bytes: &[u8], seed: u32) -> u32 {
         [a, b, c] = v;
     }
     c
+}
+
+impl Elements for Queue {
+    fn push(&self, value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.push(value, flags)
+    }
+
+    fn pop(&self, out: &mut [u8]) -> Result<(), Errno> {
+        self.get(out, true)
+    }
+
+    fn peek(&self, out: &mut [u8]) -> Result<(), Errno> {
+        self.get(out, false)
+    }
+
+    fn next_key(&self, _key: Option<&[u8]>, _next: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn user_lookup(&self, _key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.get(out, false)
+    }
+
+    fn user_update(&self, _key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.push(value, flags)
+    }
+
+    fn user_take(&self, _key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.get(out, true)
+    }
+}
+
+impl Elements for Bloom {
+    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn push(&self, value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.push(value, flags)
+    }
+
+    fn pop(&self, _out: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn peek(&self, out: &mut [u8]) -> Result<(), Errno> {
+        self.peek(out)
+    }
+
+    fn next_key(&self, _key: Option<&[u8]>, _next: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    fn user_lookup(&self, _key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.peek(out)
+    }
+
+    fn user_update(&self, _key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.push(value, flags)
+    }
 }

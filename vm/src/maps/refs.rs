@@ -1,6 +1,7 @@
 //! Maps whose entries stand for something else: programs, maps, perf events, cgroups, devices, CPUs, sockets.
 
 use super::check::flag;
+use super::elements::{Elements, index};
 use super::hash::HashMap;
 use super::mem::Region;
 use super::{Facts, Map};
@@ -252,7 +253,7 @@ impl Maps {
     fn slot(&self, key: &[u8]) -> Option<&AtomicPtr<Map>> {
         let address = match &self.entries {
             Entries::Array { slots, count } => {
-                let index = super::index(key);
+                let index = index(key);
                 (index < *count).then(|| slots.at(index as usize * 8))?
             }
             Entries::Hash(hash) => hash.look(key)?,
@@ -285,7 +286,7 @@ impl Maps {
             if flags != flag::ANY {
                 return Err(Errno::EINVAL);
             }
-            if super::index(key) >= *count {
+            if index(key) >= *count {
                 return Err(Errno::E2BIG);
             }
         }
@@ -332,5 +333,141 @@ impl Maps {
             Entries::Array { count, .. } => super::array::next_key(*count, key, next),
             Entries::Hash(hash) => hash.next_key(key, next),
         }
+    }
+}
+
+impl Elements for Slots {
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, _cpu: u32) -> Result<(), Errno> {
+        self.update(index(key), value, flags)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.delete(index(key))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        super::array::next_key(self.count, key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.user_lookup(index(key), out)
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.update(index(key), value, flags)
+    }
+}
+
+impl Elements for Targets {
+    fn lookup(&self, key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
+        self.lookup(index(key))
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.delete(index(key))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        super::array::next_key(self.count, key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.user_lookup(index(key), out)
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.update(index(key), value, flags)
+    }
+}
+
+impl Elements for Maps {
+    fn lookup(&self, key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
+        self.lookup(key).map(NonNull::cast)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.delete(key)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        self.next_key(key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        let inner = self.get(key).ok_or(Errno::ENOENT)?;
+        out.copy_from_slice(&inner.facts.id.to_ne_bytes());
+        Ok(())
+    }
+
+    fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EBADF)
+    }
+}
+
+/// Devices by key.
+#[derive(Debug)]
+pub struct DevmapHash(pub(super) HashMap);
+
+impl Elements for DevmapHash {
+    fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
+        self.0.lookup(key, cpu)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.0.delete(key)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        self.0.next_key(key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.0.user_lookup(key, out, flags)
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        if index(value) == 0 || flags > flag::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        // The kernel makes an entry even when it is told to replace one.
+        self.0.update(key, value, flags & flag::NOEXIST, None)
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.0.contains(address, len)
+    }
+}
+
+/// Sockets by key: opaque numbers.
+#[derive(Debug)]
+pub struct Sockhash(pub(super) HashMap);
+
+impl Elements for Sockhash {
+    fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
+        self.0.lookup(key, cpu)
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
+        self.0.update(key, value, flags, Some(cpu))
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.0.delete(key)
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        self.0.next_key(key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        if out.len() != 8 { Err(Errno::ENOSPC) } else { self.0.user_lookup(key, out, flags) }
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.0.update(key, value, flags, None)
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.0.contains(address, len)
     }
 }

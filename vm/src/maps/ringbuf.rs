@@ -4,6 +4,7 @@
 //! twice as long instead: a record starts in the first half and may run into the second, which nothing else uses.
 
 use super::Facts;
+use super::elements::Elements;
 use super::mem::{self, Region};
 use crate::Errno;
 use std::ptr::NonNull;
@@ -242,5 +243,25 @@ impl UserRingbuf {
     /// Bytes inside, headers included.
     pub fn available(&self) -> u64 {
         self.ring.available()
+    }
+}
+
+impl Elements for Ringbuf {
+    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
+    }
+}
+
+impl Elements for UserRingbuf {
+    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
     }
 }

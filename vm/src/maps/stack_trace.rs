@@ -1,5 +1,6 @@
 //! Stack traces by number.
 
+use super::elements::{Elements, index};
 use super::queue::jhash;
 use super::{Account, Facts};
 use crate::Errno;
@@ -95,9 +96,27 @@ impl StackTrace {
 
     pub(super) fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
         let traces = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = key.map(super::index).filter(|id| traces.contains_key(id)).map_or(0, |id| id.saturating_add(1));
+        let after = key.map(index).filter(|id| traces.contains_key(id)).map_or(0, |id| id.saturating_add(1));
         let (id, _) = traces.range(after..).next().ok_or(Errno::ENOENT)?;
         next.copy_from_slice(&id.to_ne_bytes());
         Ok(())
+    }
+}
+
+impl Elements for StackTrace {
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.delete(index(key))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        self.next_key(key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.user_lookup(index(key), out)
+    }
+
+    fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
     }
 }

@@ -1,5 +1,6 @@
 //! Storage that belongs to something else: a socket, a task, an inode, a cgroup.
 
+use super::elements::Elements;
 use super::mem::Region;
 use super::{Account, Facts, ValueLayout};
 use crate::Errno;
@@ -115,5 +116,23 @@ impl Storage {
             out
         };
         values.of.iter().map(|(owner, region)| (*owner, copy(region))).collect()
+    }
+}
+
+impl Elements for Storage {
+    fn user_lookup(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EBADF)
+    }
+
+    fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EBADF)
+    }
+
+    fn value_layout(&self) -> Option<&ValueLayout> {
+        Some(self.value_layout())
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
     }
 }

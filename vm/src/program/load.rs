@@ -366,7 +366,10 @@ fn map_number(imm: ImmKind) -> Option<u32> {
 
 fn helper_name(id: u32) -> String {
     match ebpfkit_abi::helper_name(id) {
-        Some(name) => format!("helper {name}"),
+        Some(name) => match helpers::missing(name.trim_start_matches("bpf_")) {
+            Some(what) => format!("helper {name}, which needs {what}"),
+            None => format!("helper {name}"),
+        },
         None => format!("helper {id}, which does not exist"),
     }
 }

@@ -5,6 +5,7 @@ mod lru;
 mod table;
 
 use super::check::flag;
+use super::elements::Elements;
 use super::mem::{self, Region};
 use super::value::ValueLayout;
 use super::{Facts, Visit};
@@ -435,5 +436,47 @@ impl HashMap {
     #[inline]
     fn with_key<T>(&self, bytes: &[u8], f: impl FnOnce(Key<'_>) -> T) -> T {
         table::with_key(self.table.seed, bytes, f)
+    }
+}
+
+impl Elements for HashMap {
+    fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
+        self.lookup(key, cpu)
+    }
+
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
+        self.update(key, value, flags, Some(cpu))
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.delete(key)
+    }
+
+    fn for_each(&self, cpu: u32, visit: &mut Visit<'_>) -> Result<u64, Errno> {
+        Ok(self.for_each(cpu, visit))
+    }
+
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        self.next_key(key, next)
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.user_lookup(key, out, flags)
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.update(key, value, flags, None)
+    }
+
+    fn user_take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.user_take(key, out, flags)
+    }
+
+    fn value_layout(&self) -> Option<&ValueLayout> {
+        Some(self.value_layout())
+    }
+
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.contains(address, len)
     }
 }

@@ -1,0 +1,87 @@
+//! What the kinds of maps have in common: the operations of programs and of user space on elements.
+
+use super::{ArrayLayout, ValueLayout, Visit};
+use crate::Errno;
+use std::ptr::NonNull;
+
+/// The operations of one kind. What a kind does not have it answers as the kernel does, which is what the defaults say;
+/// where the kernel answers otherwise, the kind says so.
+///
+/// Keys have the map's key size and values its value size; [`super::Map`] has seen to that, and to the flags and
+/// restrictions that all kinds share.
+pub(super) trait Elements {
+    /// Address of the value of a key, for programs.
+    fn lookup(&self, _key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Sets a value, from a program.
+    fn update(&self, _key: &[u8], _value: &[u8], _flags: u64, _cpu: u32) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Removes an element.
+    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Adds a value that has no key.
+    fn push(&self, _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    /// Takes the next value out.
+    fn pop(&self, _out: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    /// Copies the next value out.
+    fn peek(&self, _out: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    /// Visits the elements; how many were visited.
+    fn for_each(&self, _cpu: u32, _visit: &mut Visit<'_>) -> Result<u64, Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// The key after a key, or the first.
+    fn next_key(&self, _key: Option<&[u8]>, _next: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    /// Copies a value out, for user space.
+    fn user_lookup(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    /// Sets a value, from user space.
+    fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    /// Copies a value out and removes it.
+    fn user_take(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        Err(Errno::ENOTSUPP)
+    }
+
+    /// Layout of the values, where they are the map's own memory.
+    fn value_layout(&self) -> Option<&ValueLayout> {
+        None
+    }
+
+    /// Base and stride, where the values lie in one block and keys are indices.
+    fn array(&self) -> Option<ArrayLayout> {
+        None
+    }
+
+    /// Whether bytes lie inside the map's own memory.
+    fn contains(&self, _address: u64, _len: u64) -> bool {
+        false
+    }
+}
+
+/// The index that a four-byte key holds.
+pub(super) fn index(key: &[u8]) -> u32 {
+    key.first_chunk().map_or(u32::MAX, |k| u32::from_ne_bytes(*k))
+}
