@@ -49,19 +49,27 @@ impl std::fmt::Display for KernelVersion {
     }
 }
 
-/// A behaviour that some kernels have and others lack. Code asks for features and never compares versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Feature {
-    /// Global functions may be called in preemption-off regions when they cannot sleep (6.18).
-    GlobalCallsInPreemptOff,
+/// Declares the features: `Name = version that brought it;`.
+macro_rules! features {
+    ($($(#[$doc:meta])* $name:ident = $major:literal, $minor:literal;)*) => {
+        /// A behaviour that some kernels have and others lack. Code asks for features and never compares versions.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Feature { $($(#[$doc])* $name),* }
+
+        impl Feature {
+            /// Every feature.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// First version that has the feature.
+            pub const fn since(self) -> KernelVersion {
+                match self { $(Self::$name => KernelVersion::new($major, $minor, 0)),* }
+            }
+        }
+    };
 }
 
-impl Feature {
-    /// First version that has the feature.
-    pub const fn since(self) -> KernelVersion {
-        match self {
-            Self::GlobalCallsInPreemptOff => KernelVersion::new(6, 18, 0),
-        }
-    }
+features! {
+    /// Global functions may be called in preemption-off regions when they cannot sleep.
+    GlobalCallsInPreemptOff = 6, 18;
 }

@@ -9,7 +9,7 @@ use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
 use crate::reason::{CallReason, GlobalReason, ProgramReason, ResourceReason, reject};
 use crate::{Env, Step, Stop, VerifierState};
-use ebpfkit_abi::{ArgBase, ArgType, TypeFlags};
+use ebpfkit_abi::{ArgBase, ArgType, Feature, TypeFlags};
 use ebpfkit_object::ProgramFlags;
 
 /// An argument whose place its kind alone decides.
@@ -24,6 +24,9 @@ impl Env<'_> {
         }
         if self.cur.res.active_locks != 0 {
             return reject(ResourceReason::GlobalUnderLock {});
+        }
+        if self.cur.res.active_preempt_locks != 0 && !self.kernel.has(Feature::GlobalCallsInPreemptOff) {
+            return reject(ResourceReason::GlobalInPreemptOff {});
         }
         let sleepless = |env: &Self| {
             let res = &env.cur.res;

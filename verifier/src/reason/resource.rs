@@ -47,6 +47,8 @@ reasons! {
         "EBPF0419" CallUnderLock {} EINVAL, "function calls are not allowed while holding a lock";
         /// A global function is called while a lock is held.
         "EBPF0420" GlobalUnderLock {} EINVAL, "global function calls are not allowed while holding a lock,\nuse static function instead";
+        /// A global function is called while preemption is off, in a kernel that takes none there.
+        "EBPF0427" GlobalInPreemptOff {} EINVAL, "global function calls are not allowed with preemption disabled,\nuse static function instead";
         /// A global function that may sleep is called where the program may not.
         "EBPF0421" SleepableGlobal {} EINVAL, "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context";
         /// A kernel function that may sleep is called in a region.
