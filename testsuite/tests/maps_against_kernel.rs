@@ -5,14 +5,8 @@ use ebpfkit_kernel::{Kernel, KernelError, MapParams, machine};
 use ebpfkit_object::Map as Def;
 use ebpfkit_object::record::Record;
 use ebpfkit_testsuite::running;
-<<<<<<< HEAD
-use ebpfkit_vm::Errno;
-use ebpfkit_vm::maps::{Map, check::flag, create};
-=======
-use ebpfkit_verifier::memory::record::Record;
 use ebpfkit_vm::maps::{Map, Surroundings, check::flag, create, create_in};
 use ebpfkit_vm::{Errno, Limits, World};
->>>>>>> 1b036a3 (Definitions of large maps are compared with the kernel's without our limit of memory)
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
