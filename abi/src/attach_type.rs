@@ -61,5 +61,9 @@ crate::numbered! {
         NetkitPeer = 55, "BPF_NETKIT_PEER", "netkit_peer";
         TraceKprobeSession = 56, "BPF_TRACE_KPROBE_SESSION", "trace_kprobe_session";
         TraceUprobeSession = 57, "BPF_TRACE_UPROBE_SESSION", "trace_uprobe_session";
+        TraceFsession = 58, "BPF_TRACE_FSESSION", "trace_fsession";
+        TraceFentryMulti = 59, "BPF_TRACE_FENTRY_MULTI", "trace_fentry_multi";
+        TraceFexitMulti = 60, "BPF_TRACE_FEXIT_MULTI", "trace_fexit_multi";
+        TraceFsessionMulti = 61, "BPF_TRACE_FSESSION_MULTI", "trace_fsession_multi";
     }
 }

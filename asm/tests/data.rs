@@ -48,7 +48,7 @@ fn instructions() {
 
 fn text_of(object: &Object, source: bool, syntax: Syntax) -> String {
     let all: Vec<usize> = (0..object.programs.len()).collect();
-    listing(object, &all, Style { syntax, source, declarations: true })
+    listing(object, &all, Style { syntax, source, declarations: true, ..Style::default() })
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub mod write;
 pub use btf::Btf;
 pub use model::{
     ConfigForm, CoreRelocation, Extern, ExternKind, FuncInfo, LineInfo, Map, MapInit, Needs, Object, ObjectError,
-    Pending, PendingKind, Prepared, Program, ProgramFlags, Target,
+    Pending, PendingKind, Prepared, Program, ProgramFlags, Subprogram, Target,
 };
 pub use near::nearest;
 pub use overrides::{Overrides, UnknownType};

@@ -67,6 +67,27 @@ pub struct Program {
     pub refused: Option<String>,
     /// What of the instructions depends on the kernel. Empty after [`Object::prepare`].
     pub pending: Vec<Pending>,
+    /// Its subprograms: first slot of each, and number in [`Object::subprograms`].
+    pub subprograms: Vec<(usize, usize)>,
+}
+
+/// A function that programs call, as it stands in its section: calls are not linked.
+#[derive(Clone, Debug, Default)]
+pub struct Subprogram {
+    /// Name; static functions of several objects that were linked may have the same.
+    pub name: String,
+    /// Seen by other objects.
+    pub is_global: bool,
+    /// Its instructions; those that name maps are as in [`Program::insns`].
+    pub insns: Vec<Insn>,
+    /// BTF id of its `FUNC`; zero when it has none.
+    pub type_id: TypeId,
+    /// Source lines by instruction, sorted.
+    pub line_info: Vec<LineInfo>,
+    /// What of the instructions depends on the kernel, as it was read.
+    pub pending: Vec<Pending>,
+    /// Functions that instructions call or take the address of: slot, and number in [`Object::subprograms`].
+    pub calls: Vec<(usize, usize)>,
 }
 
 /// An instruction that waits for a kernel.
@@ -246,7 +267,8 @@ pub struct Map {
     pub frozen: bool,
     /// ELF section of global data and of struct_ops maps; empty for maps declared in `.maps`.
     pub section: String,
-    /// libbpf creates it only if it is asked to (`?` in the section name).
+    /// libbpf creates it only if it is asked to (`?` in the section name), or only for kernels newer than those that are
+    /// modelled (variables of each processor).
     pub on_demand: bool,
 }
 
@@ -263,6 +285,8 @@ pub struct Object {
     pub endian: Endian,
     /// Programs in libbpf's order.
     pub programs: Vec<Program>,
+    /// Every function that is no program, in the file's order, also those that nothing calls.
+    pub subprograms: Vec<Subprogram>,
     /// Maps in libbpf's order.
     pub maps: Vec<Map>,
     /// The object's types, as libbpf would give them to the kernel.

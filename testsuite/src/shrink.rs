@@ -8,7 +8,7 @@ use crate::running;
 
 /// A program with its maps as text that the assembler reads back, without instruction numbers.
 pub fn text(prepared: &Prepared) -> String {
-    let style = Style { syntax: Syntax::PseudoC, source: false, declarations: true };
+    let style = Style { syntax: Syntax::PseudoC, declarations: true, ..Style::default() };
     let all: Vec<usize> = (0..prepared.object.programs.len()).collect();
     let unnumbered = |line: &str| match line.split_once(": ") {
         Some((number, rest)) if number.trim().parse::<u32>().is_ok() => format!("    {rest}\n"),

@@ -2,6 +2,7 @@
 
 use crate::unit::is_scalar;
 use ebpfkit_object::btf::{Btf, Kind, Type, TypeId};
+use rustc_hash::FxHashMap;
 
 /// Nested types deeper than this are not written.
 const MAX_DEPTH: usize = 16;
@@ -11,11 +12,17 @@ pub(super) struct Types<'b> {
     pub btf: &'b Btf,
     /// Structs and unions that are needed whole, those that others need first.
     pub needed: Vec<TypeId>,
+    /// Whether a struct or union can be written with the layout that it has.
+    writable: FxHashMap<TypeId, bool>,
+    /// The names of those in `needed`: several may have one name.
+    named: FxHashMap<TypeId, String>,
+    taken: FxHashMap<String, usize>,
 }
 
 impl<'b> Types<'b> {
     pub(super) fn new(btf: &'b Btf) -> Self {
-        Self { btf, needed: Vec::new() }
+        let (writable, named, taken) = Default::default();
+        Self { btf, needed: Vec::new(), writable, named, taken }
     }
 
     /// A type with what is declared to be of it, such as `u8 name[4]`; `None` when there is no way to write it.
@@ -76,7 +83,7 @@ impl<'b> Types<'b> {
                     return None;
                 }
                 let word = if self.btf.kind(id) == Some(Kind::Union) { "union" } else { "struct" };
-                Some(format!("{word} {name}"))
+                Some(format!("{word} {}", self.named.get(&id).map_or(name, String::as_str)))
             }
             _ => None,
         }
@@ -84,9 +91,23 @@ impl<'b> Types<'b> {
 
     /// Notes that a struct is needed; `false` when it cannot be written with the layout that it has.
     fn need(&mut self, id: TypeId, depth: usize) -> bool {
-        if self.needed.contains(&id) {
-            return true;
+        if let Some(&writable) = self.writable.get(&id) {
+            return writable;
         }
+        let writable = self.is_writable(id, depth);
+        self.writable.insert(id, writable);
+        if writable {
+            let name = self.btf.name(id);
+            let count = self.taken.entry(name.to_owned()).or_default();
+            *count += 1;
+            let unique = if *count > 1 { format!("{name}_{count}") } else { name.to_owned() };
+            self.named.insert(id, unique);
+            self.needed.push(id);
+        }
+        writable
+    }
+
+    fn is_writable(&mut self, id: TypeId, depth: usize) -> bool {
         let mut end = 0;
         let union = self.btf.kind(id) == Some(Kind::Union);
         for m in self.btf.members(id) {
@@ -101,11 +122,7 @@ impl<'b> Types<'b> {
             }
         }
         let align = self.btf.align_of(id).unwrap_or(1).max(1);
-        if self.btf.size_of(id) != Some(end.next_multiple_of(align)) {
-            return false;
-        }
-        self.needed.push(id);
-        true
+        self.btf.size_of(id) == Some(end.next_multiple_of(align))
     }
 
     fn member(&mut self, ty: TypeId, depth: usize) -> Option<String> {
@@ -127,8 +144,9 @@ impl<'b> Types<'b> {
     /// `.struct name { ... }`
     pub(super) fn definition(&mut self, id: TypeId) -> String {
         let word = if self.btf.kind(id) == Some(Kind::Union) { ".union" } else { ".struct" };
-        let mut text = format!("{word} {} {{\n", self.btf.name(id));
         let btf = self.btf;
+        let name = self.named.get(&id).map_or(btf.name(id), String::as_str);
+        let mut text = format!("{word} {name} {{\n");
         for m in btf.members(id) {
             let member = self.declare(m.ty, m.name, true).unwrap_or_default();
             text += &format!("    {member};\n");

@@ -1,6 +1,7 @@
 //! Maps, variables and externs as directives.
 
 use super::ctype::{Types, quote};
+use super::names::Names;
 use ebpfkit_abi::{MapType, map_flags};
 use ebpfkit_object::btf::{Kind, Type};
 use ebpfkit_object::model::ExternKind;
@@ -23,15 +24,20 @@ pub(super) struct Data {
 }
 
 impl Data {
-    pub(super) fn new(object: &Object) -> Self {
-        Self { pieces: object.maps.iter().map(|m| pieces(object, m)).collect() }
+    pub(super) fn new(object: &Object, names: &mut Names) -> Self {
+        let mut of = |m| {
+            let mut all = pieces(object, m);
+            all.iter_mut().for_each(|p| p.name = names.unique(&p.name));
+            all
+        };
+        Self { pieces: object.maps.iter().map(&mut of).collect() }
     }
 
     /// How a place in a map's value is called, such as `counter + 0x4`.
     pub(super) fn name(&self, map: usize, off: u32) -> Option<String> {
         let all = self.pieces.get(map)?;
-        let inside = all.iter().find(|p| off >= p.start && off - p.start < p.len);
-        let p = inside.or_else(|| all.iter().rfind(|p| p.start <= off))?;
+        // They do not overlap.
+        let p = all.get(all.partition_point(|p| p.start <= off).checked_sub(1)?)?;
         Some(if off == p.start { p.name.clone() } else { format!("{} + {:#x}", p.name, off - p.start) })
     }
 }
@@ -79,7 +85,7 @@ fn pieces(object: &Object, map: &Map) -> Vec<Piece> {
 }
 
 /// Every declaration of an object but its functions.
-pub(super) fn declarations(object: &Object, data: &Data) -> String {
+pub(super) fn declarations(object: &Object, data: &Data, names: &mut Names) -> String {
     let mut text = String::new();
     if !object.license.is_empty() {
         text += &format!(".license {}\n", quote(&object.license));
@@ -88,7 +94,7 @@ pub(super) fn declarations(object: &Object, data: &Data) -> String {
     let btf = object.btf.as_deref().unwrap_or(&empty);
     let mut types = Types::new(btf);
     let maps: Vec<String> =
-        object.maps.iter().filter(|m| m.section.is_empty()).map(|m| map(object, m, &mut types)).collect();
+        object.maps.iter().filter(|m| m.section.is_empty()).map(|m| map(object, m, &mut types, names)).collect();
     let mut vars = Vec::new();
     for (m, pieces) in object.maps.iter().zip(&data.pieces) {
         if let Some((section, bytes)) = section(m) {
@@ -110,7 +116,7 @@ pub(super) fn declarations(object: &Object, data: &Data) -> String {
     text
 }
 
-fn map(object: &Object, m: &Map, types: &mut Types<'_>) -> String {
+fn map(object: &Object, m: &Map, types: &mut Types<'_>, names: &mut Names) -> String {
     let mut text = format!(".map {} {}", m.name, m.map_type);
     for (word, ty, size) in [("key", m.key_type, m.key_size), ("value", m.value_type, m.value_size)] {
         let inner = word == "value" && (m.inner.is_some() || matches!(m.init, MapInit::Programs(_) | MapInit::Maps(_)));
@@ -152,9 +158,9 @@ fn map(object: &Object, m: &Map, types: &mut Types<'_>) -> String {
         };
         let other = object.maps.iter().find(like).filter(|o| o.name != m.name).map(|o| o.name.clone());
         let name = other.unwrap_or_else(|| {
-            let name = format!("{}_inner", m.name);
+            let name = names.unique(&format!("{}_inner", m.name));
             let template = Map { name: name.clone(), inner: None, ..(**inner).clone() };
-            let declared = map(object, &template, types);
+            let declared = map(object, &template, types, names);
             text = format!("{}\n{text}", declared.replacen(".map", ".inner", 1));
             name
         });

@@ -4,6 +4,7 @@ mod ctype;
 mod data;
 mod listing;
 mod mnemonic;
+mod names;
 mod pseudo_c;
 
 pub use listing::{FunctionText, Style, functions, listing};
@@ -19,6 +20,8 @@ use pseudo_c::jump;
 pub(crate) fn unnamed(op: Op) -> Option<String> {
     Some(match op {
         Op::Call(CallKind::Local(n)) => format!("pc{}", jump(n.into())),
+        // A negative number would be read as a distance, as llvm-objdump writes it.
+        Op::Call(CallKind::Helper(n)) if (n as i32) < 0 => format!("helper {n}"),
         Op::Call(CallKind::Kfunc { id, btf_index: 0 }) => format!("kfunc {id}"),
         Op::Call(CallKind::Kfunc { id, btf_index }) => format!("kfunc {id}, {btf_index}"),
         Op::LoadImm64 { imm, .. } => match imm {

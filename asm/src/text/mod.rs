@@ -3,12 +3,14 @@
 mod cx;
 pub(crate) mod declare;
 mod expect;
+mod listed;
 mod mnemonic;
 mod pseudo_c;
 pub(crate) mod statement;
 pub(crate) mod token;
 
 pub(crate) use cx::Context;
+pub(crate) use listed::gaps;
 pub(crate) use mnemonic::{ATOMICS, is_mnemonic, names as mnemonics};
 pub(crate) use pseudo_c::{COMPARISONS, UPDATES, view};
 

@@ -1,5 +1,6 @@
 //! Words of the text: what both syntaxes and the directives are made of.
 
+use super::listed::{self, Line, Listed, Starts};
 use super::statement::Register;
 use ebpfkit_isa::Width;
 use logos::{Lexer, Logos};
@@ -201,49 +202,86 @@ pub(crate) enum Semicolons {
 /// Most braces inside each other.
 const MAX_DEPTH: usize = 32;
 
-/// What stands before the instruction on a line that was not written by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listed {
-    /// Bytes of the line to skip.
-    prefix: usize,
-    /// From a log of the kernel, where a semicolon starts a comment.
-    log: bool,
-    /// It is a 64-bit load, which the kernel's log writes without `ll`.
-    wide: bool,
-}
-
-/// Recognises `12: (b7) r0 = 1` of the kernel's log, and `12: b7 00 00 00 01 00 00 00 r0 = 1` of llvm-objdump.
-fn listed(line: &str) -> Option<Listed> {
-    let (number, rest) = line.split_once(':')?;
-    let number = number.trim();
-    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let is_hex = |t: &str| t.len() == 2 && t.bytes().all(|b| b.is_ascii_hexdigit());
-    let rest = rest.trim_start();
-    let prefix = |after: &str| line.len() - after.len();
-    if let Some((code, after)) = rest.strip_prefix('(').and_then(|r| r.split_once(") ")) {
-        return is_hex(code).then_some(Listed { prefix: prefix(after), log: true, wide: code == "18" });
-    }
-    let mut after = rest;
-    for bytes in 0.. {
-        match after.split_once(char::is_whitespace) {
-            Some((byte, next)) if is_hex(byte) => after = next,
-            _ => return (bytes >= 8).then_some(Listed { prefix: prefix(after), log: false, wide: false }),
+/// Cuts a text into statements: the words between line ends and semicolons. A brace that is open holds lines together.
+/// Lines that a log or a listing has written may stand in the text; see [`listed`]. Of a whole log of the kernel only the
+/// instructions count.
+pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<Spanned<'t>>> {
+    let Some(lines) = listed::log(text) else { return cut(text, semicolons) };
+    let mut statements = Vec::new();
+    for (_, place) in lines {
+        for mut words in cut(&text[place.clone()], semicolons) {
+            words.iter_mut().for_each(|w| (w.0, w.2) = (w.0 + place.start, w.2 + place.start));
+            statements.push(words);
         }
     }
-    None
+    statements
 }
 
-/// Cuts a text into statements: the words between line ends and semicolons. A brace that is open holds lines together.
-/// Lines that a log or a listing has written may stand in the text; see [`listed`].
-pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<Spanned<'t>>> {
-    let mut statements = Vec::new();
-    let mut current: Vec<Spanned<'t>> = Vec::new();
+/// The words being cut into statements.
+struct Cut<'t> {
+    statements: Vec<Vec<Spanned<'t>>>,
+    current: Vec<Spanned<'t>>,
+    /// What stood before the current line's instruction.
+    from: Option<Listed>,
+}
+
+impl<'t> Cut<'t> {
+    /// A line or statement has ended.
+    fn finish(&mut self) {
+        if let Some(called) = self.from.and_then(|l| l.called) {
+            listed::name_call(&mut self.current, called);
+        }
+        // A line such as `int prog(void *ctx):`, with which bpftool begins a function.
+        if let [(start, Token::Word(_) | Token::Struct, _), .., (_, Token::RightParen, _), (_, Token::Colon, _)] =
+            self.current[..]
+        {
+            self.current.pop();
+            self.current.insert(0, (start, Token::Word(".func"), start));
+        }
+        if !self.current.is_empty() {
+            self.statements.push(std::mem::take(&mut self.current));
+        }
+    }
+
+    /// A line that is a statement of another kind than its words look like; whether it was one.
+    fn whole(&mut self, text: &'t str, line: Line<'t>, starts: &Starts<'t>) -> bool {
+        let mut directive = |name: &'static str, of: &'t str| {
+            let place = listed::span(text, of);
+            self.statements
+                .push(vec![(place.start, Token::Word(name), place.start), (place.start, Token::Word(of), place.end)]);
+        };
+        match line {
+            Line::Plain | Line::Insn(_) => return false,
+            Line::Title => {}
+            Line::Section(name) => directive(".section", name),
+            Line::Start(name) if is_block(name) => {
+                let place = listed::span(text, name);
+                self.statements
+                    .push(vec![(place.start, Token::Word(name), place.end), (place.end, Token::Colon, place.end)]);
+            }
+            Line::Start(name) => directive(".func", name),
+            Line::Relocation(symbol, call) => {
+                if let Some(words) = self.statements.last_mut() {
+                    starts.relocate(words, symbol, listed::span(text, symbol), call);
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Whether a symbol is one that compilers give to a block of a function.
+fn is_block(name: &str) -> bool {
+    let digits = name.trim_start_matches('.').strip_prefix("LBB");
+    digits.is_some_and(|d| d.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn cut<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<Spanned<'t>>> {
+    let mut out = Cut { statements: Vec::new(), current: Vec::new(), from: None };
+    let starts = Starts::find(text);
     let mut lexer = Token::lexer(text);
     let line_at = |at: usize| text[at..].split('\n').next().unwrap_or_default();
     let (mut fresh, mut depth) = (true, 0usize);
-    let mut from = None;
     // Where the first thing of the current line stands.
     let mut first_of_line = 0;
     loop {
@@ -252,8 +290,14 @@ pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<S
             let at = lexer.span().end;
             let line = line_at(at);
             first_of_line = at + line.len() - line.trim_start().len();
-            from = listed(line);
-            lexer.bump(from.map_or(0, |l| l.prefix));
+            let kind = listed::line(line);
+            out.from = None;
+            if let Line::Insn(listed) = kind {
+                out.from = Some(listed);
+                lexer.bump(listed.prefix);
+            } else if depth == 0 && out.current.is_empty() && out.whole(text, kind, &starts) {
+                lexer.bump(line.len());
+            }
         }
         let Some(result) = lexer.next() else { break };
         let Range { start, end } = lexer.span();
@@ -264,22 +308,20 @@ pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<S
         match token {
             Token::Newline => {
                 fresh = true;
-                if from.is_some_and(|l| l.wide) && !matches!(current.last(), None | Some((_, Token::LongLong, _))) {
-                    current.push((start, Token::LongLong, start));
-                }
-                if depth == 0 && !current.is_empty() {
-                    statements.push(std::mem::take(&mut current));
+                out.long(start);
+                if depth == 0 {
+                    out.finish();
                 }
             }
             Token::Semicolon => {
                 let first = start <= first_of_line;
                 if depth > 0 {
-                    current.push((start, token, end));
-                } else if semicolons == Semicolons::Comment || first || from.is_some_and(|l| l.log) {
+                    out.current.push((start, token, end));
+                } else if semicolons == Semicolons::Comment || first || out.from.is_some_and(|l| l.log) {
                     let rest = line_at(end).len();
                     lexer.bump(rest);
-                } else if !current.is_empty() {
-                    statements.push(std::mem::take(&mut current));
+                } else {
+                    out.finish();
                 }
             }
             _ => {
@@ -290,12 +332,20 @@ pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<S
                     Token::RightBrace => depth = depth.saturating_sub(1),
                     _ => {}
                 }
-                current.push((start, token, end));
+                out.current.push((start, token, end));
             }
         }
     }
-    if !current.is_empty() {
-        statements.push(current);
+    out.long(text.len());
+    out.finish();
+    out.statements
+}
+
+impl Cut<'_> {
+    /// The kernel writes 64-bit loads without `ll`.
+    fn long(&mut self, at: usize) {
+        if self.from.is_some_and(|l| l.wide) && !matches!(self.current.last(), None | Some((_, Token::LongLong, _))) {
+            self.current.push((at, Token::LongLong, at));
+        }
     }
-    statements
 }

@@ -186,7 +186,10 @@ impl<'t> Reader<'t> {
             }
         };
         match &read {
-            Some(Directive::Section(name)) => self.in_data = is_data(name),
+            Some(Directive::Section(name)) => {
+                self.in_data = is_data(name);
+                self.skipping = [".debug_", ".BTF", ".rel", ".llvm_", ".eh_frame"].iter().any(|p| name.starts_with(p));
+            }
             Some(Directive::Bytes(bytes)) => {
                 let rest = self.left.checked_sub(bytes.len());
                 if rest.is_none() {
@@ -196,7 +199,9 @@ impl<'t> Reader<'t> {
             }
             _ => {}
         }
-        self.items.extend(read.map(|d| Item::Directive(d, span)));
+        if !self.skipping {
+            self.items.extend(read.map(|d| Item::Directive(d, span)));
+        }
     }
 
     fn section(&mut self, words: &[Spanned<'t>], end: usize) -> Option<Directive<'t>> {
@@ -295,6 +300,7 @@ pub(crate) fn is_data(section: &str) -> bool {
     family(".data")
         || family(".rodata")
         || family(".bss")
+        || family(".percpu")
         || family(".addr_space.1")
         || matches!(section, "license" | "version" | ".maps")
 }

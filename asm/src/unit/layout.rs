@@ -88,11 +88,21 @@ impl<'t> Beginnings<'t> {
                         Draft::Wide(_, At { value: Wide::Symbol(n, 0), .. }) => Some(&Target::Label(n)),
                         _ => None,
                     };
+                    let relative;
+                    let target = match draft {
+                        // As for the resolver, a negative number is a distance.
+                        Draft::Call(At { value: Callee::Helper(n), .. }) if *n < 0 => {
+                            relative = Target::Distance(*n);
+                            Some(&relative)
+                        }
+                        _ => target,
+                    };
                     match target {
                         Some(Target::Label(name)) => {
                             found.called.insert(name);
                         }
-                        Some(Target::Distance(n)) => {
+                        // A call of itself begins nothing: it waits for a relocation.
+                        Some(Target::Distance(n)) if *n != -1 => {
                             found.slots.insert(slot + 1 + n);
                         }
                         _ => {}
@@ -190,7 +200,9 @@ impl<'t> Walk<'t> {
             let help = Some("`.section NAME` or `.text` begins code again".into());
             return self.out.problem(at, format!("section {} holds data", self.section), help);
         }
-        let global = shared || self.begin.global.contains(name) || (!fixed && self.section != TEXT);
+        // What is called by its distance, or in a listing by its name, is no program.
+        let called = self.begin.slots.contains(&(self.slot as i128));
+        let global = shared || self.begin.global.contains(name) || (!fixed && !called && self.section != TEXT);
         self.begin(name, at.clone(), global, Some(decl));
         self.name(name, at);
     }

@@ -12,7 +12,7 @@ mod types;
 use crate::error::Problems;
 use crate::text::statement::{At, Draft};
 use crate::text::token::{Semicolons, Spanned, Token, statements};
-use crate::text::{Context, Syntax, instruction, is_mnemonic};
+use crate::text::{Context, Syntax, gaps, instruction, is_mnemonic};
 use directive::Directive;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
@@ -88,6 +88,9 @@ struct Reader<'t> {
     items: Vec<Item<'t>>,
     /// The current section holds data.
     in_data: bool,
+    /// The current section is one that compilers write for others: debug information, and the types and lines that the
+    /// object gets from the text itself.
+    skipping: bool,
     /// Bytes of data that directives may still give.
     left: usize,
 }
@@ -95,8 +98,12 @@ struct Reader<'t> {
 impl<'t> Reader<'t> {
     fn read(text: &'t str, syntax: Syntax) -> Unit<'t> {
         let semicolons = if syntax == Syntax::Mnemonic { Semicolons::Comment } else { Semicolons::Separate };
-        let cx = Context { text, ..Context::default() };
-        let mut reader = Reader { cx, syntax, items: Vec::new(), in_data: false, left: directive::MOST_BYTES };
+        let mut cx = Context { text, ..Context::default() };
+        for (span, message) in gaps(text) {
+            cx.problem(span, message);
+        }
+        let mut reader =
+            Reader { cx, syntax, items: Vec::new(), in_data: false, skipping: false, left: directive::MOST_BYTES };
         for words in statements(text, semicolons) {
             reader.statement(&words);
         }
@@ -106,6 +113,10 @@ impl<'t> Reader<'t> {
 
     fn statement(&mut self, words: &[Spanned<'t>]) {
         let mut words = words;
+        let begins = |w: &Spanned<'t>| matches!(w.1, Token::Word(".section" | ".text" | ".data" | ".rodata" | ".bss"));
+        if self.skipping && !words.first().is_some_and(begins) {
+            return;
+        }
         while let [(l, label, r), (_, Token::Colon, _), rest @ ..] = words {
             let text = &self.cx.text[*l..*r];
             match label {

@@ -195,7 +195,9 @@ impl<'t> Resolver<'_, 't> {
         let slot = self.slot as i64 + 1 + self.distance(to, span)?;
         let found = usize::try_from(slot).ok().and_then(|slot| self.layout.function_at(slot));
         if found.is_none() {
-            self.problem(span.clone(), "no function begins there", None);
+            let here = matches!(to, Target::Distance(-1));
+            let help = here.then(|| "what it calls stands in a relocation, which `llvm-objdump -dr` shows".into());
+            self.problem(span.clone(), "no function begins there", help);
         }
         found
     }
@@ -212,6 +214,8 @@ impl<'t> Resolver<'_, 't> {
     fn callee(&mut self, callee: At<Callee<'t>>) -> Option<(CallKind, Option<Reference<'t>>)> {
         let span = callee.span;
         let kind = match callee.value {
+            // llvm-objdump writes calls of functions as distances, and no helper has a negative number.
+            Callee::Helper(n) if n < 0 => return self.local(Target::Distance(n), span),
             Callee::Helper(n) => CallKind::Helper(self.u32_of(n, &span)?),
             Callee::Kernel(n, module) => {
                 let id = self.u32_of(n, &span)?;

@@ -22,12 +22,16 @@ pub struct Args {
     /// Show source lines above their instructions
     #[arg(short = 'S', long)]
     source: bool,
+    /// Show the bytes of each instruction before it
+    #[arg(short = 'x', long)]
+    bytes: bool,
 }
 
 /// Prints the programs; without a selection also everything else of the object, so that `asm` reads it back.
 pub fn run(args: &Args) -> Result<End> {
     let object = open(&args.file)?;
-    let style = Style { syntax: args.syntax.into(), source: args.source, declarations: args.selection.is_all() };
+    let (syntax, declarations) = (args.syntax.into(), args.selection.is_all());
+    let style = Style { syntax, source: args.source, bytes: args.bytes, declarations };
     let picked = args.selection.pick(&object).with_context(|| files::name(&args.file))?;
     let text = ebpfkit_asm::listing(&object, &picked, style);
     out::results().write_all(text.as_bytes()).context(out::STDOUT)?;

@@ -28,9 +28,15 @@ pub(super) fn prepare(program: &mut Program, target: &Target) -> Result<(), Stri
             program.attach_type = AttachType::TraceUprobeMulti;
             Ok(())
         }
+        // What attaches to many functions names none when it is loaded.
+        ProgType::Tracing if is_multi(program.attach_type) => Ok(()),
         ProgType::Tracing | ProgType::Lsm | ProgType::Ext if program.attach_btf_id == 0 => kernel_type(program, target),
         _ => Ok(()),
     }
+}
+
+fn is_multi(attach_type: AttachType) -> bool {
+    matches!(attach_type, AttachType::TraceFentryMulti | AttachType::TraceFexitMulti | AttachType::TraceFsessionMulti)
 }
 
 fn is_usdt(section: &str) -> bool {

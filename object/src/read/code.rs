@@ -7,7 +7,7 @@ use super::functions::{Function, Functions};
 use super::relocations::{Reference, References};
 use super::sections;
 use crate::btf::{Btf, EXCEPTION_CALLBACK_TAG, Kind, Type};
-use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Pending, PendingKind, Program, ProgramFlags};
+use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Pending, PendingKind, Program, ProgramFlags, Subprogram};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, pseudo};
 use rustc_hash::FxHashMap;
@@ -22,6 +22,8 @@ struct Linker<'a> {
     records: Vec<(&'a [FuncInfo], &'a [LineInfo])>,
     /// CO-RE relocations of each function: first number and slots in the function.
     core: Vec<(usize, Vec<usize>)>,
+    /// Numbers of the functions that are no programs.
+    subprograms: FxHashMap<usize, usize>,
     /// For each map, whether libbpf creates it only when it is asked to.
     on_demand: Vec<bool>,
 }
@@ -59,11 +61,26 @@ pub(crate) fn link(
         (records.funcs(f.section, range.clone()), records.lines(f.section, range))
     };
     let records = functions.iter().map(of).collect();
+    let subprograms = functions.iter().enumerate().filter(|(_, f)| f.is_subprog).zip(0..).map(|((i, _), n)| (i, n));
+    let subprograms = subprograms.collect();
     let on_demand = object.maps.iter().map(|m| m.on_demand).collect();
-    let linker = Linker { functions, references, records, core, on_demand };
+    let linker = Linker { functions, references, records, core, subprograms, on_demand };
     let btf = object.btf.clone();
     let callbacks = btf.as_deref().map(Callbacks::find).unwrap_or_default();
     let mut total = 0;
+    let too_large = || {
+        let found = format!("more than {MAX_LINKED} instructions and records with their subprograms");
+        malformed("programs", found, "fewer")
+    };
+    for (index, _) in functions.iter().enumerate().filter(|(_, f)| f.is_subprog) {
+        let subprogram = linker.alone(index);
+        total += subprogram.insns.len() + subprogram.line_info.len() + subprogram.pending.len();
+        if total > MAX_LINKED {
+            return Err(too_large());
+        }
+        object.subprograms.push(subprogram);
+    }
+    total = 0;
     for (index, function) in functions.iter().enumerate().filter(|(_, f)| !f.is_subprog) {
         let section = file.section_name(function.section);
         let mut out = Output::default();
@@ -75,13 +92,15 @@ pub(crate) fn link(
         }
         total += out.size();
         if total > MAX_LINKED {
-            let found = format!("more than {MAX_LINKED} instructions and records with their subprograms");
-            return Err(malformed("programs", found, "fewer"));
+            return Err(too_large());
         }
         let (autoload, known) = match section.strip_prefix('?') {
             Some(rest) => (false, rest),
             None => (true, section),
         };
+        let numbered = |(f, start): (&usize, &usize)| Some((*start, linker.subprograms.get(f).copied()?));
+        let mut subprograms: Vec<(usize, usize)> = out.placed.iter().filter_map(numbered).collect();
+        subprograms.sort_unstable();
         let mut program = Program {
             name: function.name.clone(),
             section: known.to_owned(),
@@ -91,6 +110,7 @@ pub(crate) fn link(
             line_info: out.lines,
             refused: out.failure,
             pending: out.pending,
+            subprograms,
             ..Program::default()
         };
         if let Some((row, target)) = sections::lookup(known) {
@@ -192,6 +212,30 @@ impl Linker<'_> {
         }
     }
 
+    /// A subprogram as it stands in its section.
+    fn alone(&self, index: usize) -> Subprogram {
+        let mut out = Output::default();
+        self.place(index, &mut out);
+        let f = &self.functions[index];
+        let (mut slot, mut calls) = (0, Vec::new());
+        while slot < f.insns.len() {
+            // What is wrong with its references is said of the programs that reach it.
+            if let Some(callee) = self.resolve(index, slot, &mut out) {
+                calls.extend(self.subprograms.get(&callee).map(|&n| (slot, n)));
+            }
+            slot += if f.insns[slot].is_ld_imm64() { 2 } else { 1 };
+        }
+        Subprogram {
+            name: f.name.clone(),
+            is_global: f.is_global,
+            insns: out.insns,
+            type_id: out.funcs.first().map_or(0, |r| r.type_id),
+            line_info: out.lines,
+            pending: out.pending,
+            calls,
+        }
+    }
+
     fn place(&self, index: usize, out: &mut Output) -> usize {
         let f = &self.functions[index];
         let position = out.insns.len();
@@ -255,21 +299,27 @@ impl Linker<'_> {
             Reference::Map(map) => {
                 out.insns[here].src = pseudo::MAP_FD;
                 out.insns[here].imm = map as i32;
-                if self.on_demand.get(map) == Some(&true) {
-                    out.pending.push(Pending { insn: here, what: PendingKind::Map(map) });
-                }
+                self.on_demand(map, here, out);
                 None
             }
             Reference::Value(map, offset) => {
                 out.insns[here].src = pseudo::MAP_VALUE;
                 out.insns[here].imm = map as i32;
                 out.insns[here + 1].imm = insn.imm.wrapping_add(offset as i32);
+                self.on_demand(map, here, out);
                 None
             }
             Reference::Extern(number) => {
                 out.pending.push(Pending { insn: here, what: PendingKind::Extern(number) });
                 None
             }
+        }
+    }
+
+    /// Notes an instruction that names a map which may not be there.
+    fn on_demand(&self, map: usize, here: usize, out: &mut Output) {
+        if self.on_demand.get(map) == Some(&true) {
+            out.pending.push(Pending { insn: here, what: PendingKind::Map(map) });
         }
     }
 

@@ -21,6 +21,9 @@ const MAX_NAME: usize = 4096;
 const ARENA: &str = ".addr_space.1";
 /// Section of map definitions.
 pub(crate) const MAPS: &str = ".maps";
+/// Sections of variables of which each processor has its own. Kernels that programs can name the values of such maps in
+/// are newer than those that are modelled; for others libbpf creates no map and poisons what refers to it.
+const PERCPU: &str = ".percpu";
 /// Sections of constants.
 const RODATA: &str = ".rodata";
 
@@ -127,7 +130,7 @@ fn family(section: &Section<'_>) -> Option<&'static str> {
     let held =
         |f: &&'static str| section.name == *f || section.name.strip_prefix(f).is_some_and(|rest| rest.starts_with('.'));
     let (data, bss) = (section.is_data, section.no_bits && section.size > 0);
-    match [".data", RODATA, ".bss"].into_iter().find(held)? {
+    match [".data", RODATA, PERCPU, ".bss"].into_iter().find(held)? {
         ".bss" => bss.then_some(".bss"),
         other => data.then_some(other),
     }
@@ -144,23 +147,25 @@ fn data_name(object: &str, section: &str) -> String {
 }
 
 fn global_data(object: &str, section: &str, family: &str, data: Vec<u8>, btf: Option<&Btf>) -> Map {
-    let read_only = family == RODATA;
+    let (read_only, percpu) = (family == RODATA, family == PERCPU);
     let value_type = btf.and_then(|b| b.find(section, Kind::Datasec)).unwrap_or(0);
     // User space shares it when it has variables to show there.
     let shared = btf.is_some_and(|b| {
         b.sec_vars(value_type).any(|v| matches!(b.get(v.ty), Some(Type::Var { linkage, .. }) if linkage != 0))
     });
     Map {
-        name: data_name(object, section),
-        map_type: MapType::Array,
+        name: data_name(if percpu { "" } else { object }, section),
+        map_type: if percpu { MapType::PercpuArray } else { MapType::Array },
         key_size: 4,
         value_size: data.len() as u32,
         max_entries: 1,
-        flags: if read_only { map_flags::RDONLY_PROG } else { 0 } | if shared { map_flags::MMAPABLE } else { 0 },
+        flags: if read_only { map_flags::RDONLY_PROG } else { 0 }
+            | if shared && !percpu { map_flags::MMAPABLE } else { 0 },
         value_type,
         init: MapInit::Data(data),
         frozen: read_only,
         section: section.to_owned(),
+        on_demand: percpu,
         ..Map::default()
     }
 }
