@@ -3,6 +3,7 @@
 //! Everything here is a table row or a lookup in a table; nothing decides anything by itself.
 //! Sources: the uAPI header `linux/bpf.h`, the public eBPF documentation and observed kernels.
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod numbered;
 

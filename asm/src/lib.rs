@@ -1,5 +1,6 @@
 //! eBPF as text: assembler and disassembler, in two syntaxes.
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod error;
 mod print;

@@ -1,5 +1,6 @@
 //! From a verifier rejection to its cause, its place in the source and its remedy.
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod accesses;
 mod calls;

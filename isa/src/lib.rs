@@ -4,6 +4,7 @@
 //! [`opcode`] names the parts of the opcode byte; the `Op` form in [`op`] is what engines match on.
 //! This crate depends on nothing and touches neither files nor system calls.
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 mod code;
 mod flow;

@@ -84,7 +84,7 @@ impl CodeCache {
         if program.native(checked).is_some() {
             return Ok(());
         }
-        if !checked && program.verified().is_none() {
+        if !checked && !program.runs_unchecked() {
             return Err(CompileError::NotVerified);
         }
         let tier = tier_of(program, options);

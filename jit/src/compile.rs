@@ -69,7 +69,7 @@ pub fn compile_with(program: &Arc<Program>, checked: bool, options: Options) -> 
     if program.native(checked).is_some() {
         return Ok(());
     }
-    if !checked && program.verified().is_none() {
+    if !checked && !program.runs_unchecked() {
         return Err(CompileError::NotVerified);
     }
     let code = build(Source::new(program, checked), tier_of(program, options), options.verify_ir)?;

@@ -81,6 +81,11 @@ pub(crate) unsafe extern "C" fn probe(run: *mut EngineRun, address: u64, size: u
     unsafe { &mut *run }.probe(address, size, signed != 0)
 }
 
+pub(crate) unsafe extern "C" fn load_map(run: *mut EngineRun, map: u64, offset: u64, size: u64, signed: u64) -> u64 {
+    // SAFETY: see above.
+    unsafe { &*run }.load_map(map, offset as i32, size, signed != 0)
+}
+
 pub(crate) unsafe extern "C" fn packet_load(run: *mut EngineRun, offset: u64, size: u64) -> u64 {
     // SAFETY: see above.
     unsafe { &mut *run }.packet_load(offset as i32, size as usize).unwrap_or(NO_PACKET)

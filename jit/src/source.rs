@@ -90,6 +90,12 @@ impl<'a> Source<'a> {
         self.program.access_at(slot)
     }
 
+    /// In the key: the load at a slot when the verifier knows that it goes where no plain load can, with checks or without.
+    pub(crate) fn special_load_at(&self, slot: usize) -> Option<Access> {
+        self.program.verified()?;
+        self.program.access_at(slot).filter(|a| a.probe || a.map)
+    }
+
     /// Follows from the maps and their order.
     pub(crate) fn marked_arrays(&self) -> &'a [MarkedArray] {
         self.program.marked_arrays()
@@ -117,6 +123,8 @@ pub(crate) struct Key {
     numbers: Box<[Option<u64>]>,
     /// What calls go to, in the order of slots.
     helpers: Box<[Option<HelperFn>]>,
+    /// Slots of loads that are not plain ones, and whether each reads a map.
+    loads: Box<[(usize, bool)]>,
     maps: Box<[Weak<Map>]>,
     facts: Option<Arc<Facts>>,
 }
@@ -124,13 +132,14 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn new(program: &Program, checked: bool, tier: Tier, verify_ir: bool) -> Self {
         let source = Source::new(program, checked);
-        let (mut numbers, mut helpers) = (Vec::new(), Vec::new());
+        let (mut numbers, mut helpers, mut loads) = (Vec::new(), Vec::new(), Vec::new());
         let mut at = 0;
         // Programs that cannot be decoded are not loaded.
         while let Ok((op, slots)) = ebpfkit_isa::decode(source.insns(), at) {
             match op {
                 Op::LoadImm64 { .. } => numbers.push(source.imm64_at(at)),
                 Op::Call(CallKind::Helper(_) | CallKind::Kfunc { .. }) => helpers.push(source.helper_at(at)),
+                Op::Load { .. } => loads.extend(source.special_load_at(at).map(|a| (at, a.map))),
                 _ => {}
             }
             at += slots;
@@ -144,6 +153,7 @@ impl Key {
             functions: source.functions().iter().map(|f| f.start).collect(),
             numbers: numbers.into(),
             helpers: helpers.into(),
+            loads: loads.into(),
             maps: source.maps().iter().map(Arc::downgrade).collect(),
             facts: program.verified().filter(|_| !checked).map(|v| v.shared_facts().clone()),
         }
@@ -172,6 +182,7 @@ impl PartialEq for Key {
             && self.functions == other.functions
             && self.numbers == other.numbers
             && self.same_helpers(other)
+            && self.loads == other.loads
             && self.maps.len() == other.maps.len()
             && self.maps.iter().zip(&other.maps).all(|(a, b)| a.ptr_eq(b))
             && self.facts == other.facts

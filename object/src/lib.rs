@@ -5,6 +5,7 @@
 //! and yields [`Prepared`], whose programs hold final instructions.
 //! This crate touches neither files nor system calls: bytes in, values out.
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 pub mod btf;
 mod core_relo;

@@ -101,7 +101,7 @@ fn runs_are_as_expected() {
         let mut prepared =
             Object::open("example", &bytes).and_then(|o| o.prepare(&Target::default())).expect("an object");
         let entries = maps_before(&path.with_file_name("maps.json"), &mut prepared.object);
-        let report = verify(&KernelModel::newest(), &prepared.object, 0, Options::default(), &mut Silent);
+        let report = verify(&KernelModel::newest(), &prepared.object, 0, Options::to_run(), &mut Silent);
         let Verdict::Accepted(verified) = report.verdict else { continue };
         let text = describe(&prepared, (&verified, &entries), (&Interpreter, false), &capture);
         for (engine, checked) in [(&Interpreter as &dyn Engine, true), (&Jit, false), (&Jit, true)] {

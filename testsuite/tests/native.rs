@@ -49,7 +49,7 @@ fn cases(model: &KernelModel) -> Vec<Case> {
 
 fn verified(case: &Case, model: &KernelModel) -> Vec<Verified> {
     let one =
-        |n| match verify(model, &case.prepared.object, n, ebpfkit_verifier::Options::default(), &mut Silent).verdict {
+        |n| match verify(model, &case.prepared.object, n, ebpfkit_verifier::Options::to_run(), &mut Silent).verdict {
             Verdict::Accepted(v) => v,
             Verdict::Rejected(r) => panic!("{}: {}", case.name, r.reason),
             Verdict::Unsupported { what, .. } => panic!("{}: unsupported: {what}", case.name),

@@ -44,6 +44,11 @@ impl KernelModel {
         self.btf.get_or_init(|| (self.source)()).as_ref()
     }
 
+    /// The types, if something has needed them.
+    pub fn opened_btf(&self) -> Option<&Arc<Btf>> {
+        self.btf.get()?.as_ref()
+    }
+
     /// Whether the kernel behaves in this way.
     pub fn has(&self, feature: Feature) -> bool {
         self.version >= feature.since()

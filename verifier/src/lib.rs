@@ -23,6 +23,7 @@
 //!
 //! What is not modelled ends in [`Verdict::Unsupported`], never in a guess.
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
 
 pub mod call;
 pub mod domain;
@@ -57,7 +58,7 @@ pub use owners::Owners;
 pub use program::{InsnAux, SubprogInfo};
 pub use reason::{Reason, Rejection, Stop};
 pub use state::{FuncState, VerifierState};
-pub use verdict::{Facts, Report, Verdict, Verified};
+pub use verdict::{AssumedMap, Assumptions, Facts, Report, Verdict, Verified};
 pub use verify::verify;
 
 /// Result of a step of verification.

@@ -1,7 +1,9 @@
 //! What verification answers.
 
 use crate::reason::Rejection;
-use ebpfkit_object::Program;
+use ebpfkit_object::btf::TypeId;
+use ebpfkit_object::record::Record;
+use ebpfkit_object::{Btf, Map, Program};
 use std::sync::Arc;
 
 /// The decision on one program.
@@ -42,6 +44,40 @@ pub struct Report {
 pub struct Verified {
     pub(crate) program: Arc<Program>,
     pub(crate) facts: Arc<Facts>,
+    pub(crate) assumptions: Arc<Assumptions>,
+}
+
+/// What was taken for granted of the world around the program. What was proved holds where all of this does.
+#[derive(Clone, Debug, Default)]
+pub struct Assumptions {
+    /// The verification was [sound](crate::Options::sound): without, the kernel's own errors are part of it.
+    pub sound: bool,
+    /// The maps that the program names.
+    pub maps: Vec<AssumedMap>,
+    /// The types that the program brings along.
+    pub object_types: Option<Arc<Btf>>,
+    /// The kernel's types, if the verification has looked at them.
+    pub kernel_types: Option<Arc<Btf>>,
+    /// Bytes of the context that are read or written, from its start.
+    pub ctx_bytes: u32,
+    /// Pointers to kernel structs that the context holds, as far as they are read: byte offset and type, which is zero
+    /// for a buffer.
+    pub arguments: Vec<(u32, TypeId)>,
+    /// Bytes of the buffer that the context points to which are read or written.
+    pub buffer_bytes: u32,
+}
+
+/// A map as the verifier knows it.
+#[derive(Clone, Debug)]
+pub struct AssumedMap {
+    /// Number in the object.
+    pub number: usize,
+    /// Definition. Initial contents are kept where the program can rely on them: in frozen maps that it may only read.
+    pub def: Map,
+    /// Special fields of its values.
+    pub fields: Record,
+    /// Special fields of the values of inner maps.
+    pub inner_fields: Record,
 }
 
 /// What was proved of each instruction.
@@ -71,7 +107,12 @@ impl Verified {
         &self.facts
     }
 
-    /// The same, to keep.
+    /// What was taken for granted.
+    pub fn assumptions(&self) -> &Assumptions {
+        &self.assumptions
+    }
+
+    /// The facts, to keep.
     pub fn shared_facts(&self) -> &Arc<Facts> {
         &self.facts
     }

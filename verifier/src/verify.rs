@@ -1,10 +1,13 @@
 //! The one way in: a program, a kernel, an answer.
 
-use crate::verdict::Facts;
+use crate::program::UsedMap;
+use crate::verdict::{AssumedMap, Assumptions, Facts};
 use crate::{
     Env, InsnAux, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified, VerifierState,
 };
-use ebpfkit_object::{Object, ProgramFlags};
+use ebpfkit_abi::map_flags;
+use ebpfkit_object::record::Record;
+use ebpfkit_object::{Map, MapInit, Object, ProgramFlags};
 use std::sync::Arc;
 
 /// Decides whether `kernel` would load program number `program` of a prepared object.
@@ -61,6 +64,7 @@ pub fn verify(
         threw: false,
         types: Default::default(),
         untranslatable: false,
+        ctx_use: Default::default(),
         attach: Default::default(),
         strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
         insn_processed: 0,
@@ -78,7 +82,11 @@ pub fn verify(
                 attach_proto: env.attach.proto,
                 soundness_mattered: env.soundness_mattered.get(),
             };
-            Verdict::Accepted(Verified { program: Arc::new(prog.clone()), facts: Arc::new(facts) })
+            Verdict::Accepted(Verified {
+                program: Arc::new(prog.clone()),
+                assumptions: Arc::new(assumptions(&env)),
+                facts: Arc::new(facts),
+            })
         }
         Err(Stop::Reject(reason)) => Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.insn_idx })),
         Err(Stop::Unsupported(what)) => Verdict::Unsupported { what, at: env.insn_idx },
@@ -112,6 +120,28 @@ pub fn verify(
         peak_states: env.walk.peak_states,
         max_states_per_insn: env.walk.max_states_per_insn,
         stack_depths,
+    }
+}
+
+/// What the verification took for granted.
+fn assumptions(env: &Env<'_>) -> Assumptions {
+    let with_contents = |def: &Map| def.frozen && def.flags & map_flags::RDONLY_PROG != 0;
+    let inner_fields = |m: &UsedMap| m.inner.and_then(|n| env.maps.get(n as usize)).map(|m| Record::clone(&m.record));
+    let named = env.maps.iter().filter(|m| m.index < env.object.maps.len());
+    let maps = named.map(|m| AssumedMap {
+        number: m.index,
+        def: if with_contents(&m.def) { m.def.clone() } else { Map { init: MapInit::Empty, ..m.def.clone() } },
+        fields: Record::clone(&m.record),
+        inner_fields: inner_fields(m).unwrap_or_default(),
+    });
+    Assumptions {
+        sound: env.options.sound,
+        maps: maps.collect(),
+        object_types: env.btf.clone(),
+        kernel_types: env.kernel.opened_btf().cloned(),
+        ctx_bytes: env.ctx_use.bytes,
+        arguments: env.ctx_use.arguments.clone(),
+        buffer_bytes: env.ctx_use.buffer_bytes,
     }
 }
 

@@ -101,8 +101,8 @@ impl Run {
         let index = index as u32;
         let target = self.map(map)?.program(index);
         let Some(target) = target.filter(|_| self.tail_calls < MAX_TAIL_CALLS) else { return Ok(None) };
-        if !self.memory.checked && target.verified().is_none() {
-            return Err(Fault::helper(format!("tail call to {}, which is not verified", target.name())));
+        if !self.memory.checked && !target.runs_unchecked() {
+            return Err(Fault::helper(format!("tail call to {}, which runs with checks only", target.name())));
         }
         self.spend(target.function_cost(0))?;
         self.tail_calls += 1;

@@ -17,6 +17,9 @@ pub struct Translated {
     pub size: u64,
 }
 
+/// Bytes that a `syscall` program may access: offsets are numbers of 16 bits, behind which stand eight bytes at most.
+const SYSCALL_REACH: usize = u16::MAX as usize + 8;
+
 /// How a context is kept: computed once for each program type.
 #[derive(Clone, Debug)]
 pub struct CtxLayout {
@@ -29,6 +32,8 @@ pub struct CtxLayout {
     readable: Vec<bool>,
     writable: Vec<bool>,
     words: usize,
+    /// Bytes that some program of the type may access, for plain ones.
+    reach: usize,
     skb: Option<SkbFields>,
 }
 
@@ -66,12 +71,27 @@ impl SkbFields {
 impl CtxLayout {
     /// The layout of a program type's context. Types without one get bytes as they are.
     pub fn of(kind: ProgType) -> Self {
-        Self::new(context_of(kind))
+        let mut this = Self::new(context_of(kind));
+        this.reach = match context_of(kind) {
+            // The kernel gives such programs as many bytes as the caller, which the verifier does not know.
+            _ if kind == ProgType::Syscall => SYSCALL_REACH,
+            Some(Context::Plain { size, .. }) => size.into(),
+            _ => 0,
+        };
+        this
     }
 
     fn new(context: Option<Context>) -> Self {
-        let mut this =
-            Self { context, slots: vec![], fields: vec![], readable: vec![], writable: vec![], words: 0, skb: None };
+        let mut this = Self {
+            context,
+            slots: vec![],
+            fields: vec![],
+            readable: vec![],
+            writable: vec![],
+            words: 0,
+            reach: 0,
+            skb: None,
+        };
         if let Some(Context::Fields { layout, hidden, writable }) = context {
             this.fields = vec![0; usize::from(layout.size)];
             for (number, f) in layout.fields.iter().enumerate() {
@@ -166,7 +186,7 @@ impl CtxMemory {
             _ => true,
         };
         Self {
-            words: vec![0; layout.words].into(),
+            words: vec![0; layout.words.max(layout.reach.div_ceil(8))].into(),
             size,
             writable,
             data: find(K::PacketData),
@@ -176,11 +196,14 @@ impl CtxMemory {
         }
     }
 
-    /// Plain bytes as a context, such as registers or trace records.
-    pub fn set_bytes(&mut self, bytes: &[u8]) {
-        if self.words.len() != bytes.len().div_ceil(8) {
-            self.words = vec![0; bytes.len().div_ceil(8)].into();
+    /// Plain bytes as a context, such as registers or trace records. Programs of the type find zeros behind them as far
+    /// as the verifier lets them look.
+    pub(crate) fn set_bytes(&mut self, bytes: &[u8]) {
+        let words = bytes.len().max(self.layout.reach).div_ceil(8);
+        if self.words.len() != words {
+            self.words = vec![0; words].into();
         }
+        self.words.fill(0);
         for (word, chunk) in self.words.iter_mut().zip(bytes.chunks(8)) {
             let mut b = [0; 8];
             b[..chunk.len()].copy_from_slice(chunk);
@@ -191,7 +214,7 @@ impl CtxMemory {
 
     /// Sets a context from the bytes of the struct as user space sees it. Pointer fields are left alone.
     /// Plain contexts take the bytes as they are. Bytes beyond the struct are ignored.
-    pub fn load_struct(&mut self, bytes: &[u8]) {
+    pub(crate) fn load_struct(&mut self, bytes: &[u8]) {
         let Some(layout) = self.layout.layout() else { return self.set_bytes(bytes) };
         for (number, f) in layout.fields.iter().enumerate() {
             let range = usize::from(f.offset)..usize::from(f.offset + f.bytes());
@@ -242,12 +265,12 @@ impl CtxMemory {
     }
 
     /// Sets a field, or its first element; false when the struct has no such field.
-    pub fn set(&mut self, name: &str, value: u64) -> bool {
+    pub(crate) fn set(&mut self, name: &str, value: u64) -> bool {
         self.set_element(name, 0, value)
     }
 
     /// Sets an element of an array field.
-    pub fn set_element(&mut self, name: &str, index: usize, value: u64) -> bool {
+    pub(crate) fn set_element(&mut self, name: &str, index: usize, value: u64) -> bool {
         let Some((slot, f)) = self.layout.slot(name) else { return false };
         if index >= usize::from(f.count) {
             return false;
@@ -262,6 +285,13 @@ impl CtxMemory {
             _ => to.copy_from_slice(&value.to_ne_bytes()),
         }
         true
+    }
+
+    /// Sets eight bytes of a plain context, if it has them.
+    pub(crate) fn set_word(&mut self, at: usize, value: u64) {
+        if self.layout.layout().is_none() && (at as u64).saturating_add(8) <= self.size {
+            self.bytes_mut()[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+        }
     }
 
     /// Where an `__sk_buff` keeps what every packet sets; `None` for other contexts.

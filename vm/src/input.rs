@@ -67,6 +67,14 @@ pub enum InputError {
         /// `ifindex`.
         index: u32,
     },
+    /// A context with fewer bytes than the program accesses.
+    #[error("a context of {found} bytes; the program accesses {needed}")]
+    ShortContext {
+        /// Bytes given.
+        found: usize,
+        /// Bytes that the program accesses.
+        needed: usize,
+    },
     /// The program type takes no packet.
     #[error("{0} programs take no packet")]
     NoPacket(ProgType),
@@ -154,9 +162,13 @@ pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
 }
 
 fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
+    let needed = run.program().contract().map_or(0, |c| c.ctx_bytes());
     if !context.is_empty() {
         test_run::check_context(run, kind, context)?;
-        run.ctx.load_struct(context);
+        if matches!(context_of(kind), Some(Context::Plain { .. })) && context.len() < needed {
+            return Err(InputError::ShortContext { found: context.len(), needed });
+        }
+        run.set_ctx(context);
         test_run::fill_in(run, kind);
         return Ok(());
     }
@@ -168,7 +180,7 @@ fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), Inpu
         Some(Context::Fields { .. }) => {
             run.ctx.set("ifindex", 1);
         }
-        Some(Context::Plain { size, .. }) => run.ctx.set_bytes(&vec![0; usize::from(size)]),
+        Some(Context::Plain { size, .. }) => run.set_default_ctx(needed.max(size.into())),
         None => {}
     }
     Ok(())

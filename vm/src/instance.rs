@@ -46,7 +46,11 @@ impl Instance {
     pub fn in_world(object: &Object, kernel: &KernelModel, world: &World) -> Self {
         let around = Surroundings::of(world);
         let types = || kernel.btf().cloned();
-        let make = |def| maps::create_in(def, &of_map(def, object.btf.as_deref(), &types), &around).map(Arc::new);
+        let fields = |def: &ebpfkit_object::Map| of_map(def, object.btf.as_deref(), &types);
+        let make = |def: &ebpfkit_object::Map| {
+            let inner = def.inner.as_deref().map(fields).unwrap_or_default();
+            maps::create_outer(def, &fields(def), &inner, &around).map(Arc::new)
+        };
         let mut this = Self {
             maps: object.maps.iter().map(make).collect(),
             programs: vec![None; object.programs.len()],
@@ -79,7 +83,7 @@ impl Instance {
                 let mut value = data.clone();
                 value.resize(map.value_size(), 0);
                 // Global data is written by its owner, whatever programs may do with it.
-                map.update(&0u32.to_ne_bytes(), &value, 0, 0).map_err(fail)?;
+                map.write(&0u32.to_ne_bytes(), &value, 0, 0).map_err(fail)?;
             }
             MapInit::Maps(slots) => {
                 for (index, inner) in slots {

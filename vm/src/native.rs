@@ -166,6 +166,8 @@ pub struct Access {
     pub offset: i32,
     /// The pointer may be stale, so that the load has to be an [`EngineRun::probe`].
     pub probe: bool,
+    /// The register holds a map, which is read as the kernel's struct ([`EngineRun::load_map`]).
+    pub map: bool,
     /// It goes into an arena, whose addresses are not real ones.
     pub arena: bool,
 }
@@ -387,6 +389,11 @@ impl EngineRun {
     /// A load that gives zero where there is no memory of the program.
     pub fn probe(&mut self, address: u64, size: u64, signed: bool) -> u64 {
         access::probe(&mut self.0, address, size + if signed { 16 } else { 0 })
+    }
+
+    /// A load from a map as the kernel's struct.
+    pub fn load_map(&self, map: u64, offset: i32, size: u64, signed: bool) -> u64 {
+        access::load_map(&self.0, map, offset, size + if signed { 16 } else { 0 })
     }
 
     /// A legacy packet load, in host order; `None` outside the packet.

@@ -9,9 +9,11 @@ use crate::lent::{Loan, What};
 use crate::maps::Map;
 use crate::memory::{Memory, STACK_BYTES, Window};
 use crate::native::{EngineRun, RunContext, STATUS_OK};
+use crate::objects::Objects;
 use crate::packet::Packet;
 use crate::program::Program;
 use crate::world::World;
+use ebpfkit_abi::net::ETH_HLEN;
 use ebpfkit_isa::STACK_SIZE;
 use std::any::Any;
 use std::sync::Arc;
@@ -121,6 +123,8 @@ pub struct Run {
     pub(crate) world: World,
     /// The context object.
     pub(crate) ctx: CtxMemory,
+    /// What pointers of the context lead to.
+    objects: Objects,
     /// The packet, for program types that have one.
     pub(crate) packet: Packet,
     /// Bytes of the packet before its network header: 14 where programs see the Ethernet header.
@@ -159,17 +163,21 @@ pub struct Run {
 }
 
 impl Run {
-    /// A place for a program. It runs with checks unless the program is verified.
+    /// A place for a program. It runs with checks unless the program is verified, and all that it takes for granted
+    /// can be given ([`Contract::sandboxed`](crate::Contract::sandboxed)).
     pub fn new(program: &Arc<Program>, world: World) -> Self {
         let mut native = RunContext::new();
         let mut memory = Memory::new();
-        memory.checked = program.verified().is_none();
+        memory.checked = !program.runs_unchecked();
         memory.adopt(&mut native, program);
+        let mut ctx = CtxMemory::new(program.ctx_layout().clone());
+        let objects = Objects::lay_out(program, &mut ctx);
         Self {
             native,
             native_fault: None,
             world,
-            ctx: CtxMemory::new(program.ctx_layout().clone()),
+            ctx,
+            objects,
             packet: Packet::default(),
             network_offset: 0,
             memory,
@@ -237,6 +245,25 @@ impl Run {
         self.ctx.layout().is_number(name) && self.ctx.set(name, value)
     }
 
+    /// Sets the context from bytes of the struct as user space sees it; pointers stay as they are. Plain contexts take
+    /// the bytes as they are.
+    pub fn set_ctx(&mut self, bytes: &[u8]) {
+        self.dirty = true;
+        self.ctx.load_struct(bytes);
+    }
+
+    /// Sets a context of plain bytes to zeros, with pointers to what the run has laid out.
+    pub(crate) fn set_default_ctx(&mut self, len: usize) {
+        self.dirty = true;
+        self.ctx.set_bytes(&vec![0; len]);
+        self.objects.point_from(&mut self.ctx);
+    }
+
+    /// What a flow dissector has found, as the kernel's `struct bpf_flow_keys`.
+    pub fn flow_keys(&self) -> Option<Vec<u8>> {
+        Some(self.objects.flow_keys()?.iter().flat_map(|w| w.to_ne_bytes()).collect())
+    }
+
     /// The packet.
     #[inline]
     pub fn packet(&self) -> &Packet {
@@ -292,10 +319,10 @@ impl Run {
         self.depth
     }
 
-    /// Turns checks on or off. They stay on when the program is not verified; the answer is whether they are on.
+    /// Turns checks on or off. They stay on when the program cannot do without; the answer is whether they are on.
     pub fn set_checked(&mut self, checked: bool) -> bool {
         self.dirty = true;
-        self.memory.checked = checked || self.program.verified().is_none();
+        self.memory.checked = checked || !self.program.runs_unchecked();
         if self.memory.checked {
             self.memory.mark_arrays(&mut self.native, &self.current);
         }
@@ -369,7 +396,8 @@ impl Run {
     /// Says that what runs now will call [`Run::touch`] if need be.
     #[inline]
     pub(crate) fn keep_clean(&mut self) {
-        self.dirty = false;
+        // Flow keys are those of one packet.
+        self.dirty = self.objects.flow_keys().is_some();
     }
 
     /// Whether [`Run::begin`] has nothing to do.
@@ -401,10 +429,31 @@ impl Run {
         if self.memory.checked {
             self.clear_frame(self.program.frame_bytes());
             crate::helpers::lend_sockets(self);
+            self.lend_objects();
+        }
+        if self.objects.flow_keys().is_some() {
+            self.begin_flow();
         }
         if self.has_packet {
             self.packet_moved();
         }
+    }
+
+    /// Lets a checked program use what its context points to.
+    fn lend_objects(&mut self) {
+        for (base, len, what, writable) in self.objects.regions() {
+            self.memory.lend(&mut self.native, Loan { base, len, what: What::Other(what), writable });
+        }
+    }
+
+    /// Sets the flow keys for the packet.
+    #[cold]
+    fn begin_flow(&mut self) {
+        let protocol = match self.packet.bytes() {
+            [_, _, _, _, _, _, _, _, _, _, _, _, a, b, ..] => u16::from_be_bytes([*a, *b]),
+            _ => 0,
+        };
+        self.objects.begin_flow(ETH_HLEN as u16, protocol);
     }
 
     /// Gets ready for a checked run after one that left the run clean.

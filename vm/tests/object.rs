@@ -20,7 +20,7 @@ fn frame(from: [u8; 4]) -> Vec<u8> {
 fn the_firewall_counts_and_drops() {
     let prepared = Object::open("firewall.o", OBJECT).and_then(|o| o.prepare(&Target::default())).expect("an object");
     let kernel = KernelModel::newest();
-    let report = verify(&kernel, &prepared.object, 0, Options::default(), &mut Silent);
+    let report = verify(&kernel, &prepared.object, 0, Options::to_run(), &mut Silent);
     let Verdict::Accepted(verified) = report.verdict else { panic!("{:?}", report.verdict) };
     for proved in [None, Some(&verified)] {
         let mut instance = Instance::new(&prepared.object, &kernel, 1);

@@ -175,7 +175,9 @@ pub const fn context_of(kind: ProgType) -> Option<Context> {
         P::Tracepoint => plain("trace record", 8192, false),
         P::RawTracepoint => plain("bpf_raw_tracepoint_args", 96, false),
         P::RawTracepointWritable => plain("bpf_raw_tracepoint_args", 96, false),
-        P::Tracing | P::Lsm | P::StructOps | P::Ext => plain("arguments", 96, false),
+        // Security hooks may write what they were called with; their return value is all that is looked at.
+        P::Lsm => plain("arguments", 96, true),
+        P::Tracing | P::StructOps | P::Ext => plain("arguments", 96, false),
         P::Netfilter => plain("bpf_nf_ctx", 16, false),
         P::LircMode2 => plain("lirc sample", 4, false),
         P::Syscall => plain("arguments", 4096, true),

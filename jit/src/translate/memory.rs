@@ -26,7 +26,7 @@ impl Translator<'_, '_> {
     }
 
     fn access(&self, size: Size, off: i16) -> Access {
-        let plain = Access { size: size.bytes() as u64, offset: off.into(), probe: false, arena: false };
+        let plain = Access { size: size.bytes() as u64, offset: off.into(), probe: false, map: false, arena: false };
         self.env.program.access_at(self.at).unwrap_or(plain)
     }
 
@@ -38,21 +38,25 @@ impl Translator<'_, '_> {
     pub(super) fn load(&mut self, size: Size, signed: bool, dst: u8, src: u8, off: i16) {
         let signed = signed && size != Size::DW;
         let mut piece = None;
-        let value = if self.env.checked {
+        let value = if let Some(access) = self.env.program.special_load_at(self.at) {
+            let base = self.get(src);
+            let (bytes, sign) = (self.number(access.size as i64), self.number(signed.into()));
+            if access.map {
+                let offset = self.number(access.offset.into());
+                self.runtime(runtime::load_map as *const () as usize, &[base, offset, bytes, sign])
+            } else {
+                let address = self.b.ins().iadd_imm_s(base, i64::from(access.offset));
+                self.runtime(runtime::probe as *const () as usize, &[address, bytes, sign])
+            }
+        } else if self.env.checked {
             let value;
             (value, piece) = self.checked_load(size, src, off);
             if signed { self.sign_extend(value, size) } else { value }
         } else {
             let access = self.access(size, off);
             let base = self.get(src);
-            if access.probe {
-                let address = self.b.ins().iadd_imm_s(base, i64::from(access.offset));
-                let (bytes, sign) = (self.number(access.size as i64), self.number(signed.into()));
-                self.runtime(runtime::probe as *const () as usize, &[address, bytes, sign])
-            } else {
-                piece = Some(Piece::load(base, access.offset, access.size as u8));
-                self.plain_load(access.size, signed, proved(), base, access.offset)
-            }
+            piece = Some(Piece::load(base, access.offset, access.size as u8));
+            self.plain_load(access.size, signed, proved(), base, access.offset)
         };
         self.set(dst, value);
         if let Some(piece) = piece.filter(|_| !signed) {

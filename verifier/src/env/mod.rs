@@ -16,6 +16,17 @@ use ebpfkit_object::{Btf, Object, Program};
 use std::cell::Cell;
 use std::sync::Arc;
 
+/// What the accesses to a context take for granted.
+#[derive(Clone, Debug, Default)]
+pub struct CtxUse {
+    /// Bytes that are accessed, from the start (`max_ctx_offset`).
+    pub bytes: u32,
+    /// Pointers to kernel structs that were loaded: byte offset and type; zero for a buffer.
+    pub arguments: Vec<(u32, ebpfkit_object::btf::TypeId)>,
+    /// Bytes of the buffer that are accessed.
+    pub buffer_bytes: u32,
+}
+
 /// One verification at work.
 pub struct Env<'a> {
     /// The modelled kernel.
@@ -72,6 +83,8 @@ pub struct Env<'a> {
     pub types: Types,
     /// A load passed that the kernel cannot translate.
     pub untranslatable: bool,
+    /// What the accesses to the context take for granted.
+    pub ctx_use: CtxUse,
     /// What the program attaches to.
     pub attach: AttachInfo,
     /// Accesses must be aligned.

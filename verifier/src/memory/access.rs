@@ -222,14 +222,15 @@ impl Env<'_> {
     }
 
     /// An access to a buffer whose size the loader of the program decides.
-    fn check_buffer(&self, reg: u8, kind: &'static str, off: i32, size: u32) -> Step {
-        let r = self.reg(reg);
+    fn check_buffer(&mut self, reg: u8, kind: &'static str, off: i32, size: u32) -> Step {
+        let r = *self.reg(reg);
         if off < 0 {
             return reject(MemoryReason::BufferNegative { reg, kind, off, size });
         }
         if !r.var_off.is_const() || r.var_off.value != 0 {
             return reject(MemoryReason::BufferVariable { reg, off, var_off: r.var_off.to_string() });
         }
+        self.ctx_use.buffer_bytes = self.ctx_use.buffer_bytes.max((off as u32).saturating_add(size));
         Ok(())
     }
 

@@ -35,7 +35,9 @@ impl Env<'_> {
         self.check_unmoved(reg)?;
         let kind = self.effective_prog_type();
         if self.has_btf_ctx() {
-            return self.check_btf_ctx(off, size, access_kind, value_reg);
+            self.check_btf_ctx(off, size, access_kind, value_reg)?;
+            self.note_ctx(off, size, value_reg);
+            return Ok(());
         }
         if kind == ProgType::Ext {
             return Err(Stop::unsupported(format!("the context of {kind} programs")));
@@ -50,6 +52,7 @@ impl Env<'_> {
         if kind == ProgType::CgroupSkb && !self.bpf_capable() && (packet || touch.write && is_timestamp(off)) {
             return invalid();
         }
+        self.note_ctx(off, size, None);
         let Some(r) = value_reg.filter(|_| access_kind == Access::Read) else { return Ok(()) };
         if loaded == Loaded::Number {
             self.mark_reg_unknown(r);
@@ -60,7 +63,23 @@ impl Env<'_> {
             value.id = self.new_id();
         }
         *self.reg_mut(r) = value;
+        self.note_ctx(off, size, Some(r));
         Ok(())
+    }
+
+    /// Keeps what an access to the context takes for granted; `loaded` is the register that a load has set.
+    fn note_ctx(&mut self, off: i32, size: u32, loaded: Option<u8>) {
+        let off = off.max(0) as u32;
+        self.ctx_use.bytes = self.ctx_use.bytes.max(off.saturating_add(size));
+        let Some(value) = loaded.map(|r| self.reg(r)) else { return };
+        let id = match (value.ty.base, value.btf()) {
+            (RegBase::TpBuffer | RegBase::Buf, _) => 0,
+            (_, Some((BtfRef::Vmlinux, id))) => id,
+            _ => return,
+        };
+        if !self.ctx_use.arguments.contains(&(off, id)) {
+            self.ctx_use.arguments.push((off, id));
+        }
     }
 
     fn loaded_pointer(&self, loaded: Loaded) -> Step<RegState> {

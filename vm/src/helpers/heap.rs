@@ -166,11 +166,6 @@ pub fn contains(address: u64, len: u64) -> bool {
     heap().around(address).is_some_and(|(_, o)| o.region.contains(address, len))
 }
 
-/// Objects that live.
-pub fn live() -> usize {
-    heap().objects.values().filter(|o| o.references != 0).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ mod cx;
 mod dynptr;
 mod events;
 mod format;
-pub mod heap;
+pub(crate) mod heap;
 mod kfuncs;
 mod kptr;
 mod link;

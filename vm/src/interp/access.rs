@@ -44,8 +44,27 @@ pub(crate) fn probe(run: &mut Run, address: u64, how: u64) -> u64 {
         Ok(value) => value,
         // SAFETY: memory of objects is never given back.
         Err(_) if !run.memory.checked && heap::contains(address, size) => unsafe { load_raw(address, size) },
-        Err(_) => return 0,
+        Err(_) => 0,
     };
+    extend(value, how)
+}
+
+/// A load from a map as the kernel's struct; `offset` is negative for nothing that is verified.
+pub(crate) fn load_map(run: &Run, handle: u64, offset: i32, how: u64) -> u64 {
+    let Ok(map) = run.map(handle) else { return 0 };
+    let mut bytes = [0; 8];
+    if let (Ok(offset), Some(types)) = (usize::try_from(offset), run.current().kernel_types()) {
+        crate::maps::kernel_struct::read(map, types, offset, &mut bytes[..(how & 15) as usize]);
+    }
+    let size = (how & 15) as usize;
+    let little = cfg!(target_endian = "little");
+    let value = u64::from_ne_bytes(bytes) >> if little { 0 } else { 64 - 8 * size.clamp(1, 8) };
+    extend(value, how)
+}
+
+/// Sign-extends a loaded value where that is asked for.
+fn extend(value: u64, how: u64) -> u64 {
+    let size = how & 15;
     match (how & 16 != 0, size) {
         (false, _) => value,
         (true, 1) => value as i8 as i64 as u64,

@@ -337,6 +337,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             Op::LoadS16 => load!(2, |v| v as i16 as i64 as u64),
             Op::LoadS32 => load!(4, |v| v as i32 as i64 as u64),
             Op::LoadProbe => r[d] = probe(run, r[s].wrapping_add(i.off as i64 as u64), i.imm),
+            Op::LoadMap => r[d] = access::load_map(run, r[s], i.off, i.imm),
             Op::StoreArenaX => access::store_arena(run, r[d].wrapping_add(i.off as i64 as u64), i.imm, r[s]),
             Op::StoreArenaK => {
                 access::store_arena(run, r[d].wrapping_add(i.off as i64 as u64), i.src.into(), i.imm);

@@ -394,7 +394,7 @@ pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
         Op::CallLocal | Op::Exit => frame(op, checked, true),
         Op::MayGoto if far => leave,
         Op::MayGoto => may_goto,
-        Op::LoadProbe | Op::StoreArenaX | Op::StoreArenaK | Op::Atomic | Op::LoadAcq | Op::StoreRel
+        Op::LoadProbe | Op::LoadMap | Op::StoreArenaX | Op::StoreArenaK | Op::Atomic | Op::LoadAcq | Op::StoreRel
         | Op::LoadAbs | Op::LoadInd | Op::CallHelper | Op::CallReg | Op::TailCall | Op::End => leave,
         Op::Add64X => x64!(u64::wrapping_add),
         Op::Add64K => k64!(u64::wrapping_add),

@@ -24,6 +24,7 @@ pub mod check;
 mod elements;
 mod engine;
 mod hash;
+pub(crate) mod kernel_struct;
 mod lpm;
 pub mod mem;
 mod queue;
@@ -31,6 +32,7 @@ mod refs;
 pub mod ringbuf;
 pub mod stack_trace;
 pub mod storage;
+mod users;
 mod value;
 
 pub use account::Account;
@@ -40,10 +42,12 @@ pub use engine::Lookup;
 pub use hash::{Find, HashMap};
 pub use lpm::Lpm;
 pub use queue::{Bloom, Queue};
+pub(crate) use refs::Owner;
 pub use refs::{DevmapHash, Maps, Slots, Sockhash, Targets};
 pub use ringbuf::{Ringbuf, UserRingbuf};
 pub use stack_trace::StackTrace;
 pub use storage::Storage;
+pub(crate) use users::{User, Users};
 pub use value::ValueLayout;
 
 use crate::{Errno, World};
@@ -109,6 +113,8 @@ pub struct MapError {
 #[derive(Debug)]
 pub struct Map {
     facts: Facts,
+    fields: Record,
+    users: Users,
     frozen: AtomicBool,
     kind: Kind,
 }
@@ -207,7 +213,14 @@ pub fn create(def: &Def, fields: &Record, cpus: u32) -> Result<Map, MapError> {
 
 /// Makes a map from its definition, checked as `BPF_MAP_CREATE` does; `fields` are the special fields of its values.
 /// The initial contents are not filled in.
+///
+/// Inner maps of a map of maps made in this way have no special fields; [`create_outer`] knows of more.
 pub fn create_in(def: &Def, fields: &Record, around: &Surroundings) -> Result<Map, MapError> {
+    create_outer(def, fields, &Record::default(), around)
+}
+
+/// [`create_in`] for a map of maps: `inner_fields` are the special fields of inner maps' values.
+pub fn create_outer(def: &Def, fields: &Record, inner_fields: &Record, around: &Surroundings) -> Result<Map, MapError> {
     let fail = |errno, what: &str, unsupported| MapError {
         name: def.name.clone(),
         map_type: def.map_type,
@@ -231,9 +244,9 @@ pub fn create_in(def: &Def, fields: &Record, around: &Surroundings) -> Result<Ma
         }
         _ => Facts::default(),
     };
-    let kind = new_kind(&facts, fields, template).map_err(no_memory)?;
+    let kind = new_kind(&facts, fields, (template, inner_fields.clone())).map_err(no_memory)?;
     let kind = kind.ok_or_else(|| fail(Errno::EOPNOTSUPP, "maps of this type are not simulated", true))?;
-    Ok(Map { facts, frozen: AtomicBool::new(false), kind })
+    Ok(Map { facts, fields: fields.clone(), users: Users::default(), frozen: AtomicBool::new(false), kind })
 }
 
 fn facts_of(def: &Def, around: &Surroundings) -> Facts {
@@ -254,7 +267,7 @@ fn facts_of(def: &Def, around: &Surroundings) -> Facts {
     }
 }
 
-fn new_kind(facts: &Facts, fields: &Record, template: Facts) -> Result<Option<Kind>, Errno> {
+fn new_kind(facts: &Facts, fields: &Record, template: (Facts, Record)) -> Result<Option<Kind>, Errno> {
     Ok(Some(match facts.map_type {
         MapType::Array => Kind::Array(Array::new(facts, fields)?),
         MapType::PercpuArray => Kind::PercpuArray(PercpuArray::new(facts, fields)?),
@@ -296,6 +309,20 @@ impl Map {
     /// What is fixed.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The special fields of its values.
+    pub fn fields(&self) -> &Record {
+        &self.fields
+    }
+
+    /// Makes a program a user of the map; false when it cannot be one beside those that there are.
+    pub(crate) fn admit(&self, user: &User) -> bool {
+        let own = self.fields.fields.is_empty() || self.users.admit(user);
+        own && match &self.kind {
+            Kind::Maps(outer) => outer.admit(user),
+            _ => true,
+        }
     }
 
     /// The implementation, for engines that have a short way to it.
@@ -348,6 +375,14 @@ impl Map {
 
     /// `bpf_map_update_elem`, from a program on `cpu`.
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
+        if self.facts.flags & flag::RDONLY_PROG != 0 {
+            return Err(Errno::EACCES);
+        }
+        self.write(key, value, flags, cpu)
+    }
+
+    /// [`Map::update`] by the map's owner, whatever programs may do with it.
+    pub(crate) fn write(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
         let key = self.key(key)?;
         let value = self.value(value, self.value_size())?;
         each!(self, e => Elements::update(e, key, value, flags, cpu))

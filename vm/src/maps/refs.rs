@@ -4,13 +4,13 @@ use super::check::flag;
 use super::elements::{Elements, index};
 use super::hash::HashMap;
 use super::mem::Region;
-use super::{Facts, Map};
+use super::{Facts, Map, User, Users};
 use crate::{Errno, Program};
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_object::record::Record;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// Slots that hold a number each: `PROG_ARRAY`, `PERF_EVENT_ARRAY`, `CGROUP_ARRAY`, `XSKMAP`, `SOCKMAP`,
 /// `REUSEPORT_SOCKARRAY`. What a number stands for is known to who fills the slots, such as a program's number.
@@ -21,6 +21,21 @@ pub struct Slots {
     map_type: MapType,
     /// Programs of a prog array whose owner gave more than their numbers.
     programs: RwLock<Vec<Option<Arc<Program>>>>,
+    /// What all programs of a prog array have in common: the first that is put in or names the map decides.
+    owner: OnceLock<Owner>,
+}
+
+/// What the programs of a prog array have in common, since one takes another's place with the same context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// Program type.
+    pub prog_type: ProgType,
+    /// Attach type.
+    pub attach_type: AttachType,
+    /// The program knows of packets in several buffers.
+    pub xdp_has_frags: bool,
+    /// The program may sleep.
+    pub sleepable: bool,
 }
 
 /// What a slot holds that is in use: the number with this bit set.
@@ -29,7 +44,13 @@ const USED: u64 = 1 << 63;
 impl Slots {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
         let slots = facts.account.region(facts.max_entries as usize, 8)?;
-        Ok(Self { slots, count: facts.max_entries, map_type: facts.map_type, programs: RwLock::default() })
+        Ok(Self {
+            slots,
+            count: facts.max_entries,
+            map_type: facts.map_type,
+            programs: RwLock::default(),
+            owner: OnceLock::new(),
+        })
     }
 
     fn slot(&self, index: u32) -> Option<&AtomicU64> {
@@ -60,9 +81,18 @@ impl Slots {
         Ok(())
     }
 
-    /// Puts a program into a slot of a prog array, under a number. Programs and maps that hold each other are freed
-    /// only after [`Slots::clear_programs`].
+    /// Whether the programs of the map are of this kind; true for maps that hold no programs.
+    pub(crate) fn claim(&self, owner: &Owner) -> bool {
+        self.map_type != MapType::ProgArray || self.owner.get_or_init(|| owner.clone()) == owner
+    }
+
+    /// Puts a program into a slot of a prog array, under a number. [`Errno::EINVAL`] when the map has programs of another
+    /// type, attach type, or way with packets in several buffers. Programs and maps that hold each other are freed only
+    /// after [`Slots::clear_programs`].
     pub fn set_program(&self, index: u32, number: u64, program: Arc<Program>) -> Result<(), Errno> {
+        if self.map_type != MapType::ProgArray || !self.claim(&program.owner()) {
+            return Err(Errno::EINVAL);
+        }
         self.set(index, number)?;
         let mut programs = self.programs.write().unwrap_or_else(PoisonError::into_inner);
         if programs.len() <= index as usize {
@@ -228,6 +258,9 @@ fn check_target(value: &[u8]) -> Result<u64, Errno> {
 #[derive(Debug)]
 pub struct Maps {
     template: Facts,
+    template_fields: Record,
+    /// Of inner maps whose values have special fields.
+    users: Users,
     entries: Entries,
     /// Every map that was ever inside: programs may still use one that was replaced.
     held: Mutex<Vec<Arc<Map>>>,
@@ -240,14 +273,14 @@ enum Entries {
 }
 
 impl Maps {
-    pub(super) fn new(facts: &Facts, template: Facts) -> Result<Self, Errno> {
+    pub(super) fn new(facts: &Facts, (template, template_fields): (Facts, Record)) -> Result<Self, Errno> {
         let entries = if facts.map_type == MapType::HashOfMaps {
             let wide = Facts { value_size: 8, map_type: MapType::Hash, ..facts.clone() };
             Entries::Hash(Box::new(HashMap::new(&wide, &Record::default())?))
         } else {
             Entries::Array { slots: facts.account.region(facts.max_entries as usize, 8)?, count: facts.max_entries }
         };
-        Ok(Self { template, entries, held: Mutex::default() })
+        Ok(Self { template, template_fields, users: Users::default(), entries, held: Mutex::default() })
     }
 
     fn slot(&self, key: &[u8]) -> Option<&AtomicPtr<Map>> {
@@ -290,9 +323,13 @@ impl Maps {
                 return Err(Errno::E2BIG);
             }
         }
-        self.like_template(map.facts())?;
+        self.like_template(map)?;
         {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            // What uses inner maps trusts what is in them; under the lock, so that no user comes in between.
+            if self.users.get().is_some_and(|user| !map.admit(user)) {
+                return Err(Errno::EINVAL);
+            }
             if !held.iter().any(|m| Arc::ptr_eq(m, map)) {
                 held.push(map.clone());
             }
@@ -307,14 +344,37 @@ impl Maps {
         }
     }
 
-    fn like_template(&self, map: &Facts) -> Result<(), Errno> {
+    /// Makes a program a user of all inner maps that there are and will be.
+    pub(super) fn admit(&self, user: &User) -> bool {
+        if self.template_fields.fields.is_empty() {
+            return true;
+        }
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        self.users.admit(user) && held.iter().all(|m| m.admit(user))
+    }
+
+    /// Whether a definition and fields are those of the template.
+    pub(crate) fn has_template(&self, inner: &ebpfkit_object::Map, fields: &Record) -> bool {
         let t = &self.template;
-        let any_length = matches!(map.map_type, MapType::Array) && map.flags & flag::INNER_MAP != 0;
-        let same = t.map_type == map.map_type
-            && t.key_size == map.key_size
-            && t.value_size == map.value_size
-            && t.flags == map.flags
-            && (any_length || !matches!(map.map_type, MapType::Array) || t.max_entries == map.max_entries);
+        (t.map_type, t.key_size, t.value_size, t.flags, t.max_entries)
+            == (inner.map_type, inner.key_size, inner.value_size, inner.flags, inner.max_entries)
+            && self.template_fields == *fields
+    }
+
+    /// As the kernel compares (`bpf_map_meta_equal` and what some types add): programs were verified with the template.
+    fn like_template(&self, map: &Map) -> Result<(), Errno> {
+        let (t, facts) = (&self.template, map.facts());
+        let same_length = match facts.map_type {
+            MapType::Array => facts.flags & flag::INNER_MAP != 0 || t.max_entries == facts.max_entries,
+            MapType::Xskmap => t.max_entries == facts.max_entries,
+            _ => true,
+        };
+        let same = t.map_type == facts.map_type
+            && t.key_size == facts.key_size
+            && t.value_size == facts.value_size
+            && t.flags == facts.flags
+            && self.template_fields == *map.fields()
+            && same_length;
         if same { Ok(()) } else { Err(Errno::EINVAL) }
     }
 

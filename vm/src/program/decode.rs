@@ -131,9 +131,12 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
         Isa::LoadInd { size, src, imm } => make(Op::LoadInd, 0, src, size.bytes() as i32, i64::from(imm) as u64),
         Isa::Load { size, signed, dst, src, off } => {
             let (size, off) = place(pieces, at, size, off, false, translate)?;
-            if translate && pieces.probed(at) {
-                let imm = size.bytes() as u64 + if signed { 16 } else { 0 };
-                return Ok(make(Op::LoadProbe, dst, src, off, imm));
+            let how = size.bytes() as u64 + if signed { 16 } else { 0 };
+            if pieces.reads_map(at) {
+                return Ok(make(Op::LoadMap, dst, src, off, how));
+            }
+            if pieces.probed(at) {
+                return Ok(make(Op::LoadProbe, dst, src, off, how));
             }
             let op = if !translate && !signed && in_frame(src, size, off) {
                 [Op::FrameLoad8, Op::FrameLoad16, Op::FrameLoad32, Op::FrameLoad64][size as usize]
@@ -252,13 +255,15 @@ pub(super) fn access(pieces: &Pieces, at: usize) -> Option<Access> {
         Isa::Store { size, off, .. } => (size, off, true),
         Isa::Atomic { size, off, .. } | Isa::LoadAcquire { size, off, .. } | Isa::StoreRelease { size, off, .. } => {
             let size = size.bytes() as u64;
-            return Some(Access { size, offset: off.into(), probe: false, arena: pieces.is_arena(at) });
+            let arena = pieces.is_arena(at);
+            return Some(Access { size, offset: off.into(), probe: false, map: false, arena });
         }
         _ => return None,
     };
     let arena = pieces.is_arena(at);
     let (size, offset) = if arena { (size, off.into()) } else { place(pieces, at, size, off, write, true).ok()? };
-    Some(Access { size: size.bytes() as u64, offset, probe: !write && pieces.probed(at), arena })
+    let (probe, map) = (!write && pieces.probed(at), !write && pieces.reads_map(at));
+    Some(Access { size: size.bytes() as u64, offset, probe, map, arena })
 }
 
 fn imm64(pieces: &Pieces, imm: ImmKind, at: usize) -> Result<u64, LoadError> {

@@ -51,6 +51,8 @@ pub(crate) enum Op {
     /// Loads through a pointer that may be stale, or into an arena; `imm` is the size, plus 16 for sign extension.
     /// What is not there reads as zero.
     LoadProbe,
+    /// A field of a map as the kernel's struct.
+    LoadMap,
     /// Stores into an arena; `imm` is the size. Where no page is, the value is lost.
     StoreArenaX,
     /// The same of `imm`; `src` is the size.

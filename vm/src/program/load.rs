@@ -3,19 +3,19 @@
 use super::decode;
 use super::{LoadError, Program};
 use crate::context::CtxLayout;
+use crate::contract::Contract;
 use crate::helpers;
-use crate::maps::{Arena, Kind, Map};
+use crate::maps::{Arena, Kind, Map, User};
 use crate::memory::{Region, RegionKind};
 use crate::native::NativeSlots;
 use crate::run::HelperFn;
 use crate::user::UserHelper;
 use ebpfkit_abi::helpers::id;
-use ebpfkit_abi::proto::TypeFlags;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::opcode::{class, jmp};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, R10, STACK_SIZE, decode as decode_insn};
 use ebpfkit_object::btf::{EXCEPTION_CALLBACK_TAG, Kind as BtfKind};
-use ebpfkit_object::{Btf, FuncInfo};
+use ebpfkit_object::{Btf, FuncInfo, ProgramFlags};
 use ebpfkit_verifier::{RegBase, RegType, Verified};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -58,6 +58,9 @@ pub(crate) struct Pieces {
     exception_callback: Option<usize>,
     /// See [`Program::is_unbounded`].
     is_unbounded: bool,
+    /// Type that was asked for after a verified program was given.
+    other_type: Option<ProgType>,
+    pub flags: ProgramFlags,
 }
 
 impl Pieces {
@@ -131,11 +134,12 @@ impl Pieces {
     /// that programs allocate are read as they are: their memory stays memory of objects
     /// ([`heap`](crate::helpers::heap)).
     pub(super) fn probed(&self, at: usize) -> bool {
-        let is_object = |t: RegType| t.has(TypeFlags::ALLOC) && !t.has(TypeFlags::UNTRUSTED);
-        self.pointer_at(at).is_some_and(|t| match t.base {
-            RegBase::BtfId => !is_object(t),
-            base => base == RegBase::Arena,
-        })
+        self.pointer_at(at).is_some_and(crate::contract::is_probed)
+    }
+
+    /// Whether the load at a slot reads a map as the kernel's struct.
+    pub(super) fn reads_map(&self, at: usize) -> bool {
+        self.pointer_at(at).is_some_and(|t| t.base == RegBase::ConstMap)
     }
 
     /// Whether the access at a slot goes into an arena.
@@ -170,6 +174,7 @@ impl Loader {
         this.pieces.unavailable.clone_from(&program.poison);
         this.pieces.unavailable.sort_by_key(|p| p.0);
         this.pieces.func_info.clone_from(&program.func_info);
+        this.pieces.flags = program.flags;
         this
     }
 
@@ -177,18 +182,24 @@ impl Loader {
     pub fn verified(verified: &Verified) -> Self {
         let mut this = Self::program(verified.program());
         this.pieces.verified = Some(verified.clone());
+        this.pieces.btf = verified.assumptions().object_types.clone();
         this
     }
 
-    /// The program type, which decides the context.
+    /// The program type, which decides the context. A verified program has its own.
     pub fn prog_type(mut self, kind: ProgType) -> Self {
-        self.pieces.prog_type = kind;
+        match &self.pieces.verified {
+            Some(verified) if verified.program().prog_type != kind => self.pieces.other_type = Some(kind),
+            _ => self.pieces.prog_type = kind,
+        }
         self
     }
 
-    /// The attach type.
+    /// The attach type. A verified program keeps its own.
     pub fn attach_type(mut self, kind: AttachType) -> Self {
-        self.pieces.attach_type = kind;
+        if self.pieces.verified.is_none() {
+            self.pieces.attach_type = kind;
+        }
         self
     }
 
@@ -204,9 +215,12 @@ impl Loader {
         self
     }
 
-    /// The object's types, which functions that allocate objects need.
+    /// The object's types, which functions that allocate objects need. A verified program keeps those that it was
+    /// verified with.
     pub fn btf(mut self, btf: Option<Arc<Btf>>) -> Self {
-        self.pieces.btf = btf;
+        if self.pieces.verified.is_none() {
+            self.pieces.btf = btf;
+        }
         self
     }
 
@@ -222,17 +236,27 @@ impl Loader {
         self.load_with(&|_, _| None)
     }
 
-    /// Loads the program; `kfunc` names kernel functions.
+    /// Loads the program; `kfunc` names kernel functions. Those of a verified program have the names that they had then.
     pub fn load_with(self, kfunc: KfuncName<'_>) -> Result<Arc<Program>, LoadError> {
         let mut pieces = self.pieces;
         if pieces.insns.is_empty() {
             return Err(LoadError::Empty);
         }
+        if let Some(given) = pieces.other_type {
+            return Err(LoadError::OtherType { verified: pieces.prog_type, given });
+        }
         pieces.exception_callback = exception_callback(&pieces);
-        scan(&mut pieces, kfunc)?;
+        let types = pieces.verified.as_ref().and_then(|v| v.assumptions().kernel_types.clone());
+        let known = |id: u32, index: i16| match &types {
+            Some(types) if index == 0 => Some(types.name(id).to_owned()),
+            _ => kfunc(id, index),
+        };
+        let is_verified = pieces.verified.is_some();
+        scan(&mut pieces, if is_verified { &known } else { kfunc })?;
         if pieces.calls_own() {
             pieces.verified = None;
         }
+        let contract = pieces.verified.as_ref().map(|v| Contract::of(v, &pieces.given)).transpose()?;
         let arena = |m: &&Arc<Map>| m.facts().map_type == MapType::Arena;
         pieces.arena = pieces.maps.iter().find(arena).cloned();
         let ctx = Arc::new(CtxLayout::of(pieces.prog_type));
@@ -252,7 +276,7 @@ impl Loader {
         let exception_callback =
             pieces.exception_callback.and_then(|slot| pieces.functions.iter().position(|f| *f == slot));
         let is_unbounded = pieces.is_unbounded;
-        Ok(Arc::new(Program {
+        let program = Program {
             frame,
             id,
             pieces,
@@ -261,11 +285,25 @@ impl Loader {
             checked,
             unchecked,
             native,
+            contract,
             has_rings,
             exception_callback,
             is_unbounded,
             marked,
-        }))
+        };
+        let types = program.verified().and_then(|v| v.assumptions().object_types.clone());
+        let user = User { verified: program.verified().is_some(), types };
+        for map in program.maps() {
+            if !map.admit(&user) {
+                return Err(LoadError::Users { map: map.facts().name.to_string() });
+            }
+            if let Kind::Slots(slots) = map.kind()
+                && !slots.claim(&program.owner())
+            {
+                return Err(LoadError::Owner { map: map.facts().name.to_string() });
+            }
+        }
+        Ok(Arc::new(program))
     }
 }
 

@@ -11,14 +11,16 @@ pub(crate) use load::Pieces;
 pub use load::{KfuncName, Loader};
 
 use crate::context::CtxLayout;
+use crate::contract::Contract;
 use crate::given::MarkedArray;
-use crate::maps::Map;
+use crate::maps::{Map, Owner};
 use crate::memory::Region;
 use crate::native::{Access, NativeSlots};
 use crate::run::HelperFn;
 pub(crate) use decode::Code;
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::{DecodeError, Insn};
+use ebpfkit_object::ProgramFlags;
 use ebpfkit_verifier::Verified;
 use std::sync::{Arc, OnceLock};
 
@@ -62,6 +64,29 @@ pub enum LoadError {
         /// Why.
         error: crate::maps::MapError,
     },
+    /// A map that is not the one that the program was verified with.
+    #[error(transparent)]
+    Broken(#[from] crate::contract::Broken),
+    /// A setting that a verified program does not have.
+    #[error("a program that was verified as {verified} cannot be loaded as {given}")]
+    OtherType {
+        /// Type that was verified.
+        verified: ProgType,
+        /// Type that is asked for.
+        given: ProgType,
+    },
+    /// A prog array of programs of another kind.
+    #[error("map {map}: its programs are of another type or attach type (-EINVAL)")]
+    Owner {
+        /// Name of the map.
+        map: String,
+    },
+    /// A map whose values hold pointers, locks or the like, and that programs use which were not verified in the same way.
+    #[error("map {map}: its values hold more than bytes, and it is used by verified programs and others")]
+    Users {
+        /// Name of the map.
+        map: String,
+    },
     /// Something that cannot be run yet.
     #[error("insn {at}: not supported yet: {what}")]
     Unsupported {
@@ -101,6 +126,7 @@ pub struct Program {
     frame: usize,
     unchecked: OnceLock<Code>,
     native: NativeSlots,
+    contract: Option<Contract>,
     /// One of the maps is a ring buffer.
     has_rings: bool,
     /// Number of the function that handles exceptions.
@@ -205,6 +231,32 @@ impl Program {
     /// What the verifier proved, if it did.
     pub fn verified(&self) -> Option<&Verified> {
         self.pieces.verified.as_ref()
+    }
+
+    /// The kernel's types, if the program was verified with them.
+    pub(crate) fn kernel_types(&self) -> Option<&ebpfkit_object::Btf> {
+        self.pieces.verified.as_ref()?.assumptions().kernel_types.as_deref()
+    }
+
+    /// What the program takes for granted, when it was verified.
+    pub fn contract(&self) -> Option<&Contract> {
+        self.contract.as_ref()
+    }
+
+    /// Whether the program can run without checks: it was verified, and a run can give all that it takes for granted.
+    #[inline]
+    pub fn runs_unchecked(&self) -> bool {
+        self.contract.as_ref().is_some_and(|c| c.sandboxed().is_none())
+    }
+
+    /// What has to be the same of all programs of a prog array.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner {
+            prog_type: self.pieces.prog_type,
+            attach_type: self.pieces.attach_type,
+            xdp_has_frags: self.pieces.flags.has(ProgramFlags::XDP_HAS_FRAGS),
+            sleepable: self.pieces.flags.has(ProgramFlags::SLEEPABLE),
+        }
     }
 
     /// Bytes below `r10` that a function can touch.
