@@ -18,7 +18,7 @@ use std::time::Instant;
 /// Options that choose the modelled kernel.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct KernelArgs {
-    /// Kernel version to model, such as 6.12 [default: the running kernel, otherwise the newest modelled]
+    /// Kernel version to model, such as 6.18 [default: the running kernel, otherwise the newest modelled]
     #[arg(long, value_name = "VERSION")]
     pub kernel: Option<String>,
     /// Kernel types [default: those of the running kernel, where it has them]

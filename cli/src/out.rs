@@ -14,9 +14,9 @@ pub fn divert() {
     DIVERTED.store(true, Relaxed);
 }
 
-/// Where results go.
+/// Where results go. It is locked for each write alone, as another thread may have to report why the process ends.
 pub fn results() -> Box<dyn Write> {
-    if DIVERTED.load(Relaxed) { Box::new(anstream::stderr().lock()) } else { Box::new(anstream::stdout().lock()) }
+    if DIVERTED.load(Relaxed) { Box::new(anstream::stderr()) } else { Box::new(anstream::stdout()) }
 }
 
 /// Whether somebody watches the results as they come.

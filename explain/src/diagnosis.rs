@@ -1,4 +1,4 @@
-//! A rejection as rustc would show it: the place, the kernel's message, what it means, what to do.
+//! A rejection as rustc would show it: the location, the kernel's message, what it means, what to do.
 
 use crate::catalogue;
 use crate::path::{self, Involved, Origin};
@@ -9,13 +9,13 @@ use ebpfkit_verifier::Rejection;
 use ebpfkit_verifier::log::insn_text;
 
 /// Where an instruction stands: file and line with their text, or the instruction itself where there is no line.
-struct Place {
+struct Location {
     path: String,
     number: usize,
     text: String,
 }
 
-impl Place {
+impl Location {
     fn of(object: &Object, program: &Program, insn: usize) -> Self {
         match object.btf.as_deref().and_then(|btf| source::line_of(program, btf, insn)) {
             Some(l) => Self { path: l.file, number: l.line as usize, text: l.text.trim_start().to_owned() },
@@ -28,7 +28,7 @@ impl Place {
     }
 }
 
-/// What is said of a register: a sentence, and the place of the instruction that it names.
+/// What is said of a register: a sentence, and the location of the instruction that it names.
 fn origin_label(involved: &Involved) -> Option<(usize, String)> {
     let reg = involved.reg;
     match involved.origin? {
@@ -50,20 +50,21 @@ pub fn render(
     let text = rejection.reason.to_string();
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let message = message.or(lines.last().copied()).unwrap_or_default();
-    let place = Place::of(object, program, rejection.insn);
+    let location = Location::of(object, program, rejection.insn);
     let involved =
         log.map(|l| path::involved_registers(l, &program.insns, rejection.insn, message)).unwrap_or_default();
-    let origins = involved.iter().filter_map(origin_label).map(|(at, label)| (Place::of(object, program, at), label));
+    let origins =
+        involved.iter().filter_map(origin_label).map(|(at, label)| (Location::of(object, program, at), label));
     // A line is shown once; what else is to be said of it becomes a note.
     let (same_line, origins): (Vec<_>, Vec<_>) =
-        origins.partition(|(o, _)| o.path == place.path && o.number == place.number);
+        origins.partition(|(o, _)| o.path == location.path && o.number == location.number);
 
     let title = Level::ERROR.primary_title(message).id(rejection.reason.code());
     let label = format!("instruction {}", rejection.insn);
-    let snippet = Snippet::source(place.text.as_str())
-        .line_start(place.number)
-        .path(place.path.as_str())
-        .annotation(AnnotationKind::Primary.span(0..place.text.len()).label(label.as_str()));
+    let snippet = Snippet::source(location.text.as_str())
+        .line_start(location.number)
+        .path(location.path.as_str())
+        .annotation(AnnotationKind::Primary.span(0..location.text.len()).label(label.as_str()));
     let mut group = Group::with_title(title).element(snippet);
     for (origin, label) in &origins {
         let snippet = Snippet::source(origin.text.as_str())

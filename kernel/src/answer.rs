@@ -56,6 +56,13 @@ pub struct Judgement {
     pub verification_ns: Option<u64>,
 }
 
+impl Judgement {
+    /// Of a program that cannot be given to the kernel.
+    pub fn unloadable(error: &KernelError) -> Self {
+        Self { answer: Answer::Unloadable(error.to_string()), insns_processed: None, verification_ns: None }
+    }
+}
+
 impl LoadResult {
     /// The verdict of a load whose log holds the failing path.
     pub fn answer(&self) -> Answer {
@@ -71,21 +78,16 @@ impl LoadResult {
 impl Session<'_> {
     /// Asks for a program's verdict. The figures come from a load without a log, whose time is the verifier's own.
     pub fn judge(&self, program: usize) -> Judgement {
-        let unloadable = |e: KernelError| Judgement {
-            answer: Answer::Unloadable(e.to_string()),
-            insns_processed: None,
-            verification_ns: None,
-        };
         let timed = match self.load(program, LogLevel::STATS) {
             Ok(result) => result,
-            Err(e) => return unloadable(e),
+            Err(e) => return Judgement::unloadable(&e),
         };
         let figures = timed.summary();
         let answer = match timed.program {
             Ok(_) => Answer::Accepted,
             Err(_) => match self.load(program, LogLevel::FAILING_PATH) {
                 Ok(with_log) => with_log.answer(),
-                Err(e) => return unloadable(e),
+                Err(e) => return Judgement::unloadable(&e),
             },
         };
         Judgement {

@@ -3,12 +3,14 @@
 use super::*;
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_isa::Insn;
+use std::io::Write;
 
 fn kernel(test: &str) -> Option<Kernel> {
     match Kernel::open() {
         Ok(k) => Some(k),
         Err(e) => {
-            eprintln!("skipped {test}: {e}");
+            // Not by a macro, whose text the test harness would keep to itself.
+            let _ = writeln!(std::io::stderr(), "skipped 1: {test}: {e}");
             None
         }
     }

@@ -33,10 +33,10 @@ fn engines_return_the_same() {
             Some((_, want)) if found.result != *want => wrong.push((name, found.result)),
             _ => {}
         }
-        skipped += u32::from(found.absent.contains_key(&Engine::Kernel));
+        skipped += usize::from(found.absent.contains_key(&Engine::Kernel));
     }
     if skipped > 0 {
-        println!("{skipped} skipped: no bpf(2), or packages that are not installed");
+        ebpfkit_testsuite::running::skipped(skipped, "programs: no bpf(2), or packages that are not installed");
     }
     assert!(wrong.is_empty(), "{wrong:x?}");
 }

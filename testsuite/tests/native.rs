@@ -42,7 +42,7 @@ fn cases(model: &KernelModel) -> Vec<Case> {
     }
     assert!(!cases.is_empty());
     if skipped > 0 {
-        println!("{skipped} skipped: no types of a running kernel");
+        running::skipped(skipped, "programs: no types of a running kernel");
     }
     cases
 }

@@ -46,7 +46,7 @@ fn logs_are_the_recorded_ones() {
 fn recorded_logs_are_the_kernels() {
     let Some(kernel) = running::or_skip("recorded_logs_are_the_kernels") else { return };
     if running::version().code() >> 8 != KernelModel::newest().version.code() >> 8 {
-        println!("1 skipped: recorded_logs_are_the_kernels: the running kernel is another version");
+        running::skipped(1, "recorded_logs_are_the_kernels: the running kernel is another version");
         return;
     }
     for (file, prepared) in programs() {

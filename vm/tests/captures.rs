@@ -1,6 +1,7 @@
 //! Captures of Debian's `golang-github-google-gopacket-dev`: every format, byte order and block. Skipped without it.
 
 use ebpfkit_vm::capture::Reader;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const FOLDER: &str = "/usr/share/gocode/src/github.com/google/gopacket";
@@ -31,7 +32,8 @@ fn real_captures_are_read_and_broken_ones_are_harmless() {
     let mut files = Vec::new();
     captures(Path::new(FOLDER), &mut files);
     if files.is_empty() {
-        println!("1 skipped: no captures in {FOLDER}");
+        // Not by a macro, whose text the test harness would keep to itself.
+        let _ = writeln!(std::io::stderr(), "skipped 1: no captures in {FOLDER}");
         return;
     }
     let (mut packets, mut refused) = (0, Vec::new());

@@ -9,7 +9,7 @@ use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result};
 use ebpfkit_explain::judge::{Outcome, Status};
-use ebpfkit_kernel::{Answer, Judgement, Kernel, Session};
+use ebpfkit_kernel::{Answer, Judgement, Kernel, KernelError, Session};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{Options, Owners};
@@ -35,6 +35,9 @@ pub struct Args {
 #[derive(Serialize)]
 struct FileResult {
     object: String,
+    /// What libbpf 1.x has against the object, where it does not open it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    libbpf: Vec<String>,
     programs: Vec<Comparison>,
 }
 
@@ -131,13 +134,8 @@ fn file(
     picked: &[usize],
     counts: &mut Counts,
 ) -> Result<End> {
-    let session = match Session::new(kernel, prepared) {
-        Ok(session) => session,
-        Err(e) => {
-            let e = Failure::unsupported(e).context(files::name(path));
-            return unreadable(path, &e, args.json);
-        }
-    };
+    // What the kernel has against the whole object it has against each of its programs.
+    let session = Session::new(kernel, prepared);
     let mut worst = End::Good;
     let (mut programs, mut owners) = (Vec::new(), Owners::default());
     for &index in picked {
@@ -156,16 +154,26 @@ fn file(
         }
     }
     if args.json {
-        out::json(&FileResult { object: files::name(path), programs })?;
+        let libbpf = prepared.object.libbpf_refusals.clone();
+        out::json(&FileResult { object: files::name(path), libbpf, programs })?;
     } else if picked.is_empty() {
         note!("{}: no programs", files::name(path));
     }
     Ok(worst)
 }
 
-fn compare(host: &Host, prepared: &Prepared, session: &Session<'_>, index: usize, owners: &mut Owners) -> Comparison {
+fn compare(
+    host: &Host,
+    prepared: &Prepared,
+    session: &std::result::Result<Session<'_>, KernelError>,
+    index: usize,
+    owners: &mut Owners,
+) -> Comparison {
     let timed = judge(host, prepared, index, Options::default(), owners, &mut Silent);
-    let kernel = session.judge(index);
+    let kernel = match session {
+        Ok(session) => session.judge(index),
+        Err(e) => Judgement::unloadable(e),
+    };
     let outcome = match (&timed.judged.outcome, &kernel.answer) {
         (Outcome::Unsupported { .. }, _) => Agreement::Undecided,
         // A kernel may forbid a kind of program altogether; that says nothing of the program.

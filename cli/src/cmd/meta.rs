@@ -52,6 +52,9 @@ pub fn man(args: &ManArgs) -> Result<End> {
     Ok(End::Good)
 }
 
+/// What the pages belong to.
+const SOURCE: &str = concat!("ebpfkit ", env!("CARGO_PKG_VERSION"));
+
 /// A page for the whole and one for each command, by name.
 fn pages() -> Result<Vec<(String, Vec<u8>)>> {
     // A clean command line: the pages do not depend on the terminal.
@@ -59,14 +62,15 @@ fn pages() -> Result<Vec<(String, Vec<u8>)>> {
     whole.build();
     let page = |name: String, command: Command| {
         let mut text = Vec::new();
-        clap_mangen::Man::new(command).render(&mut text)?;
+        clap_mangen::Man::new(command).source(SOURCE).manual("ebpfkit").render(&mut text)?;
         anyhow::Ok((name, text))
     };
     let commands: Vec<Command> = whole.get_subcommands().cloned().collect();
     let mut all = vec![page("ebpfkit".into(), whole)?];
     for command in commands {
         let name = format!("ebpfkit-{}", command.get_name());
-        let command = command.display_name(&name).bin_name(&name).version(env!("CARGO_PKG_VERSION"));
+        let call = format!("ebpfkit {}", command.get_name());
+        let command = command.display_name(&name).bin_name(call).version(env!("CARGO_PKG_VERSION"));
         all.push(page(name, command)?);
     }
     Ok(all)

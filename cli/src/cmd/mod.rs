@@ -15,8 +15,11 @@ pub use types::TypeArgs;
 
 use crate::files;
 use crate::host::Host;
+use crate::out::note;
+use crate::paint;
 use anyhow::{Context, Result, bail};
-use ebpfkit_object::{Object, Prepared, Program, nearest};
+use ebpfkit_abi::ProgType;
+use ebpfkit_object::{Object, Overrides, Prepared, Program, nearest};
 use std::path::{Path, PathBuf};
 
 /// Extensions of assembly text.
@@ -51,6 +54,9 @@ pub fn open(path: &Path) -> Result<Object> {
 pub fn load(path: &Path, host: &Host, types: &TypeArgs, selection: &Selection) -> Result<Prepared> {
     let mut object = open(path)?;
     types.apply(&mut object, selection);
+    for refusal in &object.libbpf_refusals {
+        note!("{} {}: libbpf 1.x does not open it: {refusal}", paint::warning("note:"), files::name(path));
+    }
     let target = host.target(&object);
     object.prepare(&target).with_context(|| files::name(path))
 }
@@ -102,8 +108,10 @@ impl Selection {
             (None, Some((name, like))) => (format!("no section `{name}`"), like),
             (None, None) => ("no such program in this section".into(), None),
         };
-        let hint = like.map_or_else(String::new, |like| format!(", did you mean `{like}`?"));
-        format!("{what}{hint}; it has {}", listed(programs.iter()))
+        match like {
+            Some(like) => format!("{what}; did you mean `{like}`?"),
+            None => format!("{what}; it has {}", listed(programs.iter())),
+        }
     }
 }
 
@@ -123,6 +131,18 @@ pub fn listed<'p>(programs: impl ExactSizeIterator<Item = &'p Program>) -> Strin
 /// How a program is called in messages.
 pub fn head(program: &Program) -> String {
     format!("{} ({})", program.name, program.section)
+}
+
+/// What can be done about a program whose section says nothing of its type.
+pub fn type_help(program: &Program) -> Option<String> {
+    if program.prog_type != ProgType::Unspec {
+        return None;
+    }
+    let like = Overrides::of_type(&program.section).err()?.nearest;
+    Some(like.map_or_else(
+        || "`--type` says what the program is, as its own loader would".into(),
+        |like| format!("did you mean the section `{like}`? Otherwise `--type` says what the program is"),
+    ))
 }
 
 /// The files of a command that takes several: with more than one, each line of its output names its file.

@@ -9,7 +9,7 @@ use ebpfkit_object::{Object, Overrides, nearest};
 pub struct TypeArgs {
     /// Type of the programs, as a section would be named (xdp, cgroup/connect4, fentry/do_unlinkat) or a program type's
     /// name (sched_cls)
-    #[arg(long = "type", value_name = "TYPE", value_parser = Overrides::of_type)]
+    #[arg(long = "type", value_name = "TYPE", value_parser = prog_type)]
     prog_type: Option<Overrides>,
     /// Expected attach type, such as cgroup_inet_egress
     #[arg(long, value_name = "NAME", value_parser = attach_type)]
@@ -19,11 +19,19 @@ pub struct TypeArgs {
     attach_target: Option<String>,
 }
 
+fn prog_type(name: &str) -> Result<Overrides, String> {
+    Overrides::of_type(name).map_err(|e| unknown("program type", e.nearest))
+}
+
+/// Says that there is no such thing, and what was probably meant.
+fn unknown(what: &str, like: Option<&str>) -> String {
+    let hint = like.map_or_else(String::new, |like| format!(", did you mean `{like}`?"));
+    format!("no such {what}{hint}")
+}
+
 fn attach_type(name: &str) -> Result<AttachType, String> {
-    AttachType::from_name(name).ok_or_else(|| {
-        let like = nearest(name, AttachType::ALL.iter().filter_map(|t| t.name()));
-        like.map_or_else(|| "no such attach type".into(), |like| format!("did you mean `{like}`?"))
-    })
+    let names = AttachType::ALL.iter().filter_map(|t| t.name());
+    AttachType::from_name(name).ok_or_else(|| unknown("attach type", nearest(name, names)))
 }
 
 impl TypeArgs {

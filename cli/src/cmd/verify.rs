@@ -1,6 +1,6 @@
 //! `verify`: the kernel's verdict on each program, with a diagnosis of each rejection.
 
-use crate::cmd::{Labels, Selection, TypeArgs, head, load};
+use crate::cmd::{Labels, Selection, TypeArgs, head, load, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
 use crate::judge::{ProgramResult, Timed, duration, judge};
@@ -46,6 +46,9 @@ pub struct Args {
 #[derive(Serialize)]
 struct FileResult {
     object: String,
+    /// What libbpf 1.x has against the object, where it does not open it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    libbpf: Vec<String>,
     programs: Vec<ProgramResult>,
 }
 
@@ -105,12 +108,16 @@ fn file(args: &Args, host: &Host, path: &Path, labels: &Labels, prepared: &Prepa
         }
         out::results().write_all(log.text.as_bytes()).context(out::STDOUT)?;
         show(&timed, &format!("{}{}", labels.of(path), head(program)))?;
+        if let (Status::Unloadable, Some(help)) = (timed.judged.status(), type_help(program)) {
+            say!("  help: {help}")?;
+        }
         if let Some(text) = timed.judged.diagnosis(&host.model, prepared, index, options) {
             say!("{text}")?;
         }
     }
     if args.json {
-        out::json(&FileResult { object: files::name(path), programs: results })?;
+        let libbpf = prepared.object.libbpf_refusals.clone();
+        out::json(&FileResult { object: files::name(path), libbpf, programs: results })?;
     } else if picked.is_empty() {
         note!("{}: no programs", files::name(path));
     }

@@ -21,6 +21,9 @@ const BEGINNINGS: &[(&[u8], &str, &str)] = &[
     (b"\xcf\xfa\xed\xfe", "a Mach-O file", COMPILE),
     (b"MZ", "a Windows executable", COMPILE),
     (b"\xd4\xc3\xb2\xa1", "a packet capture", "give it to `run` with --packet"),
+    (b"\xa1\xb2\xc3\xd4", "a packet capture", "give it to `run` with --packet"),
+    (b"\x4d\x3c\xb2\xa1", "a packet capture", "give it to `run` with --packet"),
+    (b"\xa1\xb2\x3c\x4d", "a packet capture", "give it to `run` with --packet"),
     (b"\x0a\x0d\x0d\x0a", "a packet capture", "give it to `run` with --packet"),
     (b"#!/", "a script", ""),
 ];

@@ -189,12 +189,14 @@ fn has_variable(btf: &Btf, section: TypeId, name: &str) -> bool {
     btf.sec_vars(section).any(|v| btf.name(v.ty) == name)
 }
 
-/// Names for a message: a likely one, and those that there are.
+/// What was probably meant, or else the names that there are.
 fn choices<'n>(wrong: &str, names: impl Iterator<Item = &'n str> + Clone) -> String {
-    let like = nearest(wrong, names.clone()).map_or_else(String::new, |like| format!(", did you mean `{like}`?"));
+    if let Some(like) = nearest(wrong, names.clone()) {
+        return format!("; did you mean `{like}`?");
+    }
     let more = if names.clone().nth(MAX_LISTED).is_some() { ", ..." } else { "" };
     let listed: Vec<&str> = names.take(MAX_LISTED).collect();
-    format!("{like}; there are {}{more}", if listed.is_empty() { "none".into() } else { listed.join(", ") })
+    format!("; there are {}{more}", if listed.is_empty() { "none".into() } else { listed.join(", ") })
 }
 
 fn nothing_named(object: &Object, btf: Option<&Btf>, name: &str) -> FillError {

@@ -12,6 +12,7 @@ pub use read::{read, variables};
 pub use write::{Mismatch, write, write_untyped};
 
 use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
 
 /// A value with the structure that its type gives it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +28,10 @@ pub enum Value {
     Enum(String),
     /// A character array that holds printable text.
     Text(String),
-    /// An address.
+    /// An address in memory.
     Pointer(u64),
+    /// An address of the network.
+    Address(IpAddr),
     /// An array.
     List(Vec<Value>),
     /// A struct or union: members by name; anonymous ones are merged into it.
@@ -46,6 +49,7 @@ impl Display for Value {
             Self::Enum(name) => f.write_str(name),
             Self::Text(text) => write!(f, "{text:?}"),
             Self::Pointer(p) => write!(f, "{p:#x}"),
+            Self::Address(address) => address.fmt(f),
             Self::List(items) => {
                 f.write_str("[")?;
                 separated(f, items, |f, v| v.fmt(f))?;

@@ -3,6 +3,7 @@
 use super::Value;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
+use std::net::IpAddr;
 
 /// Types inside types deeper than this are shown as bytes.
 pub(super) const MAX_DEPTH: u32 = 32;
@@ -46,6 +47,9 @@ fn integer(n: u128, bits: u32, is_signed: bool) -> Value {
 fn value(btf: &Btf, ty: TypeId, bytes: &[u8], depth: u32) -> Option<Value> {
     let depth = depth.checked_sub(1)?;
     let id = btf.resolve(ty);
+    if let Some(address) = address(btf, ty, id, bytes) {
+        return Some(Value::Address(address));
+    }
     match btf.get(id)? {
         Type::Int { size, encoding } => {
             let n = number(bytes.get(..size as usize)?)?;
@@ -61,6 +65,29 @@ fn value(btf: &Btf, ty: TypeId, bytes: &[u8], depth: u32) -> Option<Value> {
         Type::Struct(c) | Type::Union(c) => composite(btf, id, c, bytes, depth),
         _ => None,
     }
+}
+
+/// The address of the network that a type's name promises.
+fn address(btf: &Btf, ty: TypeId, id: TypeId, bytes: &[u8]) -> Option<IpAddr> {
+    let is_v4 = btf.name(id) == "in_addr" || is_named(btf, ty, "__be32");
+    if is_v4 && btf.size_of(id) == Some(4) {
+        return Some(IpAddr::from(*bytes.first_chunk::<4>()?));
+    }
+    (btf.name(id) == "in6_addr" && btf.size_of(id) == Some(16)).then_some(())?;
+    Some(IpAddr::from(*bytes.first_chunk::<16>()?))
+}
+
+/// Whether a type is a typedef of this name, or one of such a typedef.
+fn is_named(btf: &Btf, mut ty: TypeId, name: &str) -> bool {
+    for _ in 0..MAX_DEPTH {
+        ty = btf.skip_modifiers(ty);
+        match btf.get(ty) {
+            Some(Type::Typedef(_)) if btf.name(ty) == name => return true,
+            Some(Type::Typedef(inner)) => ty = inner,
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// A constant by name, or its number when it has none.

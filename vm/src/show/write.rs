@@ -4,6 +4,7 @@ use super::Value;
 use super::read::{MAX_DEPTH, named_char};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Composite, Kind, Member, Type, TypeId};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A value that its type cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +38,8 @@ pub fn write(btf: &Btf, ty: TypeId, value: &Value, bytes: &mut [u8]) -> Result<(
     typed(btf, ty, value, bytes, MAX_DEPTH)
 }
 
-/// Writes a value whose type is unknown: hexadecimal bytes, or a number for sizes that integers have.
+/// Writes a value whose type is unknown: hexadecimal bytes, an address of the network, or a number for sizes that
+/// integers have.
 pub fn write_untyped(value: &Value, bytes: &mut [u8]) -> Result<(), Mismatch> {
     match value {
         Value::Bytes(from) if from.len() == bytes.len() => bytes.copy_from_slice(from),
@@ -46,10 +48,13 @@ pub fn write_untyped(value: &Value, bytes: &mut [u8]) -> Result<(), Mismatch> {
             fit(*n, bits, *n < 0, "integer")?;
             put(bytes, 0, bits, *n as u128);
         }
-        Value::Text(text) => match hex(text.strip_prefix("0x").unwrap_or(text), bytes.len()) {
-            Some(from) => bytes.copy_from_slice(&from),
-            None => return Err(Mismatch::new(format!("{text:?}"), hex_of(bytes.len()))),
-        },
+        Value::Address(address) => return write_untyped(&Value::Text(address.to_string()), bytes),
+        Value::Text(text) => {
+            match hex(text.strip_prefix("0x").unwrap_or(text), bytes.len()).or_else(|| octets(text, bytes.len())) {
+                Some(from) => bytes.copy_from_slice(&from),
+                None => return Err(Mismatch::new(format!("{text:?}"), hex_of(bytes.len()))),
+            }
+        }
         other => return Err(Mismatch::new(describe(other), hex_of(bytes.len()))),
     }
     Ok(())
@@ -66,6 +71,19 @@ fn hex(text: &str, len: usize) -> Option<Vec<u8>> {
     (0..len).map(|n| u8::from_str_radix(&text[n * 2..n * 2 + 2], 16).ok()).collect()
 }
 
+/// The bytes of an address of the network, in its order: 192.0.2.1, 2001:db8::1 or 02:00:00:00:00:01.
+fn octets(text: &str, len: usize) -> Option<Vec<u8>> {
+    match len {
+        4 => Some(text.parse::<Ipv4Addr>().ok()?.octets().into()),
+        16 => Some(text.parse::<Ipv6Addr>().ok()?.octets().into()),
+        6 => {
+            let parts: Option<Vec<u8>> = text.split(':').map(|p| u8::from_str_radix(p, 16).ok()).collect();
+            parts.filter(|p| p.len() == len)
+        }
+        _ => None,
+    }
+}
+
 fn describe(value: &Value) -> String {
     match value {
         Value::Int(n) => n.to_string(),
@@ -73,6 +91,7 @@ fn describe(value: &Value) -> String {
         Value::Float(x) => x.to_string(),
         Value::Enum(text) | Value::Text(text) => format!("{text:?}"),
         Value::Pointer(p) => format!("{p:#x}"),
+        Value::Address(address) => address.to_string(),
         Value::List(items) => format!("a list of {}", items.len()),
         Value::Struct(_) => "an object".into(),
         Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
@@ -123,6 +142,14 @@ fn typed(btf: &Btf, ty: TypeId, value: &Value, bytes: &mut [u8], depth: u32) -> 
             let (head, tail) = bytes.split_at_mut(text.len());
             head.copy_from_slice(text.as_bytes());
             tail.fill(0);
+        }
+        (Type::Int { .. } | Type::Array { .. } | Type::Struct(_) | Type::Union(_), Value::Address(_)) => {
+            return write_untyped(value, bytes);
+        }
+        (Type::Int { .. } | Type::Array { .. } | Type::Struct(_) | Type::Union(_), Value::Text(text))
+            if octets(text, bytes.len()).is_some() =>
+        {
+            return write_untyped(value, bytes);
         }
         (_, Value::Text(text)) if text.strip_prefix("0x").and_then(|t| hex(t, bytes.len())).is_some() => {
             return write_untyped(value, bytes);

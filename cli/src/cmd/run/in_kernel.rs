@@ -55,6 +55,7 @@ pub fn run(args: &Args, prepared: &Prepared, index: usize, entries: &Entries) ->
             fault: None,
             duration_ns,
             events: Vec::new(),
+            lost: None,
             maps: (!args.no_maps).then_some(&maps),
         })?;
     } else {

@@ -60,14 +60,18 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Starts the clock. From now on the first Ctrl-C is noticed, and the second one ends the process. A single run
-    /// that does not come back in time is ended with the process; `json` says how to report it.
-    pub fn start(timeout: Option<Duration>, json: bool) -> Self {
+    /// Starts the clock. From now on the first Ctrl-C is noticed, and the second one ends the process; with `at_once`
+    /// the first one does, as there is nothing to be told of half a run. One that does not come back in time is ended
+    /// with the process too; `json` says how to report it.
+    pub fn start(timeout: Option<Duration>, json: bool, at_once: bool) -> Self {
         // Where there are no signals, Ctrl-C does what it always does.
-        let _ = ctrlc::set_handler(|| {
+        let _ = ctrlc::set_handler(move || {
             if INTERRUPTED.swap(true, Relaxed) {
                 files::remove_unfinished();
                 std::process::exit(INTERRUPTED_EXIT);
+            }
+            if at_once {
+                give_up(Stop::Interrupted, json);
             }
         });
         if let Some(time) = timeout {
@@ -94,7 +98,7 @@ fn give_up(stop: Stop, json: bool) {
     if json {
         let _ = out::json(&serde_json::json!({ "fault": { "message": stop.to_string() } }));
     }
-    note!("{} {stop}", paint::error("stopped"));
+    note!("{}: {stop}", paint::error("stopped"));
     files::remove_unfinished();
     std::process::exit(stop.end() as i32);
 }

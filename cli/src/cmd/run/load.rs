@@ -1,7 +1,7 @@
 //! From an object to a program that may be run: chosen, verified, loaded.
 
 use super::Args;
-use crate::cmd::{head, listed};
+use crate::cmd::{head, listed, type_help};
 use crate::end::{End, Failure};
 use crate::files;
 use crate::host::Host;
@@ -112,6 +112,9 @@ fn verify(
         }
         Outcome::Unloadable(_) => {
             note!("{} {}: {message}", paint::error("unloadable"), head(program));
+            if let Some(help) = type_help(program) {
+                note!("  help: {help}");
+            }
             End::Bad
         }
     };

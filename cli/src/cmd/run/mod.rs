@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data_in", "data_out", "ctx_out", "repeat"])]
     packet: Option<PathBuf>,
     /// Write the packets that pass, as the program leaves them; `-` for standard output
-    #[arg(short, long, value_name = "FILE", requires = "packet")]
+    #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
     /// Packet bytes of a single run
     #[arg(long, value_name = "FILE")]
@@ -75,7 +75,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
     /// One line for each packet
-    #[arg(short, long, requires = "packet", conflicts_with = "json")]
+    #[arg(short, long, conflicts_with = "json")]
     verbose: bool,
     /// JSON: one object for a single run; one a packet and one at the end for a capture
     #[arg(short, long)]
@@ -147,6 +147,12 @@ impl Args {
             if let Some((_, option)) = refused.iter().find(|(given, _)| *given) {
                 let instead = if *option == "--packet" { "; give one packet with --data-in FILE" } else { "" };
                 bail!("{option} has no effect on the running kernel (--engine kernel){instead}");
+            }
+        }
+        if self.packet.is_none() {
+            let refused = [(self.write.is_some(), "--write"), (self.verbose, "--verbose")];
+            if let Some((_, option)) = refused.iter().find(|(given, _)| *given) {
+                bail!("{option} has no effect without --packet");
             }
         }
         let inputs = [&Some(self.file.clone()), &self.packet, &self.data_in, &self.ctx_in, &self.world, &self.maps];

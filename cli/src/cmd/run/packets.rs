@@ -58,6 +58,8 @@ struct Summary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<print::JsonLost>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     maps: Option<&'a print::Maps<'a>>,
 }
 
@@ -146,16 +148,19 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         // Whoever watches wants to see each packet at once.
         flushes: live || out::is_watched(),
     };
-    let limits = Limits::start(args.timeout, args.json);
+    let limits = Limits::start(args.timeout, args.json, false);
     let start = Instant::now();
     let reader = Reader::new(bar.wrap_read(source)).with_context(|| files::name(path))?;
     let ended = results.all(Replay::new(&mut run, &*engine, reader), &limits, &bar).err();
     results.lines.flush().context(out::STDOUT)?;
     let duration_ns = start.elapsed().as_nanos() as u64;
     bar.finish_and_clear();
-    // A signal ends whoever writes into the pipe too, in the middle of a packet.
-    let stop = limits.reached().filter(|_| live).map(Ended::Stopped);
-    let ended = ended.map(|e| if matches!(e, Ended::Error(_)) { stop.unwrap_or(e) } else { e });
+    // A signal ends whoever writes into a pipe too, be it in the middle of a packet.
+    let ended = match (ended, limits.reached().filter(|_| live)) {
+        (Some(Ended::Error(e)), _) if crate::is_broken_pipe(&e) => return Err(e),
+        (None | Some(Ended::Error(_)), Some(stop)) => Some(Ended::Stopped(stop)),
+        (ended, _) => ended,
+    };
     let mut error = match &ended {
         Some(Ended::Error(e)) => Some(format!("{}: {}", files::name(path), out::text_of(e))),
         _ => None,
@@ -186,6 +191,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
             _ => None,
         },
         error: error.clone(),
+        lost: print::JsonLost::of(&run),
         maps: (!args.no_maps).then_some(&maps),
     };
     // The bytes of lines that are not finished must not mix with what follows.

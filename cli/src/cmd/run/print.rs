@@ -120,6 +120,28 @@ impl UserMap for InKernel<'_> {
     }
 }
 
+/// What a run did not get because of the world's limits; documented in `docs/json.md`.
+#[derive(Serialize)]
+pub struct JsonLost {
+    /// Events that were dropped.
+    events: u64,
+    /// Their bytes.
+    bytes: u64,
+    /// Allocations of objects that gave NULL.
+    objects: u64,
+    /// Timers that were refused.
+    timers: u64,
+}
+
+impl JsonLost {
+    /// What was lost, if anything.
+    pub fn of(run: &Run) -> Option<Self> {
+        let l = run.state().lost;
+        let lost = Self { events: l.events, bytes: l.bytes, objects: l.objects, timers: l.timers };
+        (!l.is_nothing()).then_some(lost)
+    }
+}
+
 /// Where the maps are.
 enum Holder<'a> {
     Instance(&'a Instance),
@@ -186,7 +208,7 @@ fn write_map(out: &mut impl Write, def: &Map, dump: &Dump<'_>) -> std::io::Resul
     let Some(count) = dump.count() else { return Ok(()) };
     let more = if count == dump.limit() { " or more" } else { "" };
     let noun = if count == 1 { "entry" } else { "entries" };
-    writeln!(out, "{} ({}): {count}{more} {noun}", def.name, def.map_type)?;
+    writeln!(out, "{} ({}): {count} {noun}{more}", def.name, def.map_type)?;
     dump.entries().try_for_each(|entry| writeln!(out, "  {}: {}", entry.key(), entry.value()))
 }
 

@@ -36,6 +36,8 @@ pub struct Outcome<M> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<print::JsonEvent>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<print::JsonLost>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub maps: Option<M>,
 }
 
@@ -82,7 +84,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     }
     input::set_input(&mut run, data.as_deref(), &ctx)?;
     let engine = engine::make(args.engine, &run)?;
-    let limits = Limits::start(args.timeout, args.json);
+    let limits = Limits::start(args.timeout, args.json, args.repeat < LOOK);
     let (mut result, mut runs, mut stop) = (Ok(0), 0, None);
     let clock = Clock::start();
     while runs < args.repeat {
@@ -118,7 +120,8 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     if args.json {
         let fault = fault.as_ref().map(|f| print::JsonFault::new(prepared, &run, f, None));
         let events = events.iter().map(print::JsonEvent::from).collect();
-        out::json(&Outcome { retval, name, fault, duration_ns, events, maps: (!args.no_maps).then_some(&maps) })?;
+        let (lost, maps) = (print::JsonLost::of(&run), (!args.no_maps).then_some(&maps));
+        out::json(&Outcome { retval, name, fault, duration_ns, events, lost, maps })?;
     } else {
         print::events(&events)?;
         if let Some(retval) = retval {

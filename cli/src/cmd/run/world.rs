@@ -18,6 +18,7 @@ struct File {
     cpu: u32,
     cpus: u32,
     numa_node: u32,
+    attach_cookie: u64,
     task: FileTask,
     devices: Vec<FileDevice>,
     routes: Vec<FileRoute>,
@@ -97,6 +98,7 @@ impl Default for File {
             cpu: w.cpu,
             cpus: w.cpus,
             numa_node: w.numa_node,
+            attach_cookie: w.attach_cookie,
             task: FileTask::default(),
             devices: Vec::new(),
             routes: Vec::new(),
@@ -133,6 +135,7 @@ fn world(file: File) -> Result<World> {
         cpu: file.cpu,
         cpus: file.cpus,
         numa_node: file.numa_node,
+        attach_cookie: file.attach_cookie,
         task: Task {
             pid: file.task.pid,
             tgid: file.task.tgid,

@@ -1,0 +1,5 @@
+.license "GPL"
+.section xdp
+.func pass
+  r0 = 2
+  exit

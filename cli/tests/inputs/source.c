@@ -1,0 +1,2 @@
+#include <linux/bpf.h>
+int f(void) { return 0; }

@@ -1,0 +1,5 @@
+.license "GPL"
+.section syscall
+.func seven
+  r0 = 7
+  exit

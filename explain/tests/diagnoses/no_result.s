@@ -1,0 +1,4 @@
+.section xdp
+.func f
+  r1 = 0
+  exit

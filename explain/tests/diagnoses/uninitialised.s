@@ -1,0 +1,4 @@
+.section xdp
+.func f
+  r0 = r3
+  exit
