@@ -2,25 +2,18 @@
 
 use crate::end::End;
 use crate::files;
-use crate::out::{self, note};
-use crate::paint;
+use ebpfkit_vm::{FaultKind, Run, StopHandle};
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How a shell calls the end by Ctrl-C.
 const INTERRUPTED_EXIT: i32 = 130;
-/// How long a run that does not look at the clock goes on after its time.
-const GRACE: Duration = Duration::from_millis(500);
 /// How often somebody who waits looks up.
 const TICK: Duration = Duration::from_millis(100);
 /// Bytes read at once from a live source.
 const CHUNK: usize = 1 << 16;
-
-/// Set by the first Ctrl-C.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Reads the argument of `--timeout`.
 pub fn seconds(text: &str) -> Result<Duration, String> {
@@ -34,84 +27,79 @@ pub enum Stop {
     /// Ctrl-C.
     Interrupted,
     /// The time is used up.
-    Timeout(Duration),
+    Timeout,
 }
 
 impl std::fmt::Display for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Interrupted => f.write_str("interrupted"),
-            Self::Timeout(time) => write!(f, "the time of {} s is used up", time.as_secs_f64()),
-        }
+        f.write_str(match self {
+            Self::Interrupted => "interrupted",
+            Self::Timeout => "the time limit is reached",
+        })
     }
 }
 
 impl Stop {
+    /// The reason behind what a run says, if it is one.
+    pub fn of(kind: &FaultKind) -> Option<Self> {
+        match kind {
+            FaultKind::Stopped => Some(Self::Interrupted),
+            FaultKind::TimedOut => Some(Self::Timeout),
+            _ => None,
+        }
+    }
+
     /// How the command ends.
     pub fn end(self) -> End {
         End::Bad
     }
 }
 
-/// The limits of this process.
+/// What may end the runs of this process.
+#[derive(Clone)]
 pub struct Limits {
-    start: Instant,
-    timeout: Option<Duration>,
+    stop: StopHandle,
+    deadline: Option<Instant>,
 }
 
 impl Limits {
-    /// Starts the clock. From now on the first Ctrl-C is noticed, and the second one ends the process; with `at_once`
-    /// the first one does, as there is nothing to be told of half a run. One that does not come back in time is ended
-    /// with the process too; `json` says how to report it.
-    pub fn start(timeout: Option<Duration>, json: bool, at_once: bool) -> Self {
+    /// Gives a run its time, and lets the first Ctrl-C stop it; the second one ends the process.
+    pub fn set(run: &mut Run, timeout: Option<Duration>) -> Self {
+        let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
+        run.set_deadline(deadline);
+        let stop = run.stop_handle();
+        let handle = stop.clone();
         // Where there are no signals, Ctrl-C does what it always does.
         let _ = ctrlc::set_handler(move || {
-            if INTERRUPTED.swap(true, Relaxed) {
+            if handle.is_stopped() {
                 files::remove_unfinished();
                 std::process::exit(INTERRUPTED_EXIT);
             }
-            if at_once {
-                give_up(Stop::Interrupted, json);
-            }
+            handle.stop();
         });
-        if let Some(time) = timeout {
-            thread::spawn(move || {
-                thread::sleep(time.saturating_add(GRACE));
-                give_up(Stop::Timeout(time), json);
-            });
-        }
-        Self { start: Instant::now(), timeout }
+        Self { stop, deadline }
     }
 
     /// Why to end now, if so.
     #[inline]
     pub fn reached(&self) -> Option<Stop> {
-        if INTERRUPTED.load(Relaxed) {
+        if self.stop.is_stopped() {
             return Some(Stop::Interrupted);
         }
-        self.timeout.filter(|time| self.start.elapsed() >= *time).map(Stop::Timeout)
+        self.deadline.filter(|d| Instant::now() >= *d).map(|_| Stop::Timeout)
     }
 }
 
-/// Ends the process while a program still runs.
-fn give_up(stop: Stop, json: bool) {
-    if json {
-        let _ = out::json(&serde_json::json!({ "fault": { "message": stop.to_string() } }));
-    }
-    note!("{}: {stop}", paint::error("stopped"));
-    files::remove_unfinished();
-    std::process::exit(stop.end() as i32);
-}
-
-/// A source that may have nothing to say for a while, such as a pipe; it ends at Ctrl-C.
+/// A source that may have nothing to say for a while, such as a pipe; it ends when a limit is reached.
 pub struct Live {
     chunks: Receiver<io::Result<Vec<u8>>>,
     chunk: io::Cursor<Vec<u8>>,
+    limits: Limits,
 }
 
 impl Live {
     /// Reads from a source in a thread of its own.
-    pub fn new(mut source: impl Read + Send + 'static) -> Self {
+    pub fn new(mut source: impl Read + Send + 'static, limits: Limits) -> Self {
         let (to, chunks) = sync_channel(16);
         thread::spawn(move || {
             loop {
@@ -126,7 +114,7 @@ impl Live {
                 }
             }
         });
-        Self { chunks, chunk: io::Cursor::default() }
+        Self { chunks, chunk: io::Cursor::default(), limits }
     }
 }
 
@@ -137,7 +125,7 @@ impl Read for Live {
             if n != 0 || into.is_empty() {
                 return Ok(n);
             }
-            if INTERRUPTED.load(Relaxed) {
+            if self.limits.reached().is_some() {
                 return Ok(0);
             }
             match self.chunks.recv_timeout(TICK) {

@@ -125,10 +125,11 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
     let ctx = args.ctx_in.as_deref().map(files::read).transpose()?;
     set_input(&mut run, None, ctx.as_deref().unwrap_or_default())?;
     let engine = engine::make(args.engine, &run)?;
+    let limits = Limits::set(&mut run, args.timeout);
     let bar = progress(args, path);
     let live = files::is_standard(path);
     let source = files::open(path)?;
-    let source: Box<dyn Read + Send> = if live { Box::new(Live::new(source)) } else { source };
+    let source: Box<dyn Read + Send> = if live { Box::new(Live::new(source, limits.clone())) } else { source };
     let writer = match &args.write {
         Some(path) => {
             let output = BufWriter::with_capacity(BUFFER, Output::create(path)?);
@@ -148,7 +149,6 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         // Whoever watches wants to see each packet at once.
         flushes: live || out::is_watched(),
     };
-    let limits = Limits::start(args.timeout, args.json, false);
     let start = Instant::now();
     let reader = Reader::new(bar.wrap_read(source)).with_context(|| files::name(path))?;
     let ended = results.all(Replay::new(&mut run, &*engine, reader), &limits, &bar).err();
@@ -273,7 +273,9 @@ impl Results<'_> {
             let mut replayed = match replay.next() {
                 Ok(Some(replayed)) => replayed,
                 Ok(None) => return Ok(()),
-                Err(ReplayError::Fault { packet, fault }) => return Err(Ended::Fault(packet, fault)),
+                Err(ReplayError::Fault { packet, fault }) => {
+                    return Err(Stop::of(&fault.kind).map_or(Ended::Fault(packet, fault), Ended::Stopped));
+                }
                 Err(e) => return Err(Ended::Error(e.into())),
             };
             self.packets = replayed.packet;

@@ -84,7 +84,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     }
     input::set_input(&mut run, data.as_deref(), &ctx)?;
     let engine = engine::make(args.engine, &run)?;
-    let limits = Limits::start(args.timeout, args.json, args.repeat < LOOK);
+    let limits = Limits::set(&mut run, args.timeout);
     let (mut result, mut runs, mut stop) = (Ok(0), 0, None);
     let clock = Clock::start();
     while runs < args.repeat {
