@@ -2,6 +2,7 @@
 
 use crate::catalogue;
 use crate::path::{self, Involved, Origin};
+use crate::reach;
 use crate::source;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use ebpfkit_object::{Object, Program};
@@ -84,7 +85,10 @@ pub fn render(
     for before in &lines[..lines.len().saturating_sub(1)] {
         group = group.element(Level::NOTE.message(*before));
     }
-    let entry = catalogue::find(message);
+    if let Some(note) = reach::note(&lines) {
+        group = group.element(Level::NOTE.message(note));
+    }
+    let entry = catalogue::find(&reach::class_message(&lines, message));
     if let Some(entry) = entry {
         group = group.element(Level::NOTE.message(entry.cause)).element(Level::HELP.message(entry.remedy));
     }

@@ -10,5 +10,6 @@ pub mod diagnosis;
 pub mod judge;
 mod kernel_objects;
 pub mod path;
+mod reach;
 mod rights;
 pub mod source;
