@@ -4,20 +4,25 @@
 //! pruning by liveness and precision, a budget of one million instructions. Only the same exploration gives the
 //! same verdicts near the limits.
 //!
-//! Rooms, in the order a program passes through them:
+//! Modules, in the order a program passes through them; `docs/architecture.md` has their arrows:
 //!
-//! | room | what it decides |
+//! | module | what it decides |
 //! |---|---|
-//! | [`front`] | subprograms, control flow, liveness, BTF records, maps, attach points: all that needs no walk |
-//! | [`explore`] | the walk itself: branches, pending paths, exits |
-//! | [`prune`] | saved states, their comparison, loops and rounds of loops |
-//! | [`precision`] | which numbers of saved states must be compared |
-//! | [`liveness`] | which stack slots may still be read |
-//! | [`scalar`] | numbers: tnums, bounds, arithmetic, comparisons, pointer arithmetic |
-//! | [`memory`] | loads, stores and atomics, one file a region kind |
-//! | [`call`] | helpers, kfuncs, subprograms, callbacks |
-//! | [`resource`] | references, locks and regions that calls open and close |
-//! | [`owners`] | which programs may share a map of programs |
+//! | `prepass` | functions, control flow, live registers, BTF records, maps, attach points: all that needs no walk |
+//! | `explore` | the walk itself: branches, pending paths, exits |
+//! | `prune` | saved states, their comparison, loops, widening |
+//! | `precision` | which numbers of saved states must be compared: backtracking along the path |
+//! | `liveness` | which stack slots may still be read |
+//! | `scalar` | arithmetic, comparisons, pointer arithmetic |
+//! | `memory` | loads, stores and atomics, one file a region kind |
+//! | `call` | helpers, kernel functions, functions of the program, callbacks |
+//! | `resource` | references, locks and regions that calls open and close |
+//! | `postpass` | stack depth, once the walk has shown what functions use |
+//! | `domain` | what is known of one value: known bits, bounds, kinds |
+//! | [`state`] | the state of one path: frames, registers, stacks, resources |
+//! | `program` | what is known of the program by instruction, function and map |
+//! | `tables` | what all paths have shown: saved states, loops, kernel functions |
+//! | `env` | all of this together; the rules are methods of it |
 //! | [`log`] | the kernel's log text, as an observer |
 //! | [`reason`] | every rejection, one variant each |
 //!
@@ -25,41 +30,41 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-pub mod call;
-pub mod domain;
-pub mod env;
-pub mod explore;
+mod call;
+mod domain;
+mod env;
+mod explore;
 pub mod kernel_model;
-pub mod liveness;
+mod liveness;
 pub mod log;
-pub mod memory;
+mod memory;
 pub mod observer;
 mod options;
-pub mod owners;
-pub mod postpass;
-pub mod precision;
-pub mod prepass;
-pub mod program;
-pub mod prune;
+mod owners;
+mod postpass;
+mod precision;
+mod prepass;
+mod program;
+mod prune;
 pub mod reason;
-pub mod resource;
-pub mod scalar;
+mod resource;
+mod scalar;
 pub mod state;
 mod tables;
-pub mod verdict;
-pub mod verify;
+mod verdict;
+mod verify;
 
-pub use domain::{RegBase, RegExtra, RegState, RegType, Tnum};
-pub use env::Env;
+pub use domain::{DynptrKind, IterState, RegBase, RegExtra, RegState, RegType, Tnum};
+pub(crate) use env::Env;
 pub use kernel_model::KernelModel;
 pub use observer::{Event, Observer};
 pub use options::Options;
 pub use owners::Owners;
-pub use program::{InsnAux, SubprogInfo};
-pub use reason::{Reason, Rejection, Stop};
+pub(crate) use reason::Stop;
+pub use reason::{Reason, Rejection};
 pub use state::{FuncState, VerifierState};
 pub use verdict::{AssumedMap, Assumptions, Facts, Report, Verdict, Verified};
 pub use verify::verify;
 
 /// Result of a step of verification.
-pub type Step<T = ()> = Result<T, Stop>;
+pub(crate) type Step<T = ()> = Result<T, Stop>;

@@ -1,13 +1,12 @@
 //! The one way in: a program, a kernel, an answer.
 
+use crate::env::Input;
 use crate::program::UsedMap;
 use crate::verdict::{AssumedMap, Assumptions, Facts};
-use crate::{
-    Env, InsnAux, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified, VerifierState,
-};
+use crate::{Env, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified};
 use ebpfkit_abi::map_flags;
 use ebpfkit_object::record::Record;
-use ebpfkit_object::{Map, MapInit, Object, ProgramFlags};
+use ebpfkit_object::{Map, MapInit, Object};
 use std::sync::Arc;
 
 /// Decides whether `kernel` would load program number `program` of a prepared object.
@@ -34,42 +33,9 @@ pub fn verify(
     if prog.insns.is_empty() {
         return unsupported("a program without instructions");
     }
-    let (log_level, wants_events) = (observer.log_level() & 3, observer.wants_events());
     let wants_stats = observer.log_level() & 4 != 0;
-    let mut env = Env {
-        kernel,
-        object,
-        prog,
-        options,
-        // Types are loaded with CAP_BPF only; loaders go on without them.
-        btf: object.btf.clone().filter(|_| object.types_refused.is_none() && (options.privileged || options.cap_bpf)),
-        observer,
-        log_level,
-        wants_events,
-        insns: prog.insns.clone(),
-        aux: vec![InsnAux::default(); prog.insns.len()],
-        subprogs: Vec::new(),
-        maps: Vec::new(),
-        postorder: Vec::new(),
-        exception_callback: 0,
-        cur: VerifierState::start(0, false),
-        insn_idx: 0,
-        prev_insn_idx: 0,
-        id_gen: 0,
-        subprog: 0,
-        walk: Default::default(),
-        trace: Default::default(),
-        liveness: Default::default(),
-        kfuncs: Default::default(),
-        threw: false,
-        types: Default::default(),
-        untranslatable: false,
-        ctx_use: Default::default(),
-        attach: Default::default(),
-        strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
-        insn_processed: 0,
-        soundness_mattered: Default::default(),
-    };
+    let mut env = Env::new(Input::new(kernel, object, prog, options, observer), observer);
+    let log_level = env.log_level();
     let result = decide(&mut env);
     let verdict = match result {
         Ok(()) => {
@@ -88,8 +54,10 @@ pub fn verify(
                 facts: Arc::new(facts),
             })
         }
-        Err(Stop::Reject(reason)) => Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.insn_idx })),
-        Err(Stop::Unsupported(what)) => Verdict::Unsupported { what, at: env.insn_idx },
+        Err(Stop::Reject(reason)) => {
+            Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.path.insn_idx }))
+        }
+        Err(Stop::Unsupported(what)) => Verdict::Unsupported { what, at: env.path.insn_idx },
     };
     if log_level != 0
         && let Verdict::Rejected(r) = &verdict
@@ -99,14 +67,14 @@ pub fn verify(
     // Functions that no path enters are taken out of an accepted program.
     let accepted = matches!(verdict, Verdict::Accepted(_));
     let functions = &env.subprogs[..env.subprogs.len().saturating_sub(1)];
-    let kept = |s: &&crate::SubprogInfo| !accepted || env.aux.get(s.start).is_some_and(|a| a.seen);
+    let kept = |s: &&crate::program::SubprogInfo| !accepted || env.aux.get(s.start).is_some_and(|a| a.seen);
     let stack_depths: Vec<u32> = functions.iter().filter(kept).map(|s| s.stack_depth).collect();
     if wants_stats {
         let depths: Vec<String> = stack_depths.iter().map(u32::to_string).collect();
         env.observer.text(format_args!("stack depth {}\n", depths.join("+")));
     }
     if log_level != 0 || wants_stats {
-        let crate::tables::Walk { max_states_per_insn, total_states, peak_states, .. } = env.walk;
+        let crate::tables::Walk { max_states_per_insn, total_states, peak_states, .. } = env.tables.walk;
         env.observer.text(format_args!(
             "processed {} insns (limit 1000000) max_states_per_insn {max_states_per_insn} total_states {total_states} \
              peak_states {peak_states} mark_read 0\n",
@@ -116,9 +84,9 @@ pub fn verify(
     Report {
         verdict,
         insns_processed: env.insn_processed,
-        total_states: env.walk.total_states,
-        peak_states: env.walk.peak_states,
-        max_states_per_insn: env.walk.max_states_per_insn,
+        total_states: env.tables.walk.total_states,
+        peak_states: env.tables.walk.peak_states,
+        max_states_per_insn: env.tables.walk.max_states_per_insn,
         stack_depths,
     }
 }
@@ -127,7 +95,7 @@ pub fn verify(
 fn assumptions(env: &Env<'_>) -> Assumptions {
     let with_contents = |def: &Map| def.frozen && def.flags & map_flags::RDONLY_PROG != 0;
     let inner_fields = |m: &UsedMap| m.inner.and_then(|n| env.maps.get(n as usize)).map(|m| Record::clone(&m.record));
-    let named = env.maps.iter().filter(|m| m.index < env.object.maps.len());
+    let named = env.maps.iter().filter(|m| m.index < env.object().maps.len());
     let maps = named.map(|m| AssumedMap {
         number: m.index,
         def: if with_contents(&m.def) { m.def.clone() } else { Map { init: MapInit::Empty, ..m.def.clone() } },
@@ -135,10 +103,10 @@ fn assumptions(env: &Env<'_>) -> Assumptions {
         inner_fields: inner_fields(m).unwrap_or_default(),
     });
     Assumptions {
-        sound: env.options.sound,
+        sound: env.options().sound,
         maps: maps.collect(),
-        object_types: env.btf.clone(),
-        kernel_types: env.kernel.opened_btf().cloned(),
+        object_types: env.shared_btf(),
+        kernel_types: env.kernel().opened_btf().cloned(),
         ctx_bytes: env.ctx_use.bytes,
         arguments: env.ctx_use.arguments.clone(),
         buffer_bytes: env.ctx_use.buffer_bytes,
@@ -150,9 +118,9 @@ fn decide(env: &mut Env<'_>) -> Step {
     env.run_prepass()?;
     env.prepare_liveness();
     // The main function's arguments are looked at too, but what is wrong with them is only said.
-    if env.log_level != 0
-        && env.btf.is_some()
-        && !env.prog.func_info.is_empty()
+    if env.log_level() != 0
+        && env.btf().is_some()
+        && !env.prog().func_info.is_empty()
         && let Err(Stop::Reject(reason)) = env.prepare_func_args(0)
     {
         env.verbose(format_args!("{reason}\n"));

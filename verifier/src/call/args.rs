@@ -219,7 +219,7 @@ impl Env<'_> {
         let Ok(below) = usize::try_from(-at - 1) else { return Ok(None) };
         let frame = r.frameno as usize;
         let slot_index = below / SLOT_SIZE;
-        let Some(slot) = self.cur.frames.get(frame).and_then(|f| f.stack.slots.get(slot_index)) else {
+        let Some(slot) = self.path.state.frames.get(frame).and_then(|f| f.stack.slots.get(slot_index)) else {
             return Ok(None);
         };
         let from = &slot.kinds[..=below % SLOT_SIZE];

@@ -88,10 +88,10 @@ impl Env<'_> {
 
     /// Enqueues a callback that runs before the call returns, and goes on behind the call as if it never ran.
     pub fn push_sync_callback(&mut self, subprog: usize, args: Args, range: RetRange) -> Step {
-        let at = self.insn_idx;
+        let at = self.path.insn_idx;
         let start = self.subprogs[subprog].start;
         self.subprogs[subprog].is_cb = true;
-        let frames = self.cur.frames.len();
+        let frames = self.path.state.frames.len();
         if frames >= MAX_CALL_FRAMES {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
         }
@@ -104,17 +104,17 @@ impl Env<'_> {
             state.cur_mut().callback_depth += 1;
             state.frames.push(Rc::new(callee));
         })?;
-        self.cur.cur_mut().callback_depth = 0;
-        self.trace.all();
+        self.path.state.cur_mut().callback_depth = 0;
+        self.tables.trace.all();
         Ok(())
     }
 
     /// Enqueues a callback that runs later, on its own; it returns zero.
     pub fn push_async_callback(&mut self, subprog: usize, args: Args, sleepable: bool) -> Step {
-        let at = self.insn_idx;
-        let runs = self.cur.cur().async_entry_count + 1;
+        let at = self.path.insn_idx;
+        let runs = self.path.state.cur().async_entry_count + 1;
         (self.subprogs[subprog].is_cb, self.subprogs[subprog].is_async_cb) = (true, true);
-        self.trace.all();
+        self.tables.trace.all();
         self.push_async(subprog, at, sleepable, |_, callee| {
             callee.regs[1..=5].copy_from_slice(&args);
             callee.async_entry_count = runs;
@@ -130,15 +130,15 @@ impl Env<'_> {
             return reject(CallReason::CallbackReturnNoScalar {});
         }
         self.mark_chain_precision(0)?;
-        let range = self.cur.cur().callback_ret_range;
+        let range = self.path.state.cur().callback_ret_range;
         if r0.smin < range.min.into() || r0.smax > range.max.into() {
             let facts = r0.known_bounds();
             return reject(CallReason::CallbackReturn { facts, min: range.min, max: range.max });
         }
-        let callsite = usize::try_from(self.cur.cur().callsite).unwrap_or(0);
+        let callsite = usize::try_from(self.path.state.cur().callsite).unwrap_or(0);
         self.log_leave(callsite);
-        self.cur.frames.pop();
-        self.insn_idx = callsite;
+        self.path.state.frames.pop();
+        self.path.insn_idx = callsite;
         self.widen_callback(callsite);
         Ok(())
     }

@@ -22,14 +22,14 @@ impl Env<'_> {
         if let Err(Stop::Unsupported(what)) = fits {
             return Err(Stop::Unsupported(what));
         }
-        if self.cur.res.active_locks != 0 {
+        if self.path.state.res.active_locks != 0 {
             return reject(ResourceReason::GlobalUnderLock {});
         }
-        if self.cur.res.active_preempt_locks != 0 && !self.kernel.has(Feature::GlobalCallsInPreemptOff) {
+        if self.path.state.res.active_preempt_locks != 0 && !self.kernel().has(Feature::GlobalCallsInPreemptOff) {
             return reject(ResourceReason::GlobalInPreemptOff {});
         }
         let sleepless = |env: &Self| {
-            let res = &env.cur.res;
+            let res = &env.path.state.res;
             res.active_rcu_locks != 0 || res.active_preempt_locks != 0 || res.active_irq_id != 0 || !env.in_sleepable()
         };
         if self.subprogs[subprog].might_sleep && sleepless(self) {
@@ -49,7 +49,7 @@ impl Env<'_> {
             self.mark_reg_not_init(reg);
         }
         self.mark_reg_unknown(0);
-        self.insn_idx += 1;
+        self.path.insn_idx += 1;
         Ok(())
     }
 
@@ -156,8 +156,8 @@ impl Env<'_> {
                 let name = s.name.clone();
                 self.start_global(subprog)?;
                 self.walk()?;
-                if self.log_level != 0 {
-                    if self.log_level == 1 {
+                if self.log_level() != 0 {
+                    if self.log_level() == 1 {
                         self.observer.rewind(0);
                     }
                     self.verbose(format_args!(
@@ -175,15 +175,14 @@ impl Env<'_> {
     /// Sets the state at the start of a global function, or of the main program of an extension.
     pub(crate) fn start_global(&mut self, subprog: usize) -> Step {
         let start = self.subprogs[subprog].start;
-        self.subprog = subprog;
-        (self.insn_idx, self.prev_insn_idx) = (start, start);
-        self.cur = VerifierState::start(subprog as u32, self.prog.flags.has(ProgramFlags::SLEEPABLE));
-        self.cur.first_insn_idx = start;
+        (self.path.insn_idx, self.path.prev_insn_idx) = (start, start);
+        self.path.state = VerifierState::start(subprog as u32, self.prog().flags.has(ProgramFlags::SLEEPABLE));
+        self.path.state.first_insn_idx = start;
         let name = self.subprogs[subprog].name.clone();
         self.verbose(format_args!("Validating {name}() func#{subprog}...\n"));
         self.prepare_func_args(subprog)?;
         if self.subprogs[subprog].is_exception_cb {
-            self.cur.cur_mut().in_exception_callback = true;
+            self.path.state.cur_mut().in_exception_callback = true;
             let args = &self.subprogs[subprog].args;
             if args.len() != 1 || args[0].ty.base != ArgBase::Anything {
                 return reject(ProgramReason::ExceptionCbArgs {});

@@ -63,14 +63,14 @@ impl Env<'_> {
             return Callers::of_iterator(target.name);
         }
         match self.struct_ops_name() {
-            "" => Callers::of(self.effective_prog_type(), self.prog.attach_type),
+            "" => Callers::of(self.effective_prog_type(), self.prog().attach_type),
             table => Callers::of_struct_ops(table),
         }
     }
 
     /// The helper with this number and the prototype that this program calls, or why it may not.
     pub(crate) fn helper_prototype(&self, id: i32) -> Result<(&'static Helper, &'static Prototype), CallReason> {
-        let row = u32::try_from(id).ok().and_then(helpers::find).filter(|h| h.since <= self.kernel.version);
+        let row = u32::try_from(id).ok().and_then(helpers::find).filter(|h| h.since <= self.kernel().version);
         let Some(row) = row else { return Err(CallReason::UnknownHelper { name: "unknown".into(), id }) };
         let offered = row
             .prototype(self.caller_kind())
@@ -85,7 +85,7 @@ impl Env<'_> {
     /// Whether the user has the capabilities that a helper needs.
     fn may_use(&self, flags: HelperFlags) -> bool {
         (self.bpf_capable() || !flags.contains(HelperFlags::CAP_BPF))
-            && (self.options.privileged || !flags.contains(HelperFlags::CAP_PERFMON))
+            && (self.options().privileged || !flags.contains(HelperFlags::CAP_PERFMON))
     }
 
     /// Of security hooks, few are called with a socket whose options may be used.
@@ -96,7 +96,7 @@ impl Env<'_> {
 
     /// Verifies the call of a helper.
     pub(super) fn check_helper_call(&mut self, id: i32) -> Step {
-        if self.cur.res.active_locks != 0 && !matches!(id as u32, id::SPIN_UNLOCK | id::KPTR_XCHG) {
+        if self.path.state.res.active_locks != 0 && !matches!(id as u32, id::SPIN_UNLOCK | id::KPTR_XCHG) {
             return reject(ResourceReason::CallUnderLock {});
         }
         let (row, proto) = self.helper_prototype(id)?;
@@ -114,7 +114,7 @@ impl Env<'_> {
         self.check_tail_call_key(row, &meta)?;
         if let Some(raw) = meta.raw {
             for i in 0..raw.access_size {
-                self.check_mem_access(self.insn_idx, raw.reg, i, 1, Access::Write, None, false, false)?;
+                self.check_mem_access(self.path.insn_idx, raw.reg, i, 1, Access::Write, None, false, false)?;
             }
         }
         self.release_argument(row, proto, &meta)?;
@@ -132,28 +132,28 @@ impl Env<'_> {
         if meta.changes_packet {
             self.clear_all_pkt_pointers();
         }
-        self.insn_idx += 1;
+        self.path.insn_idx += 1;
         Ok(())
     }
 
     /// The index of a tail call is masked by the size of its one map.
     fn note_tail_call_map(&mut self, map: Option<u32>) {
         let Some(map) = map.filter(|_| !self.bypass_spec()) else { return };
-        let seen = &mut self.aux[self.insn_idx].map_ptr;
+        let seen = &mut self.aux[self.path.insn_idx].map_ptr;
         *seen = if *seen == 0 || *seen == map + 1 { map + 1 } else { SEVERAL_MAPS };
     }
 
     /// A tail call goes on behind itself when it fails. One that succeeds in a function comes back to the caller with
     /// whatever the other program returned and did to the packet.
     fn tail_call(&mut self) -> Step {
-        let at = self.insn_idx;
-        if self.cur.frames.len() > 1 {
+        let at = self.path.insn_idx;
+        if self.path.state.frames.len() > 1 {
             self.push_branch(at + 1, at, false, |_, _| {})?;
             self.clear_all_pkt_pointers();
             self.mark_reg_unknown(0);
             return self.prepare_func_exit();
         }
-        self.insn_idx += 1;
+        self.path.insn_idx += 1;
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl Env<'_> {
         if !self.in_sleepable() {
             return reject(CallReason::SleepsInNonSleepable {});
         }
-        let res = &self.cur.res;
+        let res = &self.path.state.res;
         let region = if res.active_rcu_locks != 0 {
             "rcu_read_lock"
         } else if res.active_preempt_locks != 0 {
@@ -210,7 +210,7 @@ impl Env<'_> {
         let in_rcu = self.in_rcu_cs();
         let percpu = TypeFlags::ALLOC | TypeFlags::PERCPU;
         let stays = move |r: &crate::RegState| in_rcu && r.ty.has(percpu);
-        self.cur.for_each_reg(
+        self.path.state.for_each_reg(
             |r| r.ref_obj_id == id && stays(r),
             |r| {
                 r.ref_obj_id = 0;

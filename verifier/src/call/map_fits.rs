@@ -23,7 +23,7 @@ impl Env<'_> {
     /// Whether sockets may be put into and taken out of maps here: no socket is locked by the program's caller.
     fn may_update_sockmap(&mut self, helper: u32) -> bool {
         let fits = match self.effective_prog_type() {
-            P::Tracing => self.prog.attach_type == AttachType::TraceIter,
+            P::Tracing => self.prog().attach_type == AttachType::TraceIter,
             P::SockOps => helper == id::MAP_DELETE_ELEM,
             P::SocketFilter | P::SchedCls | P::SchedAct | P::Xdp | P::SkReuseport | P::FlowDissector | P::SkLookup => {
                 true

@@ -55,7 +55,7 @@ impl Env<'_> {
         } else if proto.flags.contains(HelperFlags::CASTS) {
             r0.ref_obj_id = meta.ref_obj_id;
         } else if proto.flags.contains(HelperFlags::ACQUIRES) || self.looks_up_socket(row, meta) {
-            let id = self.acquire_reference(self.insn_idx);
+            let id = self.acquire_reference(self.path.insn_idx);
             (r0.id, r0.ref_obj_id) = (id, id);
         }
         self.bound_return(row, proto, meta, &mut r0);
@@ -109,7 +109,7 @@ impl Env<'_> {
             (r0.s32_min, r0.s32_max) = (-Errno::MAX, meta.size_max as i32);
             r0.sync_bounds();
         } else if row.id == id::GET_SMP_PROCESSOR_ID {
-            let last = self.kernel.cpus.saturating_sub(1);
+            let last = self.kernel().cpus.saturating_sub(1);
             (r0.umin, r0.umax, r0.u32_min, r0.u32_max) = (0, last.into(), 0, last);
             (r0.smin, r0.smax, r0.s32_min, r0.s32_max) = (0, last.into(), 0, last as i32);
             r0.sync_bounds();

@@ -16,7 +16,7 @@ impl Env<'_> {
     pub(super) fn helper_allowed(&self, row: &Helper) -> Step<bool> {
         match row.id {
             id::D_PATH => self.d_path_allowed(),
-            id::SK_STORAGE_GET | id::SK_STORAGE_DELETE if self.prog.prog_type != ProgType::Lsm => {
+            id::SK_STORAGE_GET | id::SK_STORAGE_DELETE if self.prog().prog_type != ProgType::Lsm => {
                 Ok(self.sk_storage_allowed())
             }
             _ => Ok(true),
@@ -26,7 +26,7 @@ impl Env<'_> {
     /// Tracing programs may keep storage for sockets where they do not trace the storage itself.
     fn sk_storage_allowed(&self) -> bool {
         let typed = matches!(self.effective_prog_type(), ProgType::Tracing | ProgType::Syscall);
-        match self.prog.attach_type {
+        match self.prog().attach_type {
             _ if !typed => true,
             AttachType::TraceIter | AttachType::TraceRawTp => true,
             AttachType::TraceFentry | AttachType::TraceFexit => !self.attach.name.starts_with("bpf_sk_storage"),
@@ -47,7 +47,7 @@ impl Env<'_> {
             "vfs_getattr",
             "filp_close",
         ];
-        match (self.prog.prog_type, self.prog.attach_type) {
+        match (self.prog().prog_type, self.prog().attach_type) {
             (ProgType::Tracing, AttachType::TraceIter) => Ok(true),
             (ProgType::Lsm, _) => Ok(self.lsm_hook().is_some_and(|h| lsm::SLEEPABLE.contains(&h))),
             _ => Ok(FUNCTIONS.contains(&self.attach.name.as_str())),
@@ -89,7 +89,7 @@ impl Env<'_> {
                 }
                 Ok(())
             }
-            id::SET_RETVAL if self.prog.attach_type == AttachType::LsmCgroup => {
+            id::SET_RETVAL if self.prog().attach_type == AttachType::LsmCgroup => {
                 if self.attached_to_void()? {
                     return reject(CallReason::VoidHook {});
                 }
@@ -115,7 +115,7 @@ impl Env<'_> {
     /// `bpf_loop`: the callback is entered until it was as often as the loop may run.
     fn check_loop(&mut self, meta: &CallMeta) -> Step {
         // Whether the loop can be inlined depends on the flags, until they once were not zero.
-        let at = self.insn_idx;
+        let at = self.path.insn_idx;
         if !self.aux[at].loop_not_inline {
             if self.reg(4).is_null() {
                 self.mark_chain_precision(4)?;
@@ -124,12 +124,12 @@ impl Env<'_> {
             }
         }
         self.mark_chain_precision(1)?;
-        if u64::from(self.cur.cur().callback_depth) < self.reg(1).umax {
+        if u64::from(self.path.state.cur().callback_depth) < self.reg(1).umax {
             return self.call_back(id::LOOP, meta);
         }
-        self.cur.cur_mut().callback_depth = 0;
-        if self.log_level > 1 {
-            let frame = self.cur.curframe();
+        self.path.state.cur_mut().callback_depth = 0;
+        if self.log_level() > 1 {
+            let frame = self.path.state.curframe();
             self.verbose(format_args!("frame{frame} bpf_loop iteration limit reached\n"));
         }
         Ok(())
@@ -156,7 +156,7 @@ impl Env<'_> {
         let (name, id) = (row.name, row.id);
         match self.effective_prog_type() {
             ProgType::Kprobe => Ok(()),
-            ProgType::Tracing => match self.prog.attach_type {
+            ProgType::Tracing => match self.prog().attach_type {
                 AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn => Ok(()),
                 _ => reject(CallReason::TrampolineOnly { name, id }),
             },
@@ -167,7 +167,7 @@ impl Env<'_> {
     /// Reference of the dynptr slot that a stack pointer points to; zero for none.
     pub(super) fn dynptr_slot_reference(&self, r: &crate::RegState) -> u32 {
         let Ok(slot) = self.stack_object_slot(r, crate::memory::dynptr::DYNPTR_SLOTS) else { return 0 };
-        let spilled = &self.cur.frame(r.frameno as usize).stack.slots[slot].spilled;
+        let spilled = &self.path.state.frame(r.frameno as usize).stack.slots[slot].spilled;
         if matches!(spilled.extra, RegExtra::Dynptr { .. }) { spilled.ref_obj_id } else { 0 }
     }
 }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 impl Env<'_> {
     /// Enters a static function: a new frame that sees the caller's r1 to r5.
     pub(super) fn check_subprog_call(&mut self, insn: Insn) -> Step {
-        let at = self.insn_idx;
+        let at = self.path.insn_idx;
         let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
         let Some((target, subprog)) = target.and_then(|t| Some((t, self.find_subprog(t)?))) else {
             return Err(Stop::unsupported("a call into the middle of a function"));
@@ -19,19 +19,19 @@ impl Env<'_> {
         if self.subprogs[subprog].global {
             return self.check_global_call(subprog);
         }
-        let frames = self.cur.frames.len();
+        let frames = self.path.state.frames.len();
         if frames >= MAX_CALL_FRAMES {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
         }
         let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);
-        callee.regs[1..=5].copy_from_slice(&self.cur.cur().regs[1..=5]);
+        callee.regs[1..=5].copy_from_slice(&self.path.state.cur().regs[1..=5]);
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
         self.leave_stack_chain();
-        self.cur.frames.push(Rc::new(callee));
+        self.path.state.frames.push(Rc::new(callee));
         self.log_enter();
-        self.insn_idx = target;
+        self.path.insn_idx = target;
         Ok(())
     }
 
@@ -42,15 +42,15 @@ impl Env<'_> {
         if r0.ty.base == RegBase::Stack {
             return reject(CallReason::ReturnsStackPointer {});
         }
-        if self.cur.cur().in_callback {
+        if self.path.state.cur().in_callback {
             return self.leave_callback();
         }
-        let callsite = self.cur.cur().callsite;
-        let caller = self.cur.curframe() - 1;
-        self.cur.frame_mut(caller).regs[0] = r0;
+        let callsite = self.path.state.cur().callsite;
+        let caller = self.path.state.curframe() - 1;
+        self.path.state.frame_mut(caller).regs[0] = r0;
         self.log_leave(usize::try_from(callsite).unwrap_or(0) + 1);
-        self.cur.frames.pop();
-        self.insn_idx = usize::try_from(callsite).unwrap_or(0) + 1;
+        self.path.state.frames.pop();
+        self.path.insn_idx = usize::try_from(callsite).unwrap_or(0) + 1;
         Ok(())
     }
 }

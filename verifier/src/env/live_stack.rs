@@ -6,52 +6,52 @@ use crate::state::VerifierState;
 impl Env<'_> {
     /// Prepares the graph that the analysis runs on.
     pub(crate) fn prepare_liveness(&mut self) {
-        self.liveness.prepare(&self.insns, &self.postorder);
+        self.tables.liveness.prepare(self.insns(), &self.postorder);
     }
 
     /// Starts the marks of the next instruction.
     pub(crate) fn begin_stack_marks(&mut self) {
-        self.liveness.begin(&self.cur, &self.subprogs);
+        self.tables.liveness.begin(&self.path.state, &self.subprogs);
     }
 
     /// Ends the marks of the instruction at `insn`. Calls and exits of functions have none of their own: they get
     /// those of the function.
     pub(crate) fn commit_stack_marks(&mut self, insn: usize) {
-        self.liveness.end(insn);
+        self.tables.liveness.end(insn);
     }
 
     /// The chain of calls changes.
     pub(crate) fn leave_stack_chain(&mut self) {
-        self.liveness.leave_chain();
+        self.tables.liveness.leave_chain();
     }
 
     /// The instruction being verified may read these slots of a frame (bit n for slot n).
     pub fn mark_stack_read(&mut self, frame: usize, slots: u64) {
-        self.liveness.mark_read(frame, self.cur.insn_idx, slots);
+        self.tables.liveness.mark_read(frame, self.path.state.insn_idx, slots);
     }
 
     /// The instruction being verified writes these slots of a frame whole (bit n for slot n).
     pub fn mark_stack_write(&mut self, frame: usize, slots: u64) {
-        self.liveness.mark_write(frame, slots);
+        self.tables.liveness.mark_write(frame, slots);
     }
 
     /// As [`Env::mark_stack_read`], of an object (dynptr, iterator, interrupt flags) in these slots.
     pub fn mark_object_read(&mut self, frame: usize, slots: u64) {
-        self.trace.slots(slots);
+        self.tables.trace.slots(slots);
         self.mark_stack_read(frame, slots);
     }
 
     /// As [`Env::mark_stack_write`], of an object in these slots.
     pub fn mark_object_write(&mut self, frame: usize, slots: u64) {
-        self.trace.slots(slots);
+        self.tables.trace.slots(slots);
         self.mark_stack_write(frame, slots);
     }
 
     /// Propagates what has changed, at the end of a path and where a function returns.
     pub(crate) fn update_live_stack(&mut self) {
         let meets = |at: usize| self.aux[at].prune_point;
-        let meets: Option<&dyn Fn(usize) -> bool> = if self.log_level > 1 { Some(&meets) } else { None };
-        let lines = self.liveness.update(&self.cur, &self.subprogs, &self.postorder, meets);
+        let meets: Option<&dyn Fn(usize) -> bool> = if self.log_level() > 1 { Some(&meets) } else { None };
+        let lines = self.tables.liveness.update(&self.path.state, &self.subprogs, &self.postorder, meets);
         if !lines.is_empty() {
             self.verbose(format_args!("{lines}"));
         }
@@ -59,6 +59,6 @@ impl Env<'_> {
 
     /// Slots of a frame of a saved state that may still be read.
     pub(crate) fn live_slots(&mut self, state: &VerifierState, frame: usize) -> u64 {
-        self.liveness.live_slots(state, frame, &self.subprogs, &self.aux)
+        self.tables.liveness.live_slots(state, frame, &self.subprogs, &self.aux)
     }
 }

@@ -1,156 +1,187 @@
 //! Everything one verification works with (`struct bpf_verifier_env`).
 
+mod input;
 mod live_stack;
+mod path;
+
+pub(crate) use input::Input;
+pub(crate) use path::Path;
 
 use crate::domain::RegState;
 use crate::kernel_model::KernelModel;
-use crate::liveness::Liveness;
 use crate::observer::Observer;
 use crate::options::Options;
-use crate::program::{AttachInfo, InsnAux, SubprogInfo, UsedMap};
-use crate::state::VerifierState;
-use crate::tables::kfuncs::Kfuncs;
-use crate::tables::{Trace, Types, Walk};
+use crate::program::{AttachInfo, CtxUse, InsnAux, SubprogInfo, UsedMap};
+use crate::tables::Tables;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Btf, Object, Program};
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// What the accesses to a context take for granted.
-#[derive(Clone, Debug, Default)]
-pub struct CtxUse {
-    /// Bytes that are accessed, from the start (`max_ctx_offset`).
-    pub bytes: u32,
-    /// Pointers to kernel structs that were loaded: byte offset and type; zero for a buffer.
-    pub arguments: Vec<(u32, ebpfkit_object::btf::TypeId)>,
-    /// Bytes of the buffer that are accessed.
-    pub buffer_bytes: u32,
+/// One verification at work: what is fixed for a program, what is known of it, the path being walked, and what all paths
+/// have shown.
+pub(crate) struct Env<'a> {
+    input: Input<'a>,
+    /// Receives log text and events.
+    pub(crate) observer: &'a mut dyn Observer,
+
+    /// By instruction.
+    pub(crate) aux: Vec<InsnAux>,
+    /// Subprograms by first slot; the last entry is a sentinel at the end.
+    pub(crate) subprogs: Vec<SubprogInfo>,
+    /// Maps in use.
+    pub(crate) maps: Vec<UsedMap>,
+    /// Instructions of each subprogram in postorder.
+    pub(crate) postorder: Vec<usize>,
+    /// Subprogram that handles exceptions; zero for none.
+    pub(crate) exception_callback: usize,
+    /// A load passed that the kernel cannot translate.
+    pub(crate) untranslatable: bool,
+    /// What the accesses to the context take for granted.
+    pub(crate) ctx_use: CtxUse,
+    /// What the program attaches to.
+    pub(crate) attach: AttachInfo,
+
+    /// The path being walked.
+    pub(crate) path: Path,
+    /// What all paths have shown so far.
+    pub(crate) tables: Tables,
+    /// Instructions processed.
+    pub(crate) insn_processed: u64,
+    /// [`Options::sound`] has made a difference, or may have.
+    pub(crate) soundness_mattered: Cell<bool>,
 }
 
-/// One verification at work.
-pub struct Env<'a> {
+impl<'a> Env<'a> {
+    /// Before the first pass.
+    pub(crate) fn new(input: Input<'a>, observer: &'a mut dyn Observer) -> Self {
+        Self {
+            aux: vec![InsnAux::default(); input.insns().len()],
+            input,
+            observer,
+            subprogs: Vec::new(),
+            maps: Vec::new(),
+            postorder: Vec::new(),
+            exception_callback: 0,
+            untranslatable: false,
+            ctx_use: CtxUse::default(),
+            attach: AttachInfo::default(),
+            path: Path::default(),
+            tables: Tables::default(),
+            insn_processed: 0,
+            soundness_mattered: Cell::default(),
+        }
+    }
+
     /// The modelled kernel.
-    pub kernel: &'a KernelModel,
+    pub(crate) fn kernel(&self) -> &'a KernelModel {
+        self.input.kernel
+    }
+
     /// The object.
-    pub object: &'a Object,
+    pub(crate) fn object(&self) -> &'a Object {
+        self.input.object
+    }
+
     /// The program.
-    pub prog: &'a Program,
+    pub(crate) fn prog(&self) -> &'a Program {
+        self.input.prog
+    }
+
+    /// Its instructions.
+    #[inline]
+    pub(crate) fn insns(&self) -> &'a [Insn] {
+        self.input.insns()
+    }
+
+    /// Its own types.
+    pub(crate) fn btf(&self) -> Option<&'a Btf> {
+        self.input.btf.map(|types| &**types)
+    }
+
+    /// The same, to keep.
+    pub(crate) fn shared_btf(&self) -> Option<Arc<Btf>> {
+        self.input.btf.cloned()
+    }
+
     /// Privileges.
-    pub options: Options,
-    /// The program's own types.
-    pub btf: Option<Arc<Btf>>,
-    /// Receives log text and events.
-    pub observer: &'a mut dyn Observer,
-    /// Level of the kernel log that is wanted.
-    pub log_level: u8,
-    /// The observer wants events.
-    pub wants_events: bool,
+    pub(crate) fn options(&self) -> &Options {
+        &self.input.options
+    }
 
-    /// Instructions.
-    pub insns: Vec<Insn>,
-    /// By instruction.
-    pub aux: Vec<InsnAux>,
-    /// Subprograms by first slot; the last entry is a sentinel at the end.
-    pub subprogs: Vec<SubprogInfo>,
-    /// Maps in use.
-    pub maps: Vec<UsedMap>,
-    /// Instructions of each subprogram in postorder.
-    pub postorder: Vec<usize>,
-    /// Subprogram that handles exceptions; zero for none.
-    pub exception_callback: usize,
-
-    /// State of the path being walked.
-    pub cur: VerifierState,
-    /// Slot being verified.
-    pub insn_idx: usize,
-    /// Slot verified before.
-    pub prev_insn_idx: usize,
-    /// Next identity.
-    pub id_gen: u32,
-    /// Subprogram whose verification started this walk (0, a global function or a callback).
-    pub subprog: usize,
-    /// The walk's own tables.
-    pub walk: Walk,
-    /// Which stack slots may still be read.
-    pub liveness: Liveness,
-    /// What the log has shown so far.
-    pub trace: Trace,
-    /// Kernel functions that have been looked up.
-    pub kfuncs: Kfuncs,
-    /// The call just verified ended the path by an exception.
-    pub threw: bool,
-    /// What has been found out about types.
-    pub types: Types,
-    /// A load passed that the kernel cannot translate.
-    pub untranslatable: bool,
-    /// What the accesses to the context take for granted.
-    pub ctx_use: CtxUse,
-    /// What the program attaches to.
-    pub attach: AttachInfo,
     /// Accesses must be aligned.
-    pub strict_alignment: bool,
-    /// Instructions processed.
-    pub insn_processed: u64,
-    /// [`Options::sound`] has made a difference, or may have.
-    pub soundness_mattered: Cell<bool>,
+    pub(crate) fn strict_alignment(&self) -> bool {
+        self.input.strict_alignment
+    }
+
+    /// Level of the kernel log that the observer takes.
+    #[inline]
+    pub(crate) fn log_level(&self) -> u8 {
+        self.input.log_level
+    }
+
+    /// The observer takes events.
+    #[inline]
+    pub(crate) fn wants_events(&self) -> bool {
+        self.input.wants_events
+    }
 }
 
 impl Env<'_> {
     /// A fresh identity.
     pub fn new_id(&mut self) -> u32 {
-        self.id_gen += 1;
-        self.id_gen
+        self.path.new_id()
     }
 
     /// Writes to the kernel log when one is wanted. A message that ends verification goes through
     /// [`crate::reason`] instead; this is for lines before it.
     #[inline]
     pub fn verbose(&mut self, text: std::fmt::Arguments<'_>) {
-        if self.log_level != 0 {
+        if self.input.log_level != 0 {
             self.observer.text(text);
         }
     }
 
     /// The instruction being verified.
     pub fn insn(&self) -> Insn {
-        self.insns[self.insn_idx]
+        self.input.insns()[self.path.insn_idx]
     }
 
     /// A register of the current frame.
     pub fn reg(&self, r: u8) -> &RegState {
-        self.cur.reg(r)
+        self.path.state.reg(r)
     }
 
     /// A register of the current frame, for writing.
     pub fn reg_mut(&mut self, r: u8) -> &mut RegState {
-        self.cur.reg_mut(r)
+        self.path.state.reg_mut(r)
     }
 
     /// Whether pointers may leak to the user and be compared (`allow_ptr_leaks`; `CAP_PERFMON`).
     pub fn allow_ptr_leaks(&self) -> bool {
-        self.options.privileged
+        self.input.options.privileged
     }
 
     /// Whether uninitialised stack may be read (`allow_uninit_stack`).
     pub fn allow_uninit_stack(&self) -> bool {
-        self.options.privileged
+        self.input.options.privileged
     }
 
     /// Whether CPU speculation needs no care (`bypass_spec_v1`, `bypass_spec_v4`).
     pub fn bypass_spec(&self) -> bool {
-        self.options.privileged
+        self.input.options.privileged
     }
 
     /// Whether the program's license is one that the kernel takes for compatible with the GPL.
     pub fn is_gpl_compatible(&self) -> bool {
         const COMPATIBLE: [&str; 6] =
             ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
-        COMPATIBLE.contains(&self.object.license.as_str())
+        COMPATIBLE.contains(&self.input.object.license.as_str())
     }
 
     /// Whether the program runs with `CAP_BPF` (`bpf_capable`).
     pub fn bpf_capable(&self) -> bool {
-        self.options.privileged || self.options.cap_bpf
+        self.input.options.privileged || self.input.options.cap_bpf
     }
 
     /// Subprogram that contains a slot.
@@ -167,6 +198,6 @@ impl Env<'_> {
 
     /// One past the last slot of a subprogram.
     pub fn subprog_end(&self, subprog: usize) -> usize {
-        self.subprogs.get(subprog + 1).map_or(self.insns.len(), |s| s.start)
+        self.subprogs.get(subprog + 1).map_or(self.input.insns().len(), |s| s.start)
     }
 }

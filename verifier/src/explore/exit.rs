@@ -55,7 +55,7 @@ impl Env<'_> {
     }
 
     fn check_returned(&mut self, regno: u8) -> Step {
-        let frame = self.cur.frame(0);
+        let frame = self.path.state.frame(0);
         let (subprog, exception) = (frame.subprog, frame.in_exception_callback);
         let is_program = subprog == 0 || exception;
         let pointer = if is_program { self.returned_pointer(regno)? } else { None };
@@ -67,7 +67,7 @@ impl Env<'_> {
             return reject(ExploreReason::ReturnLeaksAddress { reg: regno });
         }
         let reg = *self.reg(regno);
-        let frame = self.cur.frame(0);
+        let frame = self.path.state.frame(0);
         if frame.in_async_callback {
             let range = frame.callback_ret_range;
             return self.check_return_range(regno, "At async callback return", range.min, range.max);
@@ -86,7 +86,8 @@ impl Env<'_> {
         if let Some(hook) = self.lsm_hook() {
             return self.check_hook_return(regno, lsm::return_range(hook));
         }
-        let Some((min, max)) = return_range(self.prog.prog_type, self.prog.attach_type, self.prog.attach_btf_id) else {
+        let Some((min, max)) = return_range(self.prog().prog_type, self.prog().attach_type, self.prog().attach_btf_id)
+        else {
             return Ok(());
         };
         self.check_return_range(regno, "At program exit", min, max)
@@ -94,7 +95,7 @@ impl Env<'_> {
 
     /// What a program at a security hook may return: what the hook itself returns, and nothing where it is void.
     fn check_hook_return(&mut self, regno: u8, (min, max): (i32, i32)) -> Step {
-        let cgroup = self.prog.attach_type == A::LsmCgroup;
+        let cgroup = self.prog().attach_type == A::LsmCgroup;
         let void = self.attached_to_void()?;
         match (cgroup, void) {
             (true, true) => {
@@ -123,10 +124,10 @@ impl Env<'_> {
 
     /// What a struct_ops program may return: nothing at all, a reference to what the operation returns, or null.
     fn returned_pointer(&self, regno: u8) -> Step<Option<Returned>> {
-        if self.prog.prog_type == P::Lsm && self.prog.attach_type != A::LsmCgroup && self.attached_to_void()? {
+        if self.prog().prog_type == P::Lsm && self.prog().attach_type != A::LsmCgroup && self.attached_to_void()? {
             return Ok(Some(Returned::Fits));
         }
-        if self.prog.prog_type != P::StructOps {
+        if self.prog().prog_type != P::StructOps {
             return Ok(None);
         }
         let types = self.types_of(BtfRef::Vmlinux)?;
@@ -139,7 +140,7 @@ impl Env<'_> {
         }
         let Some(target) = pointee(&types, ret) else { return Ok(None) };
         let reg = self.reg(regno);
-        if !self.cur.frame(0).in_exception_callback
+        if !self.path.state.frame(0).in_exception_callback
             && reg.ref_obj_id != 0
             && reg.btf() == Some((BtfRef::Vmlinux, target))
         {

@@ -26,7 +26,7 @@ impl Env<'_> {
         speculative: bool,
         finish: impl FnOnce(&mut Self, &mut VerifierState),
     ) -> Step {
-        let mut state = self.cur.clone();
+        let mut state = self.path.state.clone();
         state.speculative |= speculative;
         finish(self, &mut state);
         self.push_pending(state, insn, prev_insn)
@@ -50,24 +50,24 @@ impl Env<'_> {
 
     fn push_pending(&mut self, state: VerifierState, insn: usize, prev_insn: usize) -> Step {
         let log_position = self.observer.position();
-        self.walk.pending.push(Pending { state, insn, prev: prev_insn as i32, log_position });
-        let limit = self.walk.pending.len();
+        self.tables.walk.pending.push(Pending { state, insn, prev: prev_insn as i32, log_position });
+        let limit = self.tables.walk.pending.len();
         if limit > MAX_PENDING {
             return reject(ExploreReason::TooManyBranches { limit });
         }
-        if let Some(parent) = self.walk.pending[limit - 1].state.parent {
-            self.walk.saved.get_mut(parent).branches += 1;
+        if let Some(parent) = self.tables.walk.pending[limit - 1].state.parent {
+            self.tables.walk.saved.get_mut(parent).branches += 1;
         }
         Ok(())
     }
 
     /// Ends the current path: its ancestors have one open path less.
     fn close_path(&mut self) -> Step {
-        self.trace.all();
-        let mut at = self.cur.parent;
+        self.tables.trace.all();
+        let mut at = self.path.state.parent;
         let mut last = None;
         while let Some(id) = at {
-            let saved = self.walk.saved.get_mut(id);
+            let saved = self.tables.walk.saved.get_mut(id);
             saved.branches -= 1;
             if saved.branches > 0 {
                 break;
@@ -87,15 +87,15 @@ impl Env<'_> {
 
     /// Takes up the next pending branch; false when there is none.
     fn resume(&mut self) -> bool {
-        let Some(next) = self.walk.pending.pop() else { return false };
-        self.cur = next.state;
-        self.insn_idx = next.insn;
-        self.cur.last_insn_idx = next.prev;
-        self.prev_insn_idx = usize::try_from(next.prev).unwrap_or(0);
-        if self.log_level == 1 {
+        let Some(next) = self.tables.walk.pending.pop() else { return false };
+        self.path.state = next.state;
+        self.path.insn_idx = next.insn;
+        self.path.state.last_insn_idx = next.prev;
+        self.path.prev_insn_idx = usize::try_from(next.prev).unwrap_or(0);
+        if self.log_level() == 1 {
             self.observer.rewind(next.log_position);
         }
-        self.trace.announce = true;
+        self.tables.trace.announce = true;
         true
     }
 }

@@ -20,9 +20,9 @@ fn stops_at_barrier(stop: &Stop) -> bool {
 impl Env<'_> {
     /// Walks every path from the current state.
     pub(crate) fn walk(&mut self) -> Step {
-        self.walk.saved.reset(self.insns.len());
-        self.walk.loops.reset();
-        self.trace.restart();
+        self.tables.walk.saved.reset(self.insns().len());
+        self.tables.walk.loops.reset();
+        self.tables.trace.restart();
         loop {
             let ended = self.step()?;
             if ended {
@@ -36,16 +36,16 @@ impl Env<'_> {
 
     /// Verifies one instruction; true at the end of a path.
     fn step(&mut self) -> Step<bool> {
-        let at = self.insn_idx;
-        let Some(&insn) = self.insns.get(at) else {
+        let at = self.path.insn_idx;
+        let Some(&insn) = self.insns().get(at) else {
             return Err(Stop::unsupported(format!("control reaches instruction {at}, behind the program")));
         };
-        self.walk.insn_in_history = false;
+        self.tables.walk.insn_in_history = false;
         self.insn_processed += 1;
         if self.insn_processed > MAX_VERIFIED_INSNS {
             return reject(ExploreReason::TooLarge { insns: self.insn_processed as u32 });
         }
-        self.cur.insn_idx = at;
+        self.path.state.insn_idx = at;
         if self.aux[at].prune_point && self.is_state_visited(at)? {
             self.log_pruned();
             return Ok(true);
@@ -53,34 +53,34 @@ impl Env<'_> {
         if self.aux[at].jmp_point {
             self.push_history(StackUse::NONE, 0)?;
         }
-        self.aux[at].seen |= !self.cur.speculative;
-        if self.log_level != 0 {
+        self.aux[at].seen |= !self.path.state.speculative;
+        if self.log_level() != 0 {
             self.log_step(at);
         }
-        if self.wants_events {
+        if self.wants_events() {
             let live_regs = self.aux[at].live_regs_before;
-            self.observer.event(Event::Before { insn: at, state: &self.cur, live_regs });
+            self.observer.event(Event::Before { insn: at, state: &self.path.state, live_regs });
         }
-        if self.cur.speculative && self.aux[at].nospec {
+        if self.path.state.speculative && self.aux[at].nospec {
             return Ok(true);
         }
         self.begin_stack_marks();
         let ended = match self.dispatch(at, insn) {
-            Err(stop) if self.cur.speculative && stops_at_barrier(&stop) => {
+            Err(stop) if self.path.state.speculative && stops_at_barrier(&stop) => {
                 self.barrier_before(at, stop);
                 true
             }
             result => result?,
         };
         self.commit_stack_marks(at);
-        self.prev_insn_idx = at;
-        self.cur.last_insn_idx = at as i32;
-        Ok(ended || self.cur.speculative && self.aux[at].nospec_result)
+        self.path.prev_insn_idx = at;
+        self.path.state.last_insn_idx = at as i32;
+        Ok(ended || self.path.state.speculative && self.aux[at].nospec_result)
     }
 
     /// An instruction that would be refused runs under speculation only: a barrier before it keeps the path from it.
     fn barrier_before(&mut self, at: usize, stop: Stop) {
-        if self.log_level != 0
+        if self.log_level() != 0
             && let Stop::Reject(reason) = stop
         {
             self.verbose(format_args!("{reason}\n"));
@@ -99,21 +99,22 @@ impl Env<'_> {
             class::LD if matches!(insn.mode(), mode::ABS | mode::IND) => self.check_ld_abs(insn)?,
             class::LD => {
                 self.check_load_imm(insn)?;
-                self.insn_idx += 1;
-                self.aux[(at + 1).min(self.insns.len() - 1)].seen |= !self.cur.speculative;
+                self.path.insn_idx += 1;
+                let second = (at + 1).min(self.insns().len() - 1);
+                self.aux[second].seen |= !self.path.state.speculative;
             }
             _ => {
-                self.walk.jumps_processed += 1;
+                self.tables.walk.jumps_processed += 1;
                 return self.jump(insn);
             }
         }
-        self.insn_idx += 1;
+        self.path.insn_idx += 1;
         Ok(false)
     }
 
     /// Jumps, calls and exits; true at the end of a path.
     fn jump(&mut self, insn: Insn) -> Step<bool> {
-        let at = self.insn_idx;
+        let at = self.path.insn_idx;
         let reserved = |insn| reject(ExploreReason::ReservedFields { insn });
         match insn.op() {
             jmp::CALL => {
@@ -122,7 +123,7 @@ impl Env<'_> {
                     return reserved("BPF_CALL");
                 }
                 self.check_call(insn)?;
-                if std::mem::take(&mut self.threw) {
+                if std::mem::take(&mut self.path.threw) {
                     return Ok(true);
                 }
             }
@@ -133,13 +134,13 @@ impl Env<'_> {
                     return reserved("BPF_JA");
                 }
                 let distance = if long { insn.imm as isize } else { insn.off as isize };
-                self.insn_idx = at.wrapping_add_signed(distance + 1);
+                self.path.insn_idx = at.wrapping_add_signed(distance + 1);
             }
             jmp::EXIT => {
                 if insn.code != opcode::EXIT || insn.imm != 0 || insn.src != 0 || insn.dst != 0 {
                     return reserved("BPF_EXIT");
                 }
-                let main = self.cur.frames.len() == 1;
+                let main = self.path.state.frames.len() == 1;
                 let place = if main { "BPF_EXIT instruction in main prog" } else { "BPF_EXIT instruction in subprog" };
                 if main {
                     self.check_resource_leak(false, true, place)?;
@@ -147,7 +148,7 @@ impl Env<'_> {
                     return Ok(true);
                 }
                 self.prepare_func_exit()?;
-                self.trace.announce = true;
+                self.tables.trace.announce = true;
             }
             _ => self.check_cond_jmp_op(insn)?,
         }
@@ -156,7 +157,7 @@ impl Env<'_> {
 
     /// Verifies a 64-bit immediate load; what it makes was found before the walk.
     fn check_load_imm(&mut self, insn: Insn) -> Step {
-        let at = self.insn_idx;
+        let at = self.path.insn_idx;
         if insn.size_bits() != size::DW || insn.mode() != mode::IMM {
             return reject(ExploreReason::InvalidLoadImm {});
         }
@@ -165,7 +166,7 @@ impl Env<'_> {
         }
         self.check_reg_arg(insn.dst, DstOpNoMark)?;
         let reg = match self.aux[at].ld_imm {
-            None => RegState::known(insn.imm64(self.insns[at + 1])),
+            None => RegState::known(insn.imm64(self.insns()[at + 1])),
             // Addresses in an arena are numbers until they are cast.
             Some((RegType { base: RegBase::MapValue, .. }, RegExtra::Map { map, .. }, _))
                 if self.maps[map as usize].def.map_type == MapType::Arena =>
@@ -193,10 +194,9 @@ impl Env<'_> {
 
     /// Sets the state at the start of the main program.
     pub(crate) fn start_main(&mut self) {
-        self.cur = VerifierState::start(0, self.prog.flags.has(ebpfkit_object::ProgramFlags::SLEEPABLE));
-        self.subprog = 0;
-        self.insn_idx = 0;
-        self.prev_insn_idx = 0;
-        *self.cur.reg_mut(1) = RegState::pointer(RegType::of(RegBase::Ctx), RegExtra::None);
+        self.path.state = VerifierState::start(0, self.prog().flags.has(ebpfkit_object::ProgramFlags::SLEEPABLE));
+        self.path.insn_idx = 0;
+        self.path.prev_insn_idx = 0;
+        *self.path.state.reg_mut(1) = RegState::pointer(RegType::of(RegBase::Ctx), RegExtra::None);
     }
 }

@@ -41,15 +41,15 @@ impl Observer for KernelLog {
 impl crate::Env<'_> {
     /// Prints one instruction in the kernel's form, and a line end.
     pub fn log_insn(&mut self, at: usize) {
-        let insn = self.insns[at];
+        let insn = self.insns()[at];
         let name = |i: ebpfkit_isa::Insn| {
             if i.src == ebpfkit_isa::opcode::pseudo::KFUNC_CALL {
-                return self.kernel.btf().map(|b| b.name(i.imm as u32).to_owned());
+                return self.kernel().btf().map(|b| b.name(i.imm as u32).to_owned());
             }
             let row = u32::try_from(i.imm).ok().filter(|_| i.src == 0).and_then(ebpfkit_abi::helpers::find);
             row.map(|r| r.name.to_owned())
         };
-        let text = insn_text(insn, self.insns.get(at + 1).copied(), &name);
+        let text = insn_text(insn, self.insns().get(at + 1).copied(), &name);
         self.verbose(format_args!("{text}\n"));
     }
 }

@@ -116,8 +116,8 @@ impl Env<'_> {
     /// Name of a type that a pointer has.
     pub fn btf_type_name(&self, btf: BtfRef, id: TypeId) -> String {
         let btf = match btf {
-            BtfRef::Vmlinux => self.kernel.btf(),
-            BtfRef::Program => self.btf.as_ref(),
+            BtfRef::Vmlinux => self.kernel().btf().map(|types| &**types),
+            BtfRef::Program => self.btf(),
         };
         btf.map(|b| b.name(id).to_owned()).unwrap_or_default()
     }

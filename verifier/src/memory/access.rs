@@ -18,14 +18,14 @@ impl Env<'_> {
     pub(crate) fn check_alignment(&self, reg: u8, off: i32, size: u32, once: bool) -> Step {
         let r = self.reg(reg);
         let (what, strict) = match r.ty.base {
-            RegBase::Packet | RegBase::PacketMeta => ("packet ", self.strict_alignment || once),
-            RegBase::FlowKeys => ("flow keys ", self.strict_alignment || once),
-            RegBase::MapKey => ("key ", self.strict_alignment || once),
-            RegBase::MapValue => ("value ", self.strict_alignment || once),
-            RegBase::Ctx => ("context ", self.strict_alignment || once),
+            RegBase::Packet | RegBase::PacketMeta => ("packet ", self.strict_alignment() || once),
+            RegBase::FlowKeys => ("flow keys ", self.strict_alignment() || once),
+            RegBase::MapKey => ("key ", self.strict_alignment() || once),
+            RegBase::MapValue => ("value ", self.strict_alignment() || once),
+            RegBase::Ctx => ("context ", self.strict_alignment() || once),
             RegBase::Stack => ("stack ", true),
             RegBase::Arena => return Ok(()),
-            _ => ("", self.strict_alignment || once),
+            _ => ("", self.strict_alignment() || once),
         };
         if !strict || size == 1 {
             return Ok(());
@@ -162,7 +162,7 @@ impl Env<'_> {
             && size < 8
             && self.reg(v).is_scalar()
         {
-            if sign_extend && self.options.sound && (self.reg(v).id, self.reg(v).off) != (0, 0) {
+            if sign_extend && self.options().sound && (self.reg(v).id, self.reg(v).off) != (0, 0) {
                 // The number that was on the stack is another; the kernel keeps the two linked.
                 self.reg_mut(v).clear_scalar_id();
                 self.soundness_mattered.set(true);
@@ -214,7 +214,7 @@ impl Env<'_> {
             RegBase::Ctx if !self.rewrites_ctx() => match size {
                 0 if zero_size_allowed => Ok(()),
                 0 => reject(MemoryReason::ZeroContextBuffer {}),
-                _ => self.check_mem_access(self.insn_idx, reg, size - 1, 1, access, None, false, false),
+                _ => self.check_mem_access(self.path.insn_idx, reg, size - 1, 1, access, None, false, false),
             },
             _ if zero_size_allowed && size == 0 && r.is_null() => Ok(()),
             _ => reject(MemoryReason::NoBuffer { reg, ty: reg_type_str(r.ty).into_owned() }),

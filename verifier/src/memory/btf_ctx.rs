@@ -46,14 +46,14 @@ fn arg_at(types: &Btf, proto: TypeId, off: u32) -> usize {
 impl Env<'_> {
     /// Whether the program's context is the arguments of a kernel function.
     pub(super) fn has_btf_ctx(&self) -> bool {
-        matches!(self.prog.prog_type, ProgType::Tracing | ProgType::Lsm | ProgType::StructOps)
+        matches!(self.prog().prog_type, ProgType::Tracing | ProgType::Lsm | ProgType::StructOps)
     }
 
     /// An access to a context of arguments; a read sets `value_reg`.
     pub(super) fn check_btf_ctx(&mut self, off: i32, size: u32, access: Access, value_reg: Option<u8>) -> Step {
         let invalid = || reject(MemoryReason::ContextAccess { off, size });
         // Security hooks do not care about direction and width.
-        let lsm = self.prog.prog_type == ProgType::Lsm;
+        let lsm = self.prog().prog_type == ProgType::Lsm;
         if off < 0 {
             return invalid();
         }
@@ -79,7 +79,7 @@ impl Env<'_> {
             self.verbose(format_args!("func '{name}' offset {off} is not multiple of 8\n"));
             return None;
         }
-        let (proto, attach) = (self.attach.proto, self.prog.attach_type);
+        let (proto, attach) = (self.attach.proto, self.prog().attach_type);
         let index = arg_at(types, proto, off as u32);
         // The first argument of the function that calls programs at a tracepoint is its own.
         let hidden = usize::from(attach == AttachType::TraceRawTp);
@@ -146,7 +146,7 @@ impl Env<'_> {
     /// Whether the context holds what the function returned, behind its arguments.
     fn returns_in_ctx(&self) -> bool {
         matches!(
-            self.prog.attach_type,
+            self.prog().attach_type,
             AttachType::LsmMac | AttachType::LsmCgroup | AttachType::TraceFexit | AttachType::ModifyReturn
         )
     }
@@ -159,12 +159,12 @@ impl Env<'_> {
         };
         let mut number = self.unknown_scalar();
         let small_int = matches!(types.get(ret), Some(Type::Int { size: 1 | 2 | 4 | 8, .. }));
-        if self.prog.attach_type == AttachType::ModifyReturn && !small_int {
+        if self.prog().attach_type == AttachType::ModifyReturn && !small_int {
             let kind = kind_name(types.kind(ret));
             self.verbose(format_args!("ret type {kind} not allowed for fmod_ret\n"));
             return None;
         }
-        if self.prog.attach_type == AttachType::LsmMac
+        if self.prog().attach_type == AttachType::LsmMac
             && ret != 0
             && let Some(hook) = self.lsm_hook()
         {
@@ -191,8 +191,8 @@ impl Env<'_> {
 
     /// How far a pointer argument can be trusted, and whether it may be null.
     fn argument_flags(&self, index: usize, param: &str) -> TypeFlags {
-        let attach = self.prog.attach_type;
-        let trusted = match self.prog.prog_type {
+        let attach = self.prog().attach_type;
+        let trusted = match self.prog().prog_type {
             ProgType::Tracing => matches!(attach, AttachType::TraceRawTp | AttachType::TraceIter),
             ProgType::StructOps => true,
             ProgType::Lsm => self.lsm_hook().is_some_and(|h| !lsm::UNTRUSTED.contains(&h)),

@@ -198,7 +198,7 @@ impl Env<'_> {
     /// A write into a kernel struct: only some program types have any that they may write.
     fn check_struct_write(&self, types: &Btf, id: TypeId, off: i32, size: u32) -> Step {
         let name = types.name(id);
-        let allowed: &[&[&str]] = match self.prog.prog_type {
+        let allowed: &[&[&str]] = match self.prog().prog_type {
             ProgType::SchedCls | ProgType::SchedAct | ProgType::Xdp => {
                 if name != "nf_conn" && name != "nf_conn___init" {
                     return reject(TypeReason::OnlyRead {});

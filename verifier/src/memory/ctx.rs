@@ -44,7 +44,7 @@ impl Env<'_> {
         }
         let touch = Touch { off, size: size as u16, write: access_kind == Access::Write };
         let invalid = || reject(MemoryReason::ContextAccess { off, size });
-        let Some(loaded) = access(kind, self.prog.attach_type, touch) else { return invalid() };
+        let Some(loaded) = access(kind, self.prog().attach_type, touch) else { return invalid() };
         if sign_extend && loaded != Loaded::Number {
             return invalid();
         }

@@ -95,7 +95,7 @@ impl Env<'_> {
                 return reject(ObjectReason::DynptrNotUninit {});
             }
             for at in (0..DYNPTR_SIZE).step_by(SLOT_SIZE) {
-                self.check_mem_access(self.insn_idx, reg, at, 8, Access::Write, None, false, false)?;
+                self.check_mem_access(self.path.insn_idx, reg, at, 8, Access::Write, None, false, false)?;
             }
             return self.mark_dynptr(&r, flags, clone_ref_obj_id);
         }
@@ -124,7 +124,7 @@ impl Env<'_> {
             return found(r);
         }
         let first = self.stack_object_slot(r, DYNPTR_SLOTS).ok()?;
-        let slots = &self.cur.frame(r.frameno as usize).stack.slots;
+        let slots = &self.path.state.frame(r.frameno as usize).stack.slots;
         let whole = slots[first].is_all(SlotKind::Dynptr) && slots[first - 1].is_all(SlotKind::Dynptr);
         found(&slots[first].spilled).filter(|_| whole)
     }
@@ -139,11 +139,11 @@ impl Env<'_> {
         let id = self.new_id();
         let ref_obj_id = match clone_ref_obj_id {
             _ if !kind.is_refcounted() => 0,
-            0 => self.acquire_reference(self.insn_idx),
+            0 => self.acquire_reference(self.path.insn_idx),
             shared => shared,
         };
         self.mark_object_write(frame, pair(first));
-        let slots = &mut self.cur.frame_mut(frame).stack.slots;
+        let slots = &mut self.path.state.frame_mut(frame).stack.slots;
         for (slot, is_first) in [(first, true), (first - 1, false)] {
             let spilled = RegState { ref_obj_id, ..dynptr_reg(kind, is_first, id) };
             slots[slot] = StackSlot { spilled, kinds: [SlotKind::Dynptr; SLOT_SIZE] };
@@ -167,7 +167,7 @@ impl Env<'_> {
                 && s.spilled.ref_obj_id == found.ref_obj_id
                 && matches!(s.spilled.extra, RegExtra::Dynptr { first_slot: true, .. })
         };
-        let slots = &self.cur.frame(frame).stack.slots;
+        let slots = &self.path.state.frame(frame).stack.slots;
         let copies: Vec<usize> = (1..slots.len()).filter(|&i| is_copy(&slots[i])).collect();
         for i in copies {
             self.clear_slots(frame, &[i, i - 1]);
@@ -177,7 +177,8 @@ impl Env<'_> {
 
     /// A write into a slot of a dynptr destroys it with its slices, unless it must be released first.
     pub(super) fn destroy_dynptr_slot(&mut self, frame: usize, slot: usize) -> Step {
-        let Some(s) = self.cur.frame(frame).stack.slots.get(slot).filter(|s| s.kinds[0] == SlotKind::Dynptr) else {
+        let Some(s) = self.path.state.frame(frame).stack.slots.get(slot).filter(|s| s.kinds[0] == SlotKind::Dynptr)
+        else {
             return Ok(());
         };
         let RegExtra::Dynptr { kind, first_slot } = s.spilled.extra else { return Ok(()) };
@@ -197,7 +198,7 @@ impl Env<'_> {
 
     fn clear_slots(&mut self, frame: usize, slots: &[usize]) {
         self.mark_object_write(frame, slots.iter().fold(0, |all, &s| all | 1 << s));
-        let stack = &mut self.cur.frame_mut(frame).stack.slots;
+        let stack = &mut self.path.state.frame_mut(frame).stack.slots;
         for &i in slots {
             stack[i] = StackSlot::default();
         }

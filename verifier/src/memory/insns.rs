@@ -38,7 +38,7 @@ impl Env<'_> {
     /// Every path must go through this instruction with compatible pointers.
     /// With `probes_if_needed`, a load that may go through memory that is trusted or not is done as if it were not.
     fn note_pointer_kind(&mut self, ty: RegType, probes_if_needed: bool) -> Step {
-        let seen = &mut self.aux[self.insn_idx].ptr_type;
+        let seen = &mut self.aux[self.path.insn_idx].ptr_type;
         let Some(old) = *seen else {
             *seen = Some(ty);
             return Ok(());
@@ -68,7 +68,7 @@ impl Env<'_> {
         self.check_reg_arg(insn.src, SrcOp)?;
         self.check_reg_arg(insn.dst, DstOpNoMark)?;
         let ty = self.reg(insn.src).ty;
-        let (at, size, into) = (self.insn_idx, access_size(insn), Some(insn.dst));
+        let (at, size, into) = (self.path.insn_idx, access_size(insn), Some(insn.dst));
         self.check_mem_access(at, insn.src, insn.off.into(), size, Access::Read, into, aligned, sign_extend)?;
         self.note_pointer_kind(ty, probes_if_needed)
     }
@@ -88,7 +88,7 @@ impl Env<'_> {
         }
         self.check_reg_arg(insn.dst, SrcOp)?;
         let ty = self.reg(insn.dst).ty;
-        let (at, size, value) = (self.insn_idx, access_size(insn), from_reg.then_some(insn.src));
+        let (at, size, value) = (self.path.insn_idx, access_size(insn), from_reg.then_some(insn.src));
         self.check_mem_access(at, insn.dst, insn.off.into(), size, Access::Write, value, aligned, false)?;
         self.note_pointer_kind(ty, false)
     }
@@ -136,7 +136,7 @@ impl Env<'_> {
         if let Some(r) = result {
             self.check_reg_arg(r, DstOp)?;
         }
-        let (at, off) = (self.insn_idx, insn.off.into());
+        let (at, off) = (self.path.insn_idx, insn.off.into());
         self.check_mem_access(at, insn.dst, off, size, Access::Read, None, true, false)?;
         if result.is_some() {
             // What was there before is loaded as by a plain load.
@@ -180,7 +180,7 @@ impl Env<'_> {
 
     /// Verifies legacy `LD_ABS` and `LD_IND`.
     pub fn check_ld_abs(&mut self, insn: Insn) -> Step {
-        let allowed = matches!(self.prog.prog_type, ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct);
+        let allowed = matches!(self.prog().prog_type, ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct);
         if !allowed {
             return reject(MemoryReason::LegacyLoadType {});
         }
@@ -201,13 +201,13 @@ impl Env<'_> {
             self.mark_reg_not_init(r);
         }
         self.mark_reg_unknown(0);
-        if self.cur.frames.len() > 1 {
+        if self.path.state.frames.len() > 1 {
             // A load outside of the packet ends the function with 0.
-            let at = self.insn_idx;
+            let at = self.path.insn_idx;
             self.push_branch(at + 1, at, false, |_, _| {})?;
             self.mark_reg_known_zero(0);
             self.prepare_func_exit()?;
-            self.insn_idx -= 1;
+            self.path.insn_idx -= 1;
         }
         Ok(())
     }

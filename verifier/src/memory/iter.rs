@@ -41,7 +41,7 @@ impl Env<'_> {
         let free = match self.stack_object_slot(&r, ty.slots) {
             Err(e) => e == NoSlot::NotAllocated,
             Ok(first) => {
-                let slots = &self.cur.frame(r.frameno as usize).stack.slots;
+                let slots = &self.path.state.frame(r.frameno as usize).stack.slots;
                 (0..ty.slots).all(|i| !slots[first - i].kinds.contains(&SlotKind::Iter))
             }
         };
@@ -50,10 +50,10 @@ impl Env<'_> {
             return reject(taken());
         }
         for at in (0..ty.slots * SLOT_SIZE).step_by(SLOT_SIZE) {
-            self.check_mem_access(self.insn_idx, reg, at as i32, 8, Access::Write, None, false, false)?;
+            self.check_mem_access(self.path.insn_idx, reg, at as i32, 8, Access::Write, None, false, false)?;
         }
         let Ok(first) = self.stack_object_slot(&r, ty.slots) else { return reject(taken()) };
-        let id = self.acquire_reference(self.insn_idx);
+        let id = self.acquire_reference(self.path.insn_idx);
         let flags = match rcu_protected {
             false => TypeFlags::empty(),
             true if self.in_rcu_cs() => TypeFlags::RCU,
@@ -62,7 +62,7 @@ impl Env<'_> {
         let extra = RegExtra::Iter { btf: BtfRef::Vmlinux, id: ty.id, state: IterState::Active, depth: 0 };
         let state = RegState::pointer(RegType::with(RegBase::Stack, flags), extra);
         self.mark_object_write(r.frameno as usize, span(first, ty.slots));
-        let slots = &mut self.cur.frame_mut(r.frameno as usize).stack.slots;
+        let slots = &mut self.path.state.frame_mut(r.frameno as usize).stack.slots;
         for i in 0..ty.slots {
             let spilled = RegState { ref_obj_id: if i == 0 { id } else { 0 }, ..state };
             slots[first - i] = StackSlot { spilled, kinds: [SlotKind::Iter; SLOT_SIZE] };
@@ -73,7 +73,7 @@ impl Env<'_> {
     /// First slot of the initialised iterator of this type at a register.
     pub fn iter_at(&self, r: &RegState, ty: &IterType) -> Result<usize, NoIter> {
         let first = self.stack_object_slot(r, ty.slots).map_err(|_| NoIter::Missing)?;
-        let slots = &self.cur.frame(r.frameno as usize).stack.slots;
+        let slots = &self.path.state.frame(r.frameno as usize).stack.slots;
         for i in 0..ty.slots {
             let s = &slots[first - i];
             if s.spilled.ty.has(TypeFlags::UNTRUSTED) {
@@ -95,10 +95,10 @@ impl Env<'_> {
 
     /// Destroys the iterator whose first slot this is.
     pub fn destroy_iter(&mut self, frame: usize, first: usize, slots: usize) {
-        let id = self.cur.frame(frame).stack.slots[first].spilled.ref_obj_id;
+        let id = self.path.state.frame(frame).stack.slots[first].spilled.ref_obj_id;
         self.release_reference(id);
         self.mark_object_write(frame, span(first, slots));
-        let stack = &mut self.cur.frame_mut(frame).stack.slots;
+        let stack = &mut self.path.state.frame_mut(frame).stack.slots;
         for i in 0..slots {
             stack[first - i] = StackSlot::default();
         }

@@ -25,7 +25,7 @@ impl Env<'_> {
             return Err(NoSlot::Misplaced);
         }
         // Linux 6.18 takes what begins right above the frame for what lies in its first slot.
-        if off == 0 && self.options.sound {
+        if off == 0 && self.options().sound {
             self.soundness_mattered.set(true);
             return Err(NoSlot::Misplaced);
         }
@@ -33,7 +33,7 @@ impl Env<'_> {
         if slot + 1 < slots {
             return Err(NoSlot::Misplaced);
         }
-        let in_use = self.cur.frames.get(r.frameno as usize).map_or(0, |f| f.stack.slots.len());
+        let in_use = self.path.state.frames.get(r.frameno as usize).map_or(0, |f| f.stack.slots.len());
         if slot < in_use { Ok(slot) } else { Err(NoSlot::NotAllocated) }
     }
 }

@@ -68,7 +68,7 @@ impl Env<'_> {
     /// Whether this program type may write packet data.
     pub(crate) fn may_write_packet(&self) -> bool {
         matches!(
-            self.prog.prog_type,
+            self.prog().prog_type,
             ProgType::SchedCls
                 | ProgType::SchedAct
                 | ProgType::Xdp
@@ -117,7 +117,7 @@ impl Env<'_> {
         let MapInit::Data(data) = &def.init else { return None };
         let start = usize::try_from(i64::from(off).checked_add(r.var_off.value as i64)?).ok()?;
         let bytes = data.get(start..start.checked_add(size as usize)?)?;
-        let little = self.object.endian == ebpfkit_isa::Endian::Little;
+        let little = self.object().endian == ebpfkit_isa::Endian::Little;
         let fold = |value: u64, b: &u8| value << 8 | u64::from(*b);
         Some(if little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) })
     }

@@ -82,7 +82,7 @@ impl Env<'_> {
             (r.smin + i64::from(off), r.smax + i64::from(off))
         };
         let frame = r.frameno as usize;
-        let written = self.cur.frames.get(frame).map_or(0, |f| f.stack.allocated());
+        let written = self.path.state.frames.get(frame).map_or(0, |f| f.stack.allocated());
         // What was never written is no stack yet for those who may not read it.
         let readable = if access == Access::Read && !self.allow_uninit_stack() { written } else { STACK_SIZE };
         let lowest = -(readable as i64);
@@ -98,14 +98,14 @@ impl Env<'_> {
             }
             return reject(MemoryReason::BeyondStack { access: what, reg, off, size });
         }
-        if frame >= self.cur.frames.len() {
+        if frame >= self.path.state.frames.len() {
             return Err(Stop::unsupported("a pointer into the stack of a function that has returned"));
         }
         let depth = (-min) as usize;
-        if self.cur.frame(frame).stack.allocated() < depth {
-            self.cur.frame_mut(frame).stack.grow(depth);
+        if self.path.state.frame(frame).stack.allocated() < depth {
+            self.path.state.frame_mut(frame).stack.grow(depth);
         }
-        let subprog = self.cur.frame(frame).subprog as usize;
+        let subprog = self.path.state.frame(frame).subprog as usize;
         let info = &mut self.subprogs[subprog];
         info.stack_depth = info.stack_depth.max((depth as u32).next_multiple_of(SLOT_SIZE as u32));
         Ok(StackRange { frame, min, max, known })
@@ -114,7 +114,7 @@ impl Env<'_> {
     /// Kind of a stack byte.
     fn stack_byte(&self, frame: usize, off: i64) -> SlotKind {
         let (slot, byte) = place(off);
-        self.cur.frame(frame).stack.slots[slot].kinds[byte]
+        self.path.state.frame(frame).stack.slots[slot].kinds[byte]
     }
 
     /// Stores a register (or, without one, an immediate or an unknown value) to the stack.
@@ -127,8 +127,8 @@ impl Env<'_> {
         let value = value_reg.map(|r| *self.reg(r));
         self.guard_stack_write(slot, frame, first, size, value.as_ref())?;
         self.destroy_dynptr_slot(frame, slot)?;
-        self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, at);
-        self.trace.slot(slot);
+        self.check_fastcall_contract(self.path.state.frame(frame).subprog as usize, at);
+        self.tables.trace.slot(slot);
         let insn = self.insn();
         let stored_imm = (value_reg.is_none() && insn.class() == class::ST).then_some(insn.imm);
         if let Some(r) = value_reg
@@ -149,7 +149,7 @@ impl Env<'_> {
                 if size as usize != SLOT_SIZE || at % 8 != 0 {
                     return reject(MemoryReason::SpillSize {});
                 }
-                if frame != self.cur.curframe() && v.ty.base == RegBase::Stack {
+                if frame != self.path.state.curframe() && v.ty.base == RegBase::Stack {
                     return reject(MemoryReason::SpillToCaller {});
                 }
                 Some(v)
@@ -167,7 +167,7 @@ impl Env<'_> {
             // Zeros are not followed backwards.
             self.mark_chain_precision(r)?;
         }
-        let slots = &mut self.cur.frame_mut(frame).stack.slots;
+        let slots = &mut self.path.state.frame_mut(frame).stack.slots;
         if let Some(v) = spilled {
             let s = &mut slots[slot];
             s.forget_spill();
@@ -202,7 +202,7 @@ impl Env<'_> {
         size: u32,
         value: Option<&RegState>,
     ) -> Step {
-        let s = &self.cur.frame(frame).stack.slots[slot];
+        let s = &self.path.state.frame(frame).stack.slots[slot];
         if !self.allow_ptr_leaks() && s.is_spill() && !s.spilled.is_scalar() && size as usize != SLOT_SIZE {
             return reject(MemoryReason::CorruptSpill {});
         }
@@ -211,7 +211,7 @@ impl Env<'_> {
                 matches!(s.kinds[(SLOT_SIZE + first - i as usize) % SLOT_SIZE], SlotKind::Misc | SlotKind::Zero)
             };
             if value.is_some_and(is_spillable) || !(0..size).all(plain) {
-                self.aux[self.insn_idx].nospec_result = true;
+                self.aux[self.path.insn_idx].nospec_result = true;
             }
         }
         Ok(())
@@ -224,7 +224,7 @@ impl Env<'_> {
 
     /// A store to somewhere in `from..to`: what lay there may be gone or not.
     fn stack_write_variable(&mut self, frame: usize, from: i64, to: i64, value_reg: Option<u8>) -> Step {
-        let (insn, insn_idx, leaks_ok) = (self.insn(), self.insn_idx, self.allow_ptr_leaks());
+        let (insn, insn_idx, leaks_ok) = (self.insn(), self.path.insn_idx, self.allow_ptr_leaks());
         let writes_zero = match value_reg {
             Some(r) => self.reg(r).is_null(),
             None => insn.class() == class::ST && insn.imm == 0,
@@ -233,11 +233,11 @@ impl Env<'_> {
         for at in from..to {
             self.destroy_dynptr_slot(frame, place(at).0)?;
         }
-        self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, from);
+        self.check_fastcall_contract(self.path.state.frame(frame).subprog as usize, from);
         for at in from..to {
             let (slot, byte) = place(at);
-            self.trace.slot(slot);
-            let s = &mut self.cur.frame_mut(frame).stack.slots[slot];
+            self.tables.trace.slot(slot);
+            let s = &mut self.path.state.frame_mut(frame).stack.slots[slot];
             let kind = s.kinds[byte];
             // What may or may not be overwritten would be readable afterwards.
             if !leaks_ok && !matches!(kind, SlotKind::Misc | SlotKind::Zero) {
@@ -271,12 +271,12 @@ impl Env<'_> {
                 return reject(MemoryReason::StackVariableOperand { var_off, off, size: size as i32 });
             };
             self.check_stack_buffer(reg, off, size as i32, Access::Read, false, None)?;
-            self.check_fastcall_contract(self.cur.frame(frame).subprog as usize, at);
+            self.check_fastcall_contract(self.path.state.frame(frame).subprog as usize, at);
             let end = max + i64::from(size);
             let zeros = (at..end).take_while(|&b| self.stack_byte(frame, b) == SlotKind::Zero).count() as i64;
             let zero = zeros == end - at;
             for b in at..end.min(at + zeros + 1) {
-                self.trace.slot(place(b).0);
+                self.tables.trace.slot(place(b).0);
             }
             if zero {
                 self.mark_reg_known_zero(v);
@@ -286,10 +286,10 @@ impl Env<'_> {
             return Ok(());
         }
         let (slot, _) = place(at);
-        self.trace.slot(slot);
-        self.check_fastcall_contract(self.cur.cur().subprog as usize, at);
+        self.tables.trace.slot(slot);
+        self.check_fastcall_contract(self.path.state.cur().subprog as usize, at);
         self.mark_stack_read(frame, 1 << slot);
-        let s = self.cur.frame(frame).stack.slots[slot];
+        let s = self.path.state.frame(frame).stack.slots[slot];
         let spill_size = s.spill_size();
         if s.is_spill() && (size != 8 || spill_size != 8) && !s.spilled.is_scalar() {
             return reject(MemoryReason::FillSize {});
@@ -311,7 +311,7 @@ impl Env<'_> {
         let (mut zeros, mut spills) = (0, 0);
         for i in 0..size {
             let (slot, byte) = place(at + i64::from(i));
-            match self.cur.frame(frame).stack.slots[slot].kinds[byte] {
+            match self.path.state.frame(frame).stack.slots[slot].kinds[byte] {
                 SlotKind::Misc => {}
                 SlotKind::Zero => zeros += 1,
                 SlotKind::Spill => spills += 1,
@@ -366,7 +366,7 @@ impl Env<'_> {
         let clobbers = access == Access::Write;
         for at in min..end {
             let (slot, byte) = place(at);
-            let s = &self.cur.frame(frame).stack.slots[slot];
+            let s = &self.path.state.frame(frame).stack.slots[slot];
             let readable = match s.kinds[byte] {
                 SlotKind::Misc | SlotKind::Zero => true,
                 SlotKind::Invalid if self.allow_uninit_stack() => true,
@@ -381,7 +381,7 @@ impl Env<'_> {
             }
             if clobbers {
                 let unknown = self.unknown_scalar();
-                let s = &mut self.cur.frame_mut(frame).stack.slots[slot];
+                let s = &mut self.path.state.frame_mut(frame).stack.slots[slot];
                 match s.kinds[byte] {
                     SlotKind::Misc => {}
                     SlotKind::Zero | SlotKind::Invalid => s.kinds[byte] = SlotKind::Misc,

@@ -16,8 +16,8 @@ impl Env<'_> {
     /// The types that a reference names.
     pub fn types_of(&self, btf: BtfRef) -> Step<Arc<Btf>> {
         let found = match btf {
-            BtfRef::Vmlinux => self.kernel.btf().cloned(),
-            BtfRef::Program => self.btf.clone(),
+            BtfRef::Vmlinux => self.kernel().btf().cloned(),
+            BtfRef::Program => self.shared_btf(),
         };
         found.ok_or_else(|| Stop::unsupported("typed pointers without the kernel's BTF"))
     }
@@ -29,12 +29,12 @@ impl Env<'_> {
 
     /// Special fields of what objects of a struct in the program's types hold; `None` for plain ones.
     pub fn struct_record(&self, id: TypeId) -> Option<Rc<Record>> {
-        if let Some(known) = self.types.records.borrow().get(&id) {
+        if let Some(known) = self.tables.types.records.borrow().get(&id) {
             return known.clone();
         }
-        let kernel = || self.kernel.btf().cloned();
-        let record = self.btf.as_deref().and_then(|b| record::of_struct(b, &kernel, id)).map(Rc::new);
-        self.types.records.borrow_mut().insert(id, record.clone());
+        let kernel = || self.kernel().btf().cloned();
+        let record = self.btf().and_then(|b| record::of_struct(b, &kernel, id)).map(Rc::new);
+        self.tables.types.records.borrow_mut().insert(id, record.clone());
         record
     }
 

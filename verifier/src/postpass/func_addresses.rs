@@ -10,8 +10,8 @@ use crate::{Env, Step};
 impl Env<'_> {
     /// Fails as the kernel does when it compiles a program whose callback it has removed.
     pub(super) fn check_addresses_of_functions(&self) -> Step {
-        let address = |at: usize| self.insns[at].function(at).filter(|_| self.insns[at].is_func_address());
-        let mut targets: Vec<usize> = (0..self.insns.len())
+        let address = |at: usize| self.insns()[at].function(at).filter(|_| self.insns()[at].is_func_address());
+        let mut targets: Vec<usize> = (0..self.insns().len())
             .filter(|at| self.aux[*at].seen)
             .filter_map(|at| Some(address(at)?.max(0) as usize))
             .collect();
@@ -40,7 +40,7 @@ impl Env<'_> {
     /// Runs of instructions that no path reaches: first slot and length, in order.
     fn unreachable_runs(&self) -> Vec<(usize, usize)> {
         let mut runs: Vec<(usize, usize)> = Vec::new();
-        for at in (0..self.insns.len()).filter(|&at| !self.aux[at].seen) {
+        for at in (0..self.insns().len()).filter(|&at| !self.aux[at].seen) {
             match runs.last_mut() {
                 Some((from, len)) if *from + *len == at => *len += 1,
                 _ => runs.push((at, 1)),

@@ -32,19 +32,19 @@ impl Env<'_> {
     /// Stack bytes as the machine reserves them: the JIT rounds to 16, the interpreter to 32 and at least that.
     fn rounded(&self, subprog: usize) -> u32 {
         let own = self.subprogs[subprog].stack_depth;
-        if self.kernel.jit { own.next_multiple_of(16) } else { own.max(1).next_multiple_of(32) }
+        if self.kernel().jit { own.next_multiple_of(16) } else { own.max(1).next_multiple_of(32) }
     }
 
     /// Whether frames may lie on a stack of their own: kinds of programs that can nest within themselves.
     fn has_private_stacks(&self) -> bool {
         let functions = self.subprogs.len() - 1;
-        if !self.kernel.jit || self.subprogs[..functions].iter().any(|s| s.has_tail_call) {
+        if !self.kernel().jit || self.subprogs[..functions].iter().any(|s| s.has_tail_call) {
             return false;
         }
-        match self.prog.prog_type {
+        match self.prog().prog_type {
             ProgType::Kprobe | ProgType::Tracepoint | ProgType::PerfEvent | ProgType::RawTracepoint => true,
-            ProgType::Tracing => self.prog.attach_type != AttachType::TraceIter,
-            ProgType::Lsm => self.prog.attach_type != AttachType::LsmCgroup,
+            ProgType::Tracing => self.prog().attach_type != AttachType::TraceIter,
+            ProgType::Lsm => self.prog().attach_type != AttachType::LsmCgroup,
             _ => false,
         }
     }
@@ -69,8 +69,8 @@ impl Env<'_> {
             let seen = |has: &dyn Fn(usize) -> bool| {
                 (self.subprogs[s].start..self.subprog_end(s)).any(|at| self.aux[at].seen && has(at))
             };
-            let may_goto = seen(&|at| self.insns[at].code == MAY_GOTO);
-            let plain_loop = seen(&|at| self.insns[at].is_helper_call(id::LOOP) && !self.aux[at].loop_not_inline);
+            let may_goto = seen(&|at| self.insns()[at].code == MAY_GOTO);
+            let plain_loop = seen(&|at| self.insns()[at].is_helper_call(id::LOOP) && !self.aux[at].loop_not_inline);
             let own = &mut self.subprogs[s].stack_depth;
             *own += if may_goto { MAY_GOTO_STACK } else { 0 } + if plain_loop { PLAIN_LOOP_STACK } else { 0 };
         }
@@ -124,7 +124,7 @@ impl Env<'_> {
                 continue;
             }
             frame.at += 1;
-            let insn = self.insns[at];
+            let insn = self.insns()[at];
             if insn.is_kfunc_call() && self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_throw"])) {
                 let in_callback = chain.iter().any(|f| self.subprogs[f.subprog].is_cb);
                 if in_callback {

@@ -78,11 +78,11 @@ impl Env<'_> {
         hist: Option<&HistoryEntry>,
         bt: &mut BacktrackState,
     ) -> Result<(), BacktrackError> {
-        let insn = self.insns[at];
+        let insn = self.insns()[at];
         if insn.code == 0 {
             return Ok(());
         }
-        if self.log_level > 1 {
+        if self.log_level() > 1 {
             let (regs, slots) = (RegList(bt.current()), SlotList(bt.slots[bt.frame]));
             self.verbose(format_args!("mark_precise: frame{}: regs={regs} stack={slots} before {at}: ", bt.frame));
             self.log_insn(at);
@@ -103,7 +103,7 @@ impl Env<'_> {
             }
             class::LDX => return self.filled(insn.dst, slot, bt),
             class::STX | class::ST => {
-                if let Some(reg) = fetched(insn).filter(|_| self.options.sound || insn.imm == atomic::LOAD_ACQ) {
+                if let Some(reg) = fetched(insn).filter(|_| self.options().sound || insn.imm == atomic::LOAD_ACQ) {
                     if insn.imm != atomic::LOAD_ACQ {
                         self.soundness_mattered.set(true);
                     }
@@ -211,7 +211,7 @@ impl Env<'_> {
 
     fn backtrack_exit(&self, after: Option<usize>, bt: &mut BacktrackState) -> Result<(), BacktrackError> {
         // A function returns behind its call, a callback to its call.
-        let by_call = after.and_then(|a| a.checked_sub(1)).is_some_and(|call| self.insns[call].is_local_call());
+        let by_call = after.and_then(|a| a.checked_sub(1)).is_some_and(|call| self.insns()[call].is_local_call());
         let r0 = by_call && bt.has(0);
         if after.is_some_and(|a| self.aux[a].calls_callback) {
             // The call that ran the callback has its own use for its arguments, and has marked them.

@@ -58,7 +58,7 @@ impl Env<'_> {
         if !self.reg(reg).is_scalar() {
             return reject(ExploreReason::PrecisePointer {});
         }
-        let frame = self.cur.curframe();
+        let frame = self.path.state.curframe();
         let mut bt = BacktrackState::nothing(frame);
         bt.add(reg);
         self.with_cur_aside(|env, cur| env.mark_chain(cur, bt, &mut false))
@@ -69,32 +69,37 @@ impl Env<'_> {
         if !self.bpf_capable() {
             return Ok(());
         }
-        let mut bt = BacktrackState::nothing(self.cur.curframe());
+        let mut bt = BacktrackState::nothing(self.path.state.curframe());
         bt.slots[frame] |= 1 << slot;
         self.with_cur_aside(|env, cur| env.mark_chain(cur, bt, &mut false))
     }
 
     /// Adds to the history of the current state, once for each instruction.
     pub fn push_history(&mut self, stack: StackUse, linked_regs: u64) -> Step {
-        if self.walk.insn_in_history
-            && let Some(last) = self.cur.history.last_mut()
+        if self.tables.walk.insn_in_history
+            && let Some(last) = self.path.state.history.last_mut()
         {
             last.stack = last.stack.and(stack);
             last.linked_regs = linked_regs;
             return Ok(());
         }
-        self.walk.insn_in_history = true;
-        let entry = HistoryEntry { insn: self.cur.insn_idx as u32, prev: self.cur.last_insn_idx, stack, linked_regs };
-        self.cur.history.push(entry);
+        self.tables.walk.insn_in_history = true;
+        let entry = HistoryEntry {
+            insn: self.path.state.insn_idx as u32,
+            prev: self.path.state.last_insn_idx,
+            stack,
+            linked_regs,
+        };
+        self.path.state.history.push(entry);
         Ok(())
     }
 
     /// Calls `f` with the current state apart from the environment.
     pub(crate) fn with_cur_aside<T>(&mut self, f: impl FnOnce(&mut Self, &VerifierState) -> T) -> T {
-        let spare = self.walk.spare.take().unwrap_or_else(VerifierState::empty);
-        let cur = std::mem::replace(&mut self.cur, spare);
+        let spare = self.tables.walk.spare.take().unwrap_or_else(VerifierState::empty);
+        let cur = std::mem::replace(&mut self.path.state, spare);
         let result = f(self, &cur);
-        self.walk.spare = Some(std::mem::replace(&mut self.cur, cur));
+        self.tables.walk.spare = Some(std::mem::replace(&mut self.path.state, cur));
         result
     }
 
@@ -106,9 +111,9 @@ impl Env<'_> {
         let top = state.curframe();
         let mut bt = BacktrackState::nothing(top);
         for frame in (0..=top).rev() {
-            let Precise { regs, slots } = self.walk.saved.get(equal).precise[frame];
+            let Precise { regs, slots } = self.tables.walk.saved.get(equal).precise[frame];
             (bt.regs[frame], bt.slots[frame]) = (regs, slots);
-            if self.log_level > 1 && (regs != 0 || slots != 0) {
+            if self.log_level() > 1 && (regs != 0 || slots != 0) {
                 let regs = (0..16).filter(|i| regs >> i & 1 != 0).map(|i| format!("r{i}"));
                 let slots = (0..64).filter(|i| slots >> i & 1 != 0).map(|i| format!("fp{}", -8 * (i + 1)));
                 let all: Vec<String> = regs.chain(slots).collect();
@@ -147,16 +152,16 @@ impl Env<'_> {
                 return Ok(());
             }
             after = Some(first);
-            let state = &mut self.walk.saved.get_mut(id).state;
+            let state = &mut self.tables.walk.saved.get_mut(id).state;
             (last, first, parent) = (state.last_insn_idx.into(), state.first_insn_idx, state.parent);
             let history = std::mem::take(&mut state.history);
             self.log_span(&bt, last, first, after);
             if last < 0 {
-                self.walk.saved.get_mut(id).state.history = history;
+                self.tables.walk.saved.get_mut(id).state.history = history;
                 return self.reaches_function_start(id, &bt, changed);
             }
             result = self.follow(&history, first, last, false, &mut after, &mut bt);
-            self.walk.saved.get_mut(id).state.history = history;
+            self.tables.walk.saved.get_mut(id).state.history = history;
         }
         self.mark_all_scalars_precise(start.curframe(), start.parent);
         Ok(())
@@ -175,7 +180,7 @@ impl Env<'_> {
         let mut back = HistoryCursor { history, first };
         let (mut skip, mut at) = (skip_first, last);
         loop {
-            let Some(i) = usize::try_from(at).ok().filter(|&i| i < self.insns.len()) else {
+            let Some(i) = usize::try_from(at).ok().filter(|&i| i < self.insns().len()) else {
                 return Err(BacktrackError::Unknown);
             };
             if !std::mem::take(&mut skip) {
@@ -195,7 +200,7 @@ impl Env<'_> {
     /// Marks what has to be precise in a saved state. What is no number, or marked already, is done with.
     fn mark_saved(&mut self, id: StateId, bt: &mut BacktrackState, changed: &mut bool) {
         for frame in (0..=bt.frame).rev() {
-            let saved = self.walk.saved.get_mut(id);
+            let saved = self.tables.walk.saved.get_mut(id);
             let (regs, slots) = (bt.regs[frame], bt.slots[frame]);
             if regs != 0 || slots != 0 {
                 let Some(f) = saved.state.frames.get(frame) else { continue };
@@ -209,7 +214,7 @@ impl Env<'_> {
                 *changed |= regs != 0 || slots != 0;
                 (bt.regs[frame], bt.slots[frame]) = (regs, slots);
             }
-            if self.log_level > 1 {
+            if self.log_level() > 1 {
                 let (regs, slots) = (RegList(bt.regs[frame]), SlotList(bt.slots[frame]));
                 let state = self.saved_with_marks(id);
                 let state = self.fmt_state(&state, frame, Scratched::All);
@@ -222,7 +227,7 @@ impl Env<'_> {
 
     /// A saved state with its marks in its numbers, for the log.
     pub(crate) fn saved_with_marks(&self, id: StateId) -> VerifierState {
-        let saved = self.walk.saved.get(id);
+        let saved = self.tables.walk.saved.get(id);
         let mut state = saved.state.clone();
         for (i, precise) in saved.precise.iter().enumerate() {
             let f = state.frame_mut(i);
@@ -238,7 +243,7 @@ impl Env<'_> {
 
     /// At the start of a function that is verified on its own only its arguments may be left.
     fn reaches_function_start(&mut self, id: StateId, bt: &BacktrackState, changed: &mut bool) -> Step {
-        let saved = self.walk.saved.get_mut(id);
+        let saved = self.tables.walk.saved.get_mut(id);
         let f = &saved.state.frames[0];
         let alone = saved.state.frames.len() == 1 && f.subprog > 0 && f.callsite == -1;
         if !alone || bt.frame != 0 || bt.slots[0] != 0 || bt.regs[0] & !ARGS != 0 {
@@ -254,19 +259,20 @@ impl Env<'_> {
 
     /// Marks every number of a saved state and of all its ancestors.
     pub(crate) fn mark_all_scalars_precise(&mut self, frame: usize, from: Option<StateId>) {
-        if self.log_level > 1 {
+        if self.log_level() > 1 {
             self.verbose(format_args!("mark_precise: frame{frame}: falling back to forcing all scalars precise\n"));
         }
+        let log_level = self.log_level();
         let mut at = from;
         while let Some(id) = at {
-            let Walk { saved, .. } = &mut self.walk;
+            let Walk { saved, .. } = &mut self.tables.walk;
             let saved = saved.get_mut(id);
             at = saved.state.parent;
             let mut lines = Vec::new();
             for (n, (f, precise)) in saved.state.frames.iter().zip(&mut saved.precise).enumerate() {
                 let (mut regs, slots) = f.scalars();
                 regs &= 0x3ff;
-                if self.log_level > 1 {
+                if log_level > 1 {
                     let regs = bits16(regs & !precise.regs).map(|i| format!("r{i}"));
                     let slots = bits64(slots & !precise.slots).map(|i| format!("fp{}", -8 * (i as i32 + 1)));
                     lines.extend(regs.chain(slots).map(|what| (n, what)));
@@ -281,7 +287,7 @@ impl Env<'_> {
     }
 
     fn log_span(&mut self, bt: &BacktrackState, last: i64, first: usize, after: Option<usize>) {
-        if self.log_level > 1 {
+        if self.log_level() > 1 {
             let after = after.map_or(-1, |a| a as i64);
             self.verbose(format_args!(
                 "mark_precise: frame{}: last_idx {last} first_idx {first} subseq_idx {after} \n",

@@ -60,8 +60,8 @@ impl Env<'_> {
 
     /// Checks the attach point and finds the function that gives the program its arguments.
     pub(super) fn check_attach_point(&mut self) -> Step {
-        let (kind, attach) = (self.prog.prog_type, self.prog.attach_type);
-        let sleepable = self.prog.flags.has(ProgramFlags::SLEEPABLE);
+        let (kind, attach) = (self.prog().prog_type, self.prog().attach_type);
+        let sleepable = self.prog().flags.has(ProgramFlags::SLEEPABLE);
         if kind == ProgType::Syscall {
             return if sleepable { Ok(()) } else { reject(AttachReason::SyscallSleeps {}) };
         }
@@ -86,7 +86,7 @@ impl Env<'_> {
 
     /// Checks what a tracing program attaches to.
     fn check_attach_target(&mut self) -> Step {
-        let (kind, id) = (self.prog.prog_type, self.prog.attach_btf_id);
+        let (kind, id) = (self.prog().prog_type, self.prog().attach_btf_id);
         if id == 0 {
             return reject(ProgramReason::MissingAttachBtf {});
         }
@@ -103,8 +103,9 @@ impl Env<'_> {
             Some(Type::Func { proto, .. }) if types.kind(proto) == Some(Kind::FuncProto) => Some(proto),
             _ => None,
         };
+        let attach_type = self.prog().attach_type;
         let info = &mut self.attach;
-        match self.prog.attach_type {
+        match attach_type {
             AttachType::TraceRawTp => {
                 let Type::Typedef(inner) = target else { return reject(AttachReason::NotTypedef { id }) };
                 let Some(event) = name.strip_prefix(TRACEPOINT_PREFIX) else {
@@ -151,10 +152,10 @@ impl Env<'_> {
 
     /// Whether a program of this kind may attach to the function.
     fn check_function_attach(&self, types: &Btf, proto: TypeId) -> Step {
-        let (kind, attach) = (self.prog.prog_type, self.prog.attach_type);
+        let (kind, attach) = (self.prog().prog_type, self.prog().attach_type);
         let func = self.attach.name.clone();
         check_trampoline(types, proto, &func)?;
-        if self.kernel.symbols.as_ref().is_some_and(|known| !known(&func)) {
+        if self.kernel().symbols.as_ref().is_some_and(|known| !known(&func)) {
             return reject(AttachReason::NoAddress { func });
         }
         // The list is there only in kernels that can inject errors.
@@ -162,7 +163,7 @@ impl Env<'_> {
         let injectable = || injects && trampolines::is_error_injectable(&func);
         let listed = |list: &[&str]| list.contains(&func.as_str());
         let hook = func.strip_prefix(lsm::PREFIX).unwrap_or_default();
-        if self.prog.flags.has(ProgramFlags::SLEEPABLE) {
+        if self.prog().flags.has(ProgramFlags::SLEEPABLE) {
             let sleeps = if kind == ProgType::Lsm {
                 lsm::SLEEPABLE.contains(&hook)
             } else {
@@ -179,7 +180,7 @@ impl Env<'_> {
             return reject(AttachReason::NotModifiable { func });
         }
         if kind == ProgType::Lsm {
-            let id = self.prog.attach_btf_id;
+            let id = self.prog().attach_btf_id;
             if !self.is_gpl_compatible() {
                 return reject(AttachReason::LsmGpl {});
             }
@@ -199,7 +200,7 @@ impl Env<'_> {
 
     /// Name of the security hook that the program attaches to; `None` for other programs.
     pub(crate) fn lsm_hook(&self) -> Option<&str> {
-        (self.prog.prog_type == ProgType::Lsm).then(|| self.attach.name.strip_prefix(lsm::PREFIX)).flatten()
+        (self.prog().prog_type == ProgType::Lsm).then(|| self.attach.name.strip_prefix(lsm::PREFIX)).flatten()
     }
 
     /// Checks the operation that a struct_ops program implements.
@@ -207,7 +208,7 @@ impl Env<'_> {
         if !self.is_gpl_compatible() {
             return reject(AttachReason::StructOpsGpl {});
         }
-        let id = self.prog.attach_btf_id;
+        let id = self.prog().attach_btf_id;
         if id == 0 {
             return Err(Stop::unsupported("struct_ops programs that no map of operations names"));
         }
@@ -218,7 +219,7 @@ impl Env<'_> {
         if !is_ops {
             return reject(AttachReason::NotOperations { id });
         }
-        let index = self.prog.attach_type.0;
+        let index = self.prog().attach_type.0;
         let Some(member) = types.members(id).nth(index as usize) else {
             return reject(AttachReason::NoMember { index, name });
         };
@@ -229,7 +230,7 @@ impl Env<'_> {
         if types.kind(proto) != Some(Kind::FuncProto) {
             return reject(AttachReason::NotOperation { member: member.name.to_owned(), index, name });
         }
-        let sleepable = self.prog.flags.has(ProgramFlags::SLEEPABLE);
+        let sleepable = self.prog().flags.has(ProgramFlags::SLEEPABLE);
         let unsupported = match name.as_str() {
             "tcp_congestion_ops" => member.name == "get_info",
             "bpf_dummy_ops" => sleepable && member.name != "test_sleepable",

@@ -10,14 +10,14 @@ const LINKAGE_GLOBAL: u16 = 1;
 impl Env<'_> {
     /// Whether the program comes with records of its functions, and their types are loaded.
     pub(crate) fn has_func_info(&self) -> bool {
-        self.btf.is_some() && !self.prog.func_info.is_empty()
+        self.btf().is_some() && !self.prog().func_info.is_empty()
     }
 
     /// Checks the function records by themselves.
     pub(super) fn check_func_records(&mut self) -> Step {
-        let Some(btf) = &self.btf else { return Ok(()) };
+        let Some(btf) = &self.btf() else { return Ok(()) };
         let mut before = None;
-        for record in &self.prog.func_info {
+        for record in &self.prog().func_info {
             let at = record.insn;
             match before {
                 None if at != 0 => return reject(ProgramReason::FuncInfoFirst { at }),
@@ -34,12 +34,12 @@ impl Env<'_> {
 
     /// Checks the records of source lines: in order, each at an instruction, and one for the start of every function.
     pub(super) fn check_line_records(&self) -> Step {
-        let Some(btf) = self.btf.as_deref().filter(|_| !self.prog.line_info.is_empty()) else { return Ok(()) };
-        let (functions, len) = (self.subprogs.len() - 1, self.insns.len());
+        let Some(btf) = self.btf().filter(|_| !self.prog().line_info.is_empty()) else { return Ok(()) };
+        let (functions, len) = (self.subprogs.len() - 1, self.insns().len());
         let (mut before, mut subprog) = (0, 0);
-        for (index, record) in self.prog.line_info.iter().enumerate() {
+        for (index, record) in self.prog().line_info.iter().enumerate() {
             let (at, slot) = (record.insn, record.insn as usize);
-            let Some(insn) = self.insns.get(slot).filter(|_| index == 0 || at > before) else {
+            let Some(insn) = self.insns().get(slot).filter(|_| index == 0 || at > before) else {
                 return reject(ProgramReason::LineInfoOffset { index, at, before, len });
             };
             if insn.code == 0 {
@@ -67,13 +67,13 @@ impl Env<'_> {
     /// Checks the function records and takes names and linkage from them.
     pub(super) fn check_btf_info(&mut self) -> Step {
         let functions = self.subprogs.len() - 1;
-        let Some(btf) = self.btf.clone().filter(|_| !self.prog.func_info.is_empty()) else {
+        let Some(btf) = self.btf().filter(|_| !self.prog().func_info.is_empty()) else {
             return self.check_untyped_subprogs(functions);
         };
-        if self.prog.func_info.len() != functions {
+        if self.prog().func_info.len() != functions {
             return reject(ProgramReason::FuncInfoCount {});
         }
-        for (i, record) in self.prog.func_info.iter().enumerate() {
+        for (i, record) in self.prog().func_info.iter().enumerate() {
             let s = &mut self.subprogs[i];
             if record.insn as usize != s.start {
                 return reject(ProgramReason::FuncInfoLayout {});

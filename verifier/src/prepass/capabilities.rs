@@ -51,11 +51,11 @@ fn of_map(kind: M) -> Option<&'static str> {
 impl Env<'_> {
     /// Whether the user may load such a program at all.
     pub(crate) fn check_loadable(&self) -> Step {
-        if self.options.privileged {
+        if self.options().privileged {
             return Ok(());
         }
-        let (capable, kind) = (self.bpf_capable(), self.prog.prog_type);
-        let insns = self.insns.len();
+        let (capable, kind) = (self.bpf_capable(), self.prog().prog_type);
+        let insns = self.insns().len();
         if !capable && insns > MAX_UNPRIVILEGED_INSNS {
             return reject(ProgramReason::TooManyInsns { insns, limit: MAX_UNPRIVILEGED_INSNS });
         }
@@ -72,7 +72,7 @@ impl Env<'_> {
 
     /// Whether the user may make a map in use, and the program use it.
     pub(super) fn check_map_capability(&self, position: u32) -> Step {
-        if self.options.privileged {
+        if self.options().privileged {
             return Ok(());
         }
         let def = &self.maps[position as usize].def;

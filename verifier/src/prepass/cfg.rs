@@ -30,18 +30,18 @@ impl Env<'_> {
 
     /// Visits everything that can run, discovery prune points, and rejects what cannot run.
     pub(super) fn check_cfg(&mut self) -> Step {
-        let mut discovery = vec![Discovery::Unseen; self.insns.len()];
+        let mut discovery = vec![Discovery::Unseen; self.insns().len()];
         self.visit_from(0, &mut discovery)?;
         let exception = self.exception_callback;
         if exception != 0 {
             self.visit_from(self.subprogs[exception].start, &mut discovery)?;
         }
         let mut at = 0;
-        while at < self.insns.len() {
+        while at < self.insns().len() {
             if discovery[at] != Discovery::Explored {
                 return reject(ProgramReason::UnreachableInsn { insn: at });
             }
-            if self.insns[at].is_ld_imm64() {
+            if self.insns()[at].is_ld_imm64() {
                 at += 1;
                 if discovery.get(at).is_some_and(|&m| m != Discovery::Unseen) {
                     return reject(ProgramReason::JumpIntoImm64 { insn: at - 1 });
@@ -62,14 +62,14 @@ impl Env<'_> {
                 path.pop();
                 // What a callee does, its caller does.
                 if let Some(&(caller, _)) = path.last()
-                    && self.insns[caller].is_local_call()
+                    && self.insns()[caller].is_local_call()
                 {
                     self.merge_effects(caller);
                 }
                 continue;
             }
             let edge = edges.remove(0);
-            let Some(to) = usize::try_from(edge.to).ok().filter(|&t| t < self.insns.len()) else {
+            let Some(to) = usize::try_from(edge.to).ok().filter(|&t| t < self.insns().len()) else {
                 return reject(ProgramReason::JumpOutOfRange { insn: at, target: edge.to });
             };
             if edge.is_branch {
@@ -92,7 +92,7 @@ impl Env<'_> {
 
     /// The ways out of an instruction in the order they are followed; discovery prune points on the way.
     fn edges(&mut self, at: usize) -> Step<Vec<Edge>> {
-        let insn = self.insns[at];
+        let insn = self.insns()[at];
         let successors = insn.successors(at);
         let next = successors.fallthrough.map(|to| Edge { to: to as i64, is_branch: false });
         if insn.is_call() {
@@ -137,7 +137,7 @@ impl Env<'_> {
     }
 
     fn mark_call(&mut self, at: usize) {
-        let insn = self.insns[at];
+        let insn = self.insns()[at];
         let subprog = self.subprog_at(at);
         if self.is_callback_call(insn) {
             let aux = &mut self.aux[at];
@@ -158,7 +158,7 @@ impl Env<'_> {
 
     /// A caller does what the function it calls does.
     fn merge_effects(&mut self, caller: usize) {
-        let target = self.insns[caller].function(caller).and_then(|t| usize::try_from(t).ok());
+        let target = self.insns()[caller].function(caller).and_then(|t| usize::try_from(t).ok());
         let callee = target.and_then(|t| self.find_subprog(t));
         let Some(callee) = callee else { return };
         let (pkt, sleep) = (self.subprogs[callee].changes_pkt_data, self.subprogs[callee].might_sleep);

@@ -28,10 +28,10 @@ impl Env<'_> {
         let targets = self.jump_targets();
         for s in 0..self.subprogs.len().saturating_sub(1) {
             let range = self.subprogs[s].start..self.subprog_end(s);
-            let lowest = range.clone().map(|at| self.insns[at]).filter(|&i| is_spill(i)).map(|i| i.off).min();
+            let lowest = range.clone().map(|at| self.insns()[at]).filter(|&i| is_spill(i)).map(|i| i.off).min();
             let Some(lowest) = lowest.filter(|&l| l < 0) else { continue };
             for at in range {
-                if self.insns[at].code == opcode::CALL {
+                if self.insns()[at].code == opcode::CALL {
                     self.mark_fastcall(s, at, lowest, &targets);
                 }
             }
@@ -39,7 +39,7 @@ impl Env<'_> {
     }
 
     fn jump_targets(&self) -> FxHashSet<usize> {
-        let jumps = self.insns.iter().enumerate().filter_map(|(at, i)| i.successors(at).jump);
+        let jumps = self.insns().iter().enumerate().filter_map(|(at, i)| i.successors(at).jump);
         jumps.filter_map(|target| usize::try_from(target).ok()).collect()
     }
 
@@ -51,21 +51,21 @@ impl Env<'_> {
         }
         let (_, proto) = self.helper_prototype(if call.src == 0 { call.imm } else { -1 }).ok()?;
         // The only helper that becomes a few instructions of its own on x86-64.
-        let replaced = call.is_helper_call(id::GET_SMP_PROCESSOR_ID) && self.kernel.jit;
+        let replaced = call.is_helper_call(id::GET_SMP_PROCESSOR_ID) && self.kernel().jit;
         let inlined = proto.flags.contains(HelperFlags::FASTCALL) && replaced;
         Some((proto.arg_count(), proto.ret.base != RetBase::Void, inlined))
     }
 
     fn mark_fastcall(&mut self, subprog: usize, at: usize, lowest: i16, targets: &FxHashSet<usize>) {
-        let Some((args, returns, inlined)) = self.kept_by(self.insns[at]) else { return };
+        let Some((args, returns, inlined)) = self.kept_by(self.insns()[at]) else { return };
         let result = if returns { RegSet::of(0) } else { RegSet::EMPTY };
         let mut kept = RegSet::CALLER_SAVED.difference(RegSet::args(args).union(result));
         let (mut pairs, mut off) = (0usize, lowest);
         while pairs < 6 {
             let n = pairs + 1;
             let (Some(spill_at), fill_at) = (at.checked_sub(n), at + n) else { break };
-            let Some(&fill) = self.insns.get(fill_at) else { break };
-            let spill = self.insns[spill_at];
+            let Some(&fill) = self.insns().get(fill_at) else { break };
+            let spill = self.insns()[spill_at];
             let pair = is_spill(spill) && is_fill(fill) && spill.src == fill.dst;
             let placed = spill.off == off && fill.off == off;
             let entered = targets.contains(&(spill_at + 1)) || targets.contains(&fill_at);
@@ -92,7 +92,8 @@ impl Env<'_> {
 
     /// Some other instruction touches the stack at `off`: where only spills around calls may, these stay.
     pub(crate) fn check_fastcall_contract(&mut self, subprog: usize, off: i64) {
-        if i64::from(self.subprogs[subprog].fastcall_stack_off) <= off || self.aux[self.insn_idx].fastcall_pattern {
+        if i64::from(self.subprogs[subprog].fastcall_stack_off) <= off || self.aux[self.path.insn_idx].fastcall_pattern
+        {
             return;
         }
         if self.subprogs[subprog].fastcall_stack_off == i16::MIN {

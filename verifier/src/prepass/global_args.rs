@@ -69,7 +69,7 @@ impl Env<'_> {
         if self.subprogs[subprog].args_cached {
             return Ok(());
         }
-        let Some(btf) = self.btf.clone() else {
+        let Some(btf) = self.btf() else {
             return Err(Stop::unsupported("global functions without BTF"));
         };
         let func = self.subprogs[subprog].func_id;
@@ -207,7 +207,7 @@ impl Env<'_> {
             return reject(ProgramReason::ArgTypeNameless { index });
         }
         let (composite, word) = (is_struct(btf, target), matches!(btf.get(target), Some(Type::Int { size: 8, .. })));
-        let attach = self.prog.attach_type;
+        let attach = self.prog().attach_type;
         let fits = match kind {
             ProgType::Kprobe | ProgType::PerfEvent => composite && name == "pt_regs",
             ProgType::RawTracepoint | ProgType::RawTracepointWritable => word,

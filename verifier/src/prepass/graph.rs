@@ -6,7 +6,7 @@ impl Env<'_> {
     /// Lists the reachable instructions of each function so that successors come before their predecessors, as far
     /// as loops allow; analyses that go backwards converge quickly in this order.
     pub(super) fn compute_postorder(&mut self) {
-        let len = self.insns.len();
+        let len = self.insns().len();
         let mut seen = vec![false; len];
         let mut order = Vec::with_capacity(len);
         for s in 0..self.subprogs.len() - 1 {
@@ -23,7 +23,7 @@ impl Env<'_> {
                     path.pop();
                     continue;
                 }
-                for next in self.insns[at].successors(at).within(len) {
+                for next in self.insns()[at].successors(at).within(len) {
                     if !std::mem::replace(&mut seen[next], true) {
                         path.push((next, false));
                     }
@@ -38,8 +38,9 @@ impl Env<'_> {
     /// (Tarjan's algorithm).
     pub(super) fn compute_scc(&mut self) {
         const UNSEEN: u32 = 0;
-        let n = self.insns.len();
-        let successors = |at: usize| self.insns[at].successors(at).within(n);
+        let n = self.insns().len();
+        let insns = self.insns();
+        let successors = |at: usize| insns[at].successors(at).within(n);
         let (mut index, mut low, mut on_stack) = (vec![UNSEEN; n], vec![0u32; n], vec![false; n]);
         let (mut next_index, mut next_scc) = (1, 1);
         let mut stack = Vec::new();
@@ -86,6 +87,6 @@ impl Env<'_> {
 
     /// Whether a slot is the first of an instruction rather than the second half of a 64-bit immediate.
     pub(super) fn is_insn_start(&self, at: usize) -> bool {
-        at == 0 || !(self.insns[at].code == 0 && self.insns[at - 1].is_ld_imm64())
+        at == 0 || !(self.insns()[at].code == 0 && self.insns()[at - 1].is_ld_imm64())
     }
 }

@@ -9,13 +9,13 @@ impl Env<'_> {
     /// Fills `live_regs_before` of every instruction.
     pub(super) fn compute_live_regs(&mut self) {
         let sets: Vec<(u16, u16)> =
-            self.insns.iter().map(|&i| (self.registers_read(i).bits(), i.writes().bits())).collect();
-        let len = self.insns.len();
+            self.insns().iter().map(|&i| (self.registers_read(i).bits(), i.writes().bits())).collect();
+        let len = self.insns().len();
         let mut changed = true;
         while changed {
             changed = false;
             for &at in &self.postorder {
-                let successors = self.insns[at].successors(at).within(len);
+                let successors = self.insns()[at].successors(at).within(len);
                 let after = successors.fold(0, |live, s| live | self.aux[s].live_regs_before);
                 let (reads, writes) = sets[at];
                 let before = reads | after & !writes;
@@ -25,7 +25,7 @@ impl Env<'_> {
                 }
             }
         }
-        if self.log_level > 1 {
+        if self.log_level() > 1 {
             self.log_live_regs();
         }
     }
@@ -44,7 +44,7 @@ impl Env<'_> {
     fn log_live_regs(&mut self) {
         self.verbose(format_args!("Live regs before insn:\n"));
         let mut at = 0;
-        while at < self.insns.len() {
+        while at < self.insns().len() {
             let (scc, live) = (self.aux[at].scc, self.aux[at].live_regs_before);
             if scc == 0 {
                 self.verbose(format_args!("    "));
@@ -61,7 +61,7 @@ impl Env<'_> {
             }
             self.verbose(format_args!(" "));
             self.log_insn(at);
-            at += self.insns[at].slots();
+            at += self.insns()[at].slots();
         }
     }
 }

@@ -36,7 +36,7 @@ impl Env<'_> {
         if map_type == M::StructOps {
             return reject(ProgramReason::StructOpsMap {});
         }
-        if self.prog.flags.has(ProgramFlags::SLEEPABLE) && !map_type.is(MapTraits::SLEEPABLE) {
+        if self.prog().flags.has(ProgramFlags::SLEEPABLE) && !map_type.is(MapTraits::SLEEPABLE) {
             return reject(ProgramReason::SleepableMap {});
         }
         Ok(())
@@ -44,6 +44,6 @@ impl Env<'_> {
 
     /// The program's type; of an extension, the type of what it extends.
     pub fn effective_prog_type(&self) -> P {
-        self.prog.prog_type
+        self.prog().prog_type
     }
 }

@@ -17,13 +17,13 @@ impl Env<'_> {
     /// Checks every 64-bit immediate and notes what it makes in `aux.ld_imm`; collects the maps in use.
     pub(super) fn resolve_imm64(&mut self) -> Step {
         let mut at = 0;
-        while at < self.insns.len() {
-            let insn = self.insns[at];
+        while at < self.insns().len() {
+            let insn = self.insns()[at];
             if insn.class() == class::LDX && (!matches!(insn.mode(), mode::MEM | mode::MEMSX) || insn.imm != 0) {
                 return reject(ProgramReason::LoadReservedFields {});
             }
             if insn.is_ld_imm64() {
-                let next = self.insns.get(at + 1).copied();
+                let next = self.insns().get(at + 1).copied();
                 let Some(next) = next.filter(|n| n.code == 0 && n.dst == 0 && n.src == 0 && n.off == 0) else {
                     return reject(ProgramReason::InvalidImm64 {});
                 };
@@ -69,7 +69,7 @@ impl Env<'_> {
         if (index as i32) < 0 {
             return reject(ProgramReason::NoMapDescriptor { fd: !(index as i32) });
         }
-        let Some(def) = self.object.maps.get(index as usize) else {
+        let Some(def) = self.object().maps.get(index as usize) else {
             return Err(Stop::unsupported(format!("map number {index} is not in the object")));
         };
         if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_USED_MAPS {
@@ -98,7 +98,7 @@ impl Env<'_> {
             // Values are device numbers that the kernel hands out by address.
             def.flags |= map_flags::RDONLY_PROG;
         }
-        let record = record::of_map(&def, self.btf.as_deref(), &|| self.kernel.btf().cloned());
+        let record = record::of_map(&def, self.btf(), &|| self.kernel().btf().cloned());
         let record = std::rc::Rc::new(record);
         let inner_def = def.inner.as_deref().cloned();
         let position = self.maps.len();
@@ -137,10 +137,10 @@ impl Env<'_> {
         if btf_fd != 0 {
             return Err(Stop::unsupported("kernel variables of modules"));
         }
-        let Some(btf) = self.kernel.btf() else {
+        let Some(btf) = self.kernel().btf() else {
             return Err(Stop::unsupported("kernel variables without kernel BTF"));
         };
-        if let (Some(Type::Var { .. } | Type::Func { .. }), Some(known)) = (btf.get(id), &self.kernel.symbols)
+        if let (Some(Type::Var { .. } | Type::Func { .. }), Some(known)) = (btf.get(id), &self.kernel().symbols)
             && !known(btf.name(id))
         {
             return reject(ProgramReason::NoKernelSymbol { name: btf.name(id).to_owned() });

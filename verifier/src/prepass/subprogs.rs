@@ -13,8 +13,8 @@ impl Env<'_> {
     /// Collects the first slot of every function, and the kernel functions that are called.
     pub(super) fn find_subprogs(&mut self) -> Step {
         let mut starts: BTreeSet<usize> = [0].into();
-        for at in 0..self.insns.len() {
-            let insn = self.insns[at];
+        for at in 0..self.insns().len() {
+            let insn = self.insns()[at];
             let function = insn.function(at);
             if function.is_none() && !insn.is_kfunc_call() {
                 continue;
@@ -23,7 +23,7 @@ impl Env<'_> {
                 return reject(ProgramReason::CallsNeedCapability {});
             }
             if let Some(target) = function {
-                let target = usize::try_from(target).ok().filter(|&t| t < self.insns.len());
+                let target = usize::try_from(target).ok().filter(|&t| t < self.insns().len());
                 let Some(target) = target else { return reject(ProgramReason::InvalidCallTarget {}) };
                 starts.insert(target);
                 if starts.len() > MAX_FUNCTIONS {
@@ -37,7 +37,7 @@ impl Env<'_> {
             starts.insert(start);
             self.exception_callback = starts.iter().position(|&s| s == start).unwrap_or(0);
         }
-        let end = self.insns.len();
+        let end = self.insns().len();
         self.subprogs =
             starts.into_iter().chain([end]).map(|start| SubprogInfo { start, ..SubprogInfo::default() }).collect();
         let exception = self.exception_callback;
@@ -45,7 +45,7 @@ impl Env<'_> {
             let s = &mut self.subprogs[exception];
             (s.is_cb, s.is_async_cb, s.is_exception_cb) = (true, true, true);
         }
-        if self.log_level > 1 {
+        if self.log_level() > 1 {
             for i in 0..self.subprogs.len() - 1 {
                 let start = self.subprogs[i].start;
                 self.verbose(format_args!("func#{i} @{start}\n"));
@@ -56,7 +56,7 @@ impl Env<'_> {
 
     /// First slot of the function that the main function's `exception_callback:` tag names.
     fn exception_callback_start(&self) -> Step<Option<usize>> {
-        let (Some(btf), Some(main)) = (self.btf.as_deref(), self.prog.func_info.first()) else { return Ok(None) };
+        let (Some(btf), Some(main)) = (self.btf(), self.prog().func_info.first()) else { return Ok(None) };
         let mut tags = btf.decl_tags(main.type_id, -1).filter_map(|t| t.strip_prefix(EXCEPTION_CALLBACK_TAG));
         let Some(name) = tags.next() else { return Ok(None) };
         if tags.next().is_some() {
@@ -68,7 +68,7 @@ impl Env<'_> {
         if !matches!(btf.get(id), Some(Type::Func { linkage: 1, .. })) {
             return reject(ProgramReason::ExceptionCbStatic { name: name.to_owned() });
         }
-        match self.prog.func_info.iter().find(|f| f.type_id == id) {
+        match self.prog().func_info.iter().find(|f| f.type_id == id) {
             Some(f) if f.insn != 0 => Ok(Some(f.insn as usize)),
             Some(_) => reject(ProgramReason::ExceptionCbMain {}),
             None => reject(ProgramReason::ExceptionCbUnlisted {}),
@@ -80,7 +80,7 @@ impl Env<'_> {
         for s in 0..self.subprogs.len() - 1 {
             let (start, end) = (self.subprogs[s].start, self.subprog_end(s));
             for at in start..end {
-                let insn = self.insns[at];
+                let insn = self.insns()[at];
                 let info = &mut self.subprogs[s];
                 info.has_ld_abs |= insn.class() == class::LD && matches!(insn.mode(), mode::ABS | mode::IND);
                 info.has_tail_call |= insn.is_helper_call(id::TAIL_CALL);
@@ -90,7 +90,7 @@ impl Env<'_> {
                     return reject(ProgramReason::JumpOutOfRange { insn: at, target });
                 }
             }
-            let last = self.insns[end - 1].code;
+            let last = self.insns()[end - 1].code;
             if last != opcode::EXIT && last != opcode::JA && last != opcode::JA32 {
                 return reject(ProgramReason::LastInsnNotExit {});
             }

@@ -11,12 +11,12 @@ const CLEARED: StackSlot = StackSlot { spilled: RegState::NOT_INIT, kinds: [Slot
 impl Env<'_> {
     /// Cleans the finished states of a list that could be compared with the current state at `insn`.
     pub(super) fn clean_live_states(&mut self, list: usize, insn: usize) {
-        for n in (0..self.walk.saved.list_len(list)).rev() {
-            let Some(id) = self.walk.saved.at(list, n, insn) else { continue };
-            let saved = self.walk.saved.get(id);
+        for n in (0..self.tables.walk.saved.list_len(list)).rev() {
+            let Some(id) = self.tables.walk.saved.at(list, n, insn) else { continue };
+            let saved = self.tables.walk.saved.get(id);
             if saved.branches == 0
                 && !saved.cleaned
-                && saved.state.same_callsites(&self.cur)
+                && saved.state.same_callsites(&self.path.state)
                 && !self.in_unfinished_loop(id)
             {
                 self.clean_state(id);
@@ -25,7 +25,7 @@ impl Env<'_> {
     }
 
     fn clean_state(&mut self, id: StateId) {
-        let mut state = std::mem::replace(&mut self.walk.saved.get_mut(id).state, crate::VerifierState::empty());
+        let mut state = std::mem::replace(&mut self.tables.walk.saved.get_mut(id).state, crate::VerifierState::empty());
         for frame in 0..state.frames.len() {
             let live_regs = self.aux[state.frame_insn(frame)].live_regs_before;
             let live_slots = self.live_slots(&state, frame);
@@ -47,7 +47,7 @@ impl Env<'_> {
                 }
             }
         }
-        let saved = self.walk.saved.get_mut(id);
+        let saved = self.tables.walk.saved.get_mut(id);
         saved.state = state;
         saved.cleaned = true;
         let marks: Vec<_> = saved.state.frames.iter().map(|f| f.scalars()).collect();

@@ -192,12 +192,13 @@ impl Env<'_> {
     /// Whether a saved state allows everything that the current state allows.
     pub(super) fn states_equal(&mut self, id: StateId, how: Exactness) -> bool {
         let misc_is_any = self.allow_uninit_stack();
-        let least = match (self.walk.strict_numbers, self.bpf_capable()) {
+        let least = match (self.tables.walk.strict_numbers, self.bpf_capable()) {
             (true, _) => Precision::Same,
             (false, false) => Precision::Within,
             (false, true) => Precision::Any,
         };
-        let Self { walk, cur, aux, id_gen, .. } = self;
+        let Self { tables, path, aux, .. } = self;
+        let (walk, cur) = (&mut tables.walk, &path.state);
         let Saved { state: old, precise, .. } = walk.saved.get(id);
         if old.frames.len() != cur.frames.len()
             || old.speculative && !cur.speculative
@@ -206,7 +207,7 @@ impl Env<'_> {
             return false;
         }
         let ids = &mut walk.ids;
-        ids.reset(*id_gen);
+        ids.reset(path.last_id());
         if !old.res.same(&cur.res, &mut |o, c| ids.same(o, c)) {
             return false;
         }

@@ -13,7 +13,7 @@ const MAX_ITERATIONS: u32 = 64;
 
 impl Env<'_> {
     fn log_loop(&mut self, what: &str, chain: &SccCallchain) {
-        if self.log_level > 1 {
+        if self.log_level() > 1 {
             // The kernel's list ends at a call that is the program's first instruction.
             let sites = chain.callsites[..chain.depth.into()].iter().take_while(|c| **c != 0);
             let sites: String = sites.map(|c| format!("{c},")).collect();
@@ -23,8 +23,8 @@ impl Env<'_> {
 
     /// A state was saved: it is the entry of its loop if that has none.
     pub(super) fn enter_loop(&mut self, id: StateId) {
-        let Some(chain) = callchain_of(&self.walk.saved.get(id).state, &self.aux) else { return };
-        let loops = &mut self.walk.loops;
+        let Some(chain) = callchain_of(&self.tables.walk.saved.get(id).state, &self.aux) else { return };
+        let loops = &mut self.tables.walk.loops;
         let (scc, n) = loops.find(&chain).unwrap_or_else(|| {
             let scc = chain.scc as usize;
             if scc >= loops.visits.len() {
@@ -42,8 +42,8 @@ impl Env<'_> {
 
     /// All paths from a saved state are finished: if it was the entry of its loop, the loop is.
     pub(crate) fn exit_loop(&mut self, id: StateId) -> Step {
-        let Some(chain) = callchain_of(&self.walk.saved.get(id).state, &self.aux) else { return Ok(()) };
-        let loops = &mut self.walk.loops;
+        let Some(chain) = callchain_of(&self.tables.walk.saved.get(id).state, &self.aux) else { return Ok(()) };
+        let loops = &mut self.tables.walk.loops;
         let Some((scc, n)) = loops.find(&chain) else { return Ok(()) };
         let visit = &mut loops.visits[scc][n];
         if visit.entry != Some(id) {
@@ -52,11 +52,11 @@ impl Env<'_> {
         visit.entry = None;
         loops.back_edges -= visit.back_edges.len() as u64;
         self.log_loop("exit", &chain);
-        self.walk.update_peak();
-        let edges = std::mem::take(&mut self.walk.loops.visits[scc][n].back_edges);
+        self.tables.walk.update_peak();
+        let edges = std::mem::take(&mut self.tables.walk.loops.visits[scc][n].back_edges);
         for pass in 0.. {
             if pass > MAX_ITERATIONS {
-                if self.log_level > 1 {
+                if self.log_level() > 1 {
                     self.verbose(format_args!("propagate_backedges: too many iterations\n"));
                 }
                 for edge in &edges {
@@ -77,19 +77,19 @@ impl Env<'_> {
 
     /// The current path came back to a state of its loop.
     pub(super) fn add_back_edge(&mut self, equal: StateId) {
-        let Some(chain) = callchain_of(&self.walk.saved.get(equal).state, &self.aux) else { return };
+        let Some(chain) = callchain_of(&self.tables.walk.saved.get(equal).state, &self.aux) else { return };
         self.log_loop("backedge", &chain);
-        let state = self.cur.clone();
-        let loops = &mut self.walk.loops;
+        let state = self.path.state.clone();
+        let loops = &mut self.tables.walk.loops;
         if let Some((scc, n)) = loops.find(&chain) {
             loops.visits[scc][n].back_edges.push(BackEdge { state, equal });
             loops.back_edges += 1;
         }
-        self.walk.update_peak();
+        self.tables.walk.update_peak();
     }
 
     /// Whether the marks of a saved state may still change through its loop.
     pub(crate) fn in_unfinished_loop(&self, id: StateId) -> bool {
-        self.walk.loops.unfinished(&self.walk.saved.get(id).state, &self.aux)
+        self.tables.walk.loops.unfinished(&self.tables.walk.saved.get(id).state, &self.aux)
     }
 }

@@ -37,24 +37,24 @@ enum Outcome {
 impl Env<'_> {
     /// Whether the current path ends at the prune point `insn`; saves the state there when it is worth it.
     pub(crate) fn is_state_visited(&mut self, insn: usize) -> Step<bool> {
-        if self.options.exhaustive {
+        if self.options().exhaustive {
             return Ok(false);
         }
-        let force = self.prog.flags.has(ProgramFlags::TEST_STATE_FREQ)
+        let force = self.prog().flags.has(ProgramFlags::TEST_STATE_FREQ)
             || self.aux[insn].force_checkpoint
-            || self.cur.history.len() > LONG_HISTORY;
-        let (jumps, steps) = self.walk.since_checkpoint(self.insn_processed);
+            || self.path.state.history.len() > LONG_HISTORY;
+        let (jumps, steps) = self.tables.walk.since_checkpoint(self.insn_processed);
         let mut add = force || jumps >= 2 && steps >= 8;
-        let list = self.walk.saved.list(insn, self.cur.cur().callsite);
+        let list = self.tables.walk.saved.list(insn, self.path.state.cur().callsite);
         self.clean_live_states(list, insn);
 
-        let count = self.walk.saved.list_len(list);
+        let count = self.tables.walk.saved.list_len(list);
         for n in (0..count).rev() {
-            let Some(id) = self.walk.saved.at(list, n, insn) else { continue };
-            let open = self.walk.saved.get(id).branches > 0;
+            let Some(id) = self.tables.walk.saved.at(list, n, insn) else { continue };
+            let open = self.tables.walk.saved.get(id).branches > 0;
             let outcome = if open { self.meets_open_state(id, insn)? } else { self.meets_finished_state(id) };
             if let Outcome::Hit { in_loop } = outcome {
-                self.walk.saved.hit(id);
+                self.tables.walk.saved.hit(id);
                 if self.aux[insn].jmp_point {
                     self.push_history(StackUse::NONE, 0)?;
                 }
@@ -68,12 +68,12 @@ impl Env<'_> {
             if open && !force && jumps < 20 && steps < 100 {
                 add = false;
             }
-            if self.walk.saved.miss(id, add, self.aux[insn].force_checkpoint) {
-                self.walk.saved.retire(list, n);
+            if self.tables.walk.saved.miss(id, add, self.aux[insn].force_checkpoint) {
+                self.tables.walk.saved.retire(list, n);
                 self.drop_if_unused(id);
             }
         }
-        self.walk.max_states_per_insn = self.walk.max_states_per_insn.max(count as u64);
+        self.tables.walk.max_states_per_insn = self.tables.walk.max_states_per_insn.max(count as u64);
         // Without CAP_BPF few states are kept at one instruction.
         if add && (self.bpf_capable() || count <= MAX_STATES) {
             self.save_state(list, insn);
@@ -83,18 +83,18 @@ impl Env<'_> {
 
     /// Compares with a state that lies on the current path: a loop.
     fn meets_open_state(&mut self, id: StateId, insn: usize) -> Step<Outcome> {
-        let old = self.walk.saved.get(id);
-        let (frame, now) = (old.state.cur(), self.cur.cur());
+        let old = self.tables.walk.saved.get(id);
+        let (frame, now) = (old.state.cur(), self.path.state.cur());
         if frame.in_async_callback && frame.async_entry_count != now.async_entry_count {
             // Another run of the same callback, not a loop.
             return Ok(Outcome::Miss);
         }
-        if self.is_iter_next(self.insns[insn]) {
+        if self.is_iter_next(self.insns()[insn]) {
             let converged = self.states_equal(id, RangeWithin) && self.iterator_is_active();
             return Ok(if converged { Outcome::Hit { in_loop: true } } else { Outcome::Miss });
         }
-        if self.insns[insn].code == MAY_GOTO {
-            let another_iteration = old.state.may_goto_depth != self.cur.may_goto_depth;
+        if self.insns()[insn].code == MAY_GOTO {
+            let another_iteration = old.state.may_goto_depth != self.path.state.may_goto_depth;
             if another_iteration && self.states_equal(id, RangeWithin) {
                 return Ok(Outcome::Hit { in_loop: true });
             }
@@ -104,15 +104,15 @@ impl Env<'_> {
             // Not a loop of the graph.
             return Ok(if converged { Outcome::Hit { in_loop: false } } else { Outcome::Miss });
         }
-        let old = self.walk.saved.get(id);
-        if old.maybe_looping(&self.cur) && self.states_equal(id, Exact) {
-            let old = &self.walk.saved.get(id).state;
-            if !iter_depths_differ(old, &self.cur)
-                && old.may_goto_depth == self.cur.may_goto_depth
-                && old.callback_unroll_depth == self.cur.callback_unroll_depth
+        let old = self.tables.walk.saved.get(id);
+        if old.maybe_looping(&self.path.state) && self.states_equal(id, Exact) {
+            let old = &self.tables.walk.saved.get(id).state;
+            if !iter_depths_differ(old, &self.path.state)
+                && old.may_goto_depth == self.path.state.may_goto_depth
+                && old.callback_unroll_depth == self.path.state.callback_unroll_depth
             {
-                let frame = self.cur.curframe();
-                let cur = self.fmt_state(&self.cur, frame, Scratched::All);
+                let frame = self.path.state.curframe();
+                let cur = self.fmt_state(&self.path.state, frame, Scratched::All);
                 let old = self.fmt_state(&self.saved_with_marks(id), frame, Scratched::All);
                 self.log_line(insn, "; ");
                 return reject(ExploreReason::InfiniteLoop { insn, cur, old });
@@ -133,29 +133,29 @@ impl Env<'_> {
         let r1 = self.reg(1);
         let at = i64::from(r1.off).wrapping_add(r1.var_off.value as i64);
         let slot = usize::try_from(-at - 1).ok().map(|b| b / crate::state::SLOT_SIZE);
-        let frame = self.cur.frames.get(r1.frameno as usize);
+        let frame = self.path.state.frames.get(r1.frameno as usize);
         let slot = slot.zip(frame).and_then(|(s, f)| f.stack.slots.get(s));
         matches!(slot.map(|s| s.spilled.extra), Some(RegExtra::Iter { state: IterState::Active, .. }))
     }
 
     fn save_state(&mut self, list: usize, insn: usize) {
-        self.walk.total_states += 1;
-        self.walk.mark_checkpoint(self.insn_processed);
-        let history = std::mem::take(&mut self.cur.history);
-        let state = VerifierState { insn_idx: insn, history, ..self.cur.clone() };
-        let id = self.walk.saved.add(list, state);
-        self.walk.update_peak();
+        self.tables.walk.total_states += 1;
+        self.tables.walk.mark_checkpoint(self.insn_processed);
+        let history = std::mem::take(&mut self.path.state.history);
+        let state = VerifierState { insn_idx: insn, history, ..self.path.state.clone() };
+        let id = self.tables.walk.saved.add(list, state);
+        self.tables.walk.update_peak();
         self.enter_loop(id);
-        self.cur.parent = Some(id);
-        self.cur.first_insn_idx = insn;
-        self.cur.dfs_depth += 1;
+        self.path.state.parent = Some(id);
+        self.path.state.first_insn_idx = insn;
+        self.path.state.dfs_depth += 1;
     }
 
     /// Drops a retired state that nothing needs any more.
     pub(crate) fn drop_if_unused(&mut self, id: StateId) {
-        let saved = self.walk.saved.get(id);
+        let saved = self.tables.walk.saved.get(id);
         if saved.retired && saved.branches == 0 && !self.in_unfinished_loop(id) {
-            self.walk.saved.drop_retired(id);
+            self.tables.walk.saved.drop_retired(id);
         }
     }
 }

@@ -63,7 +63,7 @@ impl Env<'_> {
         finish: impl FnOnce(&mut Self, &mut VerifierState),
     ) -> Step {
         // The current state has just been saved here; what came before that is the earlier iteration.
-        let saved = self.cur.parent.map(|p| &self.walk.saved.get(p).state);
+        let saved = self.path.state.parent.map(|p| &self.tables.walk.saved.get(p).state);
         let before = saved.filter(|s| s.insn_idx == here).and_then(|s| self.find_prev_entry(here, s));
         self.push_branch(next, here, false, |env, state| {
             finish(env, state);
@@ -75,16 +75,16 @@ impl Env<'_> {
 
     /// Widens the current state, which has returned from a callback to the call at `here`, against the iteration before.
     pub fn widen_callback(&mut self, here: usize) {
-        if let Some(before) = self.find_prev_entry(here, &self.cur) {
-            let mut state = std::mem::replace(&mut self.cur, VerifierState::empty());
+        if let Some(before) = self.find_prev_entry(here, &self.path.state) {
+            let mut state = std::mem::replace(&mut self.path.state, VerifierState::empty());
             self.widen_against(before, &mut state);
-            self.cur = state;
+            self.path.state = state;
         }
     }
 
     /// The nearest earlier state of the current path at `insn` with the same callers as `cur`.
     fn find_prev_entry(&self, insn: usize, cur: &VerifierState) -> Option<StateId> {
-        let saved = &self.walk.saved;
+        let saved = &self.tables.walk.saved;
         let list = saved.list(insn, cur.cur().callsite);
         (0..saved.list_len(list)).rev().filter_map(|n| saved.at(list, n, insn)).find(|&id| {
             let old = saved.get(id);
@@ -94,8 +94,8 @@ impl Env<'_> {
 
     fn widen_against(&mut self, before: StateId, state: &mut VerifierState) {
         let unknown = self.unknown_scalar();
-        let last_id = self.id_gen;
-        let Walk { saved, ids, .. } = &mut self.walk;
+        let last_id = self.path.last_id();
+        let Walk { saved, ids, .. } = &mut self.tables.walk;
         let saved = saved.get(before);
         ids.reset(last_id);
         widen_imprecise_scalars(&saved.state, &saved.precise, state, unknown, ids);

@@ -15,24 +15,25 @@ impl Env<'_> {
         let r = *self.reg(reg);
         let free = match self.stack_object_slot(&r, 1) {
             Err(e) => e == NoSlot::NotAllocated,
-            Ok(slot) => {
-                self.cur.frame(r.frameno as usize).stack.slots[slot].kinds.iter().all(|&k| k != SlotKind::IrqFlag)
-            }
+            Ok(slot) => self.path.state.frame(r.frameno as usize).stack.slots[slot]
+                .kinds
+                .iter()
+                .all(|&k| k != SlotKind::IrqFlag),
         };
         if !free {
             return reject(ResourceReason::IrqFlagInUse { index: reg - 1 });
         }
-        self.check_mem_access(self.insn_idx, reg, 0, 8, Access::Write, None, false, false)?;
+        self.check_mem_access(self.path.insn_idx, reg, 0, 8, Access::Write, None, false, false)?;
         let Ok(slot) = self.stack_object_slot(&r, 1) else {
             return reject(ResourceReason::IrqFlagInUse { index: reg - 1 });
         };
-        let (id, insn) = (self.new_id(), self.insn_idx);
-        let res = self.cur.res_mut();
+        let (id, insn) = (self.new_id(), self.path.insn_idx);
+        let res = self.path.state.res_mut();
         res.refs.push(Reference { kind: RefKind::Irq, id, insn, lock_owner: 0 });
         res.active_irq_id = id;
         self.mark_object_write(r.frameno as usize, 1 << slot);
         let flag = RegState::pointer(RegType::of(RegBase::Stack), RegExtra::Irq { native });
-        self.cur.frame_mut(r.frameno as usize).stack.slots[slot] =
+        self.path.state.frame_mut(r.frameno as usize).stack.slots[slot] =
             StackSlot { spilled: RegState { ref_obj_id: id, ..flag }, kinds: [SlotKind::IrqFlag; SLOT_SIZE] };
         Ok(())
     }
@@ -42,7 +43,7 @@ impl Env<'_> {
         let r = *self.reg(reg);
         let none = || reject(ResourceReason::NoIrqFlag { index: reg - 1 });
         let Ok(slot) = self.stack_object_slot(&r, 1) else { return none() };
-        let s = self.cur.frame(r.frameno as usize).stack.slots[slot];
+        let s = self.path.state.frame(r.frameno as usize).stack.slots[slot];
         if s.spilled.ref_obj_id == 0 || s.kinds.iter().any(|&k| k != SlotKind::IrqFlag) {
             return none();
         }
@@ -53,7 +54,7 @@ impl Env<'_> {
             return reject(ResourceReason::IrqClass { saved: class(saved_native), used: class(native) });
         }
         let id = s.spilled.ref_obj_id;
-        let res = self.cur.res_mut();
+        let res = self.path.state.res_mut();
         if res.active_irq_id != id {
             let insn = res.refs.iter().find(|f| f.id == res.active_irq_id).map_or(0, |f| f.insn);
             return reject(ResourceReason::IrqOutOfOrder { id: res.active_irq_id, insn });
@@ -63,7 +64,7 @@ impl Env<'_> {
         }
         res.active_irq_id = res.refs.iter().rev().find(|f| f.kind == RefKind::Irq).map_or(0, |f| f.id);
         self.mark_object_write(r.frameno as usize, 1 << slot);
-        self.cur.frame_mut(r.frameno as usize).stack.slots[slot] = StackSlot::default();
+        self.path.state.frame_mut(r.frameno as usize).stack.slots[slot] = StackSlot::default();
         Ok(())
     }
 }

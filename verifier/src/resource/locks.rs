@@ -54,7 +54,7 @@ impl Env<'_> {
     pub fn process_lock(&mut self, reg: u8, kind: LockKind) -> Step {
         let r = self.check_lock_place(reg, kind)?;
         let owner = lock_owner(&r);
-        let res = &self.cur.res;
+        let res = &self.path.state.res;
         if kind == LockKind::Spin {
             if res.refs.iter().any(|l| l.kind == RefKind::Lock) {
                 return reject(ResourceReason::TwoLocks {});
@@ -66,8 +66,8 @@ impl Env<'_> {
         {
             return reject(ResourceReason::SameLockTwice {});
         }
-        let insn = self.insn_idx;
-        let res = self.cur.res_mut();
+        let insn = self.path.insn_idx;
+        let res = self.path.state.res_mut();
         res.refs.push(Reference { kind: kind.reference(), id: r.id, insn, lock_owner: owner });
         res.active_locks += 1;
         (res.active_lock_id, res.active_lock_owner) = (r.id, owner);
@@ -78,7 +78,7 @@ impl Env<'_> {
     pub fn process_unlock(&mut self, reg: u8, kind: LockKind) -> Step {
         let r = self.check_lock_place(reg, kind)?;
         let (owner, lock) = (lock_owner(&r), kind.name());
-        let res = self.cur.res_mut();
+        let res = self.path.state.res_mut();
         if res.active_locks == 0 {
             return reject(ResourceReason::UnlockWithoutLock { lock });
         }
@@ -128,7 +128,7 @@ impl Env<'_> {
 
     /// Whether the allocation that a register points into is locked.
     pub fn allocation_locked(&self, r: &RegState) -> bool {
-        let res = &self.cur.res;
+        let res = &self.path.state.res;
         res.active_locks != 0 && res.refs.iter().any(|l| is_lock(l) && l.id == r.id && l.lock_owner == lock_owner(r))
     }
 }

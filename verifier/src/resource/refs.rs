@@ -10,20 +10,20 @@ impl Env<'_> {
     /// Notes that the instruction at `insn` acquired an object; the identity of the reference.
     pub fn acquire_reference(&mut self, insn: usize) -> u32 {
         let id = self.new_id();
-        self.cur.res_mut().refs.push(Reference { kind: RefKind::Ptr, id, insn, lock_owner: 0 });
+        self.path.state.res_mut().refs.push(Reference { kind: RefKind::Ptr, id, insn, lock_owner: 0 });
         id
     }
 
     /// Whether this object was acquired and not yet released.
     pub fn holds_reference(&self, id: u32) -> bool {
-        self.cur.res.refs.iter().any(|r| r.kind == RefKind::Ptr && r.id == id)
+        self.path.state.res.refs.iter().any(|r| r.kind == RefKind::Ptr && r.id == id)
     }
 
     /// Drops a reference without touching the pointers that carry it; false when there is none.
     pub fn forget_reference(&mut self, id: u32) -> bool {
-        let held = self.cur.res.refs.iter().position(|r| r.kind == RefKind::Ptr && r.id == id);
+        let held = self.path.state.res.refs.iter().position(|r| r.kind == RefKind::Ptr && r.id == id);
         if let Some(at) = held {
-            self.cur.res_mut().refs.remove(at);
+            self.path.state.res_mut().refs.remove(at);
         }
         held.is_some()
     }
@@ -40,7 +40,7 @@ impl Env<'_> {
     /// Makes numbers of all registers that fit (`mark_reg_invalid`).
     pub fn invalidate_regs(&mut self, wanted: impl Fn(&RegState) -> bool) {
         let gone = if self.allow_ptr_leaks() { self.unknown_scalar() } else { RegState::NOT_INIT };
-        self.cur.for_each_reg(wanted, |r| *r = gone);
+        self.path.state.for_each_reg(wanted, |r| *r = gone);
     }
 
     /// Pointers to graph nodes that the program does not own are good only while the lock is held.
@@ -52,14 +52,14 @@ impl Env<'_> {
     /// An exit by exception leaves all frames at once. With `check_lock`, no region may be open either.
     pub fn check_resource_leak(&mut self, exception_exit: bool, check_lock: bool, place: &str) -> Step {
         let place = || place.to_owned();
-        if check_lock && self.cur.res.active_locks != 0 {
+        if check_lock && self.path.state.res.active_locks != 0 {
             return reject(ResourceReason::InsideLock { place: place() });
         }
         self.check_reference_leak(exception_exit, place())?;
         if !check_lock {
             return Ok(());
         }
-        let res = &self.cur.res;
+        let res = &self.path.state.res;
         let region = if res.active_irq_id != 0 {
             "bpf_local_irq_save"
         } else if res.active_rcu_locks != 0 {
@@ -73,15 +73,22 @@ impl Env<'_> {
     }
 
     fn check_reference_leak(&mut self, exception_exit: bool, place: String) -> Step {
-        if !exception_exit && self.cur.curframe() != 0 {
+        if !exception_exit && self.path.state.curframe() != 0 {
             return Ok(());
         }
         // A struct_ops program may hand what it holds back to the kernel.
-        let returned = (self.prog.prog_type == ProgType::StructOps && !exception_exit)
+        let returned = (self.prog().prog_type == ProgType::StructOps && !exception_exit)
             .then(|| self.reg(0).ref_obj_id)
             .filter(|&id| id != 0);
-        let leaked: Vec<Reference> =
-            self.cur.res.refs.iter().filter(|r| r.kind == RefKind::Ptr && Some(r.id) != returned).copied().collect();
+        let leaked: Vec<Reference> = self
+            .path
+            .state
+            .res
+            .refs
+            .iter()
+            .filter(|r| r.kind == RefKind::Ptr && Some(r.id) != returned)
+            .copied()
+            .collect();
         if leaked.is_empty() {
             return Ok(());
         }

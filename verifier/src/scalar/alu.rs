@@ -273,7 +273,7 @@ impl Env<'_> {
                 r.clear_scalar_id();
             }
         };
-        let at = self.insn_idx;
+        let at = self.path.insn_idx;
         self.push_branch(at, at, false, |_, state| take(state.reg_mut(insn.dst), 0))?;
         take(self.reg_mut(insn.dst), u64::MAX);
         Ok(())

@@ -63,7 +63,8 @@ fn branch_taken(a: &RegState, b: &RegState, op: u8, w32: bool) -> Option<bool> {
 impl Env<'_> {
     /// A register is looked at as if it had been compared with null, and was not.
     pub(crate) fn assume_not_null(&mut self, reg: u8) {
-        let Env { cur, maps, .. } = self;
+        let Env { path, maps, .. } = self;
+        let cur = &mut path.state;
         mark_not_null(cur.reg_mut(reg), maps);
     }
 }
@@ -258,7 +259,7 @@ impl Env<'_> {
     /// Verifies a conditional jump: decides it or pushes the other way with [`Env::push_branch`], refines both
     /// sides, and sets [`Env::insn_idx`] to the slot to go on from.
     pub fn check_cond_jmp_op(&mut self, insn: Insn) -> Step {
-        let (here, op) = (self.insn_idx, insn.op());
+        let (here, op) = (self.path.insn_idx, insn.op());
         if op == jmp::JA || op > jmp::JCOND {
             return reject(ScalarReason::InvalidJumpOpcode { op });
         }
@@ -279,7 +280,7 @@ impl Env<'_> {
             }
         }
         let w32 = insn.class() == class::JMP32;
-        let (dst, src) = (*self.reg(insn.dst), operand(&self.cur, insn));
+        let (dst, src) = (*self.reg(insn.dst), operand(&self.path.state, insn));
         let stack = RegType::of(RegBase::Stack);
         if dst.ty == stack || insn.is_src_reg() && src.ty == stack {
             let src_is_stack = insn.is_src_reg() && src.ty == stack;
@@ -297,16 +298,16 @@ impl Env<'_> {
                 self.explore_speculatively(insn, other)?;
             }
             self.log_insn_state();
-            self.insn_idx = follow;
+            self.path.insn_idx = follow;
             return Ok(());
         }
 
         let mut linked = LinkedRegs::default();
         if insn.is_src_reg() && src.is_scalar() && src.id != 0 {
-            linked.collect(&mut self.cur, src.id, &self.aux);
+            linked.collect(&mut self.path.state, src.id, &self.aux);
         }
         if dst.is_scalar() && dst.id != 0 {
-            linked.collect(&mut self.cur, dst.id, &self.aux);
+            linked.collect(&mut self.path.state, dst.id, &self.aux);
         }
         if linked.0.len() > 1 {
             self.push_history(StackUse::NONE, linked.pack())?;
@@ -315,7 +316,7 @@ impl Env<'_> {
         self.push_branch(jump, here, false, |env, state| {
             contradictions = learn(state, insn, true, &linked, &env.maps).contradictions;
         })?;
-        let this = learn(&mut self.cur, insn, false, &linked, &self.maps);
+        let this = learn(&mut self.path.state, insn, false, &linked, &self.maps);
         contradictions.extend(this.contradictions);
         for (mut r, place) in contradictions {
             self.heal_bounds(&mut r, place)?;
@@ -324,7 +325,7 @@ impl Env<'_> {
             return reject(ScalarReason::PointerComparison { reg: insn.dst });
         }
         self.log_insn_state();
-        self.insn_idx = next;
+        self.path.insn_idx = next;
         Ok(())
     }
 
@@ -333,9 +334,9 @@ impl Env<'_> {
         if insn.code != MAY_GOTO || insn.src != pseudo::MAY_GOTO || insn.dst != 0 || insn.imm != 0 {
             return reject(ScalarReason::InvalidMayGoto { imm: insn.imm });
         }
-        let here = self.insn_idx;
+        let here = self.path.insn_idx;
         self.push_iteration(next, here, |_, state| state.may_goto_depth += 1)?;
-        self.insn_idx = jump;
+        self.path.insn_idx = jump;
         Ok(())
     }
 }

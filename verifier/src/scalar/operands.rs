@@ -25,7 +25,7 @@ impl Env<'_> {
         if usize::from(reg) >= REG_COUNT {
             return reject(ScalarReason::InvalidRegister { reg });
         }
-        self.trace.reg(reg);
+        self.tables.trace.reg(reg);
         if how == SrcOp {
             if self.reg(reg).ty == RegType::NOT_INIT {
                 return reject(ScalarReason::UninitRegister { reg });
@@ -67,7 +67,7 @@ impl Env<'_> {
 
     /// A register of the current frame becomes unreadable (`mark_reg_not_init`).
     pub fn mark_reg_not_init(&mut self, reg: u8) {
-        self.trace.reg(reg);
+        self.tables.trace.reg(reg);
         if usize::from(reg) < REG_COUNT {
             *self.reg_mut(reg) = RegState::NOT_INIT;
         }
@@ -109,7 +109,7 @@ impl Env<'_> {
     /// Logs and heals contradictory bounds of a copy of a register (`reg_bounds_sanity_check`).
     pub fn heal_bounds(&mut self, reg: &mut RegState, place: &str) -> Step {
         if let Some(what) = reg.bounds_contradiction() {
-            if self.log_level != 0 {
+            if self.log_level() != 0 {
                 let text = reg.contradiction_text(place, what);
                 self.verbose(format_args!("{text}"));
             }

@@ -120,7 +120,7 @@ impl Env<'_> {
         let mut dst = ptr;
         if !ptr_is_dst && (ptr.ref_obj_id, ptr.frameno) != (off.ref_obj_id, off.frameno) {
             // Linux 6.18 forgets on which reference and on whose frame the pointer rests.
-            if self.options.sound {
+            if self.options().sound {
                 self.soundness_mattered.set(true);
             } else {
                 (dst.ref_obj_id, dst.frameno) = (off.ref_obj_id, off.frameno);

@@ -28,12 +28,12 @@ fn op_name(insn: Insn) -> &'static str {
 
 impl Env<'_> {
     fn skips_sanitation(&self, insn: Insn) -> bool {
-        self.bypass_spec() || !insn.is_src_reg() || self.aux[self.insn_idx].nospec
+        self.bypass_spec() || !insn.is_src_reg() || self.aux[self.path.insn_idx].nospec
     }
 
     /// All paths must agree on how the instruction is masked.
     fn agree_on_masking(&mut self, insn: Insn, state: u8, limit: u32) -> Step {
-        let aux = &mut self.aux[self.insn_idx];
+        let aux = &mut self.aux[self.path.insn_idx];
         if aux.alu_sanitize != 0 && (aux.alu_sanitize != state || aux.alu_limit != limit) {
             return reject(ScalarReason::SanitizePaths { reg: insn.dst, op: op_name(insn) });
         }
@@ -82,14 +82,14 @@ impl Env<'_> {
             return Ok(());
         }
         let off_is_imm = off.var_off.is_const();
-        if !self.cur.speculative {
+        if !self.path.state.speculative {
             let negative = off.smin < 0;
             if !off_is_imm && negative != (off.smax < 0) {
                 let reg = if ptr_is_dst { insn.src } else { insn.dst };
                 return reject(ScalarReason::SanitizeBounds { reg });
             }
             masking.mask_to_left = if insn.op() == alu::ADD { negative } else { !negative };
-            self.walk.strict_numbers |= !off_is_imm;
+            self.tables.walk.strict_numbers |= !off_is_imm;
             masking.limit = self.pointer_limit(insn, ptr, ptr_is_dst, masking.mask_to_left)?;
             masking.state = if negative { NEG_VALUE } else { 0 }
                 | if off_is_imm { IMMEDIATE } else { 0 }
@@ -104,7 +104,7 @@ impl Env<'_> {
             // It has lost its 32-bit bounds already.
             self.reg_mut(insn.dst).set_unbounded32();
         }
-        let (next, here) = (self.insn_idx + 1, self.insn_idx);
+        let (next, here) = (self.path.insn_idx + 1, self.path.insn_idx);
         let pushed = self.push_branch(next, here, true, |_, _| ());
         *self.reg_mut(insn.dst) = saved;
         pushed
@@ -118,7 +118,7 @@ impl Env<'_> {
         _off: &RegState,
         masking: &Masking,
     ) -> Step {
-        if self.skips_sanitation(insn) || self.cur.speculative {
+        if self.skips_sanitation(insn) || self.path.state.speculative {
             return Ok(());
         }
         let limit = self.pointer_limit(insn, moved, true, masking.mask_to_left)?;
@@ -157,7 +157,7 @@ impl Env<'_> {
 
     /// A branch that is never taken may still be run by speculation: explores it with unknown operands.
     pub(super) fn explore_speculatively(&mut self, insn: Insn, target: usize) -> Step {
-        let here = self.insn_idx;
+        let here = self.path.insn_idx;
         self.push_branch(target, here, true, |env, state| {
             let unknown = env.unknown_scalar();
             *state.reg_mut(insn.dst) = unknown;

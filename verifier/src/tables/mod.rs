@@ -15,3 +15,21 @@ pub use saved::{Precise, SavedStates};
 pub use trace::Trace;
 pub use types::Types;
 pub use walk::Walk;
+
+use crate::liveness::Liveness;
+use kfuncs::Kfuncs;
+
+/// What a verification has gathered.
+#[derive(Default)]
+pub struct Tables {
+    /// Saved states and pending branches.
+    pub(crate) walk: Walk,
+    /// Which stack slots may still be read.
+    pub(crate) liveness: Liveness,
+    /// What the log has shown.
+    pub(crate) trace: Trace,
+    /// Kernel functions that have been looked up.
+    pub(crate) kfuncs: Kfuncs,
+    /// What has been found out about types.
+    pub(crate) types: Types,
+}

@@ -432,7 +432,7 @@ impl Env<'_> {
         };
         let frame = r.frameno as usize;
         self.read_iter(frame, slot, ty.slots);
-        meta.ref_obj_id = self.cur.frame(frame).stack.slots[slot].spilled.ref_obj_id;
+        meta.ref_obj_id = self.path.state.frame(frame).stack.slots[slot].spilled.ref_obj_id;
         if a.desc.has(F::ITER_DESTROY) {
             self.destroy_iter(frame, slot, ty.slots);
         }
@@ -444,7 +444,7 @@ impl Env<'_> {
     fn css_task_iter_allowed(&self) -> bool {
         match self.effective_prog_type() {
             ProgType::Lsm => true,
-            ProgType::Tracing if self.prog.attach_type == AttachType::TraceIter => true,
+            ProgType::Tracing if self.prog().attach_type == AttachType::TraceIter => true,
             _ => self.in_sleepable(),
         }
     }

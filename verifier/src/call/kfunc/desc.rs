@@ -14,11 +14,11 @@ use std::rc::Rc;
 impl Env<'_> {
     /// The kernel function with this BTF id; `None` when it is no function.
     pub(crate) fn kfunc(&self, id: u32) -> Option<Rc<Desc>> {
-        if let Some(known) = self.kfuncs.known.borrow().get(&id) {
+        if let Some(known) = self.tables.kfuncs.known.borrow().get(&id) {
             return known.clone();
         }
         let desc = self.types_of(BtfRef::Vmlinux).ok().and_then(|btf| describe(&btf, id)).map(Rc::new);
-        self.kfuncs.known.borrow_mut().insert(id, desc.clone());
+        self.tables.kfuncs.known.borrow_mut().insert(id, desc.clone());
         desc
     }
 
@@ -30,7 +30,7 @@ impl Env<'_> {
 
     /// Whether this program may call the function.
     pub(crate) fn kfunc_allowed(&self, desc: &Desc) -> bool {
-        desc.row.is_some_and(|r| r.allowed(self.effective_prog_type(), self.prog.attach_type))
+        desc.row.is_some_and(|r| r.allowed(self.effective_prog_type(), self.prog().attach_type))
     }
 
     /// The kernel function that an instruction calls, when the program may call it.
@@ -40,7 +40,7 @@ impl Env<'_> {
 
     /// Before the walk: whether a kernel function that is called can be called at all.
     pub fn add_kfunc_call(&mut self, func_id: u32, btf_index: i16) -> Step {
-        if !self.kernel.jit {
+        if !self.kernel().jit {
             return reject(KfuncReason::NeedsJit {});
         }
         if !self.is_gpl_compatible() {

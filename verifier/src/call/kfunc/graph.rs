@@ -21,7 +21,7 @@ impl Env<'_> {
         let field = record.as_ref().and_then(|rec| rec.fields.iter().find(|f| f.offset == off && f.kind == kind));
         let Some(field) = field.copied() else { return reject(KfuncReason::FieldNotFound { field: root, off }) };
         if !self.allocation_locked(&r) {
-            if self.cur.res.active_locks != 0 {
+            if self.path.state.res.active_locks != 0 {
                 self.verbose(format_args!("held lock and object are not in the same allocation\n"));
             }
             let lock = record.and_then(|rec| rec.find(FieldKind::SpinLock).map(|f| f.offset as i32)).unwrap_or(-22);
@@ -72,7 +72,7 @@ impl Env<'_> {
             return Err(Stop::unsupported("a node that is no longer owned"));
         }
         let counted: Vec<u32> = self.counted_types(id);
-        self.cur.for_each_reg(
+        self.path.state.for_each_reg(
             |r| r.ref_obj_id == id,
             |r| {
                 r.ref_obj_id = 0;
@@ -89,7 +89,7 @@ impl Env<'_> {
     /// Types with a reference count among the objects behind a reference.
     fn counted_types(&mut self, id: u32) -> Vec<u32> {
         let mut types = Vec::new();
-        self.cur.for_each_reg(|r| r.ref_obj_id == id, |r| types.extend(r.btf().map(|(_, t)| t)));
+        self.path.state.for_each_reg(|r| r.ref_obj_id == id, |r| types.extend(r.btf().map(|(_, t)| t)));
         types.retain(|&t| self.struct_record(t).is_some_and(|rec| rec.has(FieldKind::Refcount)));
         types
     }
@@ -106,8 +106,8 @@ impl Env<'_> {
 
     /// Whether the comparison function of a tree is being verified, or a function that it calls.
     pub(crate) fn in_tree_callback(&self) -> bool {
-        self.cur.frames.iter().skip(1).any(|f| {
-            let call = usize::try_from(f.callsite).ok().and_then(|at| self.insns.get(at));
+        self.path.state.frames.iter().skip(1).any(|f| {
+            let call = usize::try_from(f.callsite).ok().and_then(|at| self.insns().get(at));
             f.in_callback
                 && call
                     .is_some_and(|&i| i.src == pseudo::KFUNC_CALL && self.kfunc_of(i).is_some_and(|d| d.is_tree_api()))

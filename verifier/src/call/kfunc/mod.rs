@@ -26,7 +26,7 @@ impl Env<'_> {
         if insn.imm == 0 {
             return Err(Stop::unsupported("a call of a kernel function that was not found"));
         }
-        if self.cur.res.active_locks != 0 && !self.kfunc_under_lock(insn) {
+        if self.path.state.res.active_locks != 0 && !self.kfunc_under_lock(insn) {
             return reject(ResourceReason::CallUnderLock {});
         }
         let Some(desc) = self.kfunc_of(insn) else { return Err(Stop::unsupported("functions of kernel modules")) };
@@ -70,13 +70,13 @@ impl Env<'_> {
         if desc.has(F::ITER_NEXT) {
             self.fork_iteration(&meta)?;
         }
-        self.insn_idx += 1;
+        self.path.insn_idx += 1;
         Ok(())
     }
 
     /// The lock could not be taken: the path on which an error comes back and nothing is held.
     fn push_failed_lock(&mut self) -> Step {
-        let (at, unknown) = (self.insn_idx, self.unknown_scalar());
+        let (at, unknown) = (self.path.insn_idx, self.unknown_scalar());
         self.push_branch(at + 1, at, false, |_, state| {
             for reg in 0..=5 {
                 *state.reg_mut(reg) = RegState::NOT_INIT;
@@ -115,7 +115,7 @@ impl Env<'_> {
         let name = desc.name.as_str();
         let asleep = |region| reject(ResourceReason::SleepableKfunc { func: desc.name.clone(), region });
         let (lock, unlock) = (name == "bpf_rcu_read_lock", name == "bpf_rcu_read_unlock");
-        if self.cur.res.active_rcu_locks != 0 {
+        if self.path.state.res.active_rcu_locks != 0 {
             if (lock || unlock) && self.in_tree_callback() {
                 return reject(ResourceReason::RcuInTreeCallback {});
             }
@@ -134,10 +134,10 @@ impl Env<'_> {
         match name {
             "bpf_preempt_disable" => self.disable_preemption(),
             "bpf_preempt_enable" => self.enable_preemption(name)?,
-            _ if sleepable && self.cur.res.active_preempt_locks != 0 => return asleep("non-preemptible"),
+            _ if sleepable && self.path.state.res.active_preempt_locks != 0 => return asleep("non-preemptible"),
             _ => {}
         }
-        if sleepable && self.cur.res.active_irq_id != 0 {
+        if sleepable && self.path.state.res.active_irq_id != 0 {
             return asleep("IRQ-disabled");
         }
         if desc.has(F::RCU_PROTECTED) && !self.in_rcu_cs() {
@@ -152,7 +152,7 @@ impl Env<'_> {
             self.check_thrown_value()?;
         }
         self.check_resource_leak(true, true, "bpf_throw")?;
-        self.threw = true;
+        self.path.threw = true;
         Ok(())
     }
 
@@ -169,14 +169,14 @@ impl Env<'_> {
                 (*state, *depth) = (to, *depth + deeper);
             }
         };
-        if state_of(&self.cur.frame(frame).stack.slots[slot].spilled) == Some(IterState::Active) {
-            let at = self.insn_idx;
+        if state_of(&self.path.state.frame(frame).stack.slots[slot].spilled) == Some(IterState::Active) {
+            let at = self.path.insn_idx;
             self.push_iteration(at + 1, at, |_, state| {
                 set(&mut state.frame_mut(frame).stack.slots[slot].spilled, IterState::Active, 1);
                 state.reg_mut(0).ty.flags -= TypeFlags::MAYBE_NULL;
             })?;
         }
-        set(&mut self.cur.frame_mut(frame).stack.slots[slot].spilled, IterState::Drained, 0);
+        set(&mut self.path.state.frame_mut(frame).stack.slots[slot].spilled, IterState::Drained, 0);
         *self.reg_mut(0) = RegState::known(0);
         Ok(())
     }

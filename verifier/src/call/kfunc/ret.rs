@@ -40,7 +40,7 @@ impl Env<'_> {
             reg.id = self.new_id();
         }
         if desc.has(F::ACQUIRE) {
-            let id = self.acquire_reference(self.insn_idx);
+            let id = self.acquire_reference(self.path.insn_idx);
             if reg.ty.may_be_null() {
                 reg.id = id;
             }
@@ -93,7 +93,7 @@ impl Env<'_> {
         if desc.has(F::ITER_NEXT)
             && let Some(iter) = &meta.iter
         {
-            let slot = &self.cur.frame(iter.frame).stack.slots[iter.slot].spilled;
+            let slot = &self.path.state.frame(iter.frame).stack.slots[iter.slot].spilled;
             flags |= if slot.ty.has(TypeFlags::RCU) { TypeFlags::RCU } else { TypeFlags::TRUSTED };
         }
         Ok(self.kernel_pointer(target, flags))
@@ -148,7 +148,7 @@ impl Env<'_> {
     fn new_object(&mut self, meta: &KfuncMeta, percpu: bool) -> Step<RegState> {
         let Some(value) = meta.constant else { return Err(Stop::unsupported("an object without type")) };
         let Ok(id) = u32::try_from(value) else { return reject(KfuncReason::LocalTypeRange {}) };
-        let Some(types) = self.btf.clone() else { return reject(KfuncReason::NeedsProgramBtf {}) };
+        let Some(types) = self.btf() else { return reject(KfuncReason::NeedsProgramBtf {}) };
         if types.kind(id) != Some(Kind::Struct) {
             return reject(KfuncReason::LocalTypeNoStruct {});
         }
