@@ -126,6 +126,12 @@ impl Run {
         self.budget.interruption()
     }
 
+    /// Gives what runs beside the program, such as timers, a budget of its own.
+    pub(crate) fn renew_budget(&mut self) {
+        self.budget.begin();
+        self.native.left = self.budget.first();
+    }
+
     /// Takes up to `count` instructions from the budget; when it is used up, the run ends at its next jump or call.
     #[inline]
     pub(crate) fn charge(&mut self, count: u64) {

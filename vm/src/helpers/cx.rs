@@ -193,6 +193,17 @@ pub(crate) fn allocate(run: &mut Run, kind: heap::Kind, len: usize) -> u64 {
     address
 }
 
+/// Takes an owner from an object; with the last one the program may not use it any more. False when there is no such
+/// living object.
+pub(crate) fn release_object(run: &mut Run, kind: heap::Kind, address: u64) -> bool {
+    let Some(object) = heap::object_at(address) else { return false };
+    let released = heap::release(kind, address);
+    if released && heap::object_at(address).is_none() {
+        take_back(run, object.base);
+    }
+    released
+}
+
 /// Takes a region back that the program was lent.
 pub(crate) fn take_back(run: &mut Run, base: u64) {
     run.memory.take_back(&mut run.native, base);

@@ -149,6 +149,15 @@ pub fn release(kind: Kind, address: u64) -> bool {
     true
 }
 
+/// One owner less of an object that programs make, of whatever kind.
+pub(crate) fn release_any(address: u64) {
+    for kind in [Kind::Own, Kind::Percpu, Kind::Cpumask] {
+        if release(kind, address) {
+            return;
+        }
+    }
+}
+
 /// The living object that an address lies in.
 pub fn object_at(address: u64) -> Option<Found> {
     let mut heap = heap();

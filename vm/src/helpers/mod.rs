@@ -36,6 +36,12 @@ pub(crate) use socket::{attach_dummy as attach_dummy_socket, lend_all as lend_so
 pub use state::{State, Timer};
 pub use timers::run_timers;
 
+/// What maps do with the objects that their values own.
+pub(crate) mod objects {
+    pub(crate) use super::heap::release_any as release;
+    pub(crate) use super::kfuncs::{release_list, release_tree};
+}
+
 use crate::fault::{Fault, FaultKind};
 use crate::run::{HelperFn, Run};
 use std::collections::HashMap;

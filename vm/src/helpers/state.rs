@@ -2,7 +2,7 @@
 
 use super::heap;
 use crate::Lost;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 /// A timer in a map value.
@@ -40,6 +40,8 @@ pub struct State {
     pub override_return: Option<u64>,
     /// Timers by address.
     pub timers: BTreeMap<u64, Timer>,
+    /// When timers fire, and their addresses.
+    queue: BTreeSet<(u64, u64)>,
     /// What programs did not get because of the world's limits, in all runs so far.
     pub lost: Lost,
     /// The events that wait in the run.
@@ -58,6 +60,25 @@ const TASK_SIZE: usize = 16384;
 const REGISTERS_SIZE: usize = 512;
 
 impl State {
+    /// Sets or clears when a timer fires; whether it was set before.
+    pub(super) fn set_due(&mut self, timer: u64, due: Option<u64>) -> bool {
+        let Some(entry) = self.timers.get_mut(&timer) else { return false };
+        let old = std::mem::replace(&mut entry.due, due);
+        if let Some(old) = old {
+            self.queue.remove(&(old, timer));
+        }
+        self.queue.extend(due.map(|due| (due, timer)));
+        old.is_some()
+    }
+
+    /// Takes the timer that fires first, and no later than `until`, out of those that are set: when it fires, and its
+    /// address.
+    pub(super) fn next_due(&mut self, until: u64) -> Option<(u64, u64)> {
+        let (due, timer) = *self.queue.first().filter(|(due, _)| *due <= until)?;
+        self.set_due(timer, None);
+        Some((due, timer))
+    }
+
     /// Whether the run holds what a run gives back before it ends, unless a fault ends it.
     #[inline]
     pub(crate) fn holds_something(&self) -> bool {

@@ -136,6 +136,7 @@ fn timer_init(run: &mut Run, [timer, map, flags, ..]: [u64; 5]) -> Ret {
     // Timers run out when the program does not run any more; what is no map is said now.
     let handle = cx::map(run, map).map(|_| map)?;
     cx::write(run, timer, &timer.to_ne_bytes())?;
+    run.state.set_due(timer, None);
     run.state.timers.insert(timer, Timer { map: handle, ..Timer::default() });
     Ok(0)
 }
@@ -158,13 +159,11 @@ fn timer_start(run: &mut Run, [timer, nsecs, flags, ..]: [u64; 5]) -> Ret {
     }
     let absolute = flags & 1 != 0;
     let due = if absolute { nsecs } else { run.world.monotonic_ns.wrapping_add(nsecs) };
-    match run.state.timers.get_mut(&timer).filter(|t| t.callback != 0) {
-        Some(entry) => {
-            entry.due = Some(due);
-            Ok(0)
-        }
-        None => cx::fail(Errno::EINVAL),
+    if run.state.timers.get(&timer).is_none_or(|t| t.callback == 0) {
+        return cx::fail(Errno::EINVAL);
     }
+    run.state.set_due(timer, Some(due));
+    Ok(0)
 }
 
 fn timer_cancel(run: &mut Run, [timer, ..]: [u64; 5]) -> Ret {
@@ -177,5 +176,5 @@ fn timer_cancel(run: &mut Run, [timer, ..]: [u64; 5]) -> Ret {
         return cx::fail(Errno::EDEADLK);
     }
     entry.callback = 0;
-    Ok(entry.due.take().is_some().into())
+    Ok(run.state.set_due(timer, None).into())
 }

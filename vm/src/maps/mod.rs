@@ -422,6 +422,22 @@ impl Map {
         each!(self, e => Elements::for_each(e, cpu, visit))
     }
 
+    /// The key of the element whose value holds an address, and the value's own address; for maps whose values have
+    /// timers.
+    pub(crate) fn element_around(&self, address: u64) -> Option<(Vec<u8>, NonNull<u8>)> {
+        match &self.kind {
+            Kind::Array(a) => {
+                let layout = a.layout();
+                let index = u32::try_from(address.checked_sub(layout.base)? / layout.stride).ok()?;
+                let value =
+                    a.lookup(index).filter(|v| address - (v.as_ptr() as u64) < u64::from(self.facts.value_size));
+                Some((index.to_ne_bytes().to_vec(), value?))
+            }
+            Kind::Hash(h) => h.element_around(address),
+            _ => None,
+        }
+    }
+
     /// `BPF_MAP_GET_NEXT_KEY`: the key after `key`, or the first one. [`Errno::ENOENT`] after the last.
     pub fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
         let key = key.map(|k| self.key(k)).transpose()?;
@@ -490,6 +506,24 @@ impl Map {
 
     fn writable(&self) -> Result<(), Errno> {
         if self.facts.flags & flag::RDONLY != 0 || self.is_frozen() { Err(Errno::EPERM) } else { Ok(()) }
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        let cpus = match self.facts.map_type {
+            MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash => self.facts.cpus,
+            _ => 1,
+        };
+        let Some(layout) = self.value_layout().filter(|l| l.owns_objects()) else { return };
+        for cpu in 0..cpus {
+            // Maps of other kinds have no values that own objects, or none that can be visited.
+            let _ = self.for_each(cpu, &mut |_, value| {
+                // SAFETY: the address is a value of this map.
+                unsafe { layout.free_fields(value.as_ptr()) };
+                ControlFlow::Continue(())
+            });
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::mem;
 use crate::Errno;
+use crate::helpers::objects;
 use ebpfkit_object::record::{FieldKind, Record};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -111,7 +112,14 @@ impl ValueLayout {
         unsafe { mem::locked(src.add(lock), || self.read(src, dst)) }
     }
 
-    /// Empties the fields that own something (timers, kptrs, lists, trees).
+    /// Whether a field owns objects.
+    pub fn owns_objects(&self) -> bool {
+        use FieldKind as F;
+        let owns = |f: F| matches!(f, F::KptrRef | F::KptrPercpu | F::ListHead | F::RbRoot);
+        self.fields.fields.iter().any(|f| owns(f.kind))
+    }
+
+    /// Empties the fields that own something (timers, kptrs, lists, trees); objects lose an owner.
     ///
     /// # Safety
     /// `value` is a value of this layout.
@@ -126,9 +134,65 @@ impl ValueLayout {
             unsafe {
                 let place = value.add(f.offset as usize);
                 if f.size >= 8 && (place as usize).is_multiple_of(8) {
-                    AtomicU64::from_ptr(place.cast()).store(0, Ordering::Release);
+                    let old = AtomicU64::from_ptr(place.cast()).swap(0, Ordering::AcqRel);
+                    match f.kind {
+                        FieldKind::KptrRef | FieldKind::KptrPercpu => objects::release(old),
+                        FieldKind::ListHead => objects::release_list(place as u64, old),
+                        FieldKind::RbRoot => objects::release_tree(old),
+                        _ => {}
+                    }
                 }
                 mem::zero(place, f.size as usize);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::World;
+    use crate::helpers::heap;
+    use crate::maps::{Surroundings, create_in};
+    use ebpfkit_abi::MapType;
+    use ebpfkit_object::Map as Def;
+    use ebpfkit_object::record::Field;
+
+    #[test]
+    fn objects_lose_an_owner_when_their_value_goes() {
+        let field =
+            |kind, offset, size| Field { kind, offset, size, btf: Default::default(), type_id: 0, node_offset: 0 };
+        let fields =
+            [field(FieldKind::KptrRef, 0, 8), field(FieldKind::ListHead, 8, 16), field(FieldKind::RbRoot, 24, 16)];
+        let record = Record { fields: fields.into() };
+        let word = |address: u64, value: u64| {
+            // SAFETY: the address lies in a value of the map or in an object; nobody else uses them.
+            unsafe { (address as *mut u64).write(value) };
+        };
+        for map_type in [MapType::Array, MapType::Hash, MapType::LruHash] {
+            for by_drop in [false, true] {
+                let around = Surroundings::of(&World::default());
+                let def = Def { map_type, key_size: 4, value_size: 48, max_entries: 4, ..Def::default() };
+                let map = create_in(&def, &record, &around).expect("a map");
+                map.update(&[1, 0, 0, 0], &[0; 48], 0, 0).expect("it fits");
+                let value = map.lookup(&[1, 0, 0, 0], 0).expect("it is there").as_ptr() as u64;
+                let objects: [u64; 5] = std::array::from_fn(|_| heap::alloc(heap::Kind::Own, 64));
+                let [alone, first, second, top, left] = objects;
+                word(value, alone);
+                // A list of two, and a tree of two.
+                for (at, to) in [(value + 8, first), (first, second), (second, value + 8), (value + 24, top)] {
+                    word(at, to);
+                }
+                word(top + 16, left);
+                if by_drop {
+                    drop(map);
+                } else if map_type == MapType::Array {
+                    map.update(&[1, 0, 0, 0], &[0; 48], 0, 0).expect("it fits");
+                } else {
+                    map.delete(&[1, 0, 0, 0]).expect("it is there");
+                }
+                let alive = objects.map(|o| heap::object_at(o).is_some());
+                assert_eq!(alive, [false; 5], "{map_type}, {by_drop}");
             }
         }
     }

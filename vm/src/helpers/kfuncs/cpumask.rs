@@ -99,11 +99,8 @@ fn acquire(_: &mut Run, [set, ..]: [u64; 5]) -> Ret {
 }
 
 fn release(run: &mut Run, [set, ..]: [u64; 5]) -> Ret {
-    if !heap::release(Kind::Cpumask, set) {
+    if !cx::release_object(run, Kind::Cpumask, set) {
         return Err(cx::bad("no set of CPUs"));
-    }
-    if heap::object_at(set).is_none() {
-        cx::take_back(run, set);
     }
     Ok(0)
 }

@@ -86,11 +86,11 @@ impl<'r> Graph<'r> {
     }
 
     /// Makes a node part of this; a node that already is part of something is dropped.
-    fn own(&self, node: u64, owner_at: u64) -> Result<bool, Fault> {
+    fn own(&mut self, node: u64, owner_at: u64) -> Result<bool, Fault> {
         let owner = self.word(node.wrapping_add(owner_at))?;
         let free = owner.compare_exchange(0, self.head, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !free {
-            heap::release(heap::Kind::Own, node);
+            cx::release_object(self.run, heap::Kind::Own, node);
         }
         Ok(free)
     }
@@ -111,7 +111,7 @@ impl<'r> Graph<'r> {
 }
 
 fn push(run: &mut Run, head: u64, node: u64, back: bool) -> Ret {
-    let list = Graph::new(run, head, HEAD)?;
+    let mut list = Graph::new(run, head, HEAD)?;
     if !list.own(node, LIST_OWNER)? {
         return cx::fail(Errno::EINVAL);
     }
@@ -299,4 +299,36 @@ fn tree_left(run: &mut Run, [root, node, ..]: [u64; 5]) -> Ret {
 
 fn tree_right(run: &mut Run, [root, node, ..]: [u64; 5]) -> Ret {
     side(run, root, node, RIGHT)
+}
+
+/// The words of a node that a list or tree owns, which are zero afterwards; `None` where there is no living object.
+fn take_node<const WORDS: usize>(node: u64) -> Option<[u64; WORDS]> {
+    if !node.is_multiple_of(8) || !heap::is_inside(heap::Kind::Own, node, 8 * WORDS as u64) {
+        return None;
+    }
+    // SAFETY: the words are aligned and lie in an object, whose memory is never given back.
+    let word = |n: usize| unsafe { AtomicU64::from_ptr((node as usize + 8 * n) as *mut u64) };
+    Some(std::array::from_fn(|n| word(n).swap(0, Ordering::AcqRel)))
+}
+
+/// Takes the nodes of a list, whose head was just emptied, out of it: each object loses an owner.
+pub(crate) fn release_list(head: u64, first: u64) {
+    let mut node = first;
+    while node != head
+        && let Some([next, _, _]) = take_node(node)
+    {
+        heap::release(heap::Kind::Own, node);
+        node = next;
+    }
+}
+
+/// Takes the nodes of a tree, whose root was just emptied, out of it.
+pub(crate) fn release_tree(root: u64) {
+    let mut nodes = vec![root];
+    while let Some(node) = nodes.pop() {
+        if let Some([_, right, left, _]) = take_node(node) {
+            heap::release(heap::Kind::Own, node);
+            nodes.extend([right, left]);
+        }
+    }
 }

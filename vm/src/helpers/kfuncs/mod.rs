@@ -16,6 +16,7 @@ mod region;
 mod task;
 
 use super::Row;
+pub(crate) use graph::{release_list, release_tree};
 pub(super) use memory::raw_write;
 
 /// The rooms' lists.

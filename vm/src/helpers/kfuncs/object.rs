@@ -44,11 +44,8 @@ fn new_percpu(run: &mut Run, [ty, ..]: [u64; 5]) -> Ret {
 }
 
 fn give_up(run: &mut Run, kind: Kind, object: u64) -> Ret {
-    if !heap::release(kind, object) {
+    if !cx::release_object(run, kind, object) {
         return Err(cx::bad("an object that does not live is dropped"));
-    }
-    if heap::object_at(object).is_none() {
-        cx::take_back(run, object);
     }
     Ok(0)
 }

@@ -17,7 +17,7 @@ use lru::Lru;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
-use table::{HEADER, Key, Locked, Node, Pool, Table, is_live, number_of, set_number};
+use table::{HEADER, Key, Locked, Node, Pool, Table, is_live, node_in, number_of, set_number};
 
 /// `BPF_MAP_TYPE_HASH`, `PERCPU_HASH`, `LRU_HASH`, `LRU_PERCPU_HASH`, and the table under `HASH_OF_MAPS`.
 #[derive(Debug)]
@@ -412,6 +412,22 @@ impl HashMap {
                 numbers.map(|n| slab.at(n as usize * stride).cast()).find(|node| is_live(*node))
             }
         }
+    }
+
+    /// The key of the element whose value holds an address, and the value's own address.
+    pub(super) fn element_around(&self, address: u64) -> Option<(Vec<u8>, NonNull<u8>)> {
+        let node = match &self.nodes {
+            Nodes::Pool(pool) => pool.node_around(address)?,
+            Nodes::Lru { slab, stride, .. } => node_in(slab, *stride, address)?,
+        };
+        let value = self.value_at(node, 0);
+        if !is_live(node) || address.wrapping_sub(value.as_ptr() as u64) >= self.layout.size() as u64 {
+            return None;
+        }
+        let mut key = vec![0; self.key_size];
+        // SAFETY: the key lies behind the head, `key_size` bytes long.
+        unsafe { mem::load(table::key_of(node).as_ptr(), &mut key) };
+        Some((key, value))
     }
 
     /// Elements that are made meanwhile may be visited or not.

@@ -38,6 +38,13 @@ pub fn set_number(node: NonNull<Node>, number: u32) {
     unsafe { node.as_ref() }.index.store(number, Ordering::Relaxed);
 }
 
+/// The node of a slab that an address lies in.
+pub fn node_in(slab: &Region, stride: usize, address: u64) -> Option<NonNull<Node>> {
+    let offset = address.wrapping_sub(slab.base().as_ptr() as u64);
+    let inside = offset < slab.len() as u64;
+    inside.then(|| slab.at(offset as usize / stride * stride).cast())
+}
+
 /// Whether a node is in a chain.
 pub fn is_live(node: NonNull<Node>) -> bool {
     // SAFETY: as above.
@@ -402,6 +409,12 @@ impl Pool {
     /// Whether bytes lie inside a slab.
     pub fn contains(&self, address: u64, len: u64) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).slabs.iter().any(|s| s.memory.contains(address, len))
+    }
+
+    /// The node that an address lies in.
+    pub fn node_around(&self, address: u64) -> Option<NonNull<Node>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.slabs.iter().find_map(|s| node_in(&s.memory, self.stride, address))
     }
 
     /// Nodes that were ever used.
