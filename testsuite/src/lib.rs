@@ -1,5 +1,6 @@
 //! What crosses crates: tests that are an input file beside its expected output, and the means to compare them.
 #![deny(missing_docs)]
+#![deny(unsafe_code)]
 
 pub mod against_kernel;
 pub mod arguments;

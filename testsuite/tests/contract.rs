@@ -241,3 +241,42 @@ fn unverified_programs_take_any_arguments() {
         assert_eq!(engine.run_with(&mut Run::new(&program, World::default()), [1, 0, 0, 0, 2]), Ok(3));
     }
 }
+
+#[test]
+fn maps_with_locks_are_for_verified_programs_or_for_others() {
+    let program = "r2 = r10\nr2 += -4\n*(u32 *)(r10 - 4) = 0\nr1 = m ll\ncall bpf_map_lookup_elem\n\
+                   if r0 == 0 goto out\nr6 = r0\nr1 = r6\ncall bpf_spin_lock\nr1 = 5\n*(u32 *)(r6 + 4) = r1\nr1 = r6\n\
+                   call bpf_spin_unlock\nr0 = *(u32 *)(r6 + 4)\nout:\nexit\n";
+    let prepared = prepare(&format!(
+        ".license \"GPL\"\n.struct stats {{\nstruct bpf_spin_lock lock;\nu32 n;\n}}\n\
+         .map m array key=u32 value=struct stats max_entries=1\n\
+         .section tc\n.func one\n{program}.section tc\n.func two\n{program}"
+    ));
+    let model = running::model();
+    let proofs = proofs(&model, &prepared);
+    for first_is_verified in [true, false] {
+        let mut instance = Instance::new(&prepared.object, &model, 1);
+        let mut load =
+            |n: usize, verified: bool| instance.load(&prepared.object, n, verified.then_some(&proofs[n]), &|_, _| None);
+        let one = load(0, first_is_verified).expect("the first program that uses the map");
+        assert_eq!(run(&one, Some(&[0; 60])), Ok(5));
+        let other = load(1, !first_is_verified);
+        assert!(matches!(other, Err(LoadError::Users { .. })), "{other:?}");
+        load(1, first_is_verified).expect("a program like the first");
+    }
+}
+
+#[test]
+fn a_verification_with_the_kernels_errors_is_no_proof() {
+    let prepared = prepare(".license \"GPL\"\n.section socket\n.func f\nr0 = 3\nexit\n");
+    let (model, options) = (running::model(), ebpfkit_verifier::Options::default());
+    let silent = &mut ebpfkit_verifier::observer::Silent;
+    let ebpfkit_verifier::Verdict::Accepted(proof) =
+        ebpfkit_verifier::verify(&model, &prepared.object, 0, options, silent).verdict
+    else {
+        panic!("rejected")
+    };
+    let program = Loader::verified(&proof).load().expect("loads");
+    assert!(!program.runs_unchecked());
+    assert_eq!(run(&program, Some(&[0; 60])), Ok(3));
+}

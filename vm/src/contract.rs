@@ -16,6 +16,7 @@
 use crate::maps::{Kind, Map};
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_verifier::{AssumedMap, RegBase, RegType, Verified};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Why a program that was verified cannot be loaded: what it is given is not what was verified.
@@ -48,11 +49,18 @@ impl Contract {
             }
         }
         let size = |id| taken.kernel_types.as_ref().and_then(|t| t.size_of(id)).unwrap_or(8);
-        let arguments = taken.arguments.iter().map(|&(at, id)| {
+        // One argument may be seen as several structs, one of which begins with another.
+        let mut arguments = BTreeMap::new();
+        for &(at, id) in &taken.arguments {
             let bytes = if id == 0 { taken.buffer_bytes } else { size(id) };
-            (at as usize, bytes as usize)
-        });
-        Ok(Self { ctx_bytes: taken.ctx_bytes as usize, arguments: arguments.collect(), sandboxed: sandboxed(verified) })
+            let most = arguments.entry(at as usize).or_insert(0);
+            *most = (bytes as usize).max(*most);
+        }
+        Ok(Self {
+            ctx_bytes: taken.ctx_bytes as usize,
+            arguments: arguments.into_iter().collect(),
+            sandboxed: sandboxed(verified),
+        })
     }
 
     /// Bytes of the context that the program accesses, from its start.

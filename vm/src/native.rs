@@ -44,7 +44,7 @@ pub struct RunContext {
     /// Checked mode: `r10` of the function that runs now.
     frame: u64,
     /// Checked mode: address of the context.
-    context: u64,
+    pub(crate) context: u64,
     /// Checked mode: what the slow path of a load gave.
     value: u64,
     /// While an engine runs: an address of the thread's stack above all its frames; otherwise zero.

@@ -250,6 +250,8 @@ impl Run {
     pub fn set_ctx(&mut self, bytes: &[u8]) {
         self.dirty = true;
         self.ctx.load_struct(bytes);
+        // A timer's callback may run before the next run begins.
+        self.native.context = self.ctx.address();
     }
 
     /// Sets a context of plain bytes to zeros, with pointers to what the run has laid out.
@@ -257,6 +259,7 @@ impl Run {
         self.dirty = true;
         self.ctx.set_bytes(&vec![0; len]);
         self.objects.point_from(&mut self.ctx);
+        self.native.context = self.ctx.address();
     }
 
     /// What a flow dissector has found, as the kernel's `struct bpf_flow_keys`.

@@ -4,9 +4,12 @@
 //! batch counts.
 
 pub mod capture;
+// What is compared with is no Rust, or takes raw memory.
+#[allow(unsafe_code)]
 pub mod native;
 mod ours;
 #[cfg(feature = "peers")]
+#[allow(unsafe_code)]
 mod peers;
 pub mod plot;
 pub mod programs;
