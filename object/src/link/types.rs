@@ -8,7 +8,7 @@ use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::model::ObjectError;
 use crate::read::elf::malformed;
 use ebpfkit_isa::{Endian, Insn};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Types of all inputs together that are believed.
 const MAX_TYPES: usize = 1 << 22;
@@ -44,6 +44,8 @@ struct Join<'a> {
     strings: Strings,
     types: Vec<Vec<u32>>,
     numbers: Vec<HashMap<TypeId, TypeId>>,
+    /// By number: whether another type stands for this one.
+    left_out: Vec<bool>,
 }
 
 /// The joined `.BTF` and `.BTF.ext`; empty when no input has types.
@@ -55,9 +57,10 @@ pub(crate) fn join(
     if inputs.iter().all(|i| i.btf.is_none()) {
         return Ok((Vec::new(), Vec::new()));
     }
-    let mut join =
-        Join { inputs, strings: Strings::default(), types: Vec::new(), numbers: vec![HashMap::new(); inputs.len()] };
-    let elsewhere = join.collect(globals)?;
+    let numbers = vec![HashMap::new(); inputs.len()];
+    let mut join = Join { inputs, strings: Strings::default(), types: Vec::new(), numbers, left_out: Vec::new() };
+    let elsewhere = join.collect(layout, globals)?;
+    join.name_params(&elsewhere, globals);
     join.renumber(&elsewhere, globals);
     join.sections(layout, &elsewhere);
     let kept = join.deduplicate();
@@ -67,13 +70,21 @@ pub(crate) fn join(
 
 impl Join<'_> {
     /// Copies every type but data sections, and variables and functions that another input owns; the latter.
-    fn collect(&mut self, globals: &Globals<'_>) -> Result<Vec<HashMap<TypeId, String>>, ObjectError> {
+    fn collect(&mut self, layout: &Layout, globals: &Globals<'_>) -> Result<Vec<HashMap<TypeId, String>>, ObjectError> {
         let mut elsewhere = vec![HashMap::new(); self.inputs.len()];
         for (number, input) in self.inputs.iter().enumerate() {
             let Some(btf) = &input.btf else { continue };
+            // Variables of sections that another input has given go with these.
+            let skipped = |id: &TypeId| {
+                let section = input.file.find(btf.name(*id));
+                btf.kind(*id) == Some(Kind::Datasec) && section.is_some_and(|s| layout.skipped.contains(&(number, s)))
+            };
+            let unused: HashSet<TypeId> =
+                (1..btf.len()).filter(skipped).flat_map(|id| btf.sec_vars(id).map(|v| v.ty)).collect();
             for id in 1..btf.len() {
                 let global = match btf.get(id) {
                     Some(Type::Datasec { .. }) => continue,
+                    _ if unused.contains(&id) => continue,
                     Some(Type::Func { linkage, .. }) => linkage != 0,
                     Some(Type::Var { linkage, .. }) => linkage != 0,
                     _ => false,
@@ -99,6 +110,34 @@ impl Join<'_> {
             }
         }
         Ok(elsewhere)
+    }
+
+    /// Declarations of functions have no names for their parameters: those of the definition are taken, where it comes
+    /// later, so that both have one type.
+    fn name_params(&mut self, elsewhere: &[HashMap<TypeId, String>], globals: &Globals<'_>) {
+        let inputs = self.inputs;
+        for (number, foreign) in elsewhere.iter().enumerate() {
+            for (&id, name) in foreign {
+                let owner = globals.get(name.as_str()).map(|g| g.owner.0).filter(|&owner| owner > number);
+                let (Some(ours), Some(theirs)) = (&inputs[number].btf, owner.and_then(|o| inputs[o].btf.as_ref()))
+                else {
+                    continue;
+                };
+                let proto = |btf: &Btf, id| match btf.get(id) {
+                    Some(Type::Func { proto, .. }) => Some(proto),
+                    _ => None,
+                };
+                let definition = declared(theirs, name).and_then(|id| proto(theirs, id));
+                let (Some(declaration), Some(definition)) = (proto(ours, id), definition) else { continue };
+                let Some(&joined) = self.numbers[number].get(&declaration) else { continue };
+                for (i, p) in theirs.params(definition).enumerate().filter(|(_, p)| !p.name.is_empty()) {
+                    let name = self.strings.add(p.name);
+                    if let Some(word) = self.types[joined as usize - 1].get_mut(3 + 2 * i).filter(|w| **w == 0) {
+                        *word = name;
+                    }
+                }
+            }
+        }
     }
 
     /// Points references to the joined types; what another input owns becomes its type there.
@@ -158,9 +197,10 @@ impl Join<'_> {
         }
     }
 
-    /// New numbers after equal types have become one; zero for `void`.
-    fn deduplicate(&self) -> Vec<TypeId> {
+    /// New numbers after equal types have become one; zero for `void`. Types that another one stands for are left out.
+    fn deduplicate(&mut self) -> Vec<TypeId> {
         let first = representatives(&self.types);
+        self.left_out = first.iter().enumerate().map(|(id, &f)| f as usize != id).collect();
         let mut kept = vec![0; first.len()];
         let mut count = 0;
         for id in 1..first.len() {
@@ -196,13 +236,11 @@ impl Join<'_> {
     }
 
     fn bytes(&self, kept: &[TypeId]) -> Vec<u8> {
-        let (mut types, mut written) = (Vec::new(), 0);
+        let mut types = Vec::new();
         for (i, words) in self.types.iter().enumerate() {
-            // A number that is not the next one belongs to an equal type before.
-            if kept[i + 1] != written + 1 {
+            if self.left_out[i + 1] {
                 continue;
             }
-            written += 1;
             let mut words = words.clone();
             for at in references(Btf::kind_of_info(words[1]), words[1] as usize & 0xffff).1 {
                 words[at] = kept[words[at] as usize];

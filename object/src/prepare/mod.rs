@@ -23,6 +23,9 @@ const POISON_MAP: i32 = 2_001_000_000;
 /// Immediate of calls of kernel functions that do not exist; the extern's number is added.
 const POISON_KFUNC: i32 = 2_002_000_000;
 
+/// The descriptor that libbpf gives to the first map of an object when nothing else is open.
+const FIRST_DESCRIPTOR: i32 = 4;
+
 /// What of a kernel an object needs.
 pub(crate) fn needs(object: &Object) -> Needs {
     let mut needs = Needs::default();
@@ -185,6 +188,14 @@ fn place_extern(program: &mut Program, at: usize, number: usize, name: &str, val
 /// A map that libbpf does not create cannot be referred to.
 fn not_created(program: &mut Program, at: usize, number: usize, maps: &[Map]) {
     let Some(map) = maps.get(number).filter(|m| m.on_demand) else { return };
+    if map.map_type == MapType::PercpuArray {
+        // That the kernel does not know such data is found out after instructions have been given descriptors, which
+        // then are of no map.
+        if let Some(insn) = program.insns.get_mut(at) {
+            insn.imm = !(FIRST_DESCRIPTOR + number as i32);
+        }
+        return;
+    }
     if let Some(slots) = program.insns.get_mut(at..at + 2) {
         poison(slots, POISON_MAP + number as i32);
         program.poison.push((at, format!("BPF map '{}' is referenced but wasn't created", map.name)));
