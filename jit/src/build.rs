@@ -1,12 +1,11 @@
 //! From a program to native code in memory: each of its functions becomes one native function.
 
 use crate::compile::{CompileError, Tier, isa};
-use crate::dead;
 use crate::flow::{Code, Finder};
-use crate::place;
+use crate::lower::{self, Env};
+use crate::opt::{dead_loads, loop_alignment};
 use crate::source::Source;
 use crate::trampoline;
-use crate::translate::{self, Env};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
@@ -31,24 +30,24 @@ pub(crate) fn build(program: Source<'_>, tier: Tier, verify_ir: bool) -> Result<
 const MODEST: usize = 4_000;
 
 /// Memory that the compiler works in. Much of the time for a small program would go into making it anew.
-struct Workroom {
+struct Scratch {
     context: Context,
     builder: FunctionBuilderContext,
 }
 
 thread_local! {
-    static WORKROOM: Cell<Option<Box<Workroom>>> = const { Cell::new(None) };
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
-impl Workroom {
+impl Scratch {
     fn take() -> Box<Self> {
         let new = || Box::new(Self { context: Context::new(), builder: FunctionBuilderContext::new() });
-        WORKROOM.take().unwrap_or_else(new)
+        SCRATCH.take().unwrap_or_else(new)
     }
 
     /// Keeps it, empty as it is, for the thread's next program.
     fn put_back(self: Box<Self>) {
-        WORKROOM.set(Some(self));
+        SCRATCH.set(Some(self));
     }
 }
 
@@ -62,19 +61,19 @@ fn compile(program: Source<'_>, tier: Tier, isa: &dyn TargetIsa) -> Result<Vec<M
     let slow = if counts { trampoline::trampolines()? } else { Default::default() };
     let env = Env::new(program, &code, tier, slow, &starts);
     let mut finder = Finder::new(program.insns().len());
-    let mut room = Workroom::take();
+    let mut scratch = Scratch::take();
     let mut machines = Vec::with_capacity(starts.len());
     for (number, start) in starts.iter().enumerate() {
         let flow = finder.flow(&code, *start);
-        translate::function(&env, &flow, isa, &mut room.context.func, &mut room.builder);
+        lower::function(&env, &flow, isa, &mut scratch.context.func, &mut scratch.builder);
         if tier == Tier::Best {
-            dead::remove(&mut room.context.func);
+            dead_loads::remove(&mut scratch.context.func);
         }
-        machines.push(Machine::compile(isa, number, *start, &mut room.context)?);
-        room.context.clear();
+        machines.push(Machine::compile(isa, number, *start, &mut scratch.context)?);
+        scratch.context.clear();
     }
     if program.insns().len() <= MODEST {
-        room.put_back();
+        scratch.put_back();
     }
     Ok(machines)
 }
@@ -96,7 +95,7 @@ impl Machine {
         context.compile(isa, &mut ControlPlane::default()).map_err(|e| failed(at, e.into()))?;
         let code = context.compiled_code().expect("the function was just compiled");
         let step = code.buffer.alignment.max(isa.function_alignment().minimum);
-        let offset = place::offset(code, step);
+        let offset = loop_alignment::offset(code, step);
         let mut bytes = vec![0; offset as usize];
         bytes.extend_from_slice(code.code_buffer());
         let id = FuncId::from_u32(number as u32);
@@ -118,7 +117,7 @@ impl Machine {
             };
             reloc.addend += i64::from(offset);
         }
-        let defined = module.define_function_bytes(id, place::LINE.into(), &self.bytes, &self.relocs);
+        let defined = module.define_function_bytes(id, loop_alignment::LINE.into(), &self.bytes, &self.relocs);
         defined.map_err(|e| failed(self.at, e))
     }
 }
@@ -138,12 +137,12 @@ impl Drop for CodeMemory {
 /// Puts functions into memory, side by side, and makes them executable.
 fn install(machines: Vec<Machine>, isa: OwnedTargetIsa) -> Result<NativeCode, CompileError> {
     let memory = |e| CompileError::Memory(Box::new(e));
-    let signature = translate::signature(isa.default_call_conv());
+    let signature = lower::signature(isa.default_call_conv());
     let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
     // Elsewhere caches of instructions have to be told of new ones, which the standard memory does.
     #[cfg(target_arch = "x86_64")]
     {
-        let lines = machines.iter().map(|m| m.bytes.len().next_multiple_of(place::LINE as usize));
+        let lines = machines.iter().map(|m| m.bytes.len().next_multiple_of(loop_alignment::LINE as usize));
         let pages = crate::memory::CodePages::new(lines.sum());
         builder.memory_provider(Box::new(pages.map_err(|err| memory(ModuleError::Allocation { err }))?));
     }

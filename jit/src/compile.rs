@@ -107,8 +107,10 @@ fn flags(tier: Tier, verify_ir: bool) -> Result<settings::Flags, SetError> {
     b.set("is_pic", "false")?;
     b.set("use_colocated_libcalls", "false")?;
     b.set("unwind_info", "false")?;
-    b.set("enable_probestack", "false")?;
-    // Where blocks start, for `place`.
+    // A large frame must not reach beyond the guard of the thread's stack.
+    b.set("enable_probestack", "true")?;
+    b.set("probestack_strategy", "inline")?;
+    // Where blocks start, for `loop_alignment`.
     b.set("machine_code_cfg_info", "true")?;
     Ok(settings::Flags::new(b))
 }

@@ -1,9 +1,11 @@
 //! Which instructions a function reaches, and where its blocks start.
 
-use ebpfkit_isa::{CallKind, DecodeError, Insn, Op, decode};
+use ebpfkit_isa::opcode::{class, mode};
+use ebpfkit_isa::{DecodeError, Insn, Op, R10, Successors, decode};
 
 /// A program's instructions, decoded once.
 pub(crate) struct Code<'a> {
+    insns: &'a [Insn],
     /// By slot; second halves of 64-bit immediates are missing.
     ops: Vec<Option<Op>>,
     /// By slot: whether a path reaches it, when that is known.
@@ -23,17 +25,23 @@ pub(crate) enum Next {
     End,
 }
 
+/// What an instruction changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It gives a register another value and does nothing else.
+    Register(u8),
+    /// It writes memory and does nothing else.
+    Memory,
+    /// It jumps, calls, ends the function, or touches memory in ways of its own.
+    Other,
+}
+
 /// Jumps to jumps that are followed at most.
 const MOST_JUMPS: usize = 4;
 
-/// Where a jump at a slot goes.
-fn target(at: usize, off: i32) -> usize {
-    (at as i64 + 1 + i64::from(off)) as usize
-}
-
 impl<'a> Code<'a> {
     /// Decodes all slots. `reached` is what the verifier proved; `counts` says that jumps are charged to a budget.
-    pub(crate) fn new(insns: &[Insn], reached: Option<&'a [bool]>, counts: bool) -> Result<Self, DecodeError> {
+    pub(crate) fn new(insns: &'a [Insn], reached: Option<&'a [bool]>, counts: bool) -> Result<Self, DecodeError> {
         let mut ops = vec![None; insns.len()];
         let mut numbers = vec![0; if counts { insns.len() } else { 0 }];
         let (mut at, mut number) = (0, 0);
@@ -46,7 +54,7 @@ impl<'a> Code<'a> {
             at += slots;
             number += 1;
         }
-        Ok(Self { ops, reached, numbers })
+        Ok(Self { insns, ops, reached, numbers })
     }
 
     /// Whether jumps are charged.
@@ -57,11 +65,7 @@ impl<'a> Code<'a> {
     /// What the instruction at a slot is charged each time that it is executed: where it may jump back, the instructions
     /// from its target up to itself; otherwise nothing.
     pub(crate) fn cost(&self, at: usize) -> u32 {
-        let target = match self.op(at) {
-            Some(Op::Ja { off, .. }) => target(at, off),
-            Some(Op::Jmp { off, .. } | Op::MayGoto { off }) => target(at, off.into()),
-            _ => return 0,
-        };
+        let Some(target) = self.jump(at) else { return 0 };
         match (self.numbers.get(at), self.numbers.get(target)) {
             (Some(from), Some(to)) if target <= at => from - to + 1,
             _ => 0,
@@ -78,49 +82,78 @@ impl<'a> Code<'a> {
         self.reached.is_none_or(|r| r.get(at).copied().unwrap_or(false))
     }
 
+    /// What the instruction at a slot changes.
+    pub(crate) fn change(&self, at: usize) -> Change {
+        let Some(insn) = self.insns.get(at) else { return Change::Other };
+        match insn.class() {
+            class::ALU | class::ALU64 | class::LDX => {
+                insn.writes().iter().next().map_or(Change::Other, Change::Register)
+            }
+            class::LD if insn.is_ld_imm64() => Change::Register(insn.dst),
+            class::ST | class::STX if insn.mode() == mode::MEM => Change::Memory,
+            _ => Change::Other,
+        }
+    }
+
+    /// Whether the instruction at a slot writes `r10`, which only an unverified program does.
+    pub(crate) fn writes_frame_pointer(&self, at: usize) -> bool {
+        let own = |insn: &Insn| !insn.is_call() && insn.writes().contains(R10);
+        self.op(at).is_some() && self.insns.get(at).is_some_and(own)
+    }
+
     /// The slot behind an instruction.
     pub(crate) fn after(&self, at: usize) -> usize {
-        if matches!(self.op(at), Some(Op::LoadImm64 { .. })) { at + 2 } else { at + 1 }
+        at + self.insns.get(at).map_or(1, |i| i.slots())
+    }
+
+    fn successors(&self, at: usize) -> Successors {
+        self.op(at).and_then(|_| self.insns.get(at)).map(|i| i.successors(at)).unwrap_or_default()
+    }
+
+    /// The target of a jump. The loader has refused those that lead out of the program.
+    fn jump(&self, at: usize) -> Option<usize> {
+        self.successors(at).jump.map(|to| to as usize)
     }
 
     /// Where control goes after the instruction at a slot. A branch that always goes one way is no branch, and jumps to
     /// jumps go to where those go.
     pub(crate) fn next(&self, at: usize) -> Next {
-        let after = self.after(at);
-        match self.op(at) {
-            None | Some(Op::Exit) => Next::End,
-            Some(Op::Ja { off, .. }) => Next::To(self.end_of_jumps(target(at, off))),
-            Some(Op::Jmp { off, .. } | Op::MayGoto { off }) => {
-                let taken = target(at, off.into());
-                match (self.is_reached(taken), self.is_reached(after)) {
-                    _ if taken == after => Next::To(after),
-                    (true, false) => Next::To(self.end_of_jumps(taken)),
-                    (false, true) => Next::To(after),
-                    _ => Next::Either(self.end_of_jumps(taken), self.end_of_jumps(after)),
-                }
-            }
-            _ => Next::To(after),
+        let Successors { fallthrough, jump, .. } = self.successors(at);
+        match (fallthrough, jump.map(|to| to as usize)) {
+            (None, None) => Next::End,
+            (None, Some(to)) => Next::To(self.end_of_jumps(to)),
+            (Some(after), None) => Next::To(after),
+            (Some(after), Some(taken)) => match (self.is_reached(taken), self.is_reached(after)) {
+                _ if taken == after => Next::To(after),
+                (true, false) => Next::To(self.end_of_jumps(taken)),
+                (false, true) => Next::To(after),
+                _ => Next::Either(self.end_of_jumps(taken), self.end_of_jumps(after)),
+            },
         }
     }
 
     /// Follows jumps from a slot; not for ever, as they may go around.
     fn end_of_jumps(&self, mut at: usize) -> usize {
         for _ in 0..MOST_JUMPS {
-            match self.op(at) {
+            match self.successors(at) {
                 // One that is charged stays.
-                Some(Op::Ja { off, .. }) if self.is_reached(at) && self.cost(at) == 0 => at = target(at, off),
+                Successors { fallthrough: None, jump: Some(to), .. } if self.is_reached(at) && self.cost(at) == 0 => {
+                    at = to as usize;
+                }
                 _ => break,
             }
         }
         at
     }
 
+    /// Whether control always goes to the following instruction.
+    fn falls_through(&self, at: usize) -> bool {
+        !self.successors(at).ends_block()
+    }
+
     /// Slot that a local call goes to.
     pub(crate) fn callee(&self, at: usize) -> Option<usize> {
-        match self.op(at)? {
-            Op::Call(CallKind::Local(d)) => usize::try_from(at as i64 + 1 + i64::from(d)).ok(),
-            _ => None,
-        }
+        self.successors(at).call.and_then(|to| usize::try_from(to).ok())
     }
 }
 
@@ -133,21 +166,21 @@ pub(crate) struct Flow {
     pub slots: Vec<usize>,
     /// Those of them where a block starts.
     pub leaders: Vec<usize>,
-    /// By leader: more than one way leads there.
-    joins: Vec<bool>,
+    /// By leader: it has more than one predecessor.
+    has_more_predecessors: Vec<bool>,
     /// By leader: control comes to it from itself or from a later slot.
-    repeats: Vec<bool>,
+    loop_heads: Vec<bool>,
 }
 
 impl Flow {
-    /// Whether the block with a number has one way in at most.
-    pub(crate) fn has_one_way_in(&self, block: usize) -> bool {
-        !self.joins[block]
+    /// Whether the block with a number has one predecessor at most.
+    pub(crate) fn has_single_predecessor(&self, block: usize) -> bool {
+        !self.has_more_predecessors[block]
     }
 
-    /// Whether the block with a number has ways in from itself or from later slots.
-    pub(crate) fn is_repeated(&self, block: usize) -> bool {
-        self.repeats[block]
+    /// Whether the block with a number has successors in from itself or from later slots.
+    pub(crate) fn is_loop_head(&self, block: usize) -> bool {
+        self.loop_heads[block]
     }
 
     /// The number of the block that starts at a slot.
@@ -161,7 +194,7 @@ impl Flow {
     }
 
     /// Where control goes at the end of a block.
-    pub(crate) fn ways(&self, code: &Code<'_>, block: usize) -> Next {
+    pub(crate) fn successors(&self, code: &Code<'_>, block: usize) -> Next {
         let next = self.leaders.get(block + 1).copied().unwrap_or(usize::MAX);
         let slots = self.slots.partition_point(|s| *s < next);
         match self.slots[..slots].last() {
@@ -171,31 +204,31 @@ impl Flow {
     }
 }
 
-/// Finds the slots of functions; the marks are reused.
+/// Finds the slots of functions; what is noted of slots is kept for the next.
 pub(crate) struct Finder {
-    marks: Vec<u8>,
+    flags: Vec<u8>,
 }
 
 const SEEN: u8 = 1;
 const LEADER: u8 = 2;
-const ONE_WAY_IN: u8 = 4;
-const MORE_WAYS_IN: u8 = 8;
-const REPEATED: u8 = 16;
+const ONE_PREDECESSOR: u8 = 4;
+const MORE_PREDECESSORS: u8 = 8;
+const LOOP_HEAD: u8 = 16;
 
 impl Finder {
     /// For programs of this many slots.
     pub(crate) fn new(slots: usize) -> Self {
-        Self { marks: vec![0; slots + 1] }
+        Self { flags: vec![0; slots + 1] }
     }
 
     /// Everything that is reached from a function's first slot.
     pub(crate) fn flow(&mut self, code: &Code<'_>, start: usize) -> Flow {
         let mut flow = Flow { start, ..Flow::default() };
         let mut open = vec![start];
-        self.marks[start] |= LEADER | ONE_WAY_IN;
+        self.flags[start] |= LEADER | ONE_PREDECESSOR;
         while let Some(mut at) = open.pop() {
-            while self.marks[at] & SEEN == 0 {
-                self.marks[at] |= SEEN;
+            while self.flags[at] & SEEN == 0 {
+                self.flags[at] |= SEEN;
                 flow.slots.push(at);
                 if !code.is_reached(at) {
                     break;
@@ -203,16 +236,16 @@ impl Finder {
                 match code.next(at) {
                     Next::End => break,
                     Next::To(to) => {
-                        if !matches!(code.op(at), Some(op) if falls_through(&op)) {
-                            self.marks[to] |= LEADER;
+                        if !code.falls_through(at) {
+                            self.flags[to] |= LEADER;
                         }
-                        self.way_in(at, to);
+                        self.add_predecessor(at, to);
                         at = to;
                     }
                     Next::Either(a, b) => {
                         for to in [a, b] {
-                            self.marks[to] |= LEADER;
-                            self.way_in(at, to);
+                            self.flags[to] |= LEADER;
+                            self.add_predecessor(at, to);
                         }
                         open.push(a);
                         at = b;
@@ -221,27 +254,22 @@ impl Finder {
             }
         }
         flow.slots.sort_unstable();
-        flow.leaders.extend(flow.slots.iter().copied().filter(|s| self.marks[*s] & LEADER != 0));
-        flow.repeats.extend(flow.leaders.iter().map(|s| self.marks[*s] & REPEATED != 0));
-        flow.joins.extend(flow.leaders.iter().map(|s| self.marks[*s] & MORE_WAYS_IN != 0));
+        flow.leaders.extend(flow.slots.iter().copied().filter(|s| self.flags[*s] & LEADER != 0));
+        flow.loop_heads.extend(flow.leaders.iter().map(|s| self.flags[*s] & LOOP_HEAD != 0));
+        flow.has_more_predecessors.extend(flow.leaders.iter().map(|s| self.flags[*s] & MORE_PREDECESSORS != 0));
         for s in &flow.slots {
-            self.marks[*s] = 0;
+            self.flags[*s] = 0;
         }
         flow
     }
 }
 
 impl Finder {
-    /// Another way leads to a slot.
-    fn way_in(&mut self, from: usize, to: usize) {
-        self.marks[to] |= if self.marks[to] & ONE_WAY_IN == 0 { ONE_WAY_IN } else { MORE_WAYS_IN };
+    /// A slot has another predecessor.
+    fn add_predecessor(&mut self, from: usize, to: usize) {
+        self.flags[to] |= if self.flags[to] & ONE_PREDECESSOR == 0 { ONE_PREDECESSOR } else { MORE_PREDECESSORS };
         if to <= from {
-            self.marks[to] |= REPEATED;
+            self.flags[to] |= LOOP_HEAD;
         }
     }
-}
-
-/// Whether control always goes to the following instruction.
-fn falls_through(op: &Op) -> bool {
-    !matches!(op, Op::Ja { .. } | Op::Jmp { .. } | Op::MayGoto { .. } | Op::Exit)
 }

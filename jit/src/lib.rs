@@ -15,22 +15,19 @@
 mod build;
 mod cache;
 mod compile;
-mod dead;
-mod drive;
-mod effect;
+mod engine;
 mod flow;
-mod loops;
+mod lower;
 #[cfg(target_arch = "x86_64")]
 mod memory;
-mod place;
+mod opt;
 mod runtime;
 mod source;
 mod trampoline;
-mod translate;
 
 pub use cache::CodeCache;
 pub use compile::{CompileError, Options, Tier, compile, compile_with};
-pub use drive::Jit;
+pub use engine::Jit;
 
 #[cfg(doc)]
 use ebpfkit_vm::Run;

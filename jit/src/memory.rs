@@ -169,8 +169,8 @@ mod tests {
     #[test]
     fn pages_are_writable_or_executable_and_come_back() {
         let mut code = CodePages::new(100).expect("memory");
-        let first = code.allocate(40, 16, JITMemoryKind::Executable).expect("room");
-        let second = code.allocate(40, 16, JITMemoryKind::Executable).expect("room");
+        let first = code.allocate(40, 16, JITMemoryKind::Executable).expect("scratch");
+        let second = code.allocate(40, 16, JITMemoryKind::Executable).expect("scratch");
         assert_eq!(second.addr() - first.addr(), 48);
         assert!(code.allocate(5000, 16, JITMemoryKind::Executable).is_err());
         assert!(code.allocate(1, 1, JITMemoryKind::Writable).is_err());
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(protection(first), Protection::READ_EXECUTE);
         // Another program's pages are its own.
         let mut other = CodePages::new(1).expect("memory");
-        let theirs = other.allocate(1, 1, JITMemoryKind::Executable).expect("room");
+        let theirs = other.allocate(1, 1, JITMemoryKind::Executable).expect("scratch");
         assert_ne!(theirs.addr() / region::page::size(), first.addr() / region::page::size());
         assert_eq!(protection(theirs), Protection::READ_WRITE);
         drop((code, other));
@@ -189,7 +189,7 @@ mod tests {
     fn large_programs_have_mappings_of_their_own() {
         let bytes = region::page::size() * PAGES;
         let mut code = CodePages::new(bytes).expect("memory");
-        let all = code.allocate(bytes, 64, JITMemoryKind::Executable).expect("room");
+        let all = code.allocate(bytes, 64, JITMemoryKind::Executable).expect("scratch");
         code.finalize(BranchProtection::None).expect("executable");
         assert_eq!(protection(all.wrapping_add(bytes - 1)), Protection::READ_EXECUTE);
     }
@@ -202,7 +202,7 @@ mod tests {
                     let mut kept = Vec::new();
                     for n in 0..300usize {
                         let mut code = CodePages::new(n * 37).expect("memory");
-                        let at = code.allocate(n * 37, 1, JITMemoryKind::Executable).expect("room");
+                        let at = code.allocate(n * 37, 1, JITMemoryKind::Executable).expect("scratch");
                         // SAFETY: so many bytes were allocated there.
                         unsafe { at.write_bytes(thread, n * 37) };
                         code.finalize(BranchProtection::None).expect("executable");

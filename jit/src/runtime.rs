@@ -1,6 +1,6 @@
 //! What native code calls. A function that fails leaves the fault in the run and sets its status.
 
-use crate::drive;
+use crate::engine;
 use ebpfkit_isa::AtomicOp;
 use ebpfkit_vm::native::{EngineRun, STATUS_TAIL_CALL};
 use ebpfkit_vm::{Fault, FaultKind, HelperFn};
@@ -149,7 +149,7 @@ pub(crate) unsafe extern "C" fn resume(run: *mut EngineRun) -> u64 {
     let at = run.at();
     // With a tail call its target was the last to be entered, from the function that returned here.
     let caller = run.entered_from().cloned();
-    let result = drive::finish(run);
+    let result = engine::finish(run);
     if let (Ok(_), Some(caller)) = (&result, caller) {
         run.enter(caller);
         run.set_at(at);

@@ -1,4 +1,4 @@
-//! Calls that leave all registers as they are, for code that is rarely reached: what surrounds it need not make room.
+//! Calls that leave all registers as they are, for code that is rarely reached: what surrounds it need not make scratch.
 //!
 //! A function here takes the arguments of one of [`crate::runtime`]'s, calls it, and leaves the result in
 //! [`offset::VALUE`].

@@ -6,6 +6,9 @@
 //! budget but for one pass through its main function. Helpers that work in proportion to what a program names spend
 //! more of it ([`Run::spend`]).
 //!
+//! Native code looks at the budget in every second iteration of a short loop, so that one more iteration may have run when
+//! it is used up; the rest and the instruction are the same.
+//!
 //! Verified native code does not count where the verifier has bounded what a program does
 //! ([`Program::is_unbounded`](crate::Program::is_unbounded)).
 //!

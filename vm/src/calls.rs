@@ -19,8 +19,9 @@ use std::sync::Arc;
 /// Frames of all programs of a run together, at most.
 pub const MAX_DEPTH: usize = MAX_CALL_FRAMES * (MAX_TAIL_CALLS as usize + 1);
 
-/// Bytes of the thread's stack that a run may use: half of what threads have in Rust.
-pub const MAX_HOST_STACK: u64 = 1 << 20;
+/// Bytes of the thread's stack that a run may have in use when an engine calls itself. The frames of one more program
+/// come on top, so that a run fits into the two megabytes that threads have in Rust.
+pub const MAX_HOST_STACK: u64 = 3 << 18;
 
 /// An address of the thread's stack, above the frames of what is called from here.
 #[inline(always)]

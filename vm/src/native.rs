@@ -332,10 +332,10 @@ impl EngineRun {
     }
 
     /// Enters a frame of a function that costs `cost`.
+    #[inline]
     pub fn push_frame(&mut self, cost: u64) -> Result<(), Fault> {
         let run = &mut self.0;
         run.check_depth()?;
-        run.check_host_stack()?;
         run.spend(cost)?;
         run.set_depth(run.depth + 1);
         run.native.frame = run.frame_pointer();
@@ -343,6 +343,7 @@ impl EngineRun {
     }
 
     /// Leaves a frame.
+    #[inline]
     pub fn pop_frame(&mut self) {
         let run = &mut self.0;
         run.set_depth(run.depth.saturating_sub(1));

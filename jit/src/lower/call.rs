@@ -8,7 +8,7 @@ use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::CallKind;
 
 impl Translator<'_, '_> {
-    pub(super) fn call(&mut self, kind: CallKind) {
+    pub(crate) fn call(&mut self, kind: CallKind) {
         match kind {
             CallKind::Helper(id::TAIL_CALL) => self.tail_call(),
             CallKind::Helper(id) => self.helper(Some(id)),

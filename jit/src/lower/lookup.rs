@@ -17,7 +17,7 @@ fn is(wanted: u32, id: Option<u32>, function: HelperFn) -> bool {
 impl Translator<'_, '_> {
     /// A lookup without checks in a map that is known here: the address of the value, or null. It cannot fail and leaves
     /// nothing to reset. `None` for any other call.
-    pub(super) fn short_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
+    pub(crate) fn short_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
         let map = self.looked_up(id, function)?;
         let map = self.env.program.maps().iter().find(|m| maps::address(m) == map)?;
         match map.short_lookup()? {
@@ -30,7 +30,7 @@ impl Translator<'_, '_> {
     }
 
     /// The number of the CPU, for a call that asks for it.
-    pub(super) fn cpu(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
+    pub(crate) fn cpu(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
         let asked = is(id::GET_SMP_PROCESSOR_ID, id, function);
         asked.then(|| self.b.ins().uload32(trusted(), self.run, offset::CPU))
     }
@@ -46,11 +46,11 @@ impl Translator<'_, '_> {
 
     /// A lookup with checks in an array that is known here, with a key in the frame: it cannot fail. The element is
     /// marked, and is what the program will most likely use next. `None` for any other call.
-    pub(super) fn marked_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
+    pub(crate) fn marked_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
         let map = self.looked_up(id, function)?;
         let array = *self.env.program.marked_arrays().iter().find(|a| a.map == map)?;
-        let place = self.tracked.place(2).filter(|p| p.index.is_none())?;
-        self.inside_frame(place, 0, 4)?;
+        let address = self.block.known.frame_address(2).filter(|p| p.index.is_none())?;
+        self.inside_frame(address, 0, 4)?;
         let index = self.index_at_key();
         let address = self.number(array.layout.base as i64);
         let mark = self.b.ins().load(I64, trusted(), self.run, offset::MARKS);

@@ -1,10 +1,10 @@
 //! Accesses of programs that nobody has verified.
 //!
 //! Each access is compared with one region, the likeliest for its register; a cold call looks at all others and finds
-//! the fault. A wrong guess costs time, never safety.
+//! the fault. A wrong hint costs time, never safety.
 
-use super::join::Piece;
 use super::{Translator, int, trusted};
+use crate::opt::load_combining::Piece;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
@@ -14,7 +14,7 @@ use ebpfkit_vm::native::offset;
 
 /// What a register probably holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Guess {
+pub(crate) enum RegionHint {
     /// No idea, or a number.
     #[default]
     Other,
@@ -30,12 +30,12 @@ pub(super) enum Guess {
     Lent,
 }
 
-/// The guesses at an instruction. They are kept in the order of slots, whatever way control takes.
+/// The hints at an instruction. They are kept in the order of slots, whatever way control takes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Guesses {
-    registers: [Guess; 11],
+pub(crate) struct RegionHints {
+    registers: [RegionHint; 11],
     /// What was stored whole in each word of the frame, from the top down.
-    words: [Guess; FRAME_WORDS],
+    words: [RegionHint; FRAME_WORDS],
 }
 
 /// Words of a frame.
@@ -47,48 +47,52 @@ fn frame_word(off: i16) -> Option<usize> {
     (below > 0 && below % 8 == 0 && below as usize <= STACK_SIZE).then(|| below as usize / 8 - 1)
 }
 
-impl Guesses {
+impl RegionHints {
     /// At the start of a function; only the main one gets the context.
-    pub(super) fn at_start(prog_type: ProgType, main: bool) -> Self {
-        let mut this = Self { registers: [Guess::Other; 11], words: [Guess::Other; FRAME_WORDS] };
-        this.registers[10] = Guess::Stack;
+    pub(crate) fn at_start(prog_type: ProgType, main: bool) -> Self {
+        let mut this = Self { registers: [RegionHint::Other; 11], words: [RegionHint::Other; FRAME_WORDS] };
+        this.registers[10] = RegionHint::Stack;
         this.registers[1] = match (main, prog_type) {
-            (true, ProgType::Unspec) => Guess::Packet,
-            (true, _) => Guess::Context,
-            (false, _) => Guess::Other,
+            (true, ProgType::Unspec) => RegionHint::Packet,
+            (true, _) => RegionHint::Context,
+            (false, _) => RegionHint::Other,
         };
         this
     }
 
     /// What a register probably holds.
-    pub(super) fn of(&self, reg: u8) -> Guess {
+    pub(crate) fn of(&self, reg: u8) -> RegionHint {
         self.registers[usize::from(reg)]
     }
 
     /// What follows from an instruction. `imm64` is the number that an immediate load makes.
-    pub(super) fn step(&mut self, op: &Op, imm64: Option<u64>) {
+    pub(crate) fn step(&mut self, op: &Op, imm64: Option<u64>) {
         let g = &mut self.registers;
         match *op {
             Op::Alu { op: AluOp::Mov, dst, src, .. } => {
                 g[usize::from(dst)] = match src {
                     Operand::Reg(r) => g[usize::from(r)],
-                    Operand::Imm(_) => Guess::Other,
+                    Operand::Imm(_) => RegionHint::Other,
                 };
             }
             // The sum of a pointer and a number is a pointer, whichever stands first.
-            Op::Alu { op: AluOp::Add, dst, src: Operand::Reg(src), .. } if g[usize::from(dst)] == Guess::Other => {
+            Op::Alu { op: AluOp::Add, dst, src: Operand::Reg(src), .. } if g[usize::from(dst)] == RegionHint::Other => {
                 g[usize::from(dst)] = g[usize::from(src)];
             }
             Op::Alu { op: AluOp::Add | AluOp::Sub, .. } => {}
-            Op::Alu { dst, .. } | Op::Movsx { dst, .. } | Op::Neg { dst, .. } => g[usize::from(dst)] = Guess::Other,
-            Op::LoadImm64 { dst, .. } => g[usize::from(dst)] = imm64.map_or(Guess::Other, Guess::Fixed),
+            Op::Alu { dst, .. } | Op::Movsx { dst, .. } | Op::Neg { dst, .. } => {
+                g[usize::from(dst)] = RegionHint::Other
+            }
+            Op::LoadImm64 { dst, .. } => g[usize::from(dst)] = imm64.map_or(RegionHint::Other, RegionHint::Fixed),
             Op::Load { size, dst, src, off, .. } => {
                 let kept = frame_word(off).filter(|_| src == 10).map(|n| self.words[n]);
                 g[usize::from(dst)] = match (g[usize::from(src)], size) {
-                    (Guess::Context, Size::W) => Guess::Packet,
+                    (RegionHint::Context, Size::W) => RegionHint::Packet,
                     // A spilled pointer.
-                    (Guess::Stack, Size::DW) => kept.filter(|k| *k != Guess::Other).unwrap_or(Guess::Packet),
-                    _ => Guess::Other,
+                    (RegionHint::Stack, Size::DW) => {
+                        kept.filter(|k| *k != RegionHint::Other).unwrap_or(RegionHint::Packet)
+                    }
+                    _ => RegionHint::Other,
                 };
             }
             Op::Store { size: Size::DW, dst: 10, src: Operand::Reg(src), off } => {
@@ -96,14 +100,14 @@ impl Guesses {
                     self.words[n] = g[usize::from(src)];
                 }
             }
-            Op::Call(_) => g[0] = Guess::Lent,
+            Op::Call(_) => g[0] = RegionHint::Lent,
             _ => {}
         }
     }
 }
 
 /// The first byte of a region and its size.
-pub(super) struct Window {
+pub(crate) struct Window {
     base: Value,
     len: Len,
 }
@@ -115,19 +119,19 @@ enum Len {
 }
 
 impl Translator<'_, '_> {
-    /// The region to compare with; `None` when there is no guess worth a comparison.
-    pub(super) fn window(&mut self, guess: Guess, write: bool) -> Option<Window> {
-        Some(match guess {
-            Guess::Stack => {
+    /// The region to compare with; `None` when there is no hint worth a comparison.
+    pub(crate) fn window(&mut self, hint: RegionHint, write: bool) -> Option<Window> {
+        Some(match hint {
+            RegionHint::Stack => {
                 let base = self.b.ins().iadd_imm_s(self.top, -(STACK_SIZE as i64));
                 Window { base, len: Len::Known(STACK_SIZE as u64) }
             }
-            Guess::Fixed(address) => {
+            RegionHint::Fixed(address) => {
                 let regions = self.env.program.fixed_regions();
                 let r = regions.iter().find(|r| address.wrapping_sub(r.base) < r.len && (r.writable || !write))?;
                 Window { base: self.number(r.base as i64), len: Len::Known(r.len) }
             }
-            Guess::Packet => {
+            RegionHint::Packet => {
                 let (base, mut len) = (self.b.use_var(self.packet.0), self.b.use_var(self.packet.1));
                 if write {
                     let writable = self.b.ins().uload8(I64, trusted(), self.run, offset::PACKET_WRITABLE);
@@ -136,17 +140,17 @@ impl Translator<'_, '_> {
                 }
                 Window { base, len: Len::Value(len) }
             }
-            Guess::Lent | Guess::Other => {
+            RegionHint::Lent | RegionHint::Other => {
                 let base = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_BASE);
                 let len = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_LEN);
                 Window { base, len: Len::Value(len) }
             }
-            Guess::Context => return None,
+            RegionHint::Context => return None,
         })
     }
 
     /// Whether `size` bytes from a register's address and an offset lie in a window.
-    pub(super) fn inside(&mut self, window: &Window, reg: u8, off: i64, size: u64) -> Option<Value> {
+    pub(crate) fn inside(&mut self, window: &Window, reg: u8, off: i64, size: u64) -> Option<Value> {
         let distance = self.distance(window.base, reg, off);
         // Starts allowed: all but the last `size - 1`, and none when the window is smaller.
         let starts = match window.len {
@@ -161,11 +165,13 @@ impl Translator<'_, '_> {
         Some(self.b.ins().icmp(IntCC::UnsignedLessThan, distance, starts))
     }
 
-    /// From an address to that of a register and an offset. Where a register walks along a pointer that stays, so does
+    /// From an address to that of a register and an offset. Where a register base_indices along a pointer that stays, so does
     /// the pointer's own distance.
     fn distance(&mut self, from: Value, reg: u8, off: i64) -> Value {
-        let (start, rest) = match self.tracked.walk(reg) {
-            Some(walk) => (walk.pointer, self.b.ins().iadd_imm_s(walk.index, walk.offset.wrapping_add(off))),
+        let (start, rest) = match self.block.known.base_index(reg) {
+            Some(base_index) => {
+                (base_index.base, self.b.ins().iadd_imm_s(base_index.index, base_index.offset.wrapping_add(off)))
+            }
             None => (self.get(reg), self.number(off)),
         };
         let distance = self.b.ins().isub(start, from);
@@ -179,22 +185,22 @@ impl Translator<'_, '_> {
     }
 
     /// The condition under which an access may be done at once, and the register's offset and size of that access.
-    fn quick(&mut self, reg: u8, off: i16, size: u64, write: bool) -> Option<(Option<Value>, i32, u64)> {
+    fn fast_path(&mut self, reg: u8, off: i16, size: u64, write: bool) -> Option<(Option<Value>, i32, u64)> {
         if self.in_frame(reg, off, size) {
             return Some((None, off.into(), size));
         }
         if self.is_slow {
             return None;
         }
-        if self.at < self.inside_until[usize::from(reg)] {
+        if self.at < self.block.inside_until[usize::from(reg)] {
             return Some((None, off.into(), size));
         }
-        if let Some(place) = self.tracked.place(reg) {
-            let condition = self.inside_frame(place, off.into(), size)?;
+        if let Some(address) = self.block.known.frame_address(reg) {
+            let condition = self.inside_frame(address, off.into(), size)?;
             return Some((condition, off.into(), size));
         }
-        let guess = self.guesses.of(reg);
-        if guess == Guess::Context {
+        let hint = self.hints.of(reg);
+        if hint == RegionHint::Context {
             let layout = self.env.program.ctx_layout();
             layout.layout()?;
             let to = layout.translate(u64::try_from(off).ok()?, size, write)?;
@@ -202,15 +208,15 @@ impl Translator<'_, '_> {
             let same = self.b.ins().icmp(IntCC::Equal, base, self.context);
             return Some((Some(same), to.address as i32, to.size));
         }
-        let window = self.window(guess, write)?;
+        let window = self.window(hint, write)?;
         let inside = self.inside(&window, reg, off.into(), size)?;
         Some((Some(inside), off.into(), size))
     }
 
     /// A load with checks, zero-extended; what was read, when the register's address is sure to be good.
-    pub(super) fn checked_load(&mut self, size: Size, src: u8, off: i16) -> (Value, Option<Piece>) {
+    pub(crate) fn checked_load(&mut self, size: Size, src: u8, off: i16) -> (Value, Option<Piece>) {
         let bytes = size.bytes() as u64;
-        let quick = self.quick(src, off, bytes, false);
+        let quick = self.fast_path(src, off, bytes, false);
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(src);
         let Some((condition, offset, read)) = quick else { return (self.slow_load(base, off, bytes), None) };
@@ -233,13 +239,13 @@ impl Translator<'_, '_> {
 
     fn slow_load(&mut self, base: Value, off: i16, bytes: u64) -> Value {
         let address = self.b.ins().iadd_imm_s(base, i64::from(off));
-        self.slow_way(false, bytes, &[address])
+        self.slow_path(false, bytes, &[address])
     }
 
     /// A store with checks.
-    pub(super) fn checked_store(&mut self, size: Size, dst: u8, off: i16, value: Value) {
+    pub(crate) fn checked_store(&mut self, size: Size, dst: u8, off: i16, value: Value) {
         let bytes = size.bytes() as u64;
-        let quick = self.quick(dst, off, bytes, true);
+        let quick = self.fast_path(dst, off, bytes, true);
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(dst);
         // Wider stores than the instruction's would be to pointers, which are never written.
@@ -247,9 +253,9 @@ impl Translator<'_, '_> {
         let ty = int(bytes as u32 * 8);
         let narrow = |t: &mut Self| if ty == I64 { value } else { t.b.ins().ireduce(ty, value) };
         let Some(condition) = condition else {
-            let until = self.inside_until[usize::from(dst)];
+            let until = self.block.inside_until[usize::from(dst)];
             let allowed = |t: &Self, off, bytes, after| after <= until || t.in_frame(dst, off, bytes);
-            if !self.store_wide(dst, flags, allowed) {
+            if !self.merge_stores(dst, flags, allowed) {
                 let narrow = narrow(self);
                 self.b.ins().store(flags, narrow, base, offset);
             }
@@ -269,11 +275,11 @@ impl Translator<'_, '_> {
 
     fn slow_store(&mut self, base: Value, off: i16, bytes: u64, value: Value) {
         let address = self.b.ins().iadd_imm_s(base, i64::from(off));
-        self.slow_way(true, bytes, &[address, value]);
+        self.slow_path(true, bytes, &[address, value]);
     }
 
     /// Takes the packet's place, which calls may change, from the run.
-    pub(super) fn reload_packet(&mut self) {
+    pub(crate) fn reload_packet(&mut self) {
         if self.env.checked {
             let base = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_BASE);
             let len = self.b.ins().load(I64, trusted(), self.run, offset::PACKET_LEN);

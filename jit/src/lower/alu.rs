@@ -1,7 +1,7 @@
 //! Arithmetic, as RFC 9669 defines it.
 
-use super::range::Range;
 use super::{Translator, int};
+use crate::opt::range::Range;
 use crate::source::Source;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
@@ -11,7 +11,7 @@ use ebpfkit_vm::maps::Kind;
 
 impl Translator<'_, '_> {
     /// An operand in its width; immediates are sign-extended.
-    pub(super) fn operand(&mut self, width: Width, src: Operand) -> Value {
+    pub(crate) fn operand(&mut self, width: Width, src: Operand) -> Value {
         match (src, width) {
             (Operand::Reg(r), _) => self.get_width(width, r),
             (Operand::Imm(n), Width::W64) => self.number(n.into()),
@@ -19,15 +19,15 @@ impl Translator<'_, '_> {
         }
     }
 
-    pub(super) fn alu(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
+    pub(crate) fn alu(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
         let range = self.range_after(op, width, dst, src);
-        let joined = self.join(op, width, dst, src);
+        let joined = self.combine_loads(op, width, dst, src);
         match joined {
             Some((_, Some(value))) => self.set(dst, value),
             _ => self.arithmetic(op, width, dst, src),
         }
-        self.tracked.set_piece(dst, joined.map(|(piece, _)| piece));
-        self.tracked.set_range(dst, range);
+        self.block.known.set_piece(dst, joined.map(|(piece, _)| piece));
+        self.block.known.set_range(dst, range);
     }
 
     fn arithmetic(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
@@ -130,7 +130,7 @@ impl Translator<'_, '_> {
         self.b.block_params(done)[0]
     }
 
-    pub(super) fn movsx(&mut self, width: Width, bits: u8, dst: u8, src: u8) {
+    pub(crate) fn movsx(&mut self, width: Width, bits: u8, dst: u8, src: u8) {
         let wide = self.get(src);
         let narrow = self.b.ins().ireduce(int(bits.into()), wide);
         let to = if width == Width::W64 { I64 } else { I32 };
@@ -138,23 +138,23 @@ impl Translator<'_, '_> {
         self.set_extended(dst, extended);
     }
 
-    pub(super) fn neg(&mut self, width: Width, dst: u8) {
+    pub(crate) fn neg(&mut self, width: Width, dst: u8) {
         let a = self.get_width(width, dst);
         let result = self.b.ins().ineg(a);
         self.set_extended(dst, result);
     }
 
     /// Takes the low bits, swapped or not.
-    pub(super) fn endian(&mut self, swap: bool, bits: u8, dst: u8) {
+    pub(crate) fn endian(&mut self, swap: bool, bits: u8, dst: u8) {
         let wide = self.get(dst);
         let narrow = if bits == 64 { wide } else { self.b.ins().ireduce(int(bits.into()), wide) };
         let result = if swap { self.b.ins().bswap(narrow) } else { narrow };
         self.set_extended(dst, result);
-        self.tracked.set_range(dst, Range::below(bits));
+        self.block.known.set_range(dst, Range::below(bits));
     }
 
     /// Between the two views of an arena: a program holds 32-bit addresses, whose upper half only user space needs.
-    pub(super) fn addr_space_cast(&mut self, dst: u8, src: u8, to_kernel: bool) {
+    pub(crate) fn addr_space_cast(&mut self, dst: u8, src: u8, to_kernel: bool) {
         let low = self.get32(src);
         let address = self.b.ins().uextend(I64, low);
         if to_kernel {

@@ -10,7 +10,7 @@ use cranelift_codegen::CompiledCode;
 pub(crate) const LINE: u32 = 64;
 /// Loops longer than this, in bytes, do not care.
 const LONGEST: u32 = 512;
-/// How much more often than a loop the loops inside it are gone through, at a guess.
+/// How much more often than a loop the loops inside it are gone through, at a hint.
 const INNER: u64 = 8;
 /// More loops than this are not looked at.
 const MOST_LOOPS: usize = 64;

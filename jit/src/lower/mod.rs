@@ -3,18 +3,16 @@
 mod alu;
 mod branch;
 mod call;
-mod group;
-mod join;
 mod lookup;
 mod memory;
-mod range;
-mod sandbox;
-mod track;
-mod turns;
+pub(crate) mod sandbox;
+pub(crate) mod values;
 
 use crate::compile::Tier;
-use crate::effect::Effect;
 use crate::flow::{Code, Flow};
+use crate::opt::check_coalescing::SlowEntry;
+use crate::opt::range::Range;
+use crate::opt::unroll::Unrolling;
 use crate::runtime;
 use crate::source::Source;
 use crate::trampoline;
@@ -29,15 +27,12 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use ebpfkit_abi::limits::MAX_LOOPS;
 use ebpfkit_isa::{CallKind, Op, STACK_SIZE, Width};
 use ebpfkit_vm::native::{STATUS_OK, offset};
-use group::SlowEntry;
-use range::Range;
-use sandbox::Guesses;
+use sandbox::RegionHints;
 use std::collections::BTreeMap;
-use track::Tracked;
-use turns::Turns;
+use values::KnownValues;
 
-/// Blocks from one [`Translator::mark`] to the next.
-const MARK_EVERY: usize = 128;
+/// Blocks from one [`Translator::split_live_ranges`] to the next.
+const SPLIT_EVERY: usize = 128;
 
 /// The region of the run's own words, in every function.
 const OWN_REGION: u32 = 0;
@@ -56,17 +51,17 @@ fn sized_signature(call_conv: CallConv, params: usize) -> Signature {
 
 /// What all functions of a program share.
 pub(crate) struct Env<'a> {
-    program: Source<'a>,
-    code: &'a Code<'a>,
-    checked: bool,
+    pub program: Source<'a>,
+    pub code: &'a Code<'a>,
+    pub checked: bool,
     /// The code is to be fast, however long it takes to make.
-    best: bool,
-    /// With checks, or a budget: addresses of the functions of the slow way.
-    slow: [usize; trampoline::COUNT],
+    pub best: bool,
+    /// With checks, or a budget: addresses of the functions of the slow path.
+    pub slow: [usize; trampoline::COUNT],
     /// First slots of functions, ascending.
-    starts: &'a [usize],
+    pub starts: &'a [usize],
     /// By function: whether it can return with a status.
-    may_stop: Vec<bool>,
+    pub may_stop: Vec<bool>,
 }
 
 impl<'a> Env<'a> {
@@ -95,7 +90,7 @@ impl<'a> Env<'a> {
     }
 
     /// Finds the functions that can return with a status: those with a call that can, and their callers.
-    fn find_stops(&mut self) {
+    pub(crate) fn find_stops(&mut self) {
         let mut callers = Vec::new();
         for n in 0..self.starts.len() {
             let end = self.starts.get(n + 1).copied().unwrap_or(self.program.insns().len());
@@ -123,7 +118,7 @@ impl<'a> Env<'a> {
         }
     }
 
-    fn function_at(&self, slot: usize) -> Option<usize> {
+    pub(crate) fn function_at(&self, slot: usize) -> Option<usize> {
         self.starts.binary_search(&slot).ok()
     }
 }
@@ -141,7 +136,7 @@ pub(crate) fn function(
     let regs = std::array::from_fn(|_| b.declare_var(I64));
     let (loops, left) = (b.declare_var(I32), b.declare_var(I64));
     let packet = (b.declare_var(I64), b.declare_var(I64));
-    let moves_frame = flow.slots.iter().any(|at| env.code.op(*at).is_some_and(|op| writes_frame(&op)));
+    let moves_frame = flow.slots.iter().any(|at| env.code.writes_frame_pointer(*at));
     let main = env.starts.first() == Some(&flow.start);
     let blocks: Vec<Block> = flow.leaders.iter().map(|_| b.create_block()).collect();
     let frame = (!env.checked).then(|| {
@@ -163,11 +158,10 @@ pub(crate) fn function(
         top: Value::from_u32(0),
         context: Value::from_u32(0),
         moves_frame,
-        guesses: Guesses::at_start(env.program.prog_type(), main),
-        tracked: Tracked::at_start(!moves_frame),
+        hints: RegionHints::at_start(env.program.prog_type(), main),
+        block: BlockState::new(KnownValues::at_start(!moves_frame)),
         flow,
-        turns: None,
-        block_now: 0,
+        unrolling: None,
         blocks,
         call_conv,
         signatures: [None; 8],
@@ -175,13 +169,9 @@ pub(crate) fn function(
         callees: BTreeMap::new(),
         at: 0,
         skip_to: 0,
-        inside_until: [0; 11],
         is_slow: false,
         is_cold: false,
-        leads_to: [usize::MAX; 2],
-        is_split: false,
         slow_entries: Vec::new(),
-        ended: false,
         b,
     };
     t.enter(flow);
@@ -191,68 +181,79 @@ pub(crate) fn function(
 }
 
 /// A function on its way.
-struct Translator<'f, 'e> {
-    b: FunctionBuilder<'f>,
-    env: &'e Env<'e>,
+pub(crate) struct Translator<'f, 'e> {
+    pub b: FunctionBuilder<'f>,
+    pub env: &'e Env<'e>,
     /// The run, as its address.
-    run: Value,
+    pub run: Value,
     /// The frame of a function without checks.
-    frame: Option<StackSlot>,
+    pub frame: Option<StackSlot>,
     /// `r0` to `r10`.
-    regs: [Variable; 11],
+    pub regs: [Variable; 11],
     /// Iterations that `may_goto` still allows.
-    loops: Variable,
+    pub loops: Variable,
     /// What is left of the budget, where the function counts.
-    left: Variable,
+    pub left: Variable,
     /// The function has jumps that are charged.
-    counts: bool,
+    pub counts: bool,
     /// With checks: address and bytes of the packet.
-    packet: (Variable, Variable),
+    pub packet: (Variable, Variable),
     /// `r10` as it was at the start.
-    top: Value,
+    pub top: Value,
     /// With checks: address of the context.
-    context: Value,
+    pub context: Value,
     /// The function writes `r10`, which only an unverified one can.
-    moves_frame: bool,
-    guesses: Guesses,
-    tracked: Tracked,
-    flow: &'e Flow,
-    /// The loop that is translated twice now.
-    turns: Option<Turns>,
-    /// The number of the block that is translated now.
-    block_now: usize,
+    pub moves_frame: bool,
+    pub hints: RegionHints,
+    pub block: BlockState,
+    pub flow: &'e Flow,
+    /// The loop that is unrolled now.
+    pub unrolling: Option<Unrolling>,
     /// By leader.
-    blocks: Vec<Block>,
-    call_conv: CallConv,
+    pub blocks: Vec<Block>,
+    pub call_conv: CallConv,
     /// By number of parameters.
-    signatures: [Option<SigRef>; 8],
-    /// By number of parameters, of functions of the slow way.
-    slow_signatures: [Option<SigRef>; 4],
+    pub signatures: [Option<SigRef>; 8],
+    /// By number of parameters, of functions of the slow path.
+    pub slow_signatures: [Option<SigRef>; 4],
     /// Functions of the program that are called, by number.
-    callees: BTreeMap<usize, FuncRef>,
+    pub callees: BTreeMap<usize, FuncRef>,
     /// The slot that is translated now.
-    at: usize,
+    pub at: usize,
     /// Slots before this one are done.
-    skip_to: usize,
-    /// By register: accesses through it before this slot are inside a region.
-    inside_until: [usize; 11],
-    /// All accesses take the slow way.
-    is_slow: bool,
+    pub skip_to: usize,
+    /// All accesses take the slow path.
+    pub is_slow: bool,
     /// Code is rarely reached here.
-    is_cold: bool,
-    /// Where the block that was translated last leads to.
-    leads_to: [usize; 2],
-    /// The current block ends twice: in the slow way of a group, too.
-    is_split: bool,
-    /// By group of the current block, in the order of slots.
-    slow_entries: Vec<SlowEntry>,
-    /// The current block has its last instruction.
-    ended: bool,
+    pub is_cold: bool,
+    /// By coalesced check of the current block, in the order of slots.
+    pub slow_entries: Vec<SlowEntry>,
+}
+
+/// The state of a block: what holds in it alone.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockState {
+    /// What is known of registers.
+    pub known: KnownValues,
+    /// By register: accesses through it before this slot are inside a region.
+    pub inside_until: [usize; 11],
+    /// Where the block leads to, once it has ended.
+    pub leads_to: [usize; 2],
+    /// The block ends twice: on the slow path of coalesced checks, too.
+    pub is_split: bool,
+    /// The block has its last instruction.
+    pub ended: bool,
+}
+
+impl BlockState {
+    pub(crate) fn new(known: KnownValues) -> Self {
+        Self { known, inside_until: [0; 11], leads_to: [usize::MAX; 2], is_split: false, ended: false }
+    }
 }
 
 impl Translator<'_, '_> {
     /// The entry block: parameters, the registers' first values, the frame.
-    fn enter(&mut self, flow: &Flow) {
+    pub(crate) fn enter(&mut self, flow: &Flow) {
         let entry = self.b.create_block();
         self.b.append_block_params_for_function_params(entry);
         self.begin(entry);
@@ -283,13 +284,13 @@ impl Translator<'_, '_> {
             let loops = self.b.ins().iconst(I32, i64::from(MAX_LOOPS));
             self.b.def_var(self.loops, loops);
         }
-        let first = self.block(flow.start);
+        let first = self.block_at(flow.start);
         self.b.ins().jump(first, &[]);
-        self.ended = true;
+        self.block.ended = true;
     }
 
     /// Goes on in a block that all jumps to which are already there, so that registers need not be parameters of it.
-    fn begin(&mut self, block: Block) {
+    pub(crate) fn begin(&mut self, block: Block) {
         self.b.switch_to_block(block);
         self.b.seal_block(block);
     }
@@ -298,7 +299,7 @@ impl Translator<'_, '_> {
     /// through the parameters of blocks from where it last saw a value that lives in two places with a gap between
     /// them (`PrevBuffer` in regalloc2's `moves.rs`); without any, the time for a function is quadratic in its blocks.
     /// Here such a value is made: the status, which is used again behind all else.
-    fn mark(&mut self) {
+    pub(crate) fn split_live_ranges(&mut self) {
         let (here, stop, go_on) = (self.b.create_block(), self.cold_block(), self.b.create_block());
         let status = self.b.ins().load(I32, trusted(), self.run, offset::STATUS);
         self.b.ins().jump(here, &[]);
@@ -311,49 +312,45 @@ impl Translator<'_, '_> {
     }
 
     /// The block that starts at a slot. All targets are leaders.
-    fn block(&self, slot: usize) -> Block {
+    pub(crate) fn block_at(&self, slot: usize) -> Block {
         self.find_block(slot).unwrap_or(self.blocks[0])
     }
 
     /// Translates the instruction at a slot.
-    fn slot(&mut self, at: usize) {
+    pub(crate) fn slot(&mut self, at: usize) {
         if let Some(number) = self.flow.leader(at) {
-            if !self.ended {
+            if !self.block.ended {
                 self.go(at);
             }
-            self.finish_groups();
-            let goes_on = self.flow.has_one_way_in(number) && self.leads_to.contains(&at) && !self.is_split;
-            self.block_now = number;
-            let second = self.turns.as_ref().and_then(|t| t.block(number));
+            self.finish_slow_paths();
+            let goes_on =
+                self.flow.has_single_predecessor(number) && self.block.leads_to.contains(&at) && !self.block.is_split;
+            let known = if goes_on { self.block.known } else { KnownValues::at_start(!self.moves_frame) };
+            let second = self.unrolling.as_ref().and_then(|u| u.block(number));
             let block = second.unwrap_or(self.blocks[number]);
             self.b.switch_to_block(block);
-            // Only the first turn leads to the second, and it is done.
-            if second.is_some() || !self.flow.is_repeated(number) {
+            // Only the first iteration leads to the second, and it is done.
+            if second.is_some() || !self.flow.is_loop_head(number) {
                 self.b.seal_block(block);
             }
-            self.ended = false;
-            if self.env.best && number % MARK_EVERY == MARK_EVERY - 1 && self.turns.is_none() {
-                self.mark();
+            self.block = BlockState::new(known);
+            if self.env.best && number % SPLIT_EVERY == SPLIT_EVERY - 1 && self.unrolling.is_none() {
+                self.split_live_ranges();
             }
-            if !goes_on {
-                self.tracked = Tracked::at_start(!self.moves_frame);
-            }
-            (self.leads_to, self.is_split) = ([usize::MAX; 2], false);
-            self.inside_until = [0; 11];
         }
         self.at = at;
-        if self.ended || at < self.skip_to {
+        if self.block.ended || at < self.skip_to {
             // Behind an instruction that turned out to end the function, or done with others.
             return;
         }
         if self.env.checked {
-            self.group(at);
+            self.coalesce_checks(at);
         }
         self.one(at);
     }
 
     /// Translates one instruction, inside a block.
-    fn one(&mut self, at: usize) {
+    pub(crate) fn one(&mut self, at: usize) {
         if at < self.skip_to {
             return;
         }
@@ -361,11 +358,11 @@ impl Translator<'_, '_> {
         let op = self.env.code.op(at).filter(|_| self.env.code.is_reached(at));
         let Some(op) = op else { return self.nowhere() };
         self.translate(op, at);
-        self.keep_pieces(&op);
-        self.guesses.step(&op, self.env.program.imm64_at(at));
+        self.keep_loads(at);
+        self.hints.step(&op, self.env.program.imm64_at(at));
     }
 
-    fn translate(&mut self, op: Op, at: usize) {
+    pub(crate) fn translate(&mut self, op: Op, at: usize) {
         match op {
             Op::Alu { op, width, dst, src } => self.alu(op, width, dst, src),
             Op::Movsx { width, bits, dst, src } => self.movsx(width, bits, dst, src),
@@ -378,7 +375,7 @@ impl Translator<'_, '_> {
                 let value = self.env.program.imm64_at(at).unwrap_or_default();
                 let number = self.number(value as i64);
                 self.set(dst, number);
-                self.tracked.set_range(dst, Range::of(value));
+                self.block.known.set_range(dst, Range::of(value));
             }
             Op::LoadAbs { size, imm } => self.packet_load(size, None, imm),
             Op::LoadInd { size, src, imm } => self.packet_load(size, Some(src), imm),
@@ -400,65 +397,65 @@ impl Translator<'_, '_> {
     }
 
     /// Control cannot be here, or is behind the last instruction.
-    fn nowhere(&mut self) {
+    pub(crate) fn nowhere(&mut self) {
         self.runtime(runtime::past_end as *const () as usize, &[]);
         self.fail();
     }
 
-    fn get(&mut self, reg: u8) -> Value {
+    pub(crate) fn get(&mut self, reg: u8) -> Value {
         self.b.use_var(self.regs[usize::from(reg)])
     }
 
-    fn get32(&mut self, reg: u8) -> Value {
+    pub(crate) fn get32(&mut self, reg: u8) -> Value {
         let wide = self.get(reg);
         self.b.ins().ireduce(I32, wide)
     }
 
-    fn get_width(&mut self, width: Width, reg: u8) -> Value {
+    pub(crate) fn get_width(&mut self, width: Width, reg: u8) -> Value {
         match width {
             Width::W64 => self.get(reg),
             Width::W32 => self.get32(reg),
         }
     }
 
-    fn set(&mut self, reg: u8, value: Value) {
-        self.tracked.set(reg);
+    pub(crate) fn set(&mut self, reg: u8, value: Value) {
+        self.block.known.set(reg);
         self.b.def_var(self.regs[usize::from(reg)], value);
     }
 
     /// Sets a register, with the upper half zero when the value has 32 bits or fewer.
-    fn set_extended(&mut self, reg: u8, value: Value) {
+    pub(crate) fn set_extended(&mut self, reg: u8, value: Value) {
         let wide = self.extend(value);
         self.set(reg, wide);
     }
 
-    fn extend(&mut self, value: Value) -> Value {
+    pub(crate) fn extend(&mut self, value: Value) -> Value {
         if self.b.func.dfg.value_type(value) == I64 { value } else { self.b.ins().uextend(I64, value) }
     }
 
     /// The same value, computed at this place and not later, by no other way. It costs nothing.
-    fn done_here(&mut self, value: Value) -> Value {
+    pub(crate) fn optimisation_barrier(&mut self, value: Value) -> Value {
         let twice = self.b.ins().iconcat(value, value);
         self.b.ins().isplit(twice).0
     }
 
     /// Another name for what a register holds already.
-    fn redefine(&mut self, reg: u8, value: Value) {
+    pub(crate) fn redefine(&mut self, reg: u8, value: Value) {
         self.b.def_var(self.regs[usize::from(reg)], value);
     }
 
-    fn number(&mut self, n: i64) -> Value {
+    pub(crate) fn number(&mut self, n: i64) -> Value {
         self.b.ins().iconst(I64, n)
     }
 
     /// Ends the function.
-    fn leave(&mut self, r0: Value) {
+    pub(crate) fn leave(&mut self, r0: Value) {
         self.b.ins().return_(&[r0]);
-        self.ended = true;
+        self.block.ended = true;
     }
 
     /// Ends the function because of a fault of this instruction, which stands in the run.
-    fn fail(&mut self) {
+    pub(crate) fn fail(&mut self) {
         let at = self.b.ins().iconst(I32, self.at as i64);
         self.b.ins().store(trusted(), at, self.run, offset::AT);
         // Nobody looks at the value; this one is at hand.
@@ -466,35 +463,35 @@ impl Translator<'_, '_> {
     }
 
     /// A block that is reached as often as this place.
-    fn new_block(&mut self) -> Block {
+    pub(crate) fn new_block(&mut self) -> Block {
         if self.is_cold { self.cold_block() } else { self.b.create_block() }
     }
 
     /// A block that is rarely reached.
-    fn cold_block(&mut self) -> Block {
+    pub(crate) fn cold_block(&mut self) -> Block {
         let block = self.b.create_block();
         self.b.set_cold_block(block);
         block
     }
 
-    fn status(&mut self) -> Value {
+    pub(crate) fn status(&mut self) -> Value {
         let status = self.b.ins().load(I32, trusted(), self.run, offset::STATUS);
         self.b.ins().icmp_imm_u(IntCC::NotEqual, status, i64::from(STATUS_OK))
     }
 
     /// After a call of the runtime that can fail: ends the function if it did.
-    fn stop_on_fault(&mut self) {
+    pub(crate) fn stop_on_fault(&mut self) {
         let (stop, go_on) = (self.cold_block(), self.new_block());
         let status = self.status();
         self.b.ins().brif(status, stop, &[], go_on, &[]);
         self.begin(stop);
         self.fail();
         self.begin(go_on);
-        self.ended = false;
+        self.block.ended = false;
     }
 
-    /// Takes the slow way of an access: address and value in, the value out. All registers stay.
-    fn slow_way(&mut self, store: bool, bytes: u64, args: &[Value]) -> Value {
+    /// Takes the slow path of an access: address and value in, the value out. All registers stay.
+    pub(crate) fn slow_path(&mut self, store: bool, bytes: u64, args: &[Value]) -> Value {
         let was_cold = std::mem::replace(&mut self.is_cold, true);
         let value = self.trampoline(trampoline::number(store, bytes), args);
         self.stop_on_fault();
@@ -504,7 +501,7 @@ impl Translator<'_, '_> {
 
     /// Takes instructions from a slice of the budget that has too few, and begins the next; what that has. All registers
     /// stay.
-    fn refill(&mut self, left: Value, count: Value) -> Value {
+    pub(crate) fn refill(&mut self, left: Value, count: Value) -> Value {
         let was_cold = std::mem::replace(&mut self.is_cold, true);
         let value = self.trampoline(trampoline::REFILL, &[left, count]);
         self.stop_on_fault();
@@ -513,13 +510,13 @@ impl Translator<'_, '_> {
     }
 
     /// Whether bytes may be accessed, asked of the run. All registers stay.
-    fn ask(&mut self, address: Value, size: u64, write: bool) -> Value {
+    pub(crate) fn ask(&mut self, address: Value, size: u64, write: bool) -> Value {
         let size = self.number(size as i64);
         self.trampoline(trampoline::whether(write), &[address, size])
     }
 
     /// Calls a function of [`trampoline`]; what it leaves.
-    fn trampoline(&mut self, number: usize, args: &[Value]) -> Value {
+    pub(crate) fn trampoline(&mut self, number: usize, args: &[Value]) -> Value {
         let (count, b) = (args.len() + 1, &mut self.b);
         let signature =
             *self.slow_signatures[count].get_or_insert_with(|| b.import_signature(trampoline::signature(count)));
@@ -531,13 +528,13 @@ impl Translator<'_, '_> {
     }
 
     /// The signature of functions with so many parameters, the run among them.
-    fn signature(&mut self, count: usize) -> SigRef {
+    pub(crate) fn signature(&mut self, count: usize) -> SigRef {
         let (conv, b) = (self.call_conv, &mut self.b);
         *self.signatures[count].get_or_insert_with(|| b.import_signature(sized_signature(conv, count)))
     }
 
     /// A function of the program by its number, which is its name too.
-    fn callee(&mut self, number: usize) -> FuncRef {
+    pub(crate) fn callee(&mut self, number: usize) -> FuncRef {
         if let Some(known) = self.callees.get(&number) {
             return *known;
         }
@@ -551,7 +548,7 @@ impl Translator<'_, '_> {
     }
 
     /// Calls a function of [`runtime`] with the run and these arguments.
-    fn runtime(&mut self, address: usize, args: &[Value]) -> Value {
+    pub(crate) fn runtime(&mut self, address: usize, args: &[Value]) -> Value {
         let count = args.len() + 1;
         let signature = self.signature(count);
         let address = self.b.ins().iconst(I64, address as i64);
@@ -562,21 +559,12 @@ impl Translator<'_, '_> {
     }
 }
 
-/// Whether an instruction writes `r10`.
-fn writes_frame(op: &Op) -> bool {
-    match *op {
-        Op::LoadAcquire { dst, .. } => dst == 10,
-        Op::Atomic { src, .. } => src == 10,
-        _ => Effect::of(op) == Effect::Register(10),
-    }
-}
-
 /// Memory of the run itself: always there and aligned, and none that programs write.
-fn trusted() -> MemFlagsData {
+pub(crate) fn trusted() -> MemFlagsData {
     MemFlagsData::trusted().with_alias_region(Some(AliasRegion::from_u32(OWN_REGION)))
 }
 
 /// The integer type of a number of bits.
-fn int(bits: u32) -> Type {
+pub(crate) fn int(bits: u32) -> Type {
     Type::int(bits as u16).unwrap_or(I64)
 }

@@ -1,13 +1,13 @@
-//! How large a register's number can be, as far as its block tells: division is cheaper for small numbers, and needs no
+//! Range analysis: how large a register's number can be, as far as its block tells: division is cheaper for small numbers, and needs no
 //! look at a divisor that cannot be zero.
 
-use super::Translator;
+use crate::lower::Translator;
 use cranelift_codegen::ir::Value;
 use ebpfkit_isa::{AluOp, Operand, Width};
 
 /// What is known of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Range {
+pub(crate) struct Range {
     /// It is below two to this power.
     pub bits: u8,
     /// It is not zero.
@@ -22,12 +22,12 @@ impl Default for Range {
 
 impl Range {
     /// Any number below two to this power.
-    pub(super) fn below(bits: u8) -> Self {
+    pub(crate) fn below(bits: u8) -> Self {
         Self { bits, is_nonzero: false }
     }
 
     /// One number.
-    pub(super) fn of(n: u64) -> Self {
+    pub(crate) fn of(n: u64) -> Self {
         Self { bits: (64 - n.leading_zeros()) as u8, is_nonzero: n != 0 }
     }
 
@@ -70,34 +70,34 @@ fn bits(width: Width) -> u8 {
 
 impl Translator<'_, '_> {
     /// What is known of an operand in 64 bits.
-    pub(super) fn range(&self, src: Operand) -> Range {
+    pub(crate) fn range(&self, src: Operand) -> Range {
         match src {
-            Operand::Reg(r) => self.tracked.range(r),
+            Operand::Reg(r) => self.block.known.range(r),
             Operand::Imm(n) => Range::of(i64::from(n) as u64),
         }
     }
 
     /// What is known of a register after an instruction that is about to be translated.
-    pub(super) fn range_after(&self, op: AluOp, width: Width, dst: u8, src: Operand) -> Range {
+    pub(crate) fn range_after(&self, op: AluOp, width: Width, dst: u8, src: Operand) -> Range {
         let amount = match src {
             Operand::Imm(n) => u8::try_from(n).ok().filter(|n| *n < bits(width)),
             Operand::Reg(_) => None,
         };
-        Range::after(op, width, self.tracked.range(dst), self.range(src), amount)
+        Range::after(op, width, self.block.known.range(dst), self.range(src), amount)
     }
 
     /// An unsigned quotient or remainder in 32 bits, if both numbers are known to fit: the operands cut to that.
-    pub(super) fn halves(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) -> Option<(Value, Value)> {
+    pub(crate) fn halves(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) -> Option<(Value, Value)> {
         let is_small = |r: Range| r.bits <= 32;
         let fits = width == Width::W64
             && matches!(op, AluOp::Div | AluOp::Mod)
-            && is_small(self.tracked.range(dst))
+            && is_small(self.block.known.range(dst))
             && is_small(self.range(src));
         fits.then(|| (self.get32(dst), self.operand(Width::W32, src)))
     }
 
     /// Whether a divisor is not zero, for sure.
-    pub(super) fn divides(&self, width: Width, src: Operand) -> bool {
+    pub(crate) fn divides(&self, width: Width, src: Operand) -> bool {
         self.range(src).low(width).is_nonzero
     }
 }

@@ -1,16 +1,16 @@
-//! Numbers that a program puts together from bytes in memory.
+//! Load combining: numbers that a program puts together from bytes in memory.
 //!
 //! Where alignment is not known, compilers load byte by byte, shift and combine. Loads side by side are one load here,
 //! with its bytes in order or swapped.
 
-use super::Translator;
-use crate::effect::Effect;
+use crate::flow::Change;
+use crate::lower::{Translator, int};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
-use ebpfkit_isa::{AluOp, Op, Operand, Width};
+use ebpfkit_isa::{AluOp, Operand, Width};
 
 /// What a register holds when that is bytes of memory, zero-extended and shifted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// Address and offset of the lowest byte.
     pub base: Value,
     pub offset: i32,
@@ -23,7 +23,7 @@ pub(super) struct Piece {
 
 impl Piece {
     /// A load in the host's order.
-    pub(super) fn load(base: Value, offset: i32, bytes: u8) -> Self {
+    pub(crate) fn load(base: Value, offset: i32, bytes: u8) -> Self {
         Self { base, offset, bytes, shift: 0, big: cfg!(target_endian = "big") }
     }
 
@@ -44,7 +44,7 @@ impl Piece {
     }
 
     /// Two pieces as one, where they stand side by side in memory as in the number.
-    fn joined(self, other: Self) -> Option<Self> {
+    fn combined(self, other: Self) -> Option<Self> {
         let (low, high) = if self.shift < other.shift { (self, other) } else { (other, self) };
         if low.base != high.base || low.end() != u32::from(high.shift) {
             return None;
@@ -69,16 +69,22 @@ fn bits(width: Width) -> u32 {
 impl Translator<'_, '_> {
     /// Keeps account of pieces over an arithmetic instruction. Where two come together as a number that one load gives,
     /// that load is the result.
-    pub(super) fn join(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) -> Option<(Piece, Option<Value>)> {
+    pub(crate) fn combine_loads(
+        &mut self,
+        op: AluOp,
+        width: Width,
+        dst: u8,
+        src: Operand,
+    ) -> Option<(Piece, Option<Value>)> {
         if !self.env.best {
             return None;
         }
         let piece = match (op, src) {
-            (AluOp::Mov, Operand::Reg(r)) => self.tracked.piece(r)?.shifted(0, width)?,
-            (AluOp::Lsh, Operand::Imm(n)) => self.tracked.piece(dst)?.shifted(n, width)?,
+            (AluOp::Mov, Operand::Reg(r)) => self.block.known.piece(r)?.shifted(0, width)?,
+            (AluOp::Lsh, Operand::Imm(n)) => self.block.known.piece(dst)?.shifted(n, width)?,
             // Bits that do not meet: it is all the same.
             (AluOp::Or | AluOp::Xor | AluOp::Add, Operand::Reg(r)) => {
-                let piece = self.tracked.piece(dst)?.joined(self.tracked.piece(r)?)?;
+                let piece = self.block.known.piece(dst)?.combined(self.block.known.piece(r)?)?;
                 let piece = piece.shifted(0, width)?;
                 let whole = piece.bytes.is_power_of_two().then(|| self.whole(piece));
                 return Some((piece, whole));
@@ -93,7 +99,7 @@ impl Translator<'_, '_> {
         let flags = MemFlagsData::new().with_notrap();
         let (size, swapped) = (u64::from(piece.bytes), piece.big != cfg!(target_endian = "big"));
         let value = if swapped {
-            let narrow = self.b.ins().load(super::int(8 * u32::from(piece.bytes)), flags, piece.base, piece.offset);
+            let narrow = self.b.ins().load(int(8 * u32::from(piece.bytes)), flags, piece.base, piece.offset);
             let narrow = self.b.ins().bswap(narrow);
             self.extend(narrow)
         } else {
@@ -102,10 +108,10 @@ impl Translator<'_, '_> {
         if piece.shift == 0 { value } else { self.b.ins().ishl_imm_u(value, i64::from(piece.shift)) }
     }
 
-    /// After an instruction: what was loaded before may stand differently in memory now.
-    pub(super) fn keep_pieces(&mut self, op: &Op) {
-        if !matches!(Effect::of(op), Effect::Register(_)) {
-            self.tracked.forget_pieces();
+    /// After the instruction at a slot: what was loaded before may stand differently in memory now.
+    pub(crate) fn keep_loads(&mut self, at: usize) {
+        if !matches!(self.env.code.change(at), Change::Register(_)) {
+            self.block.known.forget_pieces();
         }
     }
 }
@@ -120,24 +126,24 @@ mod tests {
 
     #[test]
     fn bytes_come_together_in_either_order() {
-        let little = byte(4, 0).joined(byte(5, 8)).unwrap();
+        let little = byte(4, 0).combined(byte(5, 8)).unwrap();
         assert_eq!((little.offset, little.bytes, little.shift, little.big), (4, 2, 0, false));
-        let big = byte(5, 0).joined(byte(4, 8)).unwrap();
+        let big = byte(5, 0).combined(byte(4, 8)).unwrap();
         assert_eq!((big.offset, big.bytes, big.shift, big.big), (4, 2, 0, true));
-        let more = byte(3, 16).joined(big).unwrap();
+        let more = byte(3, 16).combined(big).unwrap();
         assert_eq!((more.offset, more.bytes, more.big), (3, 3, true));
     }
 
     #[test]
     fn what_is_not_side_by_side_stays_apart() {
-        assert_eq!(byte(4, 0).joined(byte(6, 8)), None);
-        assert_eq!(byte(4, 0).joined(byte(5, 16)), None);
-        assert_eq!(byte(4, 0).joined(byte(4, 8)), None);
+        assert_eq!(byte(4, 0).combined(byte(6, 8)), None);
+        assert_eq!(byte(4, 0).combined(byte(5, 16)), None);
+        assert_eq!(byte(4, 0).combined(byte(4, 8)), None);
         let other = Piece { base: Value::from_u32(8), ..byte(5, 8) };
-        assert_eq!(byte(4, 0).joined(other), None);
+        assert_eq!(byte(4, 0).combined(other), None);
         // A little-endian half does not fit into a big-endian whole.
-        let little = byte(4, 0).joined(byte(5, 8)).unwrap();
-        assert_eq!(little.joined(byte(3, 16)), None);
+        let little = byte(4, 0).combined(byte(5, 8)).unwrap();
+        assert_eq!(little.combined(byte(3, 16)), None);
     }
 
     #[test]

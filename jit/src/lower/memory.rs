@@ -1,8 +1,8 @@
 //! Loads, stores and atomic operations.
 
-use super::join::Piece;
-use super::range::Range;
 use super::{Translator, int};
+use crate::opt::load_combining::Piece;
+use crate::opt::range::Range;
 use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
@@ -15,7 +15,7 @@ fn proved() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }
 
-pub(super) fn type_of(size: Size) -> Type {
+pub(crate) fn type_of(size: Size) -> Type {
     int(size.bytes() as u32 * 8)
 }
 
@@ -35,7 +35,7 @@ impl Translator<'_, '_> {
         self.b.ins().sextend(I64, narrow)
     }
 
-    pub(super) fn load(&mut self, size: Size, signed: bool, dst: u8, src: u8, off: i16) {
+    pub(crate) fn load(&mut self, size: Size, signed: bool, dst: u8, src: u8, off: i16) {
         let signed = signed && size != Size::DW;
         let mut piece = None;
         let value = if let Some(access) = self.env.program.special_load_at(self.at) {
@@ -60,13 +60,13 @@ impl Translator<'_, '_> {
         };
         self.set(dst, value);
         if let Some(piece) = piece.filter(|_| !signed) {
-            self.tracked.set_piece(dst, Some(piece));
-            self.tracked.set_range(dst, Range::below(8 * piece.bytes));
+            self.block.known.set_piece(dst, Some(piece));
+            self.block.known.set_range(dst, Range::below(8 * piece.bytes));
         }
     }
 
     /// A load that is extended on the way.
-    pub(super) fn plain_load(&mut self, size: u64, signed: bool, flags: MemFlagsData, base: Value, off: i32) -> Value {
+    pub(crate) fn plain_load(&mut self, size: u64, signed: bool, flags: MemFlagsData, base: Value, off: i32) -> Value {
         let ins = self.b.ins();
         match (size, signed) {
             (1, false) => ins.uload8(I64, flags, base, off),
@@ -79,7 +79,7 @@ impl Translator<'_, '_> {
         }
     }
 
-    pub(super) fn store(&mut self, size: Size, dst: u8, src: Operand, off: i16) {
+    pub(crate) fn store(&mut self, size: Size, dst: u8, src: Operand, off: i16) {
         let value = self.operand(ebpfkit_isa::Width::W64, src);
         if self.env.checked {
             return self.checked_store(size, dst, off, value);
@@ -91,7 +91,7 @@ impl Translator<'_, '_> {
             return;
         }
         let plain = access.offset == i32::from(off) && access.size == size.bytes() as u64;
-        if plain && self.store_wide(dst, proved(), |_, _, _, _| true) {
+        if plain && self.merge_stores(dst, proved(), |_, _, _, _| true) {
             return;
         }
         let ty = int(access.size as u32 * 8);
@@ -100,7 +100,7 @@ impl Translator<'_, '_> {
         self.b.ins().store(proved(), value, base, access.offset);
     }
 
-    pub(super) fn atomic(&mut self, op: AtomicOp, fetch: bool, size: Size, dst: u8, src: u8, off: i16) {
+    pub(crate) fn atomic(&mut self, op: AtomicOp, fetch: bool, size: Size, dst: u8, src: u8, off: i16) {
         let address = self.address(dst, off);
         let (operand, expected) = (self.get(src), self.get(0));
         let arena = !self.env.checked && self.access(size, off).arena;
@@ -131,7 +131,7 @@ impl Translator<'_, '_> {
         }
     }
 
-    pub(super) fn load_acquire(&mut self, size: Size, dst: u8, src: u8, off: i16) {
+    pub(crate) fn load_acquire(&mut self, size: Size, dst: u8, src: u8, off: i16) {
         let address = self.address(src, off);
         let arena = !self.env.checked && self.access(size, off).arena;
         let value = if self.env.checked || arena {
@@ -146,7 +146,7 @@ impl Translator<'_, '_> {
         self.set(dst, value);
     }
 
-    pub(super) fn store_release(&mut self, size: Size, dst: u8, src: u8, off: i16) {
+    pub(crate) fn store_release(&mut self, size: Size, dst: u8, src: u8, off: i16) {
         let (address, value) = (self.address(dst, off), self.get(src));
         let arena = !self.env.checked && self.access(size, off).arena;
         if self.env.checked || arena {
@@ -161,7 +161,7 @@ impl Translator<'_, '_> {
     }
 
     /// A legacy packet load into `r0`; outside the packet the function ends with zero.
-    pub(super) fn packet_load(&mut self, size: Size, src: Option<u8>, imm: i32) {
+    pub(crate) fn packet_load(&mut self, size: Size, src: Option<u8>, imm: i32) {
         let mut offset = self.number(imm.into());
         if let Some(src) = src {
             let index = self.get(src);

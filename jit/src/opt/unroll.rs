@@ -1,0 +1,166 @@
+//! Unrolling: short loops are translated twice, one iteration after the other.
+//!
+//! A loop of a few instructions spends much of its time on the jump back. With two iterations in one, half of that goes.
+
+use crate::flow::{Change, Code, Flow, Next};
+use crate::lower::Translator;
+use cranelift_codegen::ir::Block;
+use ebpfkit_isa::Op;
+use std::ops::Range;
+
+/// Instructions of such a loop, at most.
+const LONGEST: usize = 24;
+
+/// Blocks of a function, as numbers, that control goes through in ascending order; only the last leads back, to the first.
+/// Nothing else leads into the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loop {
+    pub first: usize,
+    pub last: usize,
+}
+
+/// The short loops of a function that have no others inside, in ascending order. Together they make up no more than
+/// `most` instructions.
+pub(crate) fn short(flow: &Flow, code: &Code<'_>, most: usize) -> Vec<Loop> {
+    let successors: Vec<[Option<usize>; 2]> = (0..flow.leaders.len())
+        .map(|block| match flow.successors(code, block) {
+            Next::To(to) => [flow.leader(to), None],
+            Next::Either(a, b) => [flow.leader(a), flow.leader(b)],
+            Next::End => [None, None],
+        })
+        .collect();
+    let mut predecessors = vec![0u32; successors.len()];
+    successors.iter().flatten().flatten().for_each(|to| predecessors[*to] += 1);
+    let mut left = most;
+    let mut all: Vec<Loop> = Vec::new();
+    for (last, targets) in successors.iter().enumerate() {
+        let Some(first) = targets.iter().flatten().copied().find(|to| *to <= last) else { continue };
+        let one = Loop { first, last };
+        let slots = one.slots(flow);
+        let is_simple = slots.len() <= left.min(LONGEST)
+            && flow.slots[slots.clone()].iter().all(|s| code.is_reached(*s) && is_plain(code, *s))
+            && all.last().is_none_or(|before| before.last < first)
+            && is_straight(&one, &successors, &predecessors);
+        if is_simple {
+            left -= slots.len();
+            all.push(one);
+        }
+    }
+    all
+}
+
+impl Loop {
+    /// Which of the function's slots the loop's instructions are at.
+    pub(crate) fn slots(&self, flow: &Flow) -> Range<usize> {
+        let start = flow.slots.partition_point(|s| *s < flow.leaders[self.first]);
+        let behind = flow.leaders.get(self.last + 1).copied().unwrap_or(usize::MAX);
+        let end = flow.slots.partition_point(|s| *s < behind);
+        start..end
+    }
+
+    pub(crate) fn contains(&self, block: usize) -> bool {
+        (self.first..=self.last).contains(&block)
+    }
+}
+
+/// Whether control goes through the blocks of a loop in one direction, and comes in only at the first.
+fn is_straight(one: &Loop, successors: &[[Option<usize>; 2]], predecessors: &[u32]) -> bool {
+    let mut from_inside = [0u32; LONGEST + 1];
+    for (block, targets) in successors.iter().enumerate().take(one.last + 1).skip(one.first) {
+        for to in targets.iter().flatten().copied().filter(|to| one.contains(*to)) {
+            if to <= block && !(block == one.last && to == one.first) {
+                return false;
+            }
+            from_inside[to - one.first] += 1;
+        }
+    }
+    from_inside[0] == 1 && (one.first + 1..=one.last).all(|b| from_inside[b - one.first] == predecessors[b])
+}
+
+/// An instruction that costs little, so that the loop around it matters.
+fn is_plain(code: &Code<'_>, at: usize) -> bool {
+    code.change(at) != Change::Other || matches!(code.op(at), Some(Op::Ja { .. } | Op::Jmp { .. }))
+}
+
+/// Instructions in loops that are unrolled, at least.
+const LOOPS_AT_LEAST: usize = 48;
+/// The part of a function's instructions that they may be beyond that.
+const LOOPS_PART: usize = 4;
+
+/// The jump at the end of a loop.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoopJump {
+    pub slot: usize,
+    /// What it costs of the budget.
+    pub cost: u32,
+}
+
+/// A loop that is being unrolled, two iterations of which follow each other.
+pub(crate) struct Unrolling {
+    pub one: Loop,
+    pub jump: LoopJump,
+    /// The blocks of the second iteration, by number from the loop's first.
+    blocks: Vec<Block>,
+    /// The second iteration is translated now.
+    pub second: bool,
+}
+
+impl Unrolling {
+    /// The block of the iteration that is translated now.
+    pub(crate) fn block(&self, number: usize) -> Option<Block> {
+        if self.second { self.blocks.get(number.checked_sub(self.one.first)?).copied() } else { None }
+    }
+}
+
+impl Translator<'_, '_> {
+    /// Translates all instructions of the function.
+    pub(crate) fn all_slots(&mut self) {
+        let flow = self.flow;
+        let most = LOOPS_AT_LEAST.max(flow.slots.len() / LOOPS_PART);
+        // Without a budget there is little to gain, and compiling takes longer.
+        let pays = self.env.best && self.env.checked;
+        let loops = if pays { short(flow, self.env.code, most) } else { Vec::new() };
+        let mut done = 0;
+        for one in loops {
+            let slots = one.slots(flow);
+            flow.slots[done..slots.start].iter().for_each(|at| self.slot(*at));
+            self.unroll(one, &flow.slots[slots.clone()]);
+            done = slots.end;
+        }
+        flow.slots[done..].iter().for_each(|at| self.slot(*at));
+        self.finish_slow_paths();
+    }
+
+    /// The block that starts at a slot, for a jump from here.
+    pub(crate) fn find_block(&self, slot: usize) -> Option<Block> {
+        let number = self.flow.leader(slot)?;
+        Some(match &self.unrolling {
+            // The iterations lead to each other.
+            Some(t) if t.one.contains(number) && (number == t.one.first) != t.second => t.blocks[number - t.one.first],
+            _ => self.blocks[number],
+        })
+    }
+
+    /// Translates a loop twice.
+    fn unroll(&mut self, one: Loop, slots: &[usize]) {
+        if !self.block.ended
+            && let Some(first) = slots.first()
+        {
+            self.go(*first);
+        }
+        self.finish_slow_paths();
+        let blocks = (one.first..=one.last).map(|_| self.b.create_block()).collect();
+        let slot = slots.last().copied().unwrap_or_default();
+        let jump = LoopJump { slot, cost: self.env.code.cost(slot) };
+        self.unrolling = Some(Unrolling { one, jump, blocks, second: false });
+        slots.iter().for_each(|at| self.slot(*at));
+        self.finish_slow_paths();
+        self.skip_to = 0;
+        self.unrolling.iter_mut().for_each(|t| t.second = true);
+        slots.iter().for_each(|at| self.slot(*at));
+        self.finish_slow_paths();
+        self.unrolling = None;
+        // Both iterations do.
+        self.block.leads_to = [usize::MAX; 2];
+    }
+}
