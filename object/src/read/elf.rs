@@ -132,7 +132,7 @@ fn parse_elf(bytes: &[u8]) -> Result<goblin::elf::Elf<'_>, ObjectError> {
 
 /// The types in a file: as they stand, or in the `.BTF` section of an ELF file such as `vmlinux`.
 pub(crate) fn types(bytes: &[u8]) -> Result<Btf, ObjectError> {
-    let parse = |data: &[u8]| Btf::parse(data).map_err(|e| malformed("BTF", e.to_string(), "valid types"));
+    let parse = |data: &[u8]| Btf::parse(data).map_err(|e| refused(format!("no valid types (BTF): {e}")));
     if !bytes.starts_with(b"\x7fELF") {
         return parse(bytes);
     }

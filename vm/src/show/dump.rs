@@ -107,12 +107,12 @@ impl<'m> Dump<'m> {
     pub fn entries(&self) -> impl Iterator<Item = Listed<'m>> + use<'m> {
         let dump = *self;
         let mut key: Option<Vec<u8>> = None;
-        let mut next = move || {
+        let next = move || {
             let next = dump.map.next_key(key.as_deref()).ok()??;
             key = Some(next.clone());
             Some(next)
         };
-        std::iter::from_fn(move || next())
+        std::iter::from_fn(next)
             .filter_map(move |key| Some(Listed { value: dump.map.lookup(&key)?, key, dump }))
             .take(dump.limit)
     }

@@ -2,6 +2,7 @@
 //! large file takes little more memory than the entries themselves.
 
 use super::Value;
+use super::read::MAX_DEPTH;
 use super::write::{Mismatch, write, write_untyped};
 use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::btf::{Kind, Type, TypeId};
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt::{self, Formatter};
+use std::marker::PhantomData;
 
 /// Most bytes that the entries of one file may have.
 const MAX_BYTES: usize = 1 << 30;
@@ -231,15 +233,39 @@ fn variables(btf: &Btf, map: &mut Map, all: &[(String, &RawValue)], outer: Optio
 }
 
 fn typed(btf: Option<&Btf>, ty: TypeId, text: &RawValue, bytes: &mut [u8]) -> Result<(), String> {
+    nested(btf, ty, text, bytes, MAX_DEPTH).map_err(|e| e.to_string())
+}
+
+/// Writes a value of a type over `bytes`. The elements of arrays are read one by one, so that a large one takes little
+/// memory; what is nested deeper than `depth` is read whole.
+fn nested(btf: Option<&Btf>, ty: TypeId, text: &RawValue, bytes: &mut [u8], depth: u32) -> Result<(), Mismatch> {
+    let wrong = |found: String| Mismatch { path: String::new(), found, expected: "a value".into() };
     if text.get() == "null" {
-        return Err("null; expected a value".into());
+        return Err(wrong("null".into()));
     }
-    let value: Value = parse(text)?;
-    let result: Result<(), Mismatch> = match btf.filter(|_| ty != 0) {
+    let btf = btf.filter(|_| ty != 0);
+    if let (Some(btf), true, Some(depth)) = (btf, text.get().starts_with('['), depth.checked_sub(1))
+        && let Some(Type::Array { elem, len, .. }) = btf.get(btf.resolve(ty))
+        && let size @ 1.. = btf.size_of(elem).unwrap_or(0) as usize
+        && bytes.len() == size * len as usize
+    {
+        let mut elements = bytes.chunks_exact_mut(size);
+        let count = each(text, |n, item: &RawValue| match elements.next() {
+            Some(bytes) => nested(Some(btf), elem, item, bytes, depth).map_err(|e| e.inside(&format!("[{n}]"))),
+            None => Ok(()),
+        });
+        let count = count.map_err(|e| wrong(without_place(&e)))??;
+        if count != len as usize {
+            let (found, expected) = (format!("a list of {count}"), format!("a list of {len}"));
+            return Err(Mismatch { path: String::new(), found, expected });
+        }
+        return Ok(());
+    }
+    let value: Value = parse(text).map_err(wrong)?;
+    match btf {
         Some(btf) => write(btf, ty, &value, bytes),
         None => write_untyped(&value, bytes),
-    };
-    result.map_err(|e| e.to_string())
+    }
 }
 
 /// An entry as text.
@@ -252,26 +278,33 @@ struct EntryText<'t> {
     value: Option<&'t RawValue>,
 }
 
-/// Calls a function for each element of a list, one after the other.
-struct Each<F>(F);
+/// Calls a function with each element of a list and its number, one after the other; how many there are.
+fn each<'t, T: Deserialize<'t>, E>(
+    text: &'t RawValue,
+    with: impl FnMut(usize, T) -> Result<(), E>,
+) -> Result<Result<usize, E>, serde_json::Error> {
+    struct Each<T, F>(F, PhantomData<T>);
+    impl<'t, T: Deserialize<'t>, E, F: FnMut(usize, T) -> Result<(), E>> Visitor<'t> for Each<T, F> {
+        type Value = Result<usize, E>;
 
-impl<'t, F: FnMut(EntryText<'t>) -> Result<(), FillError>> Visitor<'t> for Each<F> {
-    type Value = Result<(), FillError>;
-
-    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of objects with `key` and `value`")
-    }
-
-    fn visit_seq<A: SeqAccess<'t>>(mut self, mut from: A) -> Result<Self::Value, A::Error> {
-        for number in 0usize.. {
-            let element = from.next_element().map_err(|e| A::Error::custom(format_args!("entry {number}: {e}")))?;
-            let Some(entry) = element else { break };
-            if let Err(e) = self.0(entry) {
-                return Ok(Err(e));
-            }
+        fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
         }
-        Ok(Ok(()))
+
+        fn visit_seq<A: SeqAccess<'t>>(mut self, mut from: A) -> Result<Self::Value, A::Error> {
+            let mut count = 0;
+            while let Some(element) =
+                from.next_element().map_err(|e| A::Error::custom(format_args!("entry {count}: {e}")))?
+            {
+                if let Err(e) = (self.0)(count, element) {
+                    return Ok(Err(e));
+                }
+                count += 1;
+            }
+            Ok(Ok(count))
+        }
     }
+    serde_json::Deserializer::from_str(text.get()).deserialize_seq(Each(with, PhantomData))
 }
 
 /// The entries of one map, which may have `cpus` values each and `room` bytes in all.
@@ -290,8 +323,7 @@ fn entries(
     };
     let entry_size = key_size.saturating_add(value_size);
     let mut list = List { map: number, key_size, entry_size, count: 0, bytes: Vec::new() };
-    let each = Each(|e: EntryText<'_>| {
-        let n = list.count;
+    let result = each(text, |n, e: EntryText<'_>| {
         let start = list.bytes.len();
         if room - start < entry_size {
             return Err(FillError::new(format!("{name}, entry {n}"), "more than 1 GiB of entries in all"));
@@ -302,8 +334,8 @@ fn entries(
         entry(btf, map, &e, (key, value), cpus)
             .map_err(|(part, problem)| FillError::new(format!("{name}, entry {n}{part}"), problem))
     });
-    match serde_json::Deserializer::from_str(text.get()).deserialize_seq(each) {
-        Ok(result) => result.map(|()| list),
+    match result {
+        Ok(result) => result.map(|_| list),
         Err(e) => Err(FillError::new(name, without_place(&e))),
     }
 }

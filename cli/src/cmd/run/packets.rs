@@ -170,6 +170,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
             let out = out.into_inner().map_err(|e| e.into_error())?;
             out.finish()
         });
+        let finished = finished.with_context(|| args.write.as_deref().map(files::name).unwrap_or_default());
         if let Err(e) = finished {
             error.get_or_insert(out::text_of(&e));
         }
