@@ -90,3 +90,30 @@ fn the_end_of_a_log_is_read() {
     assert_eq!(log::summary(log), want);
     assert_eq!(log::summary(""), log::Summary::default());
 }
+
+#[test]
+fn programs_that_run_once_and_packets_that_grow() {
+    let Some(kernel) = kernel("programs_that_run_once_and_packets_that_grow") else { return };
+    let load = |prog_type, insns, flags| {
+        let params = LoadParams { prog_type, insns, flags, license: "GPL", ..Default::default() };
+        kernel.load_program(&params).expect("small").program.expect("nothing is wrong with it")
+    };
+    // The kernel refuses a count of runs, and an output, for these.
+    let sleepable = ebpfkit_object::ProgramFlags::SLEEPABLE;
+    for (kind, flags) in [(ProgType::Syscall, sleepable), (ProgType::RawTracepoint, 0)] {
+        let input = TestRun::of(kind, None, &[], 1);
+        let result = kernel.test_run(&load(kind, &RETURN_2, flags), &input);
+        assert_eq!(result.map(|r| r.retval), Ok(2), "{kind}");
+    }
+    // r2 = 9000; r3 = 0; call bpf_skb_change_tail; r0 = 0; exit
+    let grow = [
+        Insn::new(0xb7, 2, 0, 0, 9000),
+        Insn::new(0xb7, 3, 0, 0, 0),
+        Insn::new(0x85, 0, 0, 0, 38),
+        Insn::new(0xb7, 0, 0, 0, 0),
+        Insn::new(0x95, 0, 0, 0, 0),
+    ];
+    let input = TestRun::of(ProgType::SchedCls, Some(&[0; 60]), &[], 1);
+    let result = kernel.test_run(&load(ProgType::SchedCls, &grow, 0), &input);
+    assert_eq!(result.map(|r| r.data.len()), Ok(9000));
+}
