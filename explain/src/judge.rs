@@ -4,7 +4,8 @@ use crate::diagnosis;
 use crate::source::{self, SourceLine};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::log::KernelLog;
-use ebpfkit_verifier::{KernelModel, Options, Rejection, Report, Verdict, Verified};
+use ebpfkit_verifier::reason::CallReason;
+use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, Report, Verdict, Verified};
 
 /// Steps up to which a rejected program is walked again for the log of its failing path.
 const EXPLAINED_STEPS: u64 = 200_000;
@@ -141,7 +142,10 @@ impl Judged {
 
 fn rejected(prepared: &Prepared, program: usize, rejection: Box<Rejection>) -> Outcome {
     let program = &prepared.object.programs[program];
-    let poison = program.poison.iter().find(|(at, _)| *at == rejection.insn).map(|(_, text)| text.clone());
+    // Only where the kernel stumbles over the call that stands for what is missing does the loader say what that is.
+    let is_poison = matches!(rejection.reason, Reason::Call(CallReason::UnknownHelper { .. }));
+    let mut poison = program.poison.iter().filter(|(at, _)| is_poison && *at == rejection.insn);
+    let poison = poison.next().map(|(_, text)| text.clone());
     let text = poison.unwrap_or_else(|| rejection.reason.to_string());
     let message = text.trim_end().lines().last().unwrap_or_default().to_owned();
     let line = prepared.object.btf.as_deref().and_then(|btf| source::line_of(program, btf, rejection.insn));

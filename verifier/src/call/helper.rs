@@ -88,10 +88,12 @@ impl Env<'_> {
             && (self.options().privileged || !flags.contains(HelperFlags::CAP_PERFMON))
     }
 
-    /// Of security hooks, few are called with a socket whose options may be used.
+    /// Of security hooks, few are called with a socket whose options may be used; a congestion control that is released
+    /// must not use those of its socket any more.
     fn hook_has_helper(&self, id: u32) -> bool {
         let options = matches!(id, id::SETSOCKOPT | id::GETSOCKOPT);
-        !options || self.lsm_hook().is_none_or(|hook| lsm::SOCKOPT.contains(&hook))
+        let is_release = self.struct_ops_name() == "tcp_congestion_ops" && self.attach.name == "release";
+        !options || !is_release && self.lsm_hook().is_none_or(|hook| lsm::SOCKOPT.contains(&hook))
     }
 
     /// Verifies the call of a helper.

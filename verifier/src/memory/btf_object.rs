@@ -146,7 +146,15 @@ impl Env<'_> {
         }
         let (mut at, mut id, mut flags) = (off, id, TypeFlags::empty());
         loop {
-            match walk(types, id, at, size, &mut flags, !is_alloc)? {
+            // Linux 6.18 lets allocated objects, too, have a last array that goes on behind them.
+            let reached = match walk(types, id, at, size, &mut flags, !(is_alloc && self.options().sound)) {
+                Err(why) if is_alloc && self.options().sound => {
+                    self.soundness_mattered.set(true);
+                    return reject(why);
+                }
+                reached => reached?,
+            };
+            match reached {
                 Walk::Struct(inner) => (id, at) = (inner, 0),
                 Walk::Scalar => return Ok(Found::Number),
                 Walk::OtherPointer => return Ok(Found::Probed),

@@ -141,7 +141,7 @@ impl Env<'_> {
                         | AttachType::LsmCgroup
                 );
                 if !known {
-                    return Err(Stop::unsupported(format!("{kind} programs attached as {attach}")));
+                    return reject(AttachReason::UnknownHook { kind: kind.to_string(), attach: attach.to_string() });
                 }
                 let Some(proto) = proto_of(id) else { return reject(AttachReason::NotFunction { id }) };
                 (info.proto, info.name) = (proto, name);

@@ -47,6 +47,8 @@ reasons! {
         "EBPF1120" DisabledHook { id: u32, func: String } EINVAL, "attach_btf_id {id} points to disabled hook {func}";
         /// The function is not open to programs.
         "EBPF1121" Denied { func: String } EINVAL, "Attaching tracing programs to function '{func}' is rejected.";
+        /// The kernel knows no such hook for this type of programs. It says nothing more.
+        "EBPF1123" UnknownHook { kind: String, attach: String } EINVAL, "{kind} programs cannot be attached as {attach}";
         /// Nothing runs behind a function that does not return.
         "EBPF1122" NoReturn {} EINVAL, "Attaching fexit/fmod_ret to __noreturn functions is rejected.";
     }

@@ -85,6 +85,7 @@ impl Reason {
             self,
             Self::Program(F::TypeNeedsCapability { .. } | F::MapNeedsCapability { .. } | F::TooManyInsns { .. })
                 | Self::Program(F::OtherOwner { .. })
+                | Self::Attach(AttachReason::UnknownHook { .. })
         )
     }
 
