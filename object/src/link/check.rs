@@ -16,7 +16,7 @@ pub(super) fn declared(btf: &Btf, name: &str) -> Option<TypeId> {
 /// Compares every reference with the definition that was chosen for it.
 pub(crate) fn definitions(inputs: &[Input<'_>], globals: &Globals<'_>) -> Result<(), ObjectError> {
     for (number, input) in inputs.iter().enumerate() {
-        for s in input.file.symbols.iter().filter(|s| is_global(s) && s.is_extern) {
+        for s in input.file.symbols.iter().filter(|s| is_global(&input.file, s) && s.is_extern) {
             let Some(global) = globals.get(s.name).filter(|g| g.owner.0 != number) else { continue };
             let owner = &inputs[global.owner.0];
             let (Some(ours), Some(theirs)) = (&input.btf, &owner.btf) else { continue };

@@ -1,6 +1,6 @@
 //! Writing the linked file.
 
-use super::symbols::{Globals, is_global};
+use super::symbols::{Globals, is_global, is_jump_table};
 use super::{Input, Layout};
 use crate::model::ObjectError;
 use crate::read::elf::{Symbol, malformed, refused};
@@ -11,7 +11,7 @@ use object::write::{Object, Relocation, SectionId, Symbol as NewSymbol, SymbolId
 use object::{
     Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 struct Writer<'a> {
     inputs: &'a [Input<'a>],
@@ -19,6 +19,8 @@ struct Writer<'a> {
     sections: Vec<SectionId>,
     layout: Layout,
     globals: HashMap<&'a str, SymbolId>,
+    /// Jump tables by input and symbol.
+    tables: HashMap<(usize, usize), SymbolId>,
 }
 
 /// Writes the file.
@@ -42,7 +44,7 @@ pub(crate) fn write<'a>(
     };
     let sections =
         layout.sections.iter().map(|j| out.add_section(Vec::new(), j.name.as_bytes().to_vec(), kind(j))).collect();
-    let mut writer = Writer { inputs, out, sections, layout, globals: HashMap::new() };
+    let mut writer = Writer { inputs, out, sections, layout, globals: HashMap::new(), tables: HashMap::new() };
     writer.symbols(globals);
     let relocations = writer.relocations()?;
     let Writer { mut out, sections, layout, .. } = writer;
@@ -90,9 +92,14 @@ impl<'a> Writer<'a> {
 
     fn symbols(&mut self, globals: &Globals<'a>) {
         for (number, input) in self.inputs.iter().enumerate() {
-            for s in input.file.symbols.iter().filter(|s| !s.is_global && (s.is_func || s.is_object)) {
-                if s.section.is_some_and(|at| self.layout.places.contains_key(&(number, at))) {
-                    self.add(number, s, SymbolScope::Compilation, false);
+            for (index, s) in input.file.symbols.iter().enumerate() {
+                let table = is_jump_table(&input.file, s) && !s.is_section;
+                let local = !s.is_global && (s.is_func || s.is_object);
+                if (table || local) && s.section.is_some_and(|at| self.layout.places.contains_key(&(number, at))) {
+                    let id = self.add(number, s, SymbolScope::Compilation, false);
+                    if table {
+                        self.tables.insert((number, index), id);
+                    }
                 }
             }
         }
@@ -111,6 +118,8 @@ impl<'a> Writer<'a> {
     /// Relocations of the result; immediates that count from a section's start are moved with it.
     fn relocations(&mut self) -> Result<Vec<(SectionId, Relocation)>, ObjectError> {
         let mut found = Vec::new();
+        // Jump tables that code refers to, and by how many bytes that code has moved in its section.
+        let mut moved_tables = BTreeMap::new();
         for (number, input) in self.inputs.iter().enumerate() {
             for (target, entries) in &input.file.relocations {
                 let Some(&(section, start)) = self.layout.places.get(&(number, *target)) else { continue };
@@ -128,7 +137,10 @@ impl<'a> Writer<'a> {
                         return Err(malformed(place(), format!("offset {}", entry.offset), "inside the section"));
                     };
                     let is_call = is_code && insn.code == opcode::CALL;
-                    let id = if is_global(symbol) {
+                    let id = if let Some(&table) = self.tables.get(&(number, entry.symbol)) {
+                        moved_tables.insert((number, entry.symbol), start);
+                        Some(table)
+                    } else if is_global(&input.file, symbol) {
                         self.globals.get(symbol.name).copied()
                     } else {
                         let moved = symbol.section.and_then(|s| self.layout.places.get(&(number, s)).copied());
@@ -167,7 +179,31 @@ impl<'a> Writer<'a> {
                 }
             }
         }
+        for ((input, symbol), by) in moved_tables {
+            self.move_table(input, symbol, by as u64);
+        }
         Ok(found)
+    }
+}
+
+impl Writer<'_> {
+    /// Moves the targets of a jump table, which count from the start of their section of code.
+    fn move_table(&mut self, input: usize, symbol: usize, by: u64) {
+        let file = &self.inputs[input].file;
+        let Some(symbol) = file.symbols.get(symbol) else { return };
+        let place = symbol.section.and_then(|s| self.layout.places.get(&(input, s)).copied());
+        let Some((section, start)) = place else { return };
+        let first = start.saturating_add(usize::try_from(symbol.value).unwrap_or(usize::MAX));
+        let end = first.saturating_add(usize::try_from(symbol.size).unwrap_or(0));
+        let Some(table) = self.layout.sections[section].data.get_mut(first..end) else { return };
+        for target in table.chunks_exact_mut(8) {
+            let bytes: [u8; 8] = target.try_into().unwrap_or_default();
+            let moved = match file.endian {
+                Endian::Little => (u64::from_le_bytes(bytes).wrapping_add(by)).to_le_bytes(),
+                Endian::Big => (u64::from_be_bytes(bytes).wrapping_add(by)).to_be_bytes(),
+            };
+            target.copy_from_slice(&moved);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Input, Layout};
 use crate::model::ObjectError;
-use crate::read::elf::{Symbol, refused};
+use crate::read::elf::{File, JUMP_TABLES, Symbol, refused};
 use std::collections::HashMap;
 
 /// What a name stands for in the result.
@@ -21,16 +21,23 @@ pub(crate) struct Global {
 /// Global symbols by name.
 pub(crate) type Globals<'a> = HashMap<&'a str, Global>;
 
+/// Whether a symbol is a jump table: every object has its own of the same names.
+pub(crate) fn is_jump_table(file: &File<'_>, symbol: &Symbol<'_>) -> bool {
+    symbol.section.is_some_and(|s| file.section_name(s) == JUMP_TABLES)
+}
+
 /// Whether a symbol takes part in linking.
-pub(crate) fn is_global(symbol: &Symbol<'_>) -> bool {
-    !symbol.name.is_empty() && (symbol.is_extern || (symbol.is_global && symbol.section.is_some()))
+pub(crate) fn is_global(file: &File<'_>, symbol: &Symbol<'_>) -> bool {
+    !is_jump_table(file, symbol)
+        && !symbol.name.is_empty()
+        && (symbol.is_extern || (symbol.is_global && symbol.section.is_some()))
 }
 
 /// Chooses among definitions: a strong one before weak ones, the first weak one otherwise.
 pub(crate) fn resolve<'a>(inputs: &[Input<'a>], layout: &Layout) -> Result<Globals<'a>, ObjectError> {
     let mut globals = Globals::new();
     for (number, input) in inputs.iter().enumerate() {
-        for (index, s) in input.file.symbols.iter().enumerate().filter(|(_, s)| is_global(s)) {
+        for (index, s) in input.file.symbols.iter().enumerate().filter(|(_, s)| is_global(&input.file, s)) {
             if s.section.is_some_and(|at| !layout.places.contains_key(&(number, at))) {
                 continue;
             }

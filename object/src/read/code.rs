@@ -309,6 +309,11 @@ impl Linker<'_> {
                 self.on_demand(map, here, out);
                 None
             }
+            Reference::JumpTable => {
+                // A map of instructions would hold it, which kernels have from 6.19 on.
+                out.fail(format!("prog '{}': insn #{slot}: can't create jump table: -22", f.name));
+                None
+            }
             Reference::Extern(number) => {
                 out.pending.push(Pending { insn: here, what: PendingKind::Extern(number) });
                 None

@@ -10,6 +10,8 @@ use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, ST
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// Section of the tables that indirect jumps go through.
+pub(crate) const JUMP_TABLES: &str = ".jumptables";
 /// Symbols of sections from this number on stand in no section (`SHN_LORESERVE`).
 const RESERVED: usize = 0xff00;
 /// Longest name of a section or symbol that is believed.

@@ -1,6 +1,6 @@
 //! Relocations: what each relocated instruction, map slot and function table entry refers to.
 
-use super::elf::{File, RawRelocation, Symbol, malformed, refused};
+use super::elf::{File, JUMP_TABLES, RawRelocation, Symbol, malformed, refused};
 use super::externs::Externs;
 use super::functions::Functions;
 use super::maps::{BySection, MAPS};
@@ -30,6 +30,8 @@ pub(crate) enum Reference {
     Value(usize, u64),
     /// An extern.
     Extern(usize),
+    /// A table of an indirect jump.
+    JumpTable,
 }
 
 /// References by function and slot in the function.
@@ -145,6 +147,8 @@ impl Resolver<'_, '_> {
                 Reference::FuncAddress(place, symbol.value)
             } else if let Some(&map) = self.maps.data.get(&place) {
                 Reference::Value(map, symbol.value)
+            } else if file.section_name(place) == JUMP_TABLES {
+                Reference::JumpTable
             } else {
                 match self.map(object, place, symbol, insn) {
                     Ok(map) => Reference::Map(map),
