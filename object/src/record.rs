@@ -82,6 +82,16 @@ impl FieldKind {
         }
     }
 
+    /// Whether the field may stand in a map's values.
+    fn is_in_maps(self) -> bool {
+        self.class().is_some()
+    }
+
+    /// Whether the field may stand in objects that programs allocate.
+    fn is_in_objects(self) -> bool {
+        IN_OBJECTS.contains(&self)
+    }
+
     /// Whether a type has at most one such field.
     fn is_single(self) -> bool {
         matches!(self, SpinLock | ResSpinLock | Timer | Workqueue | TaskWork | Refcount)
@@ -152,22 +162,6 @@ const BY_STRUCT: &[(&str, FieldKind)] = &[
 const BY_TAG: &[(&str, FieldKind)] =
     &[("kptr_untrusted", KptrUnref), ("kptr", KptrRef), ("percpu_kptr", KptrPercpu), ("uptr", Uptr)];
 
-/// Kinds that stand in map values.
-const IN_MAPS: &[FieldKind] = &[
-    SpinLock,
-    ResSpinLock,
-    Timer,
-    Workqueue,
-    TaskWork,
-    KptrUnref,
-    KptrRef,
-    KptrPercpu,
-    Uptr,
-    ListHead,
-    RbRoot,
-    Refcount,
-];
-
 /// Kinds that stand in objects that programs allocate.
 const IN_OBJECTS: &[FieldKind] =
     &[SpinLock, ResSpinLock, ListHead, ListNode, RbRoot, RbNode, Refcount, KptrUnref, KptrRef, KptrPercpu];
@@ -206,7 +200,7 @@ fn too_large() -> Malformed {
 struct Reader<'a> {
     btf: &'a Btf,
     kernel: KernelTypes<'a>,
-    wanted: &'a [FieldKind],
+    wanted: fn(FieldKind) -> bool,
     seen: Vec<FieldKind>,
     fields: Vec<Field>,
 }
@@ -218,7 +212,7 @@ pub fn of_map(def: &Map, btf: Option<&Btf>, kernel: KernelTypes<'_>) -> Record {
     if plain(btf, value).is_some() {
         return Record::default();
     }
-    read(btf, kernel, value, IN_MAPS).unwrap_or_default()
+    read(btf, kernel, value, FieldKind::is_in_maps).unwrap_or_default()
 }
 
 /// Whether the kernel makes a map with the types that its definition names (`map_check_btf`). Loaders make one that it
@@ -232,7 +226,7 @@ pub fn map_takes_types(def: &Map, btf: &Btf, kernel: KernelTypes<'_>) -> Result<
     if !sized(value, def.value_size) {
         return malformed(Errno::EINVAL, "a value type of another size");
     }
-    fields_fit(def, btf, &read(btf, kernel, value, IN_MAPS).unwrap_or_default())?;
+    fields_fit(def, btf, &read(btf, kernel, value, FieldKind::is_in_maps).unwrap_or_default())?;
     if key_fits(def, btf, key, value) { Ok(()) } else { malformed(Errno::EINVAL, "a key of another type") }
 }
 
@@ -277,8 +271,8 @@ fn key_fits(def: &Map, btf: &Btf, key: TypeId, value: TypeId) -> bool {
 /// Whether a member of this type makes objects of a struct more than plain bytes.
 fn is_special(btf: &Btf, ty: TypeId) -> bool {
     let is_struct = || btf.kind(ty) == Some(Kind::Struct);
-    BY_STRUCT.iter().any(|(n, k)| IN_OBJECTS.contains(k) && *n == btf.name(ty) && is_struct())
-        || kptr_tag(btf, ty).is_some_and(|(kind, to)| IN_OBJECTS.contains(&kind) && btf.kind(to) == Some(Kind::Struct))
+    BY_STRUCT.iter().any(|(n, k)| k.is_in_objects() && *n == btf.name(ty) && is_struct())
+        || kptr_tag(btf, ty).is_some_and(|(kind, to)| kind.is_in_objects() && btf.kind(to) == Some(Kind::Struct))
 }
 
 /// The special fields of a struct in the program's types, when objects of it are more than plain bytes.
@@ -287,7 +281,7 @@ pub fn of_struct(btf: &Btf, kernel: KernelTypes<'_>, id: TypeId) -> Option<Recor
     if !has {
         return None;
     }
-    read(btf, kernel, id, IN_OBJECTS).ok().filter(|r| !r.fields.is_empty())
+    read(btf, kernel, id, FieldKind::is_in_objects).ok().filter(|r| !r.fields.is_empty())
 }
 
 /// Whether a program's types have pointers whose targets are looked up in the kernel's.
@@ -307,7 +301,7 @@ pub fn check_structs(btf: &Btf, kernel: KernelTypes<'_>) -> Result<(), (TypeId, 
     let mut records = FxHashMap::default();
     let structs = (1..btf.len()).filter(|&id| btf.kind(id) == Some(Kind::Struct));
     for id in structs.filter(|&id| btf.members(id).any(|m| special.contains(&m.ty))) {
-        let record = read(btf, kernel, id, IN_OBJECTS).map_err(|why| (id, why))?;
+        let record = read(btf, kernel, id, FieldKind::is_in_objects).map_err(|why| (id, why))?;
         if record.fields.is_empty() {
             return Err((id, Malformed { errno: Errno::EFAULT, what: "a special field that is none".to_owned() }));
         }
@@ -352,7 +346,7 @@ fn plain(btf: &Btf, ty: TypeId) -> Option<Plain> {
     btf.plain(ty, |name| BY_STRUCT.iter().any(|(n, _)| *n == name))
 }
 
-fn read(btf: &Btf, kernel: KernelTypes<'_>, ty: TypeId, wanted: &[FieldKind]) -> Result<Record, Malformed> {
+fn read(btf: &Btf, kernel: KernelTypes<'_>, ty: TypeId, wanted: fn(FieldKind) -> bool) -> Result<Record, Malformed> {
     let mut reader = Reader { btf, kernel, wanted, seen: Vec::new(), fields: Vec::new() };
     match btf.get(ty) {
         Some(Type::Struct(_)) => reader.members(ty, 0, 0)?,
@@ -403,7 +397,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let name = btf.name(ty);
-        let by_name = BY_STRUCT.iter().find(|(n, k)| *n == name && self.wanted.contains(k)).map(|&(_, k)| k);
+        let by_name = BY_STRUCT.iter().find(|(n, k)| *n == name && (self.wanted)(*k)).map(|&(_, k)| k);
         let composite = match btf.get(ty) {
             // What lies in a union is not looked at.
             Some(Type::Struct(c)) => Some(c),
@@ -430,7 +424,7 @@ impl Reader<'_> {
                 return self.nested(ty, c.size, offset, count, depth + 1);
             }
             (None, None) => match self.pointer(ty)? {
-                Some(k) if self.wanted.contains(&k.0) => k,
+                Some(k) if (self.wanted)(k.0) => k,
                 _ => return Ok(()),
             },
         };

@@ -2,8 +2,9 @@
 
 use crate::against_kernel::insn;
 use ebpfkit_abi::ProgType as P;
+use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::pseudo;
+use ebpfkit_isa::opcode::{self, pseudo};
 
 /// What an argument is set to.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,10 +67,10 @@ pub fn prepare(kind: P, args: &[Value]) -> Vec<Insn> {
     }
     if wants(Value::Element) || wants(Value::ElementOrNull) {
         // A variable key, so that the lookup may fail.
-        code.extend([insn(0x85, 0, 0, 0, 7), insn(0x63, 10, 0, -8, 0), insn(0xbf, 2, 10, 0, 0)]);
+        code.extend([helper(id::GET_PRANDOM_U32), insn(0x63, 10, 0, -8, 0), insn(0xbf, 2, 10, 0, 0)]);
         code.push(insn(0x07, 2, 0, 0, -8));
         code.extend(load_map(1, 0, false));
-        code.extend([insn(0x85, 0, 0, 0, 1), insn(0xbf, 9, 0, 0, 0)]);
+        code.extend([helper(id::MAP_LOOKUP_ELEM), insn(0xbf, 9, 0, 0, 0)]);
         if wants(Value::Element) {
             code.extend([insn(0x55, 9, 0, 2, 0), insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
         }
@@ -81,18 +82,18 @@ pub fn prepare(kind: P, args: &[Value]) -> Vec<Insn> {
         code.extend([insn(0x07, 0, 0, 0, 32), insn(0xbd, 0, 8, 2, 0)]);
         code.extend([insn(0xb7, 0, 0, 0, 0), insn(0x95, 0, 0, 0, 0)]);
     } else if wants(Value::Unknown) || wants(Value::Bounded) {
-        code.extend([insn(0x85, 0, 0, 0, 7), insn(0xbf, 7, 0, 0, 0), insn(0xbf, 8, 0, 0, 0)]);
+        code.extend([helper(id::GET_PRANDOM_U32), insn(0xbf, 7, 0, 0, 0), insn(0xbf, 8, 0, 0, 0)]);
         code.push(insn(0x57, 8, 0, 0, 15));
     }
     if wants(Value::Task) {
-        code.extend([insn(0x85, 0, 0, 0, 158), insn(0xbf, 9, 0, 0, 0)]);
+        code.extend([helper(id::GET_CURRENT_TASK_BTF), insn(0xbf, 9, 0, 0, 0)]);
     }
     code
 }
 
 /// Forgets r1 to r5 and sets those that `args` speak of.
 pub fn set(code: &mut Vec<Insn>, args: &[Value]) {
-    code.push(insn(0x85, 0, 0, 0, 7));
+    code.push(helper(id::GET_PRANDOM_U32));
     for (i, value) in args.iter().enumerate() {
         let dst = i as u8 + 1;
         let frame = |off| [insn(0xbf, dst, 10, 0, 0), insn(0x07, dst, 0, 0, off)];
@@ -111,12 +112,35 @@ pub fn set(code: &mut Vec<Insn>, args: &[Value]) {
     }
 }
 
-/// The lists that come from putting each of the values in the place of each argument.
-pub fn varied(base: &[Value], tried: &[Value]) -> Vec<Vec<Value>> {
+/// Values that every argument is tried with, whatever is called.
+pub const TRIED: &[Value] = &[
+    Value::Unset,
+    Value::Number(0),
+    Value::Number(8),
+    Value::Number(-1),
+    Value::Unknown,
+    Value::Bounded,
+    Value::Context,
+    Value::Frame(-64),
+    Value::Frame(-4),
+    Value::Frame(8),
+    Value::Map(0),
+    Value::Element,
+    Value::ElementOrNull,
+    Value::Task,
+];
+
+/// The call of a helper.
+fn helper(id: u32) -> Insn {
+    insn(opcode::CALL, 0, 0, 0, id as i32)
+}
+
+/// The lists that come from putting each of [`TRIED`] and of `more` in the place of each argument.
+pub fn varied(base: &[Value], more: &[Value]) -> Vec<Vec<Value>> {
     let one = |at: usize, value: Value| {
         let mut list = base.to_vec();
         list[at] = value;
         list
     };
-    (0..base.len()).flat_map(|at| tried.iter().map(move |&value| one(at, value))).collect()
+    (0..base.len()).flat_map(|at| TRIED.iter().chain(more).map(move |&value| one(at, value))).collect()
 }

@@ -129,12 +129,12 @@ pub fn instructions(data: &[u8]) {
     };
     // The maps of generated programs are there to be referred to.
     let mut prepared =
-        generate::program(&mut Bytes(&[]), &Config { statements: 1, careless: 0, functions: 0, ..Config::DEFAULT });
+        generate::program(&mut Bytes(&[]), &Config { statements: 1, mistakes: 0, functions: 0, ..Config::DEFAULT });
     prepared.object.programs = vec![program];
     judge(&prepared);
 }
 
-const SMALL: Config = Config { statements: 24, careless: 15, functions: 2, ..Config::DEFAULT };
+const SMALL: Config = Config { statements: 24, mistakes: 15, functions: 2, ..Config::DEFAULT };
 const CONTAINED: Config = Config { constructs: SMALL.constructs.minus(containment::UNWATCHED), ..SMALL };
 
 /// A structured program from the input's choices, which must do only what the verifier foresaw.
@@ -155,7 +155,7 @@ fn inputs(source: &mut impl Source) -> Vec<Input> {
 /// A structured program from the input's choices, which must give the same in every engine.
 pub fn engines(data: &[u8]) {
     let mut source = Bytes(data);
-    let prepared = generate::program(&mut source, &Config { careless: 0, ..SMALL });
+    let prepared = generate::program(&mut source, &Config { mistakes: 0, ..SMALL });
     let model = KernelModel::newest();
     let Ok(verified) = engines::verified_all(&model, &prepared) else { return };
     for input in inputs(&mut source) {

@@ -12,11 +12,11 @@ pub mod fuzzing;
 pub mod generate;
 pub mod helpers;
 pub mod logs;
+pub mod out_of_bounds;
 pub mod packets;
 pub mod running;
 pub mod sandbox;
 pub mod shrink;
-pub mod wild;
 
 use ebpfkit_object::Prepared;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 
 use crate::engines::{Entries, entries};
 use crate::generate::{self, Config, Constructs, Seeded, Source};
-use crate::wild::{self, Attempt, Base, map};
+use crate::out_of_bounds::{self, Attempt, Base, map};
 use ebpfkit_isa::{Insn, STACK_SIZE};
 use ebpfkit_jit::{Jit, Tier, compile_with};
 use ebpfkit_object::Prepared;
@@ -37,7 +37,7 @@ pub enum Tried {
 type Span = (u64, u64);
 
 /// One place to run a program in, for both engines, so that all addresses are the same.
-struct Bed {
+struct Fixture {
     instance: Instance,
     run: Run,
     packet: Vec<u8>,
@@ -63,7 +63,7 @@ struct Guards {
     maps: Vec<Entries>,
 }
 
-impl Bed {
+impl Fixture {
     /// `None` when the program is refused.
     fn new(prepared: &Prepared, model: &KernelModel, packet: Vec<u8>, tier: Tier) -> Option<Self> {
         let mut instance = Instance::new(&prepared.object, model, 1);
@@ -98,9 +98,11 @@ impl Bed {
     /// Contents that a program's accesses show.
     fn fill(&mut self) -> Result<(), String> {
         self.reset()?;
-        for (number, bytes, keys) in
-            [(map::CELLS, wild::VALUE, 4), (map::TABLE, wild::VALUE, 4), (map::GLOBAL, wild::GLOBAL, 1)]
-        {
+        for (number, bytes, keys) in [
+            (map::CELLS, out_of_bounds::VALUE, 4),
+            (map::TABLE, out_of_bounds::VALUE, 4),
+            (map::GLOBAL, out_of_bounds::GLOBAL, 1),
+        ] {
             for key in 0..keys {
                 let value: Vec<u8> = (0..bytes).map(|i| (i as u8) ^ (17 * key as u8) ^ 0x33).collect();
                 let map = self.map(number).ok_or("a map is missing")?;
@@ -126,9 +128,9 @@ impl Bed {
         let mut maps: Vec<Entries> = self.instance.maps().iter().flatten().map(|m| entries(m)).collect();
         let own = attempt.distance.is_none() && attempt.write;
         match attempt.base {
-            Base::Removed => _ = maps[map::TABLE].remove(wild::KEY.to_ne_bytes().as_slice()),
-            Base::Entry if own => _ = maps[map::TABLE].remove(wild::KEY.to_ne_bytes().as_slice()),
-            Base::Element if own => _ = maps[map::CELLS].remove(wild::KEY.to_ne_bytes().as_slice()),
+            Base::Removed => _ = maps[map::TABLE].remove(out_of_bounds::KEY.to_ne_bytes().as_slice()),
+            Base::Entry if own => _ = maps[map::TABLE].remove(out_of_bounds::KEY.to_ne_bytes().as_slice()),
+            Base::Element if own => _ = maps[map::CELLS].remove(out_of_bounds::KEY.to_ne_bytes().as_slice()),
             Base::Global if own => maps[map::GLOBAL].clear(),
             _ => {}
         }
@@ -166,21 +168,21 @@ impl Bed {
             Base::PacketEnd => end,
             Base::Element | Base::Entry | Base::Removed | Base::Global => {
                 let region = match base {
-                    Base::Element => self.value(map::CELLS, wild::KEY, wild::VALUE),
-                    Base::Global => self.value(map::GLOBAL, 0, wild::GLOBAL),
-                    _ => self.value(map::TABLE, wild::KEY, wild::VALUE),
+                    Base::Element => self.value(map::CELLS, out_of_bounds::KEY, out_of_bounds::VALUE),
+                    Base::Global => self.value(map::GLOBAL, 0, out_of_bounds::GLOBAL),
+                    _ => self.value(map::TABLE, out_of_bounds::KEY, out_of_bounds::VALUE),
                 };
                 regions.push(region);
                 region.0
             }
             Base::Constant => {
-                let region = self.value(map::CONSTANT, 0, wild::CONSTANT);
+                let region = self.value(map::CONSTANT, 0, out_of_bounds::CONSTANT);
                 constant = Some(region);
                 region.0
             }
             Base::Saved => {
                 regions.push(self.value(map::SAVED, 0, 8));
-                self.value(map::TABLE, wild::KEY, wild::VALUE).0
+                self.value(map::TABLE, out_of_bounds::KEY, out_of_bounds::VALUE).0
             }
             Base::Number => 0,
         };
@@ -205,27 +207,28 @@ fn packet(source: &mut Seeded) -> Vec<u8> {
 pub fn attempt(model: &KernelModel, seed: u64) -> Result<Tried, String> {
     let mut source = Seeded(seed);
     let packet = packet(&mut source);
-    let attempt = wild::attempt(&mut source, packet.len() as u64);
+    let attempt = out_of_bounds::attempt(&mut source, packet.len() as u64);
     let failed = |what: String| format!("{what}\n{attempt:?}\n{}", crate::text_of(&attempt.prepared));
-    let mut bed = Bed::new(&attempt.prepared, model, packet, tier(seed)).ok_or_else(|| failed("refused".into()))?;
+    let mut fixture =
+        Fixture::new(&attempt.prepared, model, packet, tier(seed)).ok_or_else(|| failed("refused".into()))?;
     let mut all = Vec::new();
     for jit in [false, true] {
-        bed.fill()?;
-        let (base, regions, constant) = bed.regions(attempt.base);
+        fixture.fill()?;
+        let (base, regions, constant) = fixture.regions(attempt.base);
         let address = attempt.distance.map(|d| base.wrapping_add(d));
         for _ in 1..attempt.runs {
-            bed.seen(jit).result.map_err(|e| failed(format!("the first run: {e}")))?;
+            fixture.seen(jit).result.map_err(|e| failed(format!("the first run: {e}")))?;
         }
-        let before = bed.guards(&attempt);
-        let mut seen = bed.seen(jit);
+        let before = fixture.guards(&attempt);
+        let mut seen = fixture.seen(jit);
         if attempt.base == Base::Saved {
             // It holds an address.
             seen.maps[map::SAVED].clear();
         }
         let name = if jit { "native code" } else { "the interpreter" };
-        let expected = check(&bed, &attempt, &seen.result, address, &regions, constant)
+        let expected = check(&fixture, &attempt, &seen.result, address, &regions, constant)
             .map_err(|what| failed(format!("{name}: {what}; base {base:#x}")))?;
-        let unharmed = before == bed.guards(&attempt);
+        let unharmed = before == fixture.guards(&attempt);
         if expected == Tried::Stopped && !unharmed {
             return Err(failed(format!("{name} changed memory outside; base {base:#x}")));
         }
@@ -281,14 +284,14 @@ fn relate(faults: [&mut Fault; 2], entries: [u64; 2]) {
 
 /// Holds a result against what was tried.
 fn check(
-    bed: &Bed,
+    fixture: &Fixture,
     attempt: &Attempt,
     result: &Result<u64, Fault>,
     address: Option<u64>,
     regions: &[Span],
     constant: Option<Span>,
 ) -> Result<Tried, String> {
-    let context = (bed.run.ctx().address(), bed.run.ctx().size());
+    let context = (fixture.run.ctx().address(), fixture.run.ctx().size());
     let size = attempt.size;
     let in_context = address.is_some_and(|a| has(context, a, size));
     let inside = address.is_some_and(|a| {
@@ -329,7 +332,7 @@ pub fn random(model: &KernelModel, seed: u64) -> Result<Tried, String> {
     let packet = packet(&mut source);
     let config = Config {
         statements: 30,
-        careless: source.pick(&[20, 100, 300]),
+        mistakes: source.pick(&[20, 100, 300]),
         functions: 2,
         constructs: Constructs::NONE,
         ..Config::DEFAULT
@@ -338,12 +341,12 @@ pub fn random(model: &KernelModel, seed: u64) -> Result<Tried, String> {
     for _ in 0..source.pick(&[0, 1, 2, 5]) {
         mutate(&mut source, &mut prepared.object.programs[0].insns);
     }
-    let Some(mut bed) = Bed::new(&prepared, model, packet, tier(seed)) else { return Ok(Tried::Refused) };
-    bed.run.set_budget(BUDGET);
+    let Some(mut fixture) = Fixture::new(&prepared, model, packet, tier(seed)) else { return Ok(Tried::Refused) };
+    fixture.run.set_budget(BUDGET);
     let mut all = Vec::new();
     for jit in [false, false, true, true] {
-        bed.reset()?;
-        all.push(bed.seen(jit));
+        fixture.reset()?;
+        all.push(fixture.seen(jit));
     }
     // Entries of hash maps may change places from one run to the next.
     if all[0] != all[1] || all[2] != all[3] {

@@ -10,7 +10,7 @@ use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 fn engines_agree() {
     let model = KernelModel::newest();
     let kernel = Kernel::open().map_err(|e| eprintln!("the kernel is left out: {e}")).ok();
-    let config = Config { statements: 50, careless: 0, functions: 2, ..Config::DEFAULT };
+    let config = Config { statements: 50, mistakes: 0, functions: 2, ..Config::DEFAULT };
     let mut ran = 0;
     for seed in 0..150 {
         let mut source = Seeded(seed);
@@ -36,7 +36,7 @@ fn engines_agree() {
 #[test]
 fn where_soundness_did_not_matter_the_kernel_reaches_the_same() {
     let model = KernelModel::newest();
-    let config = Config { statements: 60, careless: 0, functions: 2, ..Config::DEFAULT };
+    let config = Config { statements: 60, mistakes: 0, functions: 2, ..Config::DEFAULT };
     let mut compared = 0;
     for seed in 0..300 {
         let prepared = program(&mut Seeded(seed), &config);

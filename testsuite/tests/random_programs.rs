@@ -7,7 +7,7 @@ use ebpfkit_testsuite::running;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 
-const CAREFUL: Config = Config { statements: 30, careless: 0, functions: 2, ..Config::DEFAULT };
+const CAREFUL: Config = Config { statements: 30, mistakes: 0, functions: 2, ..Config::DEFAULT };
 
 #[test]
 fn careful_programs_are_accepted() {
@@ -37,7 +37,7 @@ fn verdicts_are_the_kernels() {
     let mut differences = Vec::new();
     for seed in 1000..1200 {
         let prepared =
-            program(&mut Seeded(seed), &Config { statements: 25, careless: 12, functions: 2, ..Config::DEFAULT });
+            program(&mut Seeded(seed), &Config { statements: 25, mistakes: 12, functions: 2, ..Config::DEFAULT });
         let ours = message(&model, &prepared, 0).unwrap_or_else(|what| format!("unsupported: {what}"));
         let loaded = Session::new(kernel, &prepared).and_then(|s| s.load(0, LogLevel::FAILING_PATH));
         let loaded = loaded.expect("maps and instructions are well formed");

@@ -122,7 +122,7 @@ impl Everywhere<'_> {
 /// Runs and counts; differences are printed with their seeds and end the command with an error, after all programs ran.
 pub fn run(args: &Args) -> Result<()> {
     let model = running::model();
-    let config = Config { statements: args.statements, careless: 0, ..args.constructs.config(&model) };
+    let config = Config { statements: args.statements, mistakes: 0, ..args.constructs.config(&model) };
     let kernel = if args.no_kernel { None } else { Kernel::open().ok() };
     let mut all = Everywhere { args, model, kernel, counts: Counts::default() };
     let mut seed = args.seed;

@@ -23,7 +23,7 @@ pub struct Args {
     constructs: Wanted,
     /// Chance in 1000 that a statement ignores what is known
     #[arg(long, default_value_t = 10)]
-    careless: u32,
+    mistakes: u32,
     /// Statements of a program, at most
     #[arg(long, default_value_t = 20)]
     statements: u32,
@@ -32,7 +32,7 @@ pub struct Args {
 /// Checks and prints counts; exits with 1 when something was not foreseen.
 pub fn run(args: &Args) -> Result<()> {
     let model = running::model();
-    let config = Config { statements: args.statements, careless: args.careless, ..args.constructs.config(&model) };
+    let config = Config { statements: args.statements, mistakes: args.mistakes, ..args.constructs.config(&model) };
     let config = Config { constructs: config.constructs.minus(UNWATCHED), ..config };
     let (mut contained, mut skipped, mut violations, mut steps) = (0u64, 0u64, 0u64, 0u64);
     for seed in args.seed..args.seed + args.count {

@@ -24,7 +24,7 @@ pub struct Args {
     seed: u64,
     /// Chance in 1000 that a statement ignores what is known
     #[arg(long, default_value_t = 10)]
-    careless: u32,
+    mistakes: u32,
     /// Statements of a program, at most
     #[arg(long, default_value_t = 40)]
     statements: u32,
@@ -72,7 +72,7 @@ fn print(classes: &Classes) {
 /// Compares and prints counts; the last line is for machines. Exits with 1 when a verdict differs.
 pub fn run(args: &Args) -> Result<()> {
     let model = running::model();
-    let config = Config { statements: args.statements, careless: args.careless, ..args.constructs.config(&model) };
+    let config = Config { statements: args.statements, mistakes: args.mistakes, ..args.constructs.config(&model) };
     if args.print {
         return show(&args.first(&config)?, args.options());
     }

@@ -34,7 +34,7 @@ pub(super) struct Body<'a, S> {
     /// The function's number, and what all are for; the later ones may be called.
     pub(super) number: usize,
     pub(super) roles: &'a [Role],
-    pub(super) careless: u32,
+    pub(super) mistakes: u32,
     pub(super) kind: &'static Kind,
     /// What the program does besides.
     pub(super) constructs: &'a [Construct],
@@ -98,8 +98,8 @@ impl<S: Source> Body<'_, S> {
         }
     }
 
-    pub(super) fn careless(&mut self) -> bool {
-        let chance = self.careless;
+    pub(super) fn mistake(&mut self) -> bool {
+        let chance = self.mistakes;
         self.source.chance(chance)
     }
 
@@ -162,12 +162,12 @@ impl<S: Source> Body<'_, S> {
     /// A register to write to.
     pub(super) fn target(&mut self) -> u8 {
         let free = self.known.free();
-        if self.careless() { self.source.below(11) as u8 } else { self.source.pick(&free) }
+        if self.mistake() { self.source.below(11) as u8 } else { self.source.pick(&free) }
     }
 
-    /// A register that holds a number, made if there is none. When careless, any register.
+    /// A register that holds a number, made if there is none. By mistake, any register.
     pub(super) fn number(&mut self) -> u8 {
-        if self.careless() {
+        if self.mistake() {
             return self.source.below(11) as u8;
         }
         let numbers = self.known.regs_where(Value::is_number);
@@ -220,7 +220,7 @@ impl<S: Source> Body<'_, S> {
         } else {
             let bits = if wide == class::ALU64 { 64 } else { 32 };
             let mut imm = if shift { self.source.below(bits) as i32 } else { self.source.number() as i32 };
-            if matches!(op, alu::DIV | alu::MOD) && imm == 0 && !self.careless() {
+            if matches!(op, alu::DIV | alu::MOD) && imm == 0 && !self.mistake() {
                 imm = 3;
             }
             self.code.push(wide | op, dst, 0, off, imm);
@@ -267,7 +267,7 @@ impl<S: Source> Body<'_, S> {
     pub(super) fn place_in_slot(&mut self, slot: usize, bytes: u8) -> i16 {
         let steps = 8 / u32::from(bytes);
         let within = self.source.below(steps) as i16 * i16::from(bytes);
-        let stray = if self.careless() { self.source.below(1200) as i16 - 600 } else { 0 };
+        let stray = if self.mistake() { self.source.below(1200) as i16 - 600 } else { 0 };
         slot_off(slot) + within + stray
     }
 
@@ -308,7 +308,7 @@ impl<S: Source> Body<'_, S> {
         let bytes = if mask == 8 { self.source.pick(&[1, 2, 4, 8]) } else { 1 };
         match self.source.below(3) {
             0 => {
-                let (to, stray) = (self.target(), if self.careless() { 16 } else { 0 });
+                let (to, stray) = (self.target(), if self.mistake() { 16 } else { 0 });
                 self.code.load(bytes, to, base, stray);
                 return self.set(to, Value::Scalar);
             }
@@ -460,7 +460,7 @@ impl<S: Source> Body<'_, S> {
     pub(super) fn value_access(&mut self) {
         let Some((reg, room)) = self.value_register() else { return self.arithmetic() };
         let mut bytes = self.source.pick(&[1u8, 2, 4, 8]);
-        let stray = if self.careless() { self.source.below(80) as i16 } else { 0 };
+        let stray = if self.mistake() { self.source.below(80) as i16 } else { 0 };
         let mut base = reg;
         let mut off = self.source.below((room / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes) + stray;
         if self.source.chance(400) {
@@ -471,13 +471,13 @@ impl<S: Source> Body<'_, S> {
                 return;
             }
             let on_stack = matches!(self.known.regs[reg as usize], Value::Memory { of: Memory::Frame, .. });
-            if on_stack && !self.careless() {
+            if on_stack && !self.mistake() {
                 // The stack is accessed at aligned offsets only.
                 bytes = 1;
             }
             let room_left = (room - i32::from(bytes)).max(0) as u32;
             let mask = [0u32, 1, 3, 7, 15, 31, 63].into_iter().rfind(|&m| m <= room_left).unwrap_or(0);
-            if !self.careless() {
+            if !self.mistake() {
                 self.code.push(class::ALU64 | alu::AND, index, 0, 0, mask as i32);
                 self.set(index, Value::UpTo(mask));
             }
@@ -522,9 +522,9 @@ impl<S: Source> Body<'_, S> {
         while u16::from(bytes) > length {
             bytes /= 2;
         }
-        let stray = if self.careless() { 3 } else { 0 };
+        let stray = if self.mistake() { 3 } else { 0 };
         let off = self.source.below(u32::from(length) - u32::from(bytes) + 1) as i16 + stray;
-        if self.source.chance(300) && (self.kind.writes || self.careless()) {
+        if self.source.chance(300) && (self.kind.writes || self.mistake()) {
             let imm = self.source.number() as i32;
             self.code.store_imm(bytes, data, off, imm);
             self.code.mov_imm(to, imm);
@@ -543,7 +543,7 @@ impl<S: Source> Body<'_, S> {
 
     /// Reads or writes a field of the context.
     fn context_access(&mut self, ctx: u8) {
-        let stray = if self.careless() { self.source.below(12) as i16 - 4 } else { 0 };
+        let stray = if self.mistake() { self.source.below(12) as i16 - 4 } else { 0 };
         let (fields, writable) = (self.kind.fields, self.kind.writable);
         if !writable.is_empty() && self.source.chance(400) {
             let (off, bytes) = self.source.pick(writable);
@@ -591,7 +591,7 @@ impl<S: Source> Body<'_, S> {
         let value = Value::Memory { of: Memory::Value(map), room: VALUE_SIZES[map] as u16 };
         let saved: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
         let skip = self.code.label();
-        if !self.careless() {
+        if !self.mistake() {
             self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
         }
         let before = self.known.clone();
@@ -654,25 +654,35 @@ impl<S: Source> Body<'_, S> {
         self.known.join(&after_first);
     }
 
-    /// A loop with a counter that runs a few times.
-    fn repeat(&mut self, depth: u32) {
+    /// Registers that a loop may count in; `None` where there are too few, or loops are too deep already.
+    pub(super) fn counters(&self, depth: u32) -> Option<Vec<u8>> {
         let free: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
-        if free.len() < 2 || depth > 2 {
-            return self.arithmetic();
-        }
-        let (counter, rounds) = (self.source.pick(&free), 1 + self.source.below(6) as i32);
+        (free.len() >= 2 && depth <= 2).then_some(free)
+    }
+
+    /// The head of a loop that counts from zero: the register, how often the loop runs, and which registers were reserved
+    /// before.
+    pub(super) fn begin_counting(&mut self, free: &[u8]) -> (u8, i32, u16) {
+        let (counter, iterations) = (self.source.pick(free), 1 + self.source.below(6) as i32);
         self.code.mov_imm(counter, 0);
         let reserved = self.known.reserved;
         self.known.reserved |= 1 << counter;
         self.set(counter, Value::Scalar);
         self.known.at_loop_head();
+        (counter, iterations, reserved)
+    }
+
+    /// A loop with a counter that runs a few times.
+    fn repeat(&mut self, depth: u32) {
+        let Some(free) = self.counters(depth) else { return self.arithmetic() };
+        let (counter, iterations, reserved) = self.begin_counting(&free);
         let head = self.known.clone();
         let start = self.code.label();
         self.code.place(start);
         self.block(depth + 1);
         self.restore(&head);
         self.code.add_imm(counter, 1);
-        let limit = if self.source.chance(self.careless / 8) { -1 } else { rounds };
+        let limit = if self.source.chance(self.mistakes / 8) { -1 } else { iterations };
         self.code.branch(true, jmp::JLT, counter, Err(limit), start);
         self.known = head;
         self.known.reserved = reserved;

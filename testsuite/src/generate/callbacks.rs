@@ -27,7 +27,7 @@ impl<S: Source> Body<'_, S> {
         let Role::Round { stack } = self.roles[callee] else { return };
         if self.source.chance(600) {
             // A callback that is never called is removed, and its address with it the program.
-            let rounds = if self.careless() { 0 } else { 1 + self.source.below(6) as i32 };
+            let rounds = if self.mistake() { 0 } else { 1 + self.source.below(6) as i32 };
             self.code.mov_imm(1, rounds);
         } else {
             let number = self.number();
@@ -36,13 +36,13 @@ impl<S: Source> Body<'_, S> {
             }
             let mask = self.source.pick(&[1, 3, 7]);
             self.code.push(class::ALU64 | alu::AND, 1, 0, 0, mask);
-            if !self.careless() {
+            if !self.mistake() {
                 self.code.add_imm(1, 1);
             }
         }
         self.code.function(2, callee);
         self.callback_context(3, stack);
-        let flags = i32::from(self.careless());
+        let flags = i32::from(self.mistake());
         self.code.mov_imm(4, flags);
         self.code.helper(id::LOOP);
         self.known.after_call(Value::Scalar);
@@ -59,7 +59,7 @@ impl<S: Source> Body<'_, S> {
         self.code.map(1, map);
         self.code.function(2, callee);
         self.callback_context(3, stack);
-        let flags = i32::from(self.careless());
+        let flags = i32::from(self.mistake());
         self.code.mov_imm(4, flags);
         self.code.helper(id::FOR_EACH_MAP_ELEM);
         self.known.after_call(Value::Scalar);

@@ -16,18 +16,13 @@ impl<S: Source> Body<'_, S> {
         self.open_loops == 0 || self.open_loops < MOST_OPEN && self.source.chance(50)
     }
 
-    /// A loop that the program may be told to leave, and leaves by itself after a few rounds.
+    /// A loop that the program may be told to leave, and leaves by itself after a few iterations.
     pub(super) fn may_goto(&mut self, depth: u32) {
-        let free: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
-        if free.len() < 2 || depth > 2 || !self.may_open() {
+        let Some(free) = self.counters(depth) else { return self.arithmetic() };
+        if !self.may_open() {
             return self.arithmetic();
         }
-        let (counter, rounds) = (self.source.pick(&free), 1 + self.source.below(6) as i32);
-        self.code.mov_imm(counter, 0);
-        let reserved = self.known.reserved;
-        self.known.reserved |= 1 << counter;
-        self.set(counter, Value::Scalar);
-        self.known.at_loop_head();
+        let (counter, iterations, reserved) = self.begin_counting(&free);
         self.known.carry_little(self.source);
         let head = self.known.clone();
         let (start, done) = (self.code.label(), self.code.label());
@@ -40,9 +35,9 @@ impl<S: Source> Body<'_, S> {
         self.code.add_imm(counter, 1);
         let first = self.source.chance(500);
         if first {
-            self.code.branch(true, jmp::JLT, counter, Err(rounds), start);
+            self.code.branch(true, jmp::JLT, counter, Err(iterations), start);
         } else {
-            self.code.branch(true, jmp::JGE, counter, Err(rounds), done);
+            self.code.branch(true, jmp::JGE, counter, Err(iterations), done);
             self.code.jump(start);
         }
         self.code.place(done);
@@ -66,7 +61,7 @@ impl<S: Source> Body<'_, S> {
         let (start, done) = (self.code.label(), self.code.label());
         self.code.place(start);
         self.iterator_call(place, None, next);
-        if !self.careless() {
+        if !self.mistake() {
             self.code.branch(true, jmp::JEQ, 0, Err(0), done);
         }
         let to = if self.source.chance(500) { 0 } else { self.target() };
@@ -81,7 +76,7 @@ impl<S: Source> Body<'_, S> {
         self.restore(&head);
         self.code.jump(start);
         self.code.place(done);
-        if !self.careless() {
+        if !self.mistake() {
             self.iterator_call(place, None, destroy);
         }
         self.known = head;

@@ -70,7 +70,7 @@ impl<S: Source> Body<'_, S> {
         self.code.helper(id::RINGBUF_RESERVE);
         self.known.after_call(Value::Uninit);
         let skip = self.code.label();
-        if !self.careless() {
+        if !self.mistake() {
             self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
         }
         let before = self.known.clone();
@@ -92,7 +92,7 @@ impl<S: Source> Body<'_, S> {
         self.has_record = false;
         self.known.reserved = reserved;
         self.known.forget(Memory::Record);
-        if !self.careless() {
+        if !self.mistake() {
             self.code.mov(1, keep);
             let (flags, end) =
                 (self.source.pick(&[0, 1, 2]), self.source.pick(&[id::RINGBUF_SUBMIT, id::RINGBUF_DISCARD]));
@@ -151,7 +151,7 @@ impl<S: Source> Body<'_, S> {
         }
         let value = self.source.pick(&values);
         let Value::Memory { room, .. } = self.known.regs[value as usize] else { return None };
-        let stray = if self.careless() { 60 } else { 0 };
+        let stray = if self.mistake() { 60 } else { 0 };
         let size = 1 + self.source.below(u32::from(room)) as i32 + stray;
         if value != 1 {
             self.code.mov(1, value);
@@ -221,7 +221,7 @@ impl<S: Source> Body<'_, S> {
     fn look_up(&mut self, skip: super::code::Label) {
         self.code.helper(id::MAP_LOOKUP_ELEM);
         self.known.after_call(Value::Uninit);
-        if !self.careless() {
+        if !self.mistake() {
             self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
         }
     }
@@ -248,7 +248,7 @@ impl<S: Source> Body<'_, S> {
                 _ => self.value_access(),
             }
         }
-        if !self.careless() {
+        if !self.mistake() {
             self.lock(keep, id::SPIN_UNLOCK);
         }
         self.known.reserved = reserved;
@@ -267,7 +267,7 @@ impl<S: Source> Body<'_, S> {
 
     /// A packet load that ends the program where there is no packet.
     fn legacy(&mut self) {
-        if self.role() != Role::Main || !self.may_call() || (self.holds || self.iterators > 0) && !self.careless() {
+        if self.role() != Role::Main || !self.may_call() || (self.holds || self.iterators > 0) && !self.mistake() {
             return self.arithmetic();
         }
         let bytes = self.source.pick(&[1, 2, 4]);
@@ -323,7 +323,7 @@ impl<S: Source> Body<'_, S> {
         }
         let skip = self.code.label();
         let before = self.known.clone();
-        let keys = ENTRIES + u32::from(self.careless());
+        let keys = ENTRIES + u32::from(self.mistake());
         let key = self.source.below(keys) as i32;
         let slot = self.source.below(SLOTS as u32) as usize;
         let plain = self.source.chance(300);
@@ -344,7 +344,7 @@ impl<S: Source> Body<'_, S> {
         self.code.helper(id::MAP_LOOKUP_ELEM);
         self.known.after_call(Value::Uninit);
         let there = plain || self.maps.inner_is_whole;
-        if !there && !self.careless() || there && self.source.chance(300) {
+        if !there && !self.mistake() || there && self.source.chance(300) {
             self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
         }
         self.set(0, Value::Memory { of: Memory::Value(0), room: VALUE_SIZES[0] as u16 });

@@ -1,7 +1,7 @@
 //! Random structured programs: branches, bounded loops, functions, stack, spills, maps, packets, pointer arithmetic.
 //!
-//! Most are accepted by the kernel, because the writer knows what each register and stack slot holds; a chance of
-//! careless steps makes the others. A program depends on nothing but its packet and its maps, so that every engine
+//! Most are accepted by the kernel, because the writer knows what each register and stack slot holds; a share of
+//! deliberate mistakes makes the others. A program depends on nothing but its packet and its maps, so that every engine
 //! gives the same result.
 
 mod body;
@@ -37,7 +37,7 @@ pub struct Config {
     /// Statements, at most; a statement is a few instructions.
     pub statements: u32,
     /// Chance in 1000 that a statement ignores what is known.
-    pub careless: u32,
+    pub mistakes: u32,
     /// Functions besides the main program and callbacks, at most.
     pub functions: u32,
     /// What else programs may do.
@@ -51,7 +51,7 @@ pub struct Config {
 impl Config {
     /// As [`Config::default`].
     pub const DEFAULT: Self =
-        Self { statements: 40, careless: 10, functions: 2, constructs: Constructs::ALL, most: 5, kfuncs: None };
+        Self { statements: 40, mistakes: 10, functions: 2, constructs: Constructs::ALL, most: 5, kfuncs: None };
 }
 
 impl Default for Config {
@@ -130,7 +130,7 @@ pub fn program(source: &mut impl Source, config: &Config) -> Prepared {
             budget: if number == 0 { config.statements } else { config.statements / 4 },
             number,
             roles,
-            careless: config.careless,
+            mistakes: config.mistakes,
             kind,
             constructs,
             maps: numbers,

@@ -37,7 +37,7 @@ impl<S: Source> Body<'_, S> {
         let held = std::mem::replace(&mut self.holds, true);
         self.block(depth + 1);
         self.holds = held;
-        if !self.careless() {
+        if !self.mistake() {
             call(self, leave);
         }
     }

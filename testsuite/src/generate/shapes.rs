@@ -119,7 +119,7 @@ impl<S: Source> Body<'_, S> {
         }
         self.code.push(class::ALU64 | alu::AND, index, 0, 0, mask as i32);
         self.set(index, Value::UpTo(mask));
-        let limit = if self.careless() { mask / 2 } else { mask };
+        let limit = if self.mistake() { mask / 2 } else { mask };
         let failed = self.code.label();
         self.code.branch(true, jmp::JGT, index, Err(limit as i32), failed);
         self.failures.push(failed);
@@ -139,7 +139,7 @@ impl<S: Source> Body<'_, S> {
 
     /// What stands behind a call that never returns.
     pub(super) fn never_returns(&mut self) {
-        let ways = if self.careless() { 3 } else { 2 };
+        let ways = if self.mistake() { 3 } else { 2 };
         match self.source.below(ways) {
             0 => self.code.exit_with(0),
             1 => {

@@ -369,7 +369,7 @@ fn object(insns: Vec<Insn>) -> Prepared {
         ..Map::default()
     };
     let program = Program {
-        name: "wild".into(),
+        name: "out_of_bounds".into(),
         section: "xdp".into(),
         prog_type: ProgType::Xdp,
         attach_type: AttachType::Xdp,
@@ -378,7 +378,7 @@ fn object(insns: Vec<Insn>) -> Prepared {
         ..Program::default()
     };
     let object = Object {
-        name: "wild".into(),
+        name: "out_of_bounds".into(),
         license: "GPL".into(),
         programs: vec![program],
         maps: vec![
