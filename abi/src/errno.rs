@@ -59,6 +59,7 @@ errnos! {
     ENOMSG = 42, "No message of desired type";
     ELOOP = 40, "Too many levels of symbolic links";
     ENODATA = 61, "No data available";
+    ENONET = 64, "Machine is not on the network";
     EPROTO = 71, "Protocol error";
     EBADMSG = 74, "Bad message";
     EOVERFLOW = 75, "Value too large for defined data type";

@@ -52,6 +52,13 @@ pub enum Event {
         /// The bytes.
         data: Vec<u8>,
     },
+    /// Text of one of the program's streams (`bpf_stream_vprintk`).
+    Stream {
+        /// 1 for standard output, 2 for standard error.
+        stream: u32,
+        /// The text.
+        text: String,
+    },
     /// Text or bytes for the reader of an iterator (`bpf_seq_printf`, `bpf_seq_write`).
     Output(Vec<u8>),
     /// A signal to the running task.

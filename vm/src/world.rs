@@ -110,6 +110,8 @@ pub struct World {
     pub attach_cookie: u64,
     /// Address of the function that the program is attached to.
     pub attach_address: u64,
+    /// What `bpf_perf_prog_read_value` gives of the perf event: its counter, and how long it was enabled and running.
+    pub perf_event: [u64; 3],
     /// The sysctl that a cgroup/sysctl program is asked about.
     pub sysctl: Sysctl,
     /// Memory of the kernel and of processes that probing reads find.
@@ -194,6 +196,7 @@ impl Default for World {
             user_stack: Vec::new(),
             attach_cookie: 0,
             attach_address: 0,
+            perf_event: [0; 3],
             sysctl: Sysctl::default(),
             memory: Vec::new(),
             limits: Limits::default(),

@@ -39,7 +39,7 @@ const EVENT_OVERHEAD: u64 = 64;
 /// Bytes that an event takes.
 fn size_of(event: &Event) -> u64 {
     let data = match event {
-        Event::Printk(text) => text.len(),
+        Event::Printk(text) | Event::Stream { text, .. } => text.len(),
         Event::Perf { map, data, .. } | Event::Ring { map, data } => map.len() + data.len(),
         Event::Packet { data, .. } | Event::Output(data) => data.len(),
         Event::Signal { .. } => 0,

@@ -240,6 +240,13 @@ pub(super) fn run_format(run: &mut Run, fmt: &[u8], args: &[u64]) -> Result<Vec<
     })
 }
 
+/// A formatted line, cut to what the kernel keeps of one.
+pub(super) fn line(run: &mut Run, fmt: &[u8], args: &[u64]) -> Result<Vec<u8>, Errno> {
+    let mut text = run_format(run, fmt, args)?;
+    text.truncate(MAX_LINE - 1);
+    Ok(text)
+}
+
 fn print(run: &mut Run, fmt: &[u8], args: &[u64]) -> Ret {
     match run_format(run, fmt, args) {
         Ok(mut text) => {
@@ -277,7 +284,7 @@ fn trace_vprintk(run: &mut Run, [fmt, size, args, len, _]: [u64; 5]) -> Ret {
 }
 
 /// A zero-terminated string of the program's memory, its zero included.
-fn terminated(run: &mut Run, address: u64) -> Result<Vec<u8>, Fault> {
+pub(super) fn terminated(run: &mut Run, address: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     loop {
         run.spend(1)?;

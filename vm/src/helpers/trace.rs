@@ -27,12 +27,30 @@ pub(super) const ROWS: &[Row] = &[
     ("sysctl_get_current_value", sysctl_get_current),
     ("sysctl_get_new_value", sysctl_get_new),
     ("sysctl_set_new_value", sysctl_set_new),
+    ("perf_prog_read_value", perf_prog_read_value),
+    ("find_vma", find_vma),
     ("ima_inode_hash", not_here),
     ("ima_file_hash", not_here),
 ];
 
 fn frames(run: &Run, flags: u64) -> Vec<u64> {
     if flags & stack_flag::USER_STACK != 0 { run.world.user_stack.clone() } else { run.world.kernel_stack.clone() }
+}
+
+/// The values of the perf event that the program runs for.
+fn perf_prog_read_value(run: &mut Run, [_, to, size, ..]: [u64; 5]) -> Ret {
+    let values: Vec<u8> = run.world.perf_event.iter().flat_map(|v| v.to_ne_bytes()).collect();
+    if u64::from(size as u32) != values.len() as u64 {
+        cx::clear(run, to, u64::from(size as u32))?;
+        return cx::fail(Errno::EINVAL);
+    }
+    cx::write(run, to, &values)?;
+    Ok(0)
+}
+
+/// The world's task has no mappings, as kernel threads have none.
+fn find_vma(_: &mut Run, [_, _, _, _, flags]: [u64; 5]) -> Ret {
+    cx::fail(if flags != 0 { Errno::EINVAL } else { Errno::ENOENT })
 }
 
 fn get_stackid(run: &mut Run, [_, handle, flags, ..]: [u64; 5]) -> Ret {

@@ -7,12 +7,14 @@ macro_rules! int {
     };
 }
 
+mod conntrack;
 mod cpumask;
 mod graph;
 mod iter;
 mod memory;
 mod object;
 mod region;
+mod stream;
 mod task;
 
 use super::Row;
@@ -20,8 +22,17 @@ pub(crate) use graph::{release_list, release_tree};
 pub(super) use memory::raw_write;
 
 /// The rooms' lists.
-const ROOMS: &[&[Row]] =
-    &[cpumask::ROWS, graph::ROWS, iter::ROWS, memory::ROWS, object::ROWS, region::ROWS, task::ROWS];
+const ROOMS: &[&[Row]] = &[
+    conntrack::ROWS,
+    cpumask::ROWS,
+    graph::ROWS,
+    iter::ROWS,
+    memory::ROWS,
+    object::ROWS,
+    region::ROWS,
+    stream::ROWS,
+    task::ROWS,
+];
 
 /// All kernel functions that are simulated.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
