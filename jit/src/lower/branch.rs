@@ -33,7 +33,8 @@ impl Translator<'_, '_> {
             return;
         }
         let left = self.b.use_var(self.left);
-        let less = match &self.unrolling {
+        // A jump inside of the loop may lead out of it, further back.
+        let less = match self.unrolling.as_ref().filter(|u| u.jump.slot == self.at) {
             Some(u) if !u.second => return,
             Some(_) => self.charge_twice(left, cost),
             None => self.charge(left, cost),
