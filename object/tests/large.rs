@@ -123,7 +123,8 @@ fn object(functions: usize, sections: bool) -> Vec<u8> {
         } else {
             whole.insns.extend([MOV, EXIT]);
             whole.functions.push(function);
-            (all_funcs.push(func), all_lines.push(line));
+            all_funcs.push(func);
+            all_lines.push(line);
         }
     }
     if !sections {
