@@ -22,7 +22,7 @@ fn lookup(run: &mut Run, [_, tuple, tuple_size, opts, opts_size]: [u64; 5]) -> R
     let opts_size = u64::from(opts_size as u32);
     let errno = refusal(run, tuple, u64::from(tuple_size as u32), opts, opts_size)?.unwrap_or(Errno::ENOENT);
     if opts != 0 && opts_size >= ERROR + 4 {
-        cx::write(run, opts + ERROR, &(-errno.0).to_ne_bytes())?;
+        cx::write(run, opts.wrapping_add(ERROR), &(-errno.0).to_ne_bytes())?;
     }
     Ok(0)
 }
