@@ -253,6 +253,9 @@ pub struct Map {
     pub key_type: TypeId,
     /// BTF type of the value, in the object's BTF; zero when none.
     pub value_type: TypeId,
+    /// Types of key and value that the source declares although the kernel does not take them for such a map, which
+    /// then has none. For reading and printing what it holds.
+    pub declared_types: Option<(TypeId, TypeId)>,
     /// For a struct_ops map: the struct's id in the kernel BTF, after [`Object::prepare`].
     pub kernel_value_type: TypeId,
     /// NUMA node.
@@ -270,6 +273,13 @@ pub struct Map {
     /// libbpf creates it only if it is asked to (`?` in the section name), or only for kernels newer than those that are
     /// modelled (variables of each processor).
     pub on_demand: bool,
+}
+
+impl Map {
+    /// Types of key and value for reading and printing what the map holds; zero when unknown.
+    pub fn printed_types(&self) -> (TypeId, TypeId) {
+        self.declared_types.unwrap_or((self.key_type, self.value_type))
+    }
 }
 
 /// An opened object. Nothing in it depends on a kernel yet.

@@ -31,6 +31,7 @@ fn types(map: &mut Map, btf: Option<&Btf>, target: &Target) {
     let typed = map.key_type != 0 || map.value_type != 0;
     let taken = |btf| !map.map_type.is(MapTraits::UNTYPED) && map_takes_types(map, btf, &vmlinux).is_ok();
     if typed && !btf.is_some_and(taken) {
+        map.declared_types = Some((map.key_type, map.value_type));
         (map.key_type, map.value_type) = (0, 0);
     }
     if let Some(inner) = &mut map.inner {

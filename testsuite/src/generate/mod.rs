@@ -72,6 +72,10 @@ fn choose(source: &mut impl Source, config: &Config) -> (&'static Kind, Construc
     if config.kfuncs.is_none() {
         wanted = wanted.minus(Construct::WITH_KFUNCS);
     }
+    if config.mistakes == 0 {
+        // Without types there are no records of functions and no locks, and some other types of values have none either.
+        wanted = wanted.minus(Constructs::NONE.with(Construct::Untyped).with(Construct::Typedefs));
+    }
     let wanted = wanted.list();
     for _ in 0..if wanted.is_empty() { 0 } else { source.below(config.most + 1) } {
         on = on.with(source.pick(&wanted));

@@ -260,8 +260,8 @@ fn facts_of(def: &Def, around: &Surroundings) -> Facts {
         extra: def.extra,
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         cpus: around.cpus,
-        key_type: def.key_type,
-        value_type: def.value_type,
+        key_type: def.printed_types().0,
+        value_type: def.printed_types().1,
         seed: around.seed,
         account: around.account.clone(),
     }

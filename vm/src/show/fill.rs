@@ -350,20 +350,21 @@ fn entry(
 ) -> Result<(), (String, String)> {
     let shape = || (String::new(), "expected an object with `key` and `value`".to_owned());
     match text.key {
-        Some(text) => typed(btf, map.key_type, text, key).map_err(|e| (", key".into(), e))?,
+        Some(text) => typed(btf, map.printed_types().0, text, key).map_err(|e| (", key".into(), e))?,
         // Queues, stacks and filters have none.
         None if key.is_empty() => {}
         None => return Err(shape()),
     }
     let text = text.value.ok_or_else(shape)?;
     if !map.map_type.is(MapTraits::PER_CPU) {
-        return typed(btf, map.value_type, text, value).map_err(|e| (", value".into(), e));
+        return typed(btf, map.printed_types().1, text, value).map_err(|e| (", value".into(), e));
     }
     let list: Option<Vec<&RawValue>> = parse(text).ok().filter(|l: &Vec<_>| l.len() == cpus as usize);
     let list = list.ok_or_else(|| (", value".into(), format!("expected a list of {cpus}, a value for each CPU")))?;
     let size = map.value_size as usize;
     for (cpu, (text, bytes)) in list.iter().zip(value.chunks_mut(size.next_multiple_of(8).max(1))).enumerate() {
-        typed(btf, map.value_type, text, &mut bytes[..size]).map_err(|e| (format!(", value of CPU {cpu}"), e))?;
+        typed(btf, map.printed_types().1, text, &mut bytes[..size])
+            .map_err(|e| (format!(", value of CPU {cpu}"), e))?;
     }
     Ok(())
 }

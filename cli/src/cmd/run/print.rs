@@ -175,8 +175,8 @@ impl<'a> Maps<'a> {
         for (n, def) in defs {
             let shape = Shape {
                 map_type: def.map_type,
-                key_type: def.key_type,
-                value_type: def.value_type,
+                key_type: def.printed_types().0,
+                value_type: def.printed_types().1,
                 value_size: def.value_size as usize,
             };
             let btf = self.prepared.object.btf.as_deref();
