@@ -216,10 +216,10 @@ impl Translator<'_, '_> {
     /// A load with checks, zero-extended; what was read, when the register's address is sure to be good.
     pub(crate) fn checked_load(&mut self, size: Size, src: u8, off: i16) -> (Value, Option<Piece>) {
         let bytes = size.bytes() as u64;
-        let quick = self.fast_path(src, off, bytes, false);
+        let fast_path = self.fast_path(src, off, bytes, false);
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(src);
-        let Some((condition, offset, read)) = quick else { return (self.slow_load(base, off, bytes), None) };
+        let Some((condition, offset, read)) = fast_path else { return (self.slow_load(base, off, bytes), None) };
         let Some(condition) = condition else {
             let value = self.plain_load(read, false, flags, base, offset);
             return (value, Some(Piece::load(base, offset, read as u8)));
@@ -245,11 +245,11 @@ impl Translator<'_, '_> {
     /// A store with checks.
     pub(crate) fn checked_store(&mut self, size: Size, dst: u8, off: i16, value: Value) {
         let bytes = size.bytes() as u64;
-        let quick = self.fast_path(dst, off, bytes, true);
+        let fast_path = self.fast_path(dst, off, bytes, true);
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(dst);
         // Wider stores than the instruction's would be to pointers, which are never written.
-        let Some((condition, offset, _)) = quick else { return self.slow_store(base, off, bytes, value) };
+        let Some((condition, offset, _)) = fast_path else { return self.slow_store(base, off, bytes, value) };
         let ty = int(bytes as u32 * 8);
         let narrow = |t: &mut Self| if ty == I64 { value } else { t.b.ins().ireduce(ty, value) };
         let Some(condition) = condition else {

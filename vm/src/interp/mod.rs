@@ -1,12 +1,12 @@
 //! The interpreter.
 //!
-//! `quick` does what is simple, step by step, each step a function. What it gives back, `execute` does in full: one
+//! `dispatch` is the fast path, threaded code: each step is a function. What it returns, `execute` does in full: one
 //! loop over the dense form. With checks every access is looked up in the run's regions; without, the verifier has proved
 //! that it is good. Both are the same code, compiled twice.
 
 pub(crate) mod access;
 mod arith;
-pub(crate) mod quick;
+pub(crate) mod dispatch;
 
 use crate::calls::stack_address;
 use crate::fault::{Fault, FaultKind};
@@ -302,7 +302,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         if !WATCHED {
             // SAFETY: targets and entries are indices of the code, and every path ends in `exit` or runs into `Op::End`;
             // the program is that of the machine.
-            match unsafe { quick::run(m.steps.add(at), m, run) } {
+            match unsafe { dispatch::run(m.steps.add(at), m, run) } {
                 // SAFETY: as above.
                 Some(step) => at = unsafe { step.offset_from_unsigned(m.steps) },
                 None => return Ok(m.r[0]),
@@ -434,11 +434,11 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             Op::End => fail!(FaultKind::Helper("the program runs past its last instruction".into())),
             op if op.is_jump() => {
                 check!(charge_jump(run, at, i.off as usize));
-                if quick::taken(i, m, run) {
+                if dispatch::taken(i, m, run) {
                     at = i.off as usize;
                 }
             }
-            _ => quick::alone(i, m, run),
+            _ => dispatch::alone(i, m, run),
         }
     };
     Err(fault.at(code.slots[at - 1] as usize))

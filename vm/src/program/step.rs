@@ -2,10 +2,10 @@
 
 use super::dense::{Inst, Op};
 use super::fuse::{Fused, fuse};
-use crate::interp::quick::{self, Handler};
+use crate::interp::dispatch::{self, Handler};
 
 /// One step of a program. The dense instruction of the same index says in full what is to be done; the function does
-/// only what is quick.
+/// only the fast path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     /// Does it.
@@ -32,7 +32,7 @@ pub(super) fn steps(insts: &[Inst], checked: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = (0..insts.len()).map(|at| step(insts, at, checked)).collect();
     for (step, inst) in steps.iter_mut().zip(insts) {
         if matches!(inst.op, Op::CallLocal | Op::Exit) {
-            step.go = quick::frame(inst.op, checked, loops);
+            step.go = dispatch::frame(inst.op, checked, loops);
         }
     }
     steps
@@ -42,14 +42,14 @@ fn step(insts: &[Inst], at: usize, checked: bool) -> Step {
     let inst = &insts[at];
     let rest = STRETCH - at % STRETCH - 1;
     if rest == 0 {
-        return Step { go: quick::stop(), ..Step::of(inst, checked, false) };
+        return Step { go: dispatch::stop(), ..Step::of(inst, checked, false) };
     }
     // Whether a jump goes back or leaves its stretch.
     let is_far = |jump: usize, target: i32| target as usize <= jump || target as usize / STRETCH != at / STRETCH;
     let (mut step, jumps) = match fuse(&insts[at..insts.len().min(at + rest)]) {
         Some(Fused { what, dst, src, off, imm }) => {
             let far = what.jump().is_some_and(|number| is_far(at + number, off));
-            (Step { go: quick::fused(what, far), imm, off, dst, src }, what.jump().is_some())
+            (Step { go: dispatch::fused(what, far), imm, off, dst, src }, what.jump().is_some())
         }
         None => {
             let jumps = inst.op.has_target();
@@ -63,9 +63,9 @@ fn step(insts: &[Inst], at: usize, checked: bool) -> Step {
 }
 
 impl Step {
-    /// The step of an instruction for itself; `off` is as it stands there. `far` is that of [`quick::handler`].
+    /// The step of an instruction for itself; `off` is as it stands there. `far` is that of [`dispatch::handler`].
     pub(crate) fn of(inst: &Inst, checked: bool, far: bool) -> Self {
         let Inst { op, dst, src, off, imm } = *inst;
-        Self { go: quick::handler(op, checked, far), imm, off, dst, src }
+        Self { go: dispatch::handler(op, checked, far), imm, off, dst, src }
     }
 }

@@ -1,7 +1,7 @@
-//! What the interpreter does without looking up: each step is a function that ends in a call of the next one.
+//! Threaded dispatch, the fast path of the interpreter: each step is a function that ends in a call of the next one.
 //!
-//! A function does only what is quick. Whatever else comes, such as a fault, an access outside of the regions at hand, or
-//! a call of a helper, it leaves undone and gives the step back; [`super::execute`] then does the instruction in full.
+//! A function does only its fast path. Whatever else comes, such as a fault, an access outside of the regions at hand, or
+//! a call of a helper, it leaves undone and returns the step; [`super::execute`] then does the instruction in full.
 //!
 //! Optimisation turns the call at the end into a jump. Nothing depends on it: jumps back, calls and the end of a stretch
 //! ([`crate::program::step`]) return to the loop in [`run`], so that few functions are open at a time.
@@ -112,14 +112,14 @@ macro_rules! handler {
     }};
 }
 
-/// One that reads or writes memory: `$quick` says whether the access was at hand and done, `$slow` the same of a search.
+/// One that reads or writes memory: `$fast` says whether the access was at hand and done, `$slow` the same of a search.
 macro_rules! memory {
-    ($checked:expr, |$i:ident, $r:ident, $run:ident, $c:ident| $quick:expr, $slow:expr) => {{
+    ($checked:expr, |$i:ident, $r:ident, $run:ident, $c:ident| $fast:expr, $slow:expr) => {{
         unsafe fn go<const $c: bool>(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {
             // SAFETY: as for other handlers.
             unsafe {
                 let ($i, $r, $run) = (&*ip, Regs(m.cast()), (&*m, &*run));
-                let done: bool = $quick;
+                let done: bool = $fast;
                 if !done {
                     return search(ip, m, run, top);
                 }
