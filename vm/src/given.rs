@@ -2,8 +2,8 @@
 //!
 //! A mark is the number of the run that it belongs to, so that a new run begins without any.
 
-use crate::lent::{Loan, What};
 use crate::maps::{ArrayLayout, Map, check::flag};
+use crate::regions::{AddedRegion, What};
 use std::sync::Arc;
 
 /// Elements of a map, over all CPUs, that have marks; native code leaves larger maps to the helper.
@@ -46,8 +46,8 @@ impl MarkedArray {
         Some((usize::try_from(number).ok()?, address - rest % layout.stride))
     }
 
-    fn loan(&self, base: u64) -> Loan {
-        Loan { base, len: self.size, what: What::Value(self.map), writable: true }
+    fn loan(&self, base: u64) -> AddedRegion {
+        AddedRegion { base, len: self.size, what: What::Value(self.map), writable: true }
     }
 }
 
@@ -118,7 +118,7 @@ impl Given {
     }
 
     /// The element that holds an address, if it was given.
-    pub fn find(&self, address: u64) -> Option<Loan> {
+    pub fn find(&self, address: u64) -> Option<AddedRegion> {
         self.programs.iter().find_map(|program| {
             program.arrays.iter().find_map(|array| {
                 let (number, base) = array.element(address)?;
@@ -128,7 +128,7 @@ impl Given {
     }
 
     /// All elements that were given.
-    pub fn iter(&self) -> impl Iterator<Item = Loan> {
+    pub fn iter(&self) -> impl Iterator<Item = AddedRegion> {
         self.programs.iter().flat_map(move |program| {
             program.arrays.iter().flat_map(move |array| {
                 let numbers = array.first..array.first + array.elements();

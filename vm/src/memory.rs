@@ -1,16 +1,16 @@
 //! The memory that a run may use, and the checks of checked mode.
 //!
 //! Addresses are real ones, as in the kernel. In checked mode every access must fall into one region: the frames of the
-//! stack, the context, the packet, a map's value, or memory that a helper has lent. Outside of them nothing is touched.
+//! stack, the context, the packet, a map's value, or memory that a helper has added. Outside of them nothing is touched.
 
 use crate::calls::MAX_DEPTH;
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
 use crate::given::Given;
-use crate::lent::{Lent, Loan, What};
 use crate::maps::{Kind, Map};
 use crate::native::RunContext;
 use crate::program::Program;
+use crate::regions::{AddedRegion, Regions, What};
 use std::sync::Arc;
 
 /// Bytes of stack that all frames have together.
@@ -116,8 +116,8 @@ pub(crate) struct Memory {
     pub(crate) recent_fixed: Window,
     /// Region of the last load from one that may only be read.
     pub(crate) recent_read: Window,
-    /// Lent by helpers.
-    lent: Lent,
+    /// Added by helpers.
+    added: Regions,
     /// Elements that native code has found itself.
     given: Given,
     /// Known since the program was loaded, by address.
@@ -132,7 +132,7 @@ impl Memory {
             stack: Window::default(),
             recent_fixed: Window::default(),
             recent_read: Window::default(),
-            lent: Lent::default(),
+            added: Regions::default(),
             given: Given::default(),
             fixed: Arc::new([]),
             arena: None,
@@ -177,10 +177,10 @@ impl Memory {
         Some(arena.host(first).filter(|_| there))
     }
 
-    /// Regions that helpers have lent.
+    /// How many regions helpers have added.
     #[inline]
-    pub(crate) fn lent_count(&self) -> usize {
-        self.lent.len()
+    pub(crate) fn added_count(&self) -> usize {
+        self.added.len()
     }
 
     /// Forgets which regions were used last, as far as they may be gone.
@@ -199,39 +199,39 @@ impl Memory {
         }
     }
 
-    /// Forgets what helpers have lent.
+    /// Forgets what helpers have added.
     pub(crate) fn reset(&mut self, native: &mut RunContext) {
         self.forget_recent(native);
-        self.lent.clear();
+        self.added.clear();
     }
 
     /// Adds a region, or replaces the one that starts at the same address. Nothing happens in unchecked mode.
     #[inline]
-    pub(crate) fn lend(&mut self, native: &mut RunContext, loan: Loan) {
-        if !self.checked || loan.len == 0 || native.recent == loan.window() {
+    pub(crate) fn add_region(&mut self, native: &mut RunContext, region: AddedRegion) {
+        if !self.checked || region.len == 0 || native.recent == region.window() {
             return;
         }
         // It may take the place of another.
-        self.forget_recent_at(native, loan.base);
-        if loan.writable {
-            native.recent = loan.window();
+        self.forget_recent_at(native, region.base);
+        if region.writable {
+            native.recent = region.window();
         } else {
-            self.recent_read = loan.window();
+            self.recent_read = region.window();
         }
-        self.lent.insert(loan);
+        self.added.insert(region);
     }
 
-    /// Takes a region back; later accesses to it are faults.
-    pub(crate) fn take_back(&mut self, native: &mut RunContext, base: u64) {
+    /// Removes a region; later accesses to it are faults.
+    pub(crate) fn remove_region(&mut self, native: &mut RunContext, base: u64) {
         self.forget_recent_at(native, base);
-        self.lent.remove(base);
+        self.added.remove(base);
     }
 
-    /// The lent region that holds an address, and whether it may be written.
-    fn find_lent(&self, address: u64) -> Option<(Window, bool)> {
-        let loan = self.lent.below(address).filter(|l| l.window().has(address, 1)).copied();
-        let loan = loan.or_else(|| self.given.find(address))?;
-        Some((loan.window(), loan.writable))
+    /// The added region that holds an address, and whether it may be written.
+    fn find_added(&self, address: u64) -> Option<(Window, bool)> {
+        let region = self.added.below(address).filter(|l| l.window().has(address, 1)).copied();
+        let region = region.or_else(|| self.given.find(address))?;
+        Some((region.window(), region.writable))
     }
 
     /// The fixed region that holds an address, and whether it may be written.
@@ -241,9 +241,9 @@ impl Memory {
         Some((region.window(), region.writable))
     }
 
-    /// Whether bytes lie inside a region that was lent or is fixed.
+    /// Whether bytes lie inside a region that was added or is fixed.
     pub(crate) fn holds(&self, address: u64, size: u64) -> bool {
-        let region = self.find_lent(address).or_else(|| self.find_fixed(address));
+        let region = self.find_added(address).or_else(|| self.find_fixed(address));
         region.is_some_and(|(window, _)| window.has(address, size))
     }
 
@@ -262,10 +262,10 @@ impl Memory {
         if !write && self.recent_read.has(address, size) {
             return true;
         }
-        self.lent.settle();
-        let lent = self.find_lent(address);
-        let is_fixed = lent.is_none();
-        let Some((window, writable)) = lent.or_else(|| self.find_fixed(address)) else { return false };
+        self.added.settle();
+        let added = self.find_added(address);
+        let is_fixed = added.is_none();
+        let Some((window, writable)) = added.or_else(|| self.find_fixed(address)) else { return false };
         if !window.has(address, size) || write && !writable {
             return false;
         }
@@ -309,10 +309,10 @@ impl Memory {
             if address < r.base { r.base - address } else { address.saturating_sub(r.base + r.len) }
         };
         let nearest = own
-            .chain(self.lent.iter().copied().chain(self.given.iter()).map(region))
+            .chain(self.added.iter().copied().chain(self.given.iter()).map(region))
             .chain(self.fixed.iter().cloned())
             .filter(|r| r.len != 0)
-            // Of two at the same distance the lower one, in whatever order they were lent.
+            // Of two at the same distance the lower one, in whatever order they were added.
             .min_by_key(|r| (distance(r), r.base))
             .filter(|r| distance(r) < NEAR);
         match nearest {
@@ -375,14 +375,14 @@ impl Memory {
     }
 }
 
-/// A region that was lent, with its name.
-fn region(loan: Loan) -> Region {
-    let kind = match loan.what {
-        // SAFETY: the run keeps the maps whose values it has lent for as long as they are lent.
+/// An added region, with its name.
+fn region(added: AddedRegion) -> Region {
+    let kind = match added.what {
+        // SAFETY: the run keeps the maps whose values it has added for as long as their regions stand.
         What::Value(map) => RegionKind::MapValue(unsafe { &*(map as *const Map) }.facts().name.clone()),
         What::Other(what) => RegionKind::Other(what),
     };
-    Region { base: loan.base, len: loan.len, kind, writable: loan.writable }
+    Region { base: added.base, len: added.len, kind, writable: added.writable }
 }
 
 /// Reads 1, 2, 4 or 8 bytes.

@@ -5,13 +5,13 @@ use crate::context::CtxMemory;
 use crate::fault::{Fault, FaultKind};
 use crate::helpers::State;
 use crate::input::{Origin, starts_at_link};
-use crate::lent::{Loan, What};
 use crate::maps::Map;
 use crate::memory::{Memory, STACK_BYTES, Window};
 use crate::native::{EngineRun, RunContext, STATUS_OK};
 use crate::objects::Objects;
 use crate::packet::Packet;
 use crate::program::Program;
+use crate::regions::{AddedRegion, What};
 use crate::world::World;
 use ebpfkit_abi::net::ETH_HLEN;
 use ebpfkit_isa::STACK_SIZE;
@@ -433,13 +433,13 @@ impl Run {
         if self.state.holds_something() {
             crate::helpers::give_back(self);
         }
-        if self.retired.len() | self.held.len() | self.memory.lent_count() != 0 {
+        if self.retired.len() | self.held.len() | self.memory.added_count() != 0 {
             self.forget();
         }
         if self.memory.checked {
             self.clear_frame(self.program.frame_bytes());
-            crate::helpers::lend_sockets(self);
-            self.lend_objects();
+            crate::helpers::add_socket_regions(self);
+            self.add_object_regions();
         }
         if self.objects.flow_keys().is_some() {
             self.begin_flow();
@@ -450,9 +450,9 @@ impl Run {
     }
 
     /// Lets a checked program use what its context points to.
-    fn lend_objects(&mut self) {
+    fn add_object_regions(&mut self) {
         for (base, len, what, writable) in self.objects.regions() {
-            self.memory.lend(&mut self.native, Loan { base, len, what: What::Other(what), writable });
+            self.memory.add_region(&mut self.native, AddedRegion { base, len, what: What::Other(what), writable });
         }
     }
 
@@ -530,8 +530,8 @@ impl Run {
     /// Lets a checked program use memory that a helper returns: so many bytes from `base`, until the run ends. `what` is
     /// its name in faults.
     #[inline]
-    pub(crate) fn lend(&mut self, base: u64, len: u64, what: &'static str, writable: bool) {
-        self.memory.lend(&mut self.native, Loan { base, len, what: What::Other(what), writable });
+    pub(crate) fn add_region(&mut self, base: u64, len: u64, what: &'static str, writable: bool) {
+        self.memory.add_region(&mut self.native, AddedRegion { base, len, what: What::Other(what), writable });
     }
 
     /// Copies out of the program's memory.

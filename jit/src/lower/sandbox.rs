@@ -26,8 +26,8 @@ pub(crate) enum RegionHint {
     Stack,
     /// An address in global data.
     Fixed(u64),
-    /// What a helper gave.
-    Lent,
+    /// A region that a helper added.
+    Added,
 }
 
 /// The hints at an instruction. They are kept in the order of slots, whatever way control takes.
@@ -100,7 +100,7 @@ impl RegionHints {
                     self.words[n] = g[usize::from(src)];
                 }
             }
-            Op::Call(_) => g[0] = RegionHint::Lent,
+            Op::Call(_) => g[0] = RegionHint::Added,
             _ => {}
         }
     }
@@ -140,7 +140,7 @@ impl Translator<'_, '_> {
                 }
                 Window { base, len: Len::Value(len) }
             }
-            RegionHint::Lent | RegionHint::Other => {
+            RegionHint::Added | RegionHint::Other => {
                 let base = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_BASE);
                 let len = self.b.ins().load(I64, trusted(), self.run, offset::RECENT_LEN);
                 Window { base, len: Len::Value(len) }

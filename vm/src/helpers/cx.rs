@@ -1,8 +1,8 @@
 //! What all helpers need: arguments as maps and bytes, results as registers.
 
 use super::heap;
-use crate::lent::{Loan, What};
 use crate::maps::{Map, mem};
+use crate::regions::{AddedRegion, What};
 use crate::{Errno, Fault, FaultKind, Run};
 use std::mem::MaybeUninit;
 use std::ops::Deref;
@@ -159,25 +159,25 @@ pub(crate) fn read_u64(run: &mut Run, address: u64) -> Result<u64, Fault> {
 
 /// Lets the program use a value of a map that the run keeps.
 #[inline]
-pub(crate) fn lend_value(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
+pub(crate) fn add_value_region(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
     let base = value.as_ptr() as u64;
     if run.is_checked() {
         let writable = map.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0;
         let what = What::Value(std::ptr::from_ref(map) as u64);
-        run.memory.lend(&mut run.native, Loan { base, len: map.value_size() as u64, what, writable });
+        run.memory.add_region(&mut run.native, AddedRegion { base, len: map.value_size() as u64, what, writable });
     }
     base
 }
 
 /// Lets the program use an object of the heap: its own may be written, those of the kernel only be read.
-pub(crate) fn lend_object(run: &mut Run, object: heap::Found) {
+pub(crate) fn add_object_region(run: &mut Run, object: heap::Found) {
     let (what, writable) = match object.kind {
         heap::Kind::Own | heap::Kind::Percpu => ("an allocated object", true),
         heap::Kind::Cpumask => ("a set of CPUs", false),
         heap::Kind::Kernel => ("a struct of the kernel", false),
         heap::Kind::Iterator | heap::Kind::Argument => return,
     };
-    lend(run, object.base, object.len as u64, what, writable);
+    add_region(run, object.base, object.len as u64, what, writable);
 }
 
 /// Memory for an object that a program asks for, within the world's limit; zero, and counted as lost, without it.
@@ -199,19 +199,19 @@ pub(crate) fn release_object(run: &mut Run, kind: heap::Kind, address: u64) -> b
     let Some(object) = heap::object_at(address) else { return false };
     let released = heap::release(kind, address);
     if released && heap::object_at(address).is_none() {
-        take_back(run, object.base);
+        remove_region(run, object.base);
     }
     released
 }
 
-/// Takes a region back that the program was lent.
-pub(crate) fn take_back(run: &mut Run, base: u64) {
-    run.memory.take_back(&mut run.native, base);
+/// Removes a region that the program may no longer access.
+pub(crate) fn remove_region(run: &mut Run, base: u64) {
+    run.memory.remove_region(&mut run.native, base);
 }
 
 /// Lets the program use other memory.
-pub(crate) fn lend(run: &mut Run, base: u64, len: u64, what: &'static str, writable: bool) {
-    run.lend(base, len, what, writable);
+pub(crate) fn add_region(run: &mut Run, base: u64, len: u64, what: &'static str, writable: bool) {
+    run.add_region(base, len, what, writable);
 }
 
 /// Whether an address is memory of this run in any mode: what probing reads may look at.

@@ -117,7 +117,7 @@ fn commit(run: &mut Run, record: u64, discard: bool) -> Result<(), Fault> {
     let ring = ring_of(run, record).ok_or_else(no_record)?;
     ring.commit(record, discard).map_err(|_| no_record())?;
     reserved.map(|n| run.state.records.swap_remove(n));
-    cx::take_back(run, record);
+    cx::remove_region(run, record);
     Ok(())
 }
 
@@ -144,7 +144,7 @@ fn reserve(run: &mut Run, handle: u64, size: u64) -> Result<u64, Fault> {
     let Some(record) = ringbuf(run, handle)?.reserve(size) else { return Ok(0) };
     let record = record.as_ptr() as u64;
     run.state.records.push(record);
-    cx::lend(run, record, size, "a record of a ring buffer", true);
+    cx::add_region(run, record, size, "a record of a ring buffer", true);
     Ok(record)
 }
 
@@ -226,14 +226,14 @@ fn user_drain(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) ->
             Err(errno) => break Ok(errno.ret()),
         };
         let record = record.as_ptr() as u64;
-        cx::lend(run, record, len.into(), "a record of a user ring buffer", true);
+        cx::add_region(run, record, len.into(), "a record of a user ring buffer", true);
         let ptr = run.state.scratch();
         let called = Dynptr::new(record, dynptr::Kind::Local, len).store(run, ptr).and_then(|()| {
-            cx::lend(run, ptr, dynptr::BYTES, "a dynptr", false);
+            cx::add_region(run, ptr, dynptr::BYTES, "a dynptr", false);
             run.call(callback, [ptr, context, 0, 0, 0])
         });
         ring.release(len);
-        cx::take_back(run, record);
+        cx::remove_region(run, record);
         count += 1;
         match called {
             Ok(0) => {}

@@ -16,7 +16,7 @@ fn xchg(run: &mut Run, [place, new, ..]: [u64; 5]) -> Ret {
     let place = unsafe { AtomicU64::from_ptr(place as usize as *mut u64) };
     let old = place.swap(new, Ordering::AcqRel);
     if let Some(object) = super::heap::object_at(old) {
-        cx::lend_object(run, object);
+        cx::add_object_region(run, object);
     }
     Ok(old)
 }

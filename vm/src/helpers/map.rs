@@ -37,7 +37,7 @@ fn found(run: &mut Run, map: &Map, value: Option<std::ptr::NonNull<u8>>) -> Ret 
         let address = value.as_ptr() as u64;
         return Ok(maps.held_at(address).map_or(0, |inner| run.hold(inner)));
     }
-    Ok(cx::lend_value(run, map, value))
+    Ok(cx::add_value_region(run, map, value))
 }
 
 fn lookup(run: &mut Run, [handle, key, ..]: [u64; 5]) -> Ret {
@@ -124,7 +124,7 @@ fn for_each(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) -> R
     let map = cx::map(run, handle)?;
     let mut fault: Option<Fault> = None;
     let cpu = run.world.cpu;
-    // The keys of an array stand nowhere; with checks they get memory that may be lent.
+    // The keys of an array stand nowhere; with checks they get memory that can be added as a region.
     let own_key =
         if run.is_checked() && map.array().is_some() { heap::alloc(heap::Kind::Argument, KEY_SIZE) } else { 0 };
     let visited = map.for_each(cpu, &mut |key, value| {
@@ -138,8 +138,8 @@ fn for_each(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) -> R
                 own_key
             }
         };
-        cx::lend(run, key, map.key_size() as u64, "a key of a map", false);
-        let value = cx::lend_value(run, map, value);
+        cx::add_region(run, key, map.key_size() as u64, "a key of a map", false);
+        let value = cx::add_value_region(run, map, value);
         match run.call(callback, [handle, key, value, context, 0]) {
             Ok(0) => ControlFlow::Continue(()),
             Ok(_) => ControlFlow::Break(()),
@@ -150,7 +150,7 @@ fn for_each(run: &mut Run, [handle, callback, context, flags, _]: [u64; 5]) -> R
         }
     });
     if own_key != 0 {
-        cx::take_back(run, own_key);
+        cx::remove_region(run, own_key);
         heap::release(heap::Kind::Argument, own_key);
     }
     match fault {
@@ -164,7 +164,7 @@ fn local_storage(run: &mut Run, [handle, ..]: [u64; 5]) -> Ret {
     let map = cx::map(run, handle)?;
     let Kind::Storage(storage) = map.kind() else { return Err(cx::bad("get_local_storage on another kind of map")) };
     match storage.get(run.world.task.cgroup, true, None, run.world.cpu) {
-        Ok(value) => Ok(cx::lend_value(run, map, value)),
+        Ok(value) => Ok(cx::add_value_region(run, map, value)),
         Err(_) => Ok(0),
     }
 }
@@ -178,7 +178,7 @@ fn storage_get(run: &mut Run, [handle, owner, init, flags, _]: [u64; 5]) -> Ret 
     let create = flags == crate::maps::storage::GET_CREATE;
     let init = if init != 0 && create { Some(cx::copy(run, init, map.value_size())?) } else { None };
     match storage.get(owner, create, init.as_deref(), 0) {
-        Ok(value) => Ok(cx::lend_value(run, map, value)),
+        Ok(value) => Ok(cx::add_value_region(run, map, value)),
         Err(_) => Ok(0),
     }
 }
@@ -200,7 +200,7 @@ fn per_cpu_ptr(run: &mut Run, [address, cpu, ..]: [u64; 5]) -> Ret {
     }
     let part = super::heap::percpu(address, cpu);
     if let Some(object) = super::heap::object_at(address) {
-        cx::lend_object(run, object);
+        cx::add_object_region(run, object);
     }
     Ok(part)
 }

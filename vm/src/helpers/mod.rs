@@ -32,7 +32,7 @@ mod xdp;
 pub use events::collect;
 pub use format::format;
 pub use socket::{Sockets, attach as attach_socket};
-pub(crate) use socket::{attach_dummy as attach_dummy_socket, lend_all as lend_sockets};
+pub(crate) use socket::{add_all_regions as add_socket_regions, attach_dummy as attach_dummy_socket};
 pub use state::{State, Timer};
 pub use timers::run_timers;
 

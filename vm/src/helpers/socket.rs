@@ -151,12 +151,12 @@ fn address_of(run: &mut Run, number: usize) -> u64 {
     let Some(socket) = run.world.sockets.get(number) else { return 0 };
     let (memory, _) = run.state.sockets.shown.entry(number).or_insert_with(|| show(socket));
     let (address, size) = (memory.address(), memory.size());
-    cx::lend(run, address, size, "a socket", false);
+    cx::add_region(run, address, size, "a socket", false);
     address
 }
 
 /// Lets a run's program use the sockets that its context may point to.
-pub(crate) fn lend_all(run: &mut Run) {
+pub(crate) fn add_all_regions(run: &mut Run) {
     let sockets = &run.state.sockets;
     if sockets.shown.is_empty() && sockets.dummy.is_none() {
         return;
@@ -164,7 +164,7 @@ pub(crate) fn lend_all(run: &mut Run) {
     let own = sockets.shown.values().map(|(sock, _)| sock).chain(&sockets.dummy);
     let places: Vec<_> = own.map(|s| (s.address(), s.size())).collect();
     for (base, len) in places {
-        cx::lend(run, base, len, "a socket", false);
+        cx::add_region(run, base, len, "a socket", false);
     }
 }
 
@@ -283,7 +283,7 @@ fn tcp_sock(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
     };
     let Some((_, tcp)) = run.state.sockets.shown.get(&number) else { return Ok(0) };
     let (address, size) = (tcp.address(), tcp.size());
-    cx::lend(run, address, size, "a TCP socket", false);
+    cx::add_region(run, address, size, "a TCP socket", false);
     Ok(address)
 }
 

@@ -34,10 +34,10 @@ fn call(run: &mut Run, handle: u64, callback: u64, at: u64) -> Result<(), Fault>
         return Err(cx::bad("no memory for the key of a timer's value"));
     }
     super::kfuncs::raw_write(place, &key);
-    cx::lend(run, place, key.len() as u64, "a key of a map", false);
-    let value = cx::lend_value(run, map, value);
+    cx::add_region(run, place, key.len() as u64, "a key of a map", false);
+    let value = cx::add_value_region(run, map, value);
     let result = run.call(callback, [handle, place, value, 0, 0]);
-    cx::take_back(run, place);
+    cx::remove_region(run, place);
     heap::release(heap::Kind::Argument, place);
     result.map(drop)
 }

@@ -86,7 +86,7 @@ fn has(set: &Set, cpu: u32) -> bool {
 fn create(run: &mut Run, _: [u64; 5]) -> Ret {
     let set = cx::allocate(run, Kind::Cpumask, SIZE);
     if set != 0 {
-        cx::lend(run, set, SIZE as u64, "a set of CPUs", false);
+        cx::add_region(run, set, SIZE as u64, "a set of CPUs", false);
     }
     Ok(set)
 }

@@ -98,7 +98,7 @@ impl<'r> Graph<'r> {
     /// The object around a node, for the program to use.
     fn give(&mut self, node: u64) -> u64 {
         if let Some(object) = heap::object_at(node).filter(|o| o.kind == heap::Kind::Own) {
-            cx::lend_object(self.run, object);
+            cx::add_object_region(self.run, object);
         }
         node
     }

@@ -113,7 +113,7 @@ fn bits_next(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
     let Some(bit) = set else { return Ok(0) };
     let place = copy + bytes as u64;
     raw_write(place, &bit.to_ne_bytes());
-    cx::lend(run, place, 4, "a number of an iterator", false);
+    cx::add_region(run, place, 4, "a number of an iterator", false);
     Ok(place)
 }
 
@@ -122,7 +122,7 @@ fn bits_destroy(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
     if let Some((copy, bytes)) = bits_of(copy)
         && heap::release(Kind::Iterator, copy)
     {
-        cx::take_back(run, copy + bytes as u64);
+        cx::remove_region(run, copy + bytes as u64);
     }
     cx::clear(run, at, 16)?;
     Ok(0)

@@ -29,7 +29,7 @@ fn new(run: &mut Run, [ty, ..]: [u64; 5]) -> Ret {
     let object = cx::allocate(run, Kind::Own, size);
     if object != 0 {
         cx::charge(run, size);
-        cx::lend(run, object, size as u64, "an allocated object", true);
+        cx::add_region(run, object, size as u64, "an allocated object", true);
     }
     Ok(object)
 }

@@ -1,4 +1,4 @@
-//! Regions that helpers have lent in a run.
+//! Regions that helpers add in a run to those that its program may access.
 
 use crate::memory::Window;
 
@@ -10,9 +10,9 @@ const UNSORTED: usize = 8;
 /// So few are put into their places one by one.
 const FEW: usize = 32;
 
-/// A region that was lent; small, since programs are lent many.
+/// One region; small, since there are many.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Loan {
+pub(crate) struct AddedRegion {
     /// First byte.
     pub base: u64,
     /// Bytes.
@@ -26,30 +26,30 @@ pub(crate) struct Loan {
 /// What a region is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
-    /// A value of the map at this address, which lives as long as the loan.
+    /// A value of the map at this address, which lives as long as the region.
     Value(u64),
     /// Something else, by name.
     Other(&'static str),
 }
 
-impl Loan {
+impl AddedRegion {
     #[inline]
     pub(crate) fn window(&self) -> Window {
         Window { base: self.base, len: self.len }
     }
 }
 
-/// The regions. One that is lent is mostly used at once, and then found without a search; only other accesses need the
+/// The regions. One that is added is mostly used at once, and then found without a search; only other accesses need the
 /// regions in order.
 #[derive(Debug, Default)]
-pub(crate) struct Lent {
+pub(crate) struct Regions {
     /// By address, each once.
-    sorted: Vec<Loan>,
+    sorted: Vec<AddedRegion>,
     /// Came later; the last one of an address counts.
-    fresh: Vec<Loan>,
+    fresh: Vec<AddedRegion>,
 }
 
-impl Lent {
+impl Regions {
     /// Regions, some of them more than once.
     #[inline]
     pub(crate) fn len(&self) -> usize {
@@ -58,7 +58,7 @@ impl Lent {
 
     /// Adds a region, or replaces the one that starts at the same address.
     #[inline]
-    pub(crate) fn insert(&mut self, region: Loan) {
+    pub(crate) fn insert(&mut self, region: AddedRegion) {
         self.fresh.push(region);
         if self.fresh.len() >= MOST_FRESH.max(self.sorted.len()) {
             self.settle();
@@ -109,7 +109,7 @@ impl Lent {
     }
 
     /// The last region that starts at or below an address.
-    pub(crate) fn below(&self, address: u64) -> Option<&Loan> {
+    pub(crate) fn below(&self, address: u64) -> Option<&AddedRegion> {
         let at = self.sorted.partition_point(|r| r.base <= address);
         let sorted = at.checked_sub(1).map(|n| &self.sorted[n]);
         // `max_by_key` gives the last of equals, which is the one that counts.
@@ -117,7 +117,7 @@ impl Lent {
     }
 
     /// All regions, in no order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Loan> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &AddedRegion> {
         self.sorted.iter().chain(&self.fresh)
     }
 }
@@ -128,27 +128,27 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn region(base: u64, len: u64) -> Loan {
-        Loan { base, len, what: What::Other("test"), writable: true }
+    fn region(base: u64, len: u64) -> AddedRegion {
+        AddedRegion { base, len, what: What::Other("test"), writable: true }
     }
 
     proptest! {
         #[test]
         fn it_is_a_map_by_address(steps in prop::collection::vec((0..4u8, 0..40u64, 1..9u64), 0..900)) {
-            let (mut lent, mut map) = (Lent::default(), BTreeMap::new());
+            let (mut regions, mut map) = (Regions::default(), BTreeMap::new());
             for (what, base, len) in steps {
                 match what {
                     0 | 1 => {
-                        lent.insert(region(base, len));
+                        regions.insert(region(base, len));
                         map.insert(base, len);
                     }
                     2 => {
-                        lent.remove(base);
+                        regions.remove(base);
                         map.remove(&base);
                     }
-                    _ => lent.settle(),
+                    _ => regions.settle(),
                 }
-                let found = |a| lent.below(a).map(|r| (r.base, r.len));
+                let found = |a| regions.below(a).map(|r| (r.base, r.len));
                 for address in [base, base + 1, 50] {
                     let wanted = map.range(..=address).next_back().map(|(b, l)| (*b, *l));
                     prop_assert_eq!(found(address), wanted);
