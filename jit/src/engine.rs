@@ -57,7 +57,7 @@ fn prepare(run: &mut EngineRun) -> Result<NativeFn, Fault> {
     }
     run.set_entry(entry);
     // What is called from native code says when this is no longer true.
-    run.keep_clean();
+    run.set_clean();
     Ok(entry)
 }
 

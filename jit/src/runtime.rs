@@ -17,8 +17,8 @@ pub(crate) fn atomic_number(op: AtomicOp, fetch: bool, wide: bool, arena: bool) 
 const ATOMICS: [AtomicOp; 6] =
     [AtomicOp::Add, AtomicOp::Or, AtomicOp::And, AtomicOp::Xor, AtomicOp::Xchg, AtomicOp::Cmpxchg];
 
-/// Leaves a result or a fault.
-fn settle(run: &mut EngineRun, result: Result<u64, Fault>) -> u64 {
+/// The result for native code; a fault is left in the run.
+fn value_or_fail(run: &mut EngineRun, result: Result<u64, Fault>) -> u64 {
     match result {
         Ok(v) => v,
         Err(fault) => {
@@ -46,7 +46,7 @@ pub(crate) unsafe extern "C" fn helper(
     run.touch();
     // SAFETY: the program that runs calls it; without checks the verifier has proved the arguments.
     let result = unsafe { function(run.as_run(), [r1, r2, r3, r4, r5]) };
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 pub(crate) unsafe extern "C" fn load(run: *mut EngineRun, address: u64, size: u64) -> u64 {
@@ -54,7 +54,7 @@ pub(crate) unsafe extern "C" fn load(run: *mut EngineRun, address: u64, size: u6
     let run = unsafe { &mut *run };
     run.touch();
     let result = run.load(address, size);
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 pub(crate) unsafe extern "C" fn store(run: *mut EngineRun, address: u64, size: u64, value: u64) -> u64 {
@@ -62,7 +62,7 @@ pub(crate) unsafe extern "C" fn store(run: *mut EngineRun, address: u64, size: u
     let run = unsafe { &mut *run };
     run.touch();
     let result = run.store(address, size, value).map(|()| 0);
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 /// Whether the bytes lie in one region and may be accessed.
@@ -104,7 +104,7 @@ pub(crate) unsafe extern "C" fn atomic(
     let op = ATOMICS.get((how & 0xff) as usize).copied().unwrap_or(AtomicOp::Add);
     let bit = |n: u32| how >> n & 1 != 0;
     let result = run.atomic((op, bit(8), bit(9), bit(10)), address, operand, expected);
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 pub(crate) unsafe extern "C" fn load_acquire(run: *mut EngineRun, address: u64, size: u64, arena: u64) -> u64 {
@@ -112,7 +112,7 @@ pub(crate) unsafe extern "C" fn load_acquire(run: *mut EngineRun, address: u64, 
     let run = unsafe { &mut *run };
     run.touch();
     let result = run.load_acquire(address, size, arena != 0);
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 pub(crate) unsafe extern "C" fn store_release(
@@ -126,7 +126,7 @@ pub(crate) unsafe extern "C" fn store_release(
     let run = unsafe { &mut *run };
     run.touch();
     let result = run.store_release(address, size, value, arena != 0).map(|()| 0);
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 /// Asks for the program of a tail call, or returns -1 for `r0`.
@@ -138,7 +138,7 @@ pub(crate) unsafe extern "C" fn tail_call(run: *mut EngineRun, map: u64, index: 
     if let Ok(Some(_)) = result {
         run.set_status(STATUS_TAIL_CALL);
     }
-    settle(run, result.map(|_| -1i64 as u64))
+    value_or_fail(run, result.map(|_| -1i64 as u64))
 }
 
 /// After a call that left a status: gives what was asked for and comes back to the calling program.
@@ -154,7 +154,7 @@ pub(crate) unsafe extern "C" fn resume(run: *mut EngineRun) -> u64 {
         run.enter(caller);
         run.set_at(at);
     }
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 /// Enters a frame of checked mode.
@@ -162,7 +162,7 @@ pub(crate) unsafe extern "C" fn push_frame(run: *mut EngineRun, cost: u64) -> u6
     // SAFETY: see above.
     let run = unsafe { &mut *run };
     let result = run.push_frame(cost).map(|()| 0);
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 /// Leaves a frame of checked mode.
@@ -196,7 +196,7 @@ pub(crate) unsafe extern "C" fn call_register(
             None => Err(FaultKind::BadCallTarget(target).into()),
         }
     };
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 /// Takes `count` instructions from a budget of which there are `left` in the slice in use; what the next slice has.
@@ -204,11 +204,11 @@ pub(crate) unsafe extern "C" fn refill(run: *mut EngineRun, left: u64, count: u6
     // SAFETY: see above.
     let run = unsafe { &mut *run };
     let result = run.refill(left, count);
-    settle(run, result)
+    value_or_fail(run, result)
 }
 
 /// Control went where there is no instruction.
 pub(crate) unsafe extern "C" fn past_end(run: *mut EngineRun) {
     // SAFETY: see above.
-    settle(unsafe { &mut *run }, Err(Fault::helper("the program runs past its last instruction")));
+    value_or_fail(unsafe { &mut *run }, Err(Fault::helper("the program runs past its last instruction")));
 }

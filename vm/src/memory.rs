@@ -262,7 +262,7 @@ impl Memory {
         if !write && self.recent_read.has(address, size) {
             return true;
         }
-        self.added.settle();
+        self.added.sort_if_many();
         let added = self.find_added(address);
         let is_fixed = added.is_none();
         let Some((window, writable)) = added.or_else(|| self.find_fixed(address)) else { return false };

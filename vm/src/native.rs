@@ -222,8 +222,8 @@ impl EngineRun {
 
     /// Says that what runs now will call [`EngineRun::touch`] if need be.
     #[inline]
-    pub fn keep_clean(&mut self) {
-        self.0.keep_clean();
+    pub fn set_clean(&mut self) {
+        self.0.set_clean();
     }
 
     /// Says that a run does more than to use registers and memory, so that there is something to reset before the next.

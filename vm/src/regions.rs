@@ -2,10 +2,10 @@
 
 use crate::memory::Window;
 
-/// Regions that may wait to be put in order.
+/// Regions that may wait to be sorted.
 const MOST_FRESH: usize = 256;
 
-/// So few need not be put in order for a search.
+/// So few need not be sorted for a search.
 const UNSORTED: usize = 8;
 /// So few are put into their places one by one.
 const FEW: usize = 32;
@@ -61,19 +61,19 @@ impl Regions {
     pub(crate) fn insert(&mut self, region: AddedRegion) {
         self.fresh.push(region);
         if self.fresh.len() >= MOST_FRESH.max(self.sorted.len()) {
-            self.settle();
+            self.sort_if_many();
         }
     }
 
-    /// Puts them in order, as far as a search wants it.
+    /// Sorts them, unless they are so few that a search need not have it.
     #[inline]
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn sort_if_many(&mut self) {
         if self.fresh.len() > UNSORTED {
-            self.put_in_order();
+            self.sort();
         }
     }
 
-    fn put_in_order(&mut self) {
+    fn sort(&mut self) {
         if self.fresh.len() <= FEW {
             for region in self.fresh.drain(..) {
                 let at = self.sorted.partition_point(|r| r.base < region.base);
@@ -146,7 +146,7 @@ mod tests {
                         regions.remove(base);
                         map.remove(&base);
                     }
-                    _ => regions.settle(),
+                    _ => regions.sort_if_many(),
                 }
                 let found = |a| regions.below(a).map(|r| (r.base, r.len));
                 for address in [base, base + 1, 50] {

@@ -405,7 +405,7 @@ impl Run {
 
     /// Says that what runs now will call [`Run::touch`] if need be.
     #[inline]
-    pub(crate) fn keep_clean(&mut self) {
+    pub(crate) fn set_clean(&mut self) {
         // Flow keys are those of one packet.
         self.dirty = self.objects.flow_keys().is_some();
     }

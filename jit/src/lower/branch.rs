@@ -19,7 +19,7 @@ impl Translator<'_, '_> {
 
     /// Ends the block with a jump, or by going on to the next.
     pub(crate) fn go(&mut self, to: usize) {
-        self.settle_debt(to);
+        self.pay_debt(to);
         let target = self.block_at(to);
         self.b.ins().jump(target, &[]);
         (self.block.ended, self.block.leads_to) = (true, [to; 2]);
@@ -52,7 +52,7 @@ impl Translator<'_, '_> {
     }
 
     /// Pays what is owed on the way to a slot; a fault is the loop's jump's.
-    fn settle_debt(&mut self, to: usize) {
+    fn pay_debt(&mut self, to: usize) {
         if let Some(jump) = self.debt(to) {
             let at = std::mem::replace(&mut self.at, jump.slot);
             let left = self.b.use_var(self.left);
@@ -139,7 +139,7 @@ impl Translator<'_, '_> {
         for n in 0..2 {
             if by[n] != targets[n] {
                 self.begin(by[n]);
-                self.settle_debt(slots[n]);
+                self.pay_debt(slots[n]);
                 self.b.ins().jump(targets[n], &[]);
             }
         }

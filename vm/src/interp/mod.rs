@@ -63,7 +63,7 @@ fn prepare(run: &mut Run) {
     // began.
     run.native.entry = None;
     // Calls of helpers and faults say when this is no longer true.
-    run.keep_clean();
+    run.set_clean();
 }
 
 fn callback(run: &mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault> {
