@@ -148,7 +148,7 @@ fn run(model: &KernelModel, subject: Subject, pieces: &[Vec<Insn>], result: i32)
         Ok(program) => program,
         Err(e) => return Some(e.to_string()),
     };
-    let mut packet = vec![0; 80];
+    let mut packet = [0; 80];
     packet[12] = 8;
     packet[14] = 0x45;
     let engines: [(&str, &dyn Engine); 2] = [("interpreter", &Interpreter), ("native code", &Jit)];

@@ -410,7 +410,7 @@ impl Run {
         self.dirty = self.objects.flow_keys().is_some();
     }
 
-    /// Whether [`Run::begin`] has nothing to do.
+    /// Whether the next run begins at once, since the last one left nothing to reset.
     #[inline]
     pub fn is_clean(&self) -> bool {
         !self.dirty && !self.packet.moved

@@ -131,30 +131,6 @@ pub fn insn_text(insn: Insn, second: Option<Insn>, callee: &dyn Fn(Insn) -> Opti
     format!("({code:02x}) {text}")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> String {
-        insn_text(Insn::new(code, dst, src, off, imm), None, &|_| None)
-    }
-
-    #[test]
-    fn instruction_text_is_that_of_the_log() {
-        assert_eq!(text(0xb7, 0, 0, 0, 0), "(b7) r0 = 0");
-        assert_eq!(text(0xbc, 1, 2, 8, 0), "(bc) w1 = (s8)w2");
-        assert_eq!(text(0x61, 2, 1, 76, 0), "(61) r2 = *(u32 *)(r1 +76)");
-        assert_eq!(text(0x7b, 10, 1, -8, 0), "(7b) *(u64 *)(r10 -8) = r1");
-        assert_eq!(text(0x2d, 1, 3, 5, 0), "(2d) if r1 > r3 goto pc+5");
-        assert_eq!(text(0x16, 1, 0, -2, -1), "(16) if w1 == 0xffffffff goto pc-2");
-        assert_eq!(text(0xdb, 1, 2, 0, 1), "(db) r2 = atomic64_fetch_add((u64 *)(r1 +0), r2)");
-        assert_eq!(text(0xc3, 1, 2, 4, 0), "(c3) lock *(u32 *)(r1 +4) += r2");
-        assert_eq!(text(0xd7, 3, 0, 0, 16), "(d7) r3 = bswap16 r3");
-        assert_eq!(text(0x95, 0, 0, 0, 0), "(95) exit");
-        assert_eq!(text(0x3f, 0, 1, 1, 0), "(3f) r0 s/= r1");
-    }
-}
-
 /// The operator in messages about pointers and in instruction text.
 pub fn alu_str(op: u8) -> &'static str {
     match op {
@@ -194,5 +170,29 @@ pub fn jmp_str(op: u8) -> &'static str {
         jmp::CALL => "call",
         jmp::EXIT => "exit",
         _ => "(null)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> String {
+        insn_text(Insn::new(code, dst, src, off, imm), None, &|_| None)
+    }
+
+    #[test]
+    fn instruction_text_is_that_of_the_log() {
+        assert_eq!(text(0xb7, 0, 0, 0, 0), "(b7) r0 = 0");
+        assert_eq!(text(0xbc, 1, 2, 8, 0), "(bc) w1 = (s8)w2");
+        assert_eq!(text(0x61, 2, 1, 76, 0), "(61) r2 = *(u32 *)(r1 +76)");
+        assert_eq!(text(0x7b, 10, 1, -8, 0), "(7b) *(u64 *)(r10 -8) = r1");
+        assert_eq!(text(0x2d, 1, 3, 5, 0), "(2d) if r1 > r3 goto pc+5");
+        assert_eq!(text(0x16, 1, 0, -2, -1), "(16) if w1 == 0xffffffff goto pc-2");
+        assert_eq!(text(0xdb, 1, 2, 0, 1), "(db) r2 = atomic64_fetch_add((u64 *)(r1 +0), r2)");
+        assert_eq!(text(0xc3, 1, 2, 4, 0), "(c3) lock *(u32 *)(r1 +4) += r2");
+        assert_eq!(text(0xd7, 3, 0, 0, 16), "(d7) r3 = bswap16 r3");
+        assert_eq!(text(0x95, 0, 0, 0, 0), "(95) exit");
+        assert_eq!(text(0x3f, 0, 1, 1, 0), "(3f) r0 s/= r1");
     }
 }

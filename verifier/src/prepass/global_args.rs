@@ -85,12 +85,12 @@ impl Env<'_> {
             Some(Type::FuncProto { ret, .. }) => btf.resolve(ret),
             _ => 0,
         };
-        if !is_scalar(&btf, ret) {
+        if !is_scalar(btf, ret) {
             return reject(ProgramReason::GlobalReturn { func: name });
         }
         let mut args = Vec::with_capacity(count);
         for index in 0..count {
-            args.push(self.global_arg(&btf, func, proto, index, &name)?);
+            args.push(self.global_arg(btf, func, proto, index, &name)?);
         }
         let s = &mut self.subprogs[subprog];
         (s.args, s.args_cached) = (args, true);

@@ -157,7 +157,7 @@ impl Env<'_> {
             if size > MAX_PERCPU_OBJECT {
                 return reject(KfuncReason::PercpuTooLarge { size, max: MAX_PERCPU_OBJECT });
             }
-            if is_scalar_struct(&types, id, 0) != Some(true) {
+            if is_scalar_struct(types, id, 0) != Some(true) {
                 return reject(KfuncReason::PercpuNoScalars {});
             }
             if self.struct_record(id).is_some() {
