@@ -91,7 +91,7 @@ fn enter(run: &mut EngineRun, entry: NativeFn, [a, b, c, d, e]: [u64; 5]) -> Res
 /// Gives what a function asked for when it returned: runs the program of a tail call, and takes the fault.
 #[cold]
 pub(crate) fn finish(run: &mut EngineRun) -> Result<u64, Fault> {
-    run.touch();
+    run.set_dirty();
     if run.status() != STATUS_TAIL_CALL {
         return Err(take_fault(run));
     }

@@ -43,7 +43,7 @@ pub(crate) unsafe extern "C" fn helper(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     // SAFETY: the program that runs calls it; without checks the verifier has proved the arguments.
     let result = unsafe { function(run.as_run(), [r1, r2, r3, r4, r5]) };
     value_or_fail(run, result)
@@ -52,7 +52,7 @@ pub(crate) unsafe extern "C" fn helper(
 pub(crate) unsafe extern "C" fn load(run: *mut EngineRun, address: u64, size: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let result = run.load(address, size);
     value_or_fail(run, result)
 }
@@ -60,7 +60,7 @@ pub(crate) unsafe extern "C" fn load(run: *mut EngineRun, address: u64, size: u6
 pub(crate) unsafe extern "C" fn store(run: *mut EngineRun, address: u64, size: u64, value: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let result = run.store(address, size, value).map(|()| 0);
     value_or_fail(run, result)
 }
@@ -100,7 +100,7 @@ pub(crate) unsafe extern "C" fn atomic(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let op = ATOMICS.get((how & 0xff) as usize).copied().unwrap_or(AtomicOp::Add);
     let bit = |n: u32| how >> n & 1 != 0;
     let result = run.atomic((op, bit(8), bit(9), bit(10)), address, operand, expected);
@@ -110,7 +110,7 @@ pub(crate) unsafe extern "C" fn atomic(
 pub(crate) unsafe extern "C" fn load_acquire(run: *mut EngineRun, address: u64, size: u64, arena: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let result = run.load_acquire(address, size, arena != 0);
     value_or_fail(run, result)
 }
@@ -124,7 +124,7 @@ pub(crate) unsafe extern "C" fn store_release(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let result = run.store_release(address, size, value, arena != 0).map(|()| 0);
     value_or_fail(run, result)
 }
@@ -133,7 +133,7 @@ pub(crate) unsafe extern "C" fn store_release(
 pub(crate) unsafe extern "C" fn tail_call(run: *mut EngineRun, map: u64, index: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let result = run.tail_call(map, index);
     if let Ok(Some(_)) = result {
         run.set_status(STATUS_TAIL_CALL);
@@ -145,7 +145,7 @@ pub(crate) unsafe extern "C" fn tail_call(run: *mut EngineRun, map: u64, index: 
 pub(crate) unsafe extern "C" fn resume(run: *mut EngineRun) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let at = run.at();
     // With a tail call its target was the last to be entered, from the function that returned here.
     let caller = run.entered_from().cloned();
@@ -183,7 +183,7 @@ pub(crate) unsafe extern "C" fn call_register(
 ) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    run.touch();
+    run.set_dirty();
     let args = [r1, r2, r3, r4, r5];
     let program = run.current().clone();
     let result = if program.function_of_handle(target).is_some() {

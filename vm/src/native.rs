@@ -220,7 +220,7 @@ impl EngineRun {
         self.0.native.context = self.0.ctx.address();
     }
 
-    /// Says that what runs now will call [`EngineRun::touch`] if need be.
+    /// Says that what runs now will call [`EngineRun::set_dirty`] if need be.
     #[inline]
     pub fn set_clean(&mut self) {
         self.0.set_clean();
@@ -228,8 +228,8 @@ impl EngineRun {
 
     /// Says that a run does more than to use registers and memory, so that there is something to reset before the next.
     #[inline]
-    pub fn touch(&mut self) {
-        self.0.touch();
+    pub fn set_dirty(&mut self) {
+        self.0.set_dirty();
     }
 
     /// The end of a run: what the main function gave in, the program's result out.

@@ -399,11 +399,11 @@ impl Run {
 
     /// Says that a run does more than to use registers and memory, so that there is something to reset before the next.
     #[inline]
-    pub(crate) fn touch(&mut self) {
+    pub(crate) fn set_dirty(&mut self) {
         self.dirty = true;
     }
 
-    /// Says that what runs now will call [`Run::touch`] if need be.
+    /// Says that what runs now will call [`Run::set_dirty`] if need be.
     #[inline]
     pub(crate) fn set_clean(&mut self) {
         // Flow keys are those of one packet.

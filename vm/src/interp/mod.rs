@@ -48,7 +48,7 @@ fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
     run.native.stack_top = stack_address();
     let mut result = enter(run, 0, args);
     if result.is_err() {
-        run.touch();
+        run.set_dirty();
         result = run.catch_exception(result);
     }
     run.native.stack_top = 0;
@@ -378,7 +378,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             Op::CallHelper => {
                 // SAFETY: see above.
                 let function = unsafe { &*m.program }.helpers()[i.imm as usize];
-                run.touch();
+                run.set_dirty();
                 // SAFETY: the program that runs calls it; without checks the verifier has proved the arguments.
                 r[0] = check!(unsafe { function(run, [r[1], r[2], r[3], r[4], r[5]]) });
             }
@@ -394,7 +394,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                 } else {
                     let found = u32::try_from(target).ok().and_then(|id| this.helper_by_id(id));
                     let Some(function) = found else { fail!(FaultKind::BadCallTarget(target)) };
-                    run.touch();
+                    run.set_dirty();
                     // SAFETY: as above.
                     r[0] = check!(unsafe { function(run, [r[1], r[2], r[3], r[4], r[5]]) });
                     if CHECKED {
