@@ -6,7 +6,7 @@ use ebpfkit_isa::{CallKind, Insn, Op};
 use ebpfkit_verifier::Facts;
 use ebpfkit_vm::maps::Map;
 use ebpfkit_vm::memory::Region;
-use ebpfkit_vm::native::{Access, MarkedArray};
+use ebpfkit_vm::native::{Access, ArrayGenerations};
 use ebpfkit_vm::{CtxLayout, Function, HelperFn, Program};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
@@ -97,8 +97,8 @@ impl<'a> Source<'a> {
     }
 
     /// Follows from the maps and their order.
-    pub(crate) fn marked_arrays(&self) -> &'a [MarkedArray] {
-        self.program.marked_arrays()
+    pub(crate) fn array_generations(&self) -> &'a [ArrayGenerations] {
+        self.program.array_generations()
     }
 
     /// Follows from the instructions and the maps.

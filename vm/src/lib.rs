@@ -11,7 +11,7 @@ pub mod context;
 mod contract;
 mod engine;
 mod fault;
-mod given;
+mod generations;
 pub mod helpers;
 pub mod input;
 mod instance;

@@ -6,7 +6,7 @@
 use crate::calls::MAX_DEPTH;
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
-use crate::given::Given;
+use crate::generations::Generations;
 use crate::maps::{Kind, Map};
 use crate::native::RunContext;
 use crate::program::Program;
@@ -119,7 +119,7 @@ pub(crate) struct Memory {
     /// Added by helpers.
     added: Regions,
     /// Elements that native code has found itself.
-    given: Given,
+    generations: Generations,
     /// Known since the program was loaded, by address.
     pub(crate) fixed: Arc<[Region]>,
     arena: Option<Arc<Map>>,
@@ -133,7 +133,7 @@ impl Memory {
             recent_fixed: Window::default(),
             recent_read: Window::default(),
             added: Regions::default(),
-            given: Given::default(),
+            generations: Generations::default(),
             fixed: Arc::new([]),
             arena: None,
         }
@@ -146,14 +146,14 @@ impl Memory {
         self.recent_read = Window::default();
         self.arena = program.arena().cloned();
         if self.checked {
-            self.mark_arrays(native, program);
+            self.adopt_arrays(native, program);
         }
     }
 
-    /// Makes a program's arrays the ones that native code marks.
-    pub(crate) fn mark_arrays(&mut self, native: &mut RunContext, program: &Program) {
-        if let Some(marks) = self.given.adopt(program.marked_arrays()) {
-            native.marks = marks;
+    /// Gets memory for the generation marks of a program's arrays.
+    pub(crate) fn adopt_arrays(&mut self, native: &mut RunContext, program: &Program) {
+        if let Some(address) = self.generations.adopt(program.array_generations()) {
+            native.generations = address;
         }
     }
 
@@ -161,7 +161,7 @@ impl Memory {
     #[inline]
     pub(crate) fn begin(&mut self, native: &mut RunContext) {
         self.forget_recent(native);
-        native.mark = self.given.reset();
+        native.generation = self.generations.reset();
     }
 
     /// Where an access to the arena goes: the outer `None` when the address is none of an arena, the inner one when no
@@ -230,7 +230,7 @@ impl Memory {
     /// The added region that holds an address, and whether it may be written.
     fn find_added(&self, address: u64) -> Option<(Window, bool)> {
         let region = self.added.below(address).filter(|l| l.window().has(address, 1)).copied();
-        let region = region.or_else(|| self.given.find(address))?;
+        let region = region.or_else(|| self.generations.find(address))?;
         Some((region.window(), region.writable))
     }
 
@@ -309,7 +309,7 @@ impl Memory {
             if address < r.base { r.base - address } else { address.saturating_sub(r.base + r.len) }
         };
         let nearest = own
-            .chain(self.added.iter().copied().chain(self.given.iter()).map(region))
+            .chain(self.added.iter().copied().chain(self.generations.iter()).map(region))
             .chain(self.fixed.iter().cloned())
             .filter(|r| r.len != 0)
             // Of two at the same distance the lower one, in whatever order they were added.

@@ -4,7 +4,7 @@
 //! [`Program`] where compiled code is kept, and [`EngineRun`]: a run in the hands of the engine that runs it.
 
 use crate::fault::Fault;
-pub use crate::given::MarkedArray;
+pub use crate::generations::ArrayGenerations;
 use crate::interp::access;
 use crate::memory::Window;
 use crate::program::Program;
@@ -53,10 +53,10 @@ pub struct RunContext {
     pub(crate) packet: Window,
     /// The writable region of the last access that was neither stack nor packet nor context.
     pub(crate) recent: Window,
-    /// Address of the marks of [`MarkedArray`]s.
-    pub(crate) marks: u64,
-    /// The mark of this run.
-    pub(crate) mark: u32,
+    /// Address of the generation marks of [`ArrayGenerations`]s.
+    pub(crate) generations: u64,
+    /// The generation of this run.
+    pub(crate) generation: u32,
     /// The CPU. Unchecked native code reads it too.
     pub(crate) cpu: u32,
     /// Programs may write the packet.
@@ -77,8 +77,8 @@ impl RunContext {
             stack_top: 0,
             packet: Window::default(),
             recent: Window::default(),
-            marks: 0,
-            mark: 0,
+            generations: 0,
+            generation: 0,
             cpu: 0,
             packet_writable: true,
             entry: None,
@@ -119,10 +119,10 @@ pub mod offset {
     pub const RECENT_BASE: i32 = offset_of!(RunContext, recent.base) as i32;
     /// Its bytes.
     pub const RECENT_LEN: i32 = offset_of!(RunContext, recent.len) as i32;
-    /// Address of the marks of [`MarkedArray`](super::MarkedArray)s.
-    pub const MARKS: i32 = offset_of!(RunContext, marks) as i32;
-    /// The mark of this run: 32 bits.
-    pub const MARK: i32 = offset_of!(RunContext, mark) as i32;
+    /// Address of the generation marks of [`ArrayGenerations`](super::ArrayGenerations)s.
+    pub const GENERATIONS: i32 = offset_of!(RunContext, generations) as i32;
+    /// The generation of this run: 32 bits.
+    pub const GENERATION: i32 = offset_of!(RunContext, generation) as i32;
     /// The CPU: 32 bits. Unchecked native code reads it too.
     pub const CPU: i32 = offset_of!(RunContext, cpu) as i32;
 }

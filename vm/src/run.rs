@@ -334,7 +334,7 @@ impl Run {
         self.dirty = true;
         self.memory.checked = checked || !self.program.runs_unchecked();
         if self.memory.checked {
-            self.memory.mark_arrays(&mut self.native, &self.current);
+            self.memory.adopt_arrays(&mut self.native, &self.current);
         }
         self.memory.checked
     }

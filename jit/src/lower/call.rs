@@ -34,7 +34,7 @@ impl Translator<'_, '_> {
             return self.set(0, value);
         }
         if self.env.checked
-            && let Some(value) = self.marked_lookup(id, function)
+            && let Some(value) = self.checked_lookup(id, function)
         {
             return self.set(0, value);
         }

@@ -10,8 +10,8 @@ use ebpfkit_vm::native::offset;
 use ebpfkit_vm::{HelperFn, helpers};
 
 /// Whether a call with a number goes to the helper of that number, and not to one that was registered in its place.
-fn is(wanted: u32, id: Option<u32>, function: HelperFn) -> bool {
-    id == Some(wanted) && helpers::find(wanted).is_some_and(|f| std::ptr::fn_addr_eq(f, function))
+fn is(number: u32, id: Option<u32>, function: HelperFn) -> bool {
+    id == Some(number) && helpers::find(number).is_some_and(|f| std::ptr::fn_addr_eq(f, function))
 }
 
 impl Translator<'_, '_> {
@@ -44,25 +44,25 @@ impl Translator<'_, '_> {
         self.constant(map)
     }
 
-    /// A lookup with checks in an array that is known here, with a key in the frame: it cannot fail. The element is
-    /// marked, and is what the program will most likely use next. `None` for any other call.
-    pub(crate) fn marked_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
+    /// A lookup with checks in an array that is known here, with a key in the frame: it cannot fail. The element
+    /// gets the run's generation, and is what the program will most likely use next. `None` for any other call.
+    pub(crate) fn checked_lookup(&mut self, id: Option<u32>, function: HelperFn) -> Option<Value> {
         let map = self.looked_up(id, function)?;
-        let array = *self.env.program.marked_arrays().iter().find(|a| a.map == map)?;
+        let array = *self.env.program.array_generations().iter().find(|a| a.map == map)?;
         let address = self.block.known.frame_address(2).filter(|p| p.index.is_none())?;
         self.inside_frame(address, 0, 4)?;
         let index = self.index_at_key();
         let address = self.number(array.layout.base as i64);
-        let mark = self.b.ins().load(I64, trusted(), self.run, offset::MARKS);
-        let mark = self.b.ins().iadd_imm_s(mark, array.first as i64 * 4);
-        let (address, mark, is_there) = self.steps(&array.layout, index, (address, mark));
+        let generation = self.b.ins().load(I64, trusted(), self.run, offset::GENERATIONS);
+        let generation = self.b.ins().iadd_imm_s(generation, array.first as i64 * 4);
+        let (address, generation, is_there) = self.element_of(&array.layout, index, (address, generation));
         let (there, done) = (self.new_block(), self.new_block());
         self.b.append_block_param(done, I64);
         let null = self.number(0);
         self.b.ins().brif(is_there, there, &[], done, &[BlockArg::Value(null)]);
         self.begin(there);
-        let this_run = self.b.ins().load(I32, trusted(), self.run, offset::MARK);
-        self.b.ins().store(MemFlagsData::new().with_notrap(), this_run, mark, 0);
+        let this_run = self.b.ins().load(I32, trusted(), self.run, offset::GENERATION);
+        self.b.ins().store(MemFlagsData::new().with_notrap(), this_run, generation, 0);
         let size = self.number(array.size as i64);
         self.b.ins().store(trusted(), address, self.run, offset::RECENT_BASE);
         self.b.ins().store(trusted(), size, self.run, offset::RECENT_LEN);
@@ -78,8 +78,14 @@ impl Translator<'_, '_> {
         self.b.ins().uextend(I64, key)
     }
 
-    /// From the first value of an array, and its mark, to those of an element; and whether there is such an element.
-    fn steps(&mut self, array: &ArrayLayout, index: Value, (value, mark): (Value, Value)) -> (Value, Value, Value) {
+    /// From the first value of an array, and its generation mark, to those of an element; and whether there is such an
+    /// element.
+    fn element_of(
+        &mut self,
+        array: &ArrayLayout,
+        index: Value,
+        (value, generation): (Value, Value),
+    ) -> (Value, Value, Value) {
         let offset = self.b.ins().imul_imm_s(index, array.stride as i64);
         let mut value = self.b.ins().iadd(value, offset);
         let mut number = index;
@@ -94,14 +100,14 @@ impl Translator<'_, '_> {
             is_there = self.b.ins().band(is_there, is_one);
         }
         let offset = self.b.ins().imul_imm_s(number, 4);
-        (value, self.b.ins().iadd(mark, offset), is_there)
+        (value, self.b.ins().iadd(generation, offset), is_there)
     }
 
     /// The address of an element of an array, or null.
     fn element(&mut self, array: &ArrayLayout) -> Value {
         let index = self.index_at_key();
         let (first, null) = (self.number(array.base as i64), self.number(0));
-        let (address, _, is_there) = self.steps(array, index, (first, null));
+        let (address, _, is_there) = self.element_of(array, index, (first, null));
         self.b.ins().select(is_there, address, null)
     }
 

@@ -272,7 +272,7 @@ impl Loader {
         let frame = frame_bytes(&pieces.insns);
         let has_rings = pieces.maps.iter().any(|m| matches!(m.kind(), Kind::Ringbuf(_)));
         let native = NativeSlots::default();
-        let marked = crate::given::arrays(&pieces.maps);
+        let array_generations = crate::generations::arrays(&pieces.maps);
         let exception_callback =
             pieces.exception_callback.and_then(|slot| pieces.functions.iter().position(|f| *f == slot));
         let is_unbounded = pieces.is_unbounded;
@@ -289,7 +289,7 @@ impl Loader {
             has_rings,
             exception_callback,
             is_unbounded,
-            marked,
+            array_generations,
         };
         let types = program.verified().and_then(|v| v.assumptions().object_types.clone());
         let user = User { verified: program.verified().is_some(), types };

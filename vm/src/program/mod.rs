@@ -12,7 +12,7 @@ pub use load::{KfuncName, Loader};
 
 use crate::context::CtxLayout;
 use crate::contract::Contract;
-use crate::given::MarkedArray;
+use crate::generations::ArrayGenerations;
 use crate::maps::{Map, Owner};
 use crate::memory::Region;
 use crate::native::{Access, NativeSlots};
@@ -133,7 +133,7 @@ pub struct Program {
     exception_callback: Option<usize>,
     /// Verification does not bound how often something runs.
     is_unbounded: bool,
-    marked: Arc<[MarkedArray]>,
+    array_generations: Arc<[ArrayGenerations]>,
 }
 
 impl Program {
@@ -281,8 +281,8 @@ impl Program {
     }
 
     /// The arrays whose elements native code with checks finds itself.
-    pub fn marked_arrays(&self) -> &Arc<[MarkedArray]> {
-        &self.marked
+    pub fn array_generations(&self) -> &Arc<[ArrayGenerations]> {
+        &self.array_generations
     }
 
     /// Whether one of the maps is a ring buffer.
