@@ -56,7 +56,7 @@ fn compile(program: Source<'_>, tier: Tier, isa: &dyn TargetIsa) -> Result<Vec<M
     let reached = program.facts().map(|f| f.reached.as_slice());
     // Where the verifier has bounded what a program does, there is no need to count it.
     let counts = program.is_checked() || program.is_unbounded();
-    let code = Code::new(program.insns(), reached, counts)?;
+    let code = Code::new(program.insns(), reached, counts.then(|| program.loop_jumps()))?;
     let starts: Vec<usize> = program.functions().iter().map(|f| f.start).collect();
     let slow = if counts { trampoline::trampolines()? } else { Default::default() };
     let env = Env::new(program, &code, tier, slow, &starts);

@@ -12,6 +12,8 @@ pub(crate) struct Code<'a> {
     reached: Option<&'a [bool]>,
     /// By slot: how many instructions stand before it. Empty where jumps are not charged.
     numbers: Vec<u32>,
+    /// By number: the jumps that are charged.
+    loop_jumps: &'a [bool],
 }
 
 /// Where control goes after an instruction.
@@ -40,8 +42,14 @@ pub(crate) enum Change {
 const MOST_JUMPS: usize = 4;
 
 impl<'a> Code<'a> {
-    /// Decodes all slots. `reached` is what the verifier proved; `counts` says that jumps are charged to a budget.
-    pub(crate) fn new(insns: &'a [Insn], reached: Option<&'a [bool]>, counts: bool) -> Result<Self, DecodeError> {
+    /// Decodes all slots. `reached` is what the verifier proved; `loop_jumps` are those that are charged to a
+    /// budget, by number of the instruction.
+    pub(crate) fn new(
+        insns: &'a [Insn],
+        reached: Option<&'a [bool]>,
+        loop_jumps: Option<&'a [bool]>,
+    ) -> Result<Self, DecodeError> {
+        let counts = loop_jumps.is_some();
         let mut ops = vec![None; insns.len()];
         let mut numbers = vec![0; if counts { insns.len() } else { 0 }];
         let (mut at, mut number) = (0, 0);
@@ -54,7 +62,7 @@ impl<'a> Code<'a> {
             at += slots;
             number += 1;
         }
-        Ok(Self { insns, ops, reached, numbers })
+        Ok(Self { insns, ops, reached, numbers, loop_jumps: loop_jumps.unwrap_or_default() })
     }
 
     /// Whether jumps are charged.
@@ -62,12 +70,12 @@ impl<'a> Code<'a> {
         !self.numbers.is_empty()
     }
 
-    /// What the instruction at a slot is charged each time that it is executed: where it may jump back, the instructions
-    /// from its target up to itself; otherwise nothing.
+    /// What the instruction at a slot is charged each time that it is executed: where it closes a loop, the
+    /// instructions from its target up to itself; otherwise nothing.
     pub(crate) fn cost(&self, at: usize) -> u32 {
         let Some(target) = self.jump(at) else { return 0 };
         match (self.numbers.get(at), self.numbers.get(target)) {
-            (Some(from), Some(to)) if target <= at => from - to + 1,
+            (Some(from), Some(to)) if self.loop_jumps.get(*from as usize) == Some(&true) => from - to + 1,
             _ => 0,
         }
     }

@@ -75,6 +75,11 @@ impl<'a> Source<'a> {
         self.program.function_cost(function)
     }
 
+    /// Follows from the instructions.
+    pub(crate) fn loop_jumps(&self) -> &'a [bool] {
+        self.program.loop_jumps()
+    }
+
     /// In the key.
     pub(crate) fn functions(&self) -> Vec<Function> {
         self.program.functions()

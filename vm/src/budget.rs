@@ -1,10 +1,10 @@
 //! How much a run may do, and how it is stopped from outside.
 //!
 //! The budget is counted in instructions, alike in both engines. Entering a function (by a call, for a helper, by a tail
-//! call) costs as many instructions as it has; a jump whose target is not behind it costs those from its target up to
-//! itself, each time that it is executed, whether it is taken or not. A run so never executes more instructions than its
-//! budget but for one pass through its main function. Helpers that work in proportion to what a program names spend
-//! more of it ([`Run::spend`]).
+//! call) costs as many instructions as it has. A jump that closes a loop, one whose target is not behind it and leads back
+//! to it, costs those from its target up to itself, each time that it is executed, whether it is taken or not; other jumps
+//! cost nothing. A run so never executes more instructions than its budget but for one pass through its main function.
+//! Helpers that work in proportion to what a program names spend more of it ([`Run::spend`]).
 //!
 //! Native code looks at the budget in every second iteration of a short loop, so that one more iteration may have run when
 //! it is used up; the rest and the instruction are the same.

@@ -331,8 +331,8 @@ impl EngineRun {
         Ok(self.0.native.left)
     }
 
-    /// Enters a frame of a function that costs `cost`.
-    #[inline]
+    /// Enters a frame of a function that costs `cost`. Each call does, so that it stands where it is called.
+    #[inline(always)]
     pub fn push_frame(&mut self, cost: u64) -> Result<(), Fault> {
         let run = &mut self.0;
         run.check_depth()?;
@@ -343,7 +343,7 @@ impl EngineRun {
     }
 
     /// Leaves a frame.
-    #[inline]
+    #[inline(always)]
     pub fn pop_frame(&mut self) {
         let run = &mut self.0;
         run.set_depth(run.depth.saturating_sub(1));

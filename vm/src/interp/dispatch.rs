@@ -146,7 +146,7 @@ macro_rules! memory {
 }
 
 /// A jump as the last of `$n` instructions: `$taken` is the condition, `$write` what the others do. One that is `$far`
-/// goes back, and is charged, or leaves its stretch.
+/// closes a loop, and is charged, or leaves its stretch forwards.
 macro_rules! jump {
     ($far:expr, $n:literal, |$i:ident, $r:ident| $taken:expr, $write:expr) => {{
         unsafe fn go_near(ip: *const Step, m: *mut Machine, run: *mut Run, top: *mut Saved) -> Next {

@@ -12,9 +12,9 @@ use crate::calls::stack_address;
 use crate::fault::{Fault, FaultKind};
 use crate::memory::Window;
 use crate::native::EngineRun;
-use crate::program::Program;
 use crate::program::dense::Op;
 use crate::program::step::Step;
+use crate::program::{Code, Program};
 use crate::run::Run;
 use access::{atomic, load, load_acquire, packet_load, probe, store, store_release};
 use ebpfkit_abi::limits::{self, MAX_CALL_FRAMES};
@@ -235,7 +235,6 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
     };
     // The base is a frame of the program, so that the limit is in the array or at its end.
     m.limit = m.bottom().wrapping_add(run.frame_limit() - 1 - m.base);
-    let is_main = m.base == run.main_depth;
     m.r[1..6].copy_from_slice(&args);
     m.r[10] = run.frame_pointer();
     // The index of the next instruction.
@@ -367,7 +366,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             }
 
             Op::MayGoto => {
-                check!(charge_jump(run, at, i.off as usize));
+                check!(charge_jump(run, code, at, i.off as usize));
                 if m.loops == 0 {
                     at = i.off as usize;
                 } else {
@@ -404,7 +403,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             }
             Op::TailCall => match check!(run.tail_call(r[2], r[3])) {
                 None => r[0] = (-1i64) as u64,
-                Some(_) if !is_main || run.depth != m.base => {
+                Some(_) if m.base != run.main_depth || run.depth != m.base => {
                     r[0] = check!(nested(run));
                     leave!();
                 }
@@ -433,7 +432,7 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
             }
             Op::End => fail!(FaultKind::Helper("the program runs past its last instruction".into())),
             op if op.is_jump() => {
-                check!(charge_jump(run, at, i.off as usize));
+                check!(charge_jump(run, code, at, i.off as usize));
                 if dispatch::taken(i, m, run) {
                     at = i.off as usize;
                 }
@@ -444,9 +443,9 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
     Err(fault.at(code.slots[at - 1] as usize))
 }
 
-/// Charges a jump: the instructions from its target up to itself, which is the one before `next`.
-fn charge_jump(run: &mut Run, next: usize, target: usize) -> Result<(), Fault> {
-    run.spend(next.saturating_sub(target) as u64)
+/// Charges a jump that closes a loop: the instructions from its target up to itself, which is the one before `next`.
+fn charge_jump(run: &mut Run, code: &Code, next: usize, target: usize) -> Result<(), Fault> {
+    if code.loop_jumps[next - 1] { run.spend((next - target) as u64) } else { Ok(()) }
 }
 
 /// The registers that a call keeps. They are read one by one: the processor waits where one read spans what several

@@ -2,6 +2,7 @@
 
 use super::cost::costs;
 use super::dense::{Inst, Op, Rmw};
+use super::loops::loop_jumps;
 use super::step::{Step, steps};
 use super::{LoadError, Pieces};
 use crate::native::Access;
@@ -23,6 +24,8 @@ pub(crate) struct Code {
     pub entries: Vec<u32>,
     /// By function: what entering it costs.
     pub costs: Vec<u64>,
+    /// By dense index: a jump that closes a loop.
+    pub loop_jumps: Vec<bool>,
 }
 
 /// Decodes a program. With `verified` the accesses to the context are translated, so that no check is needed later.
@@ -69,7 +72,8 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
         let function = code.entries.binary_search(&(i.off as u32));
         i.imm = function.map_or(1, |f| code.costs[f]);
     }
-    code.steps = steps(&code.insts, !translate);
+    code.loop_jumps = loop_jumps(&code.insts);
+    code.steps = steps(&code.insts, &code.loop_jumps, !translate);
     Ok(code)
 }
 

@@ -5,6 +5,7 @@ mod decode;
 pub(crate) mod dense;
 pub(crate) mod fuse;
 mod load;
+mod loops;
 pub(crate) mod step;
 
 pub(crate) use load::Pieces;
@@ -173,6 +174,11 @@ impl Program {
     #[inline]
     pub fn function_cost(&self, function: usize) -> u64 {
         self.checked.costs.get(function).copied().unwrap_or(1)
+    }
+
+    /// By instruction, not slot: whether it is a jump that closes a loop, and so costs of a run's budget.
+    pub fn loop_jumps(&self) -> &[bool] {
+        &self.checked.loop_jumps
     }
 
     /// The number of the function that handles exceptions, which a tag on the main function names.

@@ -26,27 +26,36 @@ pub(crate) struct Step {
 /// functions of a stretch lie on the machine's stack, so that it must not be long.
 const STRETCH: usize = 512;
 
-/// The steps of a program, one for each instruction.
-pub(super) fn steps(insts: &[Inst], checked: bool) -> Vec<Step> {
-    let loops = insts.iter().any(|i| i.op == Op::MayGoto);
-    let mut steps: Vec<Step> = (0..insts.len()).map(|at| step(insts, at, checked)).collect();
+/// The steps of a program, one for each instruction; `loops` says which of them are jumps that close a loop.
+pub(super) fn steps(insts: &[Inst], loops: &[bool], checked: bool) -> Vec<Step> {
+    let may_goto = insts.iter().any(|i| i.op == Op::MayGoto);
+    let mut steps: Vec<Step> = (0..insts.len()).map(|at| step(insts, loops, at, checked)).collect();
     for (step, inst) in steps.iter_mut().zip(insts) {
         if matches!(inst.op, Op::CallLocal | Op::Exit) {
-            step.go = dispatch::frame(inst.op, checked, loops);
+            step.go = dispatch::frame(inst.op, checked, may_goto);
         }
     }
     steps
 }
 
-fn step(insts: &[Inst], at: usize, checked: bool) -> Step {
+fn step(insts: &[Inst], loops: &[bool], at: usize, checked: bool) -> Step {
     let inst = &insts[at];
     let rest = STRETCH - at % STRETCH - 1;
+    let stop = || Step { go: dispatch::stop(), ..Step::of(inst, checked, false) };
     if rest == 0 {
-        return Step { go: dispatch::stop(), ..Step::of(inst, checked, false) };
+        return stop();
     }
-    // Whether a jump goes back or leaves its stretch.
-    let is_far = |jump: usize, target: i32| target as usize <= jump || target as usize / STRETCH != at / STRETCH;
-    let (mut step, jumps) = match fuse(&insts[at..insts.len().min(at + rest)]) {
+    // Whether a jump closes a loop or leaves its stretch.
+    let leaves = |target: i32| target as usize / STRETCH != at / STRETCH;
+    let is_far = |jump: usize, target: i32| loops[jump] || leaves(target);
+    // A far one that goes back would be charged; this one is not.
+    let is_free = |jump: usize, target: i32| target as usize <= jump && !loops[jump] && leaves(target);
+    if inst.op.has_target() && inst.op != Op::CallLocal && is_free(at, inst.off) {
+        return stop();
+    }
+    let fused = fuse(&insts[at..insts.len().min(at + rest)]);
+    let fused = fused.filter(|f| f.what.jump().is_none_or(|number| !is_free(at + number, f.off)));
+    let (mut step, jumps) = match fused {
         Some(Fused { what, dst, src, off, imm }) => {
             let far = what.jump().is_some_and(|number| is_far(at + number, off));
             (Step { go: dispatch::fused(what, far), imm, off, dst, src }, what.jump().is_some())
