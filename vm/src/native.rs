@@ -331,14 +331,16 @@ impl EngineRun {
         Ok(self.0.native.left)
     }
 
-    /// Enters a frame of a function that costs `cost`. Each call does, so that it stands where it is called.
+    /// Enters a frame of a function that costs `cost`. Each call does, so that it stands where it is called. The
+    /// frame starts with zeros.
     #[inline(always)]
     pub fn push_frame(&mut self, cost: u64) -> Result<(), Fault> {
         let run = &mut self.0;
         run.check_depth()?;
         run.spend(cost)?;
-        run.set_depth(run.depth + 1);
+        run.go_to_depth(run.depth + 1);
         run.native.frame = run.frame_pointer();
+        run.clear_new_frame();
         Ok(())
     }
 
@@ -346,7 +348,7 @@ impl EngineRun {
     #[inline(always)]
     pub fn pop_frame(&mut self) {
         let run = &mut self.0;
-        run.set_depth(run.depth.saturating_sub(1));
+        run.go_to_depth(run.depth.saturating_sub(1));
         run.native.frame = run.frame_pointer();
     }
 

@@ -504,6 +504,7 @@ impl Run {
     }
 
     /// In checked mode a new frame starts with zeros where the program can touch it.
+    #[inline]
     pub(crate) fn clear_new_frame(&mut self) {
         self.clear_frame(self.current.frame_bytes());
     }
