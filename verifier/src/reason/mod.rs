@@ -1,4 +1,4 @@
-//! Every rejection, one variant each, in families by room.
+//! Every rejection, one variant each, in families by module.
 //!
 //! The kernel's message, the code, the page in the catalogue and the diagnosis all start from the variant.
 //! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,

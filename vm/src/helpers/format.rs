@@ -55,10 +55,10 @@ impl Spec {
     }
 }
 
-/// Room that converted arguments take in the kernel's buffer.
-struct Room(usize);
+/// Bytes that converted arguments take in the kernel's buffer.
+struct BufferUse(usize);
 
-impl Room {
+impl BufferUse {
     fn text(&mut self, bytes: usize) -> Result<(), Errno> {
         self.0 += bytes;
         if self.0 > MAX_BIN_ARGS { Err(Errno::ENOSPC) } else { Ok(()) }
@@ -80,7 +80,7 @@ pub fn format(fmt: &[u8], args: &[u64], read: &mut dyn FnMut(u64, usize) -> Opti
     let at = |i: usize| fmt.get(i).copied().unwrap_or(0);
     let mut out = Vec::new();
     let mut used = 0;
-    let mut room = Room(0);
+    let mut buffer = BufferUse(0);
     let mut i = 0;
     while i < fmt.len() {
         let c = fmt[i];
@@ -117,16 +117,16 @@ pub fn format(fmt: &[u8], args: &[u64], read: &mut dyn FnMut(u64, usize) -> Opti
             i += 1;
         }
         match at(i) {
-            b'p' => i = pointer(fmt, i, arg, spec, &mut room, &mut out, read)?,
+            b'p' => i = pointer(fmt, i, arg, spec, &mut buffer, &mut out, read)?,
             b's' => {
                 if !ends_word(at(i + 1)) {
                     return Err(Errno::EINVAL);
                 }
-                string(arg, spec, &mut room, &mut out, read)?;
+                string(arg, spec, &mut buffer, &mut out, read)?;
                 i += 1;
             }
             b'c' => {
-                room.text(1)?;
+                buffer.text(1)?;
                 spec.pad(&mut out, &[arg as u8]);
                 i += 1;
             }
@@ -145,7 +145,7 @@ pub fn format(fmt: &[u8], args: &[u64], read: &mut dyn FnMut(u64, usize) -> Opti
                 if !matches!(kind, b'i' | b'd' | b'u' | b'x' | b'X') {
                     return Err(Errno::EINVAL);
                 }
-                room.number(bytes)?;
+                buffer.number(bytes)?;
                 match kind {
                     b'u' => spec.number(&mut out, false, false, &value.to_string()),
                     b'x' => spec.number(&mut out, false, false, &format!("{value:x}")),
@@ -161,15 +161,15 @@ pub fn format(fmt: &[u8], args: &[u64], read: &mut dyn FnMut(u64, usize) -> Opti
 
 type Read<'a> = &'a mut dyn FnMut(u64, usize) -> Option<Vec<u8>>;
 
-fn string(arg: u64, spec: Spec, room: &mut Room, out: &mut Vec<u8>, read: Read<'_>) -> Result<(), Errno> {
-    let left = MAX_BIN_ARGS - room.0.min(MAX_BIN_ARGS);
+fn string(arg: u64, spec: Spec, buffer: &mut BufferUse, out: &mut Vec<u8>, read: Read<'_>) -> Result<(), Errno> {
+    let left = MAX_BIN_ARGS - buffer.0.min(MAX_BIN_ARGS);
     if left == 0 {
         return Err(Errno::ENOSPC);
     }
     let mut text = read(arg, left).unwrap_or_default();
     let end = text.iter().position(|b| *b == 0).unwrap_or(text.len()).min(left - 1);
     text.truncate(end);
-    room.text(end + 1)?;
+    buffer.text(end + 1)?;
     spec.pad(out, &text);
     Ok(())
 }
@@ -180,14 +180,14 @@ fn pointer(
     at_p: usize,
     arg: u64,
     spec: Spec,
-    room: &mut Room,
+    buffer: &mut BufferUse,
     out: &mut Vec<u8>,
     read: Read<'_>,
 ) -> Result<usize, Errno> {
     let at = |n: usize| fmt.get(at_p + n).copied().unwrap_or(0);
     let hex = Spec { zero: true, width: 16, ..Spec::default() };
     if ends_word(at(1)) {
-        room.number(8)?;
+        buffer.number(8)?;
         hex.number(out, false, false, &format!("{arg:x}"));
         return Ok(at_p + 1);
     }
@@ -196,17 +196,17 @@ fn pointer(
             if !ends_word(at(3)) {
                 return Err(Errno::EINVAL);
             }
-            string(arg, spec, room, out, read)?;
+            string(arg, spec, buffer, out, read)?;
             Ok(at_p + 3)
         }
         (b'K' | b'x', _) => {
-            room.number(8)?;
+            buffer.number(8)?;
             hex.number(out, false, false, &format!("{arg:x}"));
             Ok(at_p + 2)
         }
         // Symbols: no address has a name here.
         (b's' | b'S' | b'B', _) => {
-            room.number(8)?;
+            buffer.number(8)?;
             out.extend_from_slice(format!("{arg:#x}").as_bytes());
             Ok(at_p + 2)
         }
@@ -221,7 +221,7 @@ fn pointer(
                     groups.join(if kind == b'I' { ":" } else { "" })
                 }
             };
-            room.text(text.len() + 1)?;
+            buffer.text(text.len() + 1)?;
             spec.pad(out, text.as_bytes());
             Ok(at_p + 3)
         }

@@ -221,7 +221,7 @@ fn change_proto(run: &mut Run, [_, to, flags, ..]: [u64; 5]) -> Ret {
 }
 
 /// Flags of `bpf_skb_adjust_room`.
-mod room {
+mod adj_room {
     pub const FIXED_GSO: u64 = 1 << 0;
     pub const ENCAP_IPV4: u64 = 1 << 1;
     pub const ENCAP_IPV6: u64 = 1 << 2;
@@ -249,7 +249,7 @@ fn adjust_start(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), Err
         return Err(Errno::EINVAL);
     }
     let len = by.unsigned_abs();
-    if len > room::MAX {
+    if len > adj_room::MAX {
         return Err(Errno::EFAULT);
     }
     if by >= 0 {
@@ -275,10 +275,10 @@ fn adjust_room(run: &mut Run, [_, by, mode, flags, _]: [u64; 5]) -> Ret {
 
 fn adjust_headers(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), Errno> {
     let len = by.unsigned_abs();
-    if flags & !room::ALL != 0 {
+    if flags & !adj_room::ALL != 0 {
         return Err(Errno::EINVAL);
     }
-    if len > room::MAX {
+    if len > adj_room::MAX {
         return Err(Errno::EFAULT);
     }
     let base = match protocol(run) {
@@ -288,16 +288,16 @@ fn adjust_headers(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), E
     };
     let offset = run.state.skb.mac_len()
         + match mode {
-            room::NET => base,
-            room::MAC => 0,
+            adj_room::NET => base,
+            adj_room::MAC => 0,
             _ => return Err(Errno::ENOTSUPP),
         };
     let shrinks = by < 0;
-    let least = match flags & room::DECAP {
+    let least = match flags & adj_room::DECAP {
         0 => base,
         _ if !shrinks => return Err(Errno::EINVAL),
-        room::DECAP_IPV4 => IPV4_HLEN,
-        room::DECAP_IPV6 => IPV6_HLEN,
+        adj_room::DECAP_IPV4 => IPV4_HLEN,
+        adj_room::DECAP_IPV6 => IPV6_HLEN,
         _ => return Err(Errno::EINVAL),
     };
     let len = len as usize;
@@ -312,7 +312,7 @@ fn adjust_headers(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), E
     } else {
         grow(run, offset, len, flags)?;
     }
-    if flags & room::NO_CSUM_RESET == 0
+    if flags & adj_room::NO_CSUM_RESET == 0
         && let Checksum::Unnecessary(_) = run.state.skb.checksum
     {
         run.state.skb.checksum = Checksum::None;
@@ -321,13 +321,13 @@ fn adjust_headers(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), E
 }
 
 fn shrink(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errno> {
-    if flags & !(room::FIXED_GSO | room::DECAP | room::NO_CSUM_RESET) != 0 {
+    if flags & !(adj_room::FIXED_GSO | adj_room::DECAP | adj_room::NO_CSUM_RESET) != 0 {
         return Err(Errno::EINVAL);
     }
     shrink_headers(run, offset, len)?;
-    match (protocol(run), flags & room::DECAP) {
-        (ethertype::IPV4, room::DECAP_IPV6) => set_protocol(run, ethertype::IPV6),
-        (ethertype::IPV6, room::DECAP_IPV4) => set_protocol(run, ethertype::IPV4),
+    match (protocol(run), flags & adj_room::DECAP) {
+        (ethertype::IPV4, adj_room::DECAP_IPV6) => set_protocol(run, ethertype::IPV6),
+        (ethertype::IPV6, adj_room::DECAP_IPV4) => set_protocol(run, ethertype::IPV4),
         _ => {}
     }
     resize_segments(run, flags, len as i64);
@@ -335,14 +335,14 @@ fn shrink(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Er
 }
 
 fn grow(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errno> {
-    let encap = flags & room::ENCAP;
-    let inner_mac = (flags >> room::INNER_MAC_SHIFT) as usize;
+    let encap = flags & adj_room::ENCAP;
+    let inner_mac = (flags >> adj_room::INNER_MAC_SHIFT) as usize;
     if encap != 0 {
         let both = |a: u64, b: u64| flags & a != 0 && flags & b != 0;
-        if both(room::ENCAP_IPV4, room::ENCAP_IPV6) || both(room::ENCAP_GRE, room::ENCAP_UDP) {
+        if both(adj_room::ENCAP_IPV4, adj_room::ENCAP_IPV6) || both(adj_room::ENCAP_GRE, adj_room::ENCAP_UDP) {
             return Err(Errno::EINVAL);
         }
-        if flags & room::ENCAP_ETH != 0 && inner_mac < ETH_HLEN {
+        if flags & adj_room::ENCAP_ETH != 0 && inner_mac < ETH_HLEN {
             return Err(Errno::EINVAL);
         }
         if run.state.skb.encapsulated {
@@ -357,13 +357,13 @@ fn grow(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errn
         let skb = &mut run.state.skb;
         skb.encapsulated = true;
         skb.network = skb.mac_len() as i64;
-        if flags & (room::ENCAP_GRE | room::ENCAP_UDP) != 0 {
-            let header = if encap == room::ENCAP_IPV6 { IPV6_HLEN } else { IPV4_HLEN };
+        if flags & (adj_room::ENCAP_GRE | adj_room::ENCAP_UDP) != 0 {
+            let header = if encap == adj_room::ENCAP_IPV6 { IPV6_HLEN } else { IPV4_HLEN };
             skb.transport = Some(skb.network + header as i64);
         }
         match (protocol(run), encap) {
-            (ethertype::IPV4, room::ENCAP_IPV6) => set_protocol(run, ethertype::IPV6),
-            (ethertype::IPV6, room::ENCAP_IPV4) => set_protocol(run, ethertype::IPV4),
+            (ethertype::IPV4, adj_room::ENCAP_IPV6) => set_protocol(run, ethertype::IPV6),
+            (ethertype::IPV6, adj_room::ENCAP_IPV4) => set_protocol(run, ethertype::IPV4),
             _ => {}
         }
     }
@@ -375,7 +375,7 @@ fn grow(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errn
 fn resize_segments(run: &mut Run, flags: u64, by: i64) {
     if let Some(size @ 1..) = run.ctx.get("gso_size") {
         run.ctx.set("gso_segs", 0);
-        if flags & room::FIXED_GSO == 0 {
+        if flags & adj_room::FIXED_GSO == 0 {
             run.ctx.set("gso_size", (size as i64 + by).max(0) as u64);
         }
     }

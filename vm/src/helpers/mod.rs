@@ -1,7 +1,7 @@
 //! Helpers and kernel functions, by number and by name.
 //!
 //! A helper is a [`HelperFn`]: it gets the run and the five argument registers and gives what goes into `r0`, or a fault
-//! that ends the run. What the kernel answers with an error number is a normal result here too. Each room below lists
+//! that ends the run. What the kernel answers with an error number is a normal result here too. Each module below lists
 //! its helpers by the kernel's name; a name that is in no list is not simulated, and a program that calls it is refused
 //! when it is loaded.
 
@@ -57,8 +57,8 @@ pub(crate) fn give_back(run: &mut Run) {
 /// A helper by name.
 pub(crate) type Row = (&'static str, HelperFn);
 
-/// The rooms' lists.
-const ROOMS: &[&[Row]] = &[
+/// The lists of the modules.
+const MODULES: &[&[Row]] = &[
     map::ROWS,
     time::ROWS,
     format::ROWS,
@@ -82,7 +82,7 @@ fn table() -> &'static [Option<HelperFn>] {
     static TABLE: OnceLock<Vec<Option<HelperFn>>> = OnceLock::new();
     TABLE.get_or_init(|| {
         let mut table = vec![None; ebpfkit_abi::helpers::LAST as usize + 1];
-        for (name, function) in ROOMS.iter().copied().flatten() {
+        for (name, function) in MODULES.iter().copied().flatten() {
             if let Some(slot) = ebpfkit_abi::helper_id(name).and_then(|id| table.get_mut(id as usize)) {
                 *slot = Some(*function);
             }
@@ -119,7 +119,7 @@ pub fn kfunc_names() -> impl Iterator<Item = &'static str> {
 
 /// Names of the helpers that are simulated.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    ROOMS.iter().copied().flatten().map(|(name, _)| *name)
+    MODULES.iter().copied().flatten().map(|(name, _)| *name)
 }
 
 #[cfg(test)]

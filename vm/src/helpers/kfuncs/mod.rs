@@ -21,8 +21,8 @@ use super::Row;
 pub(crate) use graph::{release_list, release_tree};
 pub(super) use memory::raw_write;
 
-/// The rooms' lists.
-const ROOMS: &[&[Row]] = &[
+/// The lists of the modules.
+const MODULES: &[&[Row]] = &[
     conntrack::ROWS,
     cpumask::ROWS,
     graph::ROWS,
@@ -36,5 +36,5 @@ const ROOMS: &[&[Row]] = &[
 
 /// All kernel functions that are simulated.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    ROOMS.iter().copied().flatten()
+    MODULES.iter().copied().flatten()
 }
