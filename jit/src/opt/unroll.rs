@@ -20,7 +20,8 @@ pub(crate) struct Loop {
 }
 
 /// The short loops of a function that have no others inside, in ascending order. Together they make up no more than
-/// `most` instructions.
+/// `most` instructions. Only their last jump is charged: what the second iteration pays late would come behind the charge
+/// for another.
 pub(crate) fn short(flow: &Flow, code: &Code<'_>, most: usize) -> Vec<Loop> {
     let successors: Vec<[Option<usize>; 2]> = (0..flow.leaders.len())
         .map(|block| match flow.successors(code, block) {
@@ -39,6 +40,7 @@ pub(crate) fn short(flow: &Flow, code: &Code<'_>, most: usize) -> Vec<Loop> {
         let slots = one.slots(flow);
         let is_simple = slots.len() <= left.min(LONGEST)
             && flow.slots[slots.clone()].iter().all(|s| code.is_reached(*s) && is_plain(code, *s))
+            && flow.slots[slots.start..slots.end - 1].iter().all(|s| code.cost(*s) == 0)
             && all.last().is_none_or(|before| before.last < first)
             && is_straight(&one, &successors, &predecessors);
         if is_simple {
