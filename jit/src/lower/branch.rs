@@ -36,7 +36,7 @@ impl Translator<'_, '_> {
         // A jump inside of the loop may lead out of it, further back.
         let less = match self.unrolling.as_ref().filter(|u| u.jump.slot == self.at) {
             Some(u) if !u.second => return,
-            Some(_) => self.charge_twice(left, cost),
+            Some(_) => self.charge_both(left, cost),
             None => self.charge(left, cost),
         };
         self.b.def_var(self.left, less);
@@ -72,7 +72,7 @@ impl Translator<'_, '_> {
     }
 
     /// The same of two jumps that cost as much.
-    fn charge_twice(&mut self, left: Value, cost: i64) -> Value {
+    fn charge_both(&mut self, left: Value, cost: i64) -> Value {
         self.charge_or(left, 2 * cost, |t| {
             let was_cold = std::mem::replace(&mut t.is_cold, true);
             let left = t.charge(left, cost);
@@ -146,16 +146,28 @@ impl Translator<'_, '_> {
         (self.block.ended, self.block.leads_to) = (true, [taken, after]);
     }
 
-    pub(crate) fn conditional(&mut self, op: JmpOp, width: Width, dst: u8, src: Operand) {
-        let (taken, after) = match self.env.code.next(self.at) {
+    /// The slots that a conditional jump leads to, once it is charged for. One that leads to a single slot, or to none, ends
+    /// the block.
+    fn either(&mut self) -> Option<(usize, usize)> {
+        match self.env.code.next(self.at) {
             Next::To(to) => {
                 self.charge_jump();
-                return self.go(to);
+                self.go(to);
+                None
             }
-            Next::Either(taken, after) => (taken, after),
-            Next::End => return self.nowhere(),
-        };
-        self.charge_jump();
+            Next::Either(taken, after) => {
+                self.charge_jump();
+                Some((taken, after))
+            }
+            Next::End => {
+                self.nowhere();
+                None
+            }
+        }
+    }
+
+    pub(crate) fn conditional(&mut self, op: JmpOp, width: Width, dst: u8, src: Operand) {
+        let Some((taken, after)) = self.either() else { return };
         if matches!((op, src), (JmpOp::Eq | JmpOp::Ne, Operand::Imm(_))) {
             self.keep_sum(dst);
         }
@@ -170,7 +182,7 @@ impl Translator<'_, '_> {
     /// Before a register is compared with a number: makes it what it is now, where it was counted up or down.
     ///
     /// The optimiser would compare the value before the step with another number, and so keep two values where the
-    /// program has one: at the end of a loop, that is a move and a jump for each turn.
+    /// program has one: at the end of a loop, that is a move and a jump in each iteration.
     fn keep_sum(&mut self, reg: u8) {
         if self.block.known.is_stepped(reg) {
             let value = self.get(reg);
@@ -181,15 +193,7 @@ impl Translator<'_, '_> {
 
     /// Goes on while iterations are left.
     pub(crate) fn may_goto(&mut self) {
-        let (taken, after) = match self.env.code.next(self.at) {
-            Next::To(to) => {
-                self.charge_jump();
-                return self.go(to);
-            }
-            Next::Either(taken, after) => (taken, after),
-            Next::End => return self.nowhere(),
-        };
-        self.charge_jump();
+        let Some((taken, after)) = self.either() else { return };
         let loops = self.b.use_var(self.loops);
         let zero = self.b.ins().iconst(I32, 0);
         let out = self.b.ins().icmp(IntCC::Equal, loops, zero);
