@@ -56,6 +56,7 @@ pub const UNWATCHED: Constructs = Constructs::of(&[
     Construct::Tail,
     Construct::Globals,
     Construct::Nested,
+    Construct::Inner,
     Construct::MayGoto,
     Construct::Iterator,
     Construct::Elements,
