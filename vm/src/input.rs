@@ -2,7 +2,7 @@
 
 mod test_run;
 
-pub use test_run::output;
+pub use test_run::{data_out, output};
 
 use crate::Errno;
 use crate::run::Run;
@@ -215,19 +215,6 @@ pub fn fate(kind: ProgType, retval: u32) -> Fate {
         _ => true,
     };
     if passes { Fate::Passes { keep: usize::MAX } } else { Fate::Ends }
-}
-
-/// The packet as a test-run of the kernel gives it back: of XDP programs with its metadata before it, and where programs
-/// see what follows the Ethernet header with an empty one.
-pub fn data_out(run: &Run) -> Vec<u8> {
-    let kind = run.program().prog_type();
-    let mut out = match kind {
-        ProgType::Xdp => run.packet.meta().to_vec(),
-        _ if takes_packet(kind) && !starts_at_link(kind, Origin::TestRun) => vec![0; ETH_HLEN],
-        _ => Vec::new(),
-    };
-    out.extend_from_slice(run.packet.bytes());
-    out
 }
 
 /// The frame as it leaves a program: what the program sees, behind the Ethernet header if that was kept from it. It is

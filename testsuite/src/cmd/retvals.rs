@@ -6,8 +6,8 @@ use anyhow::Result;
 use ebpfkit_abi::ProgType;
 use ebpfkit_jit::Jit;
 use ebpfkit_kernel::{Kernel, LogLevel, Session, TestRun, machine};
+use ebpfkit_object::Prepared;
 use ebpfkit_object::btf::{Btf, Kind, Type};
-use ebpfkit_object::{Object, Prepared};
 use ebpfkit_testsuite::running;
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
@@ -107,23 +107,11 @@ fn packet(kind: ProgType) -> Option<&'static [u8]> {
 fn in_kernel(kernel: Kernel, prepared: &Prepared, index: usize) -> Option<Result<u32, String>> {
     let session = Session::new(kernel, prepared).ok()?;
     let program = session.load(index, LogLevel::NONE).ok()?.program.ok()?;
-    let targets: BTreeMap<usize, _> = tail_call_targets(&prepared.object)
-        .filter(|n| *n != index)
-        .filter_map(|n| Some((n, session.load(n, LogLevel::NONE).ok()?.program.ok()?)))
-        .collect();
-    session.fill_prog_arrays(|n| if n == index { Some(&program) } else { targets.get(&n) }).ok()?;
+    session.load_prog_arrays(index, &program).ok()?;
     let data = packet(prepared.object.programs[index].prog_type);
     let repeat = u32::from(data.is_some());
     let test = TestRun { data: data.unwrap_or_default(), repeat, ..TestRun::default() };
     Some(kernel.test_run(&program, &test).map(|out| out.retval).map_err(|e| e.to_string()))
-}
-
-fn tail_call_targets(object: &Object) -> impl Iterator<Item = usize> {
-    let slots = object.maps.iter().filter_map(|m| match &m.init {
-        ebpfkit_object::MapInit::Programs(slots) => Some(slots),
-        _ => None,
-    });
-    slots.flatten().map(|slot| slot.1)
 }
 
 fn here(
@@ -141,7 +129,8 @@ fn here(
         (types.kind(id) == Some(Kind::Func)).then(|| types.name(id).to_owned())
     };
     let mut program = None;
-    for n in tail_call_targets(object).filter(|n| *n != index).chain([index]) {
+    let targets: Vec<usize> = instance.tail_call_targets().filter(|n| *n != index).collect();
+    for n in targets.into_iter().chain([index]) {
         let verdict = verified.then(|| verify(model, object, n, Options::to_run(), &mut Silent).verdict);
         let proof = match verdict {
             Some(Verdict::Accepted(proof)) => Some(proof),

@@ -191,17 +191,21 @@ fn set_xdp_packet(run: &mut Run, frame: &[u8], context: &[u8]) -> Result<(), Inp
     Ok(())
 }
 
-/// The packet and the context that a test-run gives back: an XDP packet with its metadata, behind an Ethernet header of
-/// zeros what programs of the network layer see. No context comes back where none was given.
-pub fn output(run: &Run, context: &[u8]) -> (Vec<u8>, Vec<u8>) {
+/// The packet that a test-run gives back: of XDP programs with its metadata before it and its other pages behind it, and
+/// where programs see what follows the Ethernet header with an empty one.
+pub fn data_out(run: &Run) -> Vec<u8> {
     let kind = run.program().prog_type();
     let before: &[u8] = match kind {
         ProgType::Xdp => run.packet.meta(),
         _ if run.has_packet() && !super::starts_at_link(kind, Origin::TestRun) => &[0; ETH_HLEN],
         _ => &[],
     };
-    let packet = [before, run.packet.bytes(), run.packet.frags()].concat();
-    (packet, output_context(run, kind, context))
+    [before, run.packet.bytes(), run.packet.frags()].concat()
+}
+
+/// The packet and the context that a test-run gives back. No context comes back where none was given.
+pub fn output(run: &Run, context: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    (data_out(run), output_context(run, run.program().prog_type(), context))
 }
 
 fn output_context(run: &Run, kind: ProgType, given: &[u8]) -> Vec<u8> {
