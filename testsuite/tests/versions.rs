@@ -26,7 +26,7 @@ fn program(feature: Feature) -> (&'static str, &'static str) {
                 r0 = 0
                 exit
             ",
-            "EBPF0427",
+            "EBPF0403",
         ),
         _ => panic!("testsuite/tests/versions.rs has no program for {feature:?}: add one"),
     }

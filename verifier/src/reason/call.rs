@@ -10,11 +10,11 @@ reasons! {
         /// This kind of program does not have the helper.
         "EBPF0307" HelperNotOffered { name: &'static str, id: u32 } EINVAL, "program of this type cannot use helper {name}#{id}";
         /// A helper that not all attach points have.
-        "EBPF0308" NotInThisProbe {} EINVAL, "helper call is not allowed in probe";
+        "EBPF0307" NotInThisProbe {} EINVAL, "helper call is not allowed in probe";
         /// A helper that sleeps, in a program that may not.
         "EBPF0309" SleepsInNonSleepable {} EINVAL, "helper call might sleep in a non-sleepable prog";
         /// An address would reach the helper as a number.
-        "EBPF0310" LeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr into helper function";
+        "EBPF0264" LeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr into helper function";
         /// The helper may write where the program may not.
         "EBPF0311" MayWriteInto { func: &'static str, reg: u8, ty: String } EACCES, "{func}() may write into memory pointed by R{reg} type={ty}";
         /// A pointer that may be null.
@@ -26,61 +26,61 @@ reasons! {
         /// The argument holds nothing to release.
         "EBPF0315" NotReferenced { reg: u8 } EINVAL, "R{reg} must be referenced when passed to release function";
         /// The dynptr holds nothing to release.
-        "EBPF0316" UnacquiredArgument { reg: u8 } EINVAL, "arg {reg} is an unacquired reference";
+        "EBPF0315" UnacquiredArgument { reg: u8 } EINVAL, "arg {reg} is an unacquired reference";
         /// A dynptr that the program was given cannot be released.
-        "EBPF0317" UnownedDynptr {} EINVAL, "cannot release unowned const bpf_dynptr";
+        "EBPF0315" UnownedDynptr {} EINVAL, "cannot release unowned const bpf_dynptr";
         /// Two arguments hold references.
-        "EBPF0318" TwoReferences { reg: u8, first: u32, second: u32 } EFAULT, "more than one arg with ref_obj_id R{reg} {first} {second}";
+        "EBPF0513" TwoReferences { reg: u8, first: u32, second: u32 } EFAULT, "more than one arg with ref_obj_id R{reg} {first} {second}";
         /// What is released was never acquired.
-        "EBPF0319" NeverAcquired { name: &'static str, id: u32 } EINVAL, "func {name}#{id} reference has not been acquired before";
+        "EBPF0315" NeverAcquired { name: &'static str, id: u32 } EINVAL, "func {name}#{id} reference has not been acquired before";
         /// A size must be known.
         "EBPF0320" NotConstant { reg: u8 } EACCES, "R{reg} is not a known constant'";
         /// A per-CPU pointer without type.
-        "EBPF0321" InvalidBtfId { reg: u8 } EACCES, "Helper has invalid btf_id in R{reg}";
+        "EBPF0616" InvalidBtfId { reg: u8 } EACCES, "Helper has invalid btf_id in R{reg}";
         /// A timer belongs to another map than the one that is given.
         "EBPF0322" OtherMapThanTimer { timer: u32, map: u32 } EINVAL, "timer pointer in R1 map_uid={timer} doesn't match map pointer in R2 map_uid={map}";
         /// Socket maps hold sockets.
-        "EBPF0323" SockmapValue {} EINVAL, "invalid arg_type for sockmap/sockhash";
+        "EBPF0328" SockmapValue {} EINVAL, "invalid arg_type for sockmap/sockhash";
         /// Text must be constant.
         "EBPF0324" StringNotReadOnly { reg: u8 } EACCES, "R{reg} does not point to a readonly map'";
         /// Text must stand at a known place.
-        "EBPF0325" StringNotConstant { reg: u8 } EACCES, "R{reg} is not a constant address'";
+        "EBPF0324" StringNotConstant { reg: u8 } EACCES, "R{reg} is not a constant address'";
         /// Text must lie in an array map.
-        "EBPF0326" StringInOtherMap {} EACCES, "no direct value access support for this map type";
+        "EBPF0328" StringInOtherMap {} EACCES, "no direct value access support for this map type";
         /// Text must end with a zero.
-        "EBPF0327" StringUnterminated {} EINVAL, "string is not zero-terminated";
+        "EBPF0324" StringUnterminated {} EINVAL, "string is not zero-terminated";
         /// The helper does not work on this type of map.
         "EBPF0328" MapType { map_type: u32, name: &'static str, id: u32 } EINVAL, "cannot pass map_type {map_type} into func {name}#{id}";
         /// Programs may only read the map.
-        "EBPF0329" MapReadOnly {} EACCES, "write into map forbidden";
+        "EBPF0211" MapReadOnly {} EACCES, "write into map forbidden";
         /// The helper's prototype and this use do not go together.
-        "EBPF0330" Misconfigured {} EINVAL, "kernel subsystem misconfigured verifier";
+        "EBPF0513" Misconfigured {} EINVAL, "kernel subsystem misconfigured verifier";
         /// The map's values hold no timer.
         "EBPF0331" NoTimer { map: String } EINVAL, "map '{map}' has no valid bpf_timer";
         /// The timer lies elsewhere.
-        "EBPF0332" WrongTimerOffset { off: i64, at: u32 } EINVAL, "off {off} doesn't point to 'struct bpf_timer' that is at {at}";
+        "EBPF0331" WrongTimerOffset { off: i64, at: u32 } EINVAL, "off {off} doesn't point to 'struct bpf_timer' that is at {at}";
         /// There is no kernel pointer in what the register points to.
-        "EBPF0333" NoKptr { reg: u8 } EINVAL, "R{reg} has no valid kptr";
+        "EBPF0331" NoKptr { reg: u8 } EINVAL, "R{reg} has no valid kptr";
         /// The kernel pointer lies elsewhere.
-        "EBPF0334" NotAtKptr { off: i32 } EACCES, "off={off} doesn't point to kptr";
+        "EBPF0331" NotAtKptr { off: i32 } EACCES, "off={off} doesn't point to kptr";
         /// Only referenced kernel pointers can be exchanged.
-        "EBPF0335" KptrNotReferenced { off: i32 } EACCES, "off={off} kptr isn't referenced kptr";
+        "EBPF0331" KptrNotReferenced { off: i32 } EACCES, "off={off} kptr isn't referenced kptr";
         /// Flags that must be zero are not.
         "EBPF0336" LocalStorageFlags {} EINVAL, "get_local_storage() doesn't support non-zero flags";
         /// The values of a format are 64-bit numbers.
-        "EBPF0337" UnevenValues {} EINVAL, "";
+        "EBPF0338" UnevenValues {} EINVAL, "";
         /// A format that is malformed, or does not fit its values.
         "EBPF0338" FormatString {} EINVAL, "Invalid format string";
         /// A dynptr over memory that may go away.
         "EBPF0339" DynptrSource { ty: String } EACCES, "Unsupported reg type {ty} for bpf_dynptr_from_mem data";
         /// The helper needs a function to be attached to.
-        "EBPF0340" TrampolineOnly { name: &'static str, id: u32 } ENOTSUPP, "func {name}#{id} supported only for fentry/fexit/fmod_ret programs";
+        "EBPF0307" TrampolineOnly { name: &'static str, id: u32 } ENOTSUPP, "func {name}#{id} supported only for fentry/fexit/fmod_ret programs";
         /// The helper does not work in this type of program.
-        "EBPF0341" WrongType { name: &'static str, id: u32, kind: u32 } ENOTSUPP, "func {name}#{id} not supported for program type {kind}";
+        "EBPF0307" WrongType { name: &'static str, id: u32, kind: u32 } ENOTSUPP, "func {name}#{id} not supported for program type {kind}";
         /// The elements of this type of map cannot be walked.
-        "EBPF0342" NoMapCallback {} ENOTSUPP, "callback function not allowed for map";
+        "EBPF0328" NoMapCallback {} ENOTSUPP, "callback function not allowed for map";
         /// The size of a variable cannot be found.
-        "EBPF0343" UnresolvedSize { name: String } EINVAL, "unable to resolve the size of type '{name}': -22";
+        "EBPF0616" UnresolvedSize { name: String } EINVAL, "unable to resolve the size of type '{name}': -22";
         /// A helper for programs under the GPL only.
         "EBPF0302" GplOnly {} EINVAL, "cannot call GPL-restricted function from non-GPL compatible program";
         /// An argument of the wrong kind.
@@ -90,13 +90,13 @@ reasons! {
         /// The chain of calls is too long.
         "EBPF0305" CallStackTooDeep { frames: usize } E2BIG, "the call stack of {frames} frames is too deep";
         /// A function returns a pointer into its own stack.
-        "EBPF0306" ReturnsStackPointer {} EINVAL, "cannot return stack pointer to the caller";
+        "EBPF0219" ReturnsStackPointer {} EINVAL, "cannot return stack pointer to the caller";
         /// A tail call through a map that holds no programs.
-        "EBPF0346" NoProgArray {} EINVAL, "expected prog array map for tail call";
+        "EBPF0328" NoProgArray {} EINVAL, "expected prog array map for tail call";
         /// A security hook without result has no result to change.
-        "EBPF0347" VoidHook {} EINVAL, "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!";
+        "EBPF0511" VoidHook {} EINVAL, "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!";
         /// A callback that returns no number.
-        "EBPF0344" CallbackReturnNoScalar {} EACCES, "R0 not a scalar value";
+        "EBPF0345" CallbackReturnNoScalar {} EACCES, "R0 not a scalar value";
         /// A callback that returns something else than it may.
         "EBPF0345" CallbackReturn { facts: String, min: i32, max: i32 } EINVAL, "At callback return the register R0 has{facts} should have been in [{min}, {max}]";
     }

@@ -12,30 +12,30 @@ reasons! {
         /// A return value outside of what the attach point allows.
         "EBPF0503" ReturnRange { place: &'static str, reg: u8, facts: String, min: i32, max: i32 } EINVAL, "{place} the register R{reg} has{facts} should have been in [{min}, {max}]";
         /// A return value that is no number.
-        "EBPF0504" ReturnNoScalar { place: &'static str, reg: u8, ty: String } EINVAL, "{place} the register R{reg} is not a known value ({ty})";
+        "EBPF0503" ReturnNoScalar { place: &'static str, reg: u8, ty: String } EINVAL, "{place} the register R{reg} is not a known value ({ty})";
         /// A global function that returns no number.
-        "EBPF0505" SubprogReturnNoScalar { reg: u8, ty: String } EINVAL, "At subprogram exit the register R{reg} is not a scalar value ({ty})";
+        "EBPF0503" SubprogReturnNoScalar { reg: u8, ty: String } EINVAL, "At subprogram exit the register R{reg} is not a scalar value ({ty})";
         /// An address would leave the program.
-        "EBPF0506" ReturnLeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr as return value";
+        "EBPF0264" ReturnLeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr as return value";
         /// Fields that must be zero are not.
-        "EBPF0507" ReservedFields { insn: &'static str } EINVAL, "{insn} uses reserved fields";
+        "EBPF0104" ReservedFields { insn: &'static str } EINVAL, "{insn} uses reserved fields";
         /// A malformed 64-bit immediate load.
-        "EBPF0508" InvalidLoadImm {} EINVAL, "invalid BPF_LD_IMM insn";
+        "EBPF0610" InvalidLoadImm {} EINVAL, "invalid BPF_LD_IMM insn";
         /// A global function used as a callback.
         "EBPF0509" CallbackNotStatic {} EINVAL, "callback function not static";
         /// A function is used as a callback, and the object has no records of functions.
-        "EBPF0512" MissingFuncInfo {} EINVAL, "missing btf func_info";
+        "EBPF0509" MissingFuncInfo {} EINVAL, "missing btf func_info";
         /// A pointer stands where a number has to be known exactly. The kernel calls that a bug of its own, as it does the
         /// next ones, in which a number has to be known exactly that cannot have come from where it would have to.
         "EBPF0513" PrecisePointer {} EFAULT, "verifier bug: backtracking misuse";
         /// Registers that a call or return does not pass on.
-        "EBPF0514" PreciseRegs { by: &'static str, regs: u16 } EFAULT, "verifier bug: {by} unexpected regs {regs:x}";
+        "EBPF0513" PreciseRegs { by: &'static str, regs: u16 } EFAULT, "verifier bug: {by} unexpected regs {regs:x}";
         /// Stack slots that a function has not been given.
-        "EBPF0515" PreciseSlots { by: &'static str, slots: u64 } EFAULT, "verifier bug: {by} leftover stack slots {slots:x}";
+        "EBPF0513" PreciseSlots { by: &'static str, slots: u64 } EFAULT, "verifier bug: {by} leftover stack slots {slots:x}";
         /// A frame that nothing called.
-        "EBPF0516" PreciseFrame { from: &'static str, frame: usize } EFAULT, "verifier bug: subprog {from} frame {frame}";
+        "EBPF0513" PreciseFrame { from: &'static str, frame: usize } EFAULT, "verifier bug: subprog {from} frame {frame}";
         /// What the kernel's own caller of a function would have passed.
-        "EBPF0517" PreciseEntry { subprog: u32, regs: u16, slots: u64 } EFAULT, "verifier bug: backtracking func entry subprog {subprog} reg_mask {regs:x} stack_mask {slots:x}";
+        "EBPF0513" PreciseEntry { subprog: u32, regs: u16, slots: u64 } EFAULT, "verifier bug: backtracking func entry subprog {subprog} reg_mask {regs:x} stack_mask {slots:x}";
         /// A loop that comes back to where it was.
         "EBPF0510" InfiniteLoop { insn: usize, cur: String, old: String } EINVAL, "infinite loop detected at insn {insn}\ncur state:{cur}\nold state:{old}";
         /// A program for a control group at a hook that returns nothing lets it pass, and only that.

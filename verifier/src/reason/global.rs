@@ -8,16 +8,16 @@ reasons! {
         /// An argument does not keep the contract of the function.
         "EBPF0901" InvalidArgs { subprog: usize, name: String } EINVAL, "Caller passes invalid args into func#{subprog} ('{name}')";
         /// A number is expected.
-        "EBPF0902" NoScalar { reg: u8 } EINVAL, "R{reg} is not a scalar";
+        "EBPF0901" NoScalar { reg: u8 } EINVAL, "R{reg} is not a scalar";
         /// The context is expected.
-        "EBPF0903" NoContext { index: usize } EINVAL, "arg#{index} expects pointer to ctx";
+        "EBPF0901" NoContext { index: usize } EINVAL, "arg#{index} expects pointer to ctx";
         /// A pointer that cannot be null is expected.
-        "EBPF0904" ExpectsNonNull { index: usize } EINVAL, "arg#{index} is expected to be non-NULL";
+        "EBPF0312" ExpectsNonNull { index: usize } EINVAL, "arg#{index} is expected to be non-NULL";
         /// A pointer into the arena or a number is expected.
-        "EBPF0905" NoArena { reg: u8 } EINVAL, "R{reg} is not a pointer to arena or scalar.";
+        "EBPF0901" NoArena { reg: u8 } EINVAL, "R{reg} is not a pointer to arena or scalar.";
         /// A pointer that may be null is passed where it must not be.
-        "EBPF0906" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}";
+        "EBPF0312" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}";
         /// A pointer to another struct.
-        "EBPF0907" OtherType { reg: u8, has: String, expected: String } EACCES, "R{reg} is of type {has} but {expected} is expected";
+        "EBPF0313" OtherType { reg: u8, has: String, expected: String } EACCES, "R{reg} is of type {has} but {expected} is expected";
     }
 }

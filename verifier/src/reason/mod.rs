@@ -4,7 +4,7 @@
 //! Codes: `EBPF01xx` scalars, `EBPF02xx` memory, `EBPF03xx` calls, `EBPF04xx` resources, `EBPF05xx` exploration,
 //! `EBPF06xx` the program as a whole, `EBPF07xx` objects on the stack, `EBPF08xx` typed pointers and
 //! special fields, `EBPF09xx` arguments of global functions, `EBPF10xx` kernel
-//! functions, `EBPF11xx` attach points.
+//! functions, `EBPF11xx` attach points. Rejections for the same mistake share a code, so that one page explains them.
 
 mod rows;
 

@@ -10,15 +10,15 @@ reasons! {
         /// A dynptr cannot be made here.
         "EBPF0702" DynptrNotUninit {} EINVAL, "Dynptr has to be an uninitialized dynptr";
         /// A dynptr that the kernel gave must stay as it is.
-        "EBPF0703" DynptrConst {} EINVAL, "cannot pass pointer to const bpf_dynptr, the helper mutates it";
+        "EBPF0701" DynptrConst {} EINVAL, "cannot pass pointer to const bpf_dynptr, the helper mutates it";
         /// There is no initialised dynptr here.
         "EBPF0704" DynptrNotInit { index: u8 } EINVAL, "Expected an initialized dynptr as arg #{index}";
         /// A dynptr over something else.
-        "EBPF0705" DynptrKind { kind: &'static str, index: u8 } EINVAL, "Expected a dynptr of type {kind} as arg #{index}";
+        "EBPF0704" DynptrKind { kind: &'static str, index: u8 } EINVAL, "Expected a dynptr of type {kind} as arg #{index}";
         /// A dynptr that must be released would be lost.
         "EBPF0706" DynptrOverwrite {} EINVAL, "cannot overwrite referenced dynptr";
         /// A buffer may overlap a dynptr.
-        "EBPF0707" DynptrInBuffer { off: i64 } EINVAL, "potential write to dynptr at off={off} disallowed";
+        "EBPF0706" DynptrInBuffer { off: i64 } EINVAL, "potential write to dynptr at off={off} disallowed";
         /// An iterator argument is not on the stack.
         "EBPF0708" IterPlace { index: u8 } EINVAL, "arg#{index} expected pointer to an iterator on stack";
         /// An iterator cannot be made here.
@@ -26,8 +26,8 @@ reasons! {
         /// There is no initialised iterator of this type here.
         "EBPF0710" IterNotInit { iter: String, index: u8 } EINVAL, "expected an initialized iter_{iter} as arg #{index}";
         /// The iterator's RCU region has ended.
-        "EBPF0711" IterOutsideRcu { func: String } EPROTO, "expected an RCU CS when using {func}";
+        "EBPF1045" IterOutsideRcu { func: String } EPROTO, "expected an RCU CS when using {func}";
         /// The type of an iterator argument is not one of the kernel's.
-        "EBPF0712" IterType { index: u8 } EINVAL, "expected valid iter pointer as arg #{index}";
+        "EBPF0708" IterType { index: u8 } EINVAL, "expected valid iter pointer as arg #{index}";
     }
 }
