@@ -199,11 +199,11 @@ pub(crate) unsafe extern "C" fn call_register(
     value_or_fail(run, result)
 }
 
-/// Takes `count` instructions from a budget of which there are `left` in the slice in use; what the next slice has.
-pub(crate) unsafe extern "C" fn refill(run: *mut EngineRun, left: u64, count: u64) -> u64 {
+/// Takes `count` instructions from the budget; what is left in use stands in the run.
+pub(crate) unsafe extern "C" fn spend(run: *mut EngineRun, count: u64) -> u64 {
     // SAFETY: see above.
     let run = unsafe { &mut *run };
-    let result = run.refill(left, count);
+    let result = run.spend(count).map(|()| 0);
     value_or_fail(run, result)
 }
 

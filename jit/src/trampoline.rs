@@ -17,11 +17,11 @@ use std::sync::OnceLock;
 
 /// Functions: loads of 1, 2, 4 and 8 bytes, of which the run and the address are the arguments, and stores, which get
 /// the value as well. Behind them those that say whether bytes may be read, and written, of address and size, and one that
-/// begins the next slice of the budget.
+/// takes instructions from the budget.
 pub(crate) const COUNT: usize = 11;
 
-/// The number of the function that begins the next slice of the budget.
-pub(crate) const REFILL: usize = 10;
+/// The number of the function that takes instructions from the budget, where those in use are not enough.
+pub(crate) const SPEND: usize = 10;
 
 /// The number of the function that says whether bytes may be accessed.
 pub(crate) fn whether(write: bool) -> usize {
@@ -35,7 +35,7 @@ pub(crate) fn number(store: bool, bytes: u64) -> usize {
 
 /// Arguments of a function.
 fn params(number: usize) -> usize {
-    if number < 4 { 2 } else { 3 }
+    if number < 4 || number == SPEND { 2 } else { 3 }
 }
 
 /// Addresses of the functions, by number; compiled once and kept.
@@ -73,7 +73,7 @@ fn make() -> Result<[usize; COUNT], CompileError> {
         b.append_block_params_for_function_params(block);
         b.switch_to_block(block);
         let mut args = b.block_params(block).to_vec();
-        if number != REFILL {
+        if number != SPEND {
             let known = if number < 8 { 1 << (number % 4) } else { number as i64 - 8 };
             let known = b.ins().iconst(I64, known);
             args.insert(if number < 8 { 2 } else { 3 }, known);
@@ -85,7 +85,7 @@ fn make() -> Result<[usize; COUNT], CompileError> {
         let address = match number {
             0..4 => runtime::load as *const (),
             4..8 => runtime::store as *const (),
-            REFILL => runtime::refill as *const (),
+            SPEND => runtime::spend as *const (),
             _ => runtime::may_access as *const (),
         };
         let callee = b.ins().iconst(I64, address as usize as i64);

@@ -157,7 +157,7 @@ impl Run {
 
     /// Takes `count` instructions from the budget where the slice has fewer, and begins the next slice.
     #[cold]
-    pub(crate) fn refill(&mut self, count: u64) -> Result<(), Fault> {
+    fn refill(&mut self, count: u64) -> Result<(), Fault> {
         self.set_dirty();
         if let Some(why) = self.budget.interruption() {
             return Err(why.into());

@@ -323,14 +323,6 @@ impl EngineRun {
         self.0.spend(count)
     }
 
-    /// Takes `count` instructions from the budget where the slice of it that is in use has fewer; `left` is what it has.
-    /// The answer is what the next slice has.
-    pub fn refill(&mut self, left: u64, count: u64) -> Result<u64, Fault> {
-        self.0.native.left = left;
-        self.0.refill(count)?;
-        Ok(self.0.native.left)
-    }
-
     /// Enters a frame of a function that costs `cost`. Each call does, so that it stands where it is called. The
     /// frame starts with zeros.
     #[inline(always)]

@@ -3,43 +3,46 @@
 use super::{I32, Translator, trusted};
 use crate::flow::Next;
 use crate::opt::unroll::LoopJump;
+use crate::trampoline;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, Value};
 use ebpfkit_isa::{JmpOp, Operand, Width};
 use ebpfkit_vm::native::offset;
 
 impl Translator<'_, '_> {
     pub(crate) fn jump(&mut self) {
         if let Next::To(to) = self.env.code.next(self.at) {
-            self.charge_jump();
-            self.go(to);
+            self.charged(|t| t.go(to));
         }
     }
 
     /// Ends the block with a jump, or by going on to the next.
     pub(crate) fn go(&mut self, to: usize) {
-        self.pay_debt(to);
         let target = self.block_at(to);
-        self.b.ins().jump(target, &[]);
+        let jump = |t: &mut Self| _ = t.b.ins().jump(target, &[]);
+        match self.debt(to) {
+            Some(owed) => self.pay(owed, jump),
+            None => jump(self),
+        }
         (self.block.ended, self.block.leads_to) = (true, [to; 2]);
     }
 
-    /// Before a jump: takes what it costs from the budget, whether it is taken or not. Of an unrolled loop the second
-    /// iteration pays for both; until it has, or on the way out, the first one's jump is a debt.
-    fn charge_jump(&mut self) {
-        let cost = i64::from(self.env.code.cost(self.at));
+    /// Ends the block with a jump that `leave` makes, once it is paid for, whether it is taken or not. Of an unrolled
+    /// loop the second iteration pays for both; until it has, or on the way out, the first one's jump is a debt.
+    fn charged(&mut self, leave: impl Fn(&mut Self)) {
+        let cost = self.env.code.cost(self.at);
         if !self.counts || cost == 0 {
-            return;
+            return leave(self);
         }
-        let left = self.b.use_var(self.left);
         // A jump inside of the loop may lead out of it, further back.
-        let less = match self.unrolling.as_ref().filter(|u| u.jump.slot == self.at) {
-            Some(u) if !u.second => return,
-            Some(_) => self.charge_both(left, cost),
-            None => self.charge(left, cost),
-        };
-        self.b.def_var(self.left, less);
+        match self.unrolling.as_ref().filter(|u| u.jump.slot == self.at) {
+            Some(u) if !u.second => leave(self),
+            unrolled => {
+                let jumps = if unrolled.is_some() { 2 } else { 1 };
+                self.charge(jumps, cost.into(), leave);
+            }
+        }
     }
 
     /// What an unrolled loop owes on the way from here to a slot: its first iteration's jump, when the second has begun
@@ -51,54 +54,38 @@ impl Translator<'_, '_> {
         (leaves && at_end != unrolling.second && unrolling.jump.cost > 0).then_some(unrolling.jump)
     }
 
-    /// Pays what is owed on the way to a slot; a fault is the loop's jump's.
-    fn pay_debt(&mut self, to: usize) {
-        if let Some(jump) = self.debt(to) {
-            let at = std::mem::replace(&mut self.at, jump.slot);
-            let left = self.b.use_var(self.left);
-            let less = self.charge(left, jump.cost.into());
-            self.b.def_var(self.left, less);
-            self.at = at;
-        }
+    /// Ends the block with the jump that `leave` makes, once what is owed is paid; a fault is the loop's jump's.
+    fn pay(&mut self, owed: LoopJump, leave: impl Fn(&mut Self)) {
+        let at = std::mem::replace(&mut self.at, owed.slot);
+        self.charge(1, owed.cost.into(), leave);
+        self.at = at;
     }
 
-    /// Takes instructions from the budget, of which there are `left`; what is left then. The function ends when there
-    /// are too few.
-    fn charge(&mut self, left: Value, cost: i64) -> Value {
-        self.charge_or(left, cost, |t| {
-            let cost = t.number(cost);
-            t.refill(left, cost)
-        })
-    }
-
-    /// The same of two jumps that cost as much.
-    fn charge_both(&mut self, left: Value, cost: i64) -> Value {
-        self.charge_or(left, 2 * cost, |t| {
-            let was_cold = std::mem::replace(&mut t.is_cold, true);
-            let left = t.charge(left, cost);
-            let left = t.charge(left, cost);
-            t.is_cold = was_cold;
-            left
-        })
-    }
-
-    /// Takes instructions from the budget; where there are too few, `short` says what is left.
-    fn charge_or(&mut self, left: Value, cost: i64, short: impl FnOnce(&mut Self) -> Value) -> Value {
-        let (few, enough, go_on) = (self.cold_block(), self.new_block(), self.new_block());
-        self.b.append_block_param(go_on, I64);
-        let cost = self.number(cost);
-        let is_enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, cost);
+    /// Takes what `jumps` jumps cost from the budget, then leaves.
+    ///
+    /// Where the slice has too few instructions, the run is asked for each jump; that path leaves by a jump of its own. If
+    /// it came back to this place, what is left would have two origins here, and loops would move it about.
+    fn charge(&mut self, jumps: i64, cost: i64, leave: impl Fn(&mut Self)) {
+        let (few, enough) = (self.cold_block(), self.new_block());
+        let left = self.b.use_var(self.left);
+        let (one, all) = (self.number(cost), self.number(jumps * cost));
+        let is_enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, all);
         self.b.ins().brif(is_enough, enough, &[], few, &[]);
         self.begin(few);
-        let next = short(self);
-        self.b.ins().jump(go_on, &[BlockArg::Value(next)]);
+        let was_cold = std::mem::replace(&mut self.is_cold, true);
+        self.leave_budget();
+        for _ in 0..jumps {
+            self.spend(one);
+        }
+        self.fetch_budget();
+        leave(self);
+        self.is_cold = was_cold;
         self.begin(enough);
-        let less = self.b.ins().isub(left, cost);
-        let less = self.optimisation_barrier(less);
-        self.b.ins().jump(go_on, &[BlockArg::Value(less)]);
-        self.begin(go_on);
         self.block.ended = false;
-        self.b.block_params(go_on)[0]
+        let less = self.b.ins().isub(left, all);
+        let less = self.optimisation_barrier(less);
+        self.b.def_var(self.left, less);
+        leave(self);
     }
 
     /// Before a call of a function of the program: takes what it costs.
@@ -106,9 +93,28 @@ impl Translator<'_, '_> {
         if !self.env.code.counts() {
             return;
         }
+        let (few, enough, go_on) = (self.cold_block(), self.new_block(), self.new_block());
         let left = self.b.ins().load(I64, trusted(), self.run, offset::LEFT);
-        let less = self.charge(left, cost as i64);
+        let cost = self.number(cost as i64);
+        let is_enough = self.b.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, left, cost);
+        self.b.ins().brif(is_enough, enough, &[], few, &[]);
+        self.begin(few);
+        self.spend(cost);
+        self.b.ins().jump(go_on, &[]);
+        self.begin(enough);
+        let less = self.b.ins().isub(left, cost);
         self.b.ins().store(trusted(), less, self.run, offset::LEFT);
+        self.b.ins().jump(go_on, &[]);
+        self.begin(go_on);
+        self.block.ended = false;
+    }
+
+    /// Lets the run take instructions from its budget, of which it knows what is left. All registers stay.
+    fn spend(&mut self, count: Value) {
+        let was_cold = std::mem::replace(&mut self.is_cold, true);
+        self.trampoline(trampoline::SPEND, &[count]);
+        self.stop_on_fault();
+        self.is_cold = was_cold;
     }
 
     /// Takes what is left of the budget from the run: at the start, and after calls, which take their share.
@@ -131,52 +137,45 @@ impl Translator<'_, '_> {
     fn branch(&mut self, condition: Value, taken: usize, after: usize) {
         let slots = [taken, after];
         let targets = slots.map(|slot| self.block_at(slot));
-        // Out of rare code through blocks of its own, so that what has to be moved on the way is moved there.
+        // Out of rare code through blocks of its own, so that what has to be moved on the way is moved there; and with a
+        // debt, which is paid once for all iterations, through one that does not stand among the loop's.
         let by: [Block; 2] = std::array::from_fn(|n| {
-            if self.is_cold || self.debt(slots[n]).is_some() { self.new_block() } else { targets[n] }
+            if self.is_cold || self.debt(slots[n]).is_some() { self.cold_block() } else { targets[n] }
         });
         self.b.ins().brif(condition, by[0], &[], by[1], &[]);
+        let was_cold = std::mem::replace(&mut self.is_cold, true);
         for n in 0..2 {
             if by[n] != targets[n] {
                 self.begin(by[n]);
-                self.pay_debt(slots[n]);
-                self.b.ins().jump(targets[n], &[]);
+                self.go(slots[n]);
             }
         }
+        self.is_cold = was_cold;
         (self.block.ended, self.block.leads_to) = (true, [taken, after]);
     }
 
-    /// The slots that a conditional jump leads to, once it is charged for. One that leads to a single slot, or to none, ends
-    /// the block.
-    fn either(&mut self) -> Option<(usize, usize)> {
+    /// Ends the block with a conditional jump, which `branch` makes to the slots that it leads to; one that leads to a
+    /// single slot is no branch.
+    fn either(&mut self, branch: impl Fn(&mut Self, usize, usize)) {
         match self.env.code.next(self.at) {
-            Next::To(to) => {
-                self.charge_jump();
-                self.go(to);
-                None
-            }
-            Next::Either(taken, after) => {
-                self.charge_jump();
-                Some((taken, after))
-            }
-            Next::End => {
-                self.nowhere();
-                None
-            }
+            Next::To(to) => self.charged(|t| t.go(to)),
+            Next::Either(taken, after) => self.charged(|t| branch(t, taken, after)),
+            Next::End => self.nowhere(),
         }
     }
 
     pub(crate) fn conditional(&mut self, op: JmpOp, width: Width, dst: u8, src: Operand) {
-        let Some((taken, after)) = self.either() else { return };
         if matches!((op, src), (JmpOp::Eq | JmpOp::Ne, Operand::Imm(_))) {
             self.keep_sum(dst);
         }
-        let (a, b) = (self.get_width(width, dst), self.operand(width, src));
-        let condition = match condition(op) {
-            Some(cc) => self.b.ins().icmp(cc, a, b),
-            None => self.b.ins().band(a, b),
-        };
-        self.branch(condition, taken, after);
+        self.either(|t, taken, after| {
+            let (a, b) = (t.get_width(width, dst), t.operand(width, src));
+            let condition = match condition(op) {
+                Some(cc) => t.b.ins().icmp(cc, a, b),
+                None => t.b.ins().band(a, b),
+            };
+            t.branch(condition, taken, after);
+        });
     }
 
     /// Before a register is compared with a number: makes it what it is now, where it was counted up or down.
@@ -193,17 +192,16 @@ impl Translator<'_, '_> {
 
     /// Goes on while iterations are left.
     pub(crate) fn may_goto(&mut self) {
-        let Some((taken, after)) = self.either() else { return };
-        let loops = self.b.use_var(self.loops);
-        let zero = self.b.ins().iconst(I32, 0);
-        let out = self.b.ins().icmp(IntCC::Equal, loops, zero);
-        let less = self.b.ins().iadd_imm_s(loops, -1);
-        // When it was zero, the function leaves this loop and may come to another: zero stays.
-        let less = self.b.ins().select(out, zero, less);
-        self.b.def_var(self.loops, less);
-        let (to, other) = (self.block_at(taken), self.block_at(after));
-        self.b.ins().brif(out, to, &[], other, &[]);
-        self.block.ended = true;
+        self.either(|t, taken, after| {
+            let loops = t.b.use_var(t.loops);
+            let zero = t.b.ins().iconst(I32, 0);
+            let out = t.b.ins().icmp(IntCC::Equal, loops, zero);
+            let less = t.b.ins().iadd_imm_s(loops, -1);
+            // When it was zero, the function leaves this loop and may come to another: zero stays.
+            let less = t.b.ins().select(out, zero, less);
+            t.b.def_var(t.loops, less);
+            t.branch(out, taken, after);
+        });
     }
 }
 

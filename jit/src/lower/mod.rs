@@ -499,16 +499,6 @@ impl Translator<'_, '_> {
         value
     }
 
-    /// Takes instructions from a slice of the budget that has too few, and begins the next; what that has. All registers
-    /// stay.
-    pub(crate) fn refill(&mut self, left: Value, count: Value) -> Value {
-        let was_cold = std::mem::replace(&mut self.is_cold, true);
-        let value = self.trampoline(trampoline::REFILL, &[left, count]);
-        self.stop_on_fault();
-        self.is_cold = was_cold;
-        value
-    }
-
     /// Whether bytes may be accessed, asked of the run. All registers stay.
     pub(crate) fn ask(&mut self, address: Value, size: u64, write: bool) -> Value {
         let size = self.number(size as i64);
