@@ -34,4 +34,4 @@ pub use kernel::{Feature, KernelVersion};
 pub use map_type::{MapTraits, MapType, MapTypes};
 pub use prog_type::ProgType;
 pub use proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype, RetBase, RetType, TypeFlags};
-pub use retval::retval_name;
+pub use retval::{retval_name, retval_names, retval_of};

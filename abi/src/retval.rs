@@ -20,19 +20,30 @@ const LWT: &[(i32, &str)] = &[(0, "BPF_OK"), (2, "BPF_DROP"), (7, "BPF_REDIRECT"
 const FLOW: &[(i32, &str)] = &[(0, "BPF_OK"), (2, "BPF_DROP"), (129, "BPF_FLOW_DISSECTOR_CONTINUE")];
 const NETFILTER: &[(i32, &str)] = &[(0, "NF_DROP"), (1, "NF_ACCEPT")];
 
-/// The name of a return value; `None` where values are plain numbers.
-pub fn retval_name(kind: ProgType, value: u32) -> Option<&'static str> {
+/// The return values of a program type that have names; none where values are plain numbers.
+pub fn retval_names(kind: ProgType) -> &'static [(i32, &'static str)] {
     use ProgType as P;
-    let names = match kind {
+    match kind {
         P::Xdp => XDP,
         P::SchedCls | P::SchedAct => TC,
         P::SkSkb | P::SkMsg | P::SkLookup | P::SkReuseport => SK,
         P::LwtIn | P::LwtOut | P::LwtXmit | P::LwtSeg6local => LWT,
         P::FlowDissector => FLOW,
         P::Netfilter => NETFILTER,
-        _ => return None,
-    };
-    names.iter().find(|(n, _)| *n == value as i32).map(|(_, name)| *name)
+        _ => &[],
+    }
+}
+
+/// The name of a return value; `None` where values are plain numbers.
+pub fn retval_name(kind: ProgType, value: u32) -> Option<&'static str> {
+    retval_names(kind).iter().find(|(n, _)| *n == value as i32).map(|(_, name)| *name)
+}
+
+/// The return value that a text names: by its name, or a number that may be signed.
+pub fn retval_of(kind: ProgType, text: &str) -> Option<u32> {
+    let named = retval_names(kind).iter().find(|(_, name)| name.eq_ignore_ascii_case(text));
+    let number = || text.parse::<u32>().ok().or_else(|| text.parse::<i32>().ok().map(|n| n as u32));
+    named.map(|(n, _)| *n as u32).or_else(number)
 }
 
 #[cfg(test)]
@@ -44,5 +55,8 @@ mod tests {
         assert_eq!(retval_name(ProgType::Xdp, 2), Some("XDP_PASS"));
         assert_eq!(retval_name(ProgType::SchedCls, u32::MAX), Some("TC_ACT_UNSPEC"));
         assert_eq!(retval_name(ProgType::Kprobe, 0), None);
+        assert_eq!(retval_of(ProgType::Xdp, "xdp_tx"), Some(3));
+        assert_eq!(retval_of(ProgType::SchedCls, "-1"), Some(u32::MAX));
+        assert_eq!(retval_of(ProgType::Xdp, "TC_ACT_OK"), None);
     }
 }

@@ -17,6 +17,11 @@ pub fn name(path: &Path) -> String {
     if is_standard(path) { "<stdin>".into() } else { path.display().to_string() }
 }
 
+/// The name in messages of a file that is written.
+pub fn output_name(path: &Path) -> String {
+    if is_standard(path) { out::STDOUT.into() } else { name(path) }
+}
+
 /// Reads a file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -160,7 +165,7 @@ impl Output {
 
     /// The file's name in messages.
     pub fn label(&self) -> String {
-        if is_standard(&self.path) { out::STDOUT.into() } else { name(&self.path) }
+        output_name(&self.path)
     }
 }
 

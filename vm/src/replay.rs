@@ -1,12 +1,11 @@
 //! The packets of a capture, one after the other, through a program: as a stream, so that memory does not grow with the
 //! capture. The run's clock follows the capture's.
 
-use crate::capture::{CaptureError, ETHERNET, RAW_IP, Reader, Record};
+use crate::capture::{CaptureError, LinkError, Reader, Record, ethernet_frame};
 use crate::helpers::{collect, run_timers};
 use crate::input::{Origin, frame_after, set_frame};
 use crate::{Engine, Fault, Run};
 use ebpfkit_abi::ProgType;
-use ebpfkit_abi::net::ETH_HLEN;
 
 /// Why a replay ended before its capture.
 #[derive(Debug, thiserror::Error)]
@@ -15,13 +14,13 @@ pub enum ReplayError {
     /// The capture cannot be read any further.
     #[error(transparent)]
     Capture(#[from] CaptureError),
-    /// A packet of a network that is not known here.
-    #[error("packet {packet}: link type {link_type}; expected Ethernet ({ETHERNET}) or raw IP ({RAW_IP})")]
-    LinkType {
+    /// A packet that no frame can be made of.
+    #[error("packet {packet}: {error}")]
+    Link {
         /// Number of the packet, from 1.
         packet: u64,
-        /// `LINKTYPE_*`.
-        link_type: u32,
+        /// Why.
+        error: LinkError,
     },
     /// The program faulted.
     #[error("packet {packet}: {fault}")]
@@ -76,6 +75,11 @@ impl<'r, 'c> Replay<'r, 'c> {
         Self { run, engine, kind, reader, frame: Vec::new(), start, first_time: None, packets: 0 }
     }
 
+    /// The capture.
+    pub fn reader(&self) -> &Reader<'c> {
+        &self.reader
+    }
+
     /// Packets that ran to the end so far.
     pub fn packets(&self) -> u64 {
         self.packets
@@ -85,13 +89,10 @@ impl<'r, 'c> Replay<'r, 'c> {
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "what it lends ends with the next call")]
     pub fn next(&mut self) -> Result<Option<Replayed<'_>>, ReplayError> {
-        let packet = self.packets + 1;
         let Some((record, data)) = self.reader.next()? else { return Ok(None) };
-        let before = match record.link_type {
-            ETHERNET => data,
-            RAW_IP => as_ethernet(data, &mut self.frame),
-            link_type => return Err(ReplayError::LinkType { packet, link_type }),
-        };
+        let packet = record.number;
+        let before = ethernet_frame(record.link_type, data, &mut self.frame)
+            .map_err(|error| ReplayError::Link { packet, error })?;
         set_frame(self.run, self.kind, Origin::Wire, before);
         let first = *self.first_time.get_or_insert(record.time_ns);
         let now = self.start + record.time_ns.saturating_sub(first);
@@ -105,17 +106,7 @@ impl<'r, 'c> Replay<'r, 'c> {
             Ok(r0) => r0 as u32,
             Err(fault) => return Err(ReplayError::Fault { packet, fault }),
         };
-        self.packets = packet;
+        self.packets += 1;
         Ok(Some(Replayed { packet, record, before, retval, run: self.run, kind: self.kind }))
     }
-}
-
-/// A bare IP packet behind an Ethernet header without addresses.
-fn as_ethernet<'a>(data: &[u8], frame: &'a mut Vec<u8>) -> &'a [u8] {
-    let ethertype: [u8; 2] = if data.first().is_some_and(|b| b >> 4 == 6) { [0x86, 0xdd] } else { [8, 0] };
-    frame.clear();
-    frame.resize(ETH_HLEN - ethertype.len(), 0);
-    frame.extend_from_slice(&ethertype);
-    frame.extend_from_slice(data);
-    frame
 }

@@ -61,7 +61,7 @@ fn write(path: &Path, frames: impl IntoIterator<Item = Vec<u8>>) -> Result<()> {
     let mut writer = Writer::new(BufWriter::new(File::create(path)?), Format::Pcap, ETHERNET)?;
     for (n, frame) in frames.into_iter().enumerate() {
         let time_ns = 1_700_000_000_000_000_000 + 1_000_000 * n as u64;
-        writer.write(&Record { time_ns, wire_len: frame.len() as u32, link_type: ETHERNET }, &frame)?;
+        writer.write(&Record { number: 0, time_ns, wire_len: frame.len() as u32, link_type: ETHERNET }, &frame)?;
     }
     writer.finish()?;
     Ok(())

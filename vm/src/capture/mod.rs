@@ -1,20 +1,21 @@
-//! Captures of packets: pcap and pcapng, read and written as streams in constant memory.
+//! Captures of packets: pcap and pcapng, read and written as streams in constant memory. Compressed ones are unpacked
+//! while they are read.
 
+mod compressed;
+mod link;
 mod pcap;
 mod read;
 mod write;
 
+pub use link::{ETHERNET, LinkError, ethernet_frame};
 pub use read::Reader;
 pub use write::{Format, Writer};
-
-/// `LINKTYPE_ETHERNET`: packets start with an Ethernet header.
-pub const ETHERNET: u32 = 1;
-/// `LINKTYPE_RAW`: packets start with an IP header.
-pub const RAW_IP: u32 = 101;
 
 /// What a capture says of one packet besides its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    /// Its number in the capture, from 1; nothing to a writer.
+    pub number: u64,
     /// Nanoseconds since 1970; zero when the capture does not say.
     pub time_ns: u64,
     /// Bytes that the packet had on the wire; more than were captured when it was cut.
@@ -66,6 +67,7 @@ mod tests {
 
     fn packets() -> Vec<(Record, Vec<u8>)> {
         let record = |n: u32| Record {
+            number: u64::from(n) + 1,
             time_ns: 1_700_000_000_000_000_000 + u64::from(n),
             wire_len: n + 60,
             link_type: ETHERNET,
@@ -81,21 +83,44 @@ mod tests {
     }
 
     #[test]
+    fn compressed_captures_are_unpacked() {
+        use std::io::Write;
+        let plain = written(Format::Pcapng, &packets());
+        let (head, tail) = plain.split_at(100);
+        let gzip = |bytes: &[u8]| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            gzip.write_all(bytes).expect("memory");
+            gzip.finish().expect("memory")
+        };
+        let zstd = |bytes: &[u8]| ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
+        for packed in [gzip(&plain), [gzip(head), gzip(tail)].concat(), zstd(&plain), [zstd(head), zstd(tail)].concat()]
+        {
+            assert_eq!(read_all(&packed).expect("compressed capture"), packets());
+            // A file that ends early gives an error, not fewer packets.
+            read_all(&packed[..packed.len() - 9]).expect_err("cut");
+        }
+        let text = read_all(&gzip(b"no capture, but compressed")).expect_err("text");
+        assert_eq!(text.to_string(), "capture at byte 0: neither pcap nor pcapng");
+    }
+
+    #[test]
     fn microseconds_in_the_other_byte_order() {
         let mut file = Vec::new();
         for word in [0xa1b2_c3d4u32, 2 << 16 | 4, 0, 0, 65535, 1, 7, 5, 4, 9] {
             file.extend(word.to_be_bytes());
         }
         file.extend([1, 2, 3, 4]);
-        let record = Record { time_ns: 7_000_005_000, wire_len: 9, link_type: ETHERNET };
+        let record = Record { number: 1, time_ns: 7_000_005_000, wire_len: 9, link_type: ETHERNET };
         assert_eq!(read_all(&file).expect("big-endian capture"), [(record, vec![1, 2, 3, 4])]);
     }
 
     #[test]
     fn packets_larger_than_the_buffer_and_sources_that_give_little() {
-        let record = Record { time_ns: 5, wire_len: 1_000_000, link_type: ETHERNET };
-        let large: Vec<_> =
-            [700_000, 0, 1_000_000, 3].map(|len| (record, (0..len).map(|n| n as u8).collect::<Vec<_>>())).into();
+        let record = Record { number: 0, time_ns: 5, wire_len: 1_000_000, link_type: ETHERNET };
+        let large: Vec<(Record, Vec<u8>)> = (1..)
+            .zip([700_000, 0, 1_000_000, 3])
+            .map(|(number, len)| (Record { number, ..record }, (0..len).map(|n| n as u8).collect()))
+            .collect();
         for format in [Format::Pcap, Format::Pcapng] {
             assert_eq!(read_all(&written(format, &large)).expect("own capture"), large);
         }
@@ -116,6 +141,20 @@ mod tests {
             }
             assert_eq!(count, packets().len());
         }
+    }
+
+    #[test]
+    fn cut_packets_are_counted_and_left_out() {
+        let record = |number, wire_len| Record { number, wire_len, ..Record::default() };
+        let mixed = [(record(1, 4), vec![1; 4]), (record(2, 90), vec![2; 4]), (record(3, 4), vec![3; 4])];
+        let file = written(Format::Pcap, &mixed);
+        let mut reader = Reader::new(&file[..]).expect("a header");
+        reader.skip_cut();
+        let mut numbers = Vec::new();
+        while let Some((record, _)) = reader.next().expect("a packet") {
+            numbers.push(record.number);
+        }
+        assert_eq!((numbers, reader.cut()), (vec![1, 3], 1));
     }
 
     #[test]

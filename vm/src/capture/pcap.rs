@@ -1,4 +1,4 @@
-//! pcap files: a header, then packets in a row. They are lent from the buffer that the file is read into.
+//! pcap files: a header, then packets in a row. They are read in the buffer that the file is read into.
 
 use super::{CaptureError, Record};
 use std::io::{ErrorKind, Read};
@@ -51,6 +51,8 @@ pub(super) struct Pcap<R> {
     /// What of the buffer is filled and not yet lent.
     start: usize,
     end: usize,
+    /// Bytes of the packet that is lent, which end at `start`.
+    len: usize,
     /// Offset in the file of the buffer's first byte.
     offset: u64,
 }
@@ -59,7 +61,7 @@ impl<R: Read> Pcap<R> {
     /// Starts to read; `source` begins with the header.
     pub(super) fn new(source: R, magic: Magic) -> Result<Self, CaptureError> {
         let buffer = vec![0; BUFFER];
-        let mut this = Self { source, magic, link_type: 0, buffer, start: 0, end: 0, offset: 0 };
+        let mut this = Self { source, magic, link_type: 0, buffer, start: 0, end: 0, len: 0, offset: 0 };
         if !this.fill(HEADER)? {
             return Err(this.malformed("the file ends inside its header".into()));
         }
@@ -93,9 +95,15 @@ impl<R: Read> Pcap<R> {
         Ok(true)
     }
 
-    /// The next packet; `None` at the end.
+    /// The bytes of the packet that was read last.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(Record, &[u8])>, CaptureError> {
+    pub(super) fn data(&self) -> &[u8] {
+        &self.buffer[self.start - self.len..self.start]
+    }
+
+    /// The next packet, whose bytes are then in [`Self::data`]; `None` at the end.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<Record>, CaptureError> {
         let magic = self.magic;
         if self.end - self.start < magic.head && !self.fill(magic.head)? {
             return match self.end {
@@ -111,11 +119,10 @@ impl<R: Read> Pcap<R> {
         if self.end - self.start < whole && !self.fill(whole)? {
             return Err(self.malformed("the file ends inside a packet".into()));
         }
-        let bytes = &self.buffer[self.start..self.start + whole];
-        self.start += whole;
-        let (head, data) = bytes.split_at(magic.head);
+        let head = &self.buffer[self.start..self.start + magic.head];
         let time_ns = u64::from(magic.word(head, 0)) * 1_000_000_000 + u64::from(magic.word(head, 4)) * magic.unit;
-        let record = Record { time_ns, wire_len: magic.word(head, 12), link_type: self.link_type };
-        Ok(Some((record, data)))
+        let record = Record { number: 0, time_ns, wire_len: magic.word(head, 12), link_type: self.link_type };
+        (self.start, self.len) = (self.start + whole, len);
+        Ok(Some(record))
     }
 }

@@ -1,7 +1,7 @@
 //! Reading captures of either format and byte order.
 
 use super::pcap::{Magic, Pcap};
-use super::{CaptureError, Record};
+use super::{CaptureError, Record, compressed};
 use pcap_parser::pcapng::Block;
 use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
 use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
@@ -26,7 +26,12 @@ struct Interface {
 }
 
 /// A capture being read.
-pub struct Reader<'r>(Kind<'r>);
+pub struct Reader<'r> {
+    kind: Kind<'r>,
+    packets: u64,
+    cut: u64,
+    skips_cut: bool,
+}
 
 enum Kind<'r> {
     Pcap(Pcap<Box<dyn Read + Send + 'r>>),
@@ -79,8 +84,9 @@ fn section_header(source: &mut impl Read, first: &mut Vec<u8>) -> std::io::Resul
 }
 
 impl<'r> Reader<'r> {
-    /// Starts to read; the format is recognised.
-    pub fn new(mut source: impl Read + Send + 'r) -> Result<Self, CaptureError> {
+    /// Starts to read; the format is recognised, behind gzip or zstd too.
+    pub fn new(source: impl Read + Send + 'r) -> Result<Self, CaptureError> {
+        let mut source = compressed::unpacked(Box::new(source))?;
         let mut first = Vec::new();
         source.by_ref().take(4).read_to_end(&mut first)?;
         let magic = first.first_chunk().and_then(|first| Magic::of(*first));
@@ -90,19 +96,53 @@ impl<'r> Reader<'r> {
         let source = Cursor::new(first).chain(source);
         if let Some(magic) = magic {
             let source: Box<dyn Read + Send + 'r> = Box::new(source);
-            return Ok(Self(Kind::Pcap(Pcap::new(source, magic)?)));
+            return Ok(Self::of(Kind::Pcap(Pcap::new(source, magic)?)));
         }
         let inner = create_reader(START, source).map_err(|e| CaptureError::Malformed { at: 0, found: explain(&e) })?;
-        Ok(Self(Kind::Pcapng(Pcapng { inner, interfaces: Vec::new(), capacity: START, data: Vec::new() })))
+        Ok(Self::of(Kind::Pcapng(Pcapng { inner, interfaces: Vec::new(), capacity: START, data: Vec::new() })))
+    }
+
+    fn of(kind: Kind<'r>) -> Self {
+        Self { kind, packets: 0, cut: 0, skips_cut: false }
+    }
+
+    /// Leaves out the packets that were cut when they were captured.
+    pub fn skip_cut(&mut self) {
+        self.skips_cut = true;
+    }
+
+    /// How many packets so far were cut when they were captured: more bytes were on the wire than are in the file.
+    pub fn cut(&self) -> u64 {
+        self.cut
     }
 
     /// The next packet and its bytes; `None` at the end.
     #[inline]
     #[expect(clippy::should_implement_trait, reason = "what it lends ends with the next call")]
     pub fn next(&mut self) -> Result<Option<(Record, &[u8])>, CaptureError> {
-        match &mut self.0 {
-            Kind::Pcap(pcap) => pcap.next(),
-            Kind::Pcapng(pcapng) => Ok(pcapng.next()?.map(|record| (record, &pcapng.data[..]))),
+        loop {
+            let record = match &mut self.kind {
+                Kind::Pcap(pcap) => pcap.next()?,
+                Kind::Pcapng(pcapng) => pcapng.next()?,
+            };
+            let Some(mut record) = record else { return Ok(None) };
+            self.packets += 1;
+            record.number = self.packets;
+            let len = match &self.kind {
+                Kind::Pcap(pcap) => pcap.data().len(),
+                Kind::Pcapng(pcapng) => pcapng.data.len(),
+            };
+            if record.wire_len as usize > len {
+                self.cut += 1;
+                if self.skips_cut {
+                    continue;
+                }
+            }
+            let data = match &self.kind {
+                Kind::Pcap(pcap) => pcap.data(),
+                Kind::Pcapng(pcapng) => &pcapng.data,
+            };
+            return Ok(Some((record, data)));
         }
     }
 }
@@ -171,7 +211,7 @@ fn packet(
             let interface = known(interfaces, p.if_id as usize)?;
             copy(p.packet_data());
             let time_ns = nanoseconds(u64::from(p.ts_high) << 32 | u64::from(p.ts_low), &interface);
-            Ok(Some(Record { time_ns, wire_len: p.origlen, link_type: interface.link_type }))
+            Ok(Some(Record { number: 0, time_ns, wire_len: p.origlen, link_type: interface.link_type }))
         }
         PcapBlockOwned::NG(Block::SimplePacket(p)) => {
             let interface = known(interfaces, 0)?;
@@ -181,7 +221,7 @@ fn packet(
                 most => p.origlen.min(most),
             };
             copy(p.data.get(..kept as usize).unwrap_or(p.data));
-            Ok(Some(Record { time_ns: 0, wire_len: p.origlen, link_type: interface.link_type }))
+            Ok(Some(Record { number: 0, time_ns: 0, wire_len: p.origlen, link_type: interface.link_type }))
         }
         _ => Ok(None),
     }

@@ -32,12 +32,21 @@ pub struct Args {
     types: TypeArgs,
     #[command(flatten)]
     kernel: KernelArgs,
-    /// Run once for each packet of a capture (pcap or pcapng; `-` for standard input)
+    /// Run once for each packet of a capture (pcap or pcapng, also gzip or zstd; `-` for standard input)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data_in", "data_out", "ctx_out", "repeat"])]
     packet: Option<PathBuf>,
     /// Write the packets that pass, as the program leaves them; `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Write the packets that are dropped instead
+    #[arg(long, requires = "write", conflicts_with = "write_if")]
+    write_dropped: bool,
+    /// Write the packets for which the program returns one of these values instead: XDP_TX, 3
+    #[arg(long, value_name = "VALUE", value_delimiter = ',', requires = "write")]
+    write_if: Vec<String>,
+    /// Leave out packets that were cut when they were captured
+    #[arg(long, requires = "packet")]
+    skip_cut: bool,
     /// Packet bytes of a single run
     #[arg(long, value_name = "FILE")]
     data_in: Option<PathBuf>,

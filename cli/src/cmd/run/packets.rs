@@ -8,7 +8,7 @@ use crate::files::{self, Output};
 use crate::out::{self, note, say};
 use crate::paint;
 use anyhow::{Context, Error, Result, bail};
-use ebpfkit_abi::{ProgType, retval_name};
+use ebpfkit_abi::{ProgType, retval_name, retval_names, retval_of};
 use ebpfkit_object::Prepared;
 use ebpfkit_vm::capture::{ETHERNET, Format, Reader, Record, Writer};
 use ebpfkit_vm::input::{Fate, fate, set_input, takes_packet};
@@ -49,6 +49,8 @@ struct Summary<'a> {
     packets: u64,
     counts: BTreeMap<String, u64>,
     written: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    cut: u64,
     duration_ns: u64,
     packets_per_second: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +63,10 @@ struct Summary<'a> {
     lost: Option<print::JsonLost>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maps: Option<&'a print::Maps<'a>>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// How often each value was returned.
@@ -101,6 +107,37 @@ impl Counts {
     }
 }
 
+/// Which packets are written.
+enum Written {
+    /// Those that go on.
+    Passed,
+    /// Those that end here.
+    Dropped,
+    /// Those for which the program returned one of these.
+    Values(Vec<u32>),
+}
+
+impl Written {
+    fn of(args: &Args, kind: ProgType) -> Result<Self> {
+        if args.write_dropped {
+            return Ok(Self::Dropped);
+        }
+        if args.write_if.is_empty() {
+            return Ok(Self::Passed);
+        }
+        let value = |text: &String| {
+            retval_of(kind, text).with_context(|| {
+                let names: Vec<&str> = retval_names(kind).iter().map(|(_, name)| *name).collect();
+                match names.is_empty() {
+                    true => format!("--write-if {text}: expected a number"),
+                    false => format!("--write-if {text}: expected {} or a number", names.join(", ")),
+                }
+            })
+        };
+        Ok(Self::Values(args.write_if.iter().map(value).collect::<Result<_>>()?))
+    }
+}
+
 /// Why the stream ended before the capture.
 enum Ended {
     /// The program faulted.
@@ -137,6 +174,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         }
         None => None,
     };
+    let which = Written::of(args, kind)?;
     let mut results = Results {
         args,
         kind,
@@ -144,14 +182,20 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         packets: 0,
         written: 0,
         writer,
+        which,
         buffer: Vec::new(),
         lines: BufWriter::with_capacity(BUFFER, out::results()),
         // Whoever watches wants to see each packet at once.
         flushes: live || out::is_watched(),
     };
     let start = Instant::now();
-    let reader = Reader::new(bar.wrap_read(source)).with_context(|| files::name(path))?;
-    let ended = results.all(Replay::new(&mut run, &*engine, reader), &limits, &bar).err();
+    let mut reader = Reader::new(bar.wrap_read(source)).with_context(|| files::name(path))?;
+    if args.skip_cut {
+        reader.skip_cut();
+    }
+    let mut replay = Replay::new(&mut run, &*engine, reader);
+    let ended = results.all(&mut replay, &limits, &bar).err();
+    let (packets, cut) = (replay.packets(), replay.reader().cut());
     results.lines.flush().context(out::STDOUT)?;
     let duration_ns = start.elapsed().as_nanos() as u64;
     bar.finish_and_clear();
@@ -178,11 +222,12 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
     let maps = print::Maps::of(args, prepared, &loaded.instance);
     let counts = results.counts.named(kind);
     let summary = Summary {
-        packets: results.packets,
+        packets,
         counts: counts.iter().cloned().collect(),
         written: results.written,
+        cut,
         duration_ns,
-        packets_per_second: (u128::from(results.packets) * 1_000_000_000 / u128::from(duration_ns.max(1))) as u64,
+        packets_per_second: (u128::from(packets) * 1_000_000_000 / u128::from(duration_ns.max(1))) as u64,
         fault: match &ended {
             Some(Ended::Fault(packet, fault)) => Some(print::JsonFault::new(prepared, &run, fault, Some(*packet))),
             _ => None,
@@ -201,11 +246,25 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
         out::json(&summary)?;
     } else {
         show(&summary, &counts)?;
+        if let Some(path) = &args.write {
+            say!("{} packets written to {}", summary.written, files::output_name(path))?;
+        }
         if !args.no_maps {
             maps.show()?;
         }
     }
     print::lost(&run);
+    match cut {
+        0 => {}
+        n if args.skip_cut => {
+            note!("{} {n} packets that were cut when they were captured", paint::warning("left out:"))
+        }
+        n => note!(
+            "{} {n} packets were cut when they were captured: the program saw their first bytes alone (--skip-cut \
+             leaves them out)",
+            paint::warning("cut:")
+        ),
+    }
     if let Some(error) = error {
         note!("{} {error}", paint::error("error:"));
         return Ok(End::Usage);
@@ -259,6 +318,7 @@ struct Results<'a> {
     packets: u64,
     written: u64,
     writer: Option<Writer<BufWriter<Output>>>,
+    which: Written,
     /// For frames that have to be put together.
     buffer: Vec<u8>,
     /// Standard output.
@@ -268,7 +328,7 @@ struct Results<'a> {
 
 impl Results<'_> {
     /// Takes every packet's result.
-    fn all(&mut self, mut replay: Replay<'_, '_>, limits: &Limits, bar: &ProgressBar) -> Result<(), Ended> {
+    fn all(&mut self, replay: &mut Replay<'_, '_>, limits: &Limits, bar: &ProgressBar) -> Result<(), Ended> {
         let (tells, keeps) = (self.args.json || self.args.verbose, self.writer.is_some());
         loop {
             let mut replayed = match replay.next() {
@@ -279,7 +339,7 @@ impl Results<'_> {
                 }
                 Err(e) => return Err(Ended::Error(e.into())),
             };
-            self.packets = replayed.packet;
+            self.packets += 1;
             self.counts.add(replayed.retval);
             if tells || !replayed.run.events().is_empty() {
                 self.report(&mut replayed).context(out::STDOUT).map_err(Ended::Error)?;
@@ -322,10 +382,17 @@ impl Results<'_> {
         Ok(())
     }
 
-    /// Writes the packet as the program left it, if it goes on.
+    /// Writes the packet as the program left it, if it is one of those that are written.
     fn keep(&mut self, replayed: &Replayed<'_>) -> Result<()> {
-        let (Some(writer), Fate::Passes { keep }) = (&mut self.writer, fate(self.kind, replayed.retval)) else {
-            return Ok(());
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let keep = match (&self.which, fate(self.kind, replayed.retval)) {
+            (Written::Passed, Fate::Passes { keep }) => keep,
+            (Written::Dropped, Fate::Ends) => usize::MAX,
+            (Written::Values(values), fate) if values.contains(&replayed.retval) => match fate {
+                Fate::Passes { keep } => keep,
+                Fate::Ends => usize::MAX,
+            },
+            _ => return Ok(()),
         };
         let after = replayed.after(&mut self.buffer);
         let record = replayed.record;
