@@ -6,6 +6,7 @@ use crate::out::note;
 use crate::paint;
 use anyhow::{Context, Result};
 use ebpfkit_abi::KernelVersion;
+use ebpfkit_abi::kernel::{Bundled, FeatureSet};
 use ebpfkit_kernel::machine;
 use ebpfkit_object::{Btf, Object, Target};
 use ebpfkit_verifier::KernelModel;
@@ -61,26 +62,29 @@ impl Host {
 }
 
 impl KernelArgs {
-    fn version(&self) -> Result<KernelVersion> {
+    fn kernel(&self) -> Result<(KernelVersion, FeatureSet)> {
         let Some(text) = &self.kernel else {
             let running = machine::release().as_deref().and_then(KernelVersion::parse);
-            return Ok(running.filter(|v| is_modelled(*v)).unwrap_or(KernelVersion::NEWEST));
+            return Ok(running.map_or_else(standard, of_running));
         };
-        let version = KernelVersion::parse(text)
-            .with_context(|| format!("--kernel {text}: expected a version such as {}", name(KernelVersion::NEWEST)))?;
-        if !version.is_modelled() {
-            let known: Vec<String> = KernelVersion::MODELLED.iter().map(|v| name(*v)).collect();
+        let version = KernelVersion::parse(text).with_context(|| {
+            format!("--kernel {text}: expected a version such as {}; modelled are {}", Bundled::DEFAULT.name, Bundled::names())
+        })?;
+        let Some(nearest) = Bundled::nearest(version) else {
             return Err(Failure::unsupported(format!(
                 "--kernel {text}: this kernel is not modelled; modelled are: {}",
-                known.join(", ")
+                Bundled::names()
             )));
+        };
+        if *text != nearest.name && version != nearest.version {
+            note!("{} --kernel {text}: the nearest modelled kernel is {}", paint::warning("note:"), nearest.name);
         }
-        Ok(version)
+        Ok((nearest.version, nearest.features()))
     }
 
     /// Looks at the machine. A file named with `--btf` must be readable; the machine's own types are optional.
     pub fn host(&self) -> Result<Host> {
-        let version = self.version()?;
+        let (version, features) = self.kernel()?;
         let reading = Arc::new(Clock::default());
         let clock = reading.clone();
         let source: BtfSource = match &self.btf {
@@ -91,7 +95,7 @@ impl KernelArgs {
             // Read when a program needs it; most do not.
             None => Arc::new(move || clock.measure(|| machine::btf().inspect(|btf| btf.index_lookups()))),
         };
-        let mut model = KernelModel::new(version, source);
+        let mut model = KernelModel::new(version, source).with_features(features);
         if self.btf.is_none() && self.kernel.is_none() && machine::release().is_some() {
             let clock = reading.clone();
             model.symbols = Some(Arc::new(move |name| clock.measure(|| machine::knows_symbol(name)).unwrap_or(true)));
@@ -100,22 +104,24 @@ impl KernelArgs {
     }
 }
 
-/// A version without its third number.
-fn name(version: KernelVersion) -> String {
-    format!("{}.{}", version.major, version.minor)
+/// The kernel that is modelled where nothing says which.
+fn standard() -> (KernelVersion, FeatureSet) {
+    (Bundled::DEFAULT.version, Bundled::DEFAULT.features())
 }
 
-/// Whether a kernel is modelled; where not, the user is told what is done instead.
-fn is_modelled(version: KernelVersion) -> bool {
-    let known = version.is_modelled();
-    if !known {
-        let newest = name(KernelVersion::NEWEST);
-        note!(
-            "{} the running kernel ({version}) is not modelled; the rules are those of {newest}",
-            paint::warning("note:")
-        );
+/// What the running kernel has. One that is not modelled gets the rules of the usual one, and the user is told.
+fn of_running(version: KernelVersion) -> (KernelVersion, FeatureSet) {
+    match Bundled::ALL.iter().find(|k| k.version.same_series(version)) {
+        Some(kernel) => (version, kernel.features()),
+        None => {
+            note!(
+                "{} the running kernel ({version}) is not modelled; the rules are those of {}",
+                paint::warning("note:"),
+                Bundled::DEFAULT.name
+            );
+            standard()
+        }
     }
-    known
 }
 
 fn read_btf(path: &Path) -> Result<Btf> {

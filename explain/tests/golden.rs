@@ -35,7 +35,7 @@ fn compare(folder: &str, extension: &str, describe: impl Fn(Object) -> String) {
 fn diagnoses() {
     compare("diagnoses", "txt", |object| {
         let prepared = object.prepare(&Target::default()).expect("prepared");
-        let (kernel, options) = (KernelModel::newest(), Options::default());
+        let (kernel, options) = (KernelModel::standard(), Options::default());
         let report = verify(&kernel, &prepared.object, 0, options, &mut Silent);
         let judged = Judged::of(&prepared, 0, report);
         assert_eq!(judged.status(), Status::Rejected, "{}: {:?}", prepared.object.name, judged.message());

@@ -220,7 +220,7 @@ mod tests {
         let text = ".section socket\n.globl entry\nentry:\nr0 = *(u32 *)(r1 + 0)\nexit\n";
         let prepared = assemble_object("m.s", text).expect("assembles").prepare(&Target::default()).expect("an object");
         let key = |checked| {
-            let model = KernelModel::newest();
+            let model = KernelModel::standard();
             let verdict = verify(&model, &prepared.object, 0, Options::to_run(), &mut Silent).verdict;
             let Verdict::Accepted(proof) = verdict else { panic!("{verdict:?}") };
             Key::new(&Loader::verified(&proof).load().expect("loads"), checked, Tier::Best, false)

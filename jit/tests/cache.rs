@@ -125,7 +125,7 @@ fn any_difference_compiles_anew() {
 fn modes_are_kept_apart() {
     let text = ".section socket\n.globl entry\nentry:\nr0 = 3\nexit\n";
     let prepared = assemble_object("m.s", text).expect("assembles").prepare(&Target::default()).expect("an object");
-    let kernel = KernelModel::newest();
+    let kernel = KernelModel::standard();
     let cache = CodeCache::new(8);
     for _ in 0..2 {
         let verdict = verify(&kernel, &prepared.object, 0, ebpfkit_verifier::Options::to_run(), &mut Silent).verdict;
@@ -191,7 +191,7 @@ fn maps_that_are_replaced() {
                 *(u32 *)(r10 - 4) = 0\nr2 = r10\nr2 += -4\nr1 = m ll\ncall bpf_map_lookup_elem\nif r0 == 0 goto out\n\
                 r1 = *(u64 *)(r0 + 0)\nr1 += 1\n*(u64 *)(r0 + 0) = r1\nr0 = r1\nout:\nexit\n";
     let prepared = assemble_object("m.s", text).expect("assembles").prepare(&Target::default()).expect("an object");
-    let kernel = KernelModel::newest();
+    let kernel = KernelModel::standard();
     let verdict = verify(&kernel, &prepared.object, 0, ebpfkit_verifier::Options::to_run(), &mut Silent).verdict;
     let Verdict::Accepted(proof) = verdict else { panic!("{verdict:?}") };
     let cache = CodeCache::new(8);

@@ -112,7 +112,7 @@ const OBJECT: &[u8] = include_bytes!("../../examples/xdp-firewall/firewall.o");
 #[test]
 fn a_run_of_a_verified_program_allocates_nothing() {
     let prepared = Object::open("firewall.o", OBJECT).and_then(|o| o.prepare(&Target::default())).expect("an object");
-    let kernel = KernelModel::newest();
+    let kernel = KernelModel::standard();
     let verdict = verify(&kernel, &prepared.object, 0, Options::to_run(), &mut Silent).verdict;
     let Verdict::Accepted(proof) = verdict else { panic!("{verdict:?}") };
     let mut instance = Instance::new(&prepared.object, &kernel, 1);

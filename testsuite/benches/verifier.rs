@@ -33,7 +33,7 @@ fn open(path: &Path) -> Option<Prepared> {
 }
 
 fn bench(c: &mut Criterion) {
-    let model = KernelModel::new(ebpfkit_abi::KernelVersion::NEWEST, Arc::new(machine::btf));
+    let model = KernelModel::new(ebpfkit_abi::KernelVersion::DEFAULT, Arc::new(machine::btf));
     let judge = |prepared: &Prepared| {
         for index in 0..prepared.object.programs.len() {
             if prepared.unloadable[index].is_none() {

@@ -41,7 +41,7 @@ pub fn elf(data: &[u8]) {
 }
 
 fn judge(prepared: &Prepared) {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     for (index, program) in prepared.object.programs.iter().enumerate() {
         let loadable = prepared.unloadable.get(index).is_none_or(Option::is_none);
         if loadable && program.insns.len() <= MOST_INSNS {
@@ -142,7 +142,7 @@ pub fn contained(data: &[u8]) {
     let mut source = Bytes(data);
     let prepared = generate::program(&mut source, &CONTAINED);
     let inputs = inputs(&mut source);
-    if let Outcome::Violation(what) = containment::check(&KernelModel::newest(), &prepared, &inputs) {
+    if let Outcome::Violation(what) = containment::check(&KernelModel::standard(), &prepared, &inputs) {
         panic!("{what}\n{}", crate::text_of(&prepared));
     }
 }
@@ -156,7 +156,7 @@ fn inputs(source: &mut impl Source) -> Vec<Input> {
 pub fn engines(data: &[u8]) {
     let mut source = Bytes(data);
     let prepared = generate::program(&mut source, &Config { mistakes: 0, ..SMALL });
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     let Ok(verified) = engines::verified_all(&model, &prepared) else { return };
     for input in inputs(&mut source) {
         let first = engines::outcome(Which::InterpreterChecked, &model, &prepared, &verified, &input);

@@ -8,7 +8,7 @@ use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 
 #[test]
 fn engines_agree() {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     let kernel = Kernel::open().map_err(|e| eprintln!("the kernel is left out: {e}")).ok();
     let config = Config { statements: 50, mistakes: 0, functions: 2, ..Config::DEFAULT };
     let mut ran = 0;
@@ -35,7 +35,7 @@ fn engines_agree() {
 /// What spares the second verification says so rightly.
 #[test]
 fn where_soundness_did_not_matter_the_kernel_reaches_the_same() {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     let config = Config { statements: 60, mistakes: 0, functions: 2, ..Config::DEFAULT };
     let mut compared = 0;
     for seed in 0..300 {

@@ -47,7 +47,7 @@ fn describe(
     capture: &[u8],
 ) -> String {
     let object = &prepared.object;
-    let mut instance = Instance::new(object, &KernelModel::newest(), CPUS);
+    let mut instance = Instance::new(object, &KernelModel::standard(), CPUS);
     for e in entries.iter() {
         let map = instance.maps()[e.map].as_ref().expect("a map");
         map.user_update(e.key, e.value, 0).expect("the map takes the entry");
@@ -101,7 +101,7 @@ fn runs_are_as_expected() {
         let mut prepared =
             Object::open("example", &bytes).and_then(|o| o.prepare(&Target::default())).expect("an object");
         let entries = maps_before(&path.with_file_name("maps.json"), &mut prepared.object);
-        let report = verify(&KernelModel::newest(), &prepared.object, 0, Options::to_run(), &mut Silent);
+        let report = verify(&KernelModel::standard(), &prepared.object, 0, Options::to_run(), &mut Silent);
         let Verdict::Accepted(verified) = report.verdict else { continue };
         let text = describe(&prepared, (&verified, &entries), (&Interpreter, false), &capture);
         for (engine, checked) in [(&Interpreter as &dyn Engine, true), (&Jit, false), (&Jit, true)] {

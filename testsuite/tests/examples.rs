@@ -16,7 +16,7 @@ fn verdicts_are_as_expected() {
         let prepared = Object::open(&name, &bytes)
             .and_then(|o| o.prepare(&Target::default()))
             .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        let kernel = KernelModel::newest();
+        let kernel = KernelModel::standard();
         let mut text = String::new();
         for (i, program) in prepared.object.programs.iter().enumerate() {
             let report = verify(&kernel, &prepared.object, i, Options::default(), &mut Silent);

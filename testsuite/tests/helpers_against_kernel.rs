@@ -186,7 +186,7 @@ fn run_here(object: &Object, how: How, packet: &[u8]) -> Option<(Run, Arc<maps::
     let map = Arc::new(maps::create(&object.maps[0], &Record::default(), 1).expect("a map"));
     let loader = match how {
         How::Checked => Loader::program(&object.programs[0]),
-        _ => match verify(&KernelModel::newest(), object, 0, Options::to_run(), &mut Silent).verdict {
+        _ => match verify(&KernelModel::standard(), object, 0, Options::to_run(), &mut Silent).verdict {
             Verdict::Accepted(verified) => Loader::verified(&verified),
             _ => return None,
         },

@@ -144,7 +144,7 @@ fn ours(kind: ProgType, attach: AttachType, packet: &[u8], ctx: &[u8], engine: &
     };
     let object = Object { license: "GPL".into(), programs: vec![program], maps: vec![map], ..Object::default() };
     let map = Arc::new(maps::create(&object.maps[0], &Record::default(), 1).expect("a map"));
-    let report = verify(&KernelModel::newest(), &object, 0, Options::default(), &mut Silent);
+    let report = verify(&KernelModel::standard(), &object, 0, Options::default(), &mut Silent);
     let Verdict::Accepted(verified) = report.verdict else { panic!("{kind}: not accepted") };
     let program = Loader::verified(&verified).map(map.clone()).load().expect("loads");
     let mut run = Run::new(&program, World::default());

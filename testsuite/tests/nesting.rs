@@ -9,7 +9,7 @@ use ebpfkit_vm::{Engine, Fault, Instance, Interpreter, Run, World, input};
 fn result(text: &'static str, tier: Option<Tier>) -> Result<u64, Fault> {
     let go = move || {
         let prepared = shrink::assemble("nesting.s", text).expect("assembles");
-        let model = KernelModel::newest();
+        let model = KernelModel::standard();
         let mut instance = Instance::new(&prepared.object, &model, 1);
         let program = instance.load(&prepared.object, 0, None, &|_, _| None).expect("loads");
         if let Some(tier) = tier {

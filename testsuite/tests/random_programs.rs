@@ -11,7 +11,7 @@ const CAREFUL: Config = Config { statements: 30, mistakes: 0, functions: 2, ..Co
 
 #[test]
 fn careful_programs_are_accepted() {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     for seed in 0..200 {
         let prepared = program(&mut Seeded(seed), &CAREFUL);
         let report = verify(&model, &prepared.object, 0, Options::default(), &mut Silent);
@@ -33,7 +33,7 @@ fn the_same_choices_give_the_same_program() {
 #[test]
 fn verdicts_are_the_kernels() {
     let Some(kernel) = running::or_skip("verdicts_are_the_kernels") else { return };
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     let mut differences = Vec::new();
     for seed in 1000..1200 {
         let prepared =

@@ -8,7 +8,7 @@ use ebpfkit_vm::{Engine, Instance, Interpreter, Run, World};
 
 #[test]
 fn accesses_outside_are_faults() {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     let mut stopped = 0;
     for seed in 0..1000 {
         match attempt(&model, seed) {
@@ -21,7 +21,7 @@ fn accesses_outside_are_faults() {
 
 #[test]
 fn random_programs_give_the_same() {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     let mut stopped = 0;
     for seed in 0..600 {
         match random(&model, seed) {
@@ -75,7 +75,7 @@ fn without_addresses(text: String) -> String {
 
 #[test]
 fn elements_of_arrays_are_there_for_the_run_that_looked_them_up() {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     for kind in ["array", "percpu_array"] {
         let prepared = shrink::assemble("elements", &ELEMENTS.replace("KIND", kind)).expect("assembles");
         let place = |engine: &dyn Engine| {

@@ -1,5 +1,6 @@
 //! The kernel whose decisions are modelled.
 
+use ebpfkit_abi::kernel::{Bundled, FeatureSet};
 use ebpfkit_abi::{Feature, KernelVersion};
 use ebpfkit_object::Btf;
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,8 @@ pub type SymbolSource = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 pub struct KernelModel {
     /// Release.
     pub version: KernelVersion,
+    /// What it has of that in which kernels differ.
+    pub features: FeatureSet,
     source: BtfSource,
     btf: Arc<OnceLock<Option<Arc<Btf>>>>,
     /// Possible CPUs, which bound per-CPU helpers.
@@ -29,14 +32,30 @@ pub struct KernelModel {
 }
 
 impl KernelModel {
-    /// A kernel whose BTF is opened on first use.
+    /// A kernel that has what its version has. Its BTF is opened on first use.
     pub fn new(version: KernelVersion, source: BtfSource) -> Self {
-        Self { version, source, btf: Arc::default(), cpus: 2, jit: true, symbols: None, trampolines: true }
+        Self {
+            version,
+            features: FeatureSet::of(version),
+            source,
+            btf: Arc::default(),
+            cpus: 2,
+            jit: true,
+            symbols: None,
+            trampolines: true,
+        }
     }
 
-    /// The newest modelled kernel, without BTF.
-    pub fn newest() -> Self {
-        Self::new(KernelVersion::NEWEST, Arc::new(|| None))
+    /// A kernel that has some features more or less than its version says.
+    #[must_use]
+    pub fn with_features(self, features: FeatureSet) -> Self {
+        Self { features, ..self }
+    }
+
+    /// The kernel that is modelled where nothing says which, without BTF.
+    pub fn standard() -> Self {
+        let kernel = Bundled::DEFAULT;
+        Self::new(kernel.version, Arc::new(|| None)).with_features(kernel.features())
     }
 
     /// The kernel's types. Opened once; programs that need none never pay for them.
@@ -50,7 +69,8 @@ impl KernelModel {
     }
 
     /// Whether the kernel behaves in this way.
+    #[inline]
     pub fn has(&self, feature: Feature) -> bool {
-        self.version >= feature.since()
+        self.features.has(feature)
     }
 }

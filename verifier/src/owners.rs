@@ -144,7 +144,7 @@ mod tests {
         let object = Object { programs: programs.into(), maps: vec![map], ..Object::default() };
         let mut owners = Owners::default();
         [0, 1].map(|n| {
-            let mut report = verify(&KernelModel::newest(), &object, n, Options::default(), &mut Silent);
+            let mut report = verify(&KernelModel::standard(), &object, n, Options::default(), &mut Silent);
             assert!(matches!(report.verdict, Verdict::Accepted(_)));
             owners.admit(&object, &mut report);
             matches!(report.verdict, Verdict::Accepted(_))

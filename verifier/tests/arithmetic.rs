@@ -13,7 +13,7 @@ fn answer(insns: &[(u8, u8, u8, i16, i32)]) -> String {
     let insns = insns.iter().map(|i| Insn::new(i.0, i.1, i.2, i.3, i.4)).collect();
     let program = Program { name: "f".into(), prog_type: ProgType::SocketFilter, insns, ..Program::default() };
     let object = Object { programs: vec![program], ..Object::default() };
-    let report = verify(&KernelModel::newest(), &object, 0, Options::default(), &mut Silent);
+    let report = verify(&KernelModel::standard(), &object, 0, Options::default(), &mut Silent);
     match report.verdict {
         Verdict::Accepted(_) => "accepted".into(),
         Verdict::Rejected(r) => r.reason.to_string(),

@@ -16,7 +16,7 @@ fn answer(prog_type: ProgType, insns: &[Fields], privileged: bool) -> String {
     let program = Program { name: "f".into(), prog_type, insns, ..Program::default() };
     let object = Object { programs: vec![program], ..Object::default() };
     let options = Options { privileged, ..Options::default() };
-    match verify(&KernelModel::newest(), &object, 0, options, &mut Silent).verdict {
+    match verify(&KernelModel::standard(), &object, 0, options, &mut Silent).verdict {
         Verdict::Accepted(_) => "accepted".into(),
         Verdict::Rejected(r) => r.reason.to_string(),
         Verdict::Unsupported { what, .. } => format!("unsupported: {what}"),

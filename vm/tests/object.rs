@@ -19,7 +19,7 @@ fn frame(from: [u8; 4]) -> Vec<u8> {
 #[test]
 fn the_firewall_counts_and_drops() {
     let prepared = Object::open("firewall.o", OBJECT).and_then(|o| o.prepare(&Target::default())).expect("an object");
-    let kernel = KernelModel::newest();
+    let kernel = KernelModel::standard();
     let report = verify(&kernel, &prepared.object, 0, Options::to_run(), &mut Silent);
     let Verdict::Accepted(verified) = report.verdict else { panic!("{:?}", report.verdict) };
     for proved in [None, Some(&verified)] {

@@ -265,5 +265,5 @@ pub fn mean(all: &[Figures], engine: Engine, base: Engine, programs: &[&str]) ->
 
 /// The kernel that programs are verified for: the newest, with the types of this machine where a program asks for them.
 fn model() -> KernelModel {
-    KernelModel::new(ebpfkit_abi::KernelVersion::NEWEST, std::sync::Arc::new(ebpfkit_kernel::machine::btf))
+    KernelModel::new(ebpfkit_abi::KernelVersion::DEFAULT, std::sync::Arc::new(ebpfkit_kernel::machine::btf))
 }

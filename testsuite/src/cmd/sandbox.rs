@@ -24,7 +24,7 @@ const MOST: u64 = 5;
 
 /// Runs and counts; failures are printed with their seeds and end the command with an error.
 pub fn run(args: &Args) -> Result<()> {
-    let model = KernelModel::newest();
+    let model = KernelModel::standard();
     let mut all_failures = 0u64;
     for (name, count, what) in [
         ("attempts", args.count, sandbox::attempt as fn(&KernelModel, u64) -> Result<Tried, String>),

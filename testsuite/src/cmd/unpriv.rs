@@ -122,7 +122,7 @@ fn recorded(path: &PathBuf) -> Result<Recorded> {
 
 /// Compares and prints counts; the last line is for machines.
 pub fn run(args: &Args) -> Result<()> {
-    let version = machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::NEWEST);
+    let version = machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::DEFAULT);
     let types: Arc<OnceLock<Option<Arc<Btf>>>> = Arc::default();
     let of_machine = move || types.get_or_init(machine::btf).clone();
     let mut model = KernelModel::new(version, Arc::new(of_machine.clone()));

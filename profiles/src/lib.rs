@@ -1,0 +1,11 @@
+//! Kernels as profiles: what each has, shown by witnesses.
+//!
+//! The features in which kernels differ are rows of [`ebpfkit_abi::Feature`]. A [`Witness`] is a program that kernels
+//! with a feature treat in one way and kernels without it in another: the model is tested by it, and a kernel that is
+//! asked shows by it what it has.
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod witness;
+
+pub use witness::{Expectation, Shown, Witness, WitnessError, witness, witnesses};
