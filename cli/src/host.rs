@@ -68,7 +68,11 @@ impl KernelArgs {
             return Ok(running.map_or_else(standard, of_running));
         };
         let version = KernelVersion::parse(text).with_context(|| {
-            format!("--kernel {text}: expected a version such as {}; modelled are {}", Bundled::DEFAULT.name, Bundled::names())
+            format!(
+                "--kernel {text}: expected a version such as {}; modelled are {}",
+                Bundled::DEFAULT.name,
+                Bundled::names()
+            )
         })?;
         let Some(nearest) = Bundled::nearest(version) else {
             return Err(Failure::unsupported(format!(

@@ -50,8 +50,7 @@ impl KernelVersion {
     /// Whether this version is `other` or later.
     pub const fn at_least(self, other: Self) -> bool {
         let (a, b) = (self, other);
-        a.major > b.major
-            || a.major == b.major && (a.minor > b.minor || a.minor == b.minor && a.patch >= b.patch)
+        a.major > b.major || a.major == b.major && (a.minor > b.minor || a.minor == b.minor && a.patch >= b.patch)
     }
 
     /// `LINUX_VERSION_CODE`; the third number ends at 255.
