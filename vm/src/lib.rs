@@ -9,6 +9,7 @@ mod calls;
 pub mod capture;
 pub mod context;
 mod contract;
+pub mod counts;
 mod engine;
 mod fault;
 mod generations;

@@ -7,6 +7,7 @@ mod load;
 mod maps;
 mod packets;
 mod print;
+mod recording;
 mod single;
 mod world;
 
@@ -83,6 +84,8 @@ pub struct Args {
     /// JSON file that sets map entries and global variables before the run, as `-j` prints them
     #[arg(long, value_name = "FILE")]
     maps: Option<PathBuf>,
+    #[command(flatten)]
+    recording: recording::RecordingArgs,
     /// One line for each packet
     #[arg(short, long, conflicts_with = "json")]
     verbose: bool,
@@ -165,8 +168,9 @@ impl Args {
             }
         }
         let inputs = [&Some(self.file.clone()), &self.packet, &self.data_in, &self.ctx_in, &self.world, &self.maps];
-        let outputs = [&self.write, &self.data_out, &self.ctx_out];
-        files::check(&inputs.map(|p| p.as_deref()), &outputs.map(|p| p.as_deref()))
+        let outputs = [&self.write, &self.data_out, &self.ctx_out].map(|p| p.as_deref());
+        self.recording.check(self.engine, self.json)?;
+        files::check(&inputs.map(|p| p.as_deref()), &[&outputs[..], &self.recording.outputs()].concat())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::limits::{Limits, Live, Stop};
 use super::load::Loaded;
-use super::{Args, engine, print};
+use super::{Args, engine, print, recording};
 use crate::end::End;
 use crate::files::{self, Output};
 use crate::out::{self, note, say};
@@ -161,6 +161,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
     }
     let ctx = args.ctx_in.as_deref().map(files::read).transpose()?;
     set_input(&mut run, None, ctx.as_deref().unwrap_or_default())?;
+    let counter = args.recording.start(&mut run);
     let engine = engine::make(args.engine, &run)?;
     let limits = Limits::set(&mut run, args.timeout);
     let bar = progress(args, path);
@@ -253,6 +254,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World, path:
             maps.show()?;
         }
     }
+    recording::write(args, &prepared.object, &loaded, counter)?;
     print::lost(&run);
     match cut {
         0 => {}

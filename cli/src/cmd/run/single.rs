@@ -2,7 +2,7 @@
 
 use super::limits::Limits;
 use super::load::Loaded;
-use super::{Args, engine, print};
+use super::{Args, engine, print, recording};
 use crate::end::End;
 use crate::files;
 use crate::out::{self, note, say};
@@ -83,6 +83,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         run.set_checked(true);
     }
     input::set_input(&mut run, data.as_deref(), &ctx)?;
+    let counter = args.recording.start(&mut run);
     let engine = engine::make(args.engine, &run)?;
     let limits = Limits::set(&mut run, args.timeout);
     let (mut result, mut runs, mut stop) = (Ok(0), 0, None);
@@ -131,6 +132,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
             maps.show()?;
         }
     }
+    recording::write(args, &prepared.object, &loaded, counter)?;
     print::lost(&run);
     if let Some(fault) = fault {
         print::fault(prepared, &run, &fault);
