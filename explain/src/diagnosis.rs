@@ -48,7 +48,7 @@ pub fn render(
     log: Option<&str>,
 ) -> String {
     let program = &object.programs[program];
-    let text = rejection.reason.to_string();
+    let text = rejection.text.clone();
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let message = message.or(lines.last().copied()).unwrap_or_default();
     let location = Location::of(object, program, rejection.insn);

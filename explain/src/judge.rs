@@ -146,7 +146,7 @@ fn rejected(prepared: &Prepared, program: usize, rejection: Box<Rejection>) -> O
     let is_poison = matches!(rejection.reason, Reason::Call(CallReason::UnknownHelper { .. }));
     let mut poison = program.poison.iter().filter(|(at, _)| is_poison && *at == rejection.insn);
     let poison = poison.next().map(|(_, text)| text.clone());
-    let text = poison.unwrap_or_else(|| rejection.reason.to_string());
+    let text = poison.unwrap_or_else(|| rejection.text.clone());
     let message = text.trim_end().lines().last().unwrap_or_default().to_owned();
     let line = prepared.object.btf.as_deref().and_then(|btf| source::line_of(program, btf, rejection.insn));
     Outcome::Rejected { rejection, message, line }

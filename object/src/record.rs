@@ -162,6 +162,27 @@ const BY_STRUCT: &[(&str, FieldKind)] = &[
 const BY_TAG: &[(&str, FieldKind)] =
     &[("kptr_untrusted", KptrUnref), ("kptr", KptrRef), ("percpu_kptr", KptrPercpu), ("uptr", Uptr)];
 
+/// The same before 6.4.
+const BY_OLDER_TAG: &[(&str, FieldKind)] = &[("kptr", KptrUnref), ("kptr_ref", KptrRef)];
+
+/// What the tags of kernel pointers are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KptrTags {
+    /// `kptr` is a counted reference, `kptr_untrusted` is none.
+    Current,
+    /// `kptr_ref` is a counted reference, `kptr` is none: before Linux 6.4.
+    Older,
+}
+
+impl KptrTags {
+    fn kinds(self) -> &'static [(&'static str, FieldKind)] {
+        match self {
+            Self::Current => BY_TAG,
+            Self::Older => BY_OLDER_TAG,
+        }
+    }
+}
+
 /// Kinds that stand in objects that programs allocate.
 const IN_OBJECTS: &[FieldKind] =
     &[SpinLock, ResSpinLock, ListHead, ListNode, RbRoot, RbNode, Refcount, KptrUnref, KptrRef, KptrPercpu];
@@ -198,6 +219,7 @@ fn too_large() -> Malformed {
 
 /// Reads the special fields of one type.
 struct Reader<'a> {
+    tags: KptrTags,
     btf: &'a Btf,
     kernel: KernelTypes<'a>,
     wanted: fn(FieldKind) -> bool,
@@ -207,12 +229,17 @@ struct Reader<'a> {
 
 /// The special fields of a map's value type; none when the type is malformed or the map has no such type.
 pub fn of_map(def: &Map, btf: Option<&Btf>, kernel: KernelTypes<'_>) -> Record {
+    of_map_by(KptrTags::Current, def, btf, kernel)
+}
+
+/// The same, by the tags that a kernel knows.
+pub fn of_map_by(tags: KptrTags, def: &Map, btf: Option<&Btf>, kernel: KernelTypes<'_>) -> Record {
     let Some(btf) = btf.filter(|_| def.value_type != 0) else { return Record::default() };
     let value = btf.resolve(def.value_type);
     if plain(btf, value).is_some() {
         return Record::default();
     }
-    read(btf, kernel, value, FieldKind::is_in_maps).unwrap_or_default()
+    read_by(tags, btf, kernel, value, FieldKind::is_in_maps).unwrap_or_default()
 }
 
 /// Whether the kernel makes a map with the types that its definition names (`map_check_btf`). Loaders make one that it
@@ -272,7 +299,8 @@ fn key_fits(def: &Map, btf: &Btf, key: TypeId, value: TypeId) -> bool {
 fn is_special(btf: &Btf, ty: TypeId) -> bool {
     let is_struct = || btf.kind(ty) == Some(Kind::Struct);
     BY_STRUCT.iter().any(|(n, k)| k.is_in_objects() && *n == btf.name(ty) && is_struct())
-        || kptr_tag(btf, ty).is_some_and(|(kind, to)| kind.is_in_objects() && btf.kind(to) == Some(Kind::Struct))
+        || kptr_tag(KptrTags::Current, btf, ty)
+            .is_some_and(|(kind, to)| kind.is_in_objects() && btf.kind(to) == Some(Kind::Struct))
 }
 
 /// The special fields of a struct in the program's types, when objects of it are more than plain bytes.
@@ -286,7 +314,7 @@ pub fn of_struct(btf: &Btf, kernel: KernelTypes<'_>, id: TypeId) -> Option<Recor
 
 /// Whether a program's types have pointers whose targets are looked up in the kernel's.
 pub fn has_kptrs(btf: &Btf) -> bool {
-    (1..btf.len()).any(|id| btf.kind(id) == Some(Kind::Ptr) && kptr_tag(btf, id).is_some())
+    (1..btf.len()).any(|id| btf.kind(id) == Some(Kind::Ptr) && kptr_tag(KptrTags::Current, btf, id).is_some())
 }
 
 /// Checks the structs of a program's types that objects can be allocated of; the first that the kernel refuses, and all
@@ -330,14 +358,14 @@ fn check_ownership(records: &FxHashMap<TypeId, Record>, id: TypeId) -> Result<()
 }
 
 /// Kind and pointee of a tagged pointer.
-fn kptr_tag(btf: &Btf, ty: TypeId) -> Option<(FieldKind, TypeId)> {
+fn kptr_tag(tags: KptrTags, btf: &Btf, ty: TypeId) -> Option<(FieldKind, TypeId)> {
     let ty = match btf.get(ty) {
         Some(Type::Volatile(inner)) => inner,
         _ => ty,
     };
     let Some(Type::Ptr(target)) = btf.get(ty) else { return None };
     let Some(Type::TypeTag { ty: pointee, kind_flag: false }) = btf.get(target) else { return None };
-    let (_, kind) = BY_TAG.iter().find(|(tag, _)| *tag == btf.name(target))?;
+    let (_, kind) = tags.kinds().iter().find(|(tag, _)| *tag == btf.name(target))?;
     Some((*kind, btf.resolve(pointee)))
 }
 
@@ -347,7 +375,17 @@ fn plain(btf: &Btf, ty: TypeId) -> Option<Plain> {
 }
 
 fn read(btf: &Btf, kernel: KernelTypes<'_>, ty: TypeId, wanted: fn(FieldKind) -> bool) -> Result<Record, Malformed> {
-    let mut reader = Reader { btf, kernel, wanted, seen: Vec::new(), fields: Vec::new() };
+    read_by(KptrTags::Current, btf, kernel, ty, wanted)
+}
+
+fn read_by(
+    tags: KptrTags,
+    btf: &Btf,
+    kernel: KernelTypes<'_>,
+    ty: TypeId,
+    wanted: fn(FieldKind) -> bool,
+) -> Result<Record, Malformed> {
+    let mut reader = Reader { tags, btf, kernel, wanted, seen: Vec::new(), fields: Vec::new() };
     match btf.get(ty) {
         Some(Type::Struct(_)) => reader.members(ty, 0, 0)?,
         Some(Type::Datasec { .. }) => reader.variables(ty)?,
@@ -453,7 +491,7 @@ impl Reader<'_> {
         if btf.kind(pointee) == Some(Kind::TypeTag) {
             return malformed(Errno::EINVAL, "a pointer with several tags");
         }
-        let Some((kind, pointee)) = kptr_tag(btf, ty) else {
+        let Some((kind, pointee)) = kptr_tag(self.tags, self.btf, ty) else {
             return malformed(Errno::EINVAL, format!("a pointer with the tag '{}'", btf.name(target)));
         };
         match btf.kind(pointee) {

@@ -175,7 +175,7 @@ impl Witness {
         let processed = Some(report.insns_processed);
         let message = match report.verdict {
             Verdict::Accepted(_) => None,
-            Verdict::Rejected(r) => Some(r.reason.to_string()),
+            Verdict::Rejected(r) => Some(r.text.clone()),
             Verdict::Unsupported { .. } => return None,
         };
         Some(Shown {

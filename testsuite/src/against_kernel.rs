@@ -76,7 +76,7 @@ pub fn program(kind: (P, A, u32), insns: Vec<Insn>) -> Program {
 pub fn message(model: &KernelModel, prepared: &Prepared, program: usize) -> Result<String, String> {
     match verify(model, &prepared.object, program, Options::default(), &mut Silent).verdict {
         Verdict::Accepted(_) => Ok(String::new()),
-        Verdict::Rejected(r) => Ok(r.reason.to_string().trim_end().lines().last().unwrap_or_default().to_owned()),
+        Verdict::Rejected(r) => Ok(r.text.clone().trim_end().lines().last().unwrap_or_default().to_owned()),
         Verdict::Unsupported { what, .. } => Err(what),
     }
 }

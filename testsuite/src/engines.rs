@@ -116,7 +116,7 @@ pub fn verified_all(model: &KernelModel, prepared: &Prepared) -> Result<Vec<Veri
 fn verified_number(model: &KernelModel, prepared: &Prepared, number: usize) -> Result<Verified, String> {
     match verify(model, &prepared.object, number, Options::to_run(), &mut Silent).verdict {
         Verdict::Accepted(v) => Ok(v),
-        Verdict::Rejected(r) => Err(r.reason.to_string()),
+        Verdict::Rejected(r) => Err(r.text.clone()),
         Verdict::Unsupported { what, .. } => Err(format!("unsupported: {what}")),
     }
 }

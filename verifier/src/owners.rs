@@ -40,7 +40,8 @@ impl Owners {
     pub fn admit(&mut self, object: &Object, report: &mut Report) {
         let Verdict::Accepted(verified) = &report.verdict else { return };
         if let Err(reason) = self.check(object, verified) {
-            report.verdict = Verdict::Rejected(Box::new(Rejection { reason: reason.into(), insn: 0 }));
+            report.verdict =
+                Verdict::Rejected(Box::new(Rejection { text: reason.to_string(), reason: reason.into(), insn: 0 }));
         }
     }
 

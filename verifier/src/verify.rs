@@ -4,7 +4,7 @@ use crate::env::Input;
 use crate::program::UsedMap;
 use crate::verdict::{AssumedMap, Assumptions, Facts};
 use crate::{Env, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified};
-use ebpfkit_abi::map_flags;
+use ebpfkit_abi::{Feature, map_flags};
 use ebpfkit_object::record::Record;
 use ebpfkit_object::{Map, MapInit, Object};
 use std::sync::Arc;
@@ -55,14 +55,15 @@ pub fn verify(
             })
         }
         Err(Stop::Reject(reason)) => {
-            Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.path.insn_idx }))
+            let text = reason.text(&|feature| kernel.has(feature));
+            Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.path.insn_idx, text }))
         }
         Err(Stop::Unsupported(what)) => Verdict::Unsupported { what, at: env.path.insn_idx },
     };
     if log_level != 0
         && let Verdict::Rejected(r) = &verdict
     {
-        env.observer.text(format_args!("{}\n", r.reason));
+        env.observer.text(format_args!("{}\n", r.text));
     }
     // Functions that no path enters are taken out of an accepted program.
     let accepted = matches!(verdict, Verdict::Accepted(_));
@@ -125,9 +126,15 @@ fn decide(env: &mut Env<'_>) -> Step {
     {
         env.verbose(format_args!("{reason}\n"));
     }
+    let globals_first = !env.has(Feature::LazyGlobals);
+    if globals_first {
+        env.check_global_functions()?;
+    }
     env.start_main();
     env.acquire_owned_arguments();
     env.walk()?;
-    env.check_global_functions()?;
+    if !globals_first {
+        env.check_global_functions()?;
+    }
     env.run_postpass()
 }

@@ -58,7 +58,10 @@ macro_rules! features {
             /// First point releases of older series that have it, too.
             pub const fn backports(self) -> &'static [KernelVersion] {
                 match self {
-                    $(Self::$name => &[$($(KernelVersion::new($bmajor, $bminor, $bpatch)),+)?]),*
+                    $(Self::$name => {
+                        const BACKPORTS: &[KernelVersion] = &[$($(KernelVersion::new($bmajor, $bminor, $bpatch)),+)?];
+                        BACKPORTS
+                    })*
                 }
             }
 
@@ -89,6 +92,178 @@ features! {
     /// Global functions may be called in regions without preemption where they cannot sleep.
     GlobalCallsInPreemptOff: (6, 18), [Verdict, Message],
         "bpf: Allow calls to global subprogs that do not sleep while preemption is disabled";
+
+    /// Atomic operations besides addition are instructions.
+    Atomics: (5, 12), [Verdict], "bpf: Add instructions for atomic_[cmp]xchg";
+
+    /// Signed division and remainder are instructions.
+    SignedDivision: (6, 6), [Verdict], "bpf: Support new signed div/mod instructions.";
+
+    /// Moves that extend a sign are instructions.
+    SignExtendingMoves: (6, 6), [Verdict], "bpf: Support new sign-extension mov insns";
+
+    /// Loads that extend a sign are instructions.
+    SignExtendingLoads: (6, 6), [Verdict], "bpf: Support new sign-extension load insns";
+
+    /// Swapping bytes whatever the machine's byte order is an instruction.
+    ByteSwapInstruction: (6, 6), [Verdict], "bpf: Support new unconditional bswap instruction";
+
+    /// Jumps with a distance of 32 bits are instructions.
+    LongJumps: (6, 6), [Verdict], "bpf: Support new 32bit offset jmp instruction", [(6, 1, 100)];
+
+    /// `may_goto` is an instruction.
+    MayGoto: (6, 9), [Verdict], "bpf: Introduce may_goto instruction";
+
+    /// Casts between address spaces are instructions.
+    AddressSpaceCasts: (6, 9), [Verdict], "bpf: Recognize addr_space_cast instruction in the verifier.";
+
+    /// Loads that acquire and stores that release are instructions.
+    LoadAcquire: (6, 15), [Verdict], "bpf: Introduce load-acquire and store-release instructions";
+
+    /// Bounds of 32 bits sharpen those of 64 and the reverse, comparisons of two ranges teach something, and
+    /// contradictory bounds are healed.
+    BoundsAcrossWidths: (6, 8), [Verdict, Message, Steps], "bpf: generalize reg_set_min_max() to handle non-const register comparisons";
+
+    /// The results of bitwise operations on negative numbers have signed bounds.
+    BitwiseSigns: (6, 10), [Steps], "bpf: Harden and/or/xor value tracking in verifier";
+
+    /// OR, XOR and MUL by numbers that are not known have bounds.
+    BitwiseRanges: (6, 10), [Verdict], "bpf/verifier: relax MUL range computation check";
+
+    /// Products of numbers of any sign have bounds.
+    SignedProducts: (6, 14), [Verdict], "bpf, verifier: Improve precision of BPF_MUL";
+
+    /// Sums and differences of which both ends overflow stay one range.
+    WrappingSums: (6, 17), [Verdict], "bpf, verifier: Improve precision for BPF_ADD and BPF_SUB";
+
+    /// Negated numbers have bounds.
+    NegatedRanges: (6, 17), [Verdict], "bpf: Add range tracking for BPF_NEG";
+
+    /// More bits of products of partly known numbers are known.
+    TightProducts: (6, 18), [Verdict], "bpf: Improve the general precision of tnum_mul";
+
+    /// A signed range that crosses zero meets an unsigned range that reaches one side of it only.
+    SignCrossingRanges: (6, 17), [Verdict], "bpf: Improve bounds when s64 crosses sign boundary", [(6, 12, 40)];
+
+    /// Known bits that leave one value of a range give that value.
+    OnlyValues: (7, 1), [Verdict], "bpf: Improve bounds when tnum has a single possible value", [(6, 18, 20)];
+
+    /// Bits of numbers whose bytes are swapped stay known.
+    TrackedByteSwaps: (7, 0), [Verdict], "bpf: Add bitwise tracking for BPF_END", [(6, 18, 20)];
+
+    /// A mask of all bits or none is followed as either where a constant is combined with it.
+    ForkedMasks: (7, 0), [Verdict, Steps], "bpf: Recognize special arithmetic shift in the verifier", [(6, 12, 80), (6, 18, 10)];
+
+    /// Numbers that a constant was added to stay linked with those they were copied from.
+    LinkedDistances: (6, 11), [Verdict, Steps], "bpf: Track delta between \"linked\" registers.";
+
+    /// Copies of the low half of a number that has no more stay linked with it.
+    LinkedNarrowMoves: (6, 5), [Verdict, Steps], "bpf: Improve verifier u32 scalar equality checking";
+
+    /// Copies of constants are not linked.
+    UnlinkedConstants: (6, 8), [Steps], "bpf: Avoid unnecessary IDs for constant scalars";
+
+    /// Where a pointer is equal to another that is not null, neither is null.
+    NullnessByComparison: (6, 2), [Verdict], "bpf: propagate nullness information for reg to reg comparisons";
+
+    /// A lookup of a constant key in an array finds an element.
+    ConstantKeys: (6, 14), [Verdict], "bpf: verifier: Support eliding map lookup nullness";
+
+    /// Numbers of which nothing is known keep their identity on the stack.
+    SpillsUnbounded: (6, 9), [Verdict, Steps], "bpf: Track spilled unbounded scalars";
+
+    /// A part of a spilled number is what is read of it.
+    NarrowFills: (6, 9), [Verdict, Steps], "bpf: Preserve boundaries and track scalars on narrowing fill";
+
+    /// Zeros are spilled as numbers.
+    ZeroSpills: (6, 8), [Verdict, Steps], "bpf: track aligned STACK_ZERO cases as imprecise spilled registers";
+
+    /// Tags say more of a global function's arguments than their types.
+    ArgumentTags: (6, 8), [Verdict], "bpf: support 'arg:xxx' btf_decl_tag-based hints for global subprog args";
+
+    /// Global functions are verified only when something calls them.
+    LazyGlobals: (6, 8), [Verdict, Message], "bpf: validate global subprogs lazily";
+
+    /// Static functions may be called while a lock is held.
+    CallsUnderLock: (6, 9), [Verdict], "bpf: Allow calling static subprogs while holding a bpf_spin_lock";
+
+    /// Callbacks are verified for any number of calls.
+    RepeatedCallbacks: (6, 7), [Verdict, Steps], "bpf: verify callbacks as if they are called unknown number of times";
+
+    /// Packet pointers are forgotten where a global function that is called may change packet data.
+    PacketChangesOfGlobals: (6, 13), [Verdict], "bpf: track changes_pkt_data property for global functions", [(6, 12, 6), (6, 6, 90)];
+
+    /// Packet pointers are forgotten by tail calls.
+    PacketChangesOfTailCalls: (6, 13), [Verdict], "bpf: consider that tail calls invalidate packet pointers", [(6, 12, 6), (6, 6, 90)];
+
+    /// Programs at security hooks return what the hook may return.
+    HookResults: (6, 12), [Verdict], "bpf, lsm: Add check for BPF LSM return value";
+
+    /// Dynptrs that are overwritten take what was taken from them along, and those that must be released stay.
+    GuardedDynptrs: (6, 3), [Verdict, Message], "bpf: Fix partial dynptr stack slot reads/writes";
+
+    /// Typed pointers are trusted or not.
+    TrustedPointers: (6, 2), [Verdict, Message], "bpf: Allow trusted pointers to be passed to KF_TRUSTED_ARGS kfuncs";
+
+    /// The tag `kptr` makes a kernel pointer in a map value referenced, and `kptr_untrusted` one that is not.
+    KptrTagNames: (6, 4), [Verdict, Message], "bpf: Rename __kptr_ref -> __kptr and __kptr -> __kptr_untrusted.";
+
+    /// References, locks and regions that a program leaves open are found by one check with one message.
+    OneLeakCheck: (6, 13), [Message], "bpf: Unify resource leak checks";
+
+    /// Return values are held against a range, not against known bits.
+    ReturnRanges: (6, 8), [Verdict, Message], "bpf: enforce precise retval range on program exit";
+
+    /// The log says when a helper is there but not for this type of program.
+    RefusedHelpersNamed: (6, 11), [Message], "bpf: Add a verbose message for helpers that programs cannot use";
+
+    /// Reads and writes of the stack by calls are worded as those of instructions.
+    StackAccessKinds: (6, 14), [Message], "bpf: verifier: Refactor helper access type tracking";
+
+    /// A size that may be zero where it must not be is named with its bounds.
+    ZeroSizesNamed: (6, 8), [Message], "bpf: Simplify checking size of helper accesses";
+
+    /// Messages about stack accesses at places that are not known have all parts of the offset.
+    VariableOffsetsWhole: (6, 8), [Message], "bpf: Fix accesses to uninit stack slots";
+
+    /// What a number that has to be exact came from is followed through calls.
+    PrecisionAcrossCalls: (6, 5), [Steps], "bpf: support precision propagation in the presence of subprogs";
+
+    /// A number that is spilled is linked with the slot.
+    IdsOnSpill: (6, 9), [Verdict, Steps], "bpf: Assign ID to scalars on spill";
+
+    /// A loop may be closed by an instruction that is no jump.
+    LoopsByAnyEdge: (6, 7), [Verdict], "bpf: fix control-flow graph checking in privileged mode";
+
+    /// A loop has no end where it comes back to exactly the same state.
+    ExactLoopChecks: (6, 7), [Verdict], "bpf: exact states comparison for iterator convergence checks";
+
+    /// Lists say whose results programs may change, besides the functions into which errors can be injected.
+    ModifiableLists: (6, 3), [Verdict], "bpf: do not rely on ALLOW_ERROR_INJECTION for fmod_ret";
+
+    /// Members of the kernel's structs are for programs under the GPL.
+    StructsNeedGpl: (6, 2), [Verdict], "bpf: Tighten ptr_to_btf_id checks.";
+
+    /// Constants are shown as numbers where known bits are shown.
+    ConstantsAsNumbers: (6, 8), [Message], "bpf: smarter verifier log number printing logic";
+
+    /// Memory from ring buffers is called that.
+    RingbufMemory: (6, 2), [Message], "bpf: Rename MEM_ALLOC to MEM_RINGBUF";
+
+    /// Map keys and values may lie in any memory.
+    MemoryAsMapKeys: (6, 2), [Verdict], "bpf: Allow ringbuf memory to be used as map key";
+
+    /// A tail call in a function is followed as if the other program returned in its place, too.
+    TailCallsReturn: (6, 19), [Verdict, Steps], "bpf: properly verify tail call behavior", [(6, 18, 2)];
+
+    /// Registers that nothing reads any more are known before the walk.
+    LiveRegisterPass: (6, 15), [Steps], "bpf: simple DFA-based live registers analysis";
+
+    /// Infinite loops are shown with both states.
+    LoopStatesShown: (6, 5), [Message], "bpf: Print full verifier states on infinite loop detection";
+
+    /// Messages name global functions whose arguments do not fit.
+    GlobalNamesInMessages: (6, 8), [Message], "bpf: Emit global subprog name in verifier logs";
 }
 
 impl Feature {

@@ -7,6 +7,7 @@ mod common;
 mod generic;
 mod net;
 mod sched;
+mod test;
 
 use crate::{AttachType, ProgType};
 use std::collections::HashMap;
@@ -155,7 +156,7 @@ static BY_NAME: LazyLock<HashMap<&'static str, &'static Kfunc>> =
 
 /// Every function.
 pub fn all() -> impl Iterator<Item = &'static Kfunc> {
-    [common::ROWS, generic::ROWS, net::ROWS, sched::ROWS].into_iter().flatten()
+    [common::ROWS, generic::ROWS, net::ROWS, sched::ROWS, test::ROWS].into_iter().flatten()
 }
 
 /// The function of this name.

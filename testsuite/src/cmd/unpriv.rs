@@ -161,9 +161,9 @@ pub fn run(args: &Args) -> Result<()> {
                 Verdict::Accepted(_) if expected.accepted => ("accepted", String::new()),
                 Verdict::Accepted(_) => ("false accept", String::new()),
                 Verdict::Unsupported { what, .. } => ("unsupported", what),
-                Verdict::Rejected(r) if expected.accepted => ("false reject", r.reason.to_string()),
+                Verdict::Rejected(r) if expected.accepted => ("false reject", r.text.clone()),
                 Verdict::Rejected(r) => {
-                    let said = r.reason.to_string();
+                    let said = r.text.clone();
                     let same = expected.messages.last().is_none_or(|m| has_part(&said, m));
                     (if same { "rejected" } else { "other message" }, said)
                 }

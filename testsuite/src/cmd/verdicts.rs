@@ -192,7 +192,7 @@ fn judge(model: &KernelModel, prepared: &Prepared, options: Options) -> Answer {
     match report.verdict {
         Verdict::Accepted(_) => Answer::Accepted(report.insns_processed),
         Verdict::Rejected(r) => {
-            let text = r.reason.to_string();
+            let text = r.text.clone();
             Answer::Rejected(text.trim_end().lines().last().unwrap_or_default().to_owned(), report.insns_processed)
         }
         Verdict::Unsupported { what, .. } => Answer::Unsupported(what),

@@ -11,7 +11,7 @@ use crate::state::{SLOT_SIZE, SlotKind};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{ArgBase, ArgType, Helper, HelperFlags, Prototype};
-use ebpfkit_abi::{MapType, TypeFlags, map_flags};
+use ebpfkit_abi::{Feature, MapType, TypeFlags, map_flags};
 
 /// How a call uses a buffer.
 fn access_of(mem: ArgType) -> Access {
@@ -83,7 +83,9 @@ impl Env<'_> {
                 let Some(map) = meta.map else { return no_map() };
                 let size = self.maps[map as usize].def.key_size;
                 self.check_helper_mem_access(reg, size as i32, Access::Read, false, None)?;
-                meta.const_key = self.const_map_key(map, reg)?;
+                if self.has(Feature::ConstantKeys) {
+                    meta.const_key = self.const_map_key(map, reg)?;
+                }
                 Ok(())
             }
             ArgBase::MapValue => {

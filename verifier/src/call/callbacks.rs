@@ -10,7 +10,7 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::proto::HelperFlags;
-use ebpfkit_abi::{MapTraits, TypeFlags, helpers};
+use ebpfkit_abi::{Feature, MapTraits, TypeFlags, helpers};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::btf::Kind;
 use std::rc::Rc;
@@ -95,6 +95,14 @@ impl Env<'_> {
         if frames >= MAX_CALL_FRAMES {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
         }
+        if !self.has(Feature::RepeatedCallbacks) {
+            let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);
+            callee.regs[1..=5].copy_from_slice(&args);
+            callee.in_callback = true;
+            callee.callback_ret_range = range;
+            self.path.entering = Some(Rc::new(callee));
+            return Ok(());
+        }
         self.push_branch(start, at, false, |_, state| {
             let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);
             callee.regs[1..=5].copy_from_slice(&args);
@@ -107,6 +115,16 @@ impl Env<'_> {
         self.path.state.cur_mut().callback_depth = 0;
         self.tables.trace.all();
         Ok(())
+    }
+
+    /// Enters the callback that the call just verified has prepared, in kernels that verify it once, as if it ran in the
+    /// middle of the call.
+    pub(super) fn enter_callback(&mut self) {
+        let Some(callee) = self.path.entering.take() else { return };
+        self.path.insn_idx = self.subprogs[callee.subprog as usize].start;
+        self.leave_stack_chain();
+        self.path.state.frames.push(callee);
+        self.log_enter();
     }
 
     /// Enqueues a callback that runs later, on its own; it returns zero.
@@ -129,15 +147,23 @@ impl Env<'_> {
         if !r0.is_scalar() {
             return reject(CallReason::CallbackReturnNoScalar {});
         }
-        self.mark_chain_precision(0)?;
         let range = self.path.state.cur().callback_ret_range;
-        if r0.smin < range.min.into() || r0.smax > range.max.into() {
+        if !self.has(Feature::ReturnRanges) {
+            self.check_return_bits(0, "At callback return", range.min, range.max)?;
+        } else {
+            self.mark_chain_precision(0)?;
+        }
+        if self.has(Feature::ReturnRanges) && (r0.smin < range.min.into() || r0.smax > range.max.into()) {
             let facts = r0.known_bounds();
             return reject(CallReason::CallbackReturn { facts, min: range.min, max: range.max });
         }
         let callsite = usize::try_from(self.path.state.cur().callsite).unwrap_or(0);
         self.log_leave(callsite);
         self.path.state.frames.pop();
+        if !self.has(Feature::RepeatedCallbacks) {
+            self.path.insn_idx = callsite + 1;
+            return Ok(());
+        }
         self.path.insn_idx = callsite;
         self.widen_callback(callsite);
         Ok(())

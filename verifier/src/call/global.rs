@@ -41,7 +41,7 @@ impl Env<'_> {
             return reject(GlobalReason::InvalidArgs { subprog, name });
         }
         self.verbose(format_args!("Func#{subprog} ('{name}') is global and assumed valid.\n"));
-        if self.subprogs[subprog].changes_pkt_data {
+        if self.subprogs[subprog].changes_pkt_data && self.has(Feature::PacketChangesOfGlobals) {
             self.clear_all_pkt_pointers();
         }
         self.subprogs[subprog].called = true;
@@ -144,13 +144,14 @@ impl Env<'_> {
         if exception != 0 {
             self.subprogs[exception].called = true;
         }
+        let lazy = self.has(Feature::LazyGlobals);
         let functions = self.subprogs.len() - 1;
         let mut verified = vec![false; functions];
         loop {
             let mut found = false;
             for (subprog, done) in verified.iter_mut().enumerate().skip(1) {
                 let s = &self.subprogs[subprog];
-                if !s.global || !s.called || *done {
+                if !s.global || lazy && !s.called || *done {
                     continue;
                 }
                 let name = s.name.clone();

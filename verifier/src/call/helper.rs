@@ -10,7 +10,7 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
-use ebpfkit_abi::{Callers, Helper, TypeFlags, helpers};
+use ebpfkit_abi::{Callers, Feature, Helper, TypeFlags, helpers};
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::record::Field;
 
@@ -135,6 +135,7 @@ impl Env<'_> {
             self.clear_all_pkt_pointers();
         }
         self.path.insn_idx += 1;
+        self.enter_callback();
         Ok(())
     }
 
@@ -149,7 +150,10 @@ impl Env<'_> {
     /// whatever the other program returned and did to the packet.
     fn tail_call(&mut self) -> Step {
         let at = self.path.insn_idx;
-        if self.path.state.frames.len() > 1 {
+        if !self.has(Feature::TailCallsReturn) && self.has(Feature::PacketChangesOfTailCalls) {
+            self.clear_all_pkt_pointers();
+        }
+        if self.path.state.frames.len() > 1 && self.has(Feature::TailCallsReturn) {
             self.push_branch(at + 1, at, false, |_, _| {})?;
             self.clear_all_pkt_pointers();
             self.mark_reg_unknown(0);

@@ -6,7 +6,7 @@ use crate::memory::btf_walk::holds_struct;
 use crate::reason::{CallReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::proto::{ArgBase, ArgType};
-use ebpfkit_abi::{Helper, TypeFlags};
+use ebpfkit_abi::{Feature, Helper, TypeFlags};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_object::record::Field;
 
@@ -74,11 +74,18 @@ static KINDS: &[(ArgBase, &[RegType])] = &[
     (ArgBase::Dynptr, &[plain(B::Stack), plain(B::ConstDynptr)]),
 ];
 
-fn kinds_for(base: ArgBase) -> &'static [RegType] {
-    KINDS.iter().find(|(b, _)| *b == base).map_or(&[], |(_, kinds)| kinds)
-}
-
 impl Env<'_> {
+    /// The kinds that the modelled kernel knows of those that an argument takes.
+    fn kinds_for(&self, base: ArgBase) -> impl Iterator<Item = RegType> + Clone {
+        let kinds: &[RegType] = KINDS.iter().find(|(b, _)| *b == base).map_or(&[], |(_, kinds)| kinds);
+        let trusts = self.has(Feature::TrustedPointers);
+        let no_memory = matches!(base, ArgBase::MapKey | ArgBase::MapValue) && !self.has(Feature::MemoryAsMapKeys);
+        let newer = TypeFlags::TRUSTED | TypeFlags::RCU | TypeFlags::ALLOC;
+        kinds.iter().copied().filter(move |k| {
+            (trusts || !k.flags.intersects(newer)) && !(no_memory && matches!(k.base, B::Mem | B::Buf | B::BtfId))
+        })
+    }
+
     /// Whether the register is of a kind that the argument takes (`check_reg_type`). `kptr` is the field that
     /// `bpf_kptr_xchg` writes, once its first argument is known.
     pub(super) fn check_arg_kind(&self, row: &Helper, want: ArgType, reg: u8, kptr: Option<&Field>) -> Step {
@@ -92,10 +99,10 @@ impl Env<'_> {
         if swaps_kptr && ty.base == B::BtfId && ty.has(TypeFlags::ALLOC) {
             ty.flags -= TypeFlags::ALLOC | TypeFlags::PERCPU;
         }
-        let kinds = kinds_for(want.base);
-        if !kinds.contains(&ty) {
-            let expected: Vec<_> = kinds.iter().map(|&k| reg_type_str(k)).collect();
-            let ty = reg_type_str(r.ty).into_owned();
+        let kinds = self.kinds_for(want.base);
+        if !kinds.clone().any(|k| k == ty) {
+            let expected: Vec<_> = kinds.map(|k| self.kind_name(k)).collect();
+            let ty = self.kind_name(r.ty).into_owned();
             return reject(CallReason::ArgumentKind { reg, ty, expected: expected.join(", ") });
         }
         if r.ty.base != B::BtfId {

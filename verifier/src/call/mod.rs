@@ -14,15 +14,19 @@ mod special;
 mod subprog;
 
 use crate::domain::RegBase;
+use crate::reason::{ResourceReason, reject};
 use crate::{Env, Step};
-use ebpfkit_abi::TypeFlags;
 use ebpfkit_abi::kfuncs::KfuncFlags;
+use ebpfkit_abi::{Feature, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
 
 impl Env<'_> {
     /// Verifies a `call` of any kind and sets [`Env::insn_idx`] to the slot to go on from.
     pub fn check_call(&mut self, insn: Insn) -> Step {
+        if insn.src == pseudo::CALL && self.path.state.res.active_locks != 0 && !self.has(Feature::CallsUnderLock) {
+            return reject(ResourceReason::CallUnderLock {});
+        }
         match insn.src {
             0 => self.check_helper_call(insn.imm),
             pseudo::CALL => self.check_subprog_call(insn),
@@ -32,7 +36,8 @@ impl Env<'_> {
 
     /// Whether a call at this slot runs a callback before it returns.
     pub fn is_callback_call(&self, insn: Insn) -> bool {
-        self.helper_callback(insn) == Some(true) || self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_rbtree_add_impl"]))
+        self.has(Feature::RepeatedCallbacks) && self.helper_callback(insn) == Some(true)
+            || self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_rbtree_add_impl"]))
     }
 
     /// Whether a call at this slot is an iterator's `next`.

@@ -6,7 +6,7 @@ use crate::memory::types::{btf_reg, is_struct};
 use crate::reason::{CallReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
-use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase};
+use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase, RetType};
 use ebpfkit_abi::{Errno, MapType, TypeFlags, map_flags};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_object::record::FieldKind;
@@ -14,7 +14,7 @@ use ebpfkit_object::record::FieldKind;
 impl Env<'_> {
     /// Sets r0, acquires what the helper gives, and bounds what it returns.
     pub(super) fn set_return(&mut self, row: &Helper, proto: &Prototype, meta: &CallMeta) -> Step {
-        let ret = proto.ret;
+        let ret = RetType { flags: self.known_trust(proto.ret.flags), ..proto.ret };
         let made = |base, extra| RegState::pointer(RegType::with(base, ret.flags), extra);
         let mut r0 = match ret.base {
             RetBase::Integer => self.unknown_scalar(),
@@ -107,12 +107,12 @@ impl Env<'_> {
         if proto.flags.contains(HelperFlags::RETURNS_SIZE) {
             (r0.smin, r0.smax) = (i64::from(-Errno::MAX), meta.size_max as i64);
             (r0.s32_min, r0.s32_max) = (-Errno::MAX, meta.size_max as i32);
-            r0.sync_bounds();
+            self.numbers().sync(r0);
         } else if row.id == id::GET_SMP_PROCESSOR_ID {
             let last = self.kernel().cpus.saturating_sub(1);
             (r0.umin, r0.umax, r0.u32_min, r0.u32_max) = (0, last.into(), 0, last);
             (r0.smin, r0.smax, r0.s32_min, r0.s32_max) = (0, last.into(), 0, last as i32);
-            r0.sync_bounds();
+            self.numbers().sync(r0);
         }
     }
 }

@@ -45,13 +45,23 @@ impl RegState {
         self.meet_u32(value, value | mask);
     }
 
-    /// 64-bit bounds from the known bits; where only one value has both the bits and a place in the unsigned range, it
-    /// becomes that value.
-    pub(crate) fn bounds64_from_tnum(&mut self) {
+    fn bounds64_from_tnum_alone(&mut self) {
         let Tnum { value, mask } = self.var_off;
         let sign = i64::MIN as u64;
         self.meet_s64((value | (mask & sign)) as i64, (value | (mask & !sign)) as i64);
         self.meet_u64(value, value | mask);
+    }
+
+    /// Bounds from the known bits, in each width.
+    pub(super) fn bounds_from_tnum_alone(&mut self) {
+        self.bounds32_from_tnum();
+        self.bounds64_from_tnum_alone();
+    }
+
+    /// 64-bit bounds from the known bits; where only one value has both the bits and a place in the unsigned range, it
+    /// becomes that value.
+    pub(crate) fn bounds64_from_tnum(&mut self) {
+        self.bounds64_from_tnum_alone();
         if let Some(only) = self.only_value() {
             self.set_known_bounds(only);
         }
@@ -76,7 +86,7 @@ impl RegState {
         self.bounds64_from_tnum();
     }
 
-    fn deduce32(&mut self) {
+    fn deduce32(&mut self, sign_crossing: bool) {
         let (umin, umax) = (self.umin, self.umax);
         if same_high(umin, umax) {
             self.meet_u32(umin as u32, umax as u32);
@@ -105,6 +115,7 @@ impl RegState {
         }
         if self.s32_min as u32 <= self.s32_max as u32 {
             self.meet_u32(self.s32_min as u32, self.s32_max as u32);
+        } else if !sign_crossing {
         } else if self.u32_max < self.s32_min as u32 {
             // As in 64 bits: the signed range crosses zero and the unsigned one reaches only one side of it.
             self.s32_min = self.u32_min as i32;
@@ -115,12 +126,13 @@ impl RegState {
         }
     }
 
-    fn deduce64(&mut self) {
+    fn deduce64(&mut self, sign_crossing: bool) {
         if self.umin as i64 <= self.umax as i64 {
             self.meet_s64(self.umin as i64, self.umax as i64);
         }
         if self.smin as u64 <= self.smax as u64 {
             self.meet_u64(self.smin as u64, self.smax as u64);
+        } else if !sign_crossing {
         } else if self.umax < self.smin as u64 {
             // The signed range crosses zero and the unsigned one reaches its non-negative part only.
             self.smin = self.umin as i64;
@@ -150,7 +162,7 @@ impl RegState {
         }
     }
 
-    fn tnum_from_bounds(&mut self) {
+    pub(super) fn tnum_from_bounds(&mut self) {
         let all = self.var_off.intersect(Tnum::range(self.umin, self.umax));
         let low = all.subreg().intersect(Tnum::range(u64::from(self.u32_min), u64::from(self.u32_max)));
         self.var_off = all.clear_subreg().or(low);
@@ -158,14 +170,32 @@ impl RegState {
 
     /// Lets bounds and known bits sharpen each other (`reg_bounds_sync`).
     pub fn sync_bounds(&mut self) {
-        self.bounds_from_tnum();
+        self.sync_bounds_with(true, true);
+    }
+
+    /// The same, with or without the deductions that some kernels lack: that known bits leave one value of a range, and
+    /// what a signed range that crosses zero has in common with an unsigned one.
+    #[inline]
+    pub(super) fn sync_bounds_with(&mut self, only_values: bool, sign_crossing: bool) {
+        if only_values {
+            self.bounds_from_tnum()
+        } else {
+            self.bounds_from_tnum_alone()
+        }
         for _ in 0..3 {
-            self.deduce32();
-            self.deduce64();
+            self.deduce32(sign_crossing);
+            self.deduce64(sign_crossing);
             self.deduce64_from_32();
         }
         self.tnum_from_bounds();
-        self.bounds_from_tnum();
+        if only_values { self.bounds_from_tnum() } else { self.bounds_from_tnum_alone() }
+    }
+
+    /// Whether no bound says anything.
+    pub(crate) fn is_unbounded(&self) -> bool {
+        (self.smin, self.smax, self.umin, self.umax) == (i64::MIN, i64::MAX, 0, u64::MAX)
+            && (self.s32_min, self.s32_max, self.u32_min, self.u32_max) == (i32::MIN, i32::MAX, 0, u32::MAX)
+            && self.var_off.is_unknown()
     }
 
     /// What contradicts what, if anything; contradictions happen on branches that cannot be taken.

@@ -170,6 +170,13 @@ impl Pair {
 
     /// Learns from `first op second`; both are numbers. Bounds are synchronised.
     pub fn learn(&mut self, op: u8, w32: bool) {
+        self.learn_unsynchronised(op, w32);
+        self.regs[0].sync_bounds();
+        self.regs[self.second].sync_bounds();
+    }
+
+    /// The same, with bounds left as they are.
+    pub(super) fn learn_unsynchronised(&mut self, op: u8, w32: bool) {
         let (a, b) = (0, self.second);
         match op {
             jmp::JEQ => self.equal(a, b, w32),
@@ -202,8 +209,6 @@ impl Pair {
             jmp::JSGE | jmp::JSGT => self.below(b, a, op == jmp::JSGT, true, w32),
             _ => (),
         }
-        self.regs[a].sync_bounds();
-        self.regs[b].sync_bounds();
     }
 
     fn below(&mut self, a: usize, b: usize, strict: bool, signed: bool, w32: bool) {

@@ -117,7 +117,7 @@ impl RegState {
     }
 
     /// The 64-bit bounds become those of the low half, zero-extended (`__reg_assign_32_into_64`).
-    fn assign_32_into_64(&mut self) {
+    pub(super) fn assign_32_into_64(&mut self) {
         self.umin = self.u32_min.into();
         self.umax = self.u32_max.into();
         (self.smin, self.smax) = if self.s32_min >= 0 && self.s32_max >= 0 {
@@ -138,6 +138,15 @@ impl RegState {
         if bytes >= 8 {
             return;
         }
+        self.cut_to_size(bytes);
+        if bytes < 4 {
+            self.set_unbounded32();
+        }
+        self.sync_bounds();
+    }
+
+    /// The same for fewer than eight bytes, but for the bounds of the low half and what follows from them.
+    pub(super) fn cut_to_size(&mut self, bytes: u32) {
         self.var_off = self.var_off.cast(bytes);
         let keep = (1u64 << (bytes * 8)) - 1;
         if self.umin & !keep == self.umax & !keep {
@@ -147,10 +156,6 @@ impl RegState {
             (self.umin, self.umax) = (0, keep);
         }
         (self.smin, self.smax) = (self.umin as i64, self.umax as i64);
-        if bytes < 4 {
-            self.set_unbounded32();
-        }
-        self.sync_bounds();
     }
 
     /// The value becomes its low 1, 2 or 4 bytes, sign-extended to 64 bits.

@@ -1,5 +1,6 @@
 //! What is fixed while a program is verified.
 
+use crate::domain::Numbers;
 use crate::kernel_model::KernelModel;
 use crate::observer::Observer;
 use crate::options::Options;
@@ -17,6 +18,7 @@ pub(crate) struct Input<'a> {
     pub(super) strict_alignment: bool,
     pub(super) log_level: u8,
     pub(super) wants_events: bool,
+    pub(super) numbers: Numbers,
 }
 
 impl<'a> Input<'a> {
@@ -39,6 +41,7 @@ impl<'a> Input<'a> {
             strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
             log_level: observer.log_level() & 3,
             wants_events: observer.wants_events(),
+            numbers: Numbers::of(&kernel.features),
         }
     }
 

@@ -7,14 +7,16 @@ mod path;
 pub(crate) use input::Input;
 pub(crate) use path::Path;
 
-use crate::domain::RegState;
+use crate::domain::{Numbers, RegState, RegType, Tnum, reg_type_str};
 use crate::kernel_model::KernelModel;
 use crate::observer::Observer;
 use crate::options::Options;
 use crate::program::{AttachInfo, CtxUse, InsnAux, SubprogInfo, UsedMap};
 use crate::tables::Tables;
+use ebpfkit_abi::{Feature, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Btf, Object, Program};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -76,6 +78,37 @@ impl<'a> Env<'a> {
     /// The modelled kernel.
     pub(crate) fn kernel(&self) -> &'a KernelModel {
         self.input.kernel
+    }
+
+    /// Whether the modelled kernel behaves in this way.
+    #[inline]
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        self.input.kernel.has(feature)
+    }
+
+    /// How the modelled kernel reckons with numbers.
+    #[inline]
+    pub(crate) fn numbers(&self) -> Numbers {
+        self.input.numbers
+    }
+
+    /// Modifiers without those of trust, where the modelled kernel does not tell trusted pointers from others.
+    pub(crate) fn known_trust(&self, flags: TypeFlags) -> TypeFlags {
+        if self.has(Feature::TrustedPointers) { flags } else { flags - (TypeFlags::TRUSTED | TypeFlags::RCU) }
+    }
+
+    /// Known bits as the modelled kernel's messages show them.
+    pub(crate) fn bits(&self, bits: Tnum) -> String {
+        if self.has(Feature::ConstantsAsNumbers) { bits.to_string() } else { format!("{bits:#}") }
+    }
+
+    /// Name of a kind in the modelled kernel's messages.
+    pub(crate) fn kind_name(&self, ty: RegType) -> Cow<'static, str> {
+        let name = reg_type_str(ty);
+        if ty.has(TypeFlags::RINGBUF) && !self.has(Feature::RingbufMemory) {
+            return name.replace("ringbuf_", "alloc_").into();
+        }
+        name
     }
 
     /// The object.

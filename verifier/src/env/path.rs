@@ -1,6 +1,7 @@
 //! The path that is being walked.
 
-use crate::state::VerifierState;
+use crate::state::{FuncState, VerifierState};
+use std::rc::Rc;
 
 /// The state of the path, and where it is.
 pub(crate) struct Path {
@@ -12,12 +13,21 @@ pub(crate) struct Path {
     pub(crate) prev_insn_idx: usize,
     /// The call just verified ended the path by an exception.
     pub(crate) threw: bool,
+    /// The callback that the call being verified enters, in kernels that verify callbacks once.
+    pub(crate) entering: Option<Rc<FuncState>>,
     last_id: u32,
 }
 
 impl Default for Path {
     fn default() -> Self {
-        Self { state: VerifierState::start(0, false), insn_idx: 0, prev_insn_idx: 0, threw: false, last_id: 0 }
+        Self {
+            state: VerifierState::start(0, false),
+            insn_idx: 0,
+            prev_insn_idx: 0,
+            threw: false,
+            entering: None,
+            last_id: 0,
+        }
     }
 }
 

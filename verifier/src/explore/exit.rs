@@ -1,13 +1,13 @@
 //! What a program may return, by program and attach type.
 
-use crate::domain::BtfRef;
 use crate::domain::reg_type_str;
+use crate::domain::{BtfRef, Tnum};
 use crate::memory::types::pointee;
 use crate::reason::{ExploreReason, reject};
 use crate::scalar::RegArg::SrcOp;
 use crate::{Env, Step};
 use ebpfkit_abi::lsm;
-use ebpfkit_abi::{AttachType as A, ProgType as P};
+use ebpfkit_abi::{AttachType as A, Feature, ProgType as P};
 use ebpfkit_object::btf::Type;
 
 /// Least and greatest value that this kind of program may return; `None` when any will do.
@@ -83,6 +83,10 @@ impl Env<'_> {
         if pointer == Some(Returned::Null) {
             return self.check_return_range(regno, "At program exit", 0, 0);
         }
+        if !self.has(Feature::HookResults) && self.prog().prog_type == P::Lsm && self.prog().attach_type != A::LsmCgroup
+        {
+            return Ok(());
+        }
         if let Some(hook) = self.lsm_hook() {
             return self.check_hook_return(regno, lsm::return_range(hook));
         }
@@ -155,11 +159,27 @@ impl Env<'_> {
         if !reg.is_scalar() {
             return reject(ExploreReason::ReturnNoScalar { place, reg: regno, ty: reg_type_str(reg.ty).into_owned() });
         }
+        if !self.has(Feature::ReturnRanges) {
+            return self.check_return_bits(regno, place, min, max);
+        }
         self.mark_chain_precision(regno)?;
         if reg.smin < min.into() || reg.smax > max.into() {
             return reject(ExploreReason::ReturnRange { place, reg: regno, facts: reg.known_bounds(), min, max });
         }
         Ok(())
+    }
+}
+
+impl Env<'_> {
+    /// Holds a return value's known bits against those that the numbers from `min` to `max` share.
+    pub(crate) fn check_return_bits(&mut self, reg: u8, place: &'static str, min: i32, max: i32) -> Step {
+        let range = Tnum::range(i64::from(min) as u64, i64::from(max) as u64);
+        let bits = self.reg(reg).var_off;
+        if range.contains(bits) {
+            return Ok(());
+        }
+        let facts = if bits.is_unknown() { "unknown scalar value".to_owned() } else { format!("value {bits:#}") };
+        reject(ExploreReason::ReturnBits { place, reg, facts, range })
     }
 }
 

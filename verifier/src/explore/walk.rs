@@ -6,9 +6,9 @@ use crate::reason::{ExploreReason, reject};
 use crate::scalar::RegArg::DstOpNoMark;
 use crate::state::{StackUse, VerifierState};
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::Errno;
 use ebpfkit_abi::MapType;
 use ebpfkit_abi::limits::MAX_VERIFIED_INSNS;
+use ebpfkit_abi::{Errno, Feature};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
 
@@ -142,6 +142,9 @@ impl Env<'_> {
                 }
                 let main = self.path.state.frames.len() == 1;
                 let place = if main { "BPF_EXIT instruction in main prog" } else { "BPF_EXIT instruction in subprog" };
+                if !main && !self.has(Feature::CallsUnderLock) && self.path.state.res.active_locks != 0 {
+                    self.check_resource_leak(false, true, place)?;
+                }
                 if main {
                     self.check_resource_leak(false, true, place)?;
                     self.check_return_code()?;

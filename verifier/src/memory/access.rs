@@ -6,6 +6,7 @@ use crate::domain::reg_type_str;
 use crate::domain::{RegBase, RegState};
 use crate::reason::{MemoryReason, reject};
 use crate::{Env, Step, Tnum};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::{ProgType, TypeFlags};
 
 /// Largest size that a call's buffer may have (`BPF_MAX_VAR_SIZ`).
@@ -37,7 +38,7 @@ impl Env<'_> {
         if (sum.value | sum.mask) & u64::from(size - 1) == 0 {
             return Ok(());
         }
-        let var_off = r.var_off.to_string();
+        let var_off = self.bits(r.var_off);
         if packet {
             return reject(MemoryReason::MisalignedPacket { var_off, reg_off: r.off, off, size });
         }
@@ -228,7 +229,7 @@ impl Env<'_> {
             return reject(MemoryReason::BufferNegative { reg, kind, off, size });
         }
         if !r.var_off.is_const() || r.var_off.value != 0 {
-            return reject(MemoryReason::BufferVariable { reg, off, var_off: r.var_off.to_string() });
+            return reject(MemoryReason::BufferVariable { reg, off, var_off: self.bits(r.var_off) });
         }
         self.ctx_use.buffer_bytes = self.ctx_use.buffer_bytes.max((off as u32).saturating_add(size));
         Ok(())
@@ -265,7 +266,9 @@ impl Env<'_> {
         if s.smin < 0 {
             return reject(MemoryReason::NegativeSize { reg: size_reg });
         }
-        if s.umin == 0 && !zero_size_allowed {
+        if s.umin == 0 && !zero_size_allowed && !self.has(Feature::ZeroSizesNamed) {
+            self.check_helper_mem_access(mem, 0, access, false, None)?;
+        } else if s.umin == 0 && !zero_size_allowed {
             return reject(MemoryReason::ZeroSize { reg: size_reg, min: s.umin as i64, max: s.umax as i64 });
         }
         if s.umax >= MAX_SIZE {

@@ -6,6 +6,7 @@ use super::types::{btf_reg, is_scalar, is_struct, kind_name};
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{MemoryReason, reject};
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::limits::MAX_TRACED_ARGS;
 use ebpfkit_abi::{AttachType, ProgType, TypeFlags, lsm, tracepoints};
 use ebpfkit_object::Btf;
@@ -164,14 +165,15 @@ impl Env<'_> {
             self.verbose(format_args!("ret type {kind} not allowed for fmod_ret\n"));
             return None;
         }
-        if self.prog().attach_type == AttachType::LsmMac
+        if self.has(Feature::HookResults)
+            && self.prog().attach_type == AttachType::LsmMac
             && ret != 0
             && let Some(hook) = self.lsm_hook()
         {
             let (min, max) = lsm::return_range(hook);
             (number.s32_min, number.s32_max) = (min, max);
             (number.smin, number.smax) = (min.into(), max.into());
-            number.sync_bounds();
+            self.numbers().sync(&mut number);
             return Some(number);
         }
         if is_scalar(types, ret) || is_struct(types, ret) {
@@ -198,7 +200,8 @@ impl Env<'_> {
             ProgType::Lsm => self.lsm_hook().is_some_and(|h| !lsm::UNTRUSTED.contains(&h)),
             _ => false,
         };
-        let mut flags = if trusted { TypeFlags::TRUSTED } else { TypeFlags::empty() };
+        let mut flags =
+            if trusted && self.has(Feature::TrustedPointers) { TypeFlags::TRUSTED } else { TypeFlags::empty() };
         if param.ends_with("__nullable") || index < 32 && self.attach.nullable >> index & 1 != 0 {
             flags |= TypeFlags::MAYBE_NULL;
         }

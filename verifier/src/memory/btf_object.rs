@@ -6,6 +6,7 @@ use super::types::{TRUSTED_MODIFIERS, btf_reg, pointee};
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{MemoryReason, TypeReason, reject};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, TypeId};
@@ -89,14 +90,14 @@ impl Env<'_> {
         if !self.allow_ptr_leaks() {
             return reject(MemoryReason::ObjectNeedsCapability { name: name() });
         }
-        if origin == BtfRef::Vmlinux && !self.is_gpl_compatible() {
+        if origin == BtfRef::Vmlinux && !self.is_gpl_compatible() && self.has(Feature::StructsNeedGpl) {
             return reject(TypeReason::StructNeedsGpl { name: name() });
         }
         let Ok(at) = u32::try_from(off) else {
             return reject(TypeReason::NegativeStructOffset { reg, name: name(), off });
         };
         if !r.var_off.is_const() || r.var_off.value != 0 {
-            let var_off = r.var_off.to_string();
+            let var_off = self.bits(r.var_off);
             return reject(TypeReason::VariableStructOffset { reg, name: name(), off, var_off });
         }
         if r.ty.has(TypeFlags::USER) {
@@ -176,6 +177,9 @@ impl Env<'_> {
         member: &str,
     ) -> TypeFlags {
         let plain = found - TRUSTED_MODIFIERS - TypeFlags::RCU;
+        if !self.has(Feature::TrustedPointers) {
+            return plain - TypeFlags::MAYBE_NULL | r.ty.flags & TypeFlags::UNTRUSTED;
+        }
         if r.ty.has(TypeFlags::UNTRUSTED) {
             return TypeFlags::UNTRUSTED;
         }

@@ -100,7 +100,7 @@ impl Env<'_> {
                 let Some(id) = self.types_of(BtfRef::Vmlinux)?.find(name, Kind::Struct) else {
                     return Err(Stop::unsupported(format!("struct {name}, which this kernel does not have")));
                 };
-                btf_reg(BtfRef::Vmlinux, id, TypeFlags::TRUSTED)
+                btf_reg(BtfRef::Vmlinux, id, self.known_trust(TypeFlags::TRUSTED))
             }
         })
     }

@@ -6,7 +6,7 @@ use crate::domain::{DynptrKind, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{ObjectReason, reject};
 use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::{Env, Step};
-use ebpfkit_abi::TypeFlags;
+use ebpfkit_abi::{Feature, TypeFlags};
 
 /// Slots of a dynptr.
 pub const DYNPTR_SLOTS: usize = 2;
@@ -91,7 +91,7 @@ impl Env<'_> {
         }
         if flags.contains(TypeFlags::UNINIT) {
             let free = r.ty != CONST_DYNPTR && self.stack_object_slot(&r, DYNPTR_SLOTS) != Err(NoSlot::Misplaced);
-            if !free {
+            if !free || !self.has(Feature::GuardedDynptrs) && self.overlaps_dynptr(&r) {
                 return reject(ObjectReason::DynptrNotUninit {});
             }
             for at in (0..DYNPTR_SIZE).step_by(SLOT_SIZE) {
@@ -175,8 +175,18 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// Whether a slot of the dynptr that would be made here belongs to one already.
+    fn overlaps_dynptr(&self, r: &RegState) -> bool {
+        let Ok(first) = self.stack_object_slot(r, DYNPTR_SLOTS) else { return false };
+        let slots = &self.path.state.frame(r.frameno as usize).stack.slots;
+        [first, first - 1].iter().any(|&i| slots.get(i).is_some_and(|s| s.kinds[0] == SlotKind::Dynptr))
+    }
+
     /// A write into a slot of a dynptr destroys it with its slices, unless it must be released first.
     pub(super) fn destroy_dynptr_slot(&mut self, frame: usize, slot: usize) -> Step {
+        if !self.has(Feature::GuardedDynptrs) {
+            return Ok(());
+        }
         let Some(s) = self.path.state.frame(frame).stack.slots.get(slot).filter(|s| s.kinds[0] == SlotKind::Dynptr)
         else {
             return Ok(());

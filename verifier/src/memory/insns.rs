@@ -6,7 +6,7 @@ use crate::domain::{RegBase, RegType};
 use crate::reason::{MemoryReason, reject};
 use crate::scalar::RegArg::{DstOp, DstOpNoMark, SrcOp};
 use crate::{Env, Step};
-use ebpfkit_abi::{ProgType, TypeFlags};
+use ebpfkit_abi::{Feature, ProgType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{atomic, class, mode, size};
 
@@ -96,6 +96,9 @@ impl Env<'_> {
     /// Verifies an atomic instruction.
     pub fn check_atomic(&mut self, insn: Insn) -> Step {
         match insn.imm {
+            atomic::LOAD_ACQ | atomic::STORE_REL if !self.has(Feature::LoadAcquire) => {
+                reject(MemoryReason::AtomicOpcode { imm: insn.imm })
+            }
             atomic::LOAD_ACQ => {
                 self.load(insn, true, false, false)?;
                 if self.has_no_atomics(insn.src) {

@@ -169,7 +169,7 @@ impl Env<'_> {
             return reject(MemoryReason::ModifiedPointer { ty: ty(), reg, off: r.off });
         }
         if !r.var_off.is_const() || r.var_off.value != 0 {
-            return reject(MemoryReason::VariableOffset { ty: ty(), var_off: r.var_off.to_string() });
+            return reject(MemoryReason::VariableOffset { ty: ty(), var_off: self.bits(r.var_off) });
         }
         Ok(())
     }

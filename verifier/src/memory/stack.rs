@@ -7,6 +7,7 @@ use crate::reason::{MemoryReason, reject};
 use crate::state::StackUse;
 use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode::class;
@@ -68,10 +69,14 @@ struct StackRange {
 
 impl Env<'_> {
     /// Where an access lies, checked against the stack, which grows to hold it.
-    fn stack_range(&mut self, reg: u8, off: i32, size: i32, access: Access) -> Step<StackRange> {
+    fn stack_range(&mut self, reg: u8, off: i32, size: i32, access: Access, by_call: bool) -> Step<StackRange> {
         let r = *self.reg(reg);
         let known = r.var_off.is_const();
-        let what = if access == Access::Read { "read from" } else { "write to" };
+        let what = match access {
+            _ if by_call && !self.has(Feature::StackAccessKinds) => "indirect access to",
+            Access::Read => "read from",
+            _ => "write to",
+        };
         let (min, max) = if known {
             let at = i64::from(off).wrapping_add(r.var_off.value as i64);
             (at, at)
@@ -90,7 +95,7 @@ impl Env<'_> {
         let above = max.checked_add(size.into()).is_none_or(|end| end > 0);
         if below || above || size < 0 {
             if !known {
-                let var_off = r.var_off.to_string();
+                let var_off = self.bits(r.var_off);
                 return reject(MemoryReason::StackVariable { access: what, reg, var_off, off, size });
             }
             if below {
@@ -119,7 +124,8 @@ impl Env<'_> {
 
     /// Stores a register (or, without one, an immediate or an unknown value) to the stack.
     pub(super) fn stack_write(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
-        let StackRange { frame, min: at, known, max } = self.stack_range(reg, off, size as i32, Access::Write)?;
+        let StackRange { frame, min: at, known, max } =
+            self.stack_range(reg, off, size as i32, Access::Write, false)?;
         if !known {
             return self.stack_write_variable(frame, at, max + i64::from(size), value_reg);
         }
@@ -136,12 +142,17 @@ impl Env<'_> {
             && self.bpf_capable()
             && at % 8 == 0
             && self.reg(r).width() <= size * 8
+            && self.has(Feature::IdsOnSpill)
         {
             self.assign_scalar_id_before_mov(r);
         }
         let value = value_reg.map(|r| *self.reg(r));
+        let numbers_spill = |v: &RegState| {
+            let bounded = self.has(Feature::SpillsUnbounded) || !v.is_unbounded();
+            bounded && (self.has(Feature::ZeroSpills) || !v.is_null())
+        };
         let spilled = match (value, stored_imm) {
-            (Some(v), _) if v.is_scalar() && at % 8 == 0 && self.bpf_capable() => {
+            (Some(v), _) if v.is_scalar() && at % 8 == 0 && self.bpf_capable() && numbers_spill(&v) => {
                 let fits = v.width() <= size * 8;
                 Some(RegState { id: if fits { v.id } else { 0 }, ..v })
             }
@@ -154,7 +165,9 @@ impl Env<'_> {
                 }
                 Some(v)
             }
-            (None, Some(imm)) if at % 8 == 0 && self.bpf_capable() => Some(RegState::known(i64::from(imm) as u64)),
+            (None, Some(imm)) if at % 8 == 0 && self.bpf_capable() && (imm != 0 || self.has(Feature::ZeroSpills)) => {
+                Some(RegState::known(i64::from(imm) as u64))
+            }
             _ => None,
         };
         let is_zero = value.is_some_and(|v| v.is_null()) || stored_imm == Some(0);
@@ -219,7 +232,7 @@ impl Env<'_> {
 
     /// Speculation cannot be kept from the stack at a place that is not known.
     fn refuse_variable_stack(&self, reg: u8) -> Step {
-        reject(MemoryReason::StackVariableUnprivileged { reg, var_off: self.reg(reg).var_off.to_string() })
+        reject(MemoryReason::StackVariableUnprivileged { reg, var_off: self.bits(self.reg(reg).var_off) })
     }
 
     /// A store to somewhere in `from..to`: what lay there may be gone or not.
@@ -261,13 +274,13 @@ impl Env<'_> {
 
     /// Loads from the stack into a register, if one is given.
     pub(super) fn stack_read(&mut self, reg: u8, off: i32, size: u32, value_reg: Option<u8>) -> Step {
-        let StackRange { frame, min: at, max, known } = self.stack_range(reg, off, size as i32, Access::Read)?;
+        let StackRange { frame, min: at, max, known } = self.stack_range(reg, off, size as i32, Access::Read, false)?;
         if !known && value_reg.is_some() && !self.bypass_spec() {
             return self.refuse_variable_stack(reg);
         }
         if !known {
             let Some(v) = value_reg else {
-                let var_off = self.reg(reg).var_off.to_string();
+                let var_off = self.bits(self.reg(reg).var_off);
                 return reject(MemoryReason::StackVariableOperand { var_off, off, size: size as i32 });
             };
             self.check_stack_buffer(reg, off, size as i32, Access::Read, false, None)?;
@@ -298,7 +311,8 @@ impl Env<'_> {
             // A part of a number, which an atomic operation reads without giving it to a register.
             return Ok(());
         }
-        let fills = s.is_spill() && at % 8 == 0 && size <= spill_size;
+        let narrow = self.has(Feature::NarrowFills);
+        let fills = s.is_spill() && at % 8 == 0 && (size == spill_size || narrow && size < spill_size);
         if fills {
             if let Some(r) = value_reg {
                 let cut = s.spilled.is_scalar() && s.spilled.width() > size * 8;
@@ -320,7 +334,7 @@ impl Env<'_> {
             }
         }
         if let Some(r) = value_reg {
-            let spilled_zeros = spills == size && s.spilled.is_null();
+            let spilled_zeros = spills == size && s.spilled.is_null() && self.has(Feature::ZeroSpills);
             if zeros == size || spilled_zeros {
                 self.mark_reg_known_zero(r);
                 if spilled_zeros {
@@ -348,7 +362,7 @@ impl Env<'_> {
         if size == 0 && !zero_size_allowed {
             return reject(MemoryReason::ZeroSizedRead {});
         }
-        let StackRange { frame, min, max, known } = self.stack_range(reg, off, size, access)?;
+        let StackRange { frame, min, max, known } = self.stack_range(reg, off, size, access, true)?;
         if !known && !self.bypass_spec() {
             return self.refuse_variable_stack(reg);
         }
@@ -376,7 +390,7 @@ impl Env<'_> {
                 if known {
                     return reject(MemoryReason::StackReadByCall { reg, off: min, at: (at - min) as i32, size });
                 }
-                let var_off = self.reg(reg).var_off.to_string();
+                let var_off = self.bits(self.reg(reg).var_off);
                 return reject(MemoryReason::StackReadVariable { reg, var_off, at: at - min, size });
             }
             if clobbers {

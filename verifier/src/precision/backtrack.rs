@@ -5,6 +5,7 @@ use crate::Env;
 use crate::reason::ExploreReason;
 use crate::scalar::linked::LinkedRegs;
 use crate::state::{HistoryEntry, RegList, SlotList};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{alu, atomic, class, jmp, mode};
 use ebpfkit_isa::{Insn, R10};
@@ -176,6 +177,10 @@ impl Env<'_> {
         bt: &mut BacktrackState,
     ) -> Result<(), BacktrackError> {
         let straight = after == Some(at + 1);
+        let calls = insn.is_local_call() || self.helper_callback(insn) == Some(true);
+        if calls && !self.has(Feature::PrecisionAcrossCalls) {
+            return Err(BacktrackError::Fallback);
+        }
         if insn.is_local_call() {
             let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
             let Some(subprog) = target.and_then(|t| self.find_subprog(t)) else { return Err(BacktrackError::Unknown) };
@@ -210,6 +215,9 @@ impl Env<'_> {
     }
 
     fn backtrack_exit(&self, after: Option<usize>, bt: &mut BacktrackState) -> Result<(), BacktrackError> {
+        if !self.has(Feature::PrecisionAcrossCalls) {
+            return Err(BacktrackError::Fallback);
+        }
         // A function returns behind its call, a callback to its call.
         let by_call = after.and_then(|a| a.checked_sub(1)).is_some_and(|call| self.insns()[call].is_local_call());
         let r0 = by_call && bt.has(0);

@@ -6,7 +6,7 @@ use crate::reason::{AttachReason, ProgramReason};
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::iterators;
 use ebpfkit_abi::limits::MAX_TRACED_ARGS;
-use ebpfkit_abi::{AttachType, ProgType, lsm, trampolines};
+use ebpfkit_abi::{AttachType, Feature, ProgType, lsm, trampolines};
 use ebpfkit_object::Btf;
 use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
@@ -161,7 +161,8 @@ impl Env<'_> {
         // The list is there only in kernels that can inject errors.
         let injects = types.find("within_error_injection_list", Kind::Func).is_some();
         let injectable = || injects && trampolines::is_error_injectable(&func);
-        let listed = |list: &[&str]| list.contains(&func.as_str());
+        let lists = self.has(Feature::ModifiableLists);
+        let listed = |list: &[&str]| lists && list.contains(&func.as_str());
         let hook = func.strip_prefix(lsm::PREFIX).unwrap_or_default();
         if self.prog().flags.has(ProgramFlags::SLEEPABLE) {
             let sleeps = if kind == ProgType::Lsm {

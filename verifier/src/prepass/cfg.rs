@@ -2,6 +2,7 @@
 
 use crate::reason::ProgramReason;
 use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::Feature;
 use ebpfkit_isa::opcode;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ struct Edge {
     to: i64,
     /// A jump or call rather than the next instruction: its target is a place where paths meet.
     is_branch: bool,
+    /// A loop may close here, in kernels that take it for none where no jump closes it.
+    may_loop: bool,
 }
 
 impl Env<'_> {
@@ -81,7 +84,9 @@ impl Env<'_> {
                     let edges = self.edges(to)?;
                     path.push((to, edges));
                 }
-                Discovery::Discovered if !self.bpf_capable() => {
+                Discovery::Discovered
+                    if !self.bpf_capable() || !edge.may_loop && !self.has(Feature::LoopsByAnyEdge) =>
+                {
                     return reject(ProgramReason::BackEdge { from: at, to });
                 }
                 Discovery::Discovered | Discovery::Explored => {}
@@ -94,7 +99,7 @@ impl Env<'_> {
     fn edges(&mut self, at: usize) -> Step<Vec<Edge>> {
         let insn = self.insns()[at];
         let successors = insn.successors(at);
-        let next = successors.fallthrough.map(|to| Edge { to: to as i64, is_branch: false });
+        let next = successors.fallthrough.map(|to| Edge { to: to as i64, is_branch: false, may_loop: false });
         if insn.is_call() {
             self.mark_call(at);
         }
@@ -112,14 +117,14 @@ impl Env<'_> {
                     return reject(ProgramReason::UnknownOpcode { code: insn.code });
                 }
                 self.mark_prune_point(target);
-                vec![Edge { to: target, is_branch: false }]
+                vec![Edge { to: target, is_branch: false, may_loop: true }]
             }
             (Some(next), Some(target)) => {
                 self.aux[at].prune_point = true;
                 if insn.code == opcode::MAY_GOTO {
                     self.aux[at].force_checkpoint = true;
                 }
-                vec![next, Edge { to: target, is_branch: true }]
+                vec![Edge { may_loop: true, ..next }, Edge { to: target, is_branch: true, may_loop: true }]
             }
         })
     }
@@ -130,7 +135,8 @@ impl Env<'_> {
         match callee {
             Some(to) => {
                 self.aux[at].prune_point = true;
-                vec![next, Edge { to, is_branch: true }]
+                let may_loop = self.insns()[at].is_func_address();
+                vec![next, Edge { to, is_branch: true, may_loop }]
             }
             None => vec![next],
         }

@@ -8,7 +8,7 @@ use crate::program::GlobalArg;
 use crate::reason::ProgramReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::MAX_CALL_ARGS;
-use ebpfkit_abi::{ArgBase, AttachType, ProgType, TypeFlags, ctx_types};
+use ebpfkit_abi::{ArgBase, AttachType, Feature, ProgType, TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 
@@ -99,7 +99,11 @@ impl Env<'_> {
 
     fn global_arg(&self, btf: &Btf, func: TypeId, proto: TypeId, index: usize, name: &str) -> Step<GlobalArg> {
         let ty = btf.params(proto).nth(index).map_or(0, |p| p.ty);
-        let tags = Tags::read(btf, func, index)?;
+        let known = self.has(Feature::ArgumentTags);
+        let tags = if known { Tags::read(btf, func, index)? } else { Tags::default() };
+        if !known && self.loader_names_context(btf, func, index) {
+            return Ok(GlobalArg::of(ArgBase::Ctx, TypeFlags::empty()));
+        }
         let resolved = btf.resolve(ty);
         if let Some(Type::Ptr(target)) = btf.get(resolved) {
             return self.pointer_arg(btf, target, tags, index);
@@ -112,6 +116,15 @@ impl Env<'_> {
         }
         let kind = kind_name(btf.kind(resolved)).to_owned();
         reject(ProgramReason::GlobalArgKind { index, kind, func: name.to_owned() })
+    }
+
+    /// Loaders give arguments that are tagged as contexts the type that says so to kernels that know no tags, where the
+    /// program's type has one.
+    fn loader_names_context(&self, btf: &Btf, func: TypeId, index: usize) -> bool {
+        use ProgType as P;
+        let kind = self.prog().prog_type;
+        let nameless = matches!(kind, P::Tracing | P::Lsm | P::StructOps | P::Ext | P::Tracepoint | P::Syscall);
+        !nameless && ctx_types::find(kind).is_some() && btf.decl_tags(func, index as i32).any(|t| t == "arg:ctx")
     }
 
     fn pointer_arg(&self, btf: &Btf, target: TypeId, tags: Tags, index: usize) -> Step<GlobalArg> {

@@ -6,12 +6,17 @@ use crate::program::UsedMap;
 use crate::reason::ProgramReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
-use ebpfkit_abi::{MapType, TypeFlags, map_flags};
+use ebpfkit_abi::{Feature, MapType, TypeFlags, map_flags};
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{self, class, mode, pseudo};
+use ebpfkit_isa::opcode::{self, alu, class, jmp, mode, pseudo};
 use ebpfkit_object::Map;
 use ebpfkit_object::btf::{Kind, Type};
 use ebpfkit_object::record;
+
+/// `gotol`: a jump with its distance in the immediate.
+const LONG_JUMP: u8 = class::JMP32 | jmp::JA;
+/// `bswap`: swaps bytes whatever the machine's order is.
+const BYTE_SWAP: u8 = class::ALU64 | alu::END;
 
 impl Env<'_> {
     /// Checks every 64-bit immediate and notes what it makes in `aux.ld_imm`; collects the maps in use.
@@ -19,8 +24,14 @@ impl Env<'_> {
         let mut at = 0;
         while at < self.insns().len() {
             let insn = self.insns()[at];
-            if insn.class() == class::LDX && (!matches!(insn.mode(), mode::MEM | mode::MEMSX) || insn.imm != 0) {
+            let plain = insn.mode() == mode::MEM;
+            let extends = insn.mode() == mode::MEMSX && self.has(Feature::SignExtendingLoads);
+            if insn.class() == class::LDX && (!plain && !extends || insn.imm != 0) {
                 return reject(ProgramReason::LoadReservedFields {});
+            }
+            if insn.class() == class::STX && insn.mode() == mode::ATOMIC && insn.imm != 0 && !self.has(Feature::Atomics)
+            {
+                return reject(ProgramReason::StoreReservedFields {});
             }
             if insn.is_ld_imm64() {
                 let next = self.insns().get(at + 1).copied();
@@ -29,13 +40,26 @@ impl Env<'_> {
                 };
                 self.aux[at].ld_imm = self.imm64_meaning(at, insn, next)?;
                 at += 1;
-            } else if ebpfkit_isa::table::rows_of(insn.code).is_empty() || insn.code == opcode::CALLX {
+            } else if !self.is_known_opcode(insn.code) {
                 // The instruction set has calls through registers; kernels have not.
                 return reject(ProgramReason::UnknownOpcode { code: insn.code });
             }
             at += 1;
         }
         Ok(())
+    }
+
+    /// Whether the kernel has an instruction of this code.
+    fn is_known_opcode(&self, code: u8) -> bool {
+        let feature = match code {
+            // The instruction set has calls through registers; kernels have not.
+            opcode::CALLX => return false,
+            opcode::MAY_GOTO => Feature::MayGoto,
+            LONG_JUMP => Feature::LongJumps,
+            BYTE_SWAP => Feature::ByteSwapInstruction,
+            _ => return !ebpfkit_isa::table::rows_of(code).is_empty(),
+        };
+        self.has(feature)
     }
 
     fn imm64_meaning(&mut self, at: usize, insn: Insn, next: Insn) -> Step<Option<(RegType, RegExtra, u32)>> {
@@ -98,7 +122,9 @@ impl Env<'_> {
             // Values are device numbers that the kernel hands out by address.
             def.flags |= map_flags::RDONLY_PROG;
         }
-        let record = record::of_map(&def, self.btf(), &|| self.kernel().btf().cloned());
+        let renamed = self.has(Feature::KptrTagNames);
+        let tags = if renamed { record::KptrTags::Current } else { record::KptrTags::Older };
+        let record = record::of_map_by(tags, &def, self.btf(), &|| self.kernel().btf().cloned());
         let record = std::rc::Rc::new(record);
         let inner_def = def.inner.as_deref().cloned();
         let position = self.maps.len();

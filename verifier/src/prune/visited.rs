@@ -8,6 +8,7 @@ use crate::reason::{ExploreReason, reject};
 use crate::state::SlotKind;
 use crate::state::{StackUse, StateId, VerifierState};
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 use ebpfkit_isa::opcode::MAY_GOTO;
 use ebpfkit_object::ProgramFlags;
 
@@ -105,7 +106,8 @@ impl Env<'_> {
             return Ok(if converged { Outcome::Hit { in_loop: false } } else { Outcome::Miss });
         }
         let old = self.tables.walk.saved.get(id);
-        if old.maybe_looping(&self.path.state) && self.states_equal(id, Exact) {
+        let how = if self.has(Feature::ExactLoopChecks) { Exact } else { NotExact };
+        if old.maybe_looping(&self.path.state) && self.states_equal(id, how) {
             let old = &self.tables.walk.saved.get(id).state;
             if !iter_depths_differ(old, &self.path.state)
                 && old.may_goto_depth == self.path.state.may_goto_depth

@@ -8,7 +8,7 @@ reasons! {
         /// No helper has this number.
         "EBPF0301" UnknownHelper { name: String, id: i32 } EINVAL, "invalid func {name}#{id}";
         /// This kind of program does not have the helper.
-        "EBPF0307" HelperNotOffered { name: &'static str, id: u32 } EINVAL, "program of this type cannot use helper {name}#{id}";
+        "EBPF0307" HelperNotOffered { name: &'static str, id: u32 } EINVAL, "program of this type cannot use helper {name}#{id}", without RefusedHelpersNamed "unknown func {name}#{id}";
         /// A helper that not all attach points have.
         "EBPF0307" NotInThisProbe {} EINVAL, "helper call is not allowed in probe";
         /// A helper that sleeps, in a program that may not.

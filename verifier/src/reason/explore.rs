@@ -1,6 +1,7 @@
 //! Rejections by the walk: limits, loops, exits.
 
 use super::rows::reasons;
+use crate::domain::Tnum;
 
 reasons! {
     /// Rejections by the walk: limits, loops, exits.
@@ -11,6 +12,8 @@ reasons! {
         "EBPF0502" TooManyBranches { limit: usize } E2BIG, "The sequence of {limit} jumps is too complex.";
         /// A return value outside of what the attach point allows.
         "EBPF0503" ReturnRange { place: &'static str, reg: u8, facts: String, min: i32, max: i32 } EINVAL, "{place} the register R{reg} has{facts} should have been in [{min}, {max}]";
+        /// The same, by its known bits.
+        "EBPF0503" ReturnBits { place: &'static str, reg: u8, facts: String, range: Tnum } EINVAL, "{place} the register R{reg} has {facts} should have been in {range:#}";
         /// A return value that is no number.
         "EBPF0503" ReturnNoScalar { place: &'static str, reg: u8, ty: String } EINVAL, "{place} the register R{reg} is not a known value ({ty})";
         /// A global function that returns no number.
@@ -37,7 +40,7 @@ reasons! {
         /// What the kernel's own caller of a function would have passed.
         "EBPF0513" PreciseEntry { subprog: u32, regs: u16, slots: u64 } EFAULT, "verifier bug: backtracking func entry subprog {subprog} reg_mask {regs:x} stack_mask {slots:x}";
         /// A loop that comes back to where it was.
-        "EBPF0510" InfiniteLoop { insn: usize, cur: String, old: String } EINVAL, "infinite loop detected at insn {insn}\ncur state:{cur}\nold state:{old}";
+        "EBPF0510" InfiniteLoop { insn: usize, cur: String, old: String } EINVAL, "infinite loop detected at insn {insn}\ncur state:{cur}\nold state:{old}", without LoopStatesShown "infinite loop detected at insn {insn}";
         /// A program for a control group at a hook that returns nothing lets it pass, and only that.
         "EBPF0511" VoidHookReturn { reg: u8, facts: String } EINVAL, "At program exit the register R{reg} has{facts} should have been in [1, 1]\nNote, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!";
     }

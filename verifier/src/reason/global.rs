@@ -6,7 +6,7 @@ reasons! {
     /// Rejections by arguments of global functions.
     Global => GlobalReason {
         /// An argument does not keep the contract of the function.
-        "EBPF0901" InvalidArgs { subprog: usize, name: String } EINVAL, "Caller passes invalid args into func#{subprog} ('{name}')";
+        "EBPF0901" InvalidArgs { subprog: usize, name: String } EINVAL, "Caller passes invalid args into func#{subprog} ('{name}')", without GlobalNamesInMessages "Caller passes invalid args into func#{subprog}";
         /// A number is expected.
         "EBPF0901" NoScalar { reg: u8 } EINVAL, "R{reg} is not a scalar";
         /// The context is expected.

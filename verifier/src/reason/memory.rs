@@ -36,7 +36,7 @@ reasons! {
         /// Stack bytes that were never written, or belong to an object.
         "EBPF0215" StackRead { off: i64, at: u32, size: u32 } EACCES, "invalid read from stack off {off}+{at} size {size}";
         /// Stack bytes that a call may not read.
-        "EBPF0215" StackReadByCall { reg: u8, off: i64, at: i32, size: i32 } EACCES, "invalid read from stack R{reg} off {off}+{at} size {size}";
+        "EBPF0215" StackReadByCall { reg: u8, off: i64, at: i32, size: i32 } EACCES, "invalid read from stack R{reg} off {off}+{at} size {size}", without StackAccessKinds "invalid indirect read from stack R{reg} off {off}+{at} size {size}";
         /// Part of a pointer is written.
         "EBPF0217" SpillSize {} EACCES, "invalid size of register spill";
         /// Part of a pointer is read.
@@ -86,9 +86,9 @@ reasons! {
         /// A stack access that may lie anywhere.
         "EBPF0246" StackUnbounded { access: &'static str, reg: u8 } EACCES, "invalid unbounded variable-offset {access} stack R{reg}";
         /// A stack access at a place that is not known, partly outside of the stack.
-        "EBPF0246" StackVariable { access: &'static str, reg: u8, var_off: String, off: i32, size: i32 } EACCES, "invalid variable-offset {access} stack R{reg} var_off={var_off} off={off} size={size}";
+        "EBPF0246" StackVariable { access: &'static str, reg: u8, var_off: String, off: i32, size: i32 } EACCES, "invalid variable-offset {access} stack R{reg} var_off={var_off} off={off} size={size}", without VariableOffsetsWhole "invalid variable-offset {access} stack R{reg} var_off={var_off} size={size}";
         /// Stack bytes at a place that is not known that were never written.
-        "EBPF0215" StackReadVariable { reg: u8, var_off: String, at: i64, size: i32 } EACCES, "invalid read from stack R{reg} var_off {var_off}+{at} size {size}";
+        "EBPF0215" StackReadVariable { reg: u8, var_off: String, at: i64, size: i32 } EACCES, "invalid read from stack R{reg} var_off {var_off}+{at} size {size}", without StackAccessKinds "invalid indirect read from stack R{reg} var_off {var_off}+{at} size {size}";
         /// A call's operand cannot be at a stack place that is not known.
         "EBPF0246" StackVariableOperand { var_off: String, off: i32, size: i32 } EACCES, "variable offset stack pointer cannot be passed into helper function; var_off={var_off} off={off} size={size}";
         /// An access that ends above the stack.

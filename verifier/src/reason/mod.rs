@@ -89,6 +89,12 @@ impl Reason {
         )
     }
 
+    /// The message of a kernel that has the features that `has` says it has. [`Display`](std::fmt::Display) gives that
+    /// of the kernel that is modelled where nothing says which.
+    pub fn text(&self, has: &dyn Fn(ebpfkit_abi::Feature) -> bool) -> String {
+        each!(self, r => r.text(has))
+    }
+
     /// Name of the variant, such as `UninitRegister`.
     pub fn name(&self) -> &'static str {
         each!(self, r => r.name())
@@ -108,6 +114,8 @@ pub struct Rejection {
     pub reason: Reason,
     /// Slot being verified.
     pub insn: usize,
+    /// What the modelled kernel says of it, all lines.
+    pub text: String,
 }
 
 /// Why a step did not go on.

@@ -39,6 +39,8 @@ reasons! {
         "EBPF0610" UnrecognizedImm64 {} EINVAL, "unrecognized bpf_ld_imm64 insn";
         /// Fields of a load that must be zero are not.
         "EBPF0104" LoadReservedFields {} EINVAL, "BPF_LDX uses reserved fields";
+        /// An atomic operation that is no addition.
+        "EBPF0104" StoreReservedFields {} EINVAL, "BPF_STX uses reserved fields";
         /// An offset into a map's value is too large.
         "EBPF0613" DirectValueOffset { off: u32 } EINVAL, "direct value offset of {off} is not allowed";
         /// The map type has no value to point into.

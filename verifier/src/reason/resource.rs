@@ -7,10 +7,14 @@ reasons! {
     Resource => ResourceReason {
         /// Something acquired is not released.
         "EBPF0401" ReferenceLeak { place: String } EINVAL, "{place} would lead to reference leak";
+        /// The same, with what is not released.
+        "EBPF0401" Unreleased { lines: String } EINVAL, "{lines}";
         /// A lock is still held.
         "EBPF0402" InsideLock { place: String } EINVAL, "{place} cannot be used inside bpf_spin_lock-ed region";
         /// A region is still open.
         "EBPF0403" InsideRegion { place: String, region: &'static str } EINVAL, "{place} cannot be used inside {region}-ed region";
+        /// The same, by what would leave it.
+        "EBPF0403" NotLeft { what: String } EINVAL, "{what}";
         /// The place of a lock or another special field is not known.
         "EBPF0331" LockNotConstant { reg: u8, field: String } EINVAL, "R{reg} doesn't have constant offset. {field} has to be at the constant offset";
         /// The value of a map has no type.

@@ -2,9 +2,10 @@
 
 /// Declares a family: each row is a code, a variant with its facts, the error number and the kernel's message.
 /// The message is a format string over the facts; where the kernel prints several lines they stand in it, the last
-/// line being the one that tools show.
+/// line being the one that tools show. Where other kernels word it otherwise, `without Feature "..."` or
+/// `with Feature "..."` follows: the first whose condition holds is what the kernel says.
 macro_rules! reasons {
-    ($(#[$meta:meta])* $family:ident => $name:ident { $($(#[$vm:meta])* $code:literal $variant:ident { $($field:ident: $ty:ty),* $(,)? } $errno:ident, $fmt:literal;)* }) => {
+    ($(#[$meta:meta])* $family:ident => $name:ident { $($(#[$vm:meta])* $code:literal $variant:ident { $($field:ident: $ty:ty),* $(,)? } $errno:ident, $fmt:literal $(, $when:ident $feature:ident $other:literal)*;)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs)]
@@ -24,6 +25,19 @@ macro_rules! reasons {
             /// Error number, positive.
             pub fn errno(&self) -> i32 {
                 match self { $(Self::$variant { .. } => ebpfkit_abi::Errno::$errno.0,)* _ => unreachable!() }
+            }
+
+            /// The message of a kernel that has the features that `has` says it has.
+            pub fn text(&self, has: &dyn Fn(ebpfkit_abi::Feature) -> bool) -> String {
+                match self {
+                    $(Self::$variant { $($field),* } => {
+                        $(if has(ebpfkit_abi::Feature::$feature) == (stringify!($when) == "with") {
+                            return format!($other);
+                        })*
+                        format!($fmt)
+                    })*
+                    _ => unreachable!(),
+                }
             }
 
             /// Name of the variant.

@@ -4,7 +4,7 @@ use crate::domain::RegState;
 use crate::reason::{ResourceReason, reject};
 use crate::state::{RefKind, Reference};
 use crate::{Env, Step};
-use ebpfkit_abi::{ProgType, TypeFlags};
+use ebpfkit_abi::{Feature, ProgType, TypeFlags};
 
 impl Env<'_> {
     /// Notes that the instruction at `insn` acquired an object; the identity of the reference.
@@ -52,6 +52,9 @@ impl Env<'_> {
     /// An exit by exception leaves all frames at once. With `check_lock`, no region may be open either.
     pub fn check_resource_leak(&mut self, exception_exit: bool, check_lock: bool, place: &str) -> Step {
         let place = || place.to_owned();
+        if !self.has(Feature::OneLeakCheck) {
+            return self.check_each_leak(exception_exit, check_lock, place());
+        }
         if check_lock && self.path.state.res.active_locks != 0 {
             return reject(ResourceReason::InsideLock { place: place() });
         }
@@ -70,6 +73,45 @@ impl Env<'_> {
             return Ok(());
         };
         reject(ResourceReason::InsideRegion { place: place(), region })
+    }
+
+    /// The same where each kind of leak has a check and a message of its own.
+    fn check_each_leak(&mut self, exception_exit: bool, check_lock: bool, place: String) -> Step {
+        let exits = place.starts_with("BPF_EXIT");
+        if !exits && !exception_exit {
+            // Calls and loads that may leave the program: references first.
+            let what = match self.check_reference_leak(false, String::new()) {
+                Ok(()) => None,
+                Err(_) if place == "tail_call" => Some("tail_call would lead to reference leak".to_owned()),
+                Err(_) => Some(format!("{place} cannot be mixed with socket references")),
+            };
+            if let Some(what) = what {
+                return reject(ResourceReason::NotLeft { what });
+            }
+            if place == "tail_call" {
+                return Ok(());
+            }
+        }
+        let res = &self.path.state.res;
+        let outermost = self.path.state.curframe() == 0 || !self.has(Feature::CallsUnderLock);
+        if check_lock && (outermost || !exits) {
+            let inside = |region: &str| format!("{place} cannot be used inside {region}-ed region");
+            let what = if res.active_locks != 0 {
+                if exits { "bpf_spin_unlock is missing".to_owned() } else { inside("bpf_spin_lock") }
+            } else if res.active_rcu_locks != 0 {
+                if exits { "bpf_rcu_read_unlock is missing".to_owned() } else { inside("bpf_rcu_read_lock") }
+            } else if res.active_preempt_locks != 0 {
+                let n = res.active_preempt_locks;
+                let are = if n == 1 { " is" } else { "(s) are" };
+                if exits { format!("{n} bpf_preempt_enable{are} missing") } else { inside("bpf_preempt_disable") }
+            } else {
+                String::new()
+            };
+            if !what.is_empty() {
+                return reject(ResourceReason::NotLeft { what });
+            }
+        }
+        if exits || exception_exit { self.check_reference_leak(exception_exit, String::new()) } else { Ok(()) }
     }
 
     fn check_reference_leak(&mut self, exception_exit: bool, place: String) -> Step {
@@ -91,6 +133,10 @@ impl Env<'_> {
             .collect();
         if leaked.is_empty() {
             return Ok(());
+        }
+        if !self.has(Feature::OneLeakCheck) {
+            let lines = leaked.iter().map(|r| format!("Unreleased reference id={} alloc_insn={}", r.id, r.insn));
+            return reject(ResourceReason::Unreleased { lines: lines.collect::<Vec<_>>().join("\n") });
         }
         for r in leaked {
             self.verbose(format_args!("Unreleased reference id={} alloc_insn={}\n", r.id, r.insn));

@@ -5,7 +5,7 @@ use crate::log::insn::alu_str;
 use crate::reason::{ScalarReason, reject};
 use crate::scalar::operands::{DstOp, DstOpNoMark, SrcOp};
 use crate::{Env, Step};
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::{Feature, MapType};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{alu, class};
 
@@ -27,7 +27,7 @@ impl Env<'_> {
             _ => self.check_binary(insn)?,
         }
         let mut r = *self.reg(insn.dst);
-        if r.bounds_contradiction().is_some() {
+        if self.numbers().heals() && r.bounds_contradiction().is_some() {
             self.heal_bounds(&mut r, "alu")?;
             *self.reg_mut(insn.dst) = r;
         }
@@ -43,7 +43,7 @@ impl Env<'_> {
         } else if insn.src != 0
             || insn.off != 0
             || !matches!(insn.imm, 16 | 32 | 64)
-            || insn.class() == class::ALU64 && insn.is_src_reg()
+            || insn.class() == class::ALU64 && (insn.is_src_reg() || !self.has(Feature::ByteSwapInstruction))
         {
             return reject(ScalarReason::ReservedFields { what: "BPF_END" });
         }
@@ -51,7 +51,8 @@ impl Env<'_> {
         if self.is_pointer_value(insn.dst) {
             return reject(ScalarReason::PointerArithmetic { reg: insn.dst });
         }
-        if neg && self.reg(insn.dst).is_scalar() {
+        let numbers = self.numbers();
+        if neg && numbers.negates() && self.reg(insn.dst).is_scalar() {
             self.check_reg_arg(insn.dst, DstOpNoMark)?;
             let r = self.reg_mut(insn.dst);
             // The new number has nothing to do with copies of the old one.
@@ -60,9 +61,9 @@ impl Env<'_> {
             if is_alu32(insn) {
                 r.zext_32_to_64();
             }
-            r.sync_bounds();
+            numbers.sync(r);
             Ok(())
-        } else if !neg && self.reg(insn.dst).is_scalar() {
+        } else if !neg && self.has(Feature::TrackedByteSwaps) && self.reg(insn.dst).is_scalar() {
             self.check_reg_arg(insn.dst, DstOpNoMark)?;
             // The modelled machines are little-endian: `le` truncates, `be` and `bswap` swap.
             let swaps = !is_alu32(insn) || insn.is_src_reg();
@@ -75,6 +76,9 @@ impl Env<'_> {
 
     fn check_mov(&mut self, insn: Insn) -> Step {
         let reserved = || reject(ScalarReason::ReservedFields { what: "BPF_MOV" });
+        if insn.off != 0 && !self.is_known_move(insn) {
+            return reserved();
+        }
         let alu32 = is_alu32(insn);
         if insn.is_src_reg() {
             if alu32 {
@@ -102,6 +106,14 @@ impl Env<'_> {
             return Ok(());
         }
         if alu32 { self.mov32(insn) } else { self.mov64(insn) }
+    }
+
+    /// Whether the kernel knows this move with an offset: one that extends a sign, or one between address spaces.
+    fn is_known_move(&self, insn: Insn) -> bool {
+        match insn.off {
+            ADDR_SPACE_CAST => self.has(Feature::AddressSpaceCasts),
+            _ => self.has(Feature::SignExtendingMoves),
+        }
     }
 
     fn mov64(&mut self, insn: Insn) -> Step {
@@ -135,7 +147,8 @@ impl Env<'_> {
         }
         if self.reg(src).is_scalar() {
             if insn.off == 0 {
-                self.copy_if_unchanged(insn, self.reg(src).width() <= 32);
+                let same = self.has(Feature::LinkedNarrowMoves) && self.reg(src).width() <= 32;
+                self.copy_if_unchanged(insn, same);
             } else {
                 self.copy_if_unchanged(insn, self.reg(src).umax < 1u64 << (insn.off - 1));
                 self.reg_mut(dst).coerce_subreg_to_size_sx(insn.off as u32 / 8);
@@ -143,9 +156,10 @@ impl Env<'_> {
         } else {
             self.mark_reg_unknown(dst);
         }
+        let numbers = self.numbers();
         let r = self.reg_mut(dst);
         r.zext_32_to_64();
-        r.sync_bounds();
+        numbers.sync(r);
         Ok(())
     }
 
@@ -164,8 +178,8 @@ impl Env<'_> {
 
     fn check_binary(&mut self, insn: Insn) -> Step {
         let op = insn.op();
-        let may_be_signed = matches!(op, alu::MOD | alu::DIV);
-        let off_ok = insn.off == 0 || insn.off == 1 && may_be_signed;
+        let divides = matches!(op, alu::MOD | alu::DIV);
+        let off_ok = insn.off == 0 || insn.off == 1 && divides && self.has(Feature::SignedDivision);
         let reserved = !off_ok || if insn.is_src_reg() { insn.imm != 0 } else { insn.src != 0 };
         if reserved {
             return reject(ScalarReason::ReservedFields { what: "BPF_ALU" });
@@ -175,7 +189,7 @@ impl Env<'_> {
         }
         self.check_reg_arg(insn.dst, SrcOp)?;
         if !insn.is_src_reg() {
-            if may_be_signed && insn.imm == 0 {
+            if divides && insn.imm == 0 {
                 return reject(ScalarReason::DivByZero {});
             }
             let bits = if is_alu32(insn) { 32 } else { 64 };
@@ -232,7 +246,7 @@ impl Env<'_> {
     /// A number plus a constant stays linked with the numbers it was equal to, at a distance; anything else ends
     /// the link.
     fn relink(&mut self, insn: Insn, src: &RegState, umax_before: u64) {
-        let capable = self.bpf_capable();
+        let capable = self.bpf_capable() && self.has(Feature::LinkedDistances);
         let with_itself = insn.is_src_reg() && insn.src == insn.dst;
         let alu32 = is_alu32(insn);
         let known = if alu32 {
@@ -285,7 +299,8 @@ impl Env<'_> {
         let bits = if alu32 { 32 } else { 64 };
         let op = insn.op();
         let modelled = match op {
-            alu::ADD | alu::SUB | alu::AND | alu::OR | alu::XOR | alu::MUL => true,
+            alu::ADD | alu::SUB | alu::AND => true,
+            alu::OR | alu::XOR | alu::MUL => self.has(Feature::BitwiseRanges) || src.is_one_value(alu32),
             alu::LSH | alu::RSH | alu::ARSH => src.is_one_value(alu32) && src.umax < bits,
             _ => false,
         };
@@ -296,15 +311,17 @@ impl Env<'_> {
         if matches!(op, alu::ADD | alu::SUB) {
             self.sanitize_scalar(insn)?;
         }
-        if matches!(op, alu::AND | alu::OR) && src.var_off.is_const() {
+        if matches!(op, alu::AND | alu::OR) && src.var_off.is_const() && self.has(Feature::ForkedMasks) {
             self.fork_scalar(insn)?;
         }
         let n = if alu32 { src.u32_min } else { src.umin as u32 };
+        let numbers = self.numbers();
         let dst = self.reg_mut(insn.dst);
+        let old = *dst;
         match op {
-            alu::ADD => dst.scalar_add(src),
-            alu::SUB => dst.scalar_sub(src),
-            alu::MUL => dst.scalar_mul(src),
+            alu::ADD => numbers.add(dst, src),
+            alu::SUB => numbers.sub(dst, src),
+            alu::MUL => numbers.mul(dst, src),
             alu::AND => dst.scalar_and(src),
             alu::OR => dst.scalar_or(src),
             alu::XOR => dst.scalar_xor(src),
@@ -315,10 +332,13 @@ impl Env<'_> {
             alu::ARSH if alu32 => dst.scalar_arsh32(n),
             _ => dst.scalar_arsh64(n),
         }
+        if matches!(op, alu::AND | alu::OR | alu::XOR) {
+            numbers.bitwise(dst, &old, src);
+        }
         if alu32 {
             dst.zext_32_to_64();
         }
-        dst.sync_bounds();
+        numbers.sync(dst);
         Ok(())
     }
 }

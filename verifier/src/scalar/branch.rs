@@ -1,14 +1,14 @@
 //! Conditional jumps and what they prove.
 
 use super::linked::LinkedRegs;
-use crate::domain::compare::{Pair, const_at, known_outcome, negated, swapped};
-use crate::domain::{RegBase, RegExtra, RegState, RegType};
+use crate::domain::compare::{Pair, const_at, negated, swapped};
+use crate::domain::{Numbers, RegBase, RegExtra, RegState, RegType};
 use crate::program::UsedMap;
 use crate::reason::{ScalarReason, reject};
 use crate::scalar::operands::SrcOp;
 use crate::state::{RefKind, StackUse, VerifierState};
 use crate::{Env, Step};
-use ebpfkit_abi::{MapType, TypeFlags};
+use ebpfkit_abi::{Feature, MapType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{MAY_GOTO, class, jmp, pseudo};
 use ebpfkit_object::record::FieldKind;
@@ -41,12 +41,12 @@ fn packet_outcome(a: &RegState, b: &RegState, op: u8) -> Option<bool> {
 }
 
 /// Whether the jump is known to be taken.
-fn branch_taken(a: &RegState, b: &RegState, op: u8, w32: bool) -> Option<bool> {
+fn branch_taken(a: &RegState, b: &RegState, op: u8, w32: bool, numbers: Numbers) -> Option<bool> {
     if a.is_pkt_any() && b.is_pkt_any() && !w32 {
         return packet_outcome(a, b, op);
     }
     if a.is_scalar() && b.is_scalar() {
-        return known_outcome(a, b, op, w32);
+        return numbers.outcome(a, b, op, w32);
     }
     // The kernel takes the low half of a pointer that is not null as not zero, too.
     let (ptr, number) = if const_at(b, w32).is_some() { (a, b) } else { (b, a) };
@@ -188,7 +188,8 @@ fn learn_packet_range(state: &mut VerifierState, insn: Insn, taken: bool) -> boo
 
 /// What a side of the jump knows afterwards: log lines about contradictions, and whether the comparison was one that
 /// gives away nothing of a pointer.
-fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs, maps: &[UsedMap]) -> Learned {
+fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs, rules: &Rules<'_>) -> Learned {
+    let maps = rules.maps;
     let (op, w32) = (insn.op(), insn.class() == class::JMP32);
     let dst = *state.reg(insn.dst);
     let src = operand(state, insn);
@@ -196,11 +197,11 @@ fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs
     if dst.is_scalar() && src.is_scalar() {
         let same = insn.is_src_reg() && insn.src == insn.dst;
         let mut pair = Pair { regs: [dst, src], second: usize::from(!same) };
-        pair.learn(if taken { op } else { negated(op) }, w32);
+        rules.numbers.learn(&mut pair, if taken { op } else { negated(op) }, w32);
         let names = if taken { ["true_reg1", "true_reg2"] } else { ["false_reg1", "false_reg2"] };
         for (i, name) in names.into_iter().enumerate() {
             let r = &mut pair.regs[if i == 0 { 0 } else { pair.second }];
-            if r.bounds_contradiction().is_some() {
+            if rules.numbers.heals() && r.bounds_contradiction().is_some() {
                 contradictions.push((*r, name));
                 r.set_unbounded();
             }
@@ -211,13 +212,13 @@ fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs
         }
     }
     if insn.is_src_reg() && src.is_scalar() && src.id != 0 {
-        linked.sync(state, insn.src);
+        linked.sync(state, insn.src, rules.numbers);
     }
     if dst.is_scalar() && dst.id != 0 {
-        linked.sync(state, insn.dst);
+        linked.sync(state, insn.dst, rules.numbers);
     }
     let btf = dst.ty.base == RegBase::BtfId || src.ty.base == RegBase::BtfId;
-    if !w32 && insn.is_src_reg() && !dst.is_scalar() && !src.is_scalar() && !btf {
+    if rules.equal_is_not_null && !w32 && insn.is_src_reg() && !dst.is_scalar() && !src.is_scalar() && !btf {
         let equal = op == jmp::JEQ && taken || op == jmp::JNE && !taken;
         // Where only one of two equal pointers has been in doubt, neither is null.
         match (dst.ty.may_be_null(), src.ty.may_be_null()) {
@@ -240,6 +241,19 @@ fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs
     Learned { contradictions, harmless }
 }
 
+/// What learning from a comparison depends on besides the state.
+struct Rules<'a> {
+    numbers: Numbers,
+    equal_is_not_null: bool,
+    maps: &'a [UsedMap],
+}
+
+impl<'a> Rules<'a> {
+    fn of(numbers: Numbers, equal_is_not_null: bool, maps: &'a [UsedMap]) -> Self {
+        Self { numbers, equal_is_not_null, maps }
+    }
+}
+
 struct Learned {
     contradictions: Vec<(RegState, &'static str)>,
     harmless: bool,
@@ -260,7 +274,8 @@ impl Env<'_> {
     /// sides, and sets [`Env::insn_idx`] to the slot to go on from.
     pub fn check_cond_jmp_op(&mut self, insn: Insn) -> Step {
         let (here, op) = (self.path.insn_idx, insn.op());
-        if op == jmp::JA || op > jmp::JCOND {
+        let last = if self.has(Feature::MayGoto) { jmp::JCOND } else { jmp::JSLE };
+        if op == jmp::JA || op > last {
             return reject(ScalarReason::InvalidJumpOpcode { op });
         }
         let (next, jump) = (here + 1, target(here, insn.off));
@@ -286,7 +301,7 @@ impl Env<'_> {
             let src_is_stack = insn.is_src_reg() && src.ty == stack;
             self.push_history(StackUse::compared(dst.ty == stack, src_is_stack), 0)?;
         }
-        if let Some(taken) = branch_taken(&dst, &src, op, w32) {
+        if let Some(taken) = branch_taken(&dst, &src, op, w32, self.numbers()) {
             if dst.is_scalar() {
                 self.mark_chain_precision(insn.dst)?;
             }
@@ -302,21 +317,25 @@ impl Env<'_> {
             return Ok(());
         }
 
+        let live = self.has(Feature::LiveRegisterPass);
         let mut linked = LinkedRegs::default();
         if insn.is_src_reg() && src.is_scalar() && src.id != 0 {
-            linked.collect(&mut self.path.state, src.id, &self.aux);
+            linked.collect(&mut self.path.state, src.id, live.then_some(&self.aux));
         }
         if dst.is_scalar() && dst.id != 0 {
-            linked.collect(&mut self.path.state, dst.id, &self.aux);
+            linked.collect(&mut self.path.state, dst.id, live.then_some(&self.aux));
         }
         if linked.0.len() > 1 {
             self.push_history(StackUse::NONE, linked.pack())?;
         }
+        let equal_is_not_null = self.has(Feature::NullnessByComparison);
         let mut contradictions = Vec::new();
         self.push_branch(jump, here, false, |env, state| {
-            contradictions = learn(state, insn, true, &linked, &env.maps).contradictions;
+            let rules = Rules::of(env.numbers(), equal_is_not_null, &env.maps);
+            contradictions = learn(state, insn, true, &linked, &rules).contradictions;
         })?;
-        let this = learn(&mut self.path.state, insn, false, &linked, &self.maps);
+        let rules = Rules::of(self.numbers(), equal_is_not_null, &self.maps);
+        let this = learn(&mut self.path.state, insn, false, &linked, &rules);
         contradictions.extend(this.contradictions);
         for (mut r, place) in contradictions {
             self.heal_bounds(&mut r, place)?;

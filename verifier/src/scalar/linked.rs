@@ -1,6 +1,6 @@
 //! Numbers known to be equal up to a constant: what a comparison proves of one it proves of all.
 
-use crate::domain::RegState;
+use crate::domain::{Numbers, RegState};
 use crate::program::InsnAux;
 use crate::state::VerifierState;
 use ebpfkit_isa::R10;
@@ -52,14 +52,14 @@ impl LinkedRegs {
         Self((0..count.min(MOST)).rev().map(entry).collect())
     }
 
-    /// Adds all numbers with this identity that may still be read; `aux` knows which registers may. Those beyond what
-    /// fits lose it.
-    pub(super) fn collect(&mut self, state: &mut VerifierState, id: u32, aux: &[InsnAux]) {
+    /// Adds all numbers with this identity that may still be read; `aux` knows which registers may, where the kernel
+    /// does. Those beyond what fits lose it.
+    pub(super) fn collect(&mut self, state: &mut VerifierState, id: u32, aux: Option<&[InsnAux]>) {
         let id = id & !RegState::ADD_CONST;
         let matches = |r: &RegState| r.is_scalar() && r.id & !RegState::ADD_CONST == id;
         for frame in (0..state.frames.len()).rev() {
             let f = state.frame(frame);
-            let live = aux[state.frame_insn(frame)].live_regs_before;
+            let live = aux.map_or(!0, |aux| aux[state.frame_insn(frame)].live_regs_before);
             let is_linked = |r: &u8| live >> r & 1 != 0 && matches(&f.regs[usize::from(*r)]);
             let regs = (0..R10).filter(is_linked).map(|r| (r, true));
             let slots = f.stack.slots.iter().enumerate().filter(|(_, s)| s.is_spill() && matches(&s.spilled));
@@ -76,7 +76,7 @@ impl LinkedRegs {
     }
 
     /// Brings all linked numbers in line with the one in register `known` of the current frame.
-    pub(super) fn sync(&self, state: &mut VerifierState, known: u8) {
+    pub(super) fn sync(&self, state: &mut VerifierState, known: u8, numbers: Numbers) {
         let from = *state.reg(known);
         let itself = LinkedReg { frame: state.curframe() as u8, index: known, is_reg: true };
         for e in &self.0 {
@@ -102,7 +102,7 @@ impl LinkedRegs {
                 if (old.id | from.id) & RegState::ADD_CONST32 != 0 {
                     new.zext_32_to_64();
                 }
-                new.sync_bounds();
+                numbers.sync(&mut new);
             }
             if let Some(r) = e.get_mut(state) {
                 *r = new;

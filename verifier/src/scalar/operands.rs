@@ -3,6 +3,7 @@
 use crate::domain::{RegState, RegType};
 use crate::reason::{ScalarReason, reject};
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 use ebpfkit_isa::{R10, REG_COUNT};
 
 /// How an instruction uses a register (`enum reg_arg_type`).
@@ -75,7 +76,8 @@ impl Env<'_> {
 
     /// The register's value becomes its low `bytes` bytes, zero-extended (`coerce_reg_to_size`).
     pub fn coerce_reg_to_size(&mut self, reg: u8, bytes: u32) {
-        self.reg_mut(reg).coerce_to_size(bytes);
+        let numbers = self.numbers();
+        numbers.coerce_to_size(self.reg_mut(reg), bytes);
     }
 
     /// The register's value becomes its low `bytes` bytes, sign-extended (`coerce_reg_to_size_sx`).
@@ -91,7 +93,8 @@ impl Env<'_> {
             return;
         }
         let linked_by_delta = r.id & RegState::ADD_CONST != 0;
-        let wants_id = (r.id == 0 || linked_by_delta) && !r.var_off.is_const();
+        let constants_too = !self.has(Feature::UnlinkedConstants);
+        let wants_id = (r.id == 0 || linked_by_delta) && (constants_too || !r.var_off.is_const());
         if linked_by_delta {
             self.reg_mut(reg).clear_scalar_id();
         }
@@ -108,6 +111,9 @@ impl Env<'_> {
 
     /// Logs and heals contradictory bounds of a copy of a register (`reg_bounds_sanity_check`).
     pub fn heal_bounds(&mut self, reg: &mut RegState, place: &str) -> Step {
+        if !self.numbers().heals() {
+            return Ok(());
+        }
         if let Some(what) = reg.bounds_contradiction() {
             if self.log_level() != 0 {
                 let text = reg.contradiction_text(place, what);

@@ -83,7 +83,7 @@ impl Env<'_> {
             return reject(ScalarReason::PointerArithmetic32 { reg });
         }
         if ptr.ty.may_be_null() {
-            return reject(ScalarReason::PointerArithmeticNull { reg, kind: reg_type_str(ptr.ty) });
+            return reject(ScalarReason::PointerArithmeticNull { reg, kind: self.kind_name(ptr.ty) });
         }
         if ptr.ty.base == RegBase::Mem && ptr.ty.has(TypeFlags::UNTRUSTED) {
             // Reads through it are probed wherever they go.
@@ -104,11 +104,11 @@ impl Env<'_> {
             | RegBase::ConstDynptr => true,
             RegBase::FlowKeys => known,
             RegBase::ConstMap => false,
-            _ => return reject(ScalarReason::PointerArithmeticKind { reg, kind: reg_type_str(ptr.ty) }),
+            _ => return reject(ScalarReason::PointerArithmeticKind { reg, kind: self.kind_name(ptr.ty) }),
         };
         let adds_nothing = known && off.smin == 0 && op == alu::ADD;
         if !allowed && !adds_nothing {
-            return reject(ScalarReason::PointerArithmeticKind { reg, kind: reg_type_str(ptr.ty) });
+            return reject(ScalarReason::PointerArithmeticKind { reg, kind: self.kind_name(ptr.ty) });
         }
         check_sane_offset(&off, ptr.ty)?;
         check_sane_offset(&ptr, ptr.ty)?;
@@ -164,7 +164,7 @@ impl Env<'_> {
             _ => return reject(ScalarReason::PointerOperator { reg, op: alu_str(op) }),
         }
         check_sane_offset(&dst, ptr.ty)?;
-        dst.sync_bounds();
+        self.numbers().sync(&mut dst);
         self.check_sanitized_bounds(insn, &dst)?;
         if matches!(op, alu::ADD | alu::SUB) {
             self.sanitize_moved_pointer(insn, &dst, &off, &masking)?;

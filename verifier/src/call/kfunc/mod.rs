@@ -76,14 +76,14 @@ impl Env<'_> {
 
     /// The lock could not be taken: the path on which an error comes back and nothing is held.
     fn push_failed_lock(&mut self) -> Step {
-        let (at, unknown) = (self.path.insn_idx, self.unknown_scalar());
+        let (at, unknown, numbers) = (self.path.insn_idx, self.unknown_scalar(), self.numbers());
         self.push_branch(at + 1, at, false, |_, state| {
             for reg in 0..=5 {
                 *state.reg_mut(reg) = RegState::NOT_INIT;
             }
             let mut r0 = unknown;
             (r0.s32_min, r0.s32_max) = (-Errno::MAX, -1);
-            r0.sync_bounds();
+            numbers.sync(&mut r0);
             *state.reg_mut(0) = r0;
         })
     }
