@@ -31,6 +31,12 @@ pub struct KernelModel {
     pub trampolines: bool,
 }
 
+impl std::fmt::Debug for KernelModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KernelModel").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
 impl KernelModel {
     /// A kernel that has what its version has. Its BTF is opened on first use.
     pub fn new(version: KernelVersion, source: BtfSource) -> Self {

@@ -15,6 +15,8 @@ pub struct Instance {
     programs: Vec<Option<Arc<Program>>>,
     /// Slots of prog arrays: map, index, program.
     links: Vec<(usize, u32, usize)>,
+    /// Where programs get the kernel's types from.
+    kernel: KernelModel,
 }
 
 /// A program with those that its object's prog arrays hold.
@@ -55,6 +57,7 @@ impl Instance {
             maps: object.maps.iter().map(make).collect(),
             programs: vec![None; object.programs.len()],
             links: Vec::new(),
+            kernel: kernel.clone(),
         };
         for (number, def) in object.maps.iter().enumerate() {
             if let Err(e) = this.fill(number, def) {
@@ -117,8 +120,9 @@ impl Instance {
             Some(v) => Loader::verified(v),
             None => Loader::program(source),
         };
-        let loaded =
-            loader.btf(object.btf.clone()).maps(self.maps.iter().map(|m| m.as_ref().ok().cloned())).load_with(kfunc);
+        let maps = self.maps.iter().map(|m| m.as_ref().ok().cloned());
+        let loader = loader.btf(object.btf.clone()).kernel_types(|| self.kernel.btf().cloned()).maps(maps);
+        let loaded = loader.load_with(kfunc);
         let loaded = loaded.map_err(|e| match e {
             LoadError::NoMap { at, map } => match self.maps.get(map as usize) {
                 Some(Err(error)) => LoadError::Map { at, error: error.clone() },

@@ -27,6 +27,7 @@ mod text;
 mod time;
 mod timers;
 mod trace;
+mod typed_text;
 mod xdp;
 
 pub use events::collect;
@@ -35,6 +36,7 @@ pub use socket::{Sockets, attach as attach_socket};
 pub(crate) use socket::{add_all_regions as add_socket_regions, attach_dummy as attach_dummy_socket};
 pub use state::{State, Timer};
 pub use timers::run_timers;
+pub(crate) use typed_text::NEED_TYPES;
 
 /// What maps do with the objects that their values own.
 pub(crate) mod objects {
@@ -76,6 +78,7 @@ const MODULES: &[&[Row]] = &[
     sockmap::ROWS,
     tcp_option::ROWS,
     trace::ROWS,
+    typed_text::ROWS,
 ];
 
 fn table() -> &'static [Option<HelperFn>] {

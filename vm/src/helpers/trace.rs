@@ -175,7 +175,7 @@ fn seq_write(run: &mut Run, [_, data, len, ..]: [u64; 5]) -> Ret {
     output(run, data)
 }
 
-fn output(run: &mut Run, bytes: Vec<u8>) -> Ret {
+pub(super) fn output(run: &mut Run, bytes: Vec<u8>) -> Ret {
     if events::emit(run, Event::Output(bytes)) { Ok(0) } else { cx::fail(Errno::EOVERFLOW) }
 }
 

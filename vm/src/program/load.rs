@@ -52,6 +52,8 @@ pub(crate) struct Pieces {
     own: Vec<(u32, UserHelper)>,
     ctx: Option<Arc<CtxLayout>>,
     pub btf: Option<Arc<Btf>>,
+    /// The kernel's, where a helper needs them.
+    pub kernel_types: Option<Arc<Btf>>,
     /// Types of functions, by slot; the first is the main function's.
     func_info: Vec<FuncInfo>,
     /// Slot of the function that handles exceptions.
@@ -220,6 +222,16 @@ impl Loader {
     pub fn btf(mut self, btf: Option<Arc<Btf>>) -> Self {
         if self.pieces.verified.is_none() {
             self.pieces.btf = btf;
+        }
+        self
+    }
+
+    /// Where the kernel's types come from, which helpers need that show objects as text. They are asked for only if the
+    /// program calls one.
+    pub fn kernel_types(mut self, source: impl FnOnce() -> Option<Arc<Btf>>) -> Self {
+        let needs = |i: &Insn| i.is_call() && i.src == 0 && helpers::NEED_TYPES.contains(&(i.imm as u32));
+        if self.pieces.insns.iter().any(needs) {
+            self.pieces.kernel_types = source();
         }
         self
     }

@@ -239,9 +239,10 @@ impl Program {
         self.pieces.verified.as_ref()
     }
 
-    /// The kernel's types, if the program was verified with them.
+    /// The kernel's types, if the program was verified with them, or calls a helper that needs them.
     pub(crate) fn kernel_types(&self) -> Option<&ebpfkit_object::Btf> {
-        self.pieces.verified.as_ref()?.assumptions().kernel_types.as_deref()
+        let verified = self.pieces.verified.as_ref().and_then(|v| v.assumptions().kernel_types.as_deref());
+        verified.or(self.pieces.kernel_types.as_deref())
     }
 
     /// What the program takes for granted, when it was verified.
