@@ -4,6 +4,7 @@
 //! are not checked, and what no row of the table describes reads every register and writes none, which is the safe
 //! answer for liveness.
 
+use crate::R10;
 use crate::insn::Insn;
 use crate::opcode::{self, X, alu, atomic, class, jmp, mode, pseudo, size};
 use crate::regs::RegSet;
@@ -56,6 +57,11 @@ impl Insn {
     #[inline]
     pub const fn is_call(self) -> bool {
         self.is_jump_class() && self.op() == jmp::CALL
+    }
+
+    /// Whether it writes `r10` by itself, which programs can only read.
+    pub fn writes_frame_pointer(self) -> bool {
+        !self.is_call() && self.writes().contains(R10)
     }
 
     /// A call of a function of the same program.

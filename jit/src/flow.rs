@@ -1,7 +1,7 @@
 //! Which instructions a function reaches, and where its blocks start.
 
 use ebpfkit_isa::opcode::{class, mode};
-use ebpfkit_isa::{DecodeError, Insn, Op, R10, Successors, decode};
+use ebpfkit_isa::{DecodeError, Insn, Op, Successors, decode};
 
 /// A program's instructions, decoded once.
 pub(crate) struct Code<'a> {
@@ -92,7 +92,7 @@ impl<'a> Code<'a> {
 
     /// What the instruction at a slot changes.
     pub(crate) fn change(&self, at: usize) -> Change {
-        let Some(insn) = self.insns.get(at) else { return Change::Other };
+        let Some(insn) = self.insns.get(at).filter(|_| !self.writes_frame_pointer(at)) else { return Change::Other };
         match insn.class() {
             class::ALU | class::ALU64 | class::LDX => {
                 insn.writes().iter().next().map_or(Change::Other, Change::Register)
@@ -103,10 +103,9 @@ impl<'a> Code<'a> {
         }
     }
 
-    /// Whether the instruction at a slot writes `r10`, which only an unverified program does.
+    /// Whether the instruction at a slot writes `r10`, which ends the run.
     pub(crate) fn writes_frame_pointer(&self, at: usize) -> bool {
-        let own = |insn: &Insn| !insn.is_call() && insn.writes().contains(R10);
-        self.op(at).is_some() && self.insns.get(at).is_some_and(own)
+        self.op(at).is_some() && self.insns.get(at).is_some_and(|insn| insn.writes_frame_pointer())
     }
 
     /// The slot behind an instruction.

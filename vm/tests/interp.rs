@@ -2,7 +2,9 @@
 
 use ebpfkit_abi::ProgType;
 use ebpfkit_isa::Insn;
+use ebpfkit_object::Btf;
 use ebpfkit_vm::{Fault, FaultKind, Loader, Run, World, interp};
+use std::sync::Arc;
 
 const EXIT: Insn = Insn::new(0x95, 0, 0, 0, 0);
 
@@ -129,8 +131,13 @@ fn packet_loads_give_host_order_or_end_the_program() {
 #[test]
 fn the_frame_pointer_is_read_only() {
     for insn in [Insn::new(0xb7, 10, 0, 0, 0), Insn::new(0x79, 10, 10, -8, 0), Insn::new(0xdb, 1, 10, 0, 1)] {
-        let error = Loader::new(&[insn, EXIT]).load().expect_err("refused");
-        assert_eq!(error.to_string(), "insn 0: frame pointer is read only");
+        let mut run = Run::new(&Loader::new(&[insn, EXIT]).load().expect("loads"), World::default());
+        let fault = interp::run(&mut run).expect_err("it is reached");
+        assert_eq!(fault.to_string(), "insn 0: frame pointer is read only");
+        // jump over it
+        let over = [Insn::new(0x05, 0, 0, 1, 0), insn, EXIT];
+        let mut run = Run::new(&Loader::new(&over).load().expect("loads"), World::default());
+        assert_eq!(interp::run(&mut run), Ok(0));
     }
 }
 
@@ -210,4 +217,34 @@ fn calls_of_what_is_not_there_stop_only_who_reaches_them() {
     let program = Loader::program(&program).load().expect("loads");
     let fault = interp::run(&mut Run::new(&program, World::default())).expect_err("poisoned");
     assert_eq!(fault.kind, FaultKind::Unavailable("failed to resolve CO-RE relocation".into()));
+}
+
+/// Types of a kernel: `int`, and a variable of that type.
+fn types_of_a_kernel() -> Btf {
+    const INT: u32 = 1 << 24;
+    const VAR: u32 = 14 << 24;
+    let strings = b"\0int\0number\0";
+    let types: [u32; 8] = [1, INT, 4, 32, 5, VAR, 1, 1];
+    let len = 4 * types.len() as u32;
+    let words = [24, 0, len, len, strings.len() as u32].into_iter().chain(types);
+    let mut bytes = [0xeb9fu16.to_ne_bytes(), [1, 0]].concat();
+    bytes.extend(words.flat_map(u32::to_ne_bytes));
+    bytes.extend(strings);
+    Btf::parse(bytes).expect("they are well formed")
+}
+
+#[test]
+fn variables_of_the_kernel_read_as_zero_and_cannot_be_written() {
+    let address = [Insn::new(0x18, 1, 3, 0, 2), Insn::new(0, 0, 0, 0, 0)];
+    let load = [address[0], address[1], Insn::new(0x61, 0, 1, 0, 0), EXIT];
+    let store = [address[0], address[1], Insn::new(0x62, 1, 0, 0, 1), EXIT];
+    let run = |insns: &[Insn]| {
+        let loader = Loader::new(insns).kernel_types(|| Some(Arc::new(types_of_a_kernel())));
+        interp::run(&mut Run::new(&loader.load().expect("loads"), World::default()))
+    };
+    assert_eq!(run(&load), Ok(0));
+    let fault = run(&store).expect_err("it is read-only").to_string();
+    assert!(fault.contains("a variable of the kernel"), "{fault}");
+    let error = Loader::new(&load).load().expect_err("there are no types").to_string();
+    assert_eq!(error, "insn 0: not supported yet: the kernel variable of BTF id 2");
 }

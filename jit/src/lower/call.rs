@@ -22,7 +22,7 @@ impl Translator<'_, '_> {
         std::array::from_fn(|n| self.get(n as u8 + 1))
     }
 
-    fn helper(&mut self, id: Option<u32>) {
+    pub(crate) fn helper(&mut self, id: Option<u32>) {
         // The loader has found it; otherwise it would have refused the program.
         let Some(function) = self.env.program.helper_at(self.at) else { return self.nowhere() };
         if let Some(value) = self.cpu(id, function) {

@@ -136,7 +136,6 @@ pub(crate) fn function(
     let regs = std::array::from_fn(|_| b.declare_var(I64));
     let (loops, left) = (b.declare_var(I32), b.declare_var(I64));
     let packet = (b.declare_var(I64), b.declare_var(I64));
-    let moves_frame = flow.slots.iter().any(|at| env.code.writes_frame_pointer(*at));
     let main = env.starts.first() == Some(&flow.start);
     let blocks: Vec<Block> = flow.leaders.iter().map(|_| b.create_block()).collect();
     let frame = (!env.checked).then(|| {
@@ -157,9 +156,8 @@ pub(crate) fn function(
         packet,
         top: Value::from_u32(0),
         context: Value::from_u32(0),
-        moves_frame,
         hints: RegionHints::at_start(env.program.prog_type(), main),
-        block: BlockState::new(KnownValues::at_start(!moves_frame)),
+        block: BlockState::new(KnownValues::at_start()),
         flow,
         unrolling: None,
         blocks,
@@ -202,8 +200,6 @@ pub(crate) struct Translator<'f, 'e> {
     pub top: Value,
     /// With checks: address of the context.
     pub context: Value,
-    /// The function writes `r10`, which only an unverified one can.
-    pub moves_frame: bool,
     pub hints: RegionHints,
     pub block: BlockState,
     pub flow: &'e Flow,
@@ -325,7 +321,7 @@ impl Translator<'_, '_> {
             self.finish_slow_paths();
             let goes_on =
                 self.flow.has_single_predecessor(number) && self.block.leads_to.contains(&at) && !self.block.is_split;
-            let known = if goes_on { self.block.known } else { KnownValues::at_start(!self.moves_frame) };
+            let known = if goes_on { self.block.known } else { KnownValues::at_start() };
             let second = self.unrolling.as_ref().and_then(|u| u.block(number));
             let block = second.unwrap_or(self.blocks[number]);
             self.b.switch_to_block(block);
@@ -363,6 +359,10 @@ impl Translator<'_, '_> {
     }
 
     pub(crate) fn translate(&mut self, op: Op, at: usize) {
+        if self.env.code.writes_frame_pointer(at) {
+            // The loader has put a function there that ends the run.
+            return self.helper(None);
+        }
         match op {
             Op::Alu { op, width, dst, src } => self.alu(op, width, dst, src),
             Op::Movsx { width, bits, dst, src } => self.movsx(width, bits, dst, src),

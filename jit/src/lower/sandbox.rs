@@ -181,7 +181,7 @@ impl Translator<'_, '_> {
     /// Whether an access is inside the frame for sure.
     fn in_frame(&self, reg: u8, off: i16, size: u64) -> bool {
         let off = i64::from(off);
-        reg == 10 && !self.moves_frame && off >= -(STACK_SIZE as i64) && off + size as i64 <= 0
+        reg == 10 && off >= -(STACK_SIZE as i64) && off + size as i64 <= 0
     }
 
     /// The condition under which an access may be done at once, and the register's offset and size of that access.

@@ -50,10 +50,10 @@ pub(crate) struct KnownValues {
 }
 
 impl KnownValues {
-    /// At the start of a block; `frame` says that `r10` is what it was.
-    pub(crate) fn at_start(frame: bool) -> Self {
+    /// At the start of a block: `r10` is what it always is.
+    pub(crate) fn at_start() -> Self {
         let mut this = Self::default();
-        this.frame_addresses[10] = frame.then_some(FrameAddress { offset: 0, index: None });
+        this.frame_addresses[10] = Some(FrameAddress { offset: 0, index: None });
         this
     }
 

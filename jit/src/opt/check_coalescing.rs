@@ -118,7 +118,7 @@ impl Translator<'_, '_> {
             self.begin(entry.block);
             (self.block.ended, self.skip_to, self.hints) = (false, 0, entry.hints);
             // What is known on one of two successors is not known.
-            self.block.known = if n == 0 { entry.known } else { KnownValues::at_start(!self.moves_frame) };
+            self.block.known = if n == 0 { entry.known } else { KnownValues::at_start() };
             let until = entries.get(n + 1).map(|next| next.at);
             let mut slot = entry.at;
             while !self.block.ended && Some(slot) != until {

@@ -7,6 +7,10 @@ use ebpfkit_abi::MapType;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::Kind;
 
+/// Where the operations of map types seem to stand, one table for each type: an address of the kernel's, at which programs
+/// find nothing.
+const OPERATIONS: u64 = 0xffff_ffff_8200_0000;
+
 /// Bytes of `name` in `struct bpf_map`.
 const NAME: usize = 16;
 
@@ -14,7 +18,8 @@ const NAME: usize = 16;
 pub(crate) fn read(map: &Map, types: &Btf, offset: usize, out: &mut [u8]) {
     out.fill(0);
     let facts = map.facts();
-    let numbers: [(&str, u64); 8] = [
+    let numbers: [(&str, u64); 9] = [
+        ("ops", OPERATIONS + (u64::from(facts.map_type.0) << 8)),
         ("map_type", facts.map_type.0.into()),
         ("key_size", facts.key_size.into()),
         ("value_size", facts.value_size.into()),

@@ -7,9 +7,7 @@ use super::step::{Step, steps};
 use super::{LoadError, Pieces};
 use crate::native::Access;
 use ebpfkit_abi::helpers::id;
-use ebpfkit_isa::{
-    AluOp, AtomicOp, CallKind, ImmKind, JmpOp, Op as Isa, Operand, R10, STACK_SIZE, Size, Width, decode,
-};
+use ebpfkit_isa::{AluOp, CallKind, ImmKind, JmpOp, Op as Isa, Operand, R10, STACK_SIZE, Size, Width, decode};
 
 /// The dense form of a program and where it came from.
 #[derive(Debug, Default)]
@@ -97,8 +95,8 @@ fn operand(width: Width, src: Operand) -> (u8, u64) {
 
 fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, LoadError> {
     let make = |op, dst, src, off, imm| Inst { op, dst, src, off, imm };
-    if written(op) == Some(R10) {
-        return Err(LoadError::FramePointer { at });
+    if pieces.insns[at].writes_frame_pointer() {
+        return Ok(make(Op::CallHelper, 0, 0, 0, pieces.call_at(at).unwrap_or_default() as u64));
     }
     let native_big = cfg!(target_endian = "big");
     Ok(match op {
@@ -215,23 +213,6 @@ fn in_frame(base: u8, size: Size, off: i32) -> bool {
     base == R10 && off >= -(STACK_SIZE as i32) && off + size.bytes() as i32 <= 0
 }
 
-/// The register that an instruction writes, if it writes one by its own fields.
-fn written(op: Isa) -> Option<u8> {
-    match op {
-        Isa::Alu { dst, .. }
-        | Isa::Movsx { dst, .. }
-        | Isa::Neg { dst, .. }
-        | Isa::Endian { dst, .. }
-        | Isa::Bswap { dst, .. }
-        | Isa::AddrSpaceCast { dst, .. }
-        | Isa::LoadImm64 { dst, .. }
-        | Isa::Load { dst, .. }
-        | Isa::LoadAcquire { dst, .. } => Some(dst),
-        Isa::Atomic { op, fetch: true, src, .. } if op != AtomicOp::Cmpxchg => Some(src),
-        _ => None,
-    }
-}
-
 fn unsupported(at: usize, what: impl Into<String>) -> LoadError {
     LoadError::Unsupported { at, what: what.into() }
 }
@@ -278,7 +259,10 @@ fn imm64(pieces: &Pieces, imm: ImmKind, at: usize) -> Result<u64, LoadError> {
             pieces.value_address(map, off, at)?
         }
         ImmKind::Func(d) => super::func_handle(pieces.function_at(at as i64 + 1 + i64::from(d), at)?),
-        ImmKind::BtfVar { id, .. } => return Err(unsupported(at, format!("the kernel variable of BTF id {id}"))),
+        ImmKind::BtfVar { id, btf_fd } => match pieces.variable(id).filter(|_| btf_fd == 0) {
+            Some(memory) => memory.as_ptr() as u64,
+            None => return Err(unsupported(at, format!("the kernel variable of BTF id {id}"))),
+        },
     })
 }
 

@@ -12,7 +12,7 @@ use crate::run::HelperFn;
 use crate::user::UserHelper;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
-use ebpfkit_isa::opcode::{class, jmp};
+use ebpfkit_isa::opcode::{class, jmp, pseudo};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, R10, STACK_SIZE, decode as decode_insn};
 use ebpfkit_object::btf::{EXCEPTION_CALLBACK_TAG, Kind as BtfKind};
 use ebpfkit_object::{Btf, FuncInfo, ProgramFlags};
@@ -46,14 +46,17 @@ pub(crate) struct Pieces {
     pub helpers: Vec<HelperFn>,
     /// By slot of a call: index into `helpers`.
     calls: Vec<(usize, usize)>,
-    /// By slot of a call: why there is nothing to call. What is never reached stops no program.
+    /// By slot of a call: why there is nothing to call; and of other instructions that nothing can do. What is never
+    /// reached stops no program.
     unavailable: Vec<(usize, String)>,
     /// Registered by the user, by number.
     own: Vec<(u32, UserHelper)>,
     ctx: Option<Arc<CtxLayout>>,
     pub btf: Option<Arc<Btf>>,
-    /// The kernel's, where a helper needs them.
-    pub kernel_types: Option<Arc<Btf>>,
+    /// The kernel's, where a helper or a variable of the kernel needs them.
+    kernel_types: Option<Arc<Btf>>,
+    /// Variables of the kernel that instructions name, by type: all of them zero.
+    variables: Vec<(u32, Arc<[u64]>)>,
     /// Types of functions, by slot; the first is the main function's.
     func_info: Vec<FuncInfo>,
     /// Slot of the function that handles exceptions.
@@ -80,6 +83,29 @@ impl Pieces {
         Ok(value.wrapping_add(off.into()))
     }
 
+    /// The kernel's types.
+    pub(crate) fn kernel_types(&self) -> Option<&Arc<Btf>> {
+        let verified = self.verified.as_ref().and_then(|v| v.assumptions().kernel_types.as_ref());
+        verified.or(self.kernel_types.as_ref())
+    }
+
+    /// Gives a variable of the kernel memory, if its type is known; a function only has an address.
+    fn add_variable(&mut self, id: u32) {
+        let size = self.kernel_types().and_then(|types| match types.kind(id) {
+            Some(BtfKind::Var) => types.size_of(id),
+            Some(BtfKind::Func) => Some(0),
+            _ => None,
+        });
+        if let (Some(size), None) = (size, self.variable(id)) {
+            self.variables.push((id, vec![0; (size as usize).div_ceil(8).max(1)].into()));
+        }
+    }
+
+    /// The memory of a variable of the kernel.
+    pub(super) fn variable(&self, id: u32) -> Option<&[u64]> {
+        self.variables.iter().find(|v| v.0 == id).map(|v| &*v.1)
+    }
+
     pub(super) fn function_at(&self, slot: i64, at: usize) -> Result<usize, LoadError> {
         let found = usize::try_from(slot).ok().and_then(|s| self.functions.binary_search(&s).ok());
         found.ok_or(LoadError::BadTarget { at, target: slot })
@@ -103,14 +129,22 @@ impl Pieces {
 
     /// Notes what the call at a slot goes to.
     fn add_call(&mut self, at: usize, found: Result<HelperFn, String>) {
-        let function = found.unwrap_or_else(|what| {
-            if let Err(place) = self.unavailable.binary_search_by_key(&at, |u| u.0) {
-                self.unavailable.insert(place, (at, format!("not supported yet: {what}")));
+        match found {
+            Ok(function) => {
+                self.calls.push((at, self.helpers.len()));
+                self.helpers.push(function);
             }
-            helpers::unavailable
-        });
+            Err(what) => self.add_fault(at, format!("not supported yet: {what}")),
+        }
+    }
+
+    /// Notes that the instruction at a slot ends the run, and why, unless that is known.
+    fn add_fault(&mut self, at: usize, why: String) {
+        if let Err(place) = self.unavailable.binary_search_by_key(&at, |u| u.0) {
+            self.unavailable.insert(place, (at, why));
+        }
         self.calls.push((at, self.helpers.len()));
-        self.helpers.push(function);
+        self.helpers.push(helpers::unavailable);
     }
 
     /// Why the call at a slot has nothing to call.
@@ -226,10 +260,11 @@ impl Loader {
         self
     }
 
-    /// Where the kernel's types come from, which helpers need that show objects as text. They are asked for only if the
-    /// program calls one.
+    /// Where the kernel's types come from, which helpers need that show objects as text, and variables of the kernel. They
+    /// are asked for only if the program has one of these.
     pub fn kernel_types(mut self, source: impl FnOnce() -> Option<Arc<Btf>>) -> Self {
-        let needs = |i: &Insn| i.is_call() && i.src == 0 && helpers::NEED_TYPES.contains(&(i.imm as u32));
+        let shows = |i: &Insn| i.is_call() && i.src == 0 && helpers::NEED_TYPES.contains(&(i.imm as u32));
+        let needs = |i: &Insn| shows(i) || i.is_ld_imm64() && i.src == pseudo::BTF_ID;
         if self.pieces.insns.iter().any(needs) {
             self.pieces.kernel_types = source();
         }
@@ -362,6 +397,10 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
     let mut at = 0;
     while at < pieces.insns.len() {
         let (op, slots) = decode_insn(&pieces.insns, at)?;
+        // The verifier takes it where nothing comes.
+        if pieces.insns[at].writes_frame_pointer() {
+            pieces.add_fault(at, "frame pointer is read only".into());
+        }
         let function = match op {
             Op::Call(CallKind::Helper(id)) if id != id::TAIL_CALL => {
                 let found = pieces.find_helper(id).ok_or_else(|| helper_name(id));
@@ -385,6 +424,10 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
                 if !pieces.maps.iter().any(|m| Arc::ptr_eq(m, &map)) {
                     pieces.maps.push(map);
                 }
+                None
+            }
+            Op::LoadImm64 { imm: ImmKind::BtfVar { id, btf_fd: 0 }, .. } => {
+                pieces.add_variable(id);
                 None
             }
             Op::LoadImm64 { imm: ImmKind::Func(_), .. } => {
@@ -424,7 +467,7 @@ fn helper_name(id: u32) -> String {
     }
 }
 
-/// Global data: the single values of maps whose addresses instructions hold.
+/// Memory whose addresses instructions hold: global data, which is the single values of maps, and variables of the kernel.
 fn fixed_regions(pieces: &Pieces) -> Arc<[Region]> {
     let mut regions = Vec::new();
     let mut at = 0;
@@ -441,6 +484,12 @@ fn fixed_regions(pieces: &Pieces) -> Arc<[Region]> {
         }
         at += slots;
     }
+    regions.extend(pieces.variables.iter().map(|(_, memory)| Region {
+        base: memory.as_ptr() as u64,
+        len: size_of_val(&**memory) as u64,
+        kind: RegionKind::Other("a variable of the kernel"),
+        writable: false,
+    }));
     regions.sort_by_key(|r| r.base);
     regions.dedup_by_key(|r| r.base);
     regions.into()

@@ -43,12 +43,6 @@ pub enum LoadError {
         /// Slot it leads to.
         target: i64,
     },
-    /// A write to the frame pointer.
-    #[error("insn {at}: frame pointer is read only")]
-    FramePointer {
-        /// Slot.
-        at: usize,
-    },
     /// A map that was not given.
     #[error("insn {at}: map number {map} does not exist")]
     NoMap {
@@ -239,10 +233,9 @@ impl Program {
         self.pieces.verified.as_ref()
     }
 
-    /// The kernel's types, if the program was verified with them, or calls a helper that needs them.
+    /// The kernel's types, if the program was verified with them, or has something that needs them.
     pub(crate) fn kernel_types(&self) -> Option<&ebpfkit_object::Btf> {
-        let verified = self.pieces.verified.as_ref().and_then(|v| v.assumptions().kernel_types.as_deref());
-        verified.or(self.pieces.kernel_types.as_deref())
+        self.pieces.kernel_types().map(|types| &**types)
     }
 
     /// What the program takes for granted, when it was verified.
