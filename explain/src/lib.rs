@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod cfg;
 pub mod coverage;
 pub mod diagnosis;
+pub mod effort;
 mod functions;
 pub mod judge;
 mod kernel_objects;

@@ -4,7 +4,7 @@ use crate::state::VerifierState;
 use std::fmt::Arguments;
 
 /// Something that happened during the walk.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// About to verify the instruction at this slot in this state.
@@ -16,34 +16,73 @@ pub enum Event<'a> {
         /// Registers that may be read later, as a bit mask.
         live_regs: u16,
     },
-    /// A conditional jump continues here; the other way, if open, is pending.
-    Branch {
-        /// Slot of the jump.
-        insn: usize,
-        /// Whether the jump is followed first.
-        taken: bool,
-        /// Whether the other way has been pushed for later.
-        pushed: bool,
+    /// A way that is walked later has been put aside. Told to [`Observer::wants_comparisons`], as all that follow.
+    Pushed {
+        /// Slot of the instruction that goes more than one way.
+        from: usize,
+        /// Ways that wait now.
+        pending: usize,
     },
-    /// The path ends: an equal state was explored before.
+    /// A state is kept, to end paths that come to the same instruction.
+    Saved {
+        /// Slot.
+        insn: usize,
+    },
+    /// The path ends: a state that was kept allows all that the current one allows.
     Pruned {
         /// Slot where the states met.
         insn: usize,
     },
-    /// The path ends with `exit` or a tail.
-    PathEnd {
-        /// Slot.
+    /// A kept state does not allow all that the current one allows.
+    Compared {
+        /// Slot where the states met.
         insn: usize,
+        /// The first part that differs.
+        difference: Difference,
     },
-    /// A pending branch is taken up.
-    Resumed {
-        /// Slot to go on from.
+    /// Numbers of a kept state have to agree from now on, because something depends on their values.
+    Precise {
+        /// Slot of the state.
         insn: usize,
-        /// Slot of the jump that pushed it.
-        from: usize,
-        /// State there.
-        state: &'a VerifierState,
+        /// Slot of the instruction that depends on them.
+        by: usize,
+        /// Frame, from the outermost.
+        frame: usize,
+        /// Registers: bit n for rn.
+        regs: u16,
+        /// Stack slots: bit n for the nth below the frame's top.
+        slots: u64,
     },
+}
+
+/// A part of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// A register.
+    Reg(u8),
+    /// Eight bytes of the stack at this offset from the frame's top.
+    Stack(i32),
+    /// References, locks and regions.
+    Resources,
+    /// The calls that are open, or how often a callback has run.
+    Calls,
+    /// What no part shows by itself, such as the links between them.
+    Other,
+}
+
+/// In what two states differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Frame, from the outermost.
+    pub frame: usize,
+    /// What differs.
+    pub part: Part,
+    /// It is a number whose exact range matters.
+    pub precise: bool,
+    /// What the kept state has, as the log writes it; empty where that has no text.
+    pub old: String,
+    /// What the current state has.
+    pub new: String,
 }
 
 /// Receives events and log text. All methods do nothing by default.
@@ -56,6 +95,17 @@ pub trait Observer {
     /// Whether [`Observer::event`] is wanted.
     fn wants_events(&self) -> bool {
         false
+    }
+
+    /// Whether it is wanted how states are saved and compared.
+    fn wants_comparisons(&self) -> bool {
+        false
+    }
+
+    /// Whether the values of a difference are to be written out, which takes time.
+    fn wants_values(&self, insn: usize, difference: &Difference) -> bool {
+        let _ = (insn, difference);
+        true
     }
 
     /// Text of the kernel's log; pieces come without added line ends.

@@ -1,5 +1,6 @@
 //! `verify`: the kernel's verdict on each program, with a diagnosis of each rejection.
 
+use crate::cmd::effort::EffortArgs;
 use crate::cmd::{Labels, Selection, TypeArgs, head, load, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
@@ -7,6 +8,7 @@ use crate::judge::{ProgramResult, Timed, duration, judge};
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result};
+use ebpfkit_explain::effort::{Effort, Recorder};
 use ebpfkit_explain::judge::{Outcome, Status};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::log::KernelLog;
@@ -29,7 +31,7 @@ pub struct Args {
     #[command(flatten)]
     kernel: KernelArgs,
     /// Print the kernel's log: 1 the failing path, 2 every path; add 4 for statistics
-    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=6), conflicts_with = "json")]
+    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=6), conflicts_with_all = ["json", "profile"])]
     log_level: u8,
     /// One JSON object for each file
     #[arg(short, long)]
@@ -40,6 +42,8 @@ pub struct Args {
     /// Reject what is not aligned even where the machine allows it
     #[arg(long)]
     strict_alignment: bool,
+    #[command(flatten)]
+    effort: EffortArgs,
 }
 
 /// One file's results; documented in `docs/json.md`.
@@ -71,6 +75,8 @@ pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End>
 /// Verifies every file; the worst end counts.
 pub fn run(args: &Args) -> Result<End> {
     files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
+    args.effort.check(args.json)?;
+    let mut efforts = Vec::new();
     let host = args.kernel.host()?;
     let labels = Labels::new(&args.files);
     let mut worst = End::Good;
@@ -80,15 +86,24 @@ pub fn run(args: &Args) -> Result<End> {
             Ok((prepared, picked))
         });
         let end = match programs {
-            Ok((prepared, picked)) => file(args, &host, path, &labels, &prepared, &picked)?,
+            Ok((prepared, picked)) => file(args, &host, path, &labels, &prepared, &picked, &mut efforts)?,
             Err(e) => unreadable(path, &e, args.json)?,
         };
         worst = worst.max(end);
     }
+    args.effort.write(&efforts)?;
     Ok(worst)
 }
 
-fn file(args: &Args, host: &Host, path: &Path, labels: &Labels, prepared: &Prepared, picked: &[usize]) -> Result<End> {
+fn file(
+    args: &Args,
+    host: &Host,
+    path: &Path,
+    labels: &Labels,
+    prepared: &Prepared,
+    picked: &[usize],
+    efforts: &mut Vec<Effort>,
+) -> Result<End> {
     let options =
         Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment, ..Options::default() };
     let mut worst = End::Good;
@@ -99,8 +114,20 @@ fn file(args: &Args, host: &Host, path: &Path, labels: &Labels, prepared: &Prepa
         let mut alone = Owners::default();
         let owners = if program.autoload { &mut owners } else { &mut alone };
         let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
-        let observer: &mut dyn Observer = if args.log_level == 0 { &mut Silent } else { &mut log };
+        let mut recorder = args.effort.is_wanted().then(Recorder::default);
+        let observer: &mut dyn Observer = match &mut recorder {
+            Some(recorder) => recorder,
+            None if args.log_level == 0 => &mut Silent,
+            None => &mut log,
+        };
         let timed = judge(host, prepared, index, options, owners, observer);
+        if let Some(recorder) = recorder {
+            let reason = match &timed.judged.outcome {
+                Outcome::Rejected { rejection, .. } => Some(&rejection.reason),
+                _ => None,
+            };
+            efforts.push(recorder.effort(&prepared.object, program, reason));
+        }
         worst = worst.max(end_of(timed.judged.status()));
         if args.json {
             results.push(timed.result(program));

@@ -19,6 +19,7 @@ pub(crate) struct Input<'a> {
     pub(super) log_level: u8,
     pub(super) wants_events: bool,
     pub(super) numbers: Numbers,
+    pub(super) wants_comparisons: bool,
 }
 
 impl<'a> Input<'a> {
@@ -42,6 +43,7 @@ impl<'a> Input<'a> {
             log_level: observer.log_level() & 3,
             wants_events: observer.wants_events(),
             numbers: Numbers::of(&kernel.features),
+            wants_comparisons: observer.wants_comparisons(),
         }
     }
 

@@ -158,6 +158,12 @@ impl<'a> Env<'a> {
     pub(crate) fn wants_events(&self) -> bool {
         self.input.wants_events
     }
+
+    /// The observer wants to know how states are saved and compared.
+    #[inline]
+    pub(crate) fn wants_comparisons(&self) -> bool {
+        self.input.wants_comparisons
+    }
 }
 
 impl Env<'_> {

@@ -7,6 +7,7 @@
 mod exit;
 mod walk;
 
+use crate::observer::Event;
 use crate::reason::{ExploreReason, reject};
 use crate::state::{FuncState, VerifierState};
 use crate::tables::walk::Pending;
@@ -52,6 +53,9 @@ impl Env<'_> {
         let log_position = self.observer.position();
         self.tables.walk.pending.push(Pending { state, insn, prev: prev_insn as i32, log_position });
         let limit = self.tables.walk.pending.len();
+        if self.wants_comparisons() {
+            self.observer.event(Event::Pushed { from: prev_insn, pending: limit });
+        }
         if limit > MAX_PENDING {
             return reject(ExploreReason::TooManyBranches { limit });
         }

@@ -11,6 +11,7 @@ mod backtrack_state;
 pub use backtrack_state::BacktrackState;
 
 use crate::log::Scratched;
+use crate::observer::Event;
 use crate::reason::{ExploreReason, reject};
 use crate::state::{HistoryEntry, RegList, SlotList, StackUse, StateId, VerifierState};
 use crate::tables::Precise;
@@ -213,6 +214,11 @@ impl Env<'_> {
                 precise.slots |= slots;
                 *changed |= regs != 0 || slots != 0;
                 (bt.regs[frame], bt.slots[frame]) = (regs, slots);
+                if self.wants_comparisons() && (regs != 0 || slots != 0) {
+                    let insn = self.tables.walk.saved.get(id).state.insn_idx;
+                    let by = self.path.insn_idx;
+                    self.observer.event(Event::Precise { insn, by, frame, regs, slots });
+                }
             }
             if self.log_level() > 1 {
                 let (regs, slots) = (RegList(bt.regs[frame]), SlotList(bt.slots[frame]));

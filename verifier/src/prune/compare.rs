@@ -23,7 +23,7 @@ use Exactness::{Exact, NotExact};
 
 /// How closely two numbers must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Precision {
+pub(super) enum Precision {
     /// Whatever they are: no check depends on them.
     Any,
     /// The new range within the old one.
@@ -51,7 +51,7 @@ fn scalar_allows(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
     links && ids.same_scalar(old.id, cur.id) && range_within(old, cur)
 }
 
-fn reg_allows(old: &RegState, cur: &RegState, precise: Precision, how: Exactness, ids: &mut IdMap) -> bool {
+pub(super) fn reg_allows(old: &RegState, cur: &RegState, precise: Precision, how: Exactness, ids: &mut IdMap) -> bool {
     if how == Exact {
         return regs_exact(old, cur, ids);
     }
@@ -127,34 +127,43 @@ fn slot_allows(
     }
 }
 
-fn stack_allows(old: &Stack, cur: &Stack, by: &FrameComparison, ids: &mut IdMap) -> bool {
+/// The slot of a stack, which may be missing in the current one.
+#[inline]
+pub(super) fn stack_slot_allows(
+    i: usize,
+    o: &StackSlot,
+    c: Option<&StackSlot>,
+    by: &FrameComparison,
+    ids: &mut IdMap,
+) -> bool {
     let &FrameComparison { how, misc_is_any, .. } = by;
-    old.slots.iter().enumerate().all(|(i, o)| {
-        let c = cur.slots.get(i);
-        if how != NotExact && c.is_none_or(|c| c.kinds != o.kinds) {
-            return false;
-        }
-        if c.is_none() && o.kinds.iter().all(|&k| k == SlotKind::Invalid || misc_is_any && k == SlotKind::Misc) {
-            return true;
-        }
-        let Some(c) = c else { return false };
-        let precise = by.precision(by.precise.slots >> (i & 63) & 1 != 0);
-        slot_allows(o, c, precise, how, misc_is_any, ids)
-    })
+    if how != NotExact && c.is_none_or(|c| c.kinds != o.kinds) {
+        return false;
+    }
+    if c.is_none() && o.kinds.iter().all(|&k| k == SlotKind::Invalid || misc_is_any && k == SlotKind::Misc) {
+        return true;
+    }
+    let Some(c) = c else { return false };
+    let precise = by.precision(by.precise.slots >> (i & 63) & 1 != 0);
+    slot_allows(o, c, precise, how, misc_is_any, ids)
+}
+
+fn stack_allows(old: &Stack, cur: &Stack, by: &FrameComparison, ids: &mut IdMap) -> bool {
+    old.slots.iter().enumerate().all(|(i, o)| stack_slot_allows(i, o, cur.slots.get(i), by, ids))
 }
 
 /// What comparing frames depends on besides the frames.
-struct FrameComparison {
-    live: u16,
-    precise: Precise,
-    how: Exactness,
-    misc_is_any: bool,
+pub(super) struct FrameComparison {
+    pub(super) live: u16,
+    pub(super) precise: Precise,
+    pub(super) how: Exactness,
+    pub(super) misc_is_any: bool,
     /// Of numbers that no check has asked for.
-    least: Precision,
+    pub(super) least: Precision,
 }
 
 impl FrameComparison {
-    fn precision(&self, precise: bool) -> Precision {
+    pub(super) fn precision(&self, precise: bool) -> Precision {
         if precise { self.least.max(Precision::Within) } else { self.least }
     }
 }
@@ -175,6 +184,15 @@ fn frame_allows(old: &FuncState, cur: &FuncState, by: &FrameComparison, ids: &mu
     stack_allows(&old.stack, &cur.stack, by, ids)
 }
 
+/// How closely numbers agree that no check has asked for.
+pub(super) fn least_precision(strict_numbers: bool, bpf_capable: bool) -> Precision {
+    match (strict_numbers, bpf_capable) {
+        (true, _) => Precision::Same,
+        (false, false) => Precision::Within,
+        (false, true) => Precision::Any,
+    }
+}
+
 impl Saved {
     /// Whether, at a cheap look, the current frames could be exactly the same (`states_maybe_looping`).
     pub(super) fn maybe_looping(&self, cur: &VerifierState) -> bool {
@@ -192,11 +210,7 @@ impl Env<'_> {
     /// Whether a saved state allows everything that the current state allows.
     pub(super) fn states_equal(&mut self, id: StateId, how: Exactness) -> bool {
         let misc_is_any = self.allow_uninit_stack();
-        let least = match (self.tables.walk.strict_numbers, self.bpf_capable()) {
-            (true, _) => Precision::Same,
-            (false, false) => Precision::Within,
-            (false, true) => Precision::Any,
-        };
+        let least = least_precision(self.tables.walk.strict_numbers, self.bpf_capable());
         let Self { tables, path, aux, .. } = self;
         let (walk, cur) = (&mut tables.walk, &path.state);
         let Saved { state: old, precise, .. } = walk.saved.get(id);

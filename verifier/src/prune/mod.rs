@@ -2,6 +2,7 @@
 
 mod clean;
 mod compare;
+mod difference;
 mod loops;
 mod visited;
 mod widening;

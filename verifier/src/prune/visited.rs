@@ -1,9 +1,10 @@
 //! At a prune point: whether the path ends here because a saved state allows all that it allows, and whether the
 //! state is saved.
 
-use super::compare::Exactness::{Exact, NotExact, RangeWithin};
+use super::compare::Exactness::{self, Exact, NotExact, RangeWithin};
 use crate::domain::{IterState, RegExtra};
 use crate::log::Scratched;
+use crate::observer::Event;
 use crate::reason::{ExploreReason, reject};
 use crate::state::SlotKind;
 use crate::state::{StackUse, StateId, VerifierState};
@@ -31,8 +32,12 @@ fn iter_depths_differ(old: &VerifierState, cur: &VerifierState) -> bool {
 
 /// What a comparison of states means for the current path.
 enum Outcome {
-    Miss,
-    Hit { in_loop: bool },
+    /// After a comparison that was this exact; `None` where the state is not one to be compared with, or lies in a loop
+    /// that goes on.
+    Miss(Option<Exactness>),
+    Hit {
+        in_loop: bool,
+    },
 }
 
 impl Env<'_> {
@@ -54,8 +59,16 @@ impl Env<'_> {
             let Some(id) = self.tables.walk.saved.at(list, n, insn) else { continue };
             let open = self.tables.walk.saved.get(id).branches > 0;
             let outcome = if open { self.meets_open_state(id, insn)? } else { self.meets_finished_state(id) };
+            if let Outcome::Miss(Some(how)) = outcome
+                && self.wants_comparisons()
+            {
+                self.tell_compared(id, insn, how);
+            }
             if let Outcome::Hit { in_loop } = outcome {
                 self.tables.walk.saved.hit(id);
+                if self.wants_comparisons() {
+                    self.observer.event(Event::Pruned { insn });
+                }
                 if self.aux[insn].jmp_point {
                     self.push_history(StackUse::NONE, 0)?;
                 }
@@ -88,11 +101,11 @@ impl Env<'_> {
         let (frame, now) = (old.state.cur(), self.path.state.cur());
         if frame.in_async_callback && frame.async_entry_count != now.async_entry_count {
             // Another run of the same callback, not a loop.
-            return Ok(Outcome::Miss);
+            return Ok(Outcome::Miss(None));
         }
         if self.is_iter_next(self.insns()[insn]) {
             let converged = self.states_equal(id, RangeWithin) && self.iterator_is_active();
-            return Ok(if converged { Outcome::Hit { in_loop: true } } else { Outcome::Miss });
+            return Ok(if converged { Outcome::Hit { in_loop: true } } else { Outcome::Miss(Some(RangeWithin)) });
         }
         if self.insns()[insn].code == MAY_GOTO {
             let another_iteration = old.state.may_goto_depth != self.path.state.may_goto_depth;
@@ -103,7 +116,7 @@ impl Env<'_> {
         if self.aux[insn].calls_callback {
             let converged = self.states_equal(id, RangeWithin);
             // Not a loop of the graph.
-            return Ok(if converged { Outcome::Hit { in_loop: false } } else { Outcome::Miss });
+            return Ok(if converged { Outcome::Hit { in_loop: false } } else { Outcome::Miss(Some(RangeWithin)) });
         }
         let old = self.tables.walk.saved.get(id);
         let how = if self.has(Feature::ExactLoopChecks) { Exact } else { NotExact };
@@ -120,14 +133,14 @@ impl Env<'_> {
                 return reject(ExploreReason::InfiniteLoop { insn, cur, old });
             }
         }
-        Ok(Outcome::Miss)
+        Ok(Outcome::Miss(None))
     }
 
     /// Compares with a state from which every path has ended well.
     fn meets_finished_state(&mut self, id: StateId) -> Outcome {
         let in_loop = self.in_unfinished_loop(id);
         let how = if in_loop { RangeWithin } else { NotExact };
-        if self.states_equal(id, how) { Outcome::Hit { in_loop } } else { Outcome::Miss }
+        if self.states_equal(id, how) { Outcome::Hit { in_loop } } else { Outcome::Miss(Some(how)) }
     }
 
     /// Whether the iterator that r1 points to has elements left.
@@ -142,6 +155,9 @@ impl Env<'_> {
 
     fn save_state(&mut self, list: usize, insn: usize) {
         self.tables.walk.total_states += 1;
+        if self.wants_comparisons() {
+            self.observer.event(Event::Saved { insn });
+        }
         self.tables.walk.mark_checkpoint(self.insn_processed);
         let history = std::mem::take(&mut self.path.state.history);
         let state = VerifierState { insn_idx: insn, history, ..self.path.state.clone() };

@@ -3,14 +3,13 @@
 use super::Args;
 use super::engine::EngineKind;
 use super::load::Loaded;
-use crate::files::{self, is_standard};
-use crate::out;
-use anyhow::{Context, Result, bail};
+use crate::cmd::out_text::{flame_graph, put};
+use crate::files::is_standard;
+use anyhow::{Result, bail};
 use ebpfkit_explain::{coverage, profile};
 use ebpfkit_object::{Object, Program};
 use ebpfkit_vm::Run;
 use ebpfkit_vm::counts::{Counter, Counts};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Rows of a profile's tables.
@@ -85,7 +84,7 @@ pub fn write(args: &Args, object: &Object, loaded: &Loaded, counter: Option<Coun
         let text = match extension(path) {
             "folded" => profile.folded().into_bytes(),
             "json" => serde_json::to_vec_pretty(&profile)?,
-            "svg" => flame_graph(&profile.folded())?,
+            "svg" => flame_graph("Instructions executed", &profile.folded())?,
             _ => profile.table(TOP).into_bytes(),
         };
         put(path, &text)?;
@@ -101,14 +100,6 @@ fn source(object: &Path, file: &str) -> Option<String> {
 
 fn extension(path: &Path) -> &str {
     path.extension().and_then(|e| e.to_str()).unwrap_or_default()
-}
-
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    if !is_standard(path) {
-        return files::write(path, bytes);
-    }
-    let mut out = out::results();
-    out.write_all(b"\n").and_then(|()| out.write_all(bytes)).context(out::STDOUT)
 }
 
 fn coverage_of(object: &Object, programs: &[&Program], counts: &Counts) -> coverage::Coverage {
@@ -142,14 +133,4 @@ fn profile_of(object: &Object, programs: &[&Program], counts: &Counts) -> profil
         .map(|c| profile::Call { caller: c.caller, program: c.program, function: c.function, insns: c.insns })
         .collect();
     profile::Profile::of(object, &executed.unwrap_or_default(), &calls)
-}
-
-/// A flame graph of folded stacks.
-fn flame_graph(folded: &str) -> Result<Vec<u8>> {
-    let mut options = inferno::flamegraph::Options::default();
-    options.title = "Instructions executed".into();
-    options.count_name = "instructions".into();
-    let mut svg = Vec::new();
-    inferno::flamegraph::from_lines(&mut options, folded.lines(), &mut svg).context("nothing was executed")?;
-    Ok(svg)
 }
