@@ -4,11 +4,12 @@ use crate::end::Failure;
 use crate::files;
 use crate::out::note;
 use crate::paint;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ebpfkit_abi::KernelVersion;
 use ebpfkit_abi::kernel::{Bundled, FeatureSet};
 use ebpfkit_kernel::machine;
 use ebpfkit_object::{Btf, Object, Target};
+use ebpfkit_profiles::Profile;
 use ebpfkit_verifier::KernelModel;
 use ebpfkit_verifier::kernel_model::BtfSource;
 use std::path::{Path, PathBuf};
@@ -16,13 +17,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+/// What `--kernel` calls every bundled kernel.
+const ALL: &str = "all";
+
 /// Options that choose the modelled kernel.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct KernelArgs {
-    /// Kernel version to model, such as 6.18 [default: the running kernel, otherwise the newest modelled]
-    #[arg(long, value_name = "VERSION")]
+    /// Kernel to model: a name or version such as 6.12, or a file that `kernel record` wrote [default: the running kernel]
+    #[arg(long, value_name = "KERNEL")]
     pub kernel: Option<String>,
-    /// Kernel types [default: those of the running kernel, where it has them]
+    /// Kernel types [default: those of the modelled kernel, where it has them]
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 }
@@ -31,6 +35,8 @@ pub struct KernelArgs {
 pub struct Host {
     /// For the verifier.
     pub model: KernelModel,
+    /// The profile, where it is not the running kernel.
+    profile: Option<Arc<Profile>>,
     version_code: u32,
     reading: Arc<Clock>,
 }
@@ -57,55 +63,125 @@ impl Host {
 
     /// The kernel for the loader. Of the machine, only what the object needs is read.
     pub fn target(&self, object: &Object) -> Target {
-        machine::target(object.needs(), self.version_code, || self.model.btf().cloned())
+        let needs = object.needs();
+        match &self.profile {
+            Some(profile) => Target {
+                vmlinux: self.model.btf().filter(|_| needs.types).cloned(),
+                ..profile.target_without_types(needs)
+            },
+            None => machine::target(needs, self.version_code, || self.model.btf().cloned()),
+        }
     }
 }
 
 impl KernelArgs {
-    fn kernel(&self) -> Result<(KernelVersion, FeatureSet)> {
-        let Some(text) = &self.kernel else {
-            let running = machine::release().as_deref().and_then(KernelVersion::parse);
-            return Ok(running.map_or_else(standard, of_running));
-        };
-        let version = KernelVersion::parse(text).with_context(|| {
-            format!(
-                "--kernel {text}: expected a version such as {}; modelled are {}",
-                Bundled::DEFAULT.name,
-                Bundled::names()
-            )
-        })?;
-        let Some(nearest) = Bundled::nearest(version) else {
-            return Err(Failure::unsupported(format!(
-                "--kernel {text}: this kernel is not modelled; modelled are: {}",
-                Bundled::names()
-            )));
-        };
-        if *text != nearest.name && version != nearest.version {
-            note!("{} --kernel {text}: the nearest modelled kernel is {}", paint::warning("note:"), nearest.name);
+    /// The kernel that the options name; `None` for the running one. With several, one has to be chosen.
+    fn profile(&self) -> Result<Option<Arc<Profile>>> {
+        let Some(text) = &self.kernel else { return Ok(None) };
+        let mut named = profiles(text)?;
+        match (named.pop(), named.is_empty()) {
+            (Some(only), true) => Ok(Some(only)),
+            _ => bail!("--kernel {text}: this command takes one kernel"),
         }
-        Ok((nearest.version, nearest.features()))
+    }
+
+    /// The kernels of `--kernel`, where it names several.
+    pub fn several(&self) -> Result<Option<Vec<Arc<Profile>>>> {
+        let Some(text) = self.kernel.as_deref().filter(|t| is_list(t)) else { return Ok(None) };
+        if self.btf.is_some() {
+            bail!("--btf has the types of one kernel; --kernel {text} names several");
+        }
+        profiles(text).map(Some)
     }
 
     /// Looks at the machine. A file named with `--btf` must be readable; the machine's own types are optional.
     pub fn host(&self) -> Result<Host> {
-        let (version, features) = self.kernel()?;
+        let profile = self.profile()?;
+        let running = || machine::release().as_deref().and_then(KernelVersion::parse);
         let reading = Arc::new(Clock::default());
         let clock = reading.clone();
-        let source: BtfSource = match &self.btf {
-            Some(path) => {
+        let source: BtfSource = match (&self.btf, &profile) {
+            (Some(path), _) => {
                 let btf = Arc::new(read_btf(path)?);
                 Arc::new(move || Some(btf.clone()))
             }
             // Read when a program needs it; most do not.
-            None => Arc::new(move || clock.measure(|| machine::btf().inspect(|btf| btf.index_lookups()))),
+            (None, Some(profile)) => {
+                let profile = profile.clone();
+                Arc::new(move || clock.measure(|| profile.btf()))
+            }
+            (None, None) => Arc::new(move || clock.measure(|| machine::btf().inspect(|btf| btf.index_lookups()))),
         };
-        let mut model = KernelModel::new(version, source).with_features(features);
-        if self.btf.is_none() && self.kernel.is_none() && machine::release().is_some() {
+        let mut model = match &profile {
+            Some(profile) => profile.model_with(source),
+            None => {
+                let (version, features) = running().map_or_else(standard, of_running);
+                KernelModel::new(version, source).with_features(features)
+            }
+        };
+        if self.btf.is_none() && profile.is_none() && machine::release().is_some() {
             let clock = reading.clone();
             model.symbols = Some(Arc::new(move |name| clock.measure(|| machine::knows_symbol(name)).unwrap_or(true)));
         }
-        Ok(Host { model, version_code: version.code(), reading })
+        let version_code = model.version.code();
+        Ok(Host { model, profile, version_code, reading })
     }
+}
+
+/// Whether a text names several kernels.
+fn is_list(text: &str) -> bool {
+    text == ALL || text.contains(',')
+}
+
+/// The kernels that a text names: `all`, or a list of names, versions and files.
+pub fn profiles(text: &str) -> Result<Vec<Arc<Profile>>> {
+    if text == ALL {
+        return Ok(Profile::all());
+    }
+    let mut named: Vec<Arc<Profile>> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+        let profile = one_profile(part)?;
+        // The answers are compared by position; the same kernel again would say nothing new.
+        if !named.iter().any(|p| Arc::ptr_eq(p, &profile)) {
+            named.push(profile);
+        }
+    }
+    if named.is_empty() {
+        bail!("--kernel {text}: names no kernel; modelled are: {}", Bundled::names());
+    }
+    Ok(named)
+}
+
+/// The kernel of one name, version or file.
+fn one_profile(text: &str) -> Result<Arc<Profile>> {
+    if let Some(kernel) = Bundled::by_name(text) {
+        return Ok(Profile::bundled(kernel));
+    }
+    let path = Path::new(text);
+    let version = KernelVersion::parse(text).filter(|_| !text.contains('/'));
+    if path.is_file() {
+        let bytes = files::read(path)?;
+        let profile = Profile::read(&bytes).with_context(|| files::name(path))?;
+        return Ok(Arc::new(profile));
+    }
+    let Some(version) = version else {
+        bail!("--kernel {text}: neither a file nor a version; modelled are: {}", Bundled::names());
+    };
+    let Some(nearest) = Bundled::nearest(version) else {
+        return Err(Failure::unsupported(format!(
+            "--kernel {text}: this kernel is not modelled; modelled are: {}",
+            Bundled::names()
+        )));
+    };
+    if version != nearest.version {
+        note!(
+            "{} --kernel {text}: the nearest modelled kernel is {} ({})",
+            paint::warning("note:"),
+            nearest.name,
+            nearest.version
+        );
+    }
+    Ok(Profile::bundled(nearest))
 }
 
 /// The kernel that is modelled where nothing says which.

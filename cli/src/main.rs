@@ -35,6 +35,8 @@ enum Command {
     Verify(cmd::verify::Args),
     /// Compare verdicts with those of the running kernel
     CheckKernel(cmd::check_kernel::Args),
+    /// Modelled kernels: list them, show one, compare two, or record the running one
+    Kernel(cmd::kernel::Args),
     /// Run a program on packets or other input, and show what it leaves behind
     Run(Box<cmd::run::Args>),
     /// Run hexadecimal instructions and print r0: the plugin form of bpf_conformance
@@ -58,6 +60,7 @@ impl Command {
         match self {
             Self::Verify(a) => cmd::verify::run(a),
             Self::CheckKernel(a) => cmd::check_kernel::run(a),
+            Self::Kernel(a) => cmd::kernel::run(a),
             Self::Run(a) => cmd::run::run(a),
             Self::Conformance(a) => cmd::conformance::run(a),
             Self::Cfg(a) => cmd::cfg::run(a),

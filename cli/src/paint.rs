@@ -35,3 +35,13 @@ pub fn good(text: &str) -> String {
 pub fn warning(text: &str) -> String {
     format!("\x1b[1;33m{text}\x1b[0m")
 }
+
+/// Text about a verdict, in its colour.
+pub fn verdict(status: ebpfkit_explain::judge::Status, text: &str) -> String {
+    use ebpfkit_explain::judge::Status;
+    match status {
+        Status::Accepted => good(text),
+        Status::Rejected | Status::Unloadable => error(text),
+        Status::Unsupported => warning(text),
+    }
+}

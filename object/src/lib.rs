@@ -22,7 +22,7 @@ pub mod write;
 pub use btf::Btf;
 pub use model::{
     ConfigForm, CoreRelocation, Extern, ExternKind, FuncInfo, LineInfo, Map, MapInit, Needs, Object, ObjectError,
-    Pending, PendingKind, Prepared, Program, ProgramFlags, Subprogram, Target,
+    Pending, PendingKind, Prepared, Program, ProgramFlags, Subprogram, SymbolAddresses, Target,
 };
 pub use near::nearest;
 pub use overrides::{Overrides, UnknownType};

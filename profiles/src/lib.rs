@@ -6,6 +6,15 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod config;
+mod file;
+pub mod flips;
+pub mod matrix;
+mod profile;
+pub mod record;
+pub mod types;
 mod witness;
 
+pub use file::ProfileError;
+pub use profile::Profile;
 pub use witness::{Expectation, Shown, Witness, WitnessError, witness, witnesses};

@@ -1,22 +1,25 @@
 //! `verify`: the kernel's verdict on each program, with a diagnosis of each rejection.
 
 use crate::cmd::effort::EffortArgs;
+use crate::cmd::matrix::{self, Form};
 use crate::cmd::{Labels, Selection, TypeArgs, head, load, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
 use crate::judge::{ProgramResult, Timed, duration, judge};
 use crate::out::{self, note, say};
 use crate::{files, paint};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ebpfkit_explain::effort::{Effort, Recorder};
 use ebpfkit_explain::judge::{Outcome, Status};
 use ebpfkit_object::Prepared;
+use ebpfkit_profiles::Profile;
 use ebpfkit_verifier::log::KernelLog;
 use ebpfkit_verifier::observer::{Observer, Silent};
 use ebpfkit_verifier::{Options, Owners};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Arguments of `verify`.
 #[derive(clap::Args)]
@@ -36,6 +39,9 @@ pub struct Args {
     /// One JSON object for each file
     #[arg(short, long)]
     json: bool,
+    /// How the answers of several kernels are printed
+    #[arg(long, value_enum, conflicts_with = "json", value_name = "FORMAT")]
+    format: Option<Format>,
     /// Apply the rules for a user without capabilities
     #[arg(long)]
     unprivileged: bool,
@@ -44,6 +50,15 @@ pub struct Args {
     strict_alignment: bool,
     #[command(flatten)]
     effort: EffortArgs,
+}
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// Comma-separated values, a line for each program and kernel
+    Csv,
 }
 
 /// One file's results; documented in `docs/json.md`.
@@ -63,6 +78,12 @@ pub struct FileError {
     error: String,
 }
 
+impl Args {
+    fn options(&self) -> Options {
+        Options { privileged: !self.unprivileged, strict_alignment: self.strict_alignment, ..Options::default() }
+    }
+}
+
 /// Reports that nothing could be done with a file; the other files are still looked at.
 pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End> {
     if json {
@@ -77,6 +98,12 @@ pub fn run(args: &Args) -> Result<End> {
     files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
     args.effort.check(args.json)?;
     let mut efforts = Vec::new();
+    if let Some(kernels) = args.kernel.several()? {
+        return for_kernels(args, &kernels);
+    }
+    if args.format == Some(Format::Csv) {
+        bail!("--format csv is for the answers of several kernels: name them with --kernel, such as --kernel all");
+    }
     let host = args.kernel.host()?;
     let labels = Labels::new(&args.files);
     let mut worst = End::Good;
@@ -95,6 +122,30 @@ pub fn run(args: &Args) -> Result<End> {
     Ok(worst)
 }
 
+/// Verifies every file for several kernels.
+fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
+    if args.log_level != 0 {
+        bail!("--log-level prints the log of one kernel; --kernel names several");
+    }
+    let form = match args.format {
+        _ if args.json => Form::Json,
+        Some(Format::Csv) => Form::Csv,
+        Some(Format::Text) | None => Form::Text,
+    };
+    if form == Form::Csv {
+        say!("{}", matrix::CSV_HEAD)?;
+    }
+    let mut worst = End::Good;
+    for (number, path) in args.files.iter().enumerate() {
+        if form == Form::Text && number > 0 {
+            say!("")?;
+        }
+        let end = matrix::file(path, kernels, &args.types, &args.selection, args.options(), form);
+        worst = worst.max(end.or_else(|e| unreadable(path, &e, args.json))?);
+    }
+    Ok(worst)
+}
+
 fn file(
     args: &Args,
     host: &Host,
@@ -104,8 +155,7 @@ fn file(
     picked: &[usize],
     efforts: &mut Vec<Effort>,
 ) -> Result<End> {
-    let options =
-        Options { privileged: !args.unprivileged, strict_alignment: args.strict_alignment, ..Options::default() };
+    let options = args.options();
     let mut worst = End::Good;
     let (mut results, mut owners) = (Vec::new(), Owners::default());
     for &index in picked {
@@ -152,7 +202,7 @@ fn file(
 }
 
 /// How a verdict counts for the exit code.
-fn end_of(status: Status) -> End {
+pub(super) fn end_of(status: Status) -> End {
     match status {
         Status::Accepted => End::Good,
         Status::Unsupported => End::Unsupported,

@@ -225,8 +225,8 @@ impl Btf {
         self.type_range(id).filter(|r| word * 4 + 4 <= r.len()).map(|r| self.word(self.types.0 + r.start + word * 4))
     }
 
-    /// All words of a type; empty when there is no such type.
-    pub(crate) fn type_words(&self, id: TypeId) -> Vec<u32> {
+    /// All words of a type, its header's first; empty when there is no such type.
+    pub fn type_words(&self, id: TypeId) -> Vec<u32> {
         let range = self.type_range(id).unwrap_or_default();
         range.step_by(4).map(|at| self.word(self.types.0 + at)).collect()
     }

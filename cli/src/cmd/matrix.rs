@@ -1,0 +1,366 @@
+//! `verify --kernel` with several kernels: programs by kernels, each different rejection once, and what makes the
+//! answers differ.
+
+use crate::cmd::{Selection, TypeArgs, head, open};
+use crate::end::End;
+use crate::out::{self, note, say};
+use crate::{files, paint};
+use anyhow::{Context, Result, bail};
+use ebpfkit_abi::kernel::Judged as Trust;
+use ebpfkit_explain::judge::Status;
+use ebpfkit_object::{Object, Program};
+use ebpfkit_profiles::Profile;
+use ebpfkit_profiles::flips::{self, Cause, Flip};
+use ebpfkit_profiles::matrix::{self, Column, Summary};
+use ebpfkit_verifier::Options;
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The form in which a matrix is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// One JSON object for each file.
+    Json,
+    /// A line for each program and kernel.
+    Csv,
+}
+
+/// One file's matrix; documented in `docs/json.md`.
+#[derive(Serialize)]
+struct MatrixResult<'a> {
+    object: String,
+    kernels: Vec<KernelResult<'a>>,
+    programs: Vec<RowResult<'a>>,
+}
+
+/// A kernel that was asked.
+#[derive(Serialize)]
+struct KernelResult<'a> {
+    name: &'a str,
+    version: String,
+    trust: &'static str,
+}
+
+/// One program's answers.
+#[derive(Serialize)]
+struct RowResult<'a> {
+    name: &'a str,
+    section: &'a str,
+    #[serde(rename = "type")]
+    program_type: String,
+    kernels: Vec<CellResult<'a>>,
+    flips: Vec<FlipResult<'a>>,
+}
+
+/// One kernel's answer.
+#[derive(Serialize)]
+struct CellResult<'a> {
+    kernel: &'a str,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    insn: Option<usize>,
+    insns_processed: u64,
+    states: u64,
+}
+
+/// Two neighbours that answer differently.
+#[derive(Serialize)]
+struct FlipResult<'a> {
+    older: &'a str,
+    newer: &'a str,
+    before: &'static str,
+    after: &'static str,
+    causes: Vec<CauseResult>,
+}
+
+/// What makes them differ.
+#[derive(Serialize)]
+struct CauseResult {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'static str>,
+}
+
+/// How far answers for a kernel are known to be that kernel's.
+pub fn trust(profile: &Profile) -> &'static str {
+    profile.judged.map_or("recorded", Trust::name)
+}
+
+/// Judges one file for several kernels and prints the answers.
+pub fn file(
+    path: &Path,
+    kernels: &[Arc<Profile>],
+    types: &TypeArgs,
+    selection: &Selection,
+    options: Options,
+    form: Form,
+) -> Result<End> {
+    let mut object = open(path)?;
+    types.apply(&mut object, selection);
+    let picked = |object: &Object| selection.pick(object).unwrap_or_default();
+    let columns = matrix::judge(&object, picked, kernels, options);
+    let Some(prepared) = columns.iter().find_map(|c| c.prepared.as_ref().ok()) else {
+        match columns.into_iter().find_map(|c| c.prepared.err()) {
+            Some(why) => bail!("{}: {why}", files::name(path)),
+            None => bail!("{}: no kernel was asked", files::name(path)),
+        }
+    };
+    let programs = &prepared.object.programs;
+    let rows = selection.pick(&prepared.object).with_context(|| files::name(path))?;
+    let shown = Shown { path, columns: &columns, programs, rows: &rows, options };
+    match form {
+        Form::Text => shown.text()?,
+        Form::Json => shown.json()?,
+        Form::Csv => shown.csv()?,
+    }
+    Ok(columns
+        .iter()
+        .flat_map(|c| c.answers.iter().flatten())
+        .map(|a| super::verify::end_of(a.status()))
+        .max()
+        .unwrap_or(End::Good))
+}
+
+struct Shown<'a> {
+    path: &'a Path,
+    columns: &'a [Column],
+    programs: &'a [Program],
+    rows: &'a [usize],
+    options: Options,
+}
+
+impl Shown<'_> {
+    fn summary(&self, column: &Column, row: usize) -> Option<Summary> {
+        column.answer(row).map(Summary::of)
+    }
+
+    fn text(&self) -> Result<()> {
+        if self.rows.is_empty() {
+            note!("{}: no programs", files::name(self.path));
+            return Ok(());
+        }
+        self.table()?;
+        for &row in self.rows {
+            self.rejections(row)?;
+        }
+        for &row in self.rows {
+            for flip in flips::find(self.columns, row, self.options) {
+                self.flip(&flip)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Programs by kernels.
+    fn table(&self) -> Result<()> {
+        let heads: Vec<String> = self.rows.iter().map(|&row| head(&self.programs[row])).collect();
+        let title = files::name(self.path);
+        let first = heads.iter().chain([&title]).map(|h| h.chars().count()).max().unwrap_or(0);
+        let cells: Vec<Vec<(String, Status)>> = self
+            .columns
+            .iter()
+            .map(|c| self.rows.iter().map(|&row| cell(self.summary(c, row).as_ref())).collect())
+            .collect();
+        let widths: Vec<usize> = self
+            .columns
+            .iter()
+            .zip(&cells)
+            .map(|(c, cells)| cells.iter().map(|(text, _)| text.len()).chain([c.kernel.name.len()]).max().unwrap_or(0))
+            .collect();
+        let mut line = format!("{title:first$}");
+        for (column, width) in self.columns.iter().zip(&widths) {
+            line += &format!("  {:width$}", column.kernel.name);
+        }
+        say!("{}", line.trim_end())?;
+        for (at, name) in heads.iter().enumerate() {
+            let mut line = format!("{name:first$}");
+            for (cells, width) in cells.iter().zip(&widths) {
+                let (text, status) = &cells[at];
+                line += &format!("  {}{:pad$}", paint::verdict(*status, text), "", pad = width - text.len());
+            }
+            say!("{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Each different reason once, with the kernels that give it.
+    fn rejections(&self, row: usize) -> Result<()> {
+        let mut told: Vec<Summary> = Vec::new();
+        for column in self.columns {
+            let Some(judged) = column.answer(row) else { continue };
+            let summary = Summary::of(judged);
+            if summary.status == Status::Accepted || told.contains(&summary) {
+                continue;
+            }
+            let same = |c: &&Column| self.summary(c, row).as_ref() == Some(&summary);
+            let kernels: Vec<&str> = self.columns.iter().filter(same).map(|c| c.kernel.name.as_str()).collect();
+            let (name, kernels) = (head(&self.programs[row]), kernels.join(", "));
+            let word = summary.status.name();
+            say!("")?;
+            match (&column.prepared, summary.status) {
+                (Ok(prepared), Status::Rejected) => {
+                    say!("{} {name} by {kernels}", paint::verdict(summary.status, word))?;
+                    if let Some(text) = judged.diagnosis(&column.kernel.model(), prepared, row, self.options) {
+                        say!("{text}")?;
+                    }
+                }
+                _ => {
+                    let message = summary.message.as_deref().unwrap_or_default();
+                    say!("{} {name} for {kernels}: {message}", paint::verdict(summary.status, word))?;
+                }
+            }
+            told.push(summary);
+        }
+        Ok(())
+    }
+
+    fn flip(&self, flip: &Flip) -> Result<()> {
+        let (older, newer) = (&self.columns[flip.older].kernel, &self.columns[flip.older + 1].kernel);
+        // A feature alone says from when on it is so, even between two kernels that were asked.
+        let from = match flip.causes[..] {
+            [Cause::Feature(f)] if older.version < f.since() && f.since() <= newer.version => f.since().series(),
+            _ => newer.name.clone(),
+        };
+        let name = head(&self.programs[flip.program]);
+        let (before, after) = (flip.before.status.name(), flip.after.status.name());
+        let why = match &flip.causes[..] {
+            [] => "no row of the features explains it".to_owned(),
+            [one] => cause_text(*one, flip),
+            several => {
+                let parts: Vec<String> = several.iter().map(|c| cause_text(*c, flip)).collect();
+                format!("\n  {}", parts.join("\n  "))
+            }
+        };
+        say!("")?;
+        say!("{} {name}: {before} before {from}, {after} from then on: {why}", paint::warning("why"))
+    }
+
+    fn json(&self) -> Result<()> {
+        let rows = self.rows.iter().map(|&row| {
+            let program = &self.programs[row];
+            let cell = |c: &'_ Column| -> Option<CellResult<'_>> {
+                let judged = c.answer(row)?;
+                let Summary { status, code, message } = Summary::of(judged);
+                Some(CellResult {
+                    kernel: "",
+                    verdict: status.name(),
+                    code,
+                    message,
+                    insn: judged.insn(),
+                    insns_processed: judged.insns_processed,
+                    states: judged.states,
+                })
+            };
+            let kernels =
+                self.columns.iter().filter_map(|c| Some(CellResult { kernel: &c.kernel.name, ..cell(c)? })).collect();
+            let flips = flips::find(self.columns, row, self.options).into_iter().map(|flip| FlipResult {
+                older: &self.columns[flip.older].kernel.name,
+                newer: &self.columns[flip.older + 1].kernel.name,
+                before: flip.before.status.name(),
+                after: flip.after.status.name(),
+                causes: flip.causes.iter().map(|c| cause_result(*c)).collect(),
+            });
+            RowResult {
+                name: &program.name,
+                section: &program.section,
+                program_type: program.prog_type.to_string(),
+                kernels,
+                flips: flips.collect(),
+            }
+        });
+        let kernels = self.columns.iter().map(|c| KernelResult {
+            name: &c.kernel.name,
+            version: c.kernel.version.to_string(),
+            trust: trust(&c.kernel),
+        });
+        out::json(&MatrixResult {
+            object: files::name(self.path),
+            kernels: kernels.collect(),
+            programs: rows.collect(),
+        })
+    }
+
+    fn csv(&self) -> Result<()> {
+        for &row in self.rows {
+            for column in self.columns {
+                let Some(summary) = self.summary(column, row) else { continue };
+                let program = &self.programs[row];
+                let fields = [
+                    files::name(self.path),
+                    program.name.clone(),
+                    program.section.clone(),
+                    column.kernel.name.clone(),
+                    summary.status.name().to_owned(),
+                    summary.code.unwrap_or_default().to_owned(),
+                    summary.message.unwrap_or_default(),
+                ];
+                say!("{}", fields.map(|f| quoted(&f)).join(","))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first line of a table of comma-separated values.
+pub const CSV_HEAD: &str = "file,program,section,kernel,verdict,code,message";
+
+/// A field of comma-separated values (RFC 4180).
+fn quoted(field: &str) -> String {
+    if field.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\""))
+    } else {
+        field.to_owned()
+    }
+}
+
+/// What stands in the table: the code of a rejection, otherwise a word.
+fn cell(summary: Option<&Summary>) -> (String, Status) {
+    match summary {
+        Some(s) => (
+            s.code.map_or_else(
+                || if s.status == Status::Accepted { "ok" } else { s.status.name() }.into(),
+                str::to_owned,
+            ),
+            s.status,
+        ),
+        None => ("-".into(), Status::Unsupported),
+    }
+}
+
+fn cause_text(cause: Cause, flip: &Flip) -> String {
+    let bad = if flip.before.status == Status::Accepted { &flip.after } else { &flip.before };
+    let message = bad.message.as_deref().unwrap_or_default();
+    match cause {
+        Cause::Feature(f) => format!("{} ({})", f.what().trim().trim_end_matches('.'), f.source()),
+        Cause::Version => format!("what the older kernel does not have yet: {message}"),
+        Cause::Types => format!("the kernels' types differ: {message}"),
+    }
+}
+
+fn cause_result(cause: Cause) -> CauseResult {
+    let (kind, feature) = match cause {
+        Cause::Feature(f) => ("feature", Some(f)),
+        Cause::Version => ("version", None),
+        Cause::Types => ("types", None),
+    };
+    CauseResult {
+        kind,
+        feature: feature.map(|f| f.name()),
+        since: feature.map(|f| f.since().series()),
+        what: feature.map(|f| f.what().trim()),
+        source: feature.map(|f| f.source()),
+    }
+}
