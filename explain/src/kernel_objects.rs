@@ -53,7 +53,7 @@ pub(crate) static ENTRIES: &[Entry] = &[
         "preemption is not disabled on this path",
         "pair every bpf_preempt_enable with a bpf_preempt_disable on the same path"),
     entry(&["use static function instead"],
-        "a global function is verified on its own and could do anything, so that it cannot be called under a lock, nor in kernels before 6.18 while preemption is off",
+        "a global function is verified on its own and could do anything, so that it cannot be called under a lock, nor in kernels before 6.15 while preemption is off",
         "make the function static"),
     entry(&["function calls are not allowed while holding a lock"],
         "while a bpf_spin_lock is held only its own list and tree functions may be called",

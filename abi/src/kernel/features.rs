@@ -90,8 +90,8 @@ macro_rules! features {
 
 features! {
     /// Global functions may be called in regions without preemption where they cannot sleep.
-    GlobalCallsInPreemptOff: (6, 18), [Verdict, Message],
-        "bpf: Allow calls to global subprogs that do not sleep while preemption is disabled";
+    GlobalCallsInPreemptOff: (6, 15), [Verdict, Message],
+        "bpf: Summarize sleepable global subprogs";
 
     /// Atomic operations besides addition are instructions.
     Atomics: (5, 12), [Verdict], "bpf: Add instructions for atomic_[cmp]xchg";
