@@ -127,6 +127,9 @@ fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
     if args.log_level != 0 {
         bail!("--log-level prints the log of one kernel; --kernel names several");
     }
+    if args.effort.is_wanted() {
+        bail!("the effort of a verification is shown for one kernel; --kernel names several");
+    }
     let form = match args.format {
         _ if args.json => Form::Json,
         Some(Format::Csv) => Form::Csv,
