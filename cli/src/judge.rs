@@ -1,6 +1,7 @@
 //! One program judged by the verifier, in the form that commands print.
 
 use crate::host::Host;
+use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::judge::{Judged, Outcome, Status};
 use ebpfkit_explain::source::SourceLine;
 use ebpfkit_object::{Prepared, Program};
@@ -25,6 +26,8 @@ pub struct ProgramResult {
     pub insn: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
     pub insns_processed: u64,
     pub states: u64,
     pub verification_ns: u64,
@@ -94,6 +97,7 @@ impl Timed {
             message: self.judged.message(),
             insn: self.judged.insn(),
             source,
+            diagnosis: None,
             insns_processed: self.judged.insns_processed,
             states: self.judged.states,
             verification_ns: self.ns,

@@ -1,96 +1,122 @@
-//! A rejection as rustc would show it: the location, the kernel's message, what it means, what to do.
+//! A rejection as data: what is wrong, where, why, and what to change. Renderers are apart.
 
-use crate::catalogue;
-use crate::path::{self, Involved, Origin};
-use crate::reach;
-use crate::source;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use ebpfkit_object::{Object, Program};
-use ebpfkit_verifier::Rejection;
-use ebpfkit_verifier::log::insn_text;
+use serde::{Deserialize, Serialize};
 
-/// Where an instruction stands: file and line with their text, or the instruction itself where there is no line.
-struct Location {
-    path: String,
-    number: usize,
-    text: String,
+/// Why one program is rejected, and what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Code of the rejection, `EBPF` and four digits; empty where a foreign message has none.
+    pub code: String,
+    /// What is wrong, in the programmer's words and in terms of this program.
+    pub headline: String,
+    /// The kernel's own lines, verbatim, those before its last one included; what the loader says comes in their place
+    /// where it rewrites them.
+    pub messages: Vec<String>,
+    /// The place that is refused.
+    pub primary: Span,
+    /// Where the proof was lost, where values came from, what bounded them: in the order of the path.
+    pub secondary: Vec<Span>,
+    /// What else matters.
+    pub notes: Vec<String>,
+    /// What to change; those that are proved come first.
+    pub suggestions: Vec<Suggestion>,
+    /// Whose fault it is.
+    pub blame: Blame,
 }
 
-impl Location {
-    fn of(object: &Object, program: &Program, insn: usize) -> Self {
-        match object.btf.as_deref().and_then(|btf| source::line_of(program, btf, insn)) {
-            Some(l) => Self { path: l.file, number: l.line as usize, text: l.text.trim_start().to_owned() },
-            None => {
-                let next = program.insns.get(insn + 1).copied();
-                let text = program.insns.get(insn).map(|&i| insn_text(i, next, &|_| None)).unwrap_or_default();
-                Self { path: format!("{}:{}", object.name, program.section), number: insn, text }
-            }
+/// A place in the program with what is to be said of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Source file as the compiler named it; without line records, the object and section.
+    pub file: String,
+    /// Line, from 1; zero without line records.
+    pub line: u32,
+    /// First column, from 1; zero when unknown: then the whole line is meant.
+    pub column: u32,
+    /// Column behind the last one.
+    pub end_column: u32,
+    /// Text of the line, with its indentation; without line records, the instruction's.
+    pub text: String,
+    /// Slot of the instruction, where one is meant.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub insn: Option<usize>,
+    /// What is to be said of it.
+    pub label: String,
+}
+
+impl Span {
+    /// Whether the place is a line of source rather than an instruction.
+    pub fn has_source(&self) -> bool {
+        self.line != 0
+    }
+}
+
+/// A remedy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// What to do, in words.
+    pub text: String,
+    /// Its edits were applied to the program, and the verifier took the result.
+    pub proved: bool,
+    /// Edits of source lines that say the same.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub source: Vec<SourceEdit>,
+    /// Edits of instructions that were applied.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub insns: Vec<InsnEdit>,
+}
+
+/// A line of source to replace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceEdit {
+    /// File as the compiler named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// What stands there, with its indentation.
+    pub old: String,
+    /// What shall stand there: any number of lines.
+    pub new: Vec<String>,
+}
+
+/// Instructions to replace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsnEdit {
+    /// Slot before which, or from which on, instructions change; slots are those of the rejected program.
+    pub at: usize,
+    /// Text of the instructions that go.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub removed: Vec<String>,
+    /// Text of the instructions that come; jumps name slots of the mended program.
+    pub inserted: Vec<String>,
+}
+
+/// Whose fault a rejection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blame {
+    /// The program does something wrong, or leaves out what it has to show.
+    #[default]
+    Program,
+    /// The compiler made of correct source what the verifier does not take.
+    Compiler,
+    /// The program is right, and the verifier cannot see it.
+    Verifier,
+    /// A limit of the kernel's.
+    Limit,
+    /// The kernel, the way in which the program was built or loaded, or the rights of the user.
+    Environment,
+}
+
+impl Blame {
+    /// Whose fault, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Program => "the program",
+            Self::Compiler => "the compiler's output: the source may be right",
+            Self::Verifier => "the verifier's imprecision: the program may be right",
+            Self::Limit => "a limit of the kernel",
+            Self::Environment => "the way the program is built or loaded, or the kernel it is meant for",
         }
     }
-}
-
-/// What is said of a register: a sentence, and the location of the instruction that it names.
-fn origin_label(involved: &Involved) -> Option<(usize, String)> {
-    let reg = involved.reg;
-    match involved.origin? {
-        Origin::Made(at) => Some((at, format!("R{reg} gets its value at instruction {at}"))),
-        Origin::GivenUp(at) => Some((at, format!("R{reg} is given up by the call at instruction {at}"))),
-    }
-}
-
-/// Renders the rejection of one program. `message` replaces the kernel's message where the loader rewrites it; `log` is
-/// the log of the failing path, from which come the states of registers and the instructions that made them.
-pub fn render(
-    object: &Object,
-    program: usize,
-    rejection: &Rejection,
-    message: Option<&str>,
-    log: Option<&str>,
-) -> String {
-    let program = &object.programs[program];
-    let text = rejection.text.clone();
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    let message = message.or(lines.last().copied()).unwrap_or_default();
-    let location = Location::of(object, program, rejection.insn);
-    let involved =
-        log.map(|l| path::involved_registers(l, &program.insns, rejection.insn, message)).unwrap_or_default();
-    let origins =
-        involved.iter().filter_map(origin_label).map(|(at, label)| (Location::of(object, program, at), label));
-    // A line is shown once; what else is to be said of it becomes a note.
-    let (same_line, origins): (Vec<_>, Vec<_>) =
-        origins.partition(|(o, _)| o.path == location.path && o.number == location.number);
-
-    let title = Level::ERROR.primary_title(message).id(rejection.reason.code());
-    let label = format!("instruction {}", rejection.insn);
-    let snippet = Snippet::source(location.text.as_str())
-        .line_start(location.number)
-        .path(location.path.as_str())
-        .annotation(AnnotationKind::Primary.span(0..location.text.len()).label(label.as_str()));
-    let mut group = Group::with_title(title).element(snippet);
-    for (origin, label) in &origins {
-        let snippet = Snippet::source(origin.text.as_str())
-            .line_start(origin.number)
-            .path(origin.path.as_str())
-            .annotation(AnnotationKind::Context.span(0..origin.text.len()).label(label.as_str()));
-        group = group.element(snippet);
-    }
-    for (_, label) in &same_line {
-        group = group.element(Level::NOTE.message(label.as_str()));
-    }
-    for i in &involved {
-        if let Some(state) = &i.state {
-            group = group.element(Level::NOTE.message(format!("the verifier knows R{} as {state}", i.reg)));
-        }
-    }
-    for before in &lines[..lines.len().saturating_sub(1)] {
-        group = group.element(Level::NOTE.message(*before));
-    }
-    if let Some(note) = reach::note(&lines) {
-        group = group.element(Level::NOTE.message(note));
-    }
-    let entry = catalogue::find(&reach::class_message(&lines, message));
-    if let Some(entry) = entry {
-        group = group.element(Level::NOTE.message(entry.cause)).element(Level::HELP.message(entry.remedy));
-    }
-    Renderer::plain().render(&[group])
 }

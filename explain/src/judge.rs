@@ -1,14 +1,11 @@
 //! What came of a program, with the facts that a user wants first; whoever prints verdicts starts here.
 
-use crate::diagnosis;
+use crate::diagnosis::Diagnosis;
+use crate::explain::{self, Explained};
 use crate::source::{self, SourceLine};
 use ebpfkit_object::Prepared;
-use ebpfkit_verifier::log::KernelLog;
-use ebpfkit_verifier::reason::CallReason;
+use ebpfkit_verifier::reason::{CallReason, ExploreReason};
 use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, Report, Verdict, Verified};
-
-/// Steps up to which a rejected program is walked again for the log of its failing path.
-const EXPLAINED_STEPS: u64 = 200_000;
 
 /// A verdict, without its reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +49,8 @@ pub enum Outcome {
         rejection: Box<Rejection>,
         /// The last line of what the kernel says, or what the loader says in its place.
         message: String,
+        /// The message is the loader's.
+        is_loaders: bool,
         /// The source of the instruction.
         line: Option<SourceLine>,
     },
@@ -123,7 +122,21 @@ impl Judged {
         }
     }
 
-    /// The diagnosis of a rejection as text; the program is walked once more for the path that leads there.
+    /// The diagnosis of a rejection; the program is walked once more to record the path that leads there.
+    pub fn diagnose(
+        &self,
+        kernel: &KernelModel,
+        prepared: &Prepared,
+        program: usize,
+        options: Options,
+    ) -> Option<Diagnosis> {
+        let Outcome::Rejected { rejection, message, is_loaders, .. } = &self.outcome else { return None };
+        let message = is_loaders.then_some(message.as_str());
+        let object = &prepared.object;
+        Some(Explained { kernel, object, program, options, rejection, message }.diagnose())
+    }
+
+    /// The diagnosis of a rejection as text for a terminal.
     pub fn diagnosis(
         &self,
         kernel: &KernelModel,
@@ -131,12 +144,8 @@ impl Judged {
         program: usize,
         options: Options,
     ) -> Option<String> {
-        let Outcome::Rejected { rejection, message, .. } = &self.outcome else { return None };
-        let mut log = KernelLog { level: 1, ..KernelLog::default() };
-        if self.insns_processed <= EXPLAINED_STEPS {
-            ebpfkit_verifier::verify(kernel, &prepared.object, program, options, &mut log);
-        }
-        Some(diagnosis::render(&prepared.object, program, rejection, Some(message), Some(&log.text)))
+        let diagnosis = self.diagnose(kernel, prepared, program, options)?;
+        Some(explain::terminal(&prepared.object, program, &diagnosis, false))
     }
 }
 
@@ -146,8 +155,15 @@ fn rejected(prepared: &Prepared, program: usize, rejection: Box<Rejection>) -> O
     let is_poison = matches!(rejection.reason, Reason::Call(CallReason::UnknownHelper { .. }));
     let mut poison = program.poison.iter().filter(|(at, _)| is_poison && *at == rejection.insn);
     let poison = poison.next().map(|(_, text)| text.clone());
-    let text = poison.unwrap_or_else(|| rejection.text.clone());
-    let message = text.trim_end().lines().last().unwrap_or_default().to_owned();
+    let is_loaders = poison.is_some();
+    let message = poison.unwrap_or_else(|| decisive(&rejection));
     let line = prepared.object.btf.as_deref().and_then(|btf| source::line_of(program, btf, rejection.insn));
-    Outcome::Rejected { rejection, message, line }
+    Outcome::Rejected { rejection, message, is_loaders, line }
+}
+
+/// The line of a rejection's message that says what is wrong: the last one, or, where states follow it, the first.
+fn decisive(rejection: &Rejection) -> String {
+    let mut lines = rejection.text.trim_end().lines();
+    let first = matches!(rejection.reason, Reason::Explore(ExploreReason::InfiniteLoop { .. }));
+    if first { lines.next() } else { lines.last() }.unwrap_or_default().to_owned()
 }

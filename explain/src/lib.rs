@@ -4,16 +4,24 @@
 
 mod accesses;
 mod calls;
+mod case;
 pub mod catalogue;
 pub mod cfg;
 pub mod coverage;
 pub mod diagnosis;
 pub mod effort;
+pub mod explain;
+mod families;
 mod functions;
 pub mod judge;
 mod kernel_objects;
+mod origin;
 pub mod path;
 pub mod profile;
-mod reach;
+pub mod render;
 mod rights;
 pub mod source;
+pub mod trace;
+mod words;
+
+pub use diagnosis::Diagnosis;

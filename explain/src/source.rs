@@ -1,4 +1,4 @@
-//! Source lines of instructions, from the object's line records.
+//! Source lines of instructions, from the object's line records, and what their text says.
 
 use ebpfkit_object::{Btf, Program};
 
@@ -26,4 +26,171 @@ pub fn line_of(program: &Program, btf: &Btf, insn: usize) -> Option<SourceLine> 
         column: record.column,
         text: text.to_owned(),
     })
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// First column of what a record means, and the column behind it: a word with the call or index that follows it. Zeros
+/// where the column is unknown or not inside of the text.
+pub(crate) fn extent(line: &SourceLine) -> (u32, u32) {
+    // A line of assembly is one instruction.
+    if line.file.rsplit('.').next().is_some_and(|e| e.eq_ignore_ascii_case("s") || e == "asm") {
+        return (0, 0);
+    }
+    let chars: Vec<char> = line.text.chars().collect();
+    let Some(start) = (line.column as usize).checked_sub(1).filter(|&c| c < chars.len()) else { return (0, 0) };
+    let mut end = start;
+    while end < chars.len() && is_word(chars[end]) {
+        end += 1;
+    }
+    if end == start {
+        end += 1;
+    }
+    // The arguments of a call, or an index.
+    if let Some(open @ ('(' | '[')) = chars.get(end).copied() {
+        let close = if open == '(' { ')' } else { ']' };
+        let mut depth = 0;
+        for (at, &c) in chars.iter().enumerate().skip(end) {
+            depth += i32::from(c == open) - i32::from(c == close);
+            if depth == 0 {
+                end = at + 1;
+                break;
+            }
+        }
+    }
+    (start as u32 + 1, end as u32 + 1)
+}
+
+/// Where a word stands in a text on its own.
+fn find_word(text: &str, word: &str) -> Option<usize> {
+    text.match_indices(word).map(|(at, _)| at).find(|&at| {
+        let before = text[..at].chars().next_back().is_some_and(is_word);
+        let after = text[at + word.len()..].chars().next().is_some_and(is_word);
+        !before && !after
+    })
+}
+
+/// The variable that a line assigns what `made_by` (a call, a member) gives; none where the line says no such thing.
+pub(crate) fn assigned(text: &str, made_by: &str) -> Option<String> {
+    let made_by = made_by.rsplit('.').next().unwrap_or(made_by);
+    let made_at = find_word(text, made_by)?;
+    let sign = assignment(&text[..made_at])?;
+    last_word(&text[..sign])
+}
+
+/// Where the last plain assignment of a text stands.
+fn assignment(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    (1..bytes.len()).rev().find(|&at| {
+        bytes[at] == b'='
+            && bytes.get(at + 1) != Some(&b'=')
+            && !matches!(
+                bytes[at - 1],
+                b'=' | b'!' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'&' | b'|' | b'^' | b'%'
+            )
+    })
+}
+
+/// The word at the end of a text, with the members before it.
+pub(crate) fn last_word(text: &str) -> Option<String> {
+    let text = text.trim_end();
+    let start =
+        text.rfind(|c: char| !is_word(c)).map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
+    let word = &text[start..];
+    if word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    for sign in ["->", "."] {
+        if let Some(before) = text[..start].strip_suffix(sign)
+            && let Some(base) = last_word(before)
+        {
+            return Some(format!("{base}{sign}{word}"));
+        }
+    }
+    Some(word.to_owned())
+}
+
+/// The pointer expression through which a line accesses memory at its column: `p` of `p->member`, `*p` and `p[i]`.
+pub(crate) fn base_at(line: &SourceLine) -> Option<String> {
+    let at = (line.column as usize).checked_sub(1)?;
+    let text: String = line.text.chars().take(at).collect();
+    let rest: String = line.text.chars().skip(at).collect();
+    if let Some(before) = text.strip_suffix("->").or_else(|| text.strip_suffix('.')) {
+        return last_word(before);
+    }
+    let word_end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+    if let Some(rest) = rest.strip_prefix('*') {
+        let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+        return Some(rest[..end].to_owned()).filter(|w| !w.is_empty());
+    }
+    let word = &rest[..word_end];
+    let follows = rest[word_end..].trim_start();
+    (!word.is_empty() && (follows.starts_with("->") || follows.starts_with('['))).then(|| word.to_owned())
+}
+
+/// The index expression of the access at a line's column: `i` of `p[i]`.
+pub(crate) fn index_at(line: &SourceLine) -> Option<String> {
+    let text = &line.text;
+    let open = match (line.column as usize).checked_sub(1) {
+        Some(at) => text.char_indices().nth(at).and_then(|(b, _)| text[b..].find('[').map(|o| b + o)),
+        None => None,
+    };
+    let open = open.or_else(|| text.find('['))?;
+    let mut depth = 0;
+    for (at, c) in text[open..].char_indices() {
+        depth += i32::from(c == '[') - i32::from(c == ']');
+        if depth == 0 {
+            let inner = text[open + 1..open + at].trim();
+            return Some(inner.to_owned()).filter(|i| !i.is_empty());
+        }
+    }
+    None
+}
+
+/// The text of an argument of a call that a line contains, from 0.
+pub(crate) fn argument(text: &str, callee: &str, index: usize) -> Option<String> {
+    let at = find_word(text, callee)? + callee.len();
+    let rest = text[at..].trim_start().strip_prefix('(')?;
+    let (mut depth, mut start, mut number) = (0i32, 0, 0);
+    for (at, c) in rest.char_indices() {
+        let ends = depth == 0 && matches!(c, ',' | ')');
+        if ends {
+            if number == index {
+                return Some(rest[start..at].trim().to_owned()).filter(|t| !t.is_empty());
+            }
+            (number, start) = (number + 1, at + 1);
+            if c == ')' {
+                return None;
+            }
+        }
+        depth += i32::from(matches!(c, '(' | '[' | '{')) - i32::from(matches!(c, ')' | ']' | '}'));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_what_a_line_assigns() {
+        let task = "\tstruct task_struct *task = (void *)bpf_get_current_task();";
+        assert_eq!(assigned(task, "bpf_get_current_task").as_deref(), Some("task"));
+        assert_eq!(assigned("s->v = bpf_ktime_get_ns();", "bpf_ktime_get_ns").as_deref(), Some("s->v"));
+        assert_eq!(assigned("if (x == bpf_ktime_get_ns())", "bpf_ktime_get_ns"), None);
+        assert_eq!(assigned("x = f();", "g"), None);
+    }
+
+    #[test]
+    fn pointers_and_indices_at_columns() {
+        let line = |text: &str, column| SourceLine { file: "a.c".into(), line: 1, column, text: text.into() };
+        assert_eq!(base_at(&line("parent = task->tgid;", 16)).as_deref(), Some("task"));
+        assert_eq!(base_at(&line("x = *p;", 5)).as_deref(), Some("p"));
+        assert_eq!(base_at(&line("x = names[i];", 5)).as_deref(), Some("names"));
+        assert_eq!(index_at(&line("x = names[i + 1];", 5)).as_deref(), Some("i + 1"));
+        assert_eq!(argument("r = f(a, g(b, c), d);", "f", 1).as_deref(), Some("g(b, c)"));
+        assert_eq!(extent(&line("x = f(a, b) + 1;", 5)), (5, 12));
+    }
 }

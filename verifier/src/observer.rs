@@ -1,5 +1,6 @@
 //! What the verifier reports while it works. The kernel's log, the debugger and explanations are observers.
 
+use crate::reason::Reason;
 use crate::state::VerifierState;
 use std::fmt::Arguments;
 
@@ -7,6 +8,14 @@ use std::fmt::Arguments;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The walk of a function begins: of the main program, or of a global function on its own.
+    Start {
+        /// Its first slot.
+        insn: usize,
+        /// The maps in use, by the numbers that registers name them by: numbers in the object; `usize::MAX` for
+        /// templates of inner maps.
+        maps: &'a [usize],
+    },
     /// About to verify the instruction at this slot in this state.
     Before {
         /// Slot.
@@ -16,6 +25,10 @@ pub enum Event<'a> {
         /// Registers that may be read later, as a bit mask.
         live_regs: u16,
     },
+    /// A line that the kernel prints before the message of a rejection, and that belongs to it.
+    Detail(Arguments<'a>),
+    /// The rejection that stands behind the one which follows: why arguments do not keep a function's contract.
+    Because(&'a Reason),
     /// A way that is walked later has been put aside. Told to [`Observer::wants_comparisons`], as all that follow.
     Pushed {
         /// Slot of the instruction that goes more than one way.
@@ -113,12 +126,13 @@ pub trait Observer {
         let _ = text;
     }
 
-    /// Position in the log, for [`Observer::rewind`].
+    /// Position in the log or along the path, for [`Observer::rewind`].
     fn position(&self) -> usize {
         0
     }
 
-    /// Forgets all text after a position (a path that ended well, at log level 1).
+    /// Forgets all text or all events after a position: a path ended well, and the walk goes on where a pending branch
+    /// left that path. Called at log level 1, and where events are wanted.
     fn rewind(&mut self, position: usize) {
         let _ = position;
     }

@@ -183,7 +183,8 @@ fn file(
         }
         worst = worst.max(end_of(timed.judged.status()));
         if args.json {
-            results.push(timed.result(program));
+            let diagnosis = timed.judged.diagnose(&host.model, prepared, index, options);
+            results.push(ProgramResult { diagnosis, ..timed.result(program) });
             continue;
         }
         out::results().write_all(log.text.as_bytes()).context(out::STDOUT)?;

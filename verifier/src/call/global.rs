@@ -37,7 +37,7 @@ impl Env<'_> {
         }
         let name = self.subprogs[subprog].name.clone();
         if let Err(Stop::Reject(why)) = fits {
-            self.verbose(format_args!("{why}\n"));
+            self.because(&why);
             return reject(GlobalReason::InvalidArgs { subprog, name });
         }
         self.verbose(format_args!("Func#{subprog} ('{name}') is global and assumed valid.\n"));

@@ -31,7 +31,7 @@ impl Env<'_> {
             _ => false,
         };
         if !fits {
-            self.verbose(format_args!("cannot update sockmap in this context\n"));
+            self.detail(format_args!("cannot update sockmap in this context"));
         }
         fits
     }

@@ -9,9 +9,10 @@ pub(crate) use path::Path;
 
 use crate::domain::{Numbers, RegState, RegType, Tnum, reg_type_str};
 use crate::kernel_model::KernelModel;
-use crate::observer::Observer;
+use crate::observer::{Event, Observer};
 use crate::options::Options;
 use crate::program::{AttachInfo, CtxUse, InsnAux, SubprogInfo, UsedMap};
+use crate::reason::Reason;
 use crate::tables::Tables;
 use ebpfkit_abi::{Feature, TypeFlags};
 use ebpfkit_isa::Insn;
@@ -178,6 +179,22 @@ impl Env<'_> {
     pub fn verbose(&mut self, text: std::fmt::Arguments<'_>) {
         if self.input.log_level != 0 {
             self.observer.text(text);
+        }
+    }
+
+    /// A line that belongs to the rejection which follows it.
+    pub fn detail(&mut self, text: std::fmt::Arguments<'_>) {
+        self.verbose(format_args!("{text}\n"));
+        if self.wants_events() {
+            self.observer.event(Event::Detail(text));
+        }
+    }
+
+    /// The rejection that stands behind the one which follows.
+    pub fn because(&mut self, reason: &Reason) {
+        self.verbose(format_args!("{reason}\n"));
+        if self.wants_events() {
+            self.observer.event(Event::Because(reason));
         }
     }
 

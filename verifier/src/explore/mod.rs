@@ -96,7 +96,7 @@ impl Env<'_> {
         self.path.insn_idx = next.insn;
         self.path.state.last_insn_idx = next.prev;
         self.path.prev_insn_idx = usize::try_from(next.prev).unwrap_or(0);
-        if self.log_level() == 1 {
+        if self.log_level() == 1 || self.wants_events() {
             self.observer.rewind(next.log_position);
         }
         self.tables.trace.announce = true;

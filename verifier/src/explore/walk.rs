@@ -23,6 +23,10 @@ impl Env<'_> {
         self.tables.walk.saved.reset(self.insns().len());
         self.tables.walk.loops.reset();
         self.tables.trace.restart();
+        if self.wants_events() {
+            let maps: Vec<usize> = self.maps.iter().map(|m| m.index).collect();
+            self.observer.event(Event::Start { insn: self.path.insn_idx, maps: &maps });
+        }
         loop {
             let ended = self.step()?;
             if ended {

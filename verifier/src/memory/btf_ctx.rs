@@ -77,7 +77,7 @@ impl Env<'_> {
         let name = self.attach.name.clone();
         let number = self.unknown_scalar();
         if off % 8 != 0 {
-            self.verbose(format_args!("func '{name}' offset {off} is not multiple of 8\n"));
+            self.detail(format_args!("func '{name}' offset {off} is not multiple of 8"));
             return None;
         }
         let (proto, attach) = (self.attach.proto, self.prog().attach_type);
@@ -89,7 +89,7 @@ impl Env<'_> {
             return self.returned_value(types, proto);
         }
         if index >= count {
-            self.verbose(format_args!("func '{name}' doesn't have {}-th argument\n", index + 1));
+            self.detail(format_args!("func '{name}' doesn't have {}-th argument", index + 1));
             return None;
         }
         let param = types.params(proto).nth(index + hidden)?;
@@ -99,13 +99,13 @@ impl Env<'_> {
         }
         let Some(Type::Ptr(target)) = types.get(ty) else {
             let (type_name, kind) = (types.name(ty), kind_name(types.kind(ty)));
-            self.verbose(format_args!(
-                "func '{name}' arg{index} '{type_name}' has type {kind}. Only pointer access is allowed\n"
+            self.detail(format_args!(
+                "func '{name}' arg{index} '{type_name}' has type {kind}. Only pointer access is allowed"
             ));
             return None;
         };
         if size != 8 {
-            self.verbose(format_args!("func '{name}' size {size} must be 8\n"));
+            self.detail(format_args!("func '{name}' size {size} must be 8"));
             return None;
         }
         let listed = self.attach.iterator.and_then(|t| t.args.iter().find(|a| a.offset == off));
@@ -131,7 +131,7 @@ impl Env<'_> {
         flags |= tag_flags(types, target) & (TypeFlags::USER | TypeFlags::PERCPU);
         if !is_struct(types, pointee) {
             let kind = kind_name(types.kind(pointee));
-            self.verbose(format_args!("func '{name}' arg{index} type {kind} is not a struct\n"));
+            self.detail(format_args!("func '{name}' arg{index} type {kind} is not a struct"));
             return None;
         }
         let (kind, struct_name) = (kind_name(types.kind(pointee)), types.name(pointee));
@@ -162,7 +162,7 @@ impl Env<'_> {
         let small_int = matches!(types.get(ret), Some(Type::Int { size: 1 | 2 | 4 | 8, .. }));
         if self.prog().attach_type == AttachType::ModifyReturn && !small_int {
             let kind = kind_name(types.kind(ret));
-            self.verbose(format_args!("ret type {kind} not allowed for fmod_ret\n"));
+            self.detail(format_args!("ret type {kind} not allowed for fmod_ret"));
             return None;
         }
         if self.has(Feature::HookResults)

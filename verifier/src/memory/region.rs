@@ -3,8 +3,8 @@
 use super::Access;
 use super::special::Touch;
 use crate::domain::reg_type_str;
-use crate::domain::{RegBase, RegExtra, RegState};
-use crate::reason::{MemoryReason, reject};
+use crate::domain::{RegExtra, RegState};
+use crate::reason::{MemoryReason, Outside, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_abi::{MapType, ProgType, TypeFlags, map_flags};
@@ -12,20 +12,13 @@ use ebpfkit_object::MapInit;
 use ebpfkit_object::record::Field;
 
 impl Env<'_> {
-    /// One end of an access against the region: `Err` is the kernel's first line.
-    fn inside(&self, reg: u8, off: i64, size: u32, region: u32, zero_size: bool) -> Result<(), String> {
+    /// One end of an access against the region: `Err` says what lies outside.
+    fn inside(&self, reg: u8, off: i64, size: u32, region: u32, zero_size: bool) -> Result<(), Outside> {
         if off >= 0 && (size > 0 || zero_size) && off.saturating_add(size.into()) <= region.into() {
             return Ok(());
         }
         let r = self.reg(reg);
-        Err(match r.ty.base {
-            RegBase::MapKey => format!("invalid access to map key, key_size={region} off={off} size={size}"),
-            RegBase::MapValue => format!("invalid access to map value, value_size={region} off={off} size={size}"),
-            RegBase::Packet | RegBase::PacketMeta | RegBase::PacketEnd => {
-                format!("invalid access to packet, off={off} size={size}, R{reg}(id={},off={off},r={region})", r.id)
-            }
-            _ => format!("invalid access to memory, mem_size={region} off={off} size={size}"),
-        })
+        Err(Outside { base: r.ty.base, reg, id: r.id, off, size, region: region.into() })
     }
 
     /// An access at `off` (fixed part included) from a register with a variable offset into a region.
@@ -56,8 +49,8 @@ impl Env<'_> {
             return reject(MemoryReason::NegativeIndex { reg });
         }
         let detail = match u32::try_from(r.range()) {
-            Err(_) => Some(String::new()),
-            Ok(range) => self.inside(reg, off.into(), size, range, zero_size).err().map(|d| d + "\n"),
+            Err(_) => Some(Outside { base: r.ty.base, reg, id: r.id, off: off.into(), size, region: r.range().into() }),
+            Ok(range) => self.inside(reg, off.into(), size, range, zero_size).err(),
         };
         if let Some(detail) = detail {
             return reject(MemoryReason::OutsidePacket { detail, reg });

@@ -1,6 +1,45 @@
 //! Rejections by loads, stores and atomics.
 
 use super::rows::reasons;
+use crate::domain::RegBase;
+use std::fmt;
+
+/// An access and the region that it is not inside of. Shown as the kernel's line about it; the alternative form ends
+/// the line, and is empty where no region is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// What the register points to.
+    pub base: RegBase,
+    /// Register.
+    pub reg: u8,
+    /// Identity of the pointer; zero for none.
+    pub id: u32,
+    /// First byte, from the start of the region.
+    pub off: i64,
+    /// Bytes.
+    pub size: u32,
+    /// Bytes of the region; of a packet, those that are known to be there; negative for a pointer that was compared
+    /// with the end of the packet as something behind it.
+    pub region: i64,
+}
+
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { base, reg, id, off, size, region } = *self;
+        if region < 0 {
+            return Ok(());
+        }
+        match base {
+            RegBase::MapKey => write!(f, "invalid access to map key, key_size={region} off={off} size={size}"),
+            RegBase::MapValue => write!(f, "invalid access to map value, value_size={region} off={off} size={size}"),
+            RegBase::Packet | RegBase::PacketMeta | RegBase::PacketEnd => {
+                write!(f, "invalid access to packet, off={off} size={size}, R{reg}(id={id},off={off},r={region})")
+            }
+            _ => write!(f, "invalid access to memory, mem_size={region} off={off} size={size}"),
+        }?;
+        if f.alternate() { f.write_str("\n") } else { Ok(()) }
+    }
+}
 
 reasons! {
     /// Rejections by loads, stores and atomics.
@@ -18,11 +57,11 @@ reasons! {
         /// An offset may be negative.
         "EBPF0206" NegativeIndex { reg: u8 } EACCES, "R{reg} min value is negative, either use unsigned index or do a if (index >=0) check.";
         /// An access may lie outside of its region.
-        "EBPF0207" OutsideRegion { detail: String, reg: u8, bound: &'static str } EACCES, "{detail}\nR{reg} {bound} value is outside of the allowed memory range";
+        "EBPF0207" OutsideRegion { detail: Outside, reg: u8, bound: &'static str } EACCES, "{detail}\nR{reg} {bound} value is outside of the allowed memory range";
         /// An offset has no bound.
         "EBPF0208" UnboundedAccess { reg: u8 } EACCES, "R{reg} unbounded memory access, make sure to bounds check any such access";
         /// A packet access that no comparison with the end covers.
-        "EBPF0209" OutsidePacket { detail: String, reg: u8 } EACCES, "{detail}R{reg} offset is outside of the packet";
+        "EBPF0209" OutsidePacket { detail: Outside, reg: u8 } EACCES, "{detail:#}R{reg} offset is outside of the packet";
         /// This program type may not write packets.
         "EBPF0210" PacketReadOnly {} EACCES, "cannot write into packet";
         /// The map may not be written by programs.

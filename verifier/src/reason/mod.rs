@@ -25,7 +25,7 @@ pub use call::CallReason;
 pub use explore::ExploreReason;
 pub use global::GlobalReason;
 pub use kfunc::KfuncReason;
-pub use memory::MemoryReason;
+pub use memory::{MemoryReason, Outside};
 pub use object::ObjectReason;
 pub use program::ProgramReason;
 pub use resource::ResourceReason;

@@ -139,7 +139,7 @@ impl Env<'_> {
             return reject(ResourceReason::Unreleased { lines: lines.collect::<Vec<_>>().join("\n") });
         }
         for r in leaked {
-            self.verbose(format_args!("Unreleased reference id={} alloc_insn={}\n", r.id, r.insn));
+            self.detail(format_args!("Unreleased reference id={} alloc_insn={}", r.id, r.insn));
         }
         reject(ResourceReason::ReferenceLeak { place })
     }

@@ -510,7 +510,7 @@ impl Env<'_> {
             }
             match fits {
                 Err(Stop::Reject(why)) => {
-                    self.verbose(format_args!("{why}\n"));
+                    self.because(&why);
                     return reject(KfuncReason::BadBuffer { index: a.index, size: a.index + 1 });
                 }
                 other => other?,

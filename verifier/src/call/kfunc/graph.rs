@@ -22,7 +22,7 @@ impl Env<'_> {
         let Some(field) = field.copied() else { return reject(KfuncReason::FieldNotFound { field: root, off }) };
         if !self.allocation_locked(&r) {
             if self.path.state.res.active_locks != 0 {
-                self.verbose(format_args!("held lock and object are not in the same allocation\n"));
+                self.detail(format_args!("held lock and object are not in the same allocation"));
             }
             let lock = record.and_then(|rec| rec.find(FieldKind::SpinLock).map(|f| f.offset as i32)).unwrap_or(-22);
             return reject(KfuncReason::LockNotHeld { lock, root });

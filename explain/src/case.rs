@@ -1,0 +1,316 @@
+//! A rejection with all that is known around it: what the families of rejections ask when they explain one.
+
+use crate::diagnosis::{Blame, Span};
+use crate::origin::{self, Event, How, Place};
+use crate::source::{self, SourceLine};
+use crate::trace::Trace;
+use ebpfkit_abi::ctx::{Context, Field, context_of};
+use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::pseudo;
+use ebpfkit_object::btf::{BtfRef, Type};
+use ebpfkit_object::{Btf, Map, Object, Program};
+use ebpfkit_verifier::log::insn_text;
+use ebpfkit_verifier::{KernelModel, Reason, RegBase, RegState, Rejection};
+
+/// What is being explained.
+pub(crate) struct Case<'a> {
+    pub(crate) kernel: &'a KernelModel,
+    pub(crate) object: &'a Object,
+    pub(crate) program: &'a Program,
+    pub(crate) rejection: &'a Rejection,
+    pub(crate) trace: &'a Trace,
+}
+
+/// A diagnosis in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// What is wrong.
+    pub(crate) headline: String,
+    /// The instruction that is meant, where it is another one than the rejected.
+    pub(crate) at: Option<usize>,
+    /// What is to be said of it.
+    pub(crate) label: String,
+    /// Other places, in any order.
+    pub(crate) spans: Vec<Span>,
+    /// What else matters.
+    pub(crate) notes: Vec<String>,
+    /// What to do, the best first.
+    pub(crate) help: Vec<String>,
+    /// Whose fault it is.
+    pub(crate) blame: Blame,
+}
+
+impl Draft {
+    /// Begins with what is wrong and what the rejected instruction does.
+    pub(crate) fn new(headline: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { headline: headline.into(), label: label.into(), ..Self::default() }
+    }
+
+    pub(crate) fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    pub(crate) fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    pub(crate) fn blame(mut self, blame: Blame) -> Self {
+        self.blame = blame;
+        self
+    }
+
+    pub(crate) fn at(mut self, insn: usize) -> Self {
+        self.at = Some(insn);
+        self
+    }
+
+    pub(crate) fn span(mut self, span: Span) -> Self {
+        self.spans.push(span);
+        self
+    }
+}
+
+impl<'a> Case<'a> {
+    pub(crate) fn reason(&self) -> &'a Reason {
+        &self.rejection.reason
+    }
+
+    /// Slot of the rejected instruction.
+    pub(crate) fn at(&self) -> usize {
+        self.rejection.insn
+    }
+
+    pub(crate) fn insn(&self, at: usize) -> Insn {
+        self.program.insns.get(at).copied().unwrap_or_default()
+    }
+
+    /// The rejected instruction.
+    pub(crate) fn here(&self) -> Insn {
+        self.insn(self.at())
+    }
+
+    /// The step of the rejected instruction, or else the last one of the path.
+    pub(crate) fn step(&self) -> Option<usize> {
+        self.trace.last()
+    }
+
+    /// Whether the path reaches the rejected instruction.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.step().is_some_and(|s| self.trace.steps[s].insn == self.at())
+    }
+
+    /// A register before the rejected instruction.
+    pub(crate) fn reg(&self, reg: u8) -> Option<&'a RegState> {
+        if !self.is_reached() {
+            return None;
+        }
+        self.trace.reg(self.step()?, reg)
+    }
+
+    /// Events of a register's value before the rejected instruction, the last first.
+    pub(crate) fn history(&self, reg: u8) -> Vec<Event> {
+        if self.is_reached() { self.history_at(self.step().unwrap_or(0), Place::Reg(reg)) } else { Vec::new() }
+    }
+
+    pub(crate) fn history_at(&self, step: usize, place: Place) -> Vec<Event> {
+        origin::history(self.trace, &self.program.insns, step, place)
+    }
+
+    /// Slot of an event's instruction.
+    pub(crate) fn event_insn(&self, event: &Event) -> usize {
+        self.trace.steps.get(event.step).map_or(0, |s| s.insn)
+    }
+
+    pub(crate) fn btf(&self) -> Option<&'a Btf> {
+        self.object.btf.as_deref()
+    }
+
+    /// The source line of an instruction.
+    pub(crate) fn source(&self, insn: usize) -> Option<SourceLine> {
+        source::line_of(self.program, self.btf()?, insn)
+    }
+
+    /// The text of the source line of an instruction, or nothing.
+    pub(crate) fn text(&self, insn: usize) -> String {
+        self.source(insn).map(|l| l.text).unwrap_or_default()
+    }
+
+    /// The place of an instruction in words: `line 12`, or `instruction 12`.
+    pub(crate) fn place(&self, insn: usize) -> String {
+        match self.source(insn) {
+            Some(l) if l.line != 0 => format!("line {}", l.line),
+            _ => format!("instruction {insn}"),
+        }
+    }
+
+    /// Whether two instructions belong to the same line of source.
+    pub(crate) fn same_line(&self, a: usize, b: usize) -> bool {
+        match (self.source(a), self.source(b)) {
+            (Some(a), Some(b)) => a.line == b.line && a.file == b.file,
+            _ => a == b,
+        }
+    }
+
+    /// A span at an instruction.
+    pub(crate) fn span(&self, insn: usize, label: impl Into<String>) -> Span {
+        let label = label.into();
+        match self.source(insn) {
+            Some(l) => {
+                let (column, end_column) = source::extent(&l);
+                Span { file: l.file, line: l.line, column, end_column, text: l.text, insn: Some(insn), label }
+            }
+            None => Span {
+                file: format!("{}:{}", self.object.name, self.program.section),
+                text: self.insn_text(insn),
+                insn: Some(insn),
+                label,
+                ..Span::default()
+            },
+        }
+    }
+
+    /// The text of an instruction.
+    pub(crate) fn insn_text(&self, insn: usize) -> String {
+        let next = self.program.insns.get(insn + 1).copied();
+        let named = |i: Insn| self.callee_of(i, insn);
+        let text = self.program.insns.get(insn).map(|&i| insn_text(i, next, &named)).unwrap_or_default();
+        // The opcode in front says nothing to a reader.
+        text.split_once(") ").map_or(text.clone(), |(_, rest)| rest.to_owned())
+    }
+
+    /// The name of what a call calls.
+    pub(crate) fn callee(&self, at: usize) -> Option<String> {
+        let insn = self.insn(at);
+        if insn.is_call() { self.callee_of(insn, at) } else { None }
+    }
+
+    fn callee_of(&self, insn: Insn, at: usize) -> Option<String> {
+        match insn.src {
+            0 => ebpfkit_abi::helpers::helper_name(u32::try_from(insn.imm).ok()?).map(str::to_owned),
+            pseudo::KFUNC_CALL => Some(self.kernel.btf()?.name(insn.imm as u32).to_owned()).filter(|n| !n.is_empty()),
+            pseudo::CALL => self.function_at(usize::try_from(insn.function(at)?).ok()?),
+            _ => None,
+        }
+    }
+
+    /// The name of the function that contains or starts at a slot.
+    pub(crate) fn function_at(&self, insn: usize) -> Option<String> {
+        let btf = self.btf()?;
+        let after = self.program.func_info.partition_point(|f| f.insn as usize <= insn);
+        let info = self.program.func_info.get(after.checked_sub(1)?)?;
+        Some(btf.name(info.type_id).to_owned()).filter(|n| !n.is_empty())
+    }
+
+    /// First slot of the function that contains a slot.
+    pub(crate) fn function_start(&self, insn: usize) -> usize {
+        let after = self.program.func_info.partition_point(|f| f.insn as usize <= insn);
+        match after.checked_sub(1).and_then(|i| self.program.func_info.get(i)) {
+            Some(info) => info.insn as usize,
+            None => self.local_starts().into_iter().rfind(|&s| s <= insn).unwrap_or(0),
+        }
+    }
+
+    /// First slots of all functions, in order.
+    pub(crate) fn local_starts(&self) -> Vec<usize> {
+        let called = self.program.insns.iter().enumerate().filter_map(|(at, i)| usize::try_from(i.function(at)?).ok());
+        let mut starts: Vec<usize> = std::iter::once(0).chain(called).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        starts
+    }
+
+    /// The names and types of the parameters of the function that starts at a slot.
+    pub(crate) fn params(&self, start: usize) -> Vec<(String, u32)> {
+        let Some(btf) = self.btf() else { return Vec::new() };
+        let Some(info) = self.program.func_info.iter().find(|f| f.insn as usize == start) else { return Vec::new() };
+        let Some(Type::Func { proto, .. }) = btf.get(info.type_id) else { return Vec::new() };
+        btf.params(proto).map(|p| (p.name.to_owned(), p.ty)).collect()
+    }
+
+    /// The map of a register: by its number in the verification.
+    pub(crate) fn map(&self, reg: &RegState) -> Option<&'a Map> {
+        let number = *self.trace.maps.get(reg.map()? as usize)?;
+        self.object.maps.get(number)
+    }
+
+    /// The name of the struct of a typed pointer.
+    pub(crate) fn struct_name(&self, reg: &RegState) -> Option<String> {
+        let (origin, id) = reg.btf()?;
+        let btf = match origin {
+            BtfRef::Vmlinux => self.kernel.btf()?,
+            BtfRef::Program => self.btf()?,
+        };
+        Some(btf.name(id).to_owned()).filter(|n| !n.is_empty())
+    }
+
+    /// The member of a struct of the kernel at a byte offset: `struct.member`, through members of structs.
+    pub(crate) fn member_at(&self, reg: &RegState, off: i64) -> Option<String> {
+        let (origin, id) = reg.btf()?;
+        let btf: &Btf = match origin {
+            BtfRef::Vmlinux => self.kernel.btf()?,
+            BtfRef::Program => self.btf()?,
+        };
+        member_path(btf, id, u32::try_from(off).ok()?, 0)
+    }
+
+    /// The field of the context at a byte offset.
+    pub(crate) fn ctx_field(&self, off: i64) -> Option<&'static Field> {
+        match context_of(self.program.prog_type)? {
+            Context::Fields { layout, .. } => layout.at(u16::try_from(off).ok()?),
+            Context::Plain { .. } => None,
+        }
+    }
+
+    /// What a value is called in the source, where the line that made it says so.
+    pub(crate) fn name(&self, history: &[Event]) -> Option<String> {
+        for event in history {
+            let insn = self.event_insn(event);
+            let text = self.text(insn);
+            let made_by = match event.how {
+                How::Result => self.callee(insn),
+                How::Returned => self.callee(insn),
+                How::Loaded { base } => {
+                    let base = self.trace.reg(event.step, base)?;
+                    let off = i64::from(self.insn(insn).off) + i64::from(base.off);
+                    match base.ty.base {
+                        RegBase::Ctx => self.ctx_field(off).map(|f| f.name.to_owned()),
+                        RegBase::BtfId => self.member_at(base, off),
+                        _ => None,
+                    }
+                }
+                How::Passed | How::Entry => {
+                    let Place::Reg(r @ 1..=5) = event.place else { return None };
+                    let depth_start = self.trace.steps.get(event.step + usize::from(event.how == How::Passed))?.insn;
+                    let params = self.params(self.function_start(depth_start));
+                    return params.get(usize::from(r) - 1).map(|p| p.0.clone()).filter(|n| !n.is_empty());
+                }
+                _ => None,
+            };
+            if let Some(made_by) = made_by {
+                return source::assigned(&text, &made_by);
+            }
+        }
+        None
+    }
+}
+
+/// The path of members that leads to a byte of a struct.
+fn member_path(btf: &Btf, id: u32, off: u32, depth: u32) -> Option<String> {
+    if depth > 8 {
+        return None;
+    }
+    let id = btf.resolve(id);
+    let member = btf.members(id).filter(|m| m.bit_offset / 8 <= off).last()?;
+    let inner = btf.resolve(member.ty);
+    let rest = off - member.bit_offset / 8;
+    let below = matches!(btf.get(inner), Some(Type::Struct(_) | Type::Union(_)))
+        .then(|| member_path(btf, inner, rest, depth + 1))
+        .flatten();
+    match (member.name, below) {
+        ("", below) => below,
+        (name, Some(below)) => Some(format!("{name}.{below}")),
+        (name, None) => Some(name.to_owned()),
+    }
+}

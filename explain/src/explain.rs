@@ -1,0 +1,97 @@
+//! From a rejection and its recorded path to a diagnosis.
+
+use crate::case::{Case, Draft};
+use crate::diagnosis::{Diagnosis, Span, Suggestion};
+use crate::families;
+use crate::render::{self, Lines};
+use crate::trace::{Recorder, Trace};
+use ebpfkit_object::Object;
+use ebpfkit_verifier::{KernelModel, Options, Rejection, Verdict};
+
+/// What a rejection is explained from.
+#[derive(Clone, Copy)]
+pub struct Explained<'a> {
+    /// The kernel that was asked.
+    pub kernel: &'a KernelModel,
+    /// The prepared object.
+    pub object: &'a Object,
+    /// Number of the program.
+    pub program: usize,
+    /// Who loads it.
+    pub options: Options,
+    /// The rejection.
+    pub rejection: &'a Rejection,
+    /// What the loader says in the place of the kernel's message.
+    pub message: Option<&'a str>,
+}
+
+impl Explained<'_> {
+    /// Walks the program once more, recording the path that fails, and explains the rejection by it.
+    pub fn diagnose(&self) -> Diagnosis {
+        let mut recorder = Recorder::default();
+        let report = ebpfkit_verifier::verify(self.kernel, self.object, self.program, self.options, &mut recorder);
+        // A rejection that no walk brings back, such as one by an owner of a map, has no path.
+        let same = matches!(&report.verdict, Verdict::Rejected(r) if r.reason == self.rejection.reason);
+        let trace = if same { recorder.into_trace() } else { Trace::default() };
+        self.by(&trace)
+    }
+
+    /// Explains the rejection by a path that was recorded.
+    pub fn by(&self, trace: &Trace) -> Diagnosis {
+        let program = &self.object.programs[self.program];
+        let Self { kernel, object, rejection, .. } = *self;
+        let case = Case { kernel, object, program, rejection, trace };
+        let draft = families::explain(&case, self.message);
+        finish(&case, draft, self.message)
+    }
+}
+
+/// The kernel's lines, those before the last one included. Of an endless loop only the line that says so.
+fn messages(case: &Case<'_>, message: Option<&str>) -> Vec<String> {
+    let mut lines = case.trace.details.clone();
+    lines.extend(case.trace.because.iter().map(ToString::to_string));
+    match message {
+        Some(message) => lines.push(message.to_owned()),
+        None => lines.extend(case.rejection.text.trim_end().lines().map(str::to_owned)),
+    }
+    lines.retain(|l| !l.trim().is_empty() && !l.starts_with("cur state:") && !l.starts_with("old state:"));
+    lines
+}
+
+fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
+    let at = draft.at.unwrap_or(case.at());
+    let primary = case.span(at, draft.label);
+    let mut secondary: Vec<Span> = Vec::new();
+    let mut notes = draft.notes;
+    for span in draft.spans {
+        let same_place = |s: &Span| s.file == span.file && s.line == span.line && s.insn == span.insn;
+        if span.label.is_empty() || secondary.iter().any(|s| same_place(s) && s.label == span.label) {
+            continue;
+        }
+        secondary.push(span);
+    }
+    notes.dedup();
+    let suggestions = draft.help.into_iter().map(|text| Suggestion { text, ..Suggestion::default() }).collect();
+    Diagnosis {
+        code: case.reason().code().to_owned(),
+        headline: draft.headline,
+        messages: messages(case, message),
+        primary,
+        secondary,
+        notes,
+        suggestions,
+        blame: draft.blame,
+    }
+}
+
+/// Renders a diagnosis of a program of `object` for a terminal.
+pub fn terminal(object: &Object, program: usize, diagnosis: &Diagnosis, colours: bool) -> String {
+    let known = |file: &str| -> Lines {
+        let (Some(btf), Some(program)) = (object.btf.as_deref(), object.programs.get(program)) else {
+            return Lines::new();
+        };
+        let of_file = program.line_info.iter().filter(|l| btf.str_at(l.file_name) == file && l.line != 0);
+        of_file.map(|l| (l.line, btf.str_at(l.line_text).to_owned())).filter(|(_, t)| !t.is_empty()).collect()
+    };
+    render::terminal(diagnosis, &known, colours)
+}

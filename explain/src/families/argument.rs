@@ -1,0 +1,279 @@
+//! Arguments of calls that are not of the kind that is asked for.
+
+use super::{bounds, general, pointer};
+use crate::case::{Case, Draft};
+use crate::diagnosis::Blame;
+use crate::words;
+use ebpfkit_abi::MapType;
+use ebpfkit_verifier::reason::{CallReason, KfuncReason};
+use ebpfkit_verifier::{RegBase, RegState};
+
+/// The kinds that a call takes, from the kernel's names.
+fn expected_words(expected: &str) -> String {
+    let mut out: Vec<String> = Vec::new();
+    for kind in expected.split(',').map(str::trim) {
+        let word = match kind {
+            "scalar" => "a number",
+            "fp" => "the address of a variable on the stack",
+            "pkt" | "pkt_meta" => "packet data",
+            "map_key" | "map_value" => "a map's value",
+            "map_ptr" => "a map",
+            "ctx" => "the context",
+            "mem" | "ringbuf_mem" | "rdonly_mem" | "buf" | "rdonly_buf" => "memory of known size",
+            "func" => "a function of the program",
+            "sock" | "sock_common" | "tcp_sock" | "xdp_sock" => "a socket",
+            "trusted_ptr_" | "ptr_" | "rcu_ptr_" => "a typed pointer to a kernel object",
+            "percpu_ptr_" | "percpu_rcu_ptr_" | "percpu_trusted_ptr_" => "a per-CPU variable of the kernel",
+            "arena" => "an address in the arena",
+            "dynptr_ptr" => "a dynptr",
+            other => other,
+        };
+        if !out.iter().any(|w| w == word) {
+            out.push(word.to_owned());
+        }
+    }
+    match out.len() {
+        0 => "something else".into(),
+        1 => out.remove(0),
+        n => format!("{} or {}", out[..n - 1].join(", "), out[n - 1]),
+    }
+}
+
+/// The subject of a sentence about an argument: its text in the source, or what it is called, or its register.
+pub(crate) fn subject(case: &Case<'_>, reg: u8) -> String {
+    let text =
+        bounds::argument_text(case, reg).filter(|t| t.len() <= 32 && !t.starts_with(|c: char| c.is_ascii_digit()));
+    text.or_else(|| case.name(&case.history(reg))).unwrap_or_else(|| format!("r{reg}"))
+}
+
+fn callee(case: &Case<'_>) -> String {
+    case.callee(case.at()).unwrap_or_else(|| "the call".into())
+}
+
+/// A helper's argument of the wrong kind.
+pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft {
+    let name = callee(case);
+    let shown = subject(case, reg);
+    let nth = words::ordinal(reg.into());
+    let wants = expected_words(expected);
+    let history = case.history(reg);
+    if ty.contains("or_null")
+        && expected.split(", ").any(|k| ty.replace("_or_null", "") == k || ty.replace("or_null_", "") == k)
+    {
+        return pointer::null(case, reg, Some(&name));
+    }
+    let has = case.reg(reg).map_or_else(|| ty.to_owned(), |r| words::value(case, r));
+    let headline = format!("{name} wants {wants} as its {nth} argument; {shown} is {has}");
+    if ty == "scalar" {
+        let mut d = pointer::number(case, &history, &shown, &headline, &format!("{shown} is {has} here"));
+        if d.headline != headline {
+            d = d.note(format!("{name} wants {wants} as its {nth} argument"));
+        }
+        if case.here().is_helper_call(ebpfkit_abi::helpers::id::TASK_STORAGE_GET)
+            || d.headline.contains("bpf_get_current_task ")
+        {
+            d.help.insert(0, "take bpf_get_current_task_btf() in the place of bpf_get_current_task(): it returns a typed pointer to the task".into());
+        }
+        if expected.contains("map_ptr") {
+            d.help.insert(0, "pass the address of a map that is declared in the section .maps, and load the object with a loader that fills it in".into());
+        }
+        return d;
+    }
+    let d = Draft::new(headline, format!("{shown} is {has}"));
+    let d = general::with_origin(case, d, &history, &shown);
+    if expected.contains("map_ptr") {
+        return d.help(
+            "pass the map itself: `&map` of a map in the section .maps, not an address that was copied or computed",
+        );
+    }
+    if expected == "ctx" {
+        return d.help("pass the context as the program was given it, without adding to it");
+    }
+    if expected == "scalar" {
+        return d.help("pass the number itself rather than its address");
+    }
+    match case.reg(reg).map(|r| r.ty.base) {
+        Some(RegBase::BtfId) => {
+            d.help("copy the bytes to the stack first (bpf_probe_read_kernel, BPF_CORE_READ_INTO), and pass that copy")
+        }
+        Some(RegBase::Ctx) => d.help("copy the field to a variable on the stack, and pass the variable's address"),
+        _ => d.help(format!("pass {wants}")),
+    }
+}
+
+/// The map of a call is not of a type that it works on.
+pub(crate) fn map_type(case: &Case<'_>, number: u32, name: &str) -> Draft {
+    let kind = MapType(number).to_string();
+    let helper = ebpfkit_abi::helpers::by_name(name);
+    let fits: Vec<String> = helper
+        .map(|h| MapType::ALL.iter().filter(|t| h.maps.contains(**t)).map(ToString::to_string).collect())
+        .unwrap_or_default();
+    let map = (1..=5).find_map(|r| {
+        let reg = case.reg(r)?;
+        (reg.ty.base == RegBase::ConstMap).then(|| case.map(reg)).flatten()
+    });
+    let shown = map.map_or_else(|| "this map".to_owned(), |m| format!("map '{}'", m.name));
+    let wants = if fits.is_empty() { String::new() } else { format!("; it works on {}", list(&fits)) };
+    let d = Draft::new(
+        format!("{name} does not work on {shown}, which is declared as {kind}{wants}"),
+        format!("{shown} is {} {kind} map", words::article(&kind)),
+    );
+    match (map, fits.as_slice()) {
+        (Some(m), [one]) => {
+            d.help(format!("declare '{}' with `__uint(type, BPF_MAP_TYPE_{})`", m.name, one.to_uppercase()))
+        }
+        (Some(m), [_, ..]) => d.help(format!(
+            "declare '{}' with one of these types, or use the helper that belongs to {kind} maps",
+            m.name
+        )),
+        _ => d.help(format!("use the helper that belongs to {kind} maps")),
+    }
+}
+
+fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => format!("{one} maps"),
+        [first @ .., last] => format!("{} and {last} maps", first.join(", ")),
+    }
+}
+
+/// Other rejections of a helper's arguments.
+pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
+    use CallReason as R;
+    let name = callee(case);
+    let arg = |reg: u8, what: String, label: &str| {
+        let shown = subject(case, reg);
+        let d = Draft::new(what.replace("{}", &shown), format!("{shown} {label}"));
+        general::with_origin(case, d, &case.history(reg), &shown)
+    };
+    let nth = |reg: u8| words::ordinal(reg.into());
+    let has = |reg: u8| case.reg(reg).map(|r| words::value(case, r)).unwrap_or_default();
+    Some(match reason {
+        R::PossiblyNull { reg } => pointer::null(case, *reg, Some(&name)),
+        R::OtherStruct { reg, name: has, expected } => {
+            arg(*reg, format!("{name} wants a struct {expected} as its {} argument; {{}} is a struct {has}", nth(*reg)), &format!("is a pointer to struct {has}"))
+                .help(format!("get a pointer to struct {expected} by the helper or member that gives one; a C cast does not change what the verifier knows"))
+        }
+        R::ReleasedMoved { reg } => arg(*reg, format!("{name} wants {{}} as it was acquired, and it was moved: it is {}", has(*reg)), "was moved")
+            .help("keep the pointer that the acquiring call returned, and pass that"),
+        R::NotReferenced { reg } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release: it is {}", nth(*reg), has(*reg)), "was not acquired")
+            .help("release only what an acquiring call returned, once, on the same path"),
+        R::NotConstant { reg } => {
+            let shown = subject(case, *reg);
+            let state = case.reg(*reg).copied().unwrap_or(RegState::UNKNOWN);
+            let d = Draft::new(
+                format!("the {} argument of {name} has to be a constant; {shown} is {}", nth(*reg), words::scalar(&state)),
+                format!("{shown} is {}", words::scalar(&state)),
+            );
+            bounds::story(case, d, case.step().unwrap_or(0), *reg, &shown)
+                .help("use a compile-time constant; for records of variable size use bpf_ringbuf_output or bpf_ringbuf_reserve_dynptr")
+        }
+        R::PacketArgument {} => {
+            let reg = (1..=5).find(|&r| case.reg(r).is_some_and(RegState::is_pkt)).unwrap_or(1);
+            arg(reg, format!("{name} takes no pointers into the packet in this type of program; {{}} is {}", has(reg)), "points into the packet")
+                .help("copy the bytes to the stack first, and pass the copy")
+        }
+        R::LeaksAddress { reg } => arg(*reg, format!("{name} would be given an address as a number: {{}} is {}", has(*reg)), "is a pointer")
+            .help("pass a number, or load the program with CAP_PERFMON"),
+        R::MayWriteInto { func, reg, ty } => arg(*reg, format!("{func} may write to its {} argument, and {{}} is {} ({ty}), which programs may only read", nth(*reg), has(*reg)), "may only be read")
+            .help("copy the data to the stack or a map's value, and pass the copy"),
+        R::StringNotReadOnly { reg } | R::StringNotConstant { reg } => arg(*reg, format!("{name} wants constant text as its {} argument; {{}} is {}", nth(*reg), has(*reg)), "is no constant text")
+            .help("make it a string literal or a `static const char[]`, so that it lies in .rodata"),
+        R::MapType { map_type, name, .. } => self::map_type(case, *map_type, name),
+        R::NoProgArray {} => self::map_type_of_tail_call(case),
+        _ => return None,
+    })
+}
+
+fn map_type_of_tail_call(case: &Case<'_>) -> Draft {
+    let map = case.reg(2).and_then(|r| case.map(r));
+    let shown = map.map_or_else(
+        || "the map".to_owned(),
+        |m| format!("map '{}', {} {} map,", m.name, words::article(&m.map_type.to_string()), m.map_type.to_string()),
+    );
+    Draft::new(format!("bpf_tail_call jumps through a program array; {shown} is none"), "no program array")
+        .help("declare the map with `__uint(type, BPF_MAP_TYPE_PROG_ARRAY)`")
+}
+
+/// Arguments of kernel functions.
+pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
+    use KfuncReason as R;
+    let name = callee(case);
+    let about = |reg: u8, headline: String| {
+        let shown = subject(case, reg);
+        let has = case.reg(reg).map(|r| words::value(case, r)).unwrap_or_default();
+        let d = Draft::new(headline.replace("{}", &shown).replace("{has}", &has), format!("{shown} is {has}"));
+        general::with_origin(case, d, &case.history(reg), &shown)
+    };
+    let nth = |reg: u8| words::ordinal(reg.into());
+    Some(match reason {
+        R::PossiblyNull { index } => pointer::null(case, *index as u8 + 1, Some(&name)),
+        R::NotTrusted { reg } => about(*reg, format!("{name} wants a pointer that the kernel vouches for as its {} argument; {{}} is {{has}}", nth(*reg)))
+            .help("pass a pointer that an acquiring kernel function returned, or an argument of a tp_btf, fentry or LSM program; pointers that were read from structs are trusted only where the kernel says so")
+            .help("acquire it first (bpf_task_acquire, bpf_cgroup_acquire, ...) inside of bpf_rcu_read_lock, check the result for NULL, and release it"),
+        R::NotRcu { reg } => about(*reg, format!("{name} wants a pointer that RCU protects as its {} argument; {{}} is {{has}}", nth(*reg)))
+            .help("read the pointer between bpf_rcu_read_lock and bpf_rcu_read_unlock, and use it there"),
+        R::NotConstant { reg } | R::SizeNotConstant { reg } => {
+            let shown = subject(case, *reg);
+            let d = about(*reg, format!("the {} argument of {name} has to be a constant; {{}} is {{has}}", nth(*reg)));
+            bounds::story(case, d, case.step().unwrap_or(0), *reg, &shown).help("use a compile-time constant")
+        }
+        R::ReleasesNothing { func } => {
+            let reg = 1;
+            about(reg, format!("{func} releases its argument, and {{}} was not acquired: it is {{has}}"))
+                .help("release only what an acquiring function returned, once, on the same path")
+        }
+        R::NotContext { index, .. } => about(*index as u8 + 1, format!("{name} wants the context as its {} argument; {{}} is {{has}}", nth(*index as u8 + 1)))
+            .help("pass the context that the program was given"),
+        R::OtherStruct { index, want, has, func, .. } => {
+            about(*index as u8 + 1, format!("{func} wants a struct {want} as its {} argument; {{}} is a struct {has}", nth(*index as u8 + 1)))
+                .help(format!("get a pointer to struct {want}; a C cast does not change what the verifier knows"))
+        }
+        R::BadBuffer { index, size } => bad_buffer(case, &name, *index, *size),
+        R::NotAllowed { func } => Draft::new(
+            format!("{func} is not offered to {} programs", case.program.prog_type),
+            format!("{func} cannot be called from a program of this type"),
+        )
+        .blame(Blame::Environment)
+        .help(format!("call {func} from a program type that has it, or do without")),
+        R::NeedsSleepable { func } => Draft::new(format!("{func} may sleep, and this program may not"), "called where nothing may sleep")
+            .help("make the program sleepable (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"syscall\"))"),
+        R::NeedsGpl {} => Draft::new(
+            format!("{name} is a kernel function, which only programs under the GPL may call; the license is '{}'", case.object.license),
+            "a kernel function is called here",
+        )
+        .blame(Blame::Environment)
+        .help("declare `char LICENSE[] SEC(\"license\") = \"GPL\";`"),
+        _ => {
+            let (index, _) = indexed(&case.reason().to_string())?;
+            let reg = index + 1;
+            let text = case.reason().to_string();
+            let what = text.lines().last().unwrap_or_default().split_once(' ').map_or("", |(_, rest)| rest).to_owned();
+            about(reg, format!("the {} argument of {name} {}; {{}} is {{has}}", nth(reg), what.replace("expected pointer", "has to be a pointer")))
+        }
+    })
+}
+
+/// The number of the argument that a kernel's message about one begins with.
+fn indexed(text: &str) -> Option<(u8, usize)> {
+    let rest = text.lines().last()?.strip_prefix("arg#")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    rest[..end].parse().ok().filter(|n| *n < 5).map(|n| (n, end))
+}
+
+fn bad_buffer(case: &Case<'_>, name: &str, index: usize, size: usize) -> Draft {
+    let (buffer, length) = (index as u8 + 1, size as u8 + 1);
+    let has = |reg: u8| case.reg(reg).map(|r| words::value(case, r)).unwrap_or_default();
+    let (b, l) = (subject(case, buffer), subject(case, length));
+    let d = Draft::new(
+        format!(
+            "the buffer that {name} gets as its {} argument is not as large as its {} argument says",
+            words::ordinal(buffer.into()),
+            words::ordinal(length.into())
+        ),
+        format!("{b} is {}, and {l} is {}", has(buffer), has(length)),
+    );
+    let d = bounds::story(case, d, case.step().unwrap_or(0), length, &l);
+    d.help(format!("pass the size of the buffer (`sizeof`), or bound {l} by it before the call"))
+}

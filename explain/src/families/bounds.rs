@@ -1,0 +1,480 @@
+//! Indices and sizes without the bounds that an access needs: map values, memory, sizes of calls.
+
+use super::general;
+use crate::case::{Case, Draft};
+use crate::diagnosis::Blame;
+use crate::origin::{Event, How, Place};
+use crate::source;
+use crate::words;
+use ebpfkit_isa::opcode::{alu, class};
+use ebpfkit_verifier::reason::Outside;
+use ebpfkit_verifier::{RegBase, RegState, RegType};
+
+/// What the source accesses at the rejected instruction: `p` of `p->x`, `p[i]` and `*p`.
+pub(crate) fn accessed(case: &Case<'_>) -> Option<String> {
+    if case.here().is_call() {
+        return None;
+    }
+    source::base_at(&case.source(case.at())?)
+}
+
+/// The event that added a number which is not constant to a pointer, and the register of the number.
+pub(crate) fn index_of(case: &Case<'_>, history: &[Event]) -> Option<(Event, u8)> {
+    history.iter().find_map(|e| {
+        let How::Computed { op: alu::ADD | alu::SUB, with: Some(with), .. } = e.how else { return None };
+        let insn = case.insn(case.event_insn(e));
+        let (a, b) = (case.trace.reg(e.step, insn.dst)?, case.trace.reg(e.step, with)?);
+        let scalar = if a.is_scalar() && !b.is_scalar() { (insn.dst, a) } else { (with, b) };
+        (scalar.1.is_scalar() && !scalar.1.var_off.is_const()).then_some((*e, scalar.0))
+    })
+}
+
+/// What a region is called.
+fn region_name(case: &Case<'_>, a: &Outside) -> (String, String) {
+    let state = case.reg(a.reg);
+    let map = state.and_then(|r| case.map(r)).map(|m| m.name.clone());
+    match a.base {
+        RegBase::MapValue => match map {
+            Some(m) => (format!("map '{m}' has values of {}", words::bytes(a.region)), "value".into()),
+            None => (format!("the inner map has values of {}", words::bytes(a.region)), "value".into()),
+        },
+        RegBase::MapKey => (format!("the map has keys of {}", words::bytes(a.region)), "key".into()),
+        _ => match made_by(case, a.reg) {
+            Some(callee) => (format!("the memory that {callee} gives has {}", words::bytes(a.region)), "memory".into()),
+            None => (format!("the memory has {}", words::bytes(a.region)), "memory".into()),
+        },
+    }
+}
+
+fn made_by(case: &Case<'_>, reg: u8) -> Option<String> {
+    let history = case.history(reg);
+    let e = history.iter().find(|e| e.how == How::Result)?;
+    case.callee(case.event_insn(e))
+}
+
+/// An access that is or may be outside of a map's value or of memory of known size.
+pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
+    let (region, what) = region_name(case, &a);
+    let history = case.history(a.reg);
+    let name = accessed(case).or_else(|| case.name(&history));
+    let subject = name.clone().unwrap_or_else(|| format!("r{}", a.reg));
+    let does = if case.here().is_call() {
+        format!("{} accesses", case.callee(case.at()).unwrap_or_else(|| "the call".into()))
+    } else if case.here().class() == class::LDX {
+        "this reads".into()
+    } else {
+        "this writes".into()
+    };
+    let size = i64::from(a.size);
+    let end = a.off.saturating_add(size);
+    let reach = words::range_of(a.off, size);
+    if let Some((event, reg)) = index_of(case, &history) {
+        return with_index(case, &history, (event, reg), &region, a, bound);
+    }
+    let past = end - a.region;
+    let headline = match () {
+        _ if a.off < 0 => format!("{region}; {does} {reach}: before its start"),
+        _ if size == 0 => format!("{region}; {does} nothing at byte {}", a.off),
+        _ if past > 0 => format!("{region}; {does} {reach}: {} past the end", words::bytes(past)),
+        _ => format!("{region}; {does} {reach}"),
+    };
+    let mut d = Draft::new(headline, format!("{reach} of {subject}"));
+    d = general::with_origin(case, d, &history, &subject);
+    d = sized_by(case, d, &history, a.region);
+    let fixed = if what == "value" {
+        format!(
+            "make the map's value at least {end} bytes large (is the map's value type the struct that is accessed?), or access less"
+        )
+    } else {
+        format!(
+            "reserve at least {end} bytes, or access less: is the size `sizeof` of the struct rather than of a pointer?"
+        )
+    };
+    d.help(fixed)
+}
+
+/// The call that gave memory of a size, where the size was an argument.
+fn sized_by(case: &Case<'_>, mut d: Draft, history: &[Event], region: i64) -> Draft {
+    let Some(e) = history.iter().find(|e| e.how == How::Result) else { return d };
+    let insn = case.event_insn(e);
+    for reg in 1..=5 {
+        let Some(r) = case.trace.reg(e.step, reg) else { continue };
+        if r.const_value() == Some(region as u64) {
+            let callee = case.callee(insn).unwrap_or_default();
+            d.spans.retain(|s| s.insn != Some(insn));
+            d = d.span(case.span(insn, format!("{callee} is asked for {} here", words::bytes(region))));
+            let text = case.text(insn);
+            if text.contains("sizeof(") && !text.contains("sizeof(*") && !text.contains("sizeof(struct") && region == 8
+            {
+                d = d.note("8 bytes are the size of a pointer: `sizeof(p)` of a pointer p is not the size of what it points to");
+                d = d.help("write `sizeof(*p)` in the place of `sizeof(p)`");
+            }
+            break;
+        }
+    }
+    d
+}
+
+/// An access at a place that a number decides.
+fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &str, a: Outside, bound: &str) -> Draft {
+    let (event, reg) = index;
+    let moved = case.trace.reg(event.step, reg).copied().unwrap_or(RegState::UNKNOWN);
+    let insn = case.event_insn(&event);
+    let line = case.source(case.at());
+    let index_name = line.as_ref().and_then(source::index_at).or_else(|| {
+        let inner = case.history_at(event.step, Place::Reg(reg));
+        case.name(&inner)
+    });
+    let what = index_name.clone().unwrap_or_else(|| "the offset".into());
+    let size = i64::from(a.size);
+    let state = case.reg(a.reg).copied().unwrap_or(RegState::UNKNOWN);
+    let (low, high) = (state.smin.saturating_add(0), state.umax.min(1 << 40) as i64);
+    let fixed = i64::from(state.off) + i64::from(if case.here().is_call() { 0 } else { case.here().off });
+    let reaches = if bound == "min" {
+        format!("it may begin at byte {}", words::number(low.saturating_add(fixed)))
+    } else {
+        format!("it may reach to byte {}", words::number(high.saturating_add(fixed).saturating_add(size) - 1))
+    };
+    let headline = format!("{region}, and nothing bounds {what} so that this access stays inside: {reaches}");
+    let mut d = Draft::new(
+        headline,
+        format!(
+            "{} at an offset from {} to {}",
+            words::bytes(size),
+            words::number(low.saturating_add(fixed)),
+            words::number(high.saturating_add(fixed))
+        ),
+    );
+    if !case.same_line(insn, case.at()) {
+        d = d.span(case.span(
+            insn,
+            format!(
+                "{} is added here: {}",
+                if index_name.is_some() { "the offset" } else { "it" },
+                words::scalar(&moved)
+            ),
+        ));
+    }
+    d = story(case, d, event.step, reg, &what);
+    if let Some(made) = history.iter().find(|e| matches!(e.how, How::Result | How::Constant)) {
+        let what = if made.how == How::Result { "the pointer comes from here" } else { "" };
+        d = d.span(case.span(case.event_insn(made), what));
+    }
+    let most = a.region - size - fixed;
+    let scale = scale_of(case, event.step, reg);
+    let limit = if most >= 0 { most / scale.max(1) + 1 } else { 0 };
+    if limit > 0 {
+        let power = limit.count_ones() == 1;
+        let mask = if power { format!(", or mask it: `{what} &= {}`", limit - 1) } else { String::new() };
+        d = d.help(format!("before the access, on an unsigned copy of it: `if ({what} >= {limit}) return`{mask}"));
+    }
+    d
+}
+
+/// By how much the number in a register was multiplied last.
+fn scale_of(case: &Case<'_>, step: usize, reg: u8) -> i64 {
+    for e in case.history_at(step, Place::Reg(reg)) {
+        let insn = case.insn(case.event_insn(&e));
+        match e.how {
+            How::Computed { op: alu::LSH, with: None, .. } => return 1i64 << (insn.imm & 31),
+            How::Computed { op: alu::MUL, with: None, .. } => return insn.imm.into(),
+            How::Computed { op: alu::ADD | alu::AND | alu::SUB, .. }
+            | How::Copied
+            | How::Spilled
+            | How::Filled
+            | How::Bounded => {}
+            How::Narrow { .. } => {}
+            _ => return 1,
+        }
+    }
+    1
+}
+
+/// What is known of a number: what made it, what bounded it, what lost the bound.
+pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &str) -> Draft {
+    let history = case.history_at(step, Place::Reg(reg));
+    let mut bounded = 0;
+    let mut shifted = None;
+    for e in &history {
+        let insn = case.event_insn(e);
+        let after = |s: usize| match e.place {
+            Place::Reg(r) => case.trace.reg(s, r).copied(),
+            Place::Slot(_) => None,
+        };
+        match e.how {
+            How::Bounded if bounded < 3 => {
+                let Some(r) = after(e.step + 1) else { continue };
+                d = d.span(case.span(insn, format!("after this comparison {what} is {}", words::scalar(&r))));
+                bounded += 1;
+            }
+            How::Narrow { bits } => {
+                let (Some(old), Some(new)) = (source_state(case, e), after(e.step + 1)) else { continue };
+                if old.umax > new.umax || old.smin < new.smin {
+                    d = d.span(case.span(insn, format!("only the low {bits} bits are kept here")));
+                }
+            }
+            How::Computed { op: alu::DIV | alu::MOD, .. } => {
+                let (Some(old), Some(new)) = (case.trace.reg(e.step, case.insn(insn).dst), after(e.step + 1)) else {
+                    continue;
+                };
+                if !(new.umax < old.umax) {
+                    d = d.span(case.span(
+                        insn,
+                        format!("a division: the verifier knows nothing of its result, the compiler does"),
+                    ));
+                    d.blame = Blame::Compiler;
+                    d = d.note(format!(
+                        "the compiler knows the range of a quotient or remainder and leaves out comparisons of {what} that it takes for needless"
+                    )).help(format!("keep the comparison visible: put `asm volatile(\"\" : \"+r\"({what}));` between the division and the comparison, or mask {what}"));
+                }
+            }
+            How::Computed { op: alu::LSH | alu::MUL, .. } => shifted = Some(insn),
+            How::Computed { op: alu::RSH | alu::ARSH, .. } if shifted.is_none() => {}
+            How::Loaded { base } => {
+                let base_state = case.trace.reg(e.step, base);
+                let from = base_state.map(|b| words::value(case, b)).unwrap_or_default();
+                d = d.span(case.span(
+                    insn,
+                    format!(
+                        "{what} is read here, from {from}: {}",
+                        after(e.step + 1).map(|r| words::scalar(&r)).unwrap_or_default()
+                    ),
+                ));
+                d = other_load(case, d, e, base, what);
+            }
+            How::Result => {
+                let callee = case.callee(insn).unwrap_or_else(|| "a call".into());
+                let r = after(e.step + 1).map(|r| words::scalar(&r)).unwrap_or_default();
+                d = d.span(case.span(insn, format!("{what} is what {callee} returns: {r}")));
+            }
+            How::Returned => {
+                d = d
+                    .span(case.span(insn, format!("{what} is what {} returned", case.callee(insn).unwrap_or_default())))
+            }
+            How::Entry => d = d.span(case.span(insn, format!("{what} is an argument of which nothing is known"))),
+            How::CallbackArgument => {
+                let callee = case.callee(insn).unwrap_or_else(|| "the kernel".into());
+                d =
+                    d.span(case.span(
+                        insn,
+                        format!("{what} is what {callee} gives to the callback, of which nothing is known"),
+                    ));
+            }
+            How::PartlyOverwritten => {
+                d = d.span(
+                    case.span(insn, format!("this store overwrites {what} on the stack, and what was known of it")),
+                )
+            }
+            How::WrittenByCall => {
+                let callee = case.callee(insn).unwrap_or_else(|| "the call".into());
+                d = d.span(case.span(insn, format!("{callee} writes it: anything may be in it")));
+            }
+            _ => {}
+        }
+    }
+    checked_copy(case, d, step, reg, &history, what)
+}
+
+/// What a copy was copied from, before it.
+fn source_state(case: &Case<'_>, e: &Event) -> Option<RegState> {
+    let insn = case.insn(case.event_insn(e));
+    case.trace.reg(e.step, insn.src).copied()
+}
+
+/// An earlier load of the same memory whose value was compared.
+fn other_load(case: &Case<'_>, d: Draft, load: &Event, base: u8, what: &str) -> Draft {
+    let this = case.insn(case.event_insn(load));
+    let Some(through) = case.trace.reg(load.step, base) else { return d };
+    for step in (0..load.step).rev() {
+        let at = case.trace.steps[step].insn;
+        let insn = case.insn(at);
+        if insn.class() != class::LDX || at == case.event_insn(load) {
+            continue;
+        }
+        let Some(b) = case.trace.reg(step, insn.src) else { continue };
+        let same = b.ty == through.ty
+            && b.extra == through.extra
+            && b.id == through.id
+            && i64::from(b.off) + i64::from(insn.off) == i64::from(through.off) + i64::from(this.off)
+            && b.var_off == through.var_off;
+        if !same || b.ty.base == RegBase::Stack {
+            continue;
+        }
+        // Was this one compared?
+        let compared = (step + 1..load.step).find(|&s| {
+            let j = case.insn(case.trace.steps[s].insn);
+            j.is_jump_class()
+                && !j.is_call()
+                && j.dst == insn.dst
+                && case.trace.steps[s].depth == case.trace.steps[step].depth
+        });
+        let Some(compared) = compared else { continue };
+        let check = case.trace.steps[compared].insn;
+        let mut d = d.span(case.span(check, format!("this compares another load of the same memory, not {what}")));
+        d.blame = if case.same_line(at, case.event_insn(load)) { Blame::Compiler } else { Blame::Program };
+        return d
+            .note(
+                "the memory may have changed between the two loads, so what was compared says nothing of what is used",
+            )
+            .help("read it once into a local variable, then compare and use that variable");
+    }
+    d
+}
+
+/// Another register or slot that holds the same value with tighter bounds.
+fn checked_copy(case: &Case<'_>, d: Draft, step: usize, reg: u8, history: &[Event], what: &str) -> Draft {
+    let (Some(made), Some(mine), Some(frame)) = (history.last(), case.trace.reg(step, reg), case.trace.frame(step))
+    else {
+        return d;
+    };
+    let places = (0..10u8).map(|r| (Place::Reg(r), frame.regs[usize::from(r)]));
+    for (place, state) in places {
+        if place == Place::Reg(reg) || state.ty != RegType::SCALAR || state.var_off.is_const() {
+            continue;
+        }
+        let tighter = state.umax < mine.umax && mine.umax > u64::from(u16::MAX) || state.smin >= 0 && mine.smin < 0;
+        if !tighter {
+            continue;
+        }
+        let other = case.history_at(step, place);
+        if other.last() != Some(made) && other.last().map(|e| (e.step, e.how)) != Some((made.step, made.how)) {
+            continue;
+        }
+        if let Some(check) = other.iter().find(|e| e.how == How::Bounded) {
+            let at = case.event_insn(check);
+            let mut d = d
+                .span(case.span(at, format!("this compares a copy of {what}: that copy is {}", words::scalar(&state))));
+            d.blame = Blame::Compiler;
+            return d
+                .note(format!("the compiler compares one copy of {what} and uses another, to which the bound does not carry over"))
+                .help(format!("tie them together: `asm volatile(\"\" : \"+r\"({what}));` before the comparison, or use an unsigned 64-bit variable for it"));
+        }
+    }
+    d
+}
+
+/// An offset that may be negative, or has no upper bound.
+pub(crate) fn unbounded(case: &Case<'_>, reg: u8, negative: bool) -> Draft {
+    let history = case.history(reg);
+    let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
+    let line = case.source(case.at());
+    let index = index_of(case, &history);
+    let inner = index.map(|(e, r)| case.history_at(e.step, Place::Reg(r))).unwrap_or_default();
+    let what =
+        line.as_ref().and_then(source::index_at).or_else(|| case.name(&inner)).unwrap_or_else(|| "the offset".into());
+    let is_packet = matches!(state.ty.base, RegBase::Packet | RegBase::PacketMeta);
+    let base = words::value(case, &RegState { var_off: RegState::known(0).var_off, off: 0, ..state });
+    let headline = if negative {
+        format!("{what} may be negative, so this access may lie before the start of {base}")
+    } else {
+        format!("{what} has no upper bound here, so this access may lie anywhere behind {base}")
+    };
+    let as_number = RegState { ty: RegType::SCALAR, ..state };
+    let mut d = Draft::new(headline, format!("the offset is {}", words::scalar(&as_number)));
+    if let Some((e, r)) = index {
+        let insn = case.event_insn(&e);
+        if !case.same_line(insn, case.at()) {
+            d = d.span(case.span(insn, format!("{what} is added to the pointer here")));
+        }
+        d = story(case, d, e.step, r, &what);
+    }
+    let limit = case.map(&state).map(|m| i64::from(m.value_size));
+    let bound = limit.map_or_else(|| "N".to_owned(), |l| l.to_string());
+    match (negative, is_packet) {
+        (_, true) => d.help(format!("make {what} unsigned and bound it before the addition: `if ({what} > 1500) return`, then compare with data_end")),
+        (true, _) => d.help(format!("make {what} unsigned, or rule out negative values too, on the variable that is used: `if ({what} < 0 || {what} >= {bound}) return`")),
+        (false, _) => d.help(format!("compare it right before the access: `if ({what} >= {bound}) return`, or mask it (`{what} &= N - 1`)")),
+    }
+}
+
+/// A number is added to a pointer that may not be moved so far.
+pub(crate) fn arithmetic(case: &Case<'_>, kind: &str) -> Draft {
+    let insn = case.here();
+    let Some(step) = case.step() else { return Draft::new("a number without bounds is added to a pointer", "here") };
+    let regs = [Some(insn.dst), insn.is_src_reg().then_some(insn.src)];
+    let scalar = regs.into_iter().flatten().find(|&r| case.reg(r).is_some_and(RegState::is_scalar));
+    let pointer = regs.into_iter().flatten().find(|&r| case.reg(r).is_some_and(|s| !s.is_scalar()));
+    let Some(reg) = scalar else {
+        return general::with_value(
+            case,
+            Draft::new(format!("a {kind} pointer is moved too far"), String::new()),
+            insn.dst,
+        );
+    };
+    let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
+    let history = case.history_at(step, Place::Reg(reg));
+    let line = case.source(case.at());
+    let what =
+        line.as_ref().and_then(source::index_at).or_else(|| case.name(&history)).unwrap_or_else(|| "the number".into());
+    let to =
+        pointer.and_then(|p| case.reg(p)).map(|p| words::value(case, p)).unwrap_or_else(|| format!("a {kind} pointer"));
+    let why = if state.smin < 0 { "may be negative" } else { "may be too large" };
+    let mut d = Draft::new(
+        format!("{what} {why} where it is added to {to}"),
+        format!("{what}, scaled to bytes, is {}", words::scalar(&state)),
+    );
+    d = story(case, d, step, reg, &what);
+    if history.iter().any(|e| e.how == How::Bounded) && state.smin < 0 {
+        d = d.note("a signed comparison from above leaves values below zero");
+    }
+    d.help(format!("bound it on both sides before it is used as an index, on one unsigned variable: `if ({what} >= N) return` with `{what}` unsigned, or `if ({what} < 0 || {what} >= N) return`"))
+}
+
+/// The size of a buffer that is given to a call.
+pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
+    let callee = case.callee(case.at()).unwrap_or_else(|| "the call".into());
+    let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
+    let history = case.history(reg);
+    let what = argument_text(case, reg)
+        .filter(|t| is_simple(t))
+        .or_else(|| case.name(&history))
+        .unwrap_or_else(|| "the size".into());
+    let known = words::scalar(&state);
+    let (headline, help) = match fault {
+        SizeFault::Negative => (
+            format!("the size that {callee} gets as its {} argument may be negative", words::ordinal(reg.into())),
+            format!(
+                "make {what} unsigned, or rule it out before the call: `if ({what} < 0) return`; a mask (`{what} &= 0xff`) works too"
+            ),
+        ),
+        SizeFault::Zero => (
+            format!(
+                "the size that {callee} gets as its {} argument may be zero, which it does not take",
+                words::ordinal(reg.into())
+            ),
+            format!("rule it out before the call: `if ({what} == 0) return`, or make it at least one"),
+        ),
+        SizeFault::Unbounded => (
+            format!("the size that {callee} gets as its {} argument has no upper bound", words::ordinal(reg.into())),
+            format!(
+                "compare it with the size of the buffer right before the call: `if ({what} > sizeof(buf)) return`, or mask it"
+            ),
+        ),
+    };
+    let d = Draft::new(headline, format!("{what} is {known} here"));
+    let step = case.step().unwrap_or(0);
+    story(case, d, step, reg, &what).help(help)
+}
+
+/// What is wrong with a size.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SizeFault {
+    Negative,
+    Zero,
+    Unbounded,
+}
+
+/// Whether an expression is short enough to stand in a sentence.
+pub(crate) fn is_simple(text: &str) -> bool {
+    text.len() <= 24
+        && !text.is_empty()
+        && !text.starts_with('&')
+        && text.chars().all(|c| c.is_alphanumeric() || "_->.[]*".contains(c))
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// The text of an argument of the call in the rejected line, where the call is written there.
+pub(crate) fn argument_text(case: &Case<'_>, reg: u8) -> Option<String> {
+    let callee = case.callee(case.at())?;
+    source::argument(&case.text(case.at()), &callee, usize::from(reg).checked_sub(1)?)
+}

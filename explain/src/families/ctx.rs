@@ -1,0 +1,212 @@
+//! Accesses to the context.
+
+use super::bounds;
+use crate::case::{Case, Draft};
+use crate::diagnosis::Blame;
+use crate::origin::{How, Place};
+use crate::words;
+use ebpfkit_abi::ProgType;
+use ebpfkit_abi::ctx::{Context, context_of};
+use ebpfkit_isa::opcode::class;
+use ebpfkit_verifier::{RegBase, RegState};
+
+/// The context has no such field, or not for this access.
+pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
+    let kind = case.program.prog_type;
+    let writes = case.here().class() != class::LDX;
+    let verb = if writes { "written" } else { "read" };
+    let context = context_of(kind);
+    let name = context.as_ref().map_or("the context", Context::name);
+    let args = case.trace.details.iter().find(|d| d.contains("-th argument"));
+    if let Some(detail) = args {
+        return missing_argument(case, detail, off);
+    }
+    let at = words::range_of(off.into(), size.into());
+    let d = match context {
+        Some(Context::Fields { layout, hidden, writable }) => {
+            let field = u16::try_from(off).ok().and_then(|o| layout.at(o));
+            match field {
+                Some(f) if hidden.contains(&f.name) => Draft::new(
+                    format!("{kind} programs cannot access the field '{}' of {name}", f.name),
+                    format!("'{}' is not for this type of program", f.name),
+                )
+                .help(format!(
+                    "use a program type that has '{}', or take what is needed from the packet or by a helper",
+                    f.name
+                )),
+                Some(f) if writes && !writable.contains(&f.name) => Draft::new(
+                    format!("{kind} programs cannot write the field '{}' of {name}", f.name),
+                    format!("'{}' can only be read", f.name),
+                )
+                .help(if writable.is_empty() {
+                    "change the packet or the return value instead".to_owned()
+                } else {
+                    format!("fields that can be written: {}", writable.join(", "))
+                }),
+                Some(f) if u32::from(f.size) != size || (off as u16 - f.offset) % f.size != 0 => {
+                    let d = Draft::new(
+                        format!(
+                            "{} {verb} at byte {off} of {name}, where '{}' has {}",
+                            words::bytes(size.into()) + " are",
+                            f.name,
+                            words::bytes(f.size.into())
+                        ),
+                        format!("'{}' is accessed with another width than its own", f.name),
+                    );
+                    let d = if size > u32::from(f.size) {
+                        d.blame(Blame::Compiler)
+                            .note("the compiler may have merged loads of neighbouring fields into one")
+                    } else {
+                        d
+                    };
+                    d.help(format!("access '{}' as a whole, and through a volatile pointer where the compiler merges accesses: `*(volatile __u{} *)&ctx->{}`", f.name, f.size * 8, f.name))
+                }
+                Some(f) => Draft::new(
+                    format!("the field '{}' of {name} cannot be {verb} here", f.name),
+                    format!("'{}'", f.name),
+                )
+                .help("read only what this type of program has"),
+                None => Draft::new(
+                    format!("{name} has no field at {at} that a {kind} program can access"),
+                    format!("{at} of the context"),
+                )
+                .help(format!(
+                    "{name} has {}; is the context declared as the struct of another program type?",
+                    words::bytes(layout.size.into())
+                )),
+            }
+        }
+        Some(Context::Plain { size: whole, .. }) if i64::from(off) + i64::from(size) > i64::from(whole) || off < 0 => {
+            Draft::new(
+                format!("{at} of the context {verb}, which ends after {}", words::bytes(whole.into()))
+                    .replace(" read,", " are read,")
+                    .replace(" written,", " are written,"),
+                "behind the end of the context",
+            )
+            .help("is the context declared as the struct of another program type or tracepoint?")
+        }
+        Some(Context::Plain { name, .. }) => {
+            Draft::new(format!("the context ({name}) cannot be {verb} at {at}"), format!("{at} of the context"))
+                .help("access it in whole, aligned words, and only where this program type allows it")
+        }
+        None => {
+            Draft::new(format!("{kind} programs cannot access {at} of their context"), format!("{at} of the context"))
+                .help("read only what this type of program has")
+        }
+    };
+    let _ = kind == ProgType::Tracing;
+    d
+}
+
+/// An argument that the traced function does not have.
+fn missing_argument(case: &Case<'_>, detail: &str, off: i32) -> Draft {
+    let target = detail.split('\'').nth(1).unwrap_or("the function");
+    let nth = off / 8 + 1;
+    let start = case.function_start(case.at());
+    let function = case.function_at(start).unwrap_or_else(|| "the program".into());
+    let target = target.trim_start_matches("bpf_trace_").trim_start_matches("btf_trace_");
+    let mut d = Draft::new(
+        format!(
+            "{target} has no {} argument: the program takes more arguments than there are",
+            words::ordinal(nth.max(0) as usize)
+        ),
+        format!("the {} argument is read here", words::ordinal(nth.max(0) as usize)),
+    );
+    d = d.span(case.span(start, format!("{function} declares more arguments than {target} has")));
+    d.help(format!("declare only the arguments that {target} has in the kernel that is meant (its prototype is in the kernel's BTF: `bpftool btf dump file /sys/kernel/btf/vmlinux | grep {target}`)"))
+}
+
+/// A context pointer that was moved before the access.
+pub(crate) fn modified(case: &Case<'_>, reg: u8, off: i64, ty: &str) -> Draft {
+    let history = case.history(reg);
+    let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
+    let what = if ty == "ctx" { "the context" } else { "this pointer" };
+    let field = case.ctx_field(off).map(|f| format!(" ('{}')", f.name)).unwrap_or_default();
+    let variable = !state.var_off.is_const();
+    let moved = if variable { "a variable was added".to_owned() } else { format!("{off} was added") };
+    let mut d = Draft::new(
+        format!(
+            "{what} is accessed through a pointer to which {moved}{field}; it can only be accessed at constant offsets from the pointer itself"
+        ),
+        "the access goes through the moved pointer",
+    );
+    let mut selected = false;
+    for e in history.iter().filter(|e| matches!(e.how, How::Computed { .. })).take(2) {
+        let at = case.event_insn(e);
+        d = d.span(case.span(at, "the offset is added to the pointer here"));
+        if let How::Computed { with: Some(with), .. } = e.how {
+            let inner = case.history_at(e.step, Place::Reg(with));
+            for c in inner.iter().filter(|c| c.how == How::Constant) {
+                d = d.span(case.span(case.event_insn(c), "the offset is chosen here"));
+                selected = true;
+            }
+        }
+    }
+    for (at, label) in branches(case, 4) {
+        d = d.span(case.span(at, label));
+    }
+    if selected || history.iter().any(|e| matches!(e.how, How::Computed { .. })) && !variable {
+        d = d
+            .blame(Blame::Compiler)
+            .note("the compiler made one access at a chosen offset out of several accesses of fields");
+        return d
+            .help("keep one load for each field: put a different `asm volatile(\"\" ::: \"memory\")` or `barrier_var()` after each, so that they are not merged")
+            .help("or read a fixed field (`PT_REGS_PARM1(ctx)`), or copy the fields to local variables before choosing");
+    }
+    d.help(format!("read the field directly through {what} (`ctx->field`), without computing a pointer to it first"))
+}
+
+/// The last conditional jumps on the path, as places that chose it.
+pub(crate) fn branches(case: &Case<'_>, most: usize) -> Vec<(usize, String)> {
+    let Some(last) = case.step() else { return Vec::new() };
+    let depth = case.trace.steps[last].depth;
+    let mut out: Vec<(usize, String)> = Vec::new();
+    for s in (0..last).rev() {
+        let at = case.trace.steps[s].insn;
+        let insn = case.insn(at);
+        if case.trace.steps[s].depth != depth || !insn.is_jump_class() || insn.is_call() {
+            continue;
+        }
+        let next = insn.successors(at);
+        if next.jump.is_none() || next.fallthrough.is_none() {
+            continue;
+        }
+        if out.iter().all(|(o, _)| !case.same_line(*o, at)) && !case.same_line(at, case.at()) {
+            out.push((at, "this choice leads here".into()));
+        }
+        if out.len() >= most {
+            break;
+        }
+    }
+    out
+}
+
+/// One instruction that accesses memory of two kinds.
+pub(crate) fn different(case: &Case<'_>) -> Draft {
+    let insn = case.here();
+    let reg = insn.memory_base().unwrap_or(insn.src);
+    let history = case.history(reg);
+    let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
+    let subject = bounds::accessed(case).or_else(|| case.name(&history)).unwrap_or_else(|| format!("r{reg}"));
+    let mut d = Draft::new(
+        format!(
+            "one instruction accesses {} on this path and memory of another kind on another: the kernel translates it for one of them only",
+            words::value(case, &state)
+        ),
+        format!("{subject} is {} on this path", words::value(case, &state)),
+    );
+    for e in history.iter().filter(|e| matches!(e.how, How::Copied | How::Computed { .. } | How::Result)).take(2) {
+        let at = case.event_insn(e);
+        if !case.same_line(at, case.at()) {
+            d = d.span(case.span(at, format!("{subject} is chosen here")));
+        }
+    }
+    for (at, label) in branches(case, 1) {
+        d = d.span(case.span(at, label));
+    }
+    let _ = RegBase::Ctx;
+    d.blame(Blame::Compiler)
+        .note("the compiler makes one load out of the loads on both sides of a choice")
+        .help("keep two loads, one on each side, each followed by a barrier of its own (`asm volatile(\"\" ::: \"r1\")` and `asm volatile(\"\" ::: \"r2\")`): volatile alone does not keep them apart")
+        .help("or copy the field of the context to a local variable before the choice")
+}

@@ -1,0 +1,310 @@
+//! Limits: instructions, branches, loops, stack, depth of calls.
+
+use crate::case::{Case, Draft};
+use crate::diagnosis::Blame;
+use crate::origin::{How, Place};
+use crate::words;
+use ebpfkit_isa::STACK_SIZE;
+use ebpfkit_isa::opcode;
+use ebpfkit_verifier::RegBase;
+use ebpfkit_verifier::reason::{ExploreReason, ProgramReason};
+use std::collections::BTreeMap;
+
+/// The jump that closes the loop around the end of the path: the jump, and where the loop begins.
+fn closing_jump(case: &Case<'_>) -> Option<(usize, usize)> {
+    let steps = &case.trace.steps;
+    (1..steps.len()).rev().take(4096).find_map(|s| {
+        let (from, to) = (steps[s - 1].insn, steps[s].insn);
+        (to <= from
+            && steps[s - 1].depth == steps[s].depth
+            && case.insn(from).is_jump_class()
+            && !case.insn(from).is_call())
+        .then_some((from, to))
+    })
+}
+
+/// The conditional jumps of a loop: what decides whether it goes on.
+fn conditions(case: &Case<'_>, head: usize, end: usize) -> Vec<usize> {
+    let leaves = |at: &usize| {
+        let next = case.insn(*at).successors(*at);
+        next.jump.is_some()
+            && next.fallthrough.is_some()
+            && next.within(case.program.insns.len()).any(|n| n < head || n > end)
+    };
+    (head..=end).filter(|at| case.insn(*at).is_jump_class() && !case.insn(*at).is_call()).filter(leaves).collect()
+}
+
+fn condition_text(case: &Case<'_>, step: usize, at: usize) -> Option<String> {
+    let insn = case.insn(at);
+    let state = case.trace.reg(step, insn.dst)?;
+    let history = case.history_at(step, Place::Reg(insn.dst));
+    let made = history.iter().find(|e| {
+        !matches!(
+            e.how,
+            How::Copied | How::Spilled | How::Filled | How::Bounded | How::Narrow { .. } | How::NullChecked
+        )
+    })?;
+    let from = case.event_insn(made);
+    Some(match made.how {
+        How::Loaded { base } => {
+            let b = case.trace.reg(made.step, base)?;
+            format!(
+                "what this tests is read from {} at {}: the verifier cannot know when it ends",
+                words::value(case, b),
+                case.place(from)
+            )
+        }
+        How::Result => {
+            format!("what this tests is what {} returns: the verifier cannot know when it ends", case.callee(from)?)
+        }
+        How::WrittenByCall => {
+            format!("what this tests is written by {}: the verifier cannot know when it ends", case.callee(from)?)
+        }
+        _ => format!("the loop ends when this says so; what it tests is {}", words::value(case, state)),
+    })
+}
+
+/// A loop that comes back to a state that it was in.
+fn endless(case: &Case<'_>, insn: usize) -> Draft {
+    let Some((from, head)) = closing_jump(case) else {
+        let here = case.insn(insn);
+        let to_itself = here.code == opcode::JA && here.off == -1;
+        return own_jump(case, insn, to_itself);
+    };
+    if from == head && !case.insn(from).successors(from).fallthrough.is_some() {
+        return own_jump(case, from, true);
+    }
+    let exits = conditions(case, head, from);
+    if exits.is_empty() {
+        return own_jump(case, from, false);
+    }
+    let last = case.step().unwrap_or(0);
+    let main = exits
+        .iter()
+        .copied()
+        .find(|&at| case.text(at).trim_start().starts_with("while") || case.text(at).trim_start().starts_with("for"))
+        .unwrap_or(exits[0]);
+    let mut d = Draft::new(
+        format!(
+            "the loop at {} comes back to where it was: nothing that the verifier follows makes it end",
+            case.place(main)
+        ),
+        "this loop has no end that can be seen",
+    )
+    .at(main);
+    for at in exits {
+        let step = (0..=last).rev().find(|&s| case.trace.steps[s].insn == at);
+        if let Some(text) = step.and_then(|s| condition_text(case, s, at)) {
+            let span = case.span(at, text);
+            d = d.span(span);
+        }
+    }
+    if !case.same_line(from, main) {
+        d = d.span(case.span(from, "the loop goes back from here"));
+    }
+    d.help("give the loop a constant bound: `for (int i = 0; i < 32 && ...; i++)`")
+        .help("or use bpf_loop, bpf_for or bpf_repeat, which may run any number of times")
+}
+
+/// An endless loop that is written as one: a panic handler, mostly.
+fn own_jump(case: &Case<'_>, at: usize, to_itself: bool) -> Draft {
+    let last = case.step().unwrap_or(0);
+    let mut d = Draft::new(
+        if to_itself {
+            "this path ends in a loop that does nothing for ever".to_owned()
+        } else {
+            "this path ends in a loop without an exit".to_owned()
+        },
+        "an endless loop",
+    )
+    .at(at);
+    let panics = case.function_at(at).is_some_and(|f| f.contains("panic"))
+        || case.source(at).is_some_and(|l| l.file.ends_with(".rs"));
+    if let Some((branch, _)) = super::ctx::branches(case, 1).into_iter().next() {
+        d = d.span(case.span(branch, "when this check fails, the path leads to the endless loop"));
+    } else {
+        // The branch stands in the caller, or on the line of the loop itself.
+        let found = (0..last).rev().map(|s| case.trace.steps[s].insn).find(|&i| {
+            let next = case.insn(i).successors(i);
+            i != at && !case.insn(i).is_call() && next.jump.is_some() && next.fallthrough.is_some()
+        });
+        if let Some(branch) = found {
+            d = d.span(case.span(branch, "when this check fails, the path leads to the endless loop"));
+        }
+    }
+    if panics {
+        d.headline =
+            "a path leads to the panic handler, which loops for ever: a check that can fail is left in the program"
+                .into();
+        return d
+            .note("indexing (`a[i]`), arithmetic that may overflow, `unwrap` and `expect` panic when they fail")
+            .help("use `.get(i)` (or compare the index with the length first) and return where there is nothing, so that no panic is left");
+    }
+    d.help("leave the loop: return, or give it a condition that ends")
+}
+
+/// The lines on which most of the work was done.
+fn hot(case: &Case<'_>, mut d: Draft, most: usize) -> Draft {
+    let mut by_line: BTreeMap<String, (u64, usize)> = BTreeMap::new();
+    for (at, &count) in case.trace.visits.iter().enumerate().filter(|(_, c)| **c > 0) {
+        let entry = by_line.entry(case.place(at)).or_insert((0, at));
+        entry.0 += u64::from(count);
+    }
+    let mut lines: Vec<(u64, usize)> = by_line.into_values().collect();
+    lines.sort_by_key(|l| std::cmp::Reverse(l.0));
+    for (i, (count, at)) in lines.into_iter().take(most).enumerate() {
+        let label = format!("{count} instructions were verified for this line");
+        if i == 0 {
+            (d.at, d.label) = (Some(at), label);
+        } else {
+            d.spans.push(case.span(at, label));
+        }
+    }
+    d
+}
+
+fn too_large(case: &Case<'_>, what: String) -> Draft {
+    let d = Draft::new(what, String::new()).blame(Blame::Limit);
+    let d = hot(case, d, 3);
+    let loops = closing_jump(case);
+    let d = match loops {
+        Some((from, head)) => {
+            let exits = conditions(case, head, from);
+            let at = exits.first().copied().unwrap_or(from);
+            d.note(format!("the path that was followed last goes around the loop at {}", case.place(at)))
+                .help("make the loop one that is verified once: bpf_loop with a callback, bpf_for or bpf_repeat, or `can_loop`/`cond_break`")
+        }
+        None => d.help("split the program: move parts into global functions, which are verified once, or into programs that are called by bpf_tail_call"),
+    };
+    d.help("keep fewer different values alive across branches and loop iterations, so that states become equal (for instance, bound or mask numbers to the same range on both sides)")
+}
+
+/// Explains limits of the walk.
+pub(crate) fn walk(case: &Case<'_>, reason: &ExploreReason) -> Option<Draft> {
+    use ExploreReason as R;
+    Some(match reason {
+        R::InfiniteLoop { insn, .. } => endless(case, *insn),
+        R::TooLarge { insns } => too_large(
+            case,
+            format!(
+                "one million instructions were followed without an end ({insns}): too many paths, or a loop with too many iterations"
+            ),
+        ),
+        R::TooManyBranches { limit } => too_large(
+            case,
+            format!("more than {} branches wait to be followed: the program forks too often", limit - 1),
+        ),
+        _ => return None,
+    })
+}
+
+/// The instruction of a function that uses the deepest stack.
+fn deepest(case: &Case<'_>, start: usize, end: usize) -> Option<(usize, i64)> {
+    let mut deepest: Option<(usize, i64)> = None;
+    for at in start..end {
+        let insn = case.insn(at);
+        let off = match insn.memory_base() {
+            Some(10) => i64::from(insn.off),
+            _ if insn.class() == opcode::class::ALU64
+                && insn.op() == opcode::alu::ADD
+                && !insn.is_src_reg()
+                && insn.imm < 0
+                && at > start =>
+            {
+                let before = case.insn(at - 1);
+                if before.is_src_reg() && before.src == 10 && before.dst == insn.dst {
+                    i64::from(insn.imm)
+                } else {
+                    continue;
+                }
+            }
+            _ => continue,
+        };
+        if deepest.is_none_or(|(_, d)| off < d) {
+            deepest = Some((at, off));
+        }
+    }
+    deepest
+}
+
+/// Bytes on the stack of each function of the program: first slot, end and bytes.
+fn frames(case: &Case<'_>) -> Vec<(usize, usize, i64)> {
+    let starts = case.local_starts();
+    let ends = starts.iter().skip(1).copied().chain([case.program.insns.len()]);
+    starts.iter().zip(ends).map(|(&s, e)| (s, e, deepest(case, s, e).map_or(0, |d| -d.1))).collect()
+}
+
+/// Frames of functions that are too large together.
+fn stack(case: &Case<'_>, headline: String) -> Draft {
+    let frames = frames(case);
+    let mut used: Vec<_> = frames.iter().filter(|f| f.2 > 0).collect();
+    used.sort_by_key(|f| std::cmp::Reverse(f.2));
+    let mut d = Draft::new(headline, String::new()).blame(Blame::Limit);
+    for (i, (start, end, bytes)) in used.into_iter().take(4).enumerate() {
+        let name = case.function_at(*start).unwrap_or_else(|| "this function".into());
+        let label = format!("{name} has {} of variables on its stack", words::bytes(*bytes));
+        if i == 0 {
+            (d.at, d.label) = (Some(*start), label);
+        } else {
+            d.spans.push(case.span(*start, label));
+        }
+        if let Some((at, off)) = deepest(case, *start, *end)
+            && !case.same_line(at, *start)
+        {
+            d.spans.push(case.span(at, format!("the largest variable of {name} begins here, at fp{off:+}")));
+        }
+    }
+    if let Some(call) = case.program.insns.iter().enumerate().find(|(_, i)| i.is_local_call()).map(|(at, _)| at) {
+        d.spans.push(case.span(
+            call,
+            format!(
+                "the frame of {} comes on top of this one",
+                case.callee(call).unwrap_or_else(|| "the function".into())
+            ),
+        ));
+    }
+    d.help("move the largest buffer to a per-CPU array map with one entry, or make it smaller")
+        .help("or let callers and callees share one buffer: pass its address")
+}
+
+/// Explains limits that are found before or after the walk.
+pub(crate) fn program(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> {
+    use ProgramReason as R;
+    let _ = RegBase::Stack;
+    Some(match reason {
+        R::CombinedStackTooLarge { calls, depth } => stack(
+            case,
+            format!(
+                "the frames of {calls} functions that call each other need {depth} bytes of stack together, and there are {STACK_SIZE}"
+            ),
+        ),
+        R::SubprogStackTooLarge { subprog, depth } => {
+            stack(case, format!("function {subprog} needs {depth} bytes of stack, and there are {STACK_SIZE}"))
+        }
+        R::TailCallStack { depth } => stack(
+            case,
+            format!(
+                "a function that makes tail calls is reached with {depth} bytes of stack in use; at most 256 may be"
+            ),
+        ),
+        R::CallChainTooDeep { frames } => Draft::new(
+            format!("functions call each other {frames} levels deep, and eight are allowed"),
+            "the deepest call",
+        )
+        .blame(Blame::Limit)
+        .help("inline some of them (`static __always_inline`), or turn one level into a tail call"),
+        R::TooManySubprogs {} => Draft::new("the program has more than 256 functions", "here")
+            .blame(Blame::Limit)
+            .help("inline small functions, or split the program by tail calls"),
+        R::TooManyMaps {} => Draft::new("the program uses more than 64 maps", "here")
+            .blame(Blame::Limit)
+            .help("put several into one map of structs, or into a map of maps"),
+        R::TooManyInsns { insns, limit } => Draft::new(
+            format!("the program has {insns} instructions, and users without CAP_BPF may load {limit}"),
+            "here",
+        )
+        .blame(Blame::Limit)
+        .help("load it with CAP_BPF, or make it smaller"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,152 @@
+//! One module for each family of rejections: what is missing, in terms of the program.
+
+mod argument;
+mod arithmetic;
+mod bounds;
+mod ctx;
+mod environment;
+mod exits;
+mod general;
+mod global;
+mod limits;
+mod object;
+mod packet;
+mod pointer;
+mod protocol;
+mod resource;
+mod stack;
+mod uninit;
+mod whole;
+
+use crate::case::{Case, Draft};
+use crate::diagnosis::Blame;
+use bounds::SizeFault;
+use ebpfkit_verifier::Reason;
+use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
+
+/// Explains a rejection. `message` is what the loader says in the place of the kernel's message.
+pub(crate) fn explain(case: &Case<'_>, message: Option<&str>) -> Draft {
+    let draft = match case.reason() {
+        Reason::Scalar(ScalarReason::UninitRegister { reg }) => Some(uninit::register(case, *reg)),
+        Reason::Scalar(reason) => arithmetic::explain(case, reason),
+        Reason::Memory(reason) => memory(case, reason),
+        Reason::Call(reason) => environment::call(case, reason, message)
+            .or_else(|| argument::helper(case, reason))
+            .or_else(|| exits::callback(case, reason))
+            .or_else(|| match reason {
+                ebpfkit_verifier::reason::CallReason::ArgumentKind { reg, ty, expected } => {
+                    Some(argument::kind(case, *reg, ty, expected))
+                }
+                _ => None,
+            }),
+        Reason::Resource(reason) => resource::explain(case, reason),
+        Reason::Object(reason) => protocol::explain(case, reason),
+        Reason::Type(reason) => object::explain(case, reason),
+        Reason::Global(reason) => global::explain(case, reason),
+        Reason::Kfunc(reason) => argument::kfunc(case, reason),
+        Reason::Attach(reason) => Some(environment::attach(case, reason)),
+        Reason::Explore(ExploreReason::MissingFuncInfo {}) => Some(without_func_info(case)),
+        Reason::Explore(reason) => limits::walk(case, reason).or_else(|| exits::explain(case, reason)),
+        Reason::Program(reason) => limits::program(case, reason)
+            .or_else(|| environment::program(case, reason))
+            .or_else(|| whole::explain(case, reason))
+            .or_else(|| {
+                let name = case.function_at(case.at()).unwrap_or_else(|| case.program.name.clone());
+                global::contract(case, reason, &name)
+            }),
+    };
+    draft.unwrap_or_else(|| general::explain(case, message))
+}
+
+/// The address of a function is taken, and the object has no records of functions.
+fn without_func_info(case: &Case<'_>) -> Draft {
+    let loads = case.program.insns.get(case.at()).is_some_and(|i| i.is_func_address());
+    let at = if loads { case.at() } else { case.at().saturating_sub(1) };
+    let user = (at..case.program.insns.len()).find_map(|i| case.callee(i).filter(|_| case.insn(i).src == 0));
+    let user = user.unwrap_or_else(|| "the call".into());
+    Draft::new(
+        format!("{user} gets a function of the program as its callback, and the object has no types of its functions: it was built without -g, or stripped"),
+        "the address of the callback is taken here",
+    )
+    .at(at)
+    .blame(Blame::Environment)
+    .help("build with -g, and keep the sections .BTF and .BTF.ext in the object")
+}
+
+fn memory(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
+    use MemoryReason as M;
+    let callee = || case.callee(case.at());
+    Some(match reason {
+        M::InvalidMemAccess { reg, ty } => pointer::invalid(case, *reg, ty),
+        M::OutsidePacket { detail, .. } => packet::outside(case, *detail),
+        M::OutsideRegion { detail, bound, .. } => bounds::outside(case, *detail, bound),
+        M::NegativeIndex { reg } => bounds::unbounded(case, *reg, true),
+        M::UnboundedAccess { reg } => bounds::unbounded(case, *reg, false),
+        M::NegativeSize { reg } => bounds::size(case, *reg, SizeFault::Negative),
+        M::ZeroSize { reg, .. } => bounds::size(case, *reg, SizeFault::Zero),
+        M::UnboundedSize { reg } => bounds::size(case, *reg, SizeFault::Unbounded),
+        M::ContextAccess { off, size } => ctx::access(case, *off, *size),
+        M::ModifiedPointer { reg, ty, off } | M::NegativeOffset { reg, ty, off } => {
+            ctx::modified(case, *reg, (*off).into(), ty)
+        }
+        M::VariableOffset { ty, .. } => {
+            let insn = case.here();
+            ctx::modified(case, insn.memory_base().unwrap_or(1), insn.off.into(), ty)
+        }
+        M::DifferentPointers {} => ctx::different(case),
+        M::Misaligned { what, reg_off, off, size, .. } => {
+            stack::misaligned(case, what, i64::from(*reg_off) + i64::from(*off), *size)
+        }
+        M::MisalignedPacket { reg_off, off, size, .. } => {
+            stack::misaligned(case, "packet", i64::from(*reg_off) + i64::from(*off), *size)
+        }
+        M::OutsideStack { reg, off, size, .. } => stack::outside(case, *reg, *off, (*size).into()),
+        M::BeyondStack { reg, off, size, .. } => stack::outside(case, *reg, (*off).into(), (*size).into()),
+        M::StackRead { off, at, size } => uninit::stack(case, Some(off + i64::from(*at)), (*size).into(), None),
+        M::StackReadByCall { reg, off, at, size } => {
+            uninit::stack(case, Some(off + i64::from(*at)), (*size).into(), Some(*reg))
+        }
+        M::StackReadVariable { reg, size, .. } => uninit::stack(case, None, (*size).into(), callee().map(|_| *reg)),
+        M::StackUnbounded { access, reg } => stack::variable(case, *reg, access, None),
+        M::StackVariable { access, reg, size, .. } => stack::variable(case, *reg, access, Some((*size).into())),
+        M::NoBuffer { reg, ty } => argument::kind(case, *reg, ty, "fp"),
+        M::MapReadOnly { .. } | M::MapWriteOnly { .. } | M::CannotWrite { .. } | M::PacketReadOnly {} => {
+            read_only(case, reason)?
+        }
+        _ => return None,
+    })
+}
+
+/// Memory that may only be read, or only be written.
+fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
+    use crate::words;
+    let insn = case.here();
+    let reg = insn.memory_base().or_else(|| {
+        (1..=5).find(|&r| {
+            case.reg(r).is_some_and(|s| s.map().is_some() && s.ty.base != ebpfkit_verifier::RegBase::ConstMap)
+        })
+    });
+    let has = reg.and_then(|r| case.reg(r)).map(|r| words::value(case, r)).unwrap_or_default();
+    let d = match reason {
+        MemoryReason::MapReadOnly { off, size, .. } => Draft::new(
+            format!("{} of {has} are written, and programs may only read that map", words::range_of(*off, (*size).into())),
+            "a write",
+        )
+        .help("constants (`const`, string literals) lie in .rodata, which is read only: leave `const` off what is written; create the map without BPF_F_RDONLY_PROG"),
+        MemoryReason::MapWriteOnly { off, size, .. } => Draft::new(
+            format!("{} of {has} are read, and programs may only write that map", words::range_of(*off, (*size).into())),
+            "a read",
+        )
+        .help("create the map without BPF_F_WRONLY_PROG"),
+        MemoryReason::PacketReadOnly {} => Draft::new(
+            format!("{} programs may only read the packet, and this writes to it", case.program.prog_type),
+            "a write to the packet",
+        )
+        .help("change packets in tc or XDP programs, or by a helper (bpf_skb_store_bytes)"),
+        _ => Draft::new(format!("this writes through {has}, which may only be read"), "a write").help("copy the data, change the copy, and write it back by the helper that belongs to it"),
+    };
+    Some(match reg {
+        Some(r) => general::with_origin(case, d, &case.history(r), &format!("r{r}")),
+        None => d,
+    })
+}

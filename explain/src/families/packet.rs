@@ -1,0 +1,140 @@
+//! Accesses to the packet that no comparison with its end covers.
+
+use super::bounds;
+use crate::case::{Case, Draft};
+use crate::diagnosis::Blame;
+use crate::origin::{Event, How, Place};
+use crate::words;
+use ebpfkit_verifier::reason::Outside;
+use ebpfkit_verifier::{RegBase, RegExtra};
+
+/// Offsets from which on a comparison with the end proves nothing (`MAX_PACKET_OFF`).
+const MOST: u64 = 0xffff;
+
+/// An access outside of what is known to be there.
+pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
+    let history = case.history(a.reg);
+    let name = bounds::accessed(case).or_else(|| case.name(&history));
+    let subject = name.clone().unwrap_or_else(|| format!("r{}", a.reg));
+    let end = a.off + i64::from(a.size);
+    let meta = a.base == RegBase::PacketMeta;
+    let (whole, edge) = if meta { ("metadata", "data") } else { ("packet", "data_end") };
+    let check = last_check(case, &history);
+    let state = case.reg(a.reg);
+    let variable = state.filter(|r| !r.var_off.is_const());
+    let label = format!("this needs {} from where {subject} was last moved by a variable", words::bytes(end));
+    let label =
+        if variable.is_some() { label } else { format!("this needs the first {} of the {whole}", words::bytes(end)) };
+    let mut draft = if a.region < 0 {
+        let d = Draft::new(
+            format!("{subject} is known to lie at or behind {edge} on this path"),
+            "nothing of the packet is left here",
+        );
+        match check {
+            Some((at, _)) => {
+                let text = format!(
+                    "this comparison leads here when {subject} has reached {edge}: one side of it is the wrong one"
+                );
+                d.span(case.span(at, text))
+            }
+            None => d,
+        }
+    } else if let (Some((at, _)), true) = (check, a.region > 0) {
+        let checked = format!("{} are checked at {}, {} are needed here", words::bytes(a.region), case.place(at), end);
+        let mut d = Draft::new(checked, label).span(case.span(at, format!("this proves {}", words::bytes(a.region))));
+        if end - a.region == i64::from(a.size) && a.size == 1 {
+            d = d.note(format!("one byte too few: the check allows {subject} to be {edge} itself, where no byte is"));
+        }
+        d
+    } else {
+        let what = if variable.is_some() { format!("after its last move {subject}") } else { subject.clone() };
+        Draft::new(
+            format!("{what} is not compared with {edge} on this path: {} are needed here", words::bytes(end)),
+            label,
+        )
+    };
+    if let Some(r) = variable {
+        draft = moved_by(case, draft, &history, &subject, r.umax);
+    }
+    if a.region <= 0 {
+        draft = other_checks(case, draft, a.reg, &subject, edge);
+    }
+    draft = source_of(case, draft, &history, &subject);
+    let target = name.unwrap_or_else(|| "the pointer".into());
+    let size = words::bytes(i64::from(a.size));
+    draft.help(match variable {
+        Some(_) => format!("compare right before the access, after the offset is added: `if ({target} + {end} > {edge}) return`; it has to cover the {size} that are accessed"),
+        None => format!("check all {end} bytes before the access: `if (data + {end} > data_end) return`"),
+    })
+}
+
+/// The comparison that proved what is known of a pointer's range, and how much it proved.
+fn last_check(case: &Case<'_>, history: &[Event]) -> Option<(usize, i32)> {
+    history.iter().filter(|e| e.how == How::Bounded).find_map(|e| {
+        let Place::Reg(r) = e.place else { return Some((case.event_insn(e), 0)) };
+        let (old, new) = (case.trace.reg(e.step, r)?, case.trace.reg(e.step + 1, r)?);
+        (old.extra != new.extra).then(|| (case.event_insn(e), new.range()))
+    })
+}
+
+/// The variable offset that was added to a pointer.
+fn moved_by(case: &Case<'_>, mut draft: Draft, history: &[Event], subject: &str, most: u64) -> Draft {
+    let Some((event, reg)) = bounds::index_of(case, history) else { return draft };
+    let added = case.trace.reg(event.step, reg);
+    if let Some(added) = added {
+        let text = format!(
+            "{subject} is moved here by {}: checks before this say nothing of where it points now",
+            words::scalar(added)
+        );
+        draft.spans.push(case.span(case.event_insn(&event), text));
+    }
+    if most > MOST {
+        draft.blame = Blame::Program;
+        draft = draft
+            .note(format!(
+                "the offset may be as large as {}; above 65535 a comparison with data_end proves nothing",
+                words::number(most as i64)
+            ))
+            .help("bound the offset first (`off &= 0x3fff`, or `if (off > 1500) return`), then compare");
+    }
+    draft
+}
+
+/// Comparisons with the end of the packet on the path that were about another pointer.
+fn other_checks(case: &Case<'_>, mut draft: Draft, reg: u8, subject: &str, edge: &str) -> Draft {
+    let Some(last) = case.step() else { return draft };
+    let id = case.reg(reg).map_or(0, |r| r.id);
+    for step in (0..last).rev() {
+        let insn = case.insn(case.trace.steps[step].insn);
+        if !insn.is_jump_class() || !insn.is_src_reg() || insn.is_call() {
+            continue;
+        }
+        let (Some(a), Some(b)) = (case.trace.reg(step, insn.dst), case.trace.reg(step, insn.src)) else { continue };
+        let other = match (a.ty.base, b.ty.base) {
+            (RegBase::PacketEnd, _) => b,
+            (_, RegBase::PacketEnd) => a,
+            _ => continue,
+        };
+        if matches!(other.extra, RegExtra::Range(_)) && other.id != id {
+            let text = format!(
+                "this compares another pointer with {edge}: {subject} was moved by a variable since, or comes from elsewhere"
+            );
+            draft.spans.push(case.span(case.trace.steps[step].insn, text));
+            break;
+        }
+        if matches!(other.extra, RegExtra::Range(_)) {
+            let text = format!("this comparison with {edge} proves nothing on the way that is taken here");
+            draft.spans.push(case.span(case.trace.steps[step].insn, text));
+            break;
+        }
+    }
+    draft
+}
+
+/// Where a packet pointer was loaded from the context.
+fn source_of(case: &Case<'_>, mut draft: Draft, history: &[Event], subject: &str) -> Draft {
+    if let Some(e) = history.iter().find(|e| matches!(e.how, How::Loaded { .. })) {
+        draft.spans.push(case.span(case.event_insn(e), format!("{subject} comes from here")));
+    }
+    draft
+}

@@ -1,0 +1,294 @@
+//! References, locks and regions that are not closed, or closed wrongly.
+
+use crate::case::{Case, Draft};
+use crate::words;
+use ebpfkit_isa::Insn;
+use ebpfkit_verifier::reason::ResourceReason;
+use ebpfkit_verifier::state::RefKind;
+
+/// What gives an acquired object back, by what acquired it.
+pub(crate) fn releases(acquired_by: &str) -> &'static str {
+    match acquired_by {
+        "bpf_ringbuf_reserve" => "bpf_ringbuf_submit or bpf_ringbuf_discard",
+        "bpf_ringbuf_reserve_dynptr" => "bpf_ringbuf_submit_dynptr or bpf_ringbuf_discard_dynptr",
+        "bpf_sk_lookup_tcp" | "bpf_sk_lookup_udp" | "bpf_skc_lookup_tcp" | "bpf_tcp_sock" => "bpf_sk_release",
+        "bpf_map_lookup_elem" => "bpf_sk_release",
+        "bpf_kptr_xchg" => "the release function of its type (or bpf_kptr_xchg back into the map)",
+        "bpf_obj_new_impl" | "bpf_obj_new" | "bpf_refcount_acquire_impl" => "bpf_obj_drop",
+        "bpf_percpu_obj_new_impl" => "bpf_percpu_obj_drop",
+        "bpf_task_acquire" | "bpf_task_from_pid" | "bpf_task_from_vpid" => "bpf_task_release",
+        "bpf_cgroup_acquire" | "bpf_cgroup_ancestor" | "bpf_cgroup_from_id" | "bpf_task_get_cgroup1" => {
+            "bpf_cgroup_release"
+        }
+        "bpf_cpumask_create" | "bpf_cpumask_acquire" => "bpf_cpumask_release",
+        "bpf_skb_ct_lookup" | "bpf_xdp_ct_lookup" | "bpf_skb_ct_alloc" | "bpf_xdp_ct_alloc" | "bpf_ct_insert_entry" => {
+            "bpf_ct_release"
+        }
+        "bpf_crypto_ctx_create" | "bpf_crypto_ctx_acquire" => "bpf_crypto_ctx_release",
+        "bpf_get_task_exe_file" => "bpf_put_file",
+        "bpf_local_irq_save" => "bpf_local_irq_restore",
+        "bpf_lookup_user_key" | "bpf_lookup_system_key" => "bpf_key_put",
+        name if name.starts_with("bpf_iter_") => "the iterator's _destroy function",
+        _ => "the function that belongs to it",
+    }
+}
+
+/// Something is not closed where the path ends or calls.
+fn open(case: &Case<'_>, place: &str) -> Option<Draft> {
+    let last = case.step()?;
+    let held = case.trace.steps[last].held.as_ref()?;
+    let exits = place.contains("BPF_EXIT");
+    let refs: Vec<_> = held.refs.iter().filter(|r| r.kind == RefKind::Ptr || r.kind == RefKind::Irq).collect();
+    let first = refs.first()?;
+    let by = case.callee(first.insn).unwrap_or_else(|| "a call".into());
+    let what = crate::source::assigned(&case.text(first.insn), &by).unwrap_or_else(|| "what it returned".into());
+    let where_ = case.place(first.insn);
+    let end = returned(case, last);
+    let ends = if exits {
+        format!("the return in {}", case.place(end))
+    } else {
+        format!("{} in {}", place.trim_end_matches(" instruction"), case.place(case.at()))
+    };
+    let verb = if by.contains("reserve") { "reserved" } else { "acquired" };
+    let mut d = Draft::new(
+        format!("{what} is {verb} by {by} at {where_} and still open at {ends}"),
+        if exits {
+            format!("the program returns here with {what} still open")
+        } else {
+            format!("{what} is still open here")
+        },
+    );
+    if exits {
+        d = d.at(end);
+    }
+    for r in &refs {
+        let by = case.callee(r.insn).unwrap_or_else(|| "a call".into());
+        d = d.span(case.span(r.insn, format!("{verb} here by {by}")));
+    }
+    d = decided(case, d, first.insn, last);
+    Some(d.help(format!("call {} on {what} before this path returns", releases(&by))))
+}
+
+/// The instruction on the path that stands for the return: the last line before the common exit.
+pub(crate) fn returned(case: &Case<'_>, last: usize) -> usize {
+    let exit = case.trace.steps[last].insn;
+    let depth = case.trace.steps[last].depth;
+    for s in (0..last).rev() {
+        let at = case.trace.steps[s].insn;
+        if case.trace.steps[s].depth != depth {
+            continue;
+        }
+        let text = case.text(at);
+        if text.trim_start().starts_with("return") && !case.same_line(at, exit) {
+            return at;
+        }
+        let insn = case.insn(at);
+        if insn.is_call() || insn.successors(at).jump.is_some() && insn.successors(at).fallthrough.is_some() {
+            break;
+        }
+    }
+    exit
+}
+
+/// The branch after which the release could no longer be reached.
+fn decided(case: &Case<'_>, d: Draft, from: usize, last: usize) -> Draft {
+    let depth = case.trace.steps[last].depth;
+    let releasing = |i: &Insn, at: usize| i.is_call() && case.callee(at).is_some_and(|c| is_release(&c));
+    let insns = &case.program.insns;
+    for s in (0..last).rev() {
+        let at = case.trace.steps[s].insn;
+        if at == from {
+            break;
+        }
+        let insn = insns[at];
+        let next = insn.successors(at);
+        if case.trace.steps[s].depth != depth || insn.is_call() || next.jump.is_none() || next.fallthrough.is_none() {
+            continue;
+        }
+        let went = case.trace.steps[s + 1].insn;
+        let other = next.within(insns.len()).find(|&n| n != went);
+        let Some(other) = other else { continue };
+        if reaches(insns, other, &releasing) && !reaches(insns, went, &releasing) {
+            return d.span(case.span(at, "the other way here leads to the release, this one does not"));
+        }
+    }
+    match super::ctx::branches(case, 1).into_iter().next() {
+        Some((at, _)) => d.span(case.span(at, "this branch leads to the return")),
+        None => d,
+    }
+}
+
+fn is_release(callee: &str) -> bool {
+    ["release", "submit", "discard", "drop", "destroy", "unlock", "put", "restore", "enable", "kptr_xchg"]
+        .iter()
+        .any(|w| callee.contains(w))
+}
+
+/// Whether an instruction that fits can be reached inside of the function.
+fn reaches(insns: &[Insn], from: usize, fits: &dyn Fn(&Insn, usize) -> bool) -> bool {
+    let mut seen = vec![false; insns.len()];
+    let mut work = vec![from];
+    while let Some(at) = work.pop() {
+        if at >= insns.len() || std::mem::replace(&mut seen[at], true) {
+            continue;
+        }
+        if fits(&insns[at], at) {
+            return true;
+        }
+        work.extend(insns[at].successors(at).within(insns.len()));
+    }
+    false
+}
+
+/// A lock is still held.
+fn locked(case: &Case<'_>, place: &str) -> Option<Draft> {
+    let last = case.step()?;
+    let held = case.trace.steps[last].held.as_ref()?;
+    let lock = held.refs.iter().rfind(|r| matches!(r.kind, RefKind::Lock | RefKind::ResLock | RefKind::ResLockIrq))?;
+    let by = case.callee(lock.insn).unwrap_or_else(|| "a lock".into());
+    let exits = place.contains("BPF_EXIT");
+    let unlock = match lock.kind {
+        RefKind::Lock => "bpf_spin_unlock",
+        RefKind::ResLock => "bpf_res_spin_unlock",
+        _ => "bpf_res_spin_unlock_irqrestore",
+    };
+    let text = case.text(lock.insn);
+    let what = crate::source::argument(&text, &by, 0).unwrap_or_else(|| "the lock".into());
+    let end = if exits { returned(case, last) } else { case.at() };
+    let does = if exits {
+        "the program returns".to_owned()
+    } else {
+        format!("{} is called", case.callee(case.at()).unwrap_or_else(|| place.to_owned()))
+    };
+    let d = Draft::new(
+        format!("{does} in {} while the lock taken at {} is held", case.place(end), case.place(lock.insn)),
+        format!("{what} is still held here"),
+    )
+    .at(end)
+    .span(case.span(lock.insn, format!("{what} is taken here")));
+    let d = decided(case, d, lock.insn, last);
+    Some(if exits {
+        d.help(format!("call {unlock}({what}) before this return"))
+    } else {
+        d.note("between a lock and its unlock only few calls are allowed")
+            .help(format!("call it before the lock is taken or after {unlock}({what})"))
+    })
+}
+
+/// Explains what is known of references, locks and regions.
+pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft> {
+    use ResourceReason as R;
+    let callee = || case.callee(case.at()).unwrap_or_else(|| "this call".into());
+    let opened = |words: &[&str]| -> Option<usize> {
+        let last = case.step()?;
+        (0..last)
+            .rev()
+            .map(|s| case.trace.steps[s].insn)
+            .find(|&at| case.callee(at).is_some_and(|c| words.iter().any(|w| c.contains(w))))
+    };
+    let with_opener = |d: Draft, words: &[&str], label: &str| match opened(words) {
+        Some(at) => d.span(case.span(at, label)),
+        None => d,
+    };
+    Some(match reason {
+        R::ReferenceLeak { place } => return open(case, place),
+        R::InsideLock { place } => return locked(case, place),
+        R::InsideRegion { place, region } => {
+            let (open, close) = region_calls(region);
+            let exits = place.contains("BPF_EXIT");
+            let last = case.step()?;
+            let end = if exits { returned(case, last) } else { case.at() };
+            let does = if exits { "the program returns" } else { "this is" };
+            let since = opened(&[open]).map(|at| format!(" opened at {}", case.place(at))).unwrap_or_default();
+            let d = Draft::new(
+                format!("{does} in {} inside of the {region} region{since}", case.place(end)),
+                format!("the {region} region is still open"),
+            )
+            .at(end);
+            with_opener(d, &[open], "the region begins here").help(format!("call {close} before"))
+        }
+        R::CallUnderLock {} | R::GlobalUnderLock {} => {
+            let d = Draft::new(format!("{} is called while a lock is held", callee()), "a lock is held here");
+            with_opener(d, &["spin_lock"], "the lock is taken here").help("call it before the lock is taken or after it is given back; static functions may be called under a lock")
+        }
+        R::UnlockWithoutLock { lock } => {
+            Draft::new(format!("{lock}_unlock is called, and no lock is held on this path"), "nothing to unlock")
+                .help(format!("take the lock with {lock}_lock on every path that leads here, or do not unlock"))
+        }
+        R::UnlockOther { lock } => {
+            let d = Draft::new(format!("{lock}_unlock gets another lock than the one that is held"), "another lock");
+            with_opener(d, &["spin_lock"], "this lock is held")
+                .note("a second lookup gives another pointer, and so another lock, even with the same key")
+                .help("unlock through the pointer with which the lock was taken")
+        }
+        R::UnlockOutOfOrder { lock } => Draft::new(
+            format!("{lock}_unlock is called for an outer lock while an inner one is held"),
+            "an inner lock is still held",
+        )
+        .help("unlock in the reverse order of locking"),
+        R::TwoLocks {} | R::SameLockTwice {} => {
+            let d = Draft::new("a second lock is taken while one is held", "the second lock");
+            with_opener(d, &["spin_lock"], "the first lock is taken here")
+                .help("give the first lock back before the second is taken; bpf_res_spin_lock allows more than one")
+        }
+        R::UnmatchedRcuUnlock { func } => {
+            Draft::new(format!("{func} is called, and no RCU region is open on this path"), "no RCU region is open")
+                .help("open it with bpf_rcu_read_lock on every path that leads here")
+        }
+        R::UnmatchedPreemptEnable { func } => {
+            Draft::new(format!("{func} is called, and preemption is not off on this path"), "preemption is on already")
+                .help("call bpf_preempt_disable on every path that leads here")
+        }
+        R::NestedRcuLock { func } => {
+            let d = Draft::new(
+                format!("{func} is called inside of an RCU region, and this kernel does not nest them"),
+                "an RCU region is open already",
+            );
+            with_opener(d, &["rcu_read_lock"], "it is opened here")
+                .help("one bpf_rcu_read_lock covers all that follows: leave the second one out")
+        }
+        R::SleepableKfunc { func, region } | R::SleepableHelper { func, region, .. } => {
+            let (open, close) = region_calls(region);
+            let d = Draft::new(
+                format!("{func} may sleep, and is called inside of {} {region} region", words::article(region)),
+                format!("nothing may sleep in the {region} region"),
+            );
+            with_opener(d, &[open], "the region begins here")
+                .help(format!("call it before the region or after {close}"))
+        }
+        R::SleepableGlobal {} => Draft::new(
+            format!("{} may sleep, and is called where nothing may sleep", callee()),
+            "nothing may sleep here",
+        )
+        .help("make it a static function, or call it outside of RCU, lock and preemption regions"),
+        R::LockNotConstant { reg, field } => Draft::new(
+            format!("the place of {field} is not constant: r{reg} was moved by a variable"),
+            "the place is not known",
+        )
+        .help("take the address of the field from the start of the value"),
+        R::MapWithoutBtf { map, field } => {
+            Draft::new(format!("map '{map}' has no types, which {field} needs"), "a map without types")
+                .help("declare the map with __type(key, ...) and __type(value, ...), and compile with -g")
+        }
+        R::NoLock { owner, name, lock } => {
+            Draft::new(format!("the values of {owner} '{name}' have no member `struct {lock}_lock`"), "no lock here")
+                .help(format!("add a member `struct {lock}_lock` to the value's struct"))
+        }
+        R::WrongLockOffset { off, lock, at } => Draft::new(
+            format!("byte {off} is not the `struct {lock}_lock`, which is at byte {at}"),
+            format!("byte {off}"),
+        )
+        .help("pass the address of the lock member"),
+        _ => return None,
+    })
+}
+
+/// What opens and closes a region.
+fn region_calls(region: &str) -> (&'static str, &'static str) {
+    match region {
+        r if r.contains("rcu") => ("rcu_read_lock", "bpf_rcu_read_unlock"),
+        r if r.contains("preempt") => ("preempt_disable", "bpf_preempt_enable"),
+        r if r.contains("irq") => ("irq_save", "bpf_local_irq_restore"),
+        _ => ("spin_lock", "bpf_spin_unlock"),
+    }
+}

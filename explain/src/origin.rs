@@ -1,0 +1,349 @@
+//! Where a value came from: the recorded path walked backwards from where the value is used.
+
+use crate::trace::Trace;
+use ebpfkit_isa::opcode::{alu, class, mode, size};
+use ebpfkit_isa::{Insn, RegSet};
+use ebpfkit_verifier::state::{SLOT_SIZE, SlotKind};
+use ebpfkit_verifier::{RegBase, RegState, RegType};
+
+/// A register or an eight-byte stack slot of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A register.
+    Reg(u8),
+    /// The slot that starts this many bytes from the frame pointer: negative, a multiple of eight.
+    Slot(i64),
+}
+
+/// What happened to a value at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It was there when the program or the function that is verified on its own began.
+    Entry,
+    /// Nothing has set it since its function began.
+    NeverSet,
+    /// A constant, or an address that the loader knows.
+    Constant,
+    /// Copied from another register.
+    Copied,
+    /// Copied with fewer bits.
+    Narrow {
+        /// Bits that were kept.
+        bits: u32,
+    },
+    /// Written to the stack.
+    Spilled,
+    /// Read back from the stack.
+    Filled,
+    /// Read from the stack, but not as it was written.
+    StackLoad,
+    /// Computed in place.
+    Computed {
+        /// Operation, as in the instruction.
+        op: u8,
+        /// The other operand, where it is a register.
+        with: Option<u8>,
+        /// Whether only the low half takes part.
+        is_32: bool,
+    },
+    /// Loaded from memory through this register.
+    Loaded {
+        /// Base register.
+        base: u8,
+    },
+    /// The result of a call.
+    Result,
+    /// What a function of the program returned.
+    Returned,
+    /// The argument of the call that began the function.
+    Passed,
+    /// The argument that the kernel gives to a callback.
+    CallbackArgument,
+    /// A call, or a legacy packet load, leaves nothing in it.
+    Clobbered,
+    /// Written by a call through a pointer.
+    WrittenByCall,
+    /// Lost its kind although nothing wrote it: a call took it away.
+    TakenAway,
+    /// A comparison told more of it.
+    Bounded,
+    /// A comparison with zero told that it is no null pointer.
+    NullChecked,
+    /// A store over part of it.
+    PartlyOverwritten,
+    /// The path is too long to be known from here on.
+    Unknown,
+}
+
+/// An event in the life of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    /// Number of the step.
+    pub(crate) step: usize,
+    /// What happened.
+    pub(crate) how: How,
+    /// Where the value was after it.
+    pub(crate) place: Place,
+}
+
+/// Events of a value, the last first. The last one of the list made the value.
+pub(crate) fn history(trace: &Trace, insns: &[Insn], step: usize, place: Place) -> Vec<Event> {
+    let Some(depth) = trace.steps.get(step).map(|s| s.depth) else { return Vec::new() };
+    Walk { trace, insns, depth, place, events: Vec::new() }.run(step)
+}
+
+/// Most events of one value.
+const MOST: usize = 256;
+
+struct Walk<'a> {
+    trace: &'a Trace,
+    insns: &'a [Insn],
+    depth: usize,
+    place: Place,
+    events: Vec<Event>,
+}
+
+/// Whether two states of a value say the same of it.
+fn same(a: &RegState, b: &RegState) -> bool {
+    a.ty == b.ty
+        && a.extra == b.extra
+        && a.var_off == b.var_off
+        && (a.smin, a.smax, a.umin, a.umax) == (b.smin, b.smax, b.umin, b.umax)
+        && (a.u32_min, a.u32_max, a.s32_min, a.s32_max) == (b.u32_min, b.u32_max, b.s32_min, b.s32_max)
+}
+
+impl Walk<'_> {
+    fn add(&mut self, step: usize, how: How) {
+        self.events.push(Event { step, how, place: self.place });
+    }
+
+    fn state(&self, step: usize) -> Option<RegState> {
+        if self.trace.steps.get(step)?.depth != self.depth {
+            return None;
+        }
+        let frame = self.trace.frame(step)?;
+        match self.place {
+            Place::Reg(r) => frame.regs.get(usize::from(r)).copied(),
+            Place::Slot(off) => {
+                let slot = frame.stack.slots.get(slot_index(off)?)?;
+                slot.is_spill().then_some(slot.spilled)
+            }
+        }
+    }
+
+    fn run(mut self, from: usize) -> Vec<Event> {
+        let mut step = from;
+        while step > 0 && self.events.len() < MOST {
+            step -= 1;
+            if self.trace.steps[step].frame.is_none() {
+                self.add(step, How::Unknown);
+                return self.events;
+            }
+            if self.before(step) {
+                return self.events;
+            }
+        }
+        let how = match (self.place, self.trace.reg(0, self.reg_number())) {
+            (Place::Reg(_), Some(r)) if r.ty != RegType::NOT_INIT => How::Entry,
+            _ => How::NeverSet,
+        };
+        self.add(0, how);
+        self.events
+    }
+
+    fn reg_number(&self) -> u8 {
+        match self.place {
+            Place::Reg(r) => r,
+            Place::Slot(_) => 10,
+        }
+    }
+
+    /// Looks at what a step did to the value; true where it made the value.
+    fn before(&mut self, step: usize) -> bool {
+        let at = &self.trace.steps[step];
+        let insn = self.insns.get(at.insn).copied().unwrap_or_default();
+        let next_depth = self.trace.steps.get(step + 1).map_or(at.depth, |s| s.depth);
+        if at.depth < self.depth {
+            return self.entered(step, insn);
+        }
+        if at.depth > self.depth {
+            return self.in_callee(step, insn, next_depth);
+        }
+        match self.place {
+            Place::Reg(r) if insn.writes().contains(r) => self.wrote_reg(step, insn, r),
+            Place::Slot(off) => match self.wrote_slot(step, insn, off) {
+                Some(made) => made,
+                None => self.changed(step, insn),
+            },
+            Place::Reg(_) => self.changed(step, insn),
+        }
+    }
+
+    /// The step called the function that the value belongs to.
+    fn entered(&mut self, step: usize, insn: Insn) -> bool {
+        match self.place {
+            Place::Reg(r @ 1..=5) if insn.is_local_call() => {
+                self.add(step, How::Passed);
+                self.depth = self.trace.steps[step].depth;
+                self.place = Place::Reg(r);
+                return false;
+            }
+            Place::Reg(1..=5) => self.add(step, How::CallbackArgument),
+            Place::Reg(10) => self.add(step, How::Entry),
+            _ => self.add(step, How::NeverSet),
+        }
+        true
+    }
+
+    /// The step is inside of a function that the value's frame has called.
+    fn in_callee(&mut self, step: usize, insn: Insn, next_depth: usize) -> bool {
+        match self.place {
+            Place::Reg(r @ 0..=5) if next_depth == self.depth => {
+                let frame = self.trace.frame(step);
+                let in_callback = frame.is_some_and(|f| f.in_callback);
+                let call = self.trace.previous_in(self.depth, step).unwrap_or(step);
+                if r != 0 {
+                    self.add(call, How::Clobbered);
+                    return true;
+                }
+                if in_callback {
+                    self.add(call, How::Result);
+                    return true;
+                }
+                self.add(call, How::Returned);
+                self.depth = self.trace.steps[step].depth;
+                false
+            }
+            Place::Reg(_) => false,
+            Place::Slot(off) => self.wrote_slot(step, insn, off).unwrap_or(false),
+        }
+    }
+
+    fn wrote_reg(&mut self, step: usize, insn: Insn, reg: u8) -> bool {
+        let is_32 = insn.class() == class::ALU;
+        match insn.class() {
+            class::ALU | class::ALU64 if insn.op() == alu::MOV => {
+                if !insn.is_src_reg() {
+                    self.add(step, How::Constant);
+                    return true;
+                }
+                let bits = match insn.off {
+                    8 | 16 | 32 => insn.off as u32,
+                    _ if is_32 => 32,
+                    _ => 64,
+                };
+                self.add(step, if bits == 64 { How::Copied } else { How::Narrow { bits } });
+                self.place = Place::Reg(insn.src);
+                false
+            }
+            class::ALU | class::ALU64 => {
+                let with = insn.is_src_reg().then_some(insn.src).filter(|_| insn.op() != alu::END);
+                self.add(step, How::Computed { op: insn.op(), with, is_32 });
+                // What is a pointer afterwards came from the operand that is one.
+                if let (Some(with), Some(dst)) = (with, self.trace.reg(step, reg))
+                    && dst.is_scalar()
+                    && self.trace.reg(step, with).is_some_and(|w| !w.is_scalar() && w.ty != RegType::NOT_INIT)
+                {
+                    self.place = Place::Reg(with);
+                }
+                false
+            }
+            class::LDX | class::STX => {
+                let base = insn.memory_base().unwrap_or(insn.src);
+                let through = self.trace.reg(step, base);
+                if insn.class() == class::LDX
+                    && let Some(p) = through.filter(|p| p.ty == RegType::of(RegBase::Stack) && p.var_off.is_const())
+                {
+                    let off = i64::from(p.off) + p.var_off.value as i64 + i64::from(insn.off);
+                    let whole = off % SLOT_SIZE as i64 == 0 && access_size(insn) == 8;
+                    self.add(step, if whole { How::Filled } else { How::StackLoad });
+                    self.place = Place::Slot(off.div_euclid(8) * 8);
+                    self.depth = p.frameno as usize;
+                    return false;
+                }
+                self.add(step, How::Loaded { base });
+                true
+            }
+            class::LD if insn.mode() == mode::IMM => {
+                self.add(step, How::Constant);
+                true
+            }
+            _ => {
+                let given_up = reg != 0 && insn.writes() == RegSet::CALLER_SAVED;
+                self.add(step, if given_up { How::Clobbered } else { How::Result });
+                true
+            }
+        }
+    }
+
+    /// What a store over the slot means for the value: nothing, or whether the store made it.
+    fn wrote_slot(&mut self, step: usize, insn: Insn, off: i64) -> Option<bool> {
+        if !matches!(insn.class(), class::ST | class::STX) {
+            return None;
+        }
+        let p = self.trace.reg(step, insn.dst)?;
+        if p.ty != RegType::of(RegBase::Stack) || p.frameno as usize != self.depth || !p.var_off.is_const() {
+            return None;
+        }
+        let to = i64::from(p.off) + p.var_off.value as i64 + i64::from(insn.off);
+        let size = access_size(insn);
+        if to + size <= off || to >= off + SLOT_SIZE as i64 {
+            return None;
+        }
+        if to != off || insn.mode() == mode::ATOMIC {
+            self.add(step, How::PartlyOverwritten);
+            return Some(false);
+        }
+        if insn.class() == class::ST {
+            let whole = size == SLOT_SIZE as i64;
+            self.add(step, if whole { How::Constant } else { How::PartlyOverwritten });
+            return Some(whole);
+        }
+        self.add(step, if size == SLOT_SIZE as i64 { How::Spilled } else { How::Narrow { bits: size as u32 * 8 } });
+        self.place = Place::Reg(insn.src);
+        self.depth = self.trace.steps[step].depth;
+        Some(false)
+    }
+
+    /// Whether what is known of the value changed although nothing wrote it.
+    fn changed(&mut self, step: usize, insn: Insn) -> bool {
+        if self.trace.steps.get(step + 1).is_none_or(|s| s.depth != self.depth) {
+            return false;
+        }
+        if let (Place::Slot(off), true) = (self.place, insn.is_call()) {
+            let kinds = |s: usize| Some(self.trace.frame(s)?.stack.slots.get(slot_index(off)?)?.kinds);
+            let (old, new) = (kinds(step), kinds(step + 1));
+            if old != new && new.is_some_and(|k| k != [SlotKind::Invalid; SLOT_SIZE]) {
+                self.add(step, How::WrittenByCall);
+                return true;
+            }
+        }
+        let (Some(old), Some(new)) = (self.state(step), self.state(step + 1)) else { return false };
+        if same(&old, &new) {
+            return false;
+        }
+        if insn.is_call() {
+            self.add(step, How::TakenAway);
+        } else if old.ty.may_be_null() && !new.ty.may_be_null() {
+            self.add(step, How::NullChecked);
+        } else if insn.is_jump_class() {
+            self.add(step, How::Bounded);
+        }
+        false
+    }
+}
+
+/// Number of the slot that starts at an offset.
+pub(crate) fn slot_index(off: i64) -> Option<usize> {
+    usize::try_from((-off - 1).div_euclid(SLOT_SIZE as i64)).ok()
+}
+
+/// Bytes that a load or store moves.
+pub(crate) fn access_size(insn: Insn) -> i64 {
+    match insn.size_bits() {
+        size::B => 1,
+        size::H => 2,
+        size::W => 4,
+        _ => 8,
+    }
+}

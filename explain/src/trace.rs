@@ -1,0 +1,128 @@
+//! A recorded path: the steps that led to a rejection, each with the state before it.
+
+use ebpfkit_verifier::{Event, FuncState, Observer, Reason, RegState, state::Resources};
+use std::rc::Rc;
+
+/// Steps of which states are kept, counted from the end of the path. Earlier ones keep their instruction alone.
+const STATES: usize = 1 << 14;
+
+/// One instruction on the path.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// Slot.
+    pub(crate) insn: usize,
+    /// Number of the frame that executes it.
+    pub(crate) depth: usize,
+    /// The frame before it; none where the path is too long.
+    pub(crate) frame: Option<Rc<FuncState>>,
+    /// What is acquired before it.
+    pub(crate) held: Option<Rc<Resources>>,
+}
+
+/// Records the path that is being walked. What remains when a program is rejected is the path that failed.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    steps: Vec<Step>,
+    start: usize,
+    maps: Vec<usize>,
+    details: Vec<String>,
+    because: Option<Reason>,
+    visits: Vec<u32>,
+}
+
+/// The path to a rejection.
+#[derive(Debug, Default)]
+pub struct Trace {
+    pub(crate) steps: Vec<Step>,
+    /// First slot of the function that was walked.
+    pub(crate) start: usize,
+    /// Numbers of the maps in the object.
+    pub(crate) maps: Vec<usize>,
+    /// Lines that belong to the rejection.
+    pub(crate) details: Vec<String>,
+    /// The rejection behind the rejection.
+    pub(crate) because: Option<Reason>,
+    /// How often each instruction was verified, on all paths.
+    pub(crate) visits: Vec<u32>,
+}
+
+impl Observer for Recorder {
+    fn wants_events(&self) -> bool {
+        true
+    }
+
+    fn position(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn rewind(&mut self, position: usize) {
+        self.steps.truncate(position);
+        self.forget();
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start { insn, maps } => {
+                self.steps.clear();
+                self.start = insn;
+                self.maps = maps.to_vec();
+                self.forget();
+            }
+            Event::Before { insn, state, .. } => {
+                self.forget();
+                if self.steps.len() >= STATES {
+                    let old = self.steps.len() - STATES;
+                    (self.steps[old].frame, self.steps[old].held) = (None, None);
+                }
+                let depth = state.curframe();
+                let frame = Some(Rc::clone(&state.frames[depth]));
+                self.steps.push(Step { insn, depth, frame, held: Some(Rc::clone(&state.res)) });
+                if self.visits.len() <= insn {
+                    self.visits.resize(insn + 1, 0);
+                }
+                self.visits[insn] = self.visits[insn].saturating_add(1);
+            }
+            Event::Detail(text) => self.details.push(text.to_string()),
+            Event::Because(reason) => self.because = Some(reason.clone()),
+            _ => {}
+        }
+    }
+}
+
+impl Recorder {
+    /// What belonged to a rejection that did not come.
+    fn forget(&mut self) {
+        if !self.details.is_empty() {
+            self.details.clear();
+        }
+        self.because = None;
+    }
+
+    /// The path that was walked last.
+    pub fn into_trace(self) -> Trace {
+        let Self { steps, start, maps, details, because, visits } = self;
+        Trace { steps, start, maps, details, because, visits }
+    }
+}
+
+impl Trace {
+    /// The last step: the instruction that is refused, unless the rejection came before it was looked at.
+    pub(crate) fn last(&self) -> Option<usize> {
+        self.steps.len().checked_sub(1)
+    }
+
+    /// A register before a step.
+    pub(crate) fn reg(&self, step: usize, reg: u8) -> Option<&RegState> {
+        self.steps.get(step)?.frame.as_ref()?.regs.get(usize::from(reg))
+    }
+
+    /// The frame before a step.
+    pub(crate) fn frame(&self, step: usize) -> Option<&FuncState> {
+        self.steps.get(step)?.frame.as_deref()
+    }
+
+    /// The last step before `step` that was in frame `depth`.
+    pub(crate) fn previous_in(&self, depth: usize, step: usize) -> Option<usize> {
+        (0..step).rev().find(|&s| self.steps[s].depth == depth)
+    }
+}
