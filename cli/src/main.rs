@@ -33,6 +33,8 @@ struct Cli {
 enum Command {
     /// Say for each program whether the kernel would accept it, and why not
     Verify(cmd::verify::Args),
+    /// Explain the code of a rejection
+    Explain(cmd::explain::Args),
     /// Compare verdicts with those of the running kernel
     CheckKernel(cmd::check_kernel::Args),
     /// Modelled kernels: list them, show one, compare two, or record the running one
@@ -59,6 +61,7 @@ impl Command {
     fn run(&self) -> anyhow::Result<End> {
         match self {
             Self::Verify(a) => cmd::verify::run(a),
+            Self::Explain(a) => cmd::explain::run(a),
             Self::CheckKernel(a) => cmd::check_kernel::run(a),
             Self::Kernel(a) => cmd::kernel::run(a),
             Self::Run(a) => cmd::run::run(a),

@@ -45,3 +45,8 @@ pub fn verdict(status: ebpfkit_explain::judge::Status, text: &str) -> String {
         Status::Unsupported => warning(text),
     }
 }
+
+/// Text of a title.
+pub fn heading(text: &str) -> String {
+    format!("\x1b[1m{text}\x1b[0m")
+}

@@ -16,6 +16,7 @@ mod functions;
 pub mod judge;
 mod kernel_objects;
 mod origin;
+pub mod pages;
 pub mod path;
 pub mod profile;
 pub mod render;

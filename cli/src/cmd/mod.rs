@@ -6,6 +6,7 @@ pub mod check_kernel;
 pub mod conformance;
 pub mod disasm;
 mod effort;
+pub mod explain;
 pub mod kernel;
 pub mod link;
 pub mod matrix;

@@ -12,7 +12,7 @@ reasons! {
         /// A helper that not all attach points have.
         "EBPF0307" NotInThisProbe {} EINVAL, "helper call is not allowed in probe";
         /// A helper that sleeps, in a program that may not.
-        "EBPF0309" SleepsInNonSleepable {} EINVAL, "helper call might sleep in a non-sleepable prog";
+        "EBPF0309" SleepsInNonSleepable {} EINVAL, "helper call might sleep in a non-sleepable prog" | "since Linux 7.2" "sleepable helper {func}#{id} in non-sleepable prog";
         /// An address would reach the helper as a number.
         "EBPF0264" LeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr into helper function";
         /// The helper may write where the program may not.
@@ -24,7 +24,7 @@ reasons! {
         /// What is released is given by its start.
         "EBPF0314" ReleasedMoved { reg: u8 } EINVAL, "R{reg} must have zero offset when passed to release func or trusted arg to kfunc";
         /// The argument holds nothing to release.
-        "EBPF0315" NotReferenced { reg: u8 } EINVAL, "R{reg} must be referenced when passed to release function";
+        "EBPF0315" NotReferenced { reg: u8 } EINVAL, "R{reg} must be referenced when passed to release function" | "since Linux 7.2" "release helper {func} expects referenced PTR_TO_BTF_ID passed to R{reg}";
         /// The dynptr holds nothing to release.
         "EBPF0315" UnacquiredArgument { reg: u8 } EINVAL, "arg {reg} is an unacquired reference";
         /// A dynptr that the program was given cannot be released.
@@ -34,7 +34,7 @@ reasons! {
         /// What is released was never acquired.
         "EBPF0315" NeverAcquired { name: &'static str, id: u32 } EINVAL, "func {name}#{id} reference has not been acquired before";
         /// A size must be known.
-        "EBPF0320" NotConstant { reg: u8 } EACCES, "R{reg} is not a known constant'";
+        "EBPF0320" NotConstant { reg: u8 } EACCES, "R{reg} is not a known constant'" | "up to Linux 5.15" "R{reg} unbounded size, use 'var &= const' or 'if (var < const)'";
         /// A per-CPU pointer without type.
         "EBPF0616" InvalidBtfId { reg: u8 } EACCES, "Helper has invalid btf_id in R{reg}";
         /// A timer belongs to another map than the one that is given.
@@ -82,7 +82,7 @@ reasons! {
         /// The size of a variable cannot be found.
         "EBPF0616" UnresolvedSize { name: String } EINVAL, "unable to resolve the size of type '{name}': -22";
         /// A helper for programs under the GPL only.
-        "EBPF0302" GplOnly {} EINVAL, "cannot call GPL-restricted function from non-GPL compatible program";
+        "EBPF0302" GplOnly {} EINVAL, "cannot call GPL-restricted function from non-GPL compatible program" | "up to Linux 5.0" "cannot call GPL only function from proprietary program";
         /// An argument of the wrong kind.
         "EBPF0303" ArgumentKind { reg: u8, ty: String, expected: String } EACCES, "R{reg} type={ty} expected={expected}";
         /// A helper that does not take packet pointers.

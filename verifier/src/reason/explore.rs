@@ -7,7 +7,7 @@ reasons! {
     /// Rejections by the walk: limits, loops, exits.
     Explore => ExploreReason {
         /// The budget of instructions is used up.
-        "EBPF0501" TooLarge { insns: u32 } E2BIG, "BPF program is too large. Processed {insns} insn";
+        "EBPF0501" TooLarge { insns: u32 } E2BIG, "BPF program is too large. Processed {insns} insn" | "up to Linux 5.1" "BPF program is too complex";
         /// Too many branches are pending.
         "EBPF0502" TooManyBranches { limit: usize } E2BIG, "The sequence of {limit} jumps is too complex.";
         /// A return value outside of what the attach point allows.

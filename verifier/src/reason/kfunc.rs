@@ -34,13 +34,13 @@ reasons! {
         /// Memory must consist of numbers.
         "EBPF1014" NotPlainMemory { index: usize, kind: &'static str, ty: String, void: &'static str } EINVAL, "arg#{index} pointer type {kind} {ty} must point to {void}scalar, or struct with scalar";
         /// A pointer that may be null is passed where it must not be.
-        "EBPF0312" PossiblyNull { index: usize } EACCES, "Possibly NULL pointer passed to trusted arg{index}";
+        "EBPF0312" PossiblyNull { index: usize } EACCES, "Possibly NULL pointer passed to trusted arg{index}" | "since Linux 7.2" "Possibly NULL pointer passed to trusted R{reg}";
         /// A pointer that the kernel does not vouch for.
         "EBPF1016" NotTrusted { reg: u8 } EINVAL, "R{reg} must be referenced or trusted";
         /// A pointer that RCU does not protect.
         "EBPF1045" NotRcu { reg: u8 } EINVAL, "R{reg} must be a rcu pointer";
         /// The context is expected.
-        "EBPF1019" NotContext { index: usize, ty: String } EINVAL, "arg#{index} expected pointer to ctx, but got {ty}";
+        "EBPF1019" NotContext { index: usize, ty: String } EINVAL, "arg#{index} expected pointer to ctx, but got {ty}" | "since Linux 7.2" "R{reg} expected pointer to ctx, but got {ty}";
         /// A map value or an allocated object is expected.
         "EBPF1019" NotValueOrObject { index: usize } EINVAL, "arg#{index} expected pointer to map value or allocated object";
         /// An object that the program owns is expected.
@@ -58,11 +58,11 @@ reasons! {
         /// Constant text is expected.
         "EBPF0324" NotConstString { index: usize } EINVAL, "arg#{index} doesn't point to a const string";
         /// Interrupt flags are saved on the stack.
-        "EBPF0413" IrqFlagPlace { index: usize } EINVAL, "arg#{index} doesn't point to an irq flag on stack";
+        "EBPF0413" IrqFlagPlace { index: usize } EINVAL, "arg#{index} doesn't point to an irq flag on stack" | "since Linux 7.2" "R{reg} doesn't point to an irq flag on stack";
         /// Locks lie in map values and allocated objects.
         "EBPF1019" LockPlace { index: usize } EINVAL, "arg#{index} doesn't point to map value or allocated object";
         /// An allocated object is expected.
-        "EBPF1020" NotObject { index: usize } EINVAL, "arg#{index} expected pointer to allocated object";
+        "EBPF1020" NotObject { index: usize } EINVAL, "arg#{index} expected pointer to allocated object" | "since Linux 7.2" "R{reg} expected pointer to allocated object";
         /// A map is expected.
         "EBPF1019" NotMap { reg: u8 } EINVAL, "pointer in R{reg} isn't map pointer";
         /// A field of one map's value with another map.
@@ -72,11 +72,11 @@ reasons! {
         /// Iterators over tasks of a control group are for few programs.
         "EBPF1005" CssTaskIter {} EINVAL, "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs";
         /// A typed pointer is expected.
-        "EBPF0313" StructKind { index: usize, ty: String, expected: String } EINVAL, "arg#{index} is {ty} expected {expected} or socket";
+        "EBPF0313" StructKind { index: usize, ty: String, expected: String } EINVAL, "arg#{index} is {ty} expected {expected} or socket" | "since Linux 7.2" "R{reg} is {ty} expected {expected}";
         /// A pointer to another struct.
-        "EBPF0313" OtherStruct { func: String, index: usize, want_kind: &'static str, want: String, reg: u8, kind: &'static str, has: String } EINVAL, "kernel function {func} args#{index} expected pointer to {want_kind} {want} but R{reg} has a pointer to {kind} {has}";
+        "EBPF0313" OtherStruct { func: String, index: usize, want_kind: &'static str, want: String, reg: u8, kind: &'static str, has: String } EINVAL, "kernel function {func} args#{index} expected pointer to {want_kind} {want} but R{reg} has a pointer to {kind} {has}" | "since Linux 7.2" "kernel function {func} R{arg} expected pointer to {want_kind} {want} but R{reg} has a pointer to {kind} {has}";
         /// A buffer and its size do not go together.
-        "EBPF1036" BadBuffer { index: usize, size: usize } EACCES, "arg#{index} arg#{size} memory, len pair leads to invalid memory access";
+        "EBPF1036" BadBuffer { index: usize, size: usize } EACCES, "arg#{index} arg#{size} memory, len pair leads to invalid memory access" | "since Linux 7.2" "R{reg} and R{size} memory, len pair leads to invalid memory access";
         /// A map value is expected.
         "EBPF1019" NotMapValue { index: usize } EINVAL, "arg#{index} doesn't point to a map value";
         /// The map's value has no such field.
@@ -112,7 +112,7 @@ reasons! {
         /// The type of a cast does not exist.
         "EBPF1053" UnknownCastType { id: i64 } EINVAL, "Unknown type ID {id} passed to kfunc bpf_rdonly_cast";
         /// A cast to something that is neither struct nor void.
-        "EBPF1053" CastType {} EINVAL, "kfunc bpf_rdonly_cast type ID argument must be of a struct or void";
+        "EBPF1053" CastType {} EINVAL, "kfunc bpf_rdonly_cast type ID argument must be of a struct or void" | "up to Linux 6.12" "kfunc bpf_rdonly_cast type ID argument must be of a struct";
         /// This program type may not write packets.
         "EBPF0210" PacketWrites {} EINVAL, "the prog does not allow writes to packet data";
         /// Exceptions in a callback.

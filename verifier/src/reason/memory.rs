@@ -51,17 +51,17 @@ reasons! {
         /// One instruction goes through pointers of different kinds.
         "EBPF0203" DifferentPointers {} EINVAL, "same insn cannot be used with different pointers";
         /// An access is not aligned to its size.
-        "EBPF0204" Misaligned { what: &'static str, var_off: String, reg_off: i32, off: i32, size: u32 } EACCES, "misaligned {what}access off {var_off}+{reg_off}+{off} size {size}";
+        "EBPF0204" Misaligned { what: &'static str, var_off: String, reg_off: i32, off: i32, size: u32 } EACCES, "misaligned {what}access off {var_off}+{reg_off}+{off} size {size}" | "since Linux 7.2" "misaligned {what}access off {var_off}+{off} size {size}";
         /// A packet access is not aligned to its size.
         "EBPF0204" MisalignedPacket { var_off: String, reg_off: i32, off: i32, size: u32 } EACCES, "misaligned packet access off 2+{var_off}+{reg_off}+{off} size {size}";
         /// An offset may be negative.
         "EBPF0206" NegativeIndex { reg: u8 } EACCES, "R{reg} min value is negative, either use unsigned index or do a if (index >=0) check.";
         /// An access may lie outside of its region.
-        "EBPF0207" OutsideRegion { detail: Outside, reg: u8, bound: &'static str } EACCES, "{detail}\nR{reg} {bound} value is outside of the allowed memory range";
+        "EBPF0207" OutsideRegion { detail: Outside, reg: u8, bound: &'static str } EACCES, "{detail}\nR{reg} {bound} value is outside of the allowed memory range" | "up to Linux 5.7" "{detail}\nR{reg} {bound} value is outside of the array range";
         /// An offset has no bound.
-        "EBPF0208" UnboundedAccess { reg: u8 } EACCES, "R{reg} unbounded memory access, make sure to bounds check any such access";
+        "EBPF0208" UnboundedAccess { reg: u8 } EACCES, "R{reg} unbounded memory access, make sure to bounds check any such access" | "up to Linux 5.7" "R{reg} unbounded memory access, make sure to bounds check any array access into a map";
         /// A packet access that no comparison with the end covers.
-        "EBPF0209" OutsidePacket { detail: Outside, reg: u8 } EACCES, "{detail:#}R{reg} offset is outside of the packet";
+        "EBPF0209" OutsidePacket { detail: Outside, reg: u8 } EACCES, "{detail:#}R{reg} offset is outside of the packet" | "since Linux 7.2" "invalid access to packet, {detail}\nR{reg} {bound} value is outside of the allowed memory range";
         /// This program type may not write packets.
         "EBPF0210" PacketReadOnly {} EACCES, "cannot write into packet";
         /// The map may not be written by programs.
@@ -71,9 +71,9 @@ reasons! {
         /// Memory that may only be read.
         "EBPF0213" CannotWrite { reg: u8, ty: String } EACCES, "R{reg} cannot write into {ty}";
         /// An access below or above the stack.
-        "EBPF0214" OutsideStack { access: &'static str, reg: u8, off: i64, size: i32 } EACCES, "invalid {access} stack R{reg} off={off} size={size}";
+        "EBPF0214" OutsideStack { access: &'static str, reg: u8, off: i64, size: i32 } EACCES, "invalid {access} stack R{reg} off={off} size={size}" | "up to Linux 5.11" "invalid stack type R{reg} off={off} access_size={size}" | "up to Linux 5.11" "invalid stack off={off} size={size}";
         /// Stack bytes that were never written, or belong to an object.
-        "EBPF0215" StackRead { off: i64, at: u32, size: u32 } EACCES, "invalid read from stack off {off}+{at} size {size}";
+        "EBPF0215" StackRead { off: i64, at: u32, size: u32 } EACCES, "invalid read from stack off {off}+{at} size {size}" | "up to Linux 5.11" "invalid indirect read from stack off {off}+{at} size {size}";
         /// Stack bytes that a call may not read.
         "EBPF0215" StackReadByCall { reg: u8, off: i64, at: i32, size: i32 } EACCES, "invalid read from stack R{reg} off {off}+{at} size {size}", without StackAccessKinds "invalid indirect read from stack R{reg} off {off}+{at} size {size}";
         /// Part of a pointer is written.
@@ -95,7 +95,7 @@ reasons! {
         /// Atomics are four or eight bytes wide.
         "EBPF0224" AtomicSize {} EINVAL, "invalid atomic operand size";
         /// Memory that has no atomics.
-        "EBPF0226" AtomicStore { reg: u8, ty: String } EACCES, "BPF_ATOMIC stores into R{reg} {ty} is not allowed";
+        "EBPF0226" AtomicStore { reg: u8, ty: String } EACCES, "BPF_ATOMIC stores into R{reg} {ty} is not allowed" | "up to Linux 5.11" "BPF_XADD stores into R{reg} {ty} is not allowed";
         /// A size may be negative.
         "EBPF0227" NegativeSize { reg: u8 } EACCES, "R{reg} min value is negative, either use unsigned or 'var &= const'";
         /// A size may be zero.
@@ -125,7 +125,7 @@ reasons! {
         /// A stack access that may lie anywhere.
         "EBPF0246" StackUnbounded { access: &'static str, reg: u8 } EACCES, "invalid unbounded variable-offset {access} stack R{reg}";
         /// A stack access at a place that is not known, partly outside of the stack.
-        "EBPF0246" StackVariable { access: &'static str, reg: u8, var_off: String, off: i32, size: i32 } EACCES, "invalid variable-offset {access} stack R{reg} var_off={var_off} off={off} size={size}", without VariableOffsetsWhole "invalid variable-offset {access} stack R{reg} var_off={var_off} size={size}";
+        "EBPF0246" StackVariable { access: &'static str, reg: u8, var_off: String, off: i32, size: i32 } EACCES, "invalid variable-offset {access} stack R{reg} var_off={var_off} off={off} size={size}", without VariableOffsetsWhole "invalid variable-offset {access} stack R{reg} var_off={var_off} size={size}" | "up to Linux 5.11" "variable stack access var_off={var_off} off={off} size={size}";
         /// Stack bytes at a place that is not known that were never written.
         "EBPF0215" StackReadVariable { reg: u8, var_off: String, at: i64, size: i32 } EACCES, "invalid read from stack R{reg} var_off {var_off}+{at} size {size}", without StackAccessKinds "invalid indirect read from stack R{reg} var_off {var_off}+{at} size {size}";
         /// A call's operand cannot be at a stack place that is not known.

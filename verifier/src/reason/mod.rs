@@ -16,6 +16,7 @@ pub mod kfunc;
 pub mod memory;
 pub mod object;
 pub mod program;
+pub mod recognise;
 pub mod resource;
 pub mod scalar;
 pub mod types;
@@ -28,6 +29,7 @@ pub use kfunc::KfuncReason;
 pub use memory::{MemoryReason, Outside};
 pub use object::ObjectReason;
 pub use program::ProgramReason;
+pub use recognise::{Message, Recognised, Wording, recognise};
 pub use resource::ResourceReason;
 pub use scalar::ScalarReason;
 pub use types::TypeReason;
@@ -99,6 +101,36 @@ impl Reason {
     pub fn name(&self) -> &'static str {
         each!(self, r => r.name())
     }
+}
+
+macro_rules! every_family {
+    ($($variant:ident $family:ident),* $(,)?) => {
+        /// Every message of every rejection, those of other kernels than the usual one behind the others.
+        pub fn messages() -> impl Iterator<Item = Message> {
+            let rows = [$($family::ROWS),*];
+            let others = [$($family::OTHERS),*];
+            let usual = rows.into_iter().flatten().map(|&(code, variant, template)| {
+                Message { code, variant, template, by: Wording::Usual }
+            });
+            usual.chain(others.into_iter().flatten().copied())
+        }
+
+        impl Reason {
+            /// The rejection of a code and a name, with the facts of a message.
+            fn from_fields(code: &str, variant: &str, fields: &recognise::Fields<'_>) -> Option<Self> {
+                $(if $family::ROWS.iter().any(|r| r.0 == code && r.1 == variant) {
+                    return $family::from_fields(variant, fields).map(Self::$variant);
+                })*
+                None
+            }
+        }
+    };
+}
+
+every_family! {
+    Scalar ScalarReason, Memory MemoryReason, Call CallReason, Resource ResourceReason, Object ObjectReason,
+    Type TypeReason, Global GlobalReason, Kfunc KfuncReason, Attach AttachReason, Explore ExploreReason,
+    Program ProgramReason,
 }
 
 impl std::fmt::Display for Reason {

@@ -82,7 +82,7 @@ reasons! {
         /// One frame with a stack of its own is too large.
         "EBPF0623" SubprogStackTooLarge { subprog: usize, depth: u32 } EACCES, "stack size of subprog {subprog} is {depth}. Too large";
         /// A chain of calls is too long.
-        "EBPF0305" CallChainTooDeep { frames: usize } E2BIG, "the call stack of {frames} frames is too deep !";
+        "EBPF0305" CallChainTooDeep { frames: usize } E2BIG, "the call stack of {frames} frames is too deep !" | "since Linux 7.2" "recursive call from {from}() to {to}()";
         /// A tail call below callers that use too much stack.
         "EBPF0623" TailCallStack { depth: u32 } EACCES, "tail_calls are not allowed when call stack of previous frames is {depth} bytes. Too large";
         /// An exception callback is called by name.
@@ -102,23 +102,23 @@ reasons! {
         /// The map cannot be used while sleeping.
         "EBPF0638" SleepableMap {} EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps";
         /// A tag that is none of an argument's.
-        "EBPF0639" ArgTagUnknown { index: usize } EOPNOTSUPP, "arg#{index} has unsupported set of tags";
+        "EBPF0901" ArgTagUnknown { index: usize } EOPNOTSUPP, "arg#{index} has unsupported set of tags";
         /// Tags that contradict each other.
-        "EBPF0639" ArgTagCombination { index: usize } EINVAL, "arg#{index} has invalid combination of tags";
+        "EBPF0901" ArgTagCombination { index: usize } EINVAL, "arg#{index} has invalid combination of tags";
         /// A tag that stands alone.
-        "EBPF0639" ArgTagAlone { index: usize, tag: &'static str } EINVAL, "arg#{index} {tag} cannot be combined with any other tags";
+        "EBPF0901" ArgTagAlone { index: usize, tag: &'static str } EINVAL, "arg#{index} {tag} cannot be combined with any other tags";
         /// Tags of a pointer on something else.
-        "EBPF0639" ArgTagNoPointer { index: usize } EINVAL, "arg#{index} has pointer tag, but is not a pointer type";
+        "EBPF0901" ArgTagNoPointer { index: usize } EINVAL, "arg#{index} has pointer tag, but is not a pointer type";
         /// The kernel has no such type.
-        "EBPF0639" ArgTypeMatch { index: usize, ty: String, name: String, problem: &'static str } EINVAL, "arg#{index} reference type('{ty} {name}') {problem}";
+        "EBPF0901" ArgTypeMatch { index: usize, ty: String, name: String, problem: &'static str } EINVAL, "arg#{index} reference type('{ty} {name}') {problem}";
         /// An untrusted pointer to something without members.
-        "EBPF0639" ArgUntrustedType { index: usize, kind: String, name: String } EINVAL, "arg#{index} has type {kind} '{name}', but only struct or primitive types are allowed";
+        "EBPF0901" ArgUntrustedType { index: usize, kind: String, name: String } EINVAL, "arg#{index} has type {kind} '{name}', but only struct or primitive types are allowed";
         /// The type of a context has no name.
-        "EBPF0646" ArgTypeNameless { index: usize } EINVAL, "arg#{index} type doesn't have a name";
+        "EBPF0901" ArgTypeNameless { index: usize } EINVAL, "arg#{index} type doesn't have a name";
         /// The context of this program type has no struct.
-        "EBPF0646" ArgCtxVoid { index: usize } EINVAL, "arg#{index} should be void pointer";
+        "EBPF0901" ArgCtxVoid { index: usize } EINVAL, "arg#{index} should be void pointer";
         /// The context of this program type has another struct.
-        "EBPF0646" ArgCtxStruct { index: usize, name: &'static str } EINVAL, "arg#{index} should be `struct {name} *`";
+        "EBPF0901" ArgCtxStruct { index: usize, name: &'static str } EINVAL, "arg#{index} should be `struct {name} *`";
         /// An exception callback takes one number.
         "EBPF0627" ExceptionCbArgs {} EINVAL, "exception cb only supports single integer argument";
         /// More than one exception callback.
@@ -132,13 +132,13 @@ reasons! {
         /// The exception callback has no record.
         "EBPF0627" ExceptionCbUnlisted {} EINVAL, "exception callback type id not found in func_info";
         /// A global function whose argument has no usable type.
-        "EBPF0632" GlobalArgKind { index: usize, kind: String, func: String } EINVAL, "Arg#{index} type {kind} in {func}() is not supported yet.";
+        "EBPF0901" GlobalArgKind { index: usize, kind: String, func: String } EINVAL, "Arg#{index} type {kind} in {func}() is not supported yet.";
         /// A global function with too many arguments.
-        "EBPF0632" GlobalTooManyArgs { func: String, count: usize } EINVAL, "Global function {func}() with {count} > 5 args. Buggy compiler.";
+        "EBPF0901" GlobalTooManyArgs { func: String, count: usize } EINVAL, "Global function {func}() with {count} > 5 args. Buggy compiler.";
         /// A global function that returns no integer.
-        "EBPF0632" GlobalReturn { func: String } EINVAL, "Global function {func}() doesn't return scalar. Only those are supported.";
+        "EBPF0901" GlobalReturn { func: String } EINVAL, "Global function {func}() doesn't return scalar. Only those are supported.";
         /// A pointer argument to memory of unknown size.
-        "EBPF0632" GlobalArgSize { index: usize, ty: String, name: String, error: String } EINVAL, "arg#{index} reference type('{ty} {name}') size cannot be determined: {error}";
+        "EBPF0901" GlobalArgSize { index: usize, ty: String, name: String, error: String } EINVAL, "arg#{index} reference type('{ty} {name}') size cannot be determined: {error}";
         /// A load of a context's field that the kernel allows and cannot translate.
         "EBPF0513" Untranslatable {} EINVAL, "verifier bug: error during ctx access conversion (0)";
         /// The address of a callback that is never called, so that the kernel has removed it. The target is counted

@@ -8,13 +8,17 @@ reasons! {
         /// Something acquired is not released.
         "EBPF0401" ReferenceLeak { place: String } EINVAL, "{place} would lead to reference leak";
         /// The same, with what is not released.
-        "EBPF0401" Unreleased { lines: String } EINVAL, "{lines}";
+        "EBPF0401" Unreleased { before: String, id: u32, insn: usize } EINVAL, "{before}Unreleased reference id={id} alloc_insn={insn}";
+        /// The same, where something is held that must not be held there.
+        "EBPF0401" MixedWithReferences { place: String } EINVAL, "{place} cannot be mixed with socket references";
         /// A lock is still held.
         "EBPF0402" InsideLock { place: String } EINVAL, "{place} cannot be used inside bpf_spin_lock-ed region";
+        /// A lock is still held at an exit.
+        "EBPF0402" UnlockMissing {} EINVAL, "bpf_spin_unlock is missing";
         /// A region is still open.
         "EBPF0403" InsideRegion { place: String, region: &'static str } EINVAL, "{place} cannot be used inside {region}-ed region";
-        /// The same, by what would leave it.
-        "EBPF0403" NotLeft { what: String } EINVAL, "{what}";
+        /// The same at an exit, by the call that is missing.
+        "EBPF0403" CloseMissing { what: String } EINVAL, "{what} missing";
         /// The place of a lock or another special field is not known.
         "EBPF0331" LockNotConstant { reg: u8, field: String } EINVAL, "R{reg} doesn't have constant offset. {field} has to be at the constant offset";
         /// The value of a map has no type.
@@ -22,7 +26,7 @@ reasons! {
         /// There is no lock in what the register points to.
         "EBPF0331" NoLock { owner: &'static str, name: String, lock: &'static str } EINVAL, "{owner} '{name}' has no valid {lock}_lock";
         /// The lock lies elsewhere.
-        "EBPF0331" WrongLockOffset { off: i64, lock: &'static str, at: u32 } EINVAL, "off {off} doesn't point to 'struct {lock}_lock' that is at {at}";
+        "EBPF0331" WrongLockOffset { off: i64, lock: &'static str, at: u32 } EINVAL, "off {off} doesn't point to 'struct {lock}_lock' that is at {at}" | "up to Linux 5.15" "off {off} doesn't point to 'struct {lock}_lock'";
         /// Two spin locks at once.
         "EBPF0408" TwoLocks {} EINVAL, "Locking two bpf_spin_locks are not allowed";
         /// The lock is held already.
@@ -34,9 +38,9 @@ reasons! {
         /// An inner lock is still held.
         "EBPF0410" UnlockOutOfOrder { lock: &'static str } EINVAL, "{lock}_unlock cannot be out of order";
         /// The stack slot holds saved interrupt flags already.
-        "EBPF0413" IrqFlagInUse { index: u8 } EINVAL, "expected uninitialized irq flag as arg#{index}";
+        "EBPF0413" IrqFlagInUse { index: u8 } EINVAL, "expected uninitialized irq flag as arg#{index}" | "since Linux 7.2" "expected uninitialized irq flag as R{reg}";
         /// The stack slot holds no saved interrupt flags.
-        "EBPF0413" NoIrqFlag { index: u8 } EINVAL, "expected an initialized irq flag as arg#{index}";
+        "EBPF0413" NoIrqFlag { index: u8 } EINVAL, "expected an initialized irq flag as arg#{index}" | "since Linux 7.2" "expected an initialized irq flag as R{reg}";
         /// Interrupt flags are restored by another kind of function than saved them.
         "EBPF0413" IrqClass { saved: &'static str, used: &'static str } EINVAL, "irq flag acquired by {saved} kfuncs cannot be restored with {used} kfuncs";
         /// Inner interrupt flags must be restored first.

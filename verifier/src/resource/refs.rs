@@ -80,13 +80,13 @@ impl Env<'_> {
         let exits = place.starts_with("BPF_EXIT");
         if !exits && !exception_exit {
             // Calls and loads that may leave the program: references first.
-            let what = match self.check_reference_leak(false, String::new()) {
-                Ok(()) => None,
-                Err(_) if place == "tail_call" => Some("tail_call would lead to reference leak".to_owned()),
-                Err(_) => Some(format!("{place} cannot be mixed with socket references")),
-            };
-            if let Some(what) = what {
-                return reject(ResourceReason::NotLeft { what });
+            if self.check_reference_leak(false, String::new()).is_err() {
+                let is_tail_call = place == "tail_call";
+                let (leak, mixed) = (
+                    ResourceReason::ReferenceLeak { place: place.clone() },
+                    ResourceReason::MixedWithReferences { place },
+                );
+                return reject(if is_tail_call { leak } else { mixed });
             }
             if place == "tail_call" {
                 return Ok(());
@@ -95,21 +95,31 @@ impl Env<'_> {
         let res = &self.path.state.res;
         let outermost = self.path.state.curframe() == 0 || !self.has(Feature::CallsUnderLock);
         if check_lock && (outermost || !exits) {
-            let inside = |region: &str| format!("{place} cannot be used inside {region}-ed region");
-            let what = if res.active_locks != 0 {
-                if exits { "bpf_spin_unlock is missing".to_owned() } else { inside("bpf_spin_lock") }
+            let reason = if res.active_locks != 0 {
+                if exits { ResourceReason::UnlockMissing {} } else { ResourceReason::InsideLock { place } }
             } else if res.active_rcu_locks != 0 {
-                if exits { "bpf_rcu_read_unlock is missing".to_owned() } else { inside("bpf_rcu_read_lock") }
+                let what = "bpf_rcu_read_unlock is".to_owned();
+                if exits {
+                    ResourceReason::CloseMissing { what }
+                } else {
+                    ResourceReason::InsideRegion { place, region: "bpf_rcu_read_lock" }
+                }
             } else if res.active_preempt_locks != 0 {
                 let n = res.active_preempt_locks;
-                let are = if n == 1 { " is" } else { "(s) are" };
-                if exits { format!("{n} bpf_preempt_enable{are} missing") } else { inside("bpf_preempt_disable") }
+                let what = format!("{n} bpf_preempt_enable{}", if n == 1 { " is" } else { "(s) are" });
+                if exits {
+                    ResourceReason::CloseMissing { what }
+                } else {
+                    ResourceReason::InsideRegion { place, region: "bpf_preempt_disable" }
+                }
             } else {
-                String::new()
+                return if exits || exception_exit {
+                    self.check_reference_leak(exception_exit, String::new())
+                } else {
+                    Ok(())
+                };
             };
-            if !what.is_empty() {
-                return reject(ResourceReason::NotLeft { what });
-            }
+            return reject(reason);
         }
         if exits || exception_exit { self.check_reference_leak(exception_exit, String::new()) } else { Ok(()) }
     }
@@ -135,8 +145,10 @@ impl Env<'_> {
             return Ok(());
         }
         if !self.has(Feature::OneLeakCheck) {
-            let lines = leaked.iter().map(|r| format!("Unreleased reference id={} alloc_insn={}", r.id, r.insn));
-            return reject(ResourceReason::Unreleased { lines: lines.collect::<Vec<_>>().join("\n") });
+            let [before @ .., last] = &leaked[..] else { return Ok(()) };
+            let line = |r: &Reference| format!("Unreleased reference id={} alloc_insn={}\n", r.id, r.insn);
+            let before = before.iter().map(line).collect();
+            return reject(ResourceReason::Unreleased { before, id: last.id, insn: last.insn });
         }
         for r in leaked {
             self.detail(format_args!("Unreleased reference id={} alloc_insn={}", r.id, r.insn));
