@@ -267,6 +267,22 @@ fn maps_with_locks_are_for_verified_programs_or_for_others() {
 }
 
 #[test]
+fn a_tail_call_to_a_program_that_needs_checks_has_them_from_the_start() {
+    let text = ".license \"GPL\"\n.map progs prog_array key=u32 value=u32 max_entries=1\n.section tc\n.func main\n\
+                r2 = progs ll\nr3 = 0\ncall bpf_tail_call\nr0 = 1\nexit\n.func other\nr0 = 2\nexit\n";
+    let (model, prepared) = (running::model(), prepare(text));
+    let proofs = proofs(&model, &prepared);
+    let mut instance = Instance::new(&prepared.object, &model, 1);
+    let main = instance.load(&prepared.object, 0, Some(&proofs[0]), &|_, _| None).expect("loads");
+    assert!(main.runs_unchecked() && !Run::new(&main, World::default()).is_checked());
+    let other = instance.load(&prepared.object, 1, None, &|_, _| None).expect("loads");
+    let Kind::Slots(slots) = instance.map("progs").expect("the map").kind() else { panic!("another map") };
+    slots.set_program(0, 1, other).expect("the same type");
+    assert!(Run::new(&main, World::default()).is_checked());
+    assert_eq!(run(&main, Some(&[0; 60])), Ok(2));
+}
+
+#[test]
 fn a_verification_with_the_kernels_errors_is_no_proof() {
     let prepared = prepare(".license \"GPL\"\n.section socket\n.func f\nr0 = 3\nexit\n");
     let (model, options) = (running::model(), ebpfkit_verifier::Options::default());

@@ -175,7 +175,7 @@ impl Run {
     pub fn new(program: &Arc<Program>, world: World) -> Self {
         let mut native = RunContext::new();
         let mut memory = Memory::new();
-        memory.checked = !program.runs_unchecked();
+        memory.checked = !program.chain_runs_unchecked();
         memory.adopt(&mut native, program);
         let mut ctx = CtxMemory::new(program.ctx_layout().clone());
         let objects = Objects::lay_out(program, &mut ctx);
@@ -329,10 +329,11 @@ impl Run {
         self.depth
     }
 
-    /// Turns checks on or off. They stay on when the program cannot do without; the answer is whether they are on.
+    /// Turns checks on or off. They stay on when the program, or one that it can reach by tail calls now, cannot do
+    /// without; the answer is whether they are on.
     pub fn set_checked(&mut self, checked: bool) -> bool {
         self.dirty = true;
-        self.memory.checked = checked || !self.program.runs_unchecked();
+        self.memory.checked = checked || !self.program.chain_runs_unchecked();
         if self.memory.checked {
             self.memory.adopt_arrays(&mut self.native, &self.current);
         }

@@ -108,6 +108,8 @@ pub struct World {
     pub user_stack: Vec<u64>,
     /// What `bpf_get_attach_cookie` gives.
     pub attach_cookie: u64,
+    /// The path of every file, as `bpf_d_path` gives it.
+    pub file_path: String,
     /// Address of the function that the program is attached to.
     pub attach_address: u64,
     /// What `bpf_perf_prog_read_value` gives of the perf event: its counter, and how long it was enabled and running.
@@ -195,6 +197,7 @@ impl Default for World {
             kernel_stack: Vec::new(),
             user_stack: Vec::new(),
             attach_cookie: 0,
+            file_path: "/".into(),
             attach_address: 0,
             perf_event: [0; 3],
             sysctl: Sysctl::default(),

@@ -76,3 +76,20 @@ fn streams_get_lines() {
     let (r0, events) = print(3);
     assert_eq!((r0 as i32, events), (-Errno::ENOENT.0, vec![]));
 }
+
+#[test]
+fn the_path_of_a_file_is_the_worlds() {
+    // r1 = 0; r2 = r10 - 8; r3 = size; call; exit
+    let code = |call: Insn, size: i32| {
+        let mut code = vec![insn(0x7a, 10, 0, -8, 0), number(1, 0)];
+        code.extend(frame(2, -8));
+        code.extend([number(3, size), call, insn(0x95, 0, 0, 0, 0)]);
+        code
+    };
+    let helper = insn(0x85, 0, 0, 0, ebpfkit_abi::helpers::id::D_PATH as i32);
+    let kfunc = insn(0x85, 0, 2, 0, 1);
+    for (call, nothing) in [(helper, 0), (kfunc, Errno::EINVAL.ret())] {
+        let result = |size| run(&code(call, size), "bpf_path_d_path").0;
+        assert_eq!([result(8), result(2), result(1), result(0)], [2, 2, Errno::ENAMETOOLONG.ret(), nothing]);
+    }
+}

@@ -5,7 +5,6 @@
 const ROWS: &[(&str, &str)] = &[
     ("bprm_opts_set", "programs being executed"),
     ("btf_find_by_name_kind", "system calls"),
-    ("d_path", "files"),
     ("kallsyms_lookup_name", "the kernel's symbols"),
     ("lwt_push_encap", "lightweight tunnels"),
     ("lwt_seg6_action", "lightweight tunnels"),

@@ -23,6 +23,7 @@ pub(super) const ROWS: &[Row] = &[
     ("get_branch_snapshot", no_branches),
     ("seq_printf", seq_printf),
     ("seq_write", seq_write),
+    ("d_path", d_path),
     ("sysctl_get_name", sysctl_get_name),
     ("sysctl_get_current_value", sysctl_get_current),
     ("sysctl_get_new_value", sysctl_get_new),
@@ -177,6 +178,25 @@ fn seq_write(run: &mut Run, [_, data, len, ..]: [u64; 5]) -> Ret {
 
 pub(super) fn output(run: &mut Run, bytes: Vec<u8>) -> Ret {
     if events::emit(run, Event::Output(bytes)) { Ok(0) } else { cx::fail(Errno::EOVERFLOW) }
+}
+
+/// The path of a file with its zero byte, all of it or nothing.
+fn d_path(run: &mut Run, [_, to, size, ..]: [u64; 5]) -> Ret {
+    let size = size as u32 as usize;
+    if size == 0 {
+        return Ok(0);
+    }
+    let path = [run.world.file_path.as_bytes(), &[0]].concat();
+    if path.len() > size {
+        return cx::fail(Errno::ENAMETOOLONG);
+    }
+    cx::write(run, to, &path)?;
+    Ok(path.len() as u64)
+}
+
+/// The kernel function, which takes no empty buffer.
+pub(super) fn path_d_path(run: &mut Run, args: [u64; 5]) -> Ret {
+    if args[2] as u32 == 0 { cx::fail(Errno::EINVAL) } else { d_path(run, args) }
 }
 
 /// `BPF_F_SYSCTL_BASE_NAME`

@@ -108,6 +108,11 @@ impl Slots {
         self.programs.read().unwrap_or_else(PoisonError::into_inner).get(index as usize)?.clone()
     }
 
+    /// All programs that were given.
+    pub(crate) fn programs(&self) -> Vec<Arc<Program>> {
+        self.programs.read().unwrap_or_else(PoisonError::into_inner).iter().flatten().cloned().collect()
+    }
+
     /// Lets go of all programs.
     pub fn clear_programs(&self) {
         self.programs.write().unwrap_or_else(PoisonError::into_inner).clear();

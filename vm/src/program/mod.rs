@@ -14,7 +14,7 @@ pub use load::{KfuncName, Loader};
 use crate::context::CtxLayout;
 use crate::contract::Contract;
 use crate::generations::ArrayGenerations;
-use crate::maps::{Map, Owner};
+use crate::maps::{Kind, Map, Owner};
 use crate::memory::Region;
 use crate::native::{Access, NativeSlots};
 use crate::run::HelperFn;
@@ -23,6 +23,7 @@ use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::{DecodeError, Insn};
 use ebpfkit_object::ProgramFlags;
 use ebpfkit_verifier::Verified;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 /// Why a program cannot be run.
@@ -247,6 +248,30 @@ impl Program {
     #[inline]
     pub fn runs_unchecked(&self) -> bool {
         self.contract.as_ref().is_some_and(|c| c.sandboxed().is_none())
+    }
+
+    /// Whether neither the program nor one that it reaches by tail calls needs checks, so that a run can do without.
+    pub(crate) fn chain_runs_unchecked(&self) -> bool {
+        let mut seen = BTreeSet::from([self.id]);
+        let mut open = self.targets();
+        while let Some(program) = open.pop() {
+            if seen.insert(program.id) {
+                if !program.runs_unchecked() {
+                    return false;
+                }
+                open.extend(program.targets());
+            }
+        }
+        self.runs_unchecked()
+    }
+
+    /// What tail calls can go to now.
+    fn targets(&self) -> Vec<Arc<Program>> {
+        let slots = |map: &Arc<Map>| match map.kind() {
+            Kind::Slots(slots) => slots.programs(),
+            _ => Vec::new(),
+        };
+        self.maps().iter().flat_map(slots).collect()
     }
 
     /// What has to be the same of all programs of a prog array.

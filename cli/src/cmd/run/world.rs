@@ -19,6 +19,7 @@ struct File {
     cpus: u32,
     numa_node: u32,
     attach_cookie: u64,
+    file_path: String,
     task: FileTask,
     devices: Vec<FileDevice>,
     routes: Vec<FileRoute>,
@@ -99,6 +100,7 @@ impl Default for File {
             cpus: w.cpus,
             numa_node: w.numa_node,
             attach_cookie: w.attach_cookie,
+            file_path: w.file_path,
             task: FileTask::default(),
             devices: Vec::new(),
             routes: Vec::new(),
@@ -136,6 +138,7 @@ fn world(file: File) -> Result<World> {
         cpus: file.cpus,
         numa_node: file.numa_node,
         attach_cookie: file.attach_cookie,
+        file_path: file.file_path,
         task: Task {
             pid: file.task.pid,
             tgid: file.task.tgid,

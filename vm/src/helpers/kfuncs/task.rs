@@ -1,4 +1,4 @@
-//! Tasks and cgroups: the one that the world has.
+//! Tasks, cgroups and files: the one of each that the world has.
 
 use crate::Run;
 use crate::helpers::Row;
@@ -12,6 +12,7 @@ pub(super) const ROWS: &[Row] = &[
     ("bpf_cgroup_acquire", same),
     ("bpf_cgroup_release", nothing),
     ("bpf_task_under_cgroup", under_cgroup),
+    ("bpf_path_d_path", crate::helpers::trace::path_d_path),
 ];
 
 fn same(_: &mut Run, [object, ..]: [u64; 5]) -> Ret {
