@@ -1,10 +1,10 @@
 //! From a program to native code in memory: each of its functions becomes one native function.
 
-use crate::compile::{CompileError, Tier, isa};
 use crate::flow::{Code, Finder};
 use crate::lower::{self, Env};
 use crate::opt::{dead_loads, loop_alignment};
 use crate::source::Source;
+use crate::target::{CompileError, Tier, isa};
 use crate::trampoline;
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
@@ -66,7 +66,7 @@ fn compile(program: Source<'_>, tier: Tier, isa: &dyn TargetIsa) -> Result<Vec<M
     for (number, start) in starts.iter().enumerate() {
         let flow = finder.flow(&code, *start);
         lower::function(&env, &flow, isa, &mut scratch.context.func, &mut scratch.builder);
-        if tier == Tier::Best {
+        if tier == Tier::Optimizing {
             dead_loads::remove(&mut scratch.context.func);
         }
         machines.push(Machine::compile(isa, number, *start, &mut scratch.context)?);

@@ -1,8 +1,9 @@
 //! Native code that is kept for programs to come.
 
 use crate::build::build;
-use crate::compile::{CompileError, Options, tier_of};
+use crate::compile::{Options, tier_of};
 use crate::source::{Key, Source};
+use crate::target::CompileError;
 use ebpfkit_vm::Program;
 use ebpfkit_vm::native::NativeCode;
 use std::collections::HashMap;

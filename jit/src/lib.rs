@@ -23,11 +23,13 @@ mod memory;
 mod opt;
 mod runtime;
 mod source;
+mod target;
 mod trampoline;
 
 pub use cache::CodeCache;
-pub use compile::{CompileError, Options, Tier, compile, compile_with};
+pub use compile::{Options, compile, compile_with};
 pub use engine::Jit;
+pub use target::{CompileError, Tier};
 
 #[cfg(doc)]
 use ebpfkit_vm::Run;

@@ -1,12 +1,12 @@
 //! What the translation of a program reads of it, and how to tell that two translations would be the same.
 
-use crate::compile::Tier;
+use crate::target::Tier;
 use ebpfkit_abi::ProgType;
 use ebpfkit_isa::{CallKind, Insn, Op};
 use ebpfkit_verifier::Facts;
 use ebpfkit_vm::maps::Map;
-use ebpfkit_vm::memory::Region;
 use ebpfkit_vm::native::{Access, ArrayGenerations};
+use ebpfkit_vm::regions::Region;
 use ebpfkit_vm::{CtxLayout, Function, HelperFn, Program};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
@@ -223,7 +223,7 @@ mod tests {
             let model = KernelModel::standard();
             let verdict = verify(&model, &prepared.object, 0, Options::to_run(), &mut Silent).verdict;
             let Verdict::Accepted(proof) = verdict else { panic!("{verdict:?}") };
-            Key::new(&Loader::verified(&proof).load().expect("loads"), checked, Tier::Best, false)
+            Key::new(&Loader::verified(&proof).load().expect("loads"), checked, Tier::Optimizing, false)
         };
         assert!(key(false) == key(false), "equal facts of two verifications");
         assert!(key(true).facts.is_none());

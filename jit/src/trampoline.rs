@@ -3,8 +3,8 @@
 //! A function here takes the arguments of one of [`crate::runtime`]'s, calls it, and leaves the result in
 //! [`offset::VALUE`].
 
-use crate::compile::{CompileError, isa};
-use crate::{compile::Tier, runtime};
+use crate::runtime;
+use crate::target::{CompileError, Tier, isa};
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{AbiParam, InstBuilder, MemFlagsData, Signature};
@@ -56,7 +56,7 @@ pub(crate) fn signature(params: usize) -> Signature {
 }
 
 fn make() -> Result<[usize; COUNT], CompileError> {
-    let isa = isa(Tier::Quick, false)?;
+    let isa = isa(Tier::Baseline, false)?;
     let failed = |e: ModuleError| CompileError::Memory(Box::new(e));
     let conv = isa.default_call_conv();
     let mut module = JITModule::new(JITBuilder::with_isa(isa, cranelift_module::default_libcall_names()));

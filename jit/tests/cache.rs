@@ -103,10 +103,10 @@ fn any_difference_compiles_anew() {
     assert_eq!(cache.misses(), 5, "instructions");
     compile(loader("r0 = 1\nexit\n").prog_type(ProgType::Xdp).load().expect("loads"), normal);
     assert_eq!(cache.misses(), 6, "the program type");
-    compile(returns(1), Options { tier: Some(Tier::Quick), ..normal });
+    compile(returns(1), Options { tier: Some(Tier::Baseline), ..normal });
     compile(returns(1), Options { verify_ir: true, ..normal });
     assert_eq!(cache.misses(), 8, "options");
-    compile(returns(1), Options { tier: Some(Tier::Best), ..normal });
+    compile(returns(1), Options { tier: Some(Tier::Optimizing), ..normal });
     assert_eq!(cache.misses(), 8, "the tier that a small program gets by itself");
     let calls = |f| loader("call 5\nexit\n").helper(5, f).load().expect("loads");
     assert_eq!((compile(calls(one), normal), compile(calls(two), normal), compile(calls(one), normal)), (1, 2, 1));

@@ -39,7 +39,7 @@ pub enum Which {
     /// Native code without checks.
     JitVerified,
     /// Native code without checks, compiled quickly.
-    JitVerifiedQuick,
+    JitVerifiedBaseline,
     /// Native code of a program that nobody has verified.
     JitSandboxed,
 }
@@ -50,7 +50,7 @@ impl Which {
         Self::InterpreterChecked,
         Self::InterpreterUnchecked,
         Self::JitVerified,
-        Self::JitVerifiedQuick,
+        Self::JitVerifiedBaseline,
         Self::JitSandboxed,
     ];
 
@@ -63,8 +63,8 @@ impl Which {
     pub fn tier(self) -> Option<Tier> {
         match self {
             Self::InterpreterChecked | Self::InterpreterUnchecked => None,
-            Self::JitVerified | Self::JitSandboxed => Some(Tier::Best),
-            Self::JitVerifiedQuick => Some(Tier::Quick),
+            Self::JitVerified | Self::JitSandboxed => Some(Tier::Optimizing),
+            Self::JitVerifiedBaseline => Some(Tier::Baseline),
         }
     }
 }

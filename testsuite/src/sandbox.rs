@@ -9,7 +9,7 @@ use ebpfkit_jit::{Jit, Tier, compile_with};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::KernelModel;
 use ebpfkit_vm::maps::Map;
-use ebpfkit_vm::memory::{Place, RegionKind};
+use ebpfkit_vm::regions::{NearestRegion, RegionKind};
 use ebpfkit_vm::{Engine, Fault, FaultKind, Instance, Interpreter, Run, World, input};
 use std::sync::Arc;
 
@@ -196,7 +196,7 @@ fn has((base, len): Span, address: u64, size: u64) -> bool {
 }
 
 fn tier(seed: u64) -> Tier {
-    if seed.is_multiple_of(4) { Tier::Quick } else { Tier::Best }
+    if seed.is_multiple_of(4) { Tier::Baseline } else { Tier::Optimizing }
 }
 
 fn packet(source: &mut Seeded) -> Vec<u8> {
@@ -260,15 +260,17 @@ pub fn attempt(model: &KernelModel, seed: u64) -> Result<Tried, String> {
 /// run, so that the address depends on where, and what else is near, too. (What each fault says of the place was checked
 /// before.)
 fn relate(faults: [&mut Fault; 2], entries: [u64; 2]) {
-    let is_entry = |place: &Place| matches!(&place.region, Some((RegionKind::MapValue(n), _)) if &**n == "table");
-    let comparable = faults.iter().all(|f| !matches!(&f.kind, FaultKind::BadAccess { place, .. } if !is_entry(place)));
+    let is_entry =
+        |nearest: &NearestRegion| matches!(&nearest.region, Some((RegionKind::MapValue(n), _)) if &**n == "table");
+    let comparable =
+        faults.iter().all(|f| !matches!(&f.kind, FaultKind::BadAccess { nearest, .. } if !is_entry(nearest)));
     for (fault, entry) in faults.into_iter().zip(entries) {
         let mut kind = fault.kind.clone();
         match &mut kind {
-            FaultKind::BadAccess { address, place, .. } => {
+            FaultKind::BadAccess { address, nearest, .. } => {
                 *address = address.wrapping_sub(entry);
                 if !comparable {
-                    *place = Place { region: None, offset: 0, read_only: false };
+                    *nearest = NearestRegion { region: None, offset: 0, read_only: false };
                 }
             }
             FaultKind::Misaligned { address, .. } => *address = address.wrapping_sub(entry),
@@ -309,14 +311,14 @@ fn check(
         FaultKind::Misaligned { .. } if attempt.atomic => Ok(Tried::Stopped),
         _ if inside => Err(format!("a fault of an access inside: {fault}")),
         FaultKind::BadContextAccess { .. } if in_context || address.is_none() => Ok(Tried::Stopped),
-        FaultKind::BadAccess { address: a, size: s, write, place } => {
+        FaultKind::BadAccess { address: a, size: s, write, nearest } => {
             let same = address.is_none_or(|address| address == *a && size == *s);
             if !same || !attempt.atomic && *write != attempt.write {
                 return Err(format!("a fault of another access: {fault}"));
             }
             // The largest distance at which a region is near for sure.
             let near = |r: &Span| a.wrapping_sub(r.0).min(r.0.wrapping_sub(*a)) < 1 << 19;
-            if place.region.is_none() && regions.iter().chain(&constant).chain([&context]).any(near) {
+            if nearest.region.is_none() && regions.iter().chain(&constant).chain([&context]).any(near) {
                 return Err(format!("no region is named: {fault}"));
             }
             Ok(Tried::Stopped)

@@ -25,12 +25,12 @@ fn jit(tier: Tier) -> impl Fn(&Arc<Program>) -> Result<Box<dyn Engine>, String> 
 
 #[test]
 fn native_code() {
-    run_all(&jit(Tier::Best)).unwrap_or_else(|e| panic!("{e}"));
+    run_all(&jit(Tier::Optimizing)).unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]
-fn quick_native_code() {
-    run_all(&jit(Tier::Quick)).unwrap_or_else(|e| panic!("{e}"));
+fn baseline_native_code() {
+    run_all(&jit(Tier::Baseline)).unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Every instruction that needs no map, kernel type or socket buffer stands in some case.

@@ -26,7 +26,7 @@ fn result(text: &'static str, tier: Option<Tier>) -> Result<u64, Fault> {
 
 fn same_in_all(text: &'static str) -> Result<u64, Fault> {
     let interpreted = result(text, None);
-    for tier in [Tier::Best, Tier::Quick] {
+    for tier in [Tier::Optimizing, Tier::Baseline] {
         assert_eq!(result(text, Some(tier)), interpreted, "{tier:?}");
     }
     interpreted

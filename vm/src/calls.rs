@@ -8,9 +8,9 @@
 
 use crate::fault::{Fault, FaultKind};
 use crate::maps::Map;
-use crate::memory::Window;
 use crate::native::EngineRun;
 use crate::program::Program;
+use crate::regions::Window;
 use crate::run::Run;
 use ebpfkit_abi::limits::{MAX_CALL_FRAMES, MAX_TAIL_CALLS};
 use ebpfkit_isa::STACK_SIZE;

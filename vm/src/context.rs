@@ -4,7 +4,7 @@
 //! a `u32`. Numbers are kept in their own size at the slot's start; an array's elements stand side by side as in the
 //! struct. An access inside a field therefore keeps its distance from the field's start.
 
-use crate::memory::Window;
+use crate::regions::Window;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, Layout, context_of};
 

@@ -1,13 +1,13 @@
 //! Why a run ended before the program's own exit.
 
-use crate::memory::Place;
+use crate::regions::NearestRegion;
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultKind {
     /// An access outside every region that the program may use.
-    #[error("{} of {size} bytes at {address:#x}: {place}", if *write { "write" } else { "read" })]
+    #[error("{} of {size} bytes at {address:#x}: {nearest}", if *write { "write" } else { "read" })]
     BadAccess {
         /// First byte.
         address: u64,
@@ -16,7 +16,7 @@ pub enum FaultKind {
         /// Write rather than read.
         write: bool,
         /// Nearest region and the offset in it.
-        place: Place,
+        nearest: NearestRegion,
     },
     /// A field of the context that the program type does not have, or an access to it that is not allowed.
     #[error("{} of {size} bytes at offset {offset} of {layout}: no such field access", if *write { "write" } else { "read" })]

@@ -5,6 +5,8 @@ mod test_run;
 pub use test_run::{data_out, output};
 
 use crate::Errno;
+pub use crate::packet::Origin;
+use crate::packet::starts_at_link;
 use crate::run::Run;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, context_of};
@@ -111,26 +113,6 @@ pub fn takes_packet(kind: ProgType) -> bool {
             | P::FlowDissector
             | P::Unspec
     )
-}
-
-/// Where packets come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// As `BPF_PROG_TEST_RUN` hands them over: socket filters see what follows the Ethernet header.
-    TestRun,
-    /// As a network interface would: socket filters see the whole frame, like those of packet sockets.
-    Wire,
-}
-
-/// Whether the packet that programs see starts with the Ethernet header.
-#[inline]
-pub(crate) fn starts_at_link(kind: ProgType, origin: Origin) -> bool {
-    use ProgType as P;
-    match kind {
-        P::Xdp | P::SchedCls | P::SchedAct | P::FlowDissector | P::Unspec => true,
-        P::SocketFilter => origin == Origin::Wire,
-        _ => false,
-    }
 }
 
 /// Gives a run its packet and its context. An empty context means the one that a test-run makes up.

@@ -10,97 +10,11 @@ use crate::generations::Generations;
 use crate::maps::{Kind, Map};
 use crate::native::RunContext;
 use crate::program::Program;
-use crate::regions::{AddedRegion, Regions, What};
+use crate::regions::{AddedRegion, NearestRegion, Region, RegionKind, Regions, What, Window};
 use std::sync::Arc;
 
 /// Bytes of stack that all frames have together.
 pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_DEPTH;
-
-/// What a region is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegionKind {
-    /// Frames of functions that have not returned.
-    Stack,
-    /// The context.
-    Context,
-    /// The packet, metadata included.
-    Packet,
-    /// A value of the named map.
-    MapValue(Arc<str>),
-    /// Something else, such as a record of a ring buffer.
-    Other(&'static str),
-}
-
-impl std::fmt::Display for RegionKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stack => f.write_str("the stack"),
-            Self::Context => f.write_str("the context"),
-            Self::Packet => f.write_str("the packet"),
-            Self::MapValue(name) => write!(f, "a value of map {name}"),
-            Self::Other(what) => f.write_str(what),
-        }
-    }
-}
-
-/// Memory that programs may use.
-#[derive(Clone, Debug)]
-pub struct Region {
-    /// First byte.
-    pub base: u64,
-    /// Bytes.
-    pub len: u64,
-    /// What it is.
-    pub kind: RegionKind,
-    /// Programs may write it.
-    pub writable: bool,
-}
-
-impl Region {
-    fn window(&self) -> Window {
-        Window { base: self.base, len: self.len }
-    }
-}
-
-/// Where a bad address lies, seen from the nearest region.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The nearest region and its size; `None` when nothing is near.
-    pub region: Option<(RegionKind, u64)>,
-    /// Offset from the region's start, in bytes.
-    pub offset: i64,
-    /// The region holds the bytes, but they may only be read.
-    pub read_only: bool,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.region {
-            Some((kind, _)) if self.read_only => write!(f, "offset {} of {kind}, which is read-only", self.offset),
-            Some((kind, len)) => write!(f, "offset {} of {kind}, which has {len} bytes", self.offset),
-            None => f.write_str("no memory of the program is near"),
-        }
-    }
-}
-
-/// A range of addresses; empty when `len` is zero.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub base: u64,
-    pub len: u64,
-}
-
-impl Window {
-    /// Whether `size` bytes from `address` lie inside. `size` is not zero.
-    #[inline(always)]
-    pub(crate) fn has(&self, address: u64, size: u64) -> bool {
-        let offset = address.wrapping_sub(self.base);
-        // No overflow: `offset` is below `len`, which is the size of something in memory.
-        offset < self.len && size <= self.len - offset
-    }
-}
 
 /// Regions further than this from a bad address are not named in its fault.
 const NEAR: u64 = 1 << 20;
@@ -295,10 +209,10 @@ impl Memory {
         {
             return FaultKind::BadContextAccess { layout: ctx.name(), offset, size, write };
         }
-        FaultKind::BadAccess { address, size, write, place: self.place(native, ctx, address, size, write) }
+        FaultKind::BadAccess { address, size, write, nearest: self.nearest(native, ctx, address, size, write) }
     }
 
-    fn place(&self, native: &RunContext, ctx: &CtxMemory, address: u64, size: u64, write: bool) -> Place {
+    fn nearest(&self, native: &RunContext, ctx: &CtxMemory, address: u64, size: u64, write: bool) -> NearestRegion {
         let own = [
             (self.stack, RegionKind::Stack, true),
             (native.packet, RegionKind::Packet, native.packet_writable),
@@ -316,12 +230,12 @@ impl Memory {
             .min_by_key(|r| (distance(r), r.base))
             .filter(|r| distance(r) < NEAR);
         match nearest {
-            Some(r) => Place {
+            Some(r) => NearestRegion {
                 offset: address.wrapping_sub(r.base) as i64,
                 read_only: write && !r.writable && r.window().has(address, size),
                 region: Some((r.kind, r.len)),
             },
-            None => Place { region: None, offset: 0, read_only: false },
+            None => NearestRegion { region: None, offset: 0, read_only: false },
         }
     }
 

@@ -6,9 +6,9 @@
 use crate::fault::Fault;
 pub use crate::generations::ArrayGenerations;
 use crate::interp::access;
-use crate::memory::Window;
 use crate::program::Program;
 use crate::program::dense::Rmw;
+use crate::regions::Window;
 use crate::run::{CallbackFn, Run};
 use ebpfkit_isa::AtomicOp;
 use std::any::Any;

@@ -1,9 +1,8 @@
 //! Memory that pointers of a context lead to, laid out by the run: what the kernel would have there.
 
 use crate::context::CtxMemory;
-use crate::program::Program;
-use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{FieldKind, Loaded, SOCK, Touch, access};
+use ebpfkit_abi::{AttachType, ProgType};
 
 /// Bytes of `struct bpf_flow_keys`.
 pub const FLOW_KEYS: usize = 56;
@@ -39,12 +38,17 @@ pub(crate) struct Objects {
 
 impl Objects {
     /// Lays out what a program's context points to, and sets the pointers of a context that is a struct.
-    pub(crate) fn lay_out(program: &Program, ctx: &mut CtxMemory) -> Self {
+    /// `arguments` are the pointers of a context of plain bytes: offset, and bytes behind the pointer.
+    pub(crate) fn lay_out(
+        kind: ProgType,
+        attach: AttachType,
+        arguments: &[(usize, usize)],
+        ctx: &mut CtxMemory,
+    ) -> Self {
         let mut this = Self::default();
-        let kind = program.prog_type();
         for field in ctx.layout().layout().map_or(&[][..], |l| l.fields) {
             let touch = Touch { off: field.offset.into(), size: field.size, write: false };
-            let object = match (field.kind, access(kind, program.attach_type(), touch)) {
+            let object = match (field.kind, access(kind, attach, touch)) {
                 (FieldKind::FlowKeys, Some(Loaded::FlowKeys)) => {
                     this.flow_keys = Some(this.all.len());
                     Object::new(FLOW_KEYS, "the flow keys", true, None)
@@ -58,7 +62,7 @@ impl Objects {
             ctx.set(field.name, object.address());
             this.all.push(object);
         }
-        for &(at, len) in program.contract().map_or(&[][..], |c| c.arguments()) {
+        for &(at, len) in arguments {
             let what = match kind {
                 ProgType::RawTracepointWritable => "the buffer of the tracepoint",
                 _ => "an argument",

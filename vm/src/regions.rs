@@ -1,6 +1,92 @@
-//! Regions that helpers add in a run to those that its program may access.
+//! Regions of memory that programs may use: what they are, and those that helpers add in a run.
 
-use crate::memory::Window;
+use std::sync::Arc;
+
+/// What a region is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegionKind {
+    /// Frames of functions that have not returned.
+    Stack,
+    /// The context.
+    Context,
+    /// The packet, metadata included.
+    Packet,
+    /// A value of the named map.
+    MapValue(Arc<str>),
+    /// Something else, such as a record of a ring buffer.
+    Other(&'static str),
+}
+
+impl std::fmt::Display for RegionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stack => f.write_str("the stack"),
+            Self::Context => f.write_str("the context"),
+            Self::Packet => f.write_str("the packet"),
+            Self::MapValue(name) => write!(f, "a value of map {name}"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+/// Memory that programs may use.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// First byte.
+    pub base: u64,
+    /// Bytes.
+    pub len: u64,
+    /// What it is.
+    pub kind: RegionKind,
+    /// Programs may write it.
+    pub writable: bool,
+}
+
+impl Region {
+    pub(crate) fn window(&self) -> Window {
+        Window { base: self.base, len: self.len }
+    }
+}
+
+/// Where a bad address lies, seen from the nearest region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearestRegion {
+    /// The nearest region and its size; `None` when nothing is near.
+    pub region: Option<(RegionKind, u64)>,
+    /// Offset from the region's start, in bytes.
+    pub offset: i64,
+    /// The region holds the bytes, but they may only be read.
+    pub read_only: bool,
+}
+
+impl std::fmt::Display for NearestRegion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.region {
+            Some((kind, _)) if self.read_only => write!(f, "offset {} of {kind}, which is read-only", self.offset),
+            Some((kind, len)) => write!(f, "offset {} of {kind}, which has {len} bytes", self.offset),
+            None => f.write_str("no memory of the program is near"),
+        }
+    }
+}
+
+/// A range of addresses; empty when `len` is zero.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub base: u64,
+    pub len: u64,
+}
+
+impl Window {
+    /// Whether `size` bytes from `address` lie inside. `size` is not zero.
+    #[inline(always)]
+    pub(crate) fn has(&self, address: u64, size: u64) -> bool {
+        let offset = address.wrapping_sub(self.base);
+        // No overflow: `offset` is below `len`, which is the size of something in memory.
+        offset < self.len && size <= self.len - offset
+    }
+}
 
 /// Regions that may wait to be sorted.
 const MOST_FRESH: usize = 256;
@@ -10,7 +96,7 @@ const UNSORTED: usize = 8;
 /// So few are put into their places one by one.
 const FEW: usize = 32;
 
-/// One region; small, since there are many.
+/// A region that a helper has added; small, since there are many.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AddedRegion {
     /// First byte.
@@ -23,7 +109,7 @@ pub(crate) struct AddedRegion {
     pub writable: bool,
 }
 
-/// What a region is.
+/// What a region is that a helper has added.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum What {
     /// A value of the map at this address, which lives as long as the region.
@@ -39,7 +125,7 @@ impl AddedRegion {
     }
 }
 
-/// The regions. One that is added is mostly used at once, and then found without a search; only other accesses need the
+/// The added regions. One that is added is mostly used at once, and then found without a search; only other accesses need the
 /// regions in order.
 #[derive(Debug, Default)]
 pub(crate) struct Regions {

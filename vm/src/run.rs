@@ -4,13 +4,14 @@ use crate::budget::Budget;
 use crate::context::CtxMemory;
 use crate::fault::{Fault, FaultKind};
 use crate::helpers::State;
-use crate::input::{Origin, starts_at_link};
 use crate::maps::Map;
-use crate::memory::{Memory, STACK_BYTES, Window};
+use crate::memory::{Memory, STACK_BYTES};
 use crate::native::{EngineRun, RunContext, STATUS_OK};
 use crate::objects::Objects;
 use crate::packet::Packet;
+use crate::packet::{Origin, starts_at_link};
 use crate::program::Program;
+use crate::regions::Window;
 use crate::regions::{AddedRegion, What};
 use crate::world::World;
 use ebpfkit_abi::net::ETH_HLEN;
@@ -164,7 +165,7 @@ pub struct Run {
     pub(crate) held: Vec<Arc<Map>>,
     stack: Box<Stack>,
     pub(crate) callback: CallbackFn,
-    has_packet: bool,
+    pub(crate) has_packet: bool,
     /// There may be something to reset before the next run.
     dirty: bool,
 }
@@ -178,7 +179,8 @@ impl Run {
         memory.checked = !program.chain_runs_unchecked();
         memory.adopt(&mut native, program);
         let mut ctx = CtxMemory::new(program.ctx_layout().clone());
-        let objects = Objects::lay_out(program, &mut ctx);
+        let arguments = program.contract().map_or(&[][..], |c| c.arguments());
+        let objects = Objects::lay_out(program.prog_type(), program.attach_type(), arguments, &mut ctx);
         Self {
             native,
             native_fault: None,
@@ -350,16 +352,6 @@ impl Run {
     pub fn set_packet(&mut self, bytes: &[u8]) {
         let at_link = starts_at_link(self.program.prog_type(), Origin::TestRun);
         self.receive(bytes, at_link);
-    }
-
-    /// Puts a frame in for the next runs; programs see it from its link header on, or from its network header.
-    #[inline]
-    pub(crate) fn receive(&mut self, frame: &[u8], at_link: bool) {
-        self.packet.set(frame);
-        self.has_packet = true;
-        crate::packet::received(self, at_link);
-        // Said here, so that a run which is clean otherwise stays so.
-        self.packet_moved();
     }
 
     /// Puts metadata before the packet of the next runs.

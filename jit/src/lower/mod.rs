@@ -8,13 +8,13 @@ mod memory;
 pub(crate) mod sandbox;
 pub(crate) mod values;
 
-use crate::compile::Tier;
 use crate::flow::{Code, Flow};
 use crate::opt::check_coalescing::SlowEntry;
 use crate::opt::range::Range;
 use crate::opt::unroll::Unrolling;
 use crate::runtime;
 use crate::source::Source;
+use crate::target::Tier;
 use crate::trampoline;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
@@ -55,7 +55,7 @@ pub(crate) struct Env<'a> {
     pub code: &'a Code<'a>,
     pub checked: bool,
     /// The code is to be fast, however long it takes to make.
-    pub best: bool,
+    pub optimizes: bool,
     /// With checks, or a budget: addresses of the functions of the slow path.
     pub slow: [usize; trampoline::COUNT],
     /// First slots of functions, ascending.
@@ -78,7 +78,7 @@ impl<'a> Env<'a> {
             program,
             code,
             checked,
-            best: tier == Tier::Best,
+            optimizes: tier == Tier::Optimizing,
             slow,
             starts,
             may_stop: vec![code.counts(); starts.len()],
@@ -330,7 +330,7 @@ impl Translator<'_, '_> {
                 self.b.seal_block(block);
             }
             self.block = BlockState::new(known);
-            if self.env.best && number % SPLIT_EVERY == SPLIT_EVERY - 1 && self.unrolling.is_none() {
+            if self.env.optimizes && number % SPLIT_EVERY == SPLIT_EVERY - 1 && self.unrolling.is_none() {
                 self.split_live_ranges();
             }
         }

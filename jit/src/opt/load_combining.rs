@@ -76,7 +76,7 @@ impl Translator<'_, '_> {
         dst: u8,
         src: Operand,
     ) -> Option<(Piece, Option<Value>)> {
-        if !self.env.best {
+        if !self.env.optimizes {
             return None;
         }
         let piece = match (op, src) {

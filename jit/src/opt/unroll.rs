@@ -120,7 +120,7 @@ impl Translator<'_, '_> {
         let flow = self.flow;
         let most = LOOPS_AT_LEAST.max(flow.slots.len() / LOOPS_PART);
         // Without a budget there is little to gain, and compiling takes longer.
-        let pays = self.env.best && self.env.checked;
+        let pays = self.env.optimizes && self.env.checked;
         let loops = if pays { short(flow, self.env.code, most) } else { Vec::new() };
         let mut done = 0;
         for one in loops {

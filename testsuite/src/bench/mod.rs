@@ -31,10 +31,10 @@ pub enum Engine {
     Native,
     /// Our native code of a verified program, in the tier that its size gives it.
     Jit,
-    /// The same in the best tier, however large. Only compiled.
-    JitBest,
+    /// The same in the optimizing tier, however large. Only compiled.
+    JitOptimizing,
     /// The same, compiled quickly.
-    JitQuick,
+    JitBaseline,
     /// Our native code of a program that nobody has verified.
     JitSandboxed,
     /// Our interpreter of a verified program.
@@ -59,8 +59,8 @@ impl Engine {
         Self::Native,
         Self::Kernel,
         Self::Jit,
-        Self::JitBest,
-        Self::JitQuick,
+        Self::JitOptimizing,
+        Self::JitBaseline,
         Self::JitSandboxed,
         Self::RbpfX86,
         Self::RbpfCranelift,
@@ -77,8 +77,8 @@ impl Engine {
             Self::Kernel => "kernel",
             Self::Native => "native, clang -O2",
             Self::Jit => "JIT, verified",
-            Self::JitBest => "JIT, verified, best tier",
-            Self::JitQuick => "JIT, verified, quick tier",
+            Self::JitOptimizing => "JIT, verified, optimizing tier",
+            Self::JitBaseline => "JIT, verified, baseline tier",
             Self::JitSandboxed => "JIT, sandboxed",
             Self::Interpreter => "interpreter",
             Self::InterpreterChecked => "interpreter, checked",
@@ -93,18 +93,24 @@ impl Engine {
     /// Whether it is one of this project's.
     pub fn is_ours(self) -> bool {
         use Engine as E;
-        matches!(self, E::Jit | E::JitBest | E::JitQuick | E::JitSandboxed | E::Interpreter | E::InterpreterChecked)
+        matches!(
+            self,
+            E::Jit | E::JitOptimizing | E::JitBaseline | E::JitSandboxed | E::Interpreter | E::InterpreterChecked
+        )
     }
 
     /// Whether it is one of several for compile times alone: small programs run the same code in another.
     pub fn only_compiles(self) -> bool {
-        self == Self::JitBest
+        self == Self::JitOptimizing
     }
 
     /// Whether it translates before it runs.
     pub fn compiles(self) -> bool {
         use Engine as E;
-        matches!(self, E::Jit | E::JitBest | E::JitQuick | E::JitSandboxed | E::RbpfX86 | E::RbpfCranelift | E::SbpfJit)
+        matches!(
+            self,
+            E::Jit | E::JitOptimizing | E::JitBaseline | E::JitSandboxed | E::RbpfX86 | E::RbpfCranelift | E::SbpfJit
+        )
     }
 }
 

@@ -14,8 +14,8 @@ use std::time::Instant;
 /// The tier of native code, unless the program's size decides, and whether accesses are checked.
 pub(super) fn mode(engine: Engine) -> (Option<Tier>, bool) {
     match engine {
-        Engine::JitBest => (Some(Tier::Best), false),
-        Engine::JitQuick => (Some(Tier::Quick), false),
+        Engine::JitOptimizing => (Some(Tier::Optimizing), false),
+        Engine::JitBaseline => (Some(Tier::Baseline), false),
         Engine::JitSandboxed | Engine::InterpreterChecked => (None, true),
         _ => (None, false),
     }

@@ -184,7 +184,7 @@ pub fn case(source: &mut impl Source) -> Result<Tried, String> {
     let Ok(stage) = Stage::new(&calls, &world) else { return Ok(Tried::Refused) };
     let mut result = stage.run(&world, &frame, false)?;
     if source.below(COMPILED) == 0 {
-        let tier = if source.chance(500) { Tier::Quick } else { Tier::Best };
+        let tier = if source.chance(500) { Tier::Baseline } else { Tier::Optimizing };
         let options = Options { tier: Some(tier), ..Options::default() };
         compile_with(&stage.program, true, options).map_err(|e| e.to_string())?;
         result = stage.run(&world, &frame, true)?;

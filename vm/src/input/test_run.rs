@@ -2,6 +2,7 @@
 //! Source: observed behaviour of Linux 6.18.
 
 use super::{InputError, Origin, set_frame};
+use crate::packet::starts_at_link;
 use crate::run::Run;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, Layout, context_of};
@@ -197,7 +198,7 @@ pub fn data_out(run: &Run) -> Vec<u8> {
     let kind = run.program().prog_type();
     let before: &[u8] = match kind {
         ProgType::Xdp => run.packet.meta(),
-        _ if run.has_packet() && !super::starts_at_link(kind, Origin::TestRun) => &[0; ETH_HLEN],
+        _ if run.has_packet() && !starts_at_link(kind, Origin::TestRun) => &[0; ETH_HLEN],
         _ => &[],
     };
     [before, run.packet.bytes(), run.packet.frags()].concat()

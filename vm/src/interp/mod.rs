@@ -10,11 +10,11 @@ pub(crate) mod dispatch;
 
 use crate::calls::stack_address;
 use crate::fault::{Fault, FaultKind};
-use crate::memory::Window;
 use crate::native::EngineRun;
 use crate::program::dense::Op;
 use crate::program::step::Step;
 use crate::program::{Code, Program};
+use crate::regions::Window;
 use crate::run::Run;
 use access::{atomic, load, load_acquire, packet_load, probe, store, store_release};
 use ebpfkit_abi::limits::{self, MAX_CALL_FRAMES};

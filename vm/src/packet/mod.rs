@@ -4,10 +4,11 @@ pub(crate) mod csum;
 mod skb;
 
 pub use csum::Sum;
+pub(crate) use skb::protocol;
 pub use skb::{Checksum, Skb, TunnelKey};
-pub(crate) use skb::{protocol, received};
 
 use crate::Errno;
+use ebpfkit_abi::ProgType;
 use ebpfkit_abi::net::ETH_HLEN;
 
 /// Bytes before the packet for headers and metadata (kernel: `XDP_PACKET_HEADROOM`).
@@ -22,6 +23,26 @@ const PAGE: usize = ebpfkit_abi::limits::PAGE_SIZE as usize;
 const MAX_META: usize = 255;
 /// Bytes at the start of the headroom that stay the kernel's (`struct xdp_frame`).
 pub const FRAME_HEAD: usize = 40;
+
+/// Where packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// As `BPF_PROG_TEST_RUN` hands them over: socket filters see what follows the Ethernet header.
+    TestRun,
+    /// As a network interface would: socket filters see the whole frame, like those of packet sockets.
+    Wire,
+}
+
+/// Whether the packet that programs see starts with the Ethernet header.
+#[inline]
+pub(crate) fn starts_at_link(kind: ProgType, origin: Origin) -> bool {
+    use ProgType as P;
+    match kind {
+        P::Xdp | P::SchedCls | P::SchedAct | P::FlowDissector | P::Unspec => true,
+        P::SocketFilter => origin == Origin::Wire,
+        _ => false,
+    }
+}
 
 /// A packet in its buffer: headroom, metadata, data, tailroom.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! What the kernel knows of a packet besides its bytes (`struct sk_buff`).
 
-use crate::{Device, Run};
-use ebpfkit_abi::net::{ETH_HLEN, ethertype};
+use ebpfkit_abi::net::ethertype;
 
 /// How far the checksums of a packet have been looked at (`ip_summed`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,51 +109,4 @@ pub(crate) fn protocol(field: u16, rest: &[u8]) -> u16 {
     } else {
         ethertype::IEEE_802_2
     }
-}
-
-/// Addressed to this host, to all, to several, or to another host (`PACKET_*`). The loopback device has no broadcast
-/// address.
-fn packet_type(to: &[u8], device: Option<&Device>) -> u32 {
-    if to == device.map_or([0; 6], |d| d.mac) {
-        0
-    } else if to == [0xff; 6] && device.is_some_and(|d| d.index != LOOPBACK) {
-        1
-    } else if to[0] & 1 != 0 {
-        2
-    } else {
-        3
-    }
-}
-
-/// Index of the loopback device.
-const LOOPBACK: u32 = 1;
-
-/// Fills in what the kernel finds out when it receives a frame, for program types that work on an skb.
-#[inline]
-pub(crate) fn received(run: &mut Run, at_link: bool) {
-    let Some(fields) = run.ctx.skb() else { return };
-    run.state.skb = Skb::default();
-    let mut ifindex = run.ctx.get_u32(fields.ifindex);
-    if ifindex == 0 {
-        ifindex = LOOPBACK;
-        run.ctx.set_u32(fields.ifindex, ifindex);
-    }
-    let frame = run.packet.bytes();
-    if frame.len() >= ETH_HLEN {
-        let found = protocol(u16::from_be_bytes([frame[12], frame[13]]), &frame[ETH_HLEN..]);
-        let to = packet_type(&frame[..6], run.world.device(ifindex));
-        run.ctx.set_u32(fields.protocol, u16::from_ne_bytes(found.to_be_bytes()).into());
-        run.ctx.set_u32(fields.pkt_type, to);
-        run.state.skb.network = ETH_HLEN as i64;
-        if !at_link {
-            run.packet.pull_front(ETH_HLEN);
-            run.state.skb.shrink_front(ETH_HLEN);
-            (run.state.skb.mac, run.state.skb.network) = (-(ETH_HLEN as i64), 0);
-        }
-    }
-    for field in [fields.vlan[0], fields.vlan[1], fields.vlan[2], fields.hash] {
-        run.ctx.set_u32(field, 0);
-    }
-    let len = run.packet.len() as u32;
-    run.ctx.set_u32(fields.len, len);
 }

@@ -4,8 +4,8 @@ use crate::helpers::Row;
 use crate::helpers::cx::{self, Ret};
 use crate::helpers::dynptr::{Dynptr, Kind};
 use crate::helpers::probe;
-use crate::input::{Origin, starts_at_link};
 use crate::maps::mem;
+use crate::packet::{Origin, starts_at_link};
 use crate::{Errno, Fault, Run};
 
 pub(super) const ROWS: &[Row] = &[
