@@ -23,6 +23,7 @@ pub mod net;
 pub mod prog_type;
 pub mod proto;
 mod retval;
+pub mod since;
 pub mod tracepoints;
 pub mod trampolines;
 

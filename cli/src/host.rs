@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_abi::KernelVersion;
 use ebpfkit_abi::kernel::{Bundled, FeatureSet};
 use ebpfkit_kernel::machine;
-use ebpfkit_object::{Btf, Object, Target};
+use ebpfkit_object::{Btf, Object, ObjectError, Prepared, Target};
 use ebpfkit_profiles::Profile;
 use ebpfkit_verifier::KernelModel;
 use ebpfkit_verifier::kernel_model::BtfSource;
@@ -61,6 +61,15 @@ impl Host {
         self.reading.0.load(Relaxed)
     }
 
+    /// Resolves an object for the kernel.
+    pub fn prepare(&self, object: Object) -> std::result::Result<Prepared, ObjectError> {
+        let target = self.target(&object);
+        match &self.profile {
+            Some(profile) => profile.prepare_for(object, &target),
+            None => object.prepare(&target),
+        }
+    }
+
     /// The kernel for the loader. Of the machine, only what the object needs is read.
     pub fn target(&self, object: &Object) -> Target {
         let needs = object.needs();
@@ -92,6 +101,11 @@ impl KernelArgs {
             bail!("--btf has the types of one kernel; --kernel {text} names several");
         }
         profiles(text).map(Some)
+    }
+
+    /// The kernels of `--kernel`; all without it.
+    pub fn several_or_all(&self) -> Result<Vec<Arc<Profile>>> {
+        profiles(self.kernel.as_deref().unwrap_or(ALL))
     }
 
     /// Looks at the machine. A file named with `--btf` must be readable; the machine's own types are optional.

@@ -96,6 +96,7 @@ impl Profile {
         }
         Ok(Self {
             name: g.release.to_owned(),
+            types_of: g.release.to_owned(),
             release: g.release.to_owned(),
             version: g.version,
             features: g.features,
@@ -190,6 +191,7 @@ impl Profile {
         let release = field("release")?.to_owned();
         Ok(Self {
             name: release.clone(),
+            types_of: release.clone(),
             release,
             version,
             features,

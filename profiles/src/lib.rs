@@ -9,9 +9,11 @@
 pub mod config;
 mod file;
 pub mod flips;
+mod lacks;
 pub mod matrix;
 mod profile;
 pub mod record;
+pub mod requirements;
 pub mod types;
 mod witness;
 

@@ -87,7 +87,7 @@ fn column(
     kernel: &Arc<Profile>,
     options: Options,
 ) -> Column {
-    let prepared = object.clone().prepare(&kernel.target(object.needs())).map_err(|e| e.to_string());
+    let prepared = kernel.prepare(object.clone()).map_err(|e| e.to_string());
     let mut answers = Vec::new();
     if let Ok(prepared) = &prepared {
         answers.resize_with(prepared.object.programs.len(), || None);

@@ -66,6 +66,8 @@ pub struct Profile {
     pub judged: Option<Judged>,
     /// Where its types come from.
     pub origin: String,
+    /// The kernel whose types they are.
+    pub(crate) types_of: String,
     /// Whether its JIT is on.
     pub jit: bool,
     /// Whether functions can be traced with direct calls.
@@ -99,6 +101,7 @@ impl Profile {
             features: kernel.features(),
             judged: Some(kernel.judged),
             origin: if of == kernel.name { package } else { format!("those of {of}: {package}") },
+            types_of: of.to_owned(),
             jit: true,
             trampolines: true,
             source: Source::Bundled(number),
@@ -125,6 +128,11 @@ impl Profile {
                 Some(Arc::new(btf))
             })
             .clone()
+    }
+
+    /// Whether its types are those of a newer kernel that stands in.
+    pub(crate) fn has_types_of_another(&self) -> bool {
+        self.types_of != self.name
     }
 
     /// The kernel's configuration: the lines of what is set.

@@ -12,6 +12,7 @@ pub mod link;
 pub mod matrix;
 pub mod meta;
 mod out_text;
+mod requirements;
 pub mod run;
 mod types;
 pub mod verify;
@@ -62,8 +63,7 @@ pub fn load(path: &Path, host: &Host, types: &TypeArgs, selection: &Selection) -
     for refusal in &object.libbpf_refusals {
         note!("{} {}: libbpf 1.x does not open it: {refusal}", paint::warning("note:"), files::name(path));
     }
-    let target = host.target(&object);
-    object.prepare(&target).with_context(|| files::name(path))
+    host.prepare(object).with_context(|| files::name(path))
 }
 
 /// Which programs of an object are meant.

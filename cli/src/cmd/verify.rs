@@ -2,7 +2,7 @@
 
 use crate::cmd::effort::EffortArgs;
 use crate::cmd::matrix::{self, Form};
-use crate::cmd::{Labels, Selection, TypeArgs, head, load, type_help};
+use crate::cmd::{Labels, Selection, TypeArgs, head, load, requirements, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
 use crate::judge::{ProgramResult, Timed, duration, judge};
@@ -42,6 +42,9 @@ pub struct Args {
     /// How the answers of several kernels are printed
     #[arg(long, value_enum, conflicts_with = "json", value_name = "FORMAT")]
     format: Option<Format>,
+    /// Say what the object needs of a kernel and the oldest one on which all its programs load [default of --kernel: all]
+    #[arg(long, conflicts_with_all = ["format", "btf", "log_level"])]
+    requirements: bool,
     /// Apply the rules for a user without capabilities
     #[arg(long)]
     unprivileged: bool,
@@ -98,6 +101,15 @@ pub fn run(args: &Args) -> Result<End> {
     files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
     args.effort.check(args.json)?;
     let mut efforts = Vec::new();
+    if args.requirements {
+        let kernels = args.kernel.several_or_all()?;
+        let mut worst = End::Good;
+        for path in &args.files {
+            let end = requirements::file(path, &kernels, &args.types, &args.selection, args.options(), args.json);
+            worst = worst.max(end.or_else(|e| unreadable(path, &e, args.json))?);
+        }
+        return Ok(worst);
+    }
     if let Some(kernels) = args.kernel.several()? {
         return for_kernels(args, &kernels);
     }

@@ -167,8 +167,13 @@ impl CoreRelocation {
         }
     }
 
+    /// What the relocation looks for, in libbpf's words; `None` where it makes no sense.
+    pub fn description(&self, local: &Btf) -> Option<String> {
+        Some(Access::parse(local, self).ok()?.describe(local))
+    }
+
     /// Whether the kernel's types are needed.
-    pub(crate) fn needs_target(&self) -> bool {
+    pub fn needs_target(&self) -> bool {
         CoreKind::from_number(self.kind) != Some(CoreKind::TypeIdLocal)
     }
 }
