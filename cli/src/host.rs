@@ -111,7 +111,6 @@ impl KernelArgs {
     /// Looks at the machine. A file named with `--btf` must be readable; the machine's own types are optional.
     pub fn host(&self) -> Result<Host> {
         let profile = self.profile()?;
-        let running = || machine::release().as_deref().and_then(KernelVersion::parse);
         let reading = Arc::new(Clock::default());
         let clock = reading.clone();
         let source: BtfSource = match (&self.btf, &profile) {
@@ -129,7 +128,7 @@ impl KernelArgs {
         let mut model = match &profile {
             Some(profile) => profile.model_with(source),
             None => {
-                let (version, features) = running().map_or_else(standard, of_running);
+                let (version, features) = machine::version().map_or_else(standard, of_running);
                 KernelModel::new(version, source).with_features(features)
             }
         };

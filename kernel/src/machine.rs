@@ -2,6 +2,7 @@
 //!
 //! Nothing here needs rights or bpf(2); what a machine does not show is `None` or empty.
 
+use ebpfkit_abi::KernelVersion;
 use ebpfkit_object::btf::Bytes;
 use ebpfkit_object::{Btf, Needs, Target};
 use std::io::{BufRead, BufReader, Read};
@@ -15,6 +16,20 @@ const MAX_CONFIG: u64 = 4 << 20;
 /// Release of the running kernel, such as `6.18.44`.
 pub fn release() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(|s| s.trim().to_owned())
+}
+
+/// Version of the running kernel. Releases of Debian and Ubuntu do not name the point release that they are built from;
+/// as libbpf does, it is read where these systems say it.
+pub fn version() -> Option<KernelVersion> {
+    let release = release()?;
+    let plain = KernelVersion::parse(&release)?;
+    let signature = std::fs::read_to_string("/proc/version_signature").ok();
+    let banner = std::fs::read_to_string("/proc/version").ok();
+    let built_from = signature
+        .as_deref()
+        .and_then(|text| text.split_whitespace().last())
+        .or_else(|| banner.as_deref()?.split_once("Debian ").map(|(_, rest)| rest));
+    Some(built_from.and_then(KernelVersion::parse).filter(|v| v.same_series(plain)).unwrap_or(plain))
 }
 
 /// Keeps the calling thread on one CPU, so that per-CPU values and lists of the kernel are always the same ones. False

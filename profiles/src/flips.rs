@@ -7,7 +7,7 @@
 use crate::matrix::{Column, Summary};
 use crate::profile::Profile;
 use ebpfkit_abi::kernel::FeatureSet;
-use ebpfkit_abi::{Feature, KernelVersion};
+use ebpfkit_abi::{Feature, KernelVersion, helpers, since};
 use ebpfkit_explain::judge::{Judged, Status};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::Silent;
@@ -41,6 +41,25 @@ pub struct Flip {
     pub after: Summary,
     /// The smallest set that makes the difference; empty where none was found.
     pub causes: Vec<Cause>,
+    /// The version from which on kernels answer like the newer one, where a row of the tables says it.
+    pub since: Option<KernelVersion>,
+}
+
+impl Flip {
+    /// The answer that is not "accepted".
+    pub fn refusal(&self) -> &Summary {
+        if self.before.status == Status::Accepted { &self.after } else { &self.before }
+    }
+}
+
+/// The version that brought what a message misses: a helper or a kernel function.
+fn since_of(message: &str) -> Option<KernelVersion> {
+    let quoted = |text: &str| Some(text.split_once('\'')?.1.split_once('\'')?.0.to_owned());
+    if let Some(at) = message.find("(func ksym)") {
+        return since::kfunc(&quoted(&message[at..])?);
+    }
+    let name = message.split_once("unknown func ")?.1.split(['#', ' ']).next()?;
+    helpers::by_name(name).map(|row| row.since)
 }
 
 /// A kernel put together from pieces of two.
@@ -145,7 +164,14 @@ pub fn find(columns: &[Column], program: usize, options: Options) -> Vec<Flip> {
         let pair = Pair { older: (&a.kernel, older_object), newer: (&b.kernel, newer_object), program, options };
         let may_take_long = x.insns_processed.max(y.insns_processed) < MANY_STEPS;
         let causes = pair.explain(before.status, after.status, may_take_long);
-        flips.push(Flip { program, older, before, after, causes });
+        let mut flip = Flip { program, older, before, after, causes, since: None };
+        let since = match flip.causes[..] {
+            [Cause::Feature(f)] => Some(f.since()),
+            _ => flip.refusal().message.as_deref().and_then(since_of),
+        };
+        // A backport or a distribution's own change came at another time.
+        flip.since = since.filter(|s| !a.kernel.version.at_least(*s) && b.kernel.version.at_least(*s));
+        flips.push(flip);
     }
     flips
 }

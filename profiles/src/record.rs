@@ -68,7 +68,7 @@ pub struct Recording {
 pub fn record() -> Result<Recording, RecordError> {
     let kernel = Kernel::open().map_err(RecordError::Kernel)?;
     let release = machine::release().ok_or(RecordError::NoRelease)?;
-    let version = KernelVersion::parse(&release).ok_or(RecordError::NoRelease)?;
+    let version = machine::version().ok_or(RecordError::NoRelease)?;
     let mut features = FeatureSet::of(version);
     let mut findings = Vec::with_capacity(Feature::ALL.len());
     for &feature in Feature::ALL {

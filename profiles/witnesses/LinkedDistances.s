@@ -9,8 +9,8 @@
     r0 &= 255
     r6 = r0
     r6 += 1
-    if r6 > 8 goto out
-    if r0 > 7 goto never
+    if r6 s> 8 goto out
+    if r0 s> 7 goto never
 out:
     r0 = 0
     exit

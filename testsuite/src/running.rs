@@ -15,7 +15,7 @@ pub fn model() -> KernelModel {
 
 /// Its version.
 pub fn version() -> KernelVersion {
-    machine::release().as_deref().and_then(KernelVersion::parse).unwrap_or(KernelVersion::DEFAULT)
+    machine::version().unwrap_or(KernelVersion::DEFAULT)
 }
 
 /// Resolves an object for it.

@@ -77,6 +77,8 @@ struct FlipResult<'a> {
     newer: &'a str,
     before: &'static str,
     after: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     causes: Vec<CauseResult>,
 }
 
@@ -228,12 +230,9 @@ impl Shown<'_> {
     }
 
     fn flip(&self, flip: &Flip) -> Result<()> {
-        let (older, newer) = (&self.columns[flip.older].kernel, &self.columns[flip.older + 1].kernel);
-        // A feature alone says from when on it is so, even between two kernels that were asked.
-        let from = match flip.causes[..] {
-            [Cause::Feature(f)] if older.version < f.since() && f.since() <= newer.version => f.since().series(),
-            _ => newer.name.clone(),
-        };
+        // A row says from when on it is so, even between two kernels that were asked.
+        let newer = &self.columns[flip.older + 1].kernel;
+        let from = flip.since.map_or_else(|| newer.name.clone(), |v| v.series());
         let name = head(&self.programs[flip.program]);
         let (before, after) = (flip.before.status.name(), flip.after.status.name());
         let why = match &flip.causes[..] {
@@ -271,6 +270,7 @@ impl Shown<'_> {
                 newer: &self.columns[flip.older + 1].kernel.name,
                 before: flip.before.status.name(),
                 after: flip.after.status.name(),
+                since: flip.since.map(|v| v.series()),
                 causes: flip.causes.iter().map(|c| cause_result(*c)).collect(),
             });
             RowResult {
@@ -341,8 +341,7 @@ fn cell(summary: Option<&Summary>) -> (String, Status) {
 }
 
 fn cause_text(cause: Cause, flip: &Flip) -> String {
-    let bad = if flip.before.status == Status::Accepted { &flip.after } else { &flip.before };
-    let message = bad.message.as_deref().unwrap_or_default();
+    let message = flip.refusal().message.as_deref().unwrap_or_default();
     match cause {
         Cause::Feature(f) => format!("{} ({})", f.what().trim().trim_end_matches('.'), f.source()),
         Cause::Version => format!("what the older kernel does not have yet: {message}"),
