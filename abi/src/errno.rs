@@ -48,9 +48,14 @@ errnos! {
     EEXIST = 17, "File exists";
     EXDEV = 18, "Invalid cross-device link";
     ENODEV = 19, "No such device";
+    ENOTDIR = 20, "Not a directory";
+    EISDIR = 21, "Is a directory";
     EINVAL = 22, "Invalid argument";
+    EMFILE = 24, "Too many open files";
     ENFILE = 23, "Too many open files in system";
     ENOSPC = 28, "No space left on device";
+    EROFS = 30, "Read-only file system";
+    EPIPE = 32, "Broken pipe";
     EDOM = 33, "Numerical argument out of domain";
     ERANGE = 34, "Numerical result out of range";
     EDEADLK = 35, "Resource deadlock avoided";
@@ -73,6 +78,10 @@ errnos! {
     EADDRINUSE = 98, "Address already in use";
     EADDRNOTAVAIL = 99, "Cannot assign requested address";
     ENETUNREACH = 101, "Network is unreachable";
+    ECONNRESET = 104, "Connection reset by peer";
+    EISCONN = 106, "Transport endpoint is already connected";
+    ENOTCONN = 107, "Transport endpoint is not connected";
+    ECONNREFUSED = 111, "Connection refused";
     ETIMEDOUT = 110, "Connection timed out";
     EHOSTUNREACH = 113, "No route to host";
     EALREADY = 114, "Operation already in progress";

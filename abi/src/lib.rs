@@ -24,6 +24,7 @@ pub mod prog_type;
 pub mod proto;
 mod retval;
 pub mod since;
+pub mod syscalls;
 pub mod tracepoints;
 pub mod trampolines;
 

@@ -41,6 +41,8 @@ enum Command {
     Kernel(cmd::kernel::Args),
     /// Run a program on packets or other input, and show what it leaves behind
     Run(Box<cmd::run::Args>),
+    /// Run programs on events and compare what they do with what is expected
+    Test(cmd::test::Args),
     /// Run hexadecimal instructions and print r0: the plugin form of bpf_conformance
     Conformance(cmd::conformance::Args),
     /// Draw control flow as DOT
@@ -65,6 +67,7 @@ impl Command {
             Self::CheckKernel(a) => cmd::check_kernel::run(a),
             Self::Kernel(a) => cmd::kernel::run(a),
             Self::Run(a) => cmd::run::run(a),
+            Self::Test(a) => cmd::test::run(a),
             Self::Conformance(a) => cmd::conformance::run(a),
             Self::Cfg(a) => cmd::cfg::run(a),
             Self::Asm(a) => cmd::asm::run(a),

@@ -18,7 +18,15 @@ fn run(args: &[&str]) -> Output {
 
 /// The documents of users: name and text.
 fn documents() -> Vec<(PathBuf, String)> {
-    let names = ["README.md", "docs/asm.md", "docs/json.md", "docs/world.md", "docs/embedding.md", "docs/kernels.md"];
+    let names = [
+        "README.md",
+        "docs/asm.md",
+        "docs/json.md",
+        "docs/world.md",
+        "docs/events.md",
+        "docs/embedding.md",
+        "docs/kernels.md",
+    ];
     names.iter().map(|n| (n.into(), std::fs::read_to_string(root().join(n)).expect("a document"))).collect()
 }
 

@@ -1,5 +1,6 @@
 //! An object's maps and programs, ready to run.
 
+use crate::UserHelper;
 use crate::World;
 use crate::maps::{self, Kind, Map, MapError, Surroundings};
 use crate::program::{KfuncName, LoadError, Loader, Program};
@@ -17,6 +18,8 @@ pub struct Instance {
     links: Vec<(usize, u32, usize)>,
     /// Where programs get the kernel's types from.
     kernel: KernelModel,
+    /// The user's helpers, by number.
+    helpers: Vec<(u32, UserHelper)>,
 }
 
 /// A program with those that its object's prog arrays hold.
@@ -58,6 +61,7 @@ impl Instance {
             programs: vec![None; object.programs.len()],
             links: Vec::new(),
             kernel: kernel.clone(),
+            helpers: Vec::new(),
         };
         for (number, def) in object.maps.iter().enumerate() {
             if let Err(e) = this.fill(number, def) {
@@ -103,6 +107,17 @@ impl Instance {
         Ok(())
     }
 
+    /// Registers a helper for programs that are loaded from now on; see [`Loader::helper`].
+    pub fn set_helper(&mut self, id: u32, function: UserHelper) {
+        self.helpers.retain(|(n, _)| *n != id);
+        self.helpers.push((id, function));
+    }
+
+    /// Whether any program has been loaded.
+    pub fn has_loaded(&self) -> bool {
+        self.programs.iter().any(Option::is_some)
+    }
+
     /// Loads a program of the object, once. With `verified` it can run without checks. `kfunc` names kernel functions.
     /// Prog arrays of the object that have a slot for the program now hold it.
     pub fn load(
@@ -121,6 +136,7 @@ impl Instance {
             None => Loader::program(source),
         };
         let maps = self.maps.iter().map(|m| m.as_ref().ok().cloned());
+        let loader = self.helpers.iter().fold(loader, |loader, (id, function)| loader.helper(*id, *function));
         let loader = loader.btf(object.btf.clone()).kernel_types(|| self.kernel.btf().cloned()).maps(maps);
         let loaded = loader.load_with(kfunc);
         let loaded = loaded.map_err(|e| match e {

@@ -46,4 +46,4 @@ pub use packet::Packet;
 pub use program::{Function, KfuncName, LoadError, Loader, Program};
 pub use run::{CallbackFn, Event, HelperFn, Redirect, Run};
 pub use user::{HelperCall, UserHelper};
-pub use world::{Device, Image, Neighbour, Route, Socket, Sysctl, Task, World};
+pub use world::{Device, Image, Images, Neighbour, Route, Socket, Space, Sysctl, Task, World};

@@ -34,6 +34,8 @@ pub(crate) struct Objects {
     all: Vec<Object>,
     /// The one that is a flow dissector's keys.
     flow_keys: Option<usize>,
+    /// The value of a socket option, and its bytes.
+    option: Option<(usize, usize)>,
 }
 
 impl Objects {
@@ -70,6 +72,36 @@ impl Objects {
             this.all.push(Object::new(len, what, true, Some(at)));
         }
         this
+    }
+
+    /// Sets the value of the socket option that the context is about; false when it is about none.
+    pub(crate) fn set_option(&mut self, ctx: &mut CtxMemory, value: &[u8]) -> bool {
+        let has = |kind| ctx.layout().layout().is_some_and(|l| l.fields.iter().any(|f| f.kind == kind));
+        if !has(FieldKind::OptVal) {
+            return false;
+        }
+        let mut object = Object::new(value.len(), "the value of the socket option", true, None);
+        for (word, chunk) in object.words.iter_mut().zip(value.chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            *word = u64::from_ne_bytes(bytes);
+        }
+        ctx.set("optval", object.address());
+        ctx.set("optval_end", object.address() + value.len() as u64);
+        match self.option {
+            Some((at, _)) => self.all[at] = object,
+            None => self.all.push(object),
+        }
+        let at = self.option.map_or(self.all.len() - 1, |(at, _)| at);
+        self.option = Some((at, value.len()));
+        true
+    }
+
+    /// The value of the socket option.
+    pub(crate) fn option(&self) -> Option<Vec<u8>> {
+        let (at, len) = self.option?;
+        let bytes = self.all.get(at)?.words.iter().flat_map(|w| w.to_ne_bytes());
+        Some(bytes.take(len).collect())
     }
 
     /// Sets the pointers of a context of plain bytes, which no user has given.

@@ -13,7 +13,7 @@ use crate::packet::{Origin, starts_at_link};
 use crate::program::Program;
 use crate::regions::Window;
 use crate::regions::{AddedRegion, What};
-use crate::world::World;
+use crate::world::{Space, World};
 use ebpfkit_abi::net::ETH_HLEN;
 use ebpfkit_isa::STACK_SIZE;
 use std::any::Any;
@@ -252,6 +252,31 @@ impl Run {
     pub fn set_ctx_field(&mut self, name: &str, value: u64) -> bool {
         self.dirty = true;
         self.ctx.layout().is_number(name) && self.ctx.set(name, value)
+    }
+
+    /// Sets an element of an array of numbers; see [`Run::set_ctx_field`].
+    pub fn set_ctx_element(&mut self, name: &str, index: usize, value: u64) -> bool {
+        self.dirty = true;
+        self.ctx.layout().is_number(name) && self.ctx.set_element(name, index, value)
+    }
+
+    /// Sets the value of the socket option that the context is about; false when it is about none.
+    pub fn set_option_value(&mut self, value: &[u8]) -> bool {
+        self.dirty = true;
+        self.objects.set_option(&mut self.ctx, value)
+    }
+
+    /// The value of the socket option, as the program has left it.
+    pub fn option_value(&self) -> Option<Vec<u8>> {
+        self.objects.option()
+    }
+
+    /// Forgets what the run before has answered besides its return value, and sets what `bpf_get_retval` gives.
+    pub fn begin_event(&mut self, retval: i32) {
+        self.dirty = true;
+        self.state.retval = retval;
+        self.state.override_return = None;
+        self.state.sockets.assigned = None;
     }
 
     /// Sets the context from bytes of the struct as user space sees it; pointers stay as they are. Plain contexts take
@@ -531,7 +556,9 @@ impl Run {
     /// Copies out of the program's memory.
     pub(crate) fn read(&mut self, address: u64, out: &mut [u8]) -> Result<(), Fault> {
         if !out.is_empty() {
-            self.allow(address, out.len() as u64, false)?;
+            if let Err(fault) = self.allow(address, out.len() as u64, false) {
+                return self.copy_image(address, out).ok_or(fault);
+            }
             // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do; `out` is the caller's own.
             unsafe { std::ptr::copy(address as usize as *const u8, out.as_mut_ptr(), out.len()) };
         }
@@ -557,14 +584,30 @@ impl Run {
         Err(self.memory.fault(&self.native, &self.ctx, address, len, write).into())
     }
 
+    /// Copies out of the memory that the world describes, where all of it is in one image.
+    #[cold]
+    pub(crate) fn copy_image(&self, address: u64, out: &mut [u8]) -> Option<()> {
+        out.copy_from_slice(self.world.memory.get(address, out.len(), Space::Any)?);
+        Some(())
+    }
+
     /// A checked load, zero-extended: the slow path, for everything that the engine's own windows do not cover.
     pub(crate) fn load(&mut self, address: u64, size: u64) -> Result<u64, FaultKind> {
-        self.memory.load(&mut self.native, &self.ctx, address, size)
+        self.memory.load(&mut self.native, &self.ctx, address, size).or_else(|fault| {
+            let mut bytes = [0; 8];
+            let part = bytes.get_mut(..size as usize);
+            part.and_then(|part| self.copy_image(address, part)).ok_or(fault)?;
+            Ok(u64::from_le_bytes(bytes))
+        })
     }
 
     /// A checked store: the slow path.
     pub(crate) fn store(&mut self, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
-        self.memory.store(&mut self.native, &self.ctx, address, size, value)
+        self.memory.store(&mut self.native, &self.ctx, address, size, value).or_else(|fault| {
+            let bytes = value.to_le_bytes();
+            let part = bytes.get(..size as usize).ok_or(fault.clone())?;
+            if self.world.memory.write(address, part, Space::Kernel) { Ok(()) } else { Err(fault) }
+        })
     }
 
     /// The program that ran before the one that was entered last.

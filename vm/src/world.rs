@@ -1,6 +1,7 @@
 //! What programs can see of the machine around them: all of it is set by the user, so that runs repeat exactly.
 
 use crate::Limits;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// A device that programs can name by index.
@@ -117,7 +118,12 @@ pub struct World {
     /// The sysctl that a cgroup/sysctl program is asked about.
     pub sysctl: Sysctl,
     /// Memory of the kernel and of processes that probing reads find.
-    pub memory: Vec<Image>,
+    pub memory: Images,
+    /// Where `memory` has the running task's `task_struct` and registers; zero for nowhere. Only runs with checks see
+    /// them, as nothing else may follow a pointer there.
+    pub task_address: u64,
+    /// The registers (`struct pt_regs`) that the task entered the kernel with; zero for nowhere.
+    pub registers_address: u64,
     /// How much memory programs may take.
     pub limits: Limits,
 }
@@ -152,6 +158,25 @@ pub struct Sysctl {
     pub new: Option<Vec<u8>>,
 }
 
+/// Who finds an [`Image`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Space {
+    /// Reads of kernel and of user memory.
+    #[default]
+    Any,
+    /// Reads of kernel memory alone.
+    Kernel,
+    /// Reads of user memory alone.
+    User,
+}
+
+impl Space {
+    /// Whether a read of `self` finds what stands in `other`.
+    fn finds(self, other: Self) -> bool {
+        self == Self::Any || other == Self::Any || self == other
+    }
+}
+
 /// Bytes at an address.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Image {
@@ -159,8 +184,10 @@ pub struct Image {
     pub address: u64,
     /// What stands there.
     pub bytes: Vec<u8>,
-    /// Programs may write there (`bpf_probe_write_user`).
+    /// Programs may write there (`bpf_probe_write_user`, and fields that the verifier lets them set).
     pub writable: bool,
+    /// Whose memory it is.
+    pub space: Space,
 }
 
 impl Image {
@@ -168,6 +195,64 @@ impl Image {
         let start = usize::try_from(address.checked_sub(self.address)?).ok()?;
         let end = start.checked_add(len)?;
         (end <= self.bytes.len()).then_some(start..end)
+    }
+}
+
+/// Memory of the kernel and of processes, as images that do not overlap. A program never gets at it by an address of its
+/// own process: it is read as a copy, by loads that are checked and by helpers that read what may not be there.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Images(BTreeMap<u64, Image>);
+
+impl Images {
+    /// Adds an image, in the place of one that starts at the same address.
+    pub fn insert(&mut self, image: Image) {
+        self.0.insert(image.address, image);
+    }
+
+    /// Takes the image that starts at an address out.
+    pub fn remove(&mut self, address: u64) -> Option<Image> {
+        self.0.remove(&address)
+    }
+
+    /// All of them, by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Image> {
+        self.0.values()
+    }
+
+    /// The image that an address lies in.
+    pub fn around(&self, address: u64) -> Option<&Image> {
+        self.0.range(..=address).next_back().map(|(_, image)| image).filter(|i| i.range(address, 1).is_some())
+    }
+
+    /// Bytes that one image has.
+    pub fn get(&self, address: u64, len: usize, space: Space) -> Option<&[u8]> {
+        let (_, image) = self.0.range(..=address).next_back()?;
+        image.bytes.get(image.range(address, len)?).filter(|_| space.finds(image.space))
+    }
+
+    /// Bytes that one image has, to be changed.
+    pub fn get_mut(&mut self, address: u64, len: usize) -> Option<&mut [u8]> {
+        let (_, image) = self.0.range_mut(..=address).next_back()?;
+        let range = image.range(address, len)?;
+        image.bytes.get_mut(range)
+    }
+
+    /// Writes where programs may write; false when there is no such image.
+    pub fn write(&mut self, address: u64, bytes: &[u8], space: Space) -> bool {
+        let Some(image) = self.around(address) else { return false };
+        if !image.writable || !space.finds(image.space) {
+            return false;
+        }
+        let to = self.get_mut(address, bytes.len());
+        to.map(|to| to.copy_from_slice(bytes)).is_some()
+    }
+}
+
+impl FromIterator<Image> for Images {
+    fn from_iter<T: IntoIterator<Item = Image>>(images: T) -> Self {
+        let mut this = Self::default();
+        images.into_iter().for_each(|image| this.insert(image));
+        this
     }
 }
 
@@ -201,7 +286,9 @@ impl Default for World {
             attach_address: 0,
             perf_event: [0; 3],
             sysctl: Sysctl::default(),
-            memory: Vec::new(),
+            memory: Images::default(),
+            task_address: 0,
+            registers_address: 0,
             limits: Limits::default(),
         }
     }
@@ -222,20 +309,6 @@ impl World {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
-    }
-
-    /// Bytes of the described memory, when all of them are in one image.
-    pub fn bytes_at(&self, address: u64, len: usize) -> Option<&[u8]> {
-        self.memory.iter().find_map(|i| i.bytes.get(i.range(address, len)?))
-    }
-
-    /// Writes into the described memory; false when it is not there or may not be written.
-    pub fn write_at(&mut self, address: u64, bytes: &[u8]) -> bool {
-        let found = self.memory.iter_mut().filter(|i| i.writable).find_map(|i| {
-            let range = i.range(address, bytes.len())?;
-            i.bytes.get_mut(range)
-        });
-        found.map(|to| to.copy_from_slice(bytes)).is_some()
     }
 
     /// A device by index.

@@ -14,6 +14,7 @@ pub mod meta;
 mod out_text;
 mod requirements;
 pub mod run;
+pub mod test;
 mod types;
 pub mod verify;
 

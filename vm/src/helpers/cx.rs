@@ -3,7 +3,7 @@
 use super::heap;
 use crate::maps::{Map, mem};
 use crate::regions::{AddedRegion, What};
-use crate::{Errno, Fault, FaultKind, Run};
+use crate::{Errno, Fault, FaultKind, Run, Space};
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -69,7 +69,9 @@ impl Deref for Copied {
 /// Copies bytes that the program points to into `to`, which is not empty; they may be shared with other threads.
 #[inline]
 pub(crate) fn copy_to(run: &mut Run, address: u64, to: &mut [u8]) -> Result<(), Fault> {
-    run.allow(address, to.len() as u64, false)?;
+    if let Err(fault) = run.allow(address, to.len() as u64, false) {
+        return run.copy_image(address, to).ok_or(fault);
+    }
     // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do.
     unsafe { mem::load(address as usize as *const u8, to) };
     Ok(())
@@ -82,7 +84,19 @@ pub(crate) fn copy(run: &mut Run, address: u64, len: usize) -> Result<Copied, Fa
     if len == 0 {
         return Ok(copied);
     }
-    run.allow(address, len as u64, false)?;
+    if let Err(fault) = run.allow(address, len as u64, false) {
+        // The world's memory is bounded by what it holds, whatever length the program names.
+        if run.world.memory.get(address, len, Space::Any).is_none() {
+            return Err(fault);
+        }
+        copied.long.resize(len, 0);
+        run.copy_image(address, &mut copied.long).ok_or(fault)?;
+        if len <= SHORT {
+            // SAFETY: `len` bytes fit into `short`.
+            unsafe { mem::copy_out(copied.long.as_ptr(), copied.short.as_mut_ptr().cast(), len) };
+        }
+        return Ok(copied);
+    }
     charge(run, len);
     let from = address as usize as *const u8;
     // SAFETY: the bytes lie in a region of this run, or the verifier has proved that they do; so many fit.

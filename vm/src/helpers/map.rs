@@ -5,6 +5,7 @@ use super::cx::{self, Ret};
 use super::heap;
 use crate::maps::{Kind, Map, mem};
 use crate::{Errno, Fault, Run};
+use ebpfkit_abi::MapType;
 use std::ops::ControlFlow;
 
 pub(super) const ROWS: &[Row] = &[
@@ -29,6 +30,26 @@ pub(super) const ROWS: &[Row] = &[
     ("this_cpu_ptr", this_cpu_ptr),
     ("current_task_under_cgroup", under_cgroup),
 ];
+
+/// The socket that a map of sockets holds, or null.
+#[cold]
+fn socket_in(run: &mut Run, map: &Map, key: &[u8]) -> Ret {
+    let mut cookie = [0; 8];
+    let held = match (map.kind(), key.first_chunk::<4>()) {
+        (Kind::Slots(slots), Some(index)) => slots.get(u32::from_ne_bytes(*index)),
+        (Kind::Sockhash(_), _) => {
+            let size = map.user_value_size().min(8);
+            map.user_lookup(key, &mut cookie[..size], 0).ok().map(|()| u64::from_ne_bytes(cookie))
+        }
+        _ => None,
+    };
+    Ok(held.map_or(0, |cookie| super::socket::acquire(run, cookie)))
+}
+
+/// Whether a map's values are sockets, which programs get pointers to.
+fn holds_sockets(map: &Map) -> bool {
+    matches!(map.facts().map_type, MapType::Sockmap | MapType::Sockhash)
+}
 
 fn found(run: &mut Run, map: &Map, value: Option<std::ptr::NonNull<u8>>) -> Ret {
     let Some(value) = value else { return Ok(0) };
@@ -56,6 +77,10 @@ fn lookup(run: &mut Run, [handle, key, ..]: [u64; 5]) -> Ret {
         }
         _ => map.lookup(&cx::copy(run, key, map.key_size())?, run.world.cpu),
     };
+    if matches!(map.kind(), Kind::Slots(_) | Kind::Sockhash(_)) && holds_sockets(map) {
+        let key = cx::copy(run, key, map.key_size())?;
+        return socket_in(run, map, &key);
+    }
     found(run, map, value)
 }
 

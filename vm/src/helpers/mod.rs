@@ -107,7 +107,7 @@ pub fn find(id: u32) -> Option<HelperFn> {
 
 /// What a helper needs that is not simulated, for helpers of the kernel that [`find`] does not know; the name is without
 /// `bpf_`.
-pub(crate) use not_simulated::missing;
+pub use not_simulated::missing;
 
 /// A kernel function by name; `None` when it is not simulated.
 pub fn kfunc(name: &str) -> Option<HelperFn> {

@@ -25,7 +25,7 @@ const ROWS: &[(&str, &str)] = &[
 ];
 
 /// What a helper needs that is not simulated; the name is without `bpf_`.
-pub(crate) fn missing(name: &str) -> Option<&'static str> {
+pub fn missing(name: &str) -> Option<&'static str> {
     ROWS.iter().find(|(n, _)| *n == name).map(|(_, what)| *what)
 }
 

@@ -155,6 +155,23 @@ fn address_of(run: &mut Run, number: usize) -> u64 {
     address
 }
 
+/// The cookie of a socket of the world by its number.
+fn cookie_at(run: &Run, number: usize) -> u64 {
+    match run.world.sockets.get(number).map(|s| s.cookie) {
+        Some(0) => number as u64 + 1,
+        Some(cookie) => cookie,
+        None => 0,
+    }
+}
+
+/// Address of the socket with a cookie, which its program then owns a reference to; zero for none.
+pub(super) fn acquire(run: &mut Run, cookie: u64) -> u64 {
+    let found = (0..run.world.sockets.len()).find(|n| cookie_at(run, *n) == cookie);
+    let Some(number) = found else { return 0 };
+    run.state.sockets.references += 1;
+    address_of(run, number)
+}
+
 /// Lets a run's program use the sockets that its context may point to.
 pub(crate) fn add_all_regions(run: &mut Run) {
     let sockets = &run.state.sockets;
@@ -261,15 +278,33 @@ fn keep_if(run: &mut Run, socket: u64, keep: fn(&Socket) -> bool) -> Ret {
     Ok(if socket_at(run, socket).is_some_and(keep) { socket } else { 0 })
 }
 
+/// Whether an address is that of a kernel's socket in the world's memory, which has the size of the larger struct if it is
+/// one.
+fn is_kernel_socket(run: &Run, socket: u64, name: &str) -> bool {
+    let Some(image) = run.world.memory.around(socket).filter(|i| i.address == socket) else { return false };
+    let Some(types) = run.current().kernel_types() else { return false };
+    let size = types.find(name, ebpfkit_object::btf::Kind::Struct).and_then(|ty| types.size_of(ty));
+    size.is_some_and(|size| image.bytes.len() >= size as usize)
+}
+
 fn if_tcp(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    if is_kernel_socket(run, socket, "tcp_sock") {
+        return Ok(socket);
+    }
     keep_if(run, socket, |s| s.tcp)
 }
 
 fn if_tcp6(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    if is_kernel_socket(run, socket, "tcp6_sock") {
+        return Ok(socket);
+    }
     keep_if(run, socket, |s| s.tcp && s.local.is_ipv6())
 }
 
 fn if_udp6(run: &mut Run, [socket, ..]: [u64; 5]) -> Ret {
+    if is_kernel_socket(run, socket, "udp6_sock") {
+        return Ok(socket);
+    }
     keep_if(run, socket, |s| !s.tcp && s.local.is_ipv6())
 }
 
@@ -333,12 +368,7 @@ pub(super) fn listens(run: &Run, address: u64) -> bool {
 
 /// The cookie of a socket, or of the context's; zero for none.
 pub(super) fn cookie_of(run: &Run, socket: u64) -> u64 {
-    let Some(number) = number_of(run, socket) else { return 0 };
-    match run.world.sockets.get(number).map(|s| s.cookie) {
-        Some(0) => number as u64 + 1,
-        Some(cookie) => cookie,
-        None => 0,
-    }
+    number_of(run, socket).map_or(0, |number| cookie_at(run, number))
 }
 
 /// Gives the context the socket that a test-run makes up: of no type, closed, its addresses those of the packet.

@@ -93,13 +93,19 @@ fn ancestor_cgroup_id(run: &mut Run, [level, ..]: [u64; 5]) -> Ret {
     })
 }
 
-/// Address of the task: zeros, unless the user has put something there.
+/// Address of the task: the world's in runs with checks, otherwise zeros.
 fn task(run: &mut Run, _: [u64; 5]) -> Ret {
-    Ok(run.state.task())
+    match run.world.task_address {
+        address if address != 0 && run.is_checked() => Ok(address),
+        _ => Ok(run.state.task()),
+    }
 }
 
 fn task_pt_regs(run: &mut Run, _: [u64; 5]) -> Ret {
-    Ok(run.state.registers())
+    match run.world.registers_address {
+        address if address != 0 && run.is_checked() => Ok(address),
+        _ => Ok(run.state.registers()),
+    }
 }
 
 /// The namespace is taken for the task's own when it is not zero.

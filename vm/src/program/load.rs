@@ -42,6 +42,9 @@ pub(crate) struct Pieces {
     /// The arena, if instructions name one or its addresses are cast.
     pub arena: Option<Arc<Map>>,
     pub verified: Option<Verified>,
+    /// It may call helpers of the user's in the place of those that were verified: what was proved says where its pointers
+    /// lead, but nothing can be left unchecked.
+    pub replaced: bool,
     /// Functions that calls name by index.
     pub helpers: Vec<HelperFn>,
     /// By slot of a call: index into `helpers`.
@@ -300,9 +303,7 @@ impl Loader {
         };
         let is_verified = pieces.verified.is_some();
         scan(&mut pieces, if is_verified { &known } else { kfunc })?;
-        if pieces.calls_own() {
-            pieces.verified = None;
-        }
+        pieces.replaced = pieces.calls_own();
         let contract = pieces.verified.as_ref().map(|v| Contract::of(v, &pieces.given)).transpose()?;
         let arena = |m: &&Arc<Map>| m.facts().map_type == MapType::Arena;
         pieces.arena = pieces.maps.iter().find(arena).cloned();
@@ -310,7 +311,7 @@ impl Loader {
         pieces.ctx = Some(ctx.clone());
         let checked = decode::code(&pieces, false)?;
         let unchecked = OnceLock::new();
-        if pieces.verified.is_some() {
+        if pieces.verified.is_some() && !pieces.replaced {
             // What cannot be translated is said now.
             let _ = unchecked.set(decode::code(&pieces, true)?);
         }

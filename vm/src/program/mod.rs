@@ -229,9 +229,9 @@ impl Program {
         &self.ctx
     }
 
-    /// What the verifier proved, if it did.
+    /// What the verifier proved, if it did and all of it holds: not for a program that calls helpers of the user's.
     pub fn verified(&self) -> Option<&Verified> {
-        self.pieces.verified.as_ref()
+        self.pieces.verified.as_ref().filter(|_| !self.pieces.replaced)
     }
 
     /// The kernel's types, if the program was verified with them, or has something that needs them.
@@ -247,7 +247,7 @@ impl Program {
     /// Whether the program can run without checks: it was verified, and a run can give all that it takes for granted.
     #[inline]
     pub fn runs_unchecked(&self) -> bool {
-        self.contract.as_ref().is_some_and(|c| c.sandboxed().is_none())
+        !self.pieces.replaced && self.contract.as_ref().is_some_and(|c| c.sandboxed().is_none())
     }
 
     /// Whether neither the program nor one that it reaches by tail calls needs checks, so that a run can do without.

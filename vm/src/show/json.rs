@@ -61,6 +61,11 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Value::Text(text.to_owned()))
     }
 
+    /// The null pointer.
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Pointer(0))
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = from.next_element()? {

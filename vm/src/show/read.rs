@@ -134,7 +134,11 @@ fn composite(btf: &Btf, id: TypeId, c: Composite, bytes: &[u8], depth: u32) -> O
         let v = if m.bitfield_size != 0 {
             bit_field(btf, m.ty, m.bit_offset, u32::from(m.bitfield_size), bytes)?
         } else {
-            value(btf, m.ty, bytes.get(m.bit_offset as usize / 8..)?, depth)?
+            let bytes = bytes.get(m.bit_offset as usize / 8..)?;
+            match named_address(btf, &m, bytes) {
+                Some(address) => Value::Address(address),
+                None => value(btf, m.ty, bytes, depth)?,
+            }
         };
         match v {
             Value::Struct(inner) if m.name.is_empty() => members.extend(inner),
@@ -142,6 +146,35 @@ fn composite(btf: &Btf, id: TypeId, c: Composite, bytes: &[u8], depth: u32) -> O
         }
     }
     Some(Value::Struct(members))
+}
+
+/// Names of members that hold addresses of the network, alone or as the first word of a name (`saddr_v4`).
+const ADDRESSES: [&str; 6] = ["saddr", "daddr", "laddr", "raddr", "saddr4", "daddr4"];
+/// Words that say whose address a member holds, where another says that it is one (`src_ip`, `remote_addr`).
+const ENDS: [&str; 12] =
+    ["src", "dst", "source", "dest", "destination", "local", "remote", "peer", "client", "server", "user", "virtual"];
+const WORDS: [&str; 5] = ["ip", "ip4", "ip6", "addr", "ipv4"];
+
+/// The address of the network that a member's name promises: a number of 32 bits, or 16 bytes of any type, whose other
+/// kinds of contents nobody could print better.
+fn named_address(btf: &Btf, m: &ebpfkit_object::btf::Member<'_>, bytes: &[u8]) -> Option<IpAddr> {
+    let mut words = m.name.split('_');
+    let has = |set: &[&str]| m.name.split('_').any(|word| set.contains(&word));
+    if !words.next().is_some_and(|w| ADDRESSES.contains(&w)) && !(has(&ENDS) && has(&WORDS)) {
+        return None;
+    }
+    let ty = btf.resolve(m.ty);
+    match (btf.get(ty)?, btf.size_of(ty)?) {
+        (Type::Int { encoding, .. }, 4) if !encoding.signed => Some(IpAddr::from(*bytes.first_chunk::<4>()?)),
+        // A number of 128 bits, or an array of numbers.
+        (Type::Int { .. } | Type::Array { .. }, 16) => {
+            let octets = *bytes.first_chunk::<16>()?;
+            // The place of either family holds the other's in its first four bytes.
+            let is_v4 = octets[4..].iter().all(|b| *b == 0) && octets[..4] != [0; 4];
+            Some(if is_v4 { IpAddr::from(*octets.first_chunk::<4>()?) } else { IpAddr::from(octets) })
+        }
+        _ => None,
+    }
 }
 
 fn bit_field(btf: &Btf, ty: TypeId, offset: u32, bits: u32, bytes: &[u8]) -> Option<Value> {

@@ -4,7 +4,7 @@ use super::Value;
 use super::read::{MAX_DEPTH, named_char};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Composite, Kind, Member, Type, TypeId};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A value that its type cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,12 +19,13 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    fn new(found: impl ToString, expected: impl Into<String>) -> Self {
+    /// Found and expected, at the value itself.
+    pub fn new(found: impl ToString, expected: impl Into<String>) -> Self {
         Self { path: String::new(), found: found.to_string(), expected: expected.into() }
     }
 
     /// The same, inside a member or an element.
-    pub(super) fn inside(mut self, outer: &str) -> Self {
+    pub fn inside(mut self, outer: &str) -> Self {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{outer}{dot}{}", self.path);
         self
@@ -35,7 +36,40 @@ impl Mismatch {
 /// hold. `0x` and as many hexadecimal digits as the type has, in the order of memory, stand for a value of any type but
 /// a pointer, where they are the address.
 pub fn write(btf: &Btf, ty: TypeId, value: &Value, bytes: &mut [u8]) -> Result<(), Mismatch> {
-    typed(btf, ty, value, bytes, MAX_DEPTH)
+    typed(btf, ty, value, bytes, MAX_DEPTH, &mut Addresses)
+}
+
+/// What stands behind pointers, and what types are called in short.
+pub trait Pointers {
+    /// The address of what a value describes, for a pointer of type `ty`; `None` when the value is an address itself.
+    fn address(&mut self, btf: &Btf, ty: TypeId, value: &Value) -> Result<Option<u64>, Mismatch>;
+
+    /// What stands for a struct or union that is given as text; `None` when there is no short form.
+    fn expand(&mut self, btf: &Btf, ty: TypeId, text: &str) -> Result<Option<Value>, Mismatch>;
+}
+
+/// Nothing but addresses.
+struct Addresses;
+
+impl Pointers for Addresses {
+    fn address(&mut self, _: &Btf, _: TypeId, _: &Value) -> Result<Option<u64>, Mismatch> {
+        Ok(None)
+    }
+
+    fn expand(&mut self, _: &Btf, _: TypeId, _: &str) -> Result<Option<Value>, Mismatch> {
+        Ok(None)
+    }
+}
+
+/// As [`write`], with objects behind pointers.
+pub fn write_with(
+    btf: &Btf,
+    ty: TypeId,
+    value: &Value,
+    bytes: &mut [u8],
+    pointers: &mut dyn Pointers,
+) -> Result<(), Mismatch> {
+    typed(btf, ty, value, bytes, MAX_DEPTH, pointers)
 }
 
 /// Writes a value whose type is unknown: hexadecimal bytes, an address of the network, or a number for sizes that
@@ -75,7 +109,11 @@ fn hex(text: &str, len: usize) -> Option<Vec<u8>> {
 fn octets(text: &str, len: usize) -> Option<Vec<u8>> {
     match len {
         4 => Some(text.parse::<Ipv4Addr>().ok()?.octets().into()),
-        16 => Some(text.parse::<Ipv6Addr>().ok()?.octets().into()),
+        // The place of either family holds an IPv4 address in its first bytes.
+        16 => match text.parse::<IpAddr>().ok()? {
+            IpAddr::V6(a) => Some(a.octets().into()),
+            IpAddr::V4(a) => Some([&a.octets()[..], &[0; 12]].concat()),
+        },
         6 => {
             let parts: Option<Vec<u8>> = text.split(':').map(|p| u8::from_str_radix(p, 16).ok()).collect();
             parts.filter(|p| p.len() == len)
@@ -84,7 +122,8 @@ fn octets(text: &str, len: usize) -> Option<Vec<u8>> {
     }
 }
 
-fn describe(value: &Value) -> String {
+/// A value as messages call it.
+pub fn describe(value: &Value) -> String {
     match value {
         Value::Int(n) => n.to_string(),
         Value::Bool(b) => b.to_string(),
@@ -118,12 +157,35 @@ fn fit(n: i128, bits: u32, signed: bool, name: &str) -> Result<(), Mismatch> {
     if (low..=high).contains(&n) { Ok(()) } else { Err(Mismatch::new(n, format!("{name} ({low} to {high})"))) }
 }
 
-fn typed(btf: &Btf, ty: TypeId, value: &Value, bytes: &mut [u8], depth: u32) -> Result<(), Mismatch> {
+fn typed(
+    btf: &Btf,
+    ty: TypeId,
+    value: &Value,
+    bytes: &mut [u8],
+    depth: u32,
+    pointers: &mut dyn Pointers,
+) -> Result<(), Mismatch> {
     let id = btf.resolve(ty);
     let Some(depth) = depth.checked_sub(1) else { return write_untyped(value, bytes) };
     let Some(shape) = btf.get(id) else { return write_untyped(value, bytes) };
     if btf.size_of(id).is_some_and(|size| size as usize != bytes.len()) {
         return write_untyped(value, bytes);
+    }
+    match shape {
+        Type::Ptr(_) => {
+            if let Some(address) = pointers.address(btf, id, value)? {
+                put(bytes, 0, 64, address.into());
+                return Ok(());
+            }
+        }
+        Type::Struct(_) | Type::Union(_) => {
+            if let Value::Text(text) = value
+                && let Some(full) = pointers.expand(btf, id, text)?
+            {
+                return typed(btf, ty, &full, bytes, depth, pointers);
+            }
+        }
+        _ => {}
     }
     match (shape, value) {
         (Type::Ptr(_), Value::Pointer(p)) => put(bytes, 0, 64, u128::from(*p)),
@@ -161,13 +223,15 @@ fn typed(btf: &Btf, ty: TypeId, value: &Value, bytes: &mut [u8], depth: u32) -> 
             return constant(btf, id, value, signed, bytes, (0, size * 8));
         }
         (Type::Float { size }, _) => return float(value, size, bytes),
-        (Type::Array { elem, len, .. }, Value::List(items)) => return array(btf, elem, len, items, bytes, depth),
+        (Type::Array { elem, len, .. }, Value::List(items)) => {
+            return array(btf, (elem, len), items, bytes, depth, pointers);
+        }
         (Type::Array { elem, len, .. }, _) => {
             let text = if named_char(btf, elem) { format!("text of at most {len} bytes, or ") } else { String::new() };
             return Err(Mismatch::new(describe(value), format!("{text}a list of {len}")));
         }
         (Type::Struct(c) | Type::Union(c), Value::Struct(members)) => {
-            return composite(btf, id, c, members, bytes, depth);
+            return composite(btf, (id, c), members, bytes, depth, pointers);
         }
         (Type::Struct(_) | Type::Union(_), _) => {
             return Err(Mismatch::new(describe(value), format!("an object with {}", members_of(btf, id, depth))));
@@ -255,7 +319,14 @@ fn float(value: &Value, size: u32, bytes: &mut [u8]) -> Result<(), Mismatch> {
     Ok(())
 }
 
-fn array(btf: &Btf, elem: TypeId, len: u32, items: &[Value], bytes: &mut [u8], depth: u32) -> Result<(), Mismatch> {
+fn array(
+    btf: &Btf,
+    (elem, len): (TypeId, u32),
+    items: &[Value],
+    bytes: &mut [u8],
+    depth: u32,
+    pointers: &mut dyn Pointers,
+) -> Result<(), Mismatch> {
     let size = btf.size_of(elem).unwrap_or(0) as usize;
     if size == 0 && items.is_empty() {
         return Ok(());
@@ -264,7 +335,7 @@ fn array(btf: &Btf, elem: TypeId, len: u32, items: &[Value], bytes: &mut [u8], d
         return Err(Mismatch::new(format!("a list of {}", items.len()), format!("a list of {len}")));
     }
     for (n, (item, bytes)) in items.iter().zip(bytes.chunks_exact_mut(size)).enumerate() {
-        typed(btf, elem, item, bytes, depth).map_err(|e| e.inside(&format!("[{n}]")))?;
+        typed(btf, elem, item, bytes, depth, pointers).map_err(|e| e.inside(&format!("[{n}]")))?;
     }
     Ok(())
 }
@@ -284,8 +355,22 @@ fn members_of(btf: &Btf, id: TypeId, depth: u32) -> String {
     names.join(", ")
 }
 
+/// Most names of members that a message lists.
+const MAX_LISTED: usize = 400;
+
+/// What was probably meant by a name, or all names where they are few.
+fn meant(name: &str, members: &str) -> String {
+    if members.len() <= MAX_LISTED {
+        return members.to_owned();
+    }
+    match ebpfkit_object::nearest(name, members.split(", ")) {
+        Some(like) => format!("a member of the struct, such as `{like}`"),
+        None => format!("a member of the struct: {}, ...", &members[..members[..MAX_LISTED].rfind(',').unwrap_or(0)]),
+    }
+}
+
 /// A member by name, looked for in anonymous ones too, at its offset from the outermost one.
-fn find<'a>(btf: &'a Btf, id: TypeId, name: &str, depth: u32) -> Option<Member<'a>> {
+pub(super) fn find<'a>(btf: &'a Btf, id: TypeId, name: &str, depth: u32) -> Option<Member<'a>> {
     let depth = depth.checked_sub(1)?;
     btf.members(id).find_map(|m| {
         if !m.name.is_empty() || m.bitfield_size != 0 {
@@ -302,13 +387,13 @@ fn find<'a>(btf: &'a Btf, id: TypeId, name: &str, depth: u32) -> Option<Member<'
 
 fn composite(
     btf: &Btf,
-    id: TypeId,
-    c: Composite,
+    (id, c): (TypeId, Composite),
     members: &[(String, Value)],
     bytes: &mut [u8],
     depth: u32,
+    pointers: &mut dyn Pointers,
 ) -> Result<(), Mismatch> {
-    let unknown = |name: &str| Mismatch::new(format!("member `{name}`"), members_of(btf, id, depth));
+    let unknown = |name: &str| Mismatch::new(format!("member `{name}`"), meant(name, &members_of(btf, id, depth)));
     for (name, value) in members {
         let m = find(btf, id, name, depth).ok_or_else(|| unknown(name))?;
         let (offset, bits) = (m.bit_offset, u32::from(m.bitfield_size));
@@ -329,9 +414,14 @@ fn composite(
         } else {
             let start = offset as usize / 8;
             let end = start + btf.size_of(m.ty).unwrap_or(0) as usize;
-            typed(btf, m.ty, value, bytes.get_mut(start..end).ok_or_else(outside)?, depth)
+            typed(btf, m.ty, value, bytes.get_mut(start..end).ok_or_else(outside)?, depth, pointers)
         };
         result.map_err(|e| e.inside(name))?;
     }
     Ok(())
+}
+
+/// A member of a struct or union by name, also of those without a name inside it, at its offset from the outermost one.
+pub fn member<'a>(btf: &'a Btf, ty: TypeId, name: &str) -> Option<Member<'a>> {
+    find(btf, btf.resolve(ty), name, MAX_DEPTH)
 }

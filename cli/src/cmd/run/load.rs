@@ -48,8 +48,20 @@ pub fn choose(args: &Args, prepared: &Prepared) -> Result<usize> {
 
 /// Verifies and loads the program and those it can tail-call. The inner error is how the command ends.
 pub fn load(args: &Args, host: &Host, prepared: &Prepared, index: usize, world: &World) -> Result<Result<Loaded, End>> {
+    let mut instance = Instance::in_world(&prepared.object, &host.model, world);
+    let program = load_into(args, host, prepared, &mut instance, index)?;
+    Ok(program.map(|program| Loaded { instance, program }))
+}
+
+/// The same with maps that are there already.
+pub fn load_into(
+    args: &Args,
+    host: &Host,
+    prepared: &Prepared,
+    instance: &mut Instance,
+    index: usize,
+) -> Result<Result<Arc<Program>, End>> {
     let object = &prepared.object;
-    let mut instance = Instance::in_world(object, &host.model, world);
     let kfunc = |id: u32, btf: i16| {
         let kernel = host.model.btf().filter(|_| btf == 0)?;
         (kernel.kind(id) == Some(Kind::Func)).then(|| kernel.name(id).to_owned())
@@ -77,7 +89,7 @@ pub fn load(args: &Args, host: &Host, prepared: &Prepared, index: usize, world: 
             head(&object.programs[target])
         );
     }
-    Ok(Ok(Loaded { instance, program: loaded.program }))
+    Ok(Ok(loaded.program))
 }
 
 /// What the verifier says; `None` when the program is to run with checks.

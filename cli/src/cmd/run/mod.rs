@@ -1,6 +1,7 @@
 //! `run`: programs on packets, contexts and other input, with what they leave behind.
 
 pub mod engine;
+mod events;
 mod in_kernel;
 mod limits;
 mod load;
@@ -10,6 +11,8 @@ mod print;
 mod recording;
 mod single;
 mod world;
+
+pub use events::difference;
 
 use crate::cmd::{Selection, TypeArgs, load as open};
 use crate::end::{End, Failure};
@@ -36,6 +39,19 @@ pub struct Args {
     /// Run once for each packet of a capture (pcap or pcapng, also gzip or zstd; `-` for standard input)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data_in", "data_out", "ctx_out", "repeat"])]
     packet: Option<PathBuf>,
+    /// Run the programs that each event of a file reaches: JSON lines or YAML (docs/events.md; `-` for standard input)
+    #[arg(long, value_name = "FILE",
+          conflicts_with_all = ["packet", "data_in", "data_out", "ctx_in", "ctx_out", "repeat"])]
+    events: Option<PathBuf>,
+    /// Print an example of an event for each program, made from its types, instead of running any
+    #[arg(long, conflicts_with_all = ["packet", "data_in", "data_out", "ctx_in", "ctx_out", "repeat", "events"])]
+    example_events: bool,
+    /// Compare what the events print with a file; exit code 1 where it differs
+    #[arg(long, value_name = "FILE", requires = "events")]
+    expect: Option<PathBuf>,
+    /// Write the file of `--expect` anew
+    #[arg(long, requires = "expect")]
+    bless: bool,
     /// Write the packets that pass, as the program leaves them; `-` for standard output
     #[arg(short, long, value_name = "FILE")]
     write: Option<PathBuf>,
@@ -121,8 +137,15 @@ fn run_file(args: &Args) -> Result<End> {
     args.check()?;
     let host = args.kernel.host()?;
     let world = world::read(args.world.as_deref())?;
+    if let Some(path) = &args.events {
+        return events::run(args, &host, world, path);
+    }
     let mut prepared = open(&args.file, &host, &args.types, &args.selection)?;
+    if args.example_events {
+        return events::examples(args, &host, &prepared);
+    }
     let index = load::choose(args, &prepared)?;
+    events::check_input(args, &host, &prepared, index)?;
     let kernel = args.engine == EngineKind::Kernel;
     let cpus = if kernel { ebpfkit_kernel::machine::possible_cpus() } else { world.cpus };
     // Variables are set before verification, as the verifier knows the values of constants.
@@ -148,6 +171,7 @@ impl Args {
         if self.engine == EngineKind::Kernel {
             let refused = [
                 (self.packet.is_some(), "--packet"),
+                (self.events.is_some(), "--events"),
                 (self.checked, "--checked"),
                 (self.unverified, "--unverified"),
                 (self.world.is_some(), "--world"),
@@ -167,7 +191,8 @@ impl Args {
                 bail!("{option} has no effect without --packet");
             }
         }
-        let inputs = [&Some(self.file.clone()), &self.packet, &self.data_in, &self.ctx_in, &self.world, &self.maps];
+        let file = Some(self.file.clone());
+        let inputs = [&file, &self.packet, &self.events, &self.data_in, &self.ctx_in, &self.world, &self.maps];
         let outputs = [&self.write, &self.data_out, &self.ctx_out].map(|p| p.as_deref());
         self.recording.check(self.engine, self.json)?;
         files::check(&inputs.map(|p| p.as_deref()), &[&outputs[..], &self.recording.outputs()].concat())

@@ -5,6 +5,7 @@ use crate::judge::SourceResult;
 use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Context, Result};
+use ebpfkit_abi::MapType;
 use ebpfkit_explain::source::{self, SourceLine};
 use ebpfkit_kernel::{KernelMap, Session};
 use ebpfkit_object::{Map, Prepared};
@@ -171,7 +172,9 @@ impl<'a> Maps<'a> {
         &self,
         mut show: impl FnMut(&Map, &Dump<'_>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let defs = self.prepared.object.maps.iter().enumerate().filter(|(_, def)| !def.frozen);
+        // Nothing changes the functions of a struct_ops map, and libbpf's own maps are no business of the program.
+        let is_shown = |def: &Map| !def.frozen && def.map_type != MapType::StructOps && !def.name.starts_with("__bpf_");
+        let defs = self.prepared.object.maps.iter().enumerate().filter(|(_, def)| is_shown(def));
         for (n, def) in defs {
             let shape = Shape {
                 map_type: def.map_type,
@@ -197,7 +200,12 @@ impl<'a> Maps<'a> {
     /// Prints them for people.
     pub fn show(&self) -> Result<()> {
         let mut out = std::io::BufWriter::new(out::results());
-        self.each(|def, dump| write_map(&mut out, def, dump)).and_then(|()| out.flush()).context(out::STDOUT)
+        self.write(&mut out).and_then(|()| out.flush()).context(out::STDOUT)
+    }
+
+    /// Writes them for people.
+    pub fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        self.each(|def, dump| write_map(out, def, dump))
     }
 }
 

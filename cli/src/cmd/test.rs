@@ -1,0 +1,385 @@
+//! `test`: folders of programs with what happens to them and what is expected.
+
+use crate::cmd::run::difference;
+use crate::end::End;
+use crate::files;
+use crate::out::{self, say};
+use crate::paint;
+use anyhow::{Context, Result, bail};
+use ebpfkit_kernel::machine;
+use ebpfkit_object::Object;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Arguments of `test`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folders: each file of events (`NAME.jsonl`, `NAME.yaml`) in them or below is a test (docs/events.md)
+    #[arg(value_name = "FOLDER", required = true)]
+    folders: Vec<PathBuf>,
+    /// Write what is expected anew
+    #[arg(long)]
+    bless: bool,
+    /// Write the results as JUnit XML too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Tests that run at a time [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// What runs the programs
+    #[arg(long, value_enum, default_value = "interp")]
+    engine: TestEngine,
+    /// End a test after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+    /// JSON: one object for each test and one at the end
+    #[arg(short, long)]
+    json: bool,
+}
+
+/// The engines that tests run in.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum TestEngine {
+    /// The interpreter
+    Interp,
+    /// Native code
+    Jit,
+}
+
+/// A file of events with its object.
+struct Case {
+    name: String,
+    object: PathBuf,
+    events: PathBuf,
+    expected: PathBuf,
+}
+
+/// How a test ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    /// With what is to be said of it.
+    Failed(String),
+    /// Why it cannot run here.
+    Skipped(String),
+    /// What is expected was written.
+    Blessed,
+}
+
+impl Outcome {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(_) => "failed",
+            Self::Skipped(_) => "skipped",
+            Self::Blessed => "blessed",
+        }
+    }
+
+    fn why(&self) -> Option<&str> {
+        match self {
+            Self::Failed(why) | Self::Skipped(why) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+/// A test's result; documented in `docs/json.md`.
+#[derive(Serialize)]
+struct JsonCase<'a> {
+    test: &'a str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    duration_ms: u128,
+}
+
+/// The last line of JSON; documented in `docs/json.md`.
+#[derive(Serialize, Default)]
+struct Summary {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    blessed: usize,
+}
+
+/// Finds the tests in folders and runs them.
+pub fn run(args: &Args) -> Result<End> {
+    let mut cases = Vec::new();
+    for folder in &args.folders {
+        find(folder, &mut cases, 0)?;
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    if cases.is_empty() {
+        let folders: Vec<String> = args.folders.iter().map(|f| files::name(f)).collect();
+        bail!("{}: no tests; expected files of events (NAME.jsonl, NAME.yaml) beside objects", folders.join(", "));
+    }
+    let results = run_all(args, &cases)?;
+    let mut summary = Summary::default();
+    for (_, outcome, _) in &results {
+        match outcome {
+            Outcome::Passed => summary.passed += 1,
+            Outcome::Failed(_) => summary.failed += 1,
+            Outcome::Skipped(_) => summary.skipped += 1,
+            Outcome::Blessed => summary.blessed += 1,
+        }
+    }
+    if args.json {
+        out::json(&summary)?;
+    } else {
+        let mut parts = vec![format!("{} passed", summary.passed)];
+        for (n, what) in [(summary.blessed, "blessed"), (summary.skipped, "skipped"), (summary.failed, "failed")] {
+            if n > 0 {
+                parts.push(format!("{n} {what}"));
+            }
+        }
+        say!("{}", parts.join(", "))?;
+    }
+    if let Some(path) = &args.junit {
+        files::write(path, junit(&results).as_bytes())?;
+    }
+    Ok(if summary.failed > 0 { End::Bad } else { End::Good })
+}
+
+/// Deepest folder that is looked into.
+const MAX_DEPTH: usize = 16;
+
+/// The tests of a folder and of those in it.
+fn find(folder: &Path, cases: &mut Vec<Case>, depth: usize) -> Result<()> {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .with_context(|| files::name(folder))?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<std::io::Result<_>>()
+        .with_context(|| files::name(folder))?;
+    entries.sort();
+    let has = |path: &Path, extension: &str| path.extension().is_some_and(|e| e == extension);
+    let objects: Vec<&PathBuf> = entries.iter().filter(|p| has(p, "o")).collect();
+    for path in &entries {
+        let is_folder = path.symlink_metadata().is_ok_and(|m| m.is_dir());
+        if is_folder && depth < MAX_DEPTH {
+            find(path, cases, depth + 1)?;
+        }
+        if is_folder || !(has(path, "jsonl") || has(path, "yaml") || has(path, "yml")) {
+            continue;
+        }
+        let own = path.with_extension("o");
+        let object = match objects[..] {
+            _ if objects.contains(&&own) => own,
+            [one] => one.clone(),
+            [] => bail!("{}: no object beside it", files::name(path)),
+            _ => bail!("{}: several objects beside it, none called {}", files::name(path), files::name(&own)),
+        };
+        let name = path.with_extension("");
+        // A folder with one file of events gives the test its name.
+        let name = if name.ends_with("events") { folder.to_owned() } else { name };
+        let expected = path.with_extension("expected");
+        cases.push(Case { name: files::name(&name), object, events: path.clone(), expected });
+    }
+    Ok(())
+}
+
+type Done<'c> = (&'c Case, Outcome, Duration);
+
+/// Runs the tests, several at a time, and tells of each when it and those before it have ended.
+fn run_all<'c>(args: &Args, cases: &'c [Case]) -> Result<Vec<Done<'c>>> {
+    let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<(Outcome, Duration)>>> = Mutex::new(vec![None; cases.len()]);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(cases.len()) {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Relaxed);
+                    let Some(case) = cases.get(n) else { break };
+                    let start = Instant::now();
+                    let outcome = run_one(args, case).unwrap_or_else(|e| Outcome::Failed(out::text_of(&e)));
+                    if let Ok(mut results) = results.lock() {
+                        results[n] = Some((outcome, start.elapsed()));
+                    }
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = Vec::new();
+    for (case, result) in cases.iter().zip(results) {
+        let (outcome, took) = result.context("a test did not end")?;
+        if args.json {
+            let (test, why) = (case.name.as_str(), outcome.why());
+            out::json(&JsonCase { test, outcome: outcome.name(), why, duration_ms: took.as_millis() })?;
+        } else {
+            let word = match &outcome {
+                Outcome::Failed(_) => paint::error(outcome.name()).to_string(),
+                Outcome::Skipped(_) => paint::warning(outcome.name()).to_string(),
+                _ => outcome.name().to_owned(),
+            };
+            let why = match &outcome {
+                Outcome::Skipped(why) => format!(": {why}"),
+                Outcome::Failed(why) => format!("\n{}", indented(why)),
+                _ => String::new(),
+            };
+            say!("{word} {}{why}", case.name)?;
+        }
+        done.push((case, outcome, took));
+    }
+    Ok(done)
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a test needs the kernel's types on a machine that has none.
+fn lacks_types(object: &Path) -> Result<bool> {
+    let bytes = files::read(object)?;
+    let opened = Object::open(&files::name(object), &bytes).with_context(|| files::name(object))?;
+    Ok(opened.needs().types && machine::btf().is_none())
+}
+
+/// Runs one test in a process of its own.
+fn run_one(args: &Args, case: &Case) -> Result<Outcome> {
+    if lacks_types(&case.object)? {
+        return Ok(Outcome::Skipped("it needs the kernel's types, which this machine does not have".into()));
+    }
+    let folder = case.events.parent().unwrap_or(Path::new("."));
+    let mut command = Command::new(std::env::current_exe().context("this command")?);
+    command.arg("--color").arg("never").arg("run").arg(&case.object).arg("--events").arg(&case.events);
+    for (option, name) in [("--world", "world.json"), ("--maps", "maps.json")] {
+        let path = folder.join(name);
+        if path.exists() {
+            command.arg(option).arg(path);
+        }
+    }
+    if matches!(args.engine, TestEngine::Jit) {
+        command.arg("--engine").arg("jit");
+    }
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (status, stdout, stderr) = wait(child, Duration::from_secs(args.timeout))?;
+    let Some(status) = status else {
+        return Ok(Outcome::Failed(format!("not ended after {} seconds", args.timeout)));
+    };
+    let mut said = String::from_utf8_lossy(&stdout).into_owned();
+    if !stderr.is_empty() {
+        write!(said, "--- standard error\n{}", String::from_utf8_lossy(&stderr))?;
+    }
+    if !status.success() {
+        writeln!(said, "--- {status}")?;
+    }
+    if args.bless {
+        files::write(&case.expected, said.as_bytes())?;
+        return Ok(Outcome::Blessed);
+    }
+    let Ok(expected) = std::fs::read_to_string(&case.expected) else {
+        return Ok(Outcome::Failed(format!("{}: missing; --bless writes it", files::name(&case.expected))));
+    };
+    Ok(if expected == said { Outcome::Passed } else { Outcome::Failed(difference(&expected, &said)) })
+}
+
+type Waited = (Option<std::process::ExitStatus>, Vec<u8>, Vec<u8>);
+
+/// Waits for a process and takes what it prints; it is ended when its time is up.
+fn wait(mut child: std::process::Child, timeout: Duration) -> Result<Waited> {
+    use std::io::Read;
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let read = |from: Option<&mut dyn Read>| {
+        let mut bytes = Vec::new();
+        if let Some(from) = from {
+            let _ = from.read_to_end(&mut bytes);
+        }
+        bytes
+    };
+    std::thread::scope(|scope| {
+        let out = scope.spawn(|| read(stdout.as_mut().map(|f| f as &mut dyn Read)));
+        let err = scope.spawn(|| read(stderr.as_mut().map(|f| f as &mut dyn Read)));
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break Some(status);
+            }
+            if start.elapsed() > timeout {
+                child.kill()?;
+                child.wait()?;
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        Ok((status, out.join().unwrap_or_default(), err.join().unwrap_or_default()))
+    })
+}
+
+/// Text inside of XML: without characters that it cannot hold.
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The results as JUnit XML.
+fn junit(results: &[Done<'_>]) -> String {
+    let seconds = |d: &Duration| format!("{:.3}", d.as_secs_f64());
+    let count = |name: &str| results.iter().filter(|(_, o, _)| o.name() == name).count();
+    let total: Duration = results.iter().map(|(.., took)| *took).sum();
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let numbers = format!(
+        "tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\" time=\"{}\"",
+        results.len(),
+        count("failed"),
+        count("skipped"),
+        seconds(&total)
+    );
+    let _ = writeln!(text, "<testsuites {numbers}>\n  <testsuite name=\"ebpfkit\" {numbers}>");
+    for (case, outcome, took) in results {
+        let object = escaped(&files::name(&case.object));
+        let name = escaped(&case.name);
+        let _ = write!(text, "    <testcase classname=\"{object}\" name=\"{name}\" time=\"{}\"", seconds(took));
+        let _ = match outcome {
+            Outcome::Failed(why) => {
+                let why = escaped(why);
+                writeln!(
+                    text,
+                    ">\n      <failure message=\"something else was printed\">{why}</failure>\n    </testcase>"
+                )
+            }
+            Outcome::Skipped(why) => {
+                writeln!(text, ">\n      <skipped message=\"{}\"/>\n    </testcase>", escaped(why))
+            }
+            _ => writeln!(text, "/>"),
+        };
+    }
+    text + "  </testsuite>\n</testsuites>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_xml() {
+        let case = Case {
+            name: "a & b".into(),
+            object: "a.o".into(),
+            events: "events.jsonl".into(),
+            expected: "events.expected".into(),
+        };
+        let took = Duration::from_millis(5);
+        let results = [(&case, Outcome::Failed("<\u{1}>".into()), took), (&case, Outcome::Passed, took)];
+        let text = junit(&results);
+        assert!(text.contains("tests=\"2\" failures=\"1\" skipped=\"0\""), "{text}");
+        assert!(text.contains("name=\"a &amp; b\"") && text.contains("&lt;\u{fffd}&gt;"), "{text}");
+    }
+}
