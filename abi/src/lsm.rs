@@ -30,6 +30,12 @@ pub static SLEEPABLE: &[&str] = &[
     "task_alloc", "current_getsecid_subj", "task_getsecid_obj", "task_prctl", "task_setscheduler", "userns_create",
 ];
 
+/// Hooks of block devices at which programs may sleep in newer kernels.
+pub const SLEEPABLE_DEVICES: &[&str] = &["bdev_alloc_security", "bdev_setintegrity"];
+
+/// The hook at which the kernel's own objects for files are made.
+pub const FILE_ALLOC: &str = "file_alloc_security";
+
 /// Hooks whose arguments are objects that are being made or freed.
 #[rustfmt::skip]
 pub static UNTRUSTED: &[&str] = &[

@@ -1,5 +1,7 @@
 //! Tracepoints whose arguments may be null or hold an error number although their types do not say so.
 
+use crate::Feature;
+
 /// One tracepoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NullArgs {
@@ -12,6 +14,10 @@ pub struct NullArgs {
 const fn row(name: &'static str, mask: u64) -> NullArgs {
     NullArgs { name, mask }
 }
+
+/// Rows that came with [`Feature::MoreNullArguments`].
+static NEWER: &[NullArgs] =
+    &[row("sched_process_wait", 0x1), row("signal_generate", 0x20), row("signal_deliver", 0x20)];
 
 /// The rows, by subsystem.
 #[rustfmt::skip]
@@ -111,8 +117,9 @@ pub static ROWS: &[NullArgs] = &[
 ];
 
 /// Whether argument number `index` of a tracepoint may be null, and whether it may hold an error number.
-pub fn null_arg(name: &str, index: usize) -> (bool, bool) {
-    let mask = ROWS.iter().find(|r| r.name == name).map_or(0, |r| r.mask);
+pub fn null_arg(name: &str, index: usize, has: impl Fn(Feature) -> bool) -> (bool, bool) {
+    let newer = NEWER.iter().filter(|_| has(Feature::MoreNullArguments));
+    let mask = ROWS.iter().chain(newer).find(|r| r.name == name).map_or(0, |r| r.mask);
     let bits = mask.checked_shr(index as u32 * 4).unwrap_or(0);
     (bits & 1 != 0, bits & 2 != 0)
 }
@@ -123,10 +130,10 @@ mod tests {
 
     #[test]
     fn by_argument() {
-        assert_eq!(null_arg("kfree_skb", 3), (true, false));
-        assert_eq!(null_arg("kfree_skb", 0), (false, false));
-        assert_eq!(null_arg("mr_integ_alloc", 3), (false, true));
-        assert_eq!(null_arg("task_newtask", 0), (false, false));
-        assert_eq!(null_arg("xfs_map_blocks_alloc", 4), (true, false));
+        assert_eq!(null_arg("kfree_skb", 3, |_| false), (true, false));
+        assert_eq!(null_arg("kfree_skb", 0, |_| false), (false, false));
+        assert_eq!(null_arg("mr_integ_alloc", 3, |_| false), (false, true));
+        assert_eq!(null_arg("task_newtask", 0, |_| false), (false, false));
+        assert_eq!(null_arg("xfs_map_blocks_alloc", 4, |_| false), (true, false));
     }
 }

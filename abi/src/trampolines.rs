@@ -45,3 +45,6 @@ pub fn is_error_injectable(name: &str) -> bool {
     ["__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__riscv_sys_", "__s390x_sys_"].iter().any(|p| name.starts_with(p))
         || INJECTABLE.contains(&name)
 }
+
+/// What the names of system calls start with, as the kernel has them on x86-64.
+pub const SYSCALL_PREFIX: &str = "__x64_";

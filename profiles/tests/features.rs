@@ -132,10 +132,36 @@ fn decisive_features_have_witnesses() {
     // Those that no program can show alone, each with the reason.
     const WITHOUT: &[(Feature, &str)] = &[
         (Feature::KptrTagNames, "assembly has no type tags"),
+        (Feature::ArenaTypes, "assembly has no type tags"),
+        (Feature::KptrsOfBorrowed, "assembly has no type tags"),
+        (Feature::PercpuKptrs, "assembly has no type tags"),
         (
             Feature::ExactLoopChecks,
             "a loop whose states differ where it does not matter takes all instructions there are",
         ),
+        (Feature::Fsession, "loaders need to know its sections"),
+        (Feature::TracingMulti, "loaders need to know its sections"),
+        (Feature::SleepableTracepoints, "loaders need to know its sections"),
+        (Feature::ShortKfuncNames, "needs functions that only kernels with it have"),
+        (Feature::DropsInTracing, "needs allocated objects with kernel pointers"),
+        (Feature::BoundedObjects, "needs allocated objects with a last array of any length"),
+        (Feature::SleepableDeviceHooks, "not every kernel has the hooks"),
+        (Feature::OpaquePointerArguments, "not every kernel has a function with such an argument"),
+        (Feature::SocketStorageInTracing, "a helper that a type of programs came to have"),
+        (Feature::SockoptsOfAddresses, "a helper that a type of programs came to have"),
+        (Feature::NetnsCookiesOfSockets, "a helper that a type of programs came to have"),
+        (Feature::NumbersFromTextEverywhere, "a helper that a type of programs came to have"),
+        (Feature::TrustedArguments, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::MoreKfuncsUnderLock, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::ArenaWithoutSleep, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::SleepByContext, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::RcuWithoutPreemption, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::ObjectsBelowTheFrame, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::FramesOfMovedPointers, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::NoWritesByCalls, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::OneReferenceTwice, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::ClonesKeepReference, "needs objects of the kernel in a state that only a long program reaches"),
+        (Feature::FunctionAddresses, "needs objects of the kernel in a state that only a long program reaches"),
     ];
     for &feature in Feature::ALL.iter().filter(|f| f.is_decisive()) {
         let excused = WITHOUT.iter().any(|(f, _)| *f == feature);

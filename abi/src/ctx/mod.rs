@@ -4,10 +4,12 @@
 //! keeps it. [`Layout`] says which fields there are; [`Context`] says which of them a program type may read and write.
 
 mod access;
+mod later;
 mod layouts;
 mod rules;
 
 pub use access::{Loaded, SocketKind, Touch, access, is_upper_half, socket_access};
+pub use later::is_there;
 pub use layouts::*;
 pub use rules::{Context, context_of};
 

@@ -117,7 +117,7 @@ impl Callers {
             P::CgroupSockopt => GETSOCKOPT,
             P::Tracing => match attach {
                 A::TraceFentry => FENTRY,
-                A::TraceFexit => FEXIT,
+                A::TraceFexit | A::TraceFsession => FEXIT,
                 A::ModifyReturn => FMOD_RET,
                 A::TraceIter => ITER,
                 _ => BTF_TP,

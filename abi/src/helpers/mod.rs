@@ -7,6 +7,7 @@
 mod buffer;
 pub mod callers;
 mod cgroup;
+pub mod later;
 mod map;
 mod map_sets;
 mod packet;

@@ -244,6 +244,192 @@ features! {
     /// Members of the kernel's structs are for programs under the GPL.
     StructsNeedGpl: (6, 2), [Verdict], "bpf: Tighten ptr_to_btf_id checks.";
 
+    /// Functions of the kernel take trusted pointers unless they say otherwise.
+    TrustedArguments: (7, 0), [Verdict, Message], "bpf: Make KF_TRUSTED_ARGS the default for all kfuncs";
+
+    /// More functions of the kernel than those of graphs may be called while a lock is held.
+    MoreKfuncsUnderLock: (7, 1), [Verdict], "bpf: Allow more kfuncs under bpf_spin_lock";
+
+    /// Raw tracepoints call the functions that other tracing programs call.
+    RawTracepointKfuncs: (7, 1), [Verdict], "bpf: Allow raw tracepoint programs to call tracing kfuncs";
+
+    /// Arenas are used in programs that do not sleep.
+    ArenaWithoutSleep: (7, 0), [Verdict], "bpf: arena: make arena kfuncs any context safe";
+
+    /// System calls may be traced by programs that sleep or change results where errors cannot be injected.
+    SyscallsWithoutInjection: (7, 1), [Verdict], "bpf: Allow sleepable and fmod_ret programs at syscalls without error injection";
+
+    /// Programs do not attach where the kernel makes its own objects for files.
+    NoFileAllocHook: (7, 1), [Verdict], "bpf, lsm: Disable the file_alloc_security hook";
+
+    /// Programs trace a function's entry and its return as one session.
+    Fsession: (7, 0), [Verdict], "bpf: add fsession support";
+
+    /// Programs at tracepoints may sleep.
+    SleepableTracepoints: (7, 3), [Verdict, Message], "bpf: Add sleepable support for tracepoint programs";
+
+    /// Tracing programs use timers and work queues.
+    TimersInTracing: (7, 0), [Verdict], "bpf: Enable bpf timers and workqueues in any context";
+
+    /// Sockets are put into maps by few types of programs.
+    FewSockmapWriters: (7, 3), [Verdict], "bpf, sockmap: Restrict which programs may update sockmaps";
+
+    /// Flow keys are read at known offsets only.
+    FlowKeysAtKnownOffsets: (6, 8), [Verdict], "bpf: Reject variable offset alu on PTR_TO_FLOW_KEYS", [(6, 1, 75), (5, 15, 148)];
+
+    /// Flow keys are read at any offset within their bounds.
+    FlowKeysByRange: (7, 1), [Verdict], "bpf: Support variable offsets of flow keys";
+
+    /// Probes write the registers that they are called with.
+    ProbesWriteRegisters: (6, 19), [Verdict], "bpf: Allow uprobe program to change context registers";
+
+    /// Arguments that are pointers to something other than structs are numbers.
+    OpaquePointerArguments: (7, 0), [Verdict], "bpf: Support multi-level pointer params via trampolines as scalars";
+
+    /// Global functions may return nothing.
+    VoidGlobals: (7, 1), [Verdict], "bpf: Allow void global functions in the verifier";
+
+    /// Accesses to packets are checked as those to other regions.
+    PacketsAsRegions: (7, 1), [Message], "bpf: Use check_mem_region_access for packet accesses";
+
+    /// The offset of a pointer is one.
+    WholeOffsets: (7, 1), [Message], "bpf: Merge fixed and variable offsets of pointers";
+
+    /// Messages name arguments of the kernel's functions by their registers.
+    ArgumentsAsRegisters: (7, 2), [Message], "bpf: Use register names for arguments in verifier messages";
+
+    /// Rejections are explained after their message.
+    Explanations: (7, 3), [Message], "bpf: Add verifier diagnostics for rejected programs";
+
+    /// Quotients and remainders by constants have bounds.
+    BoundedDivision: (7, 1), [Verdict], "bpf: Add range tracking for BPF_DIV and BPF_MOD";
+
+    /// Functions of the kernel that take hidden arguments are called by their short names.
+    ShortKfuncNames: (7, 1), [Message], "bpf: Add KF_IMPLICIT_ARGS variants of kfuncs";
+
+    /// RCU regions may stand inside each other.
+    NestedRcu: (6, 19), [Verdict], "bpf: support nested rcu critical sections";
+
+    /// Messages about releases name the function that releases.
+    ReleasesNamed: (7, 2), [Message], "bpf: Name the releasing function in verifier messages";
+
+    /// Messages about calls that sleep name the function and the region.
+    SleepersNamed: (7, 1), [Message], "bpf: Consolidate sleepable checks in check_helper_call";
+
+    /// Whether a program may sleep is a matter of the context that it is verified in.
+    SleepByContext: (7, 1), [Verdict], "bpf: Consolidate sleepable context checks";
+
+    /// One program traces many functions.
+    TracingMulti: (7, 3), [Verdict], "bpf: Add support for tracing multi link";
+
+    /// RCU protects pointers where preemption or interrupts are off.
+    RcuWithoutPreemption: (7, 3), [Verdict], "bpf: Treat sections without preemption as RCU critical sections";
+
+    /// Pointers are exchanged into nodes that the program borrows.
+    KptrsOfBorrowed: (7, 2), [Verdict], "bpf: Allow bpf_kptr_xchg into non-owning references";
+
+    /// Contexts are memory to helpers.
+    ContextAsMemory: (7, 1), [Verdict, Message], "bpf: Allow ctx pointers as memory arguments of helpers";
+
+    /// A pointer is not null only by all of its bits, and only at offsets that cannot make it so.
+    StrictNonNull: (7, 3), [Verdict], "bpf: Do not infer non-NULL pointers from 32-bit comparisons";
+
+    /// Pointers are compared with null in registers.
+    NullRegisters: (7, 2), [Verdict], "bpf: Recognize null checks against registers";
+
+    /// Programs read contexts that are theirs at places that are not known.
+    VariableContext: (7, 2), [Verdict], "bpf: Support variable offsets for syscall PTR_TO_CTX";
+
+    /// Programs that sleep call others as their tails.
+    SleepableTailCalls: (7, 2), [Verdict], "bpf: Allow sleepable programs to use tail calls";
+
+    /// Arguments that point into arenas are told by their types.
+    ArenaTypes: (7, 2), [Verdict], "bpf: Recognize arena pointers in global functions by type tags";
+
+    /// What programs make their hooks return is held against a range.
+    BoundedRetval: (7, 3), [Verdict], "bpf: Validate the range of bpf_set_retval";
+
+    /// Frames take multiples of 16 bytes where programs are compiled.
+    StackBySixteen: (6, 8), [Verdict, Message], "bpf: Use 16-byte stack granularity when JITed";
+
+    /// Raw tracepoints have cookies.
+    RawTracepointCookies: (6, 10), [Verdict], "bpf: support BPF cookie in raw tracepoint (raw_tp, tp_btf) programs";
+
+    /// More types of programs ask for the ids of a task in a namespace.
+    PidNamespacesEverywhere: (6, 10), [Verdict], "bpf: Enable bpf_get_ns_current_pid_tgid in more program types";
+
+    /// Programs at addresses of sockets have the sockets' options.
+    SockoptsOfAddresses: (5, 15), [Verdict], "bpf: Allow bpf_{set,get}sockopt from more sock_addr hooks";
+
+    /// Messages, socket operations and options know the network namespace.
+    NetnsCookiesOfSockets: (5, 15), [Verdict], "bpf: Allow bpf_get_netns_cookie in more program types";
+
+    /// Tracing programs keep storage for sockets.
+    SocketStorageInTracing: (5, 11), [Verdict], "bpf: Allow using bpf_sk_storage in FENTRY/FEXIT/RAW_TP";
+
+    /// All programs make numbers of text.
+    NumbersFromTextEverywhere: (5, 19), [Verdict], "bpf: Expose bpf_strtol and bpf_strtoul to all program types";
+
+    /// A load that extends a sign makes another number than the one on the stack.
+    UnlinkedSignExtension: (7, 3), [Verdict], "bpf: Clear scalar ids on sign-extending fills";
+
+    /// The last array of an object that the program allocated ends with it.
+    BoundedObjects: (7, 3), [Verdict], "bpf: Reject flexible array accesses beyond allocated objects";
+
+    /// What begins above the frame lies in none of its slots.
+    ObjectsBelowTheFrame: (7, 3), [Verdict], "bpf: Reject stack objects at fp-0";
+
+    /// What becomes a per-CPU object is one.
+    PercpuKptrs: (7, 3), [Verdict], "bpf: Check that per-CPU kptrs are exchanged for per-CPU objects";
+
+    /// A number plus a pointer points where the pointer does.
+    FramesOfMovedPointers: (7, 3), [Verdict], "bpf: Preserve frameno in scalar plus pointer arithmetic";
+
+    /// Walking the stack may sleep in programs that sleep.
+    SleepingStackWalks: (7, 2), [Verdict], "bpf: Mark bpf_get_stack and bpf_get_task_stack as sleepable in sleepable programs";
+
+    /// Callbacks do not end in tail calls.
+    NoTailCallsInCallbacks: (7, 1), [Verdict], "bpf: Reject tail calls within callbacks";
+
+    /// More arguments of tracepoints may be null.
+    MoreNullArguments: (7, 3), [Verdict], "bpf: Mark more tracepoint arguments as nullable";
+
+    /// Tracing programs do not drop objects whose fields cannot be freed anywhere.
+    DropsInTracing: (7, 2), [Verdict], "bpf: Reject bpf_obj_drop of NMI-unsafe objects in tracing programs";
+
+    /// Programs at the hooks of block devices may sleep.
+    SleepableDeviceHooks: (7, 2), [Verdict], "bpf, lsm: Make bdev hooks sleepable";
+
+    /// Null is no argument that is never null.
+    NoNullForNonNull: (7, 3), [Verdict], "bpf: Reject NULL for nonnull arguments of global functions";
+
+    /// Functions that change the packet take no pointers into it.
+    NoPacketForChanges: (7, 3), [Verdict], "bpf: Reject packet pointers for global functions that change packets";
+
+    /// Functions that write their arguments take no pointers to the kernel's structs.
+    NoWritesByCalls: (7, 3), [Verdict], "bpf: Reject writes through BTF pointers by global functions";
+
+    /// Two arguments may rest on the same reference.
+    OneReferenceTwice: (7, 2), [Verdict], "bpf: Allow two arguments with the same reference";
+
+    /// A dynptr may be overwritten while a copy holds its reference.
+    ClonesKeepReference: (7, 2), [Verdict], "bpf: Allow overwriting referenced dynptrs that have clones";
+
+    /// Programs load the addresses of the kernel's functions.
+    FunctionAddresses: (6, 4), [Verdict], "bpf: Allow ld_imm64 instruction to point to kfunc.";
+
+    /// Socket operations know when hardware saw the packet.
+    HardwareTimesOfSockets: (6, 2), [Verdict], "bpf: Add hwtstamp field for the sockops prog";
+
+    /// Programs that pick sockets know the socket that they are called for.
+    SocketsOfReuseport: (5, 14), [Verdict], "bpf: Support socket migration by eBPF.";
+
+    /// Socket lookups know the interface.
+    InterfaceOfLookups: (5, 17), [Verdict], "bpf: Add ingress_ifindex to bpf_sk_lookup";
+
+    /// Programs at packets know when hardware saw them.
+    HardwareTimes: (5, 16), [Verdict], "bpf: Add hardware timestamp field to __sk_buff";
+
     /// Constants are shown as numbers where known bits are shown.
     ConstantsAsNumbers: (6, 8), [Message], "bpf: smarter verifier log number printing logic";
 

@@ -4,6 +4,11 @@ use super::{Hooks as H, Kfunc, KfuncFlags as F, Only};
 
 #[rustfmt::skip]
 pub(super) static ROWS: &[Kfunc] = &[
+    Kfunc { name: "bpf_list_add", flags: F::empty(), hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
+    Kfunc { name: "bpf_list_del", flags: F::ACQUIRE.union(F::RET_NULL), hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
+    Kfunc { name: "bpf_list_is_first", flags: F::empty(), hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
+    Kfunc { name: "bpf_list_is_last", flags: F::empty(), hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
+    Kfunc { name: "bpf_list_empty", flags: F::empty(), hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
     Kfunc { name: "crash_kexec", flags: F::DESTRUCTIVE, hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
     Kfunc { name: "bpf_obj_new_impl", flags: F::ACQUIRE.union(F::RET_NULL), hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
     Kfunc { name: "bpf_percpu_obj_new_impl", flags: F::ACQUIRE.union(F::RET_NULL), hooks: H::TRACING.union(H::TC).union(H::XDP).union(H::STRUCT_OPS).union(H::SYSCALL).union(H::CGROUP), only: Only::Any },
@@ -81,8 +86,8 @@ pub(super) static ROWS: &[Kfunc] = &[
     Kfunc { name: "bpf_crypto_ctx_acquire", flags: F::ACQUIRE.union(F::RCU).union(F::RET_NULL), hooks: H::SYSCALL, only: Only::Any },
     Kfunc { name: "bpf_crypto_decrypt", flags: F::RCU, hooks: H::TC.union(H::SCHED_ACT).union(H::XDP), only: Only::Any },
     Kfunc { name: "bpf_crypto_encrypt", flags: F::RCU, hooks: H::TC.union(H::SCHED_ACT).union(H::XDP), only: Only::Any },
-    Kfunc { name: "bpf_session_is_return", flags: F::empty(), hooks: H::KPROBE, only: Only::KprobeSession },
-    Kfunc { name: "bpf_session_cookie", flags: F::empty(), hooks: H::KPROBE, only: Only::KprobeSession },
+    Kfunc { name: "bpf_session_is_return", flags: F::empty(), hooks: H::KPROBE.union(H::TRACING), only: Only::Sessions },
+    Kfunc { name: "bpf_session_cookie", flags: F::empty(), hooks: H::KPROBE.union(H::TRACING), only: Only::Sessions },
     Kfunc { name: "bpf_io_uring_submit_sqes", flags: F::SLEEPABLE, hooks: H::STRUCT_OPS, only: Only::Any },
     Kfunc { name: "bpf_io_uring_get_region", flags: F::RET_NULL, hooks: H::STRUCT_OPS, only: Only::Any },
 ];

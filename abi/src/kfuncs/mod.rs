@@ -121,8 +121,8 @@ pub enum Only {
     Iterators,
     /// LSM programs.
     Lsm,
-    /// Programs at many kernel functions that run at entry and return.
-    KprobeSession,
+    /// Programs that run at the entry of functions and at their return.
+    Sessions,
 }
 
 /// A kernel function.
@@ -146,7 +146,10 @@ impl Kfunc {
                 Only::Any => true,
                 Only::Iterators => attach == AttachType::TraceIter,
                 Only::Lsm => kind == ProgType::Lsm,
-                Only::KprobeSession => attach == AttachType::TraceKprobeSession,
+                Only::Sessions => matches!(
+                    attach,
+                    AttachType::TraceKprobeSession | AttachType::TraceUprobeSession | AttachType::TraceFsession
+                ),
             }
     }
 }
@@ -157,6 +160,25 @@ static BY_NAME: LazyLock<HashMap<&'static str, &'static Kfunc>> =
 /// Every function.
 pub fn all() -> impl Iterator<Item = &'static Kfunc> {
     [common::ROWS, generic::ROWS, net::ROWS, sched::ROWS, test::ROWS].into_iter().flatten()
+}
+
+/// Names, or their beginnings, of functions that modules have: connection tracking, tunnels, IPsec, flow tables.
+const IN_MODULES: &[&str] = &[
+    "bpf_ct_",
+    "bpf_skb_ct_",
+    "bpf_xdp_ct_",
+    "bpf_skb_get_fou_encap",
+    "bpf_skb_set_fou_encap",
+    "bpf_skb_get_xfrm_info",
+    "bpf_skb_set_xfrm_info",
+    "bpf_xdp_get_xfrm_state",
+    "bpf_xdp_xfrm_state_release",
+    "bpf_xdp_flow_lookup",
+];
+
+/// Whether a function is one that kernels have in a module.
+pub fn is_in_module(name: &str) -> bool {
+    find(name).is_some() && IN_MODULES.iter().any(|start| name.starts_with(start))
 }
 
 /// The function of this name.

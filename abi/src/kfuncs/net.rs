@@ -4,6 +4,8 @@ use super::{Hooks as H, Kfunc, KfuncFlags as F, Only};
 
 #[rustfmt::skip]
 pub(super) static ROWS: &[Kfunc] = &[
+    Kfunc { name: "bpf_icmp_send", flags: F::empty(), hooks: H::CGROUP, only: Only::Any },
+    Kfunc { name: "bpf_sock_read_xattr", flags: F::RCU, hooks: H::TRACING, only: Only::Lsm },
     Kfunc { name: "bpf_xdp_metadata_rx_timestamp", flags: F::empty(), hooks: H::XDP, only: Only::Any },
     Kfunc { name: "bpf_xdp_metadata_rx_hash", flags: F::empty(), hooks: H::XDP, only: Only::Any },
     Kfunc { name: "bpf_xdp_metadata_rx_vlan_tag", flags: F::empty(), hooks: H::XDP, only: Only::Any },

@@ -157,7 +157,7 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
         }
         R::ReleasedMoved { reg } => arg(*reg, format!("{name} wants {{}} as it was acquired, and it was moved: it is {}", has(*reg)), "was moved")
             .help("keep the pointer that the acquiring call returned, and pass that"),
-        R::NotReferenced { reg } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release: it is {}", nth(*reg), has(*reg)), "was not acquired")
+        R::NotReferenced { reg, .. } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release: it is {}", nth(*reg), has(*reg)), "was not acquired")
             .help("release only what an acquiring call returned, once, on the same path"),
         R::NotConstant { reg } => {
             let shown = subject(case, *reg);

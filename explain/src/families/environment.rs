@@ -94,7 +94,7 @@ pub(crate) fn call(case: &Case<'_>, reason: &CallReason, message: Option<&str>) 
             not_offered(case, name)
         }
         R::NotInThisProbe {} => not_offered(case, &name()),
-        R::SleepsInNonSleepable {} => {
+        R::SleepsInNonSleepable { .. } => {
             Draft::new(format!("{} may sleep, and this program may not", name()), "called where nothing may sleep")
                 .blame(Blame::Environment)
                 .help("make the program sleepable (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"uprobe.s/...\"))")

@@ -49,7 +49,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ObjectReason) -> Option<Draft> {
             "given by the kernel",
         )
         .help("clone it (bpf_dynptr_clone) and use the clone"),
-        R::DynptrNotInit { index } => {
+        R::DynptrNotInit { index, .. } => {
             let (shown, _, nth) = about(*index);
             let d = Draft::new(
                 format!("{callee} wants an initialised dynptr as its {nth} argument; {shown} is none on this path"),

@@ -191,7 +191,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
         None => d,
     };
     Some(match reason {
-        R::ReferenceLeak { place } => return open(case, place),
+        R::ReferenceLeak { place, .. } => return open(case, place),
         R::InsideLock { place } => return locked(case, place),
         R::InsideRegion { place, region } => {
             let (open, close) = region_calls(region);
@@ -256,7 +256,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
             with_opener(d, &[open], "the region begins here")
                 .help(format!("call it before the region or after {close}"))
         }
-        R::SleepableGlobal {} => Draft::new(
+        R::SleepableGlobal { .. } => Draft::new(
             format!("{} may sleep, and is called where nothing may sleep", callee()),
             "nothing may sleep here",
         )

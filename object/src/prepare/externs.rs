@@ -19,6 +19,8 @@ pub(super) enum Resolved {
         /// Byte offset in its value.
         offset: u32,
     },
+    /// A function of a module whose types are not read.
+    InModule,
     /// A kernel function or variable by BTF id.
     Kernel(u32),
     /// An address; zero for what is weak and missing.
@@ -153,7 +155,10 @@ fn variable(e: &Extern, type_id: u32, local: &Btf, target: &Target) -> Result<Op
 fn function(e: &Extern, proto: u32, local: &Btf, target: &Target) -> Result<Option<Resolved>, String> {
     let kernel = kernel_types(target)?;
     let Some(id) = kernel.find(crate::btf::essential(&e.name), Kind::Func) else {
+        // Types of modules are not read, but it is known what functions they have.
+        let in_module = target.unread_modules && ebpfkit_abi::kfuncs::is_in_module(crate::btf::essential(&e.name));
         return match e.is_weak {
+            _ if in_module => Ok(Some(Resolved::InModule)),
             true => Ok(None),
             false => {
                 Err(missing(format!("extern (func ksym) '{}': not found in kernel or module BTFs", e.name), target))

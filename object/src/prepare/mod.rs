@@ -167,6 +167,8 @@ fn place_extern(program: &mut Program, at: usize, number: usize, name: &str, val
         program.insns[at].src = pseudo::KFUNC_CALL;
         match *value {
             Resolved::Kernel(id) => (program.insns[at].imm, program.insns[at].off) = (id as i32, 0),
+            // Which module it is and where the function stands in its types is not known.
+            Resolved::InModule => (program.insns[at].imm, program.insns[at].off) = (1, 1),
             _ => {
                 poison(&mut program.insns[at..=at], POISON_KFUNC + number as i32);
                 program.poison.push((at, format!("kfunc '{name}' is referenced but wasn't resolved")));
@@ -180,6 +182,7 @@ fn place_extern(program: &mut Program, at: usize, number: usize, name: &str, val
     let (src, low, high) = match *value {
         Resolved::Config { map, offset } => (pseudo::MAP_VALUE, map as i32, offset as i32),
         Resolved::Kernel(id) => (pseudo::BTF_ID, id as i32, 0),
+        Resolved::InModule => (insn.src, 0, 0),
         Resolved::Address(address) => (insn.src, address as i32, (address >> 32) as i32),
     };
     (program.insns[at].src, program.insns[at].imm, program.insns[at + 1].imm) = (src, low, high);

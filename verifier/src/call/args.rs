@@ -52,11 +52,12 @@ impl Env<'_> {
             self.check_arg_offset(want, reg)?;
         }
         if want.flags.contains(TypeFlags::RELEASE) {
-            self.check_release(want, reg)?;
+            self.check_release(row, want, reg)?;
             meta.release = Some(reg);
         }
         if r.ref_obj_id != 0 && want.base != ArgBase::KptrXchgDest {
-            if meta.ref_obj_id != 0 {
+            let same = meta.ref_obj_id == r.ref_obj_id && self.has(Feature::OneReferenceTwice);
+            if meta.ref_obj_id != 0 && !same {
                 let (first, second) = (r.ref_obj_id, meta.ref_obj_id);
                 return reject(CallReason::TwoReferences { reg, first, second });
             }
@@ -192,7 +193,7 @@ impl Env<'_> {
     }
 
     /// Whether what an argument releases was acquired.
-    fn check_release(&self, want: ArgType, reg: u8) -> Step {
+    fn check_release(&self, row: &Helper, want: ArgType, reg: u8) -> Step {
         let r = self.reg(reg);
         if want.base == ArgBase::Dynptr {
             if r.ty != RegType::of(RegBase::Stack) {
@@ -202,7 +203,7 @@ impl Env<'_> {
                 return reject(CallReason::UnacquiredArgument { reg });
             }
         } else if r.ref_obj_id == 0 && !r.is_null() {
-            return reject(CallReason::NotReferenced { reg });
+            return reject(CallReason::NotReferenced { reg, func: row.name });
         }
         Ok(())
     }

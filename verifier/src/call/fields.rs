@@ -48,7 +48,8 @@ impl Env<'_> {
         let record = self.record_of(&r);
         let kptrs = |k: FieldKind| k.is_kptr() && k != FieldKind::Uptr;
         let Some(record) = record.filter(|rec| rec.fields.iter().any(|f| kptrs(f.kind))) else {
-            return reject(CallReason::NoKptr { reg });
+            let map = r.map().map_or(String::new(), |m| self.maps[m as usize].def.name.clone());
+            return reject(CallReason::NoKptr { reg, map });
         };
         let off = i64::from(r.off).wrapping_add(r.var_off.value as i64) as u32;
         let Some(field) = record.fields.iter().find(|f| f.offset == off && kptrs(f.kind)) else {

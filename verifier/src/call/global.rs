@@ -33,7 +33,18 @@ impl Env<'_> {
             res.active_rcu_locks != 0 || res.active_preempt_locks != 0 || res.active_irq_id != 0 || !env.in_sleepable()
         };
         if self.subprogs[subprog].might_sleep && sleepless(self) {
-            return reject(ResourceReason::SleepableGlobal {});
+            let res = &self.path.state.res;
+            let place = if res.active_rcu_locks != 0 {
+                "rcu_read_lock region"
+            } else if res.active_preempt_locks != 0 {
+                "non-preemptible region"
+            } else if res.active_irq_id != 0 {
+                "IRQ-disabled region"
+            } else {
+                "non-sleepable prog"
+            };
+            let func = self.subprogs[subprog].name.clone();
+            return reject(ResourceReason::SleepableGlobal { func, place });
         }
         let name = self.subprogs[subprog].name.clone();
         if let Err(Stop::Reject(why)) = fits {
@@ -48,7 +59,9 @@ impl Env<'_> {
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
-        self.mark_reg_unknown(0);
+        if !self.returns_nothing(subprog) {
+            self.mark_reg_unknown(0);
+        }
         self.path.insn_idx += 1;
         Ok(())
     }
@@ -72,6 +85,13 @@ impl Env<'_> {
                 }
                 ArgBase::Mem => {
                     self.check_arg_offset(ANYWHERE, reg)?;
+                    let may_be_null = arg.ty.flags.contains(TypeFlags::MAYBE_NULL);
+                    if !may_be_null && r.is_null() && self.has(Feature::NoNullForNonNull) {
+                        return reject(GlobalReason::ExpectsNonNull { index });
+                    }
+                    if r.is_pkt() && self.subprogs[subprog].changes_pkt_data && self.has(Feature::NoPacketForChanges) {
+                        return reject(GlobalReason::PacketChanges { reg });
+                    }
                     self.check_sized_mem(reg, arg.mem_size)?;
                     if !arg.ty.flags.contains(TypeFlags::MAYBE_NULL) && r.ty.may_be_null() {
                         return reject(GlobalReason::ExpectsNonNull { index });

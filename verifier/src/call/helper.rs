@@ -10,7 +10,8 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
-use ebpfkit_abi::{Callers, Feature, Helper, TypeFlags, helpers};
+use ebpfkit_abi::{AttachType, Callers, Feature, Helper, ProgType, TypeFlags, helpers};
+use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::record::Field;
 
@@ -75,11 +76,20 @@ impl Env<'_> {
         let offered = row
             .prototype(self.caller_kind())
             .filter(|p| !p.flags.contains(HelperFlags::OPTIONAL) && self.hook_has_helper(row.id))
-            .filter(|p| self.may_use(p.flags));
+            .filter(|p| self.may_use(p.flags))
+            .filter(|_| self.came_in_time(row.id));
         match offered {
             Some(proto) => Ok((row, proto)),
             None => Err(CallReason::HelperNotOffered { name: row.name, id: row.id }),
         }
+    }
+
+    /// Whether programs of this type have the helper in the modelled kernel already.
+    fn came_in_time(&self, id: u32) -> bool {
+        // Typed raw tracepoints are tracing programs, and came to have cookies with the others.
+        let raw = self.prog().attach_type == AttachType::TraceRawTp && id == id::GET_ATTACH_COOKIE;
+        let kind = if raw { ProgType::RawTracepoint } else { self.effective_prog_type() };
+        helpers::later::is_there(id, kind, |feature| self.has(feature))
     }
 
     /// Whether the user has the capabilities that a helper needs.
@@ -153,6 +163,9 @@ impl Env<'_> {
         if !self.has(Feature::TailCallsReturn) && self.has(Feature::PacketChangesOfTailCalls) {
             self.clear_all_pkt_pointers();
         }
+        if self.path.state.cur().in_callback && self.has(Feature::NoTailCallsInCallbacks) {
+            return reject(CallReason::TailCallInCallback {});
+        }
         if self.path.state.frames.len() > 1 && self.has(Feature::TailCallsReturn) {
             self.push_branch(at + 1, at, false, |_, _| {})?;
             self.clear_all_pkt_pointers();
@@ -171,11 +184,14 @@ impl Env<'_> {
         if !self.helper_allowed(row)? {
             return reject(CallReason::NotInThisProbe {});
         }
-        if !proto.flags.contains(HelperFlags::MIGHT_SLEEP) {
+        let walks_stack = matches!(row.id, id::GET_STACK | id::GET_TASK_STACK);
+        let sleeps_here =
+            walks_stack && self.prog().flags.has(ProgramFlags::SLEEPABLE) && self.has(Feature::SleepingStackWalks);
+        if !proto.flags.contains(HelperFlags::MIGHT_SLEEP) && !sleeps_here {
             return Ok(());
         }
         if !self.in_sleepable() {
-            return reject(CallReason::SleepsInNonSleepable {});
+            return reject(CallReason::SleepsInNonSleepable { func: row.name, id: row.id });
         }
         let res = &self.path.state.res;
         let region = if res.active_rcu_locks != 0 {

@@ -21,6 +21,8 @@ const fn with(base: B, flags: TypeFlags) -> RegType {
 const TRUSTED_BTF: RegType = with(B::BtfId, TypeFlags::TRUSTED);
 const RCU_BTF: RegType = with(B::BtfId, TypeFlags::RCU);
 const ALLOC_BTF: RegType = with(B::BtfId, TypeFlags::ALLOC);
+const BORROWED_BTF: RegType = with(B::BtfId, TypeFlags::ALLOC.union(TypeFlags::NON_OWN_REF));
+const BORROWED_RCU_BTF: RegType = with(B::BtfId, TypeFlags::ALLOC.union(TypeFlags::NON_OWN_REF).union(TypeFlags::RCU));
 const RINGBUF_MEM: RegType = with(B::Mem, TypeFlags::RINGBUF);
 
 /// Kinds that hold memory (`mem_types`).
@@ -60,7 +62,7 @@ static KINDS: &[(ArgBase, &[RegType])] = &[
     (ArgBase::Socket, &[plain(B::Socket)]),
     (ArgBase::BtfId, &[plain(B::BtfId), TRUSTED_BTF, RCU_BTF]),
     (ArgBase::SpinLock, VALUE_OR_OBJECT),
-    (ArgBase::KptrXchgDest, VALUE_OR_OBJECT),
+    (ArgBase::KptrXchgDest, &[plain(B::MapValue), ALLOC_BTF, BORROWED_BTF, BORROWED_RCU_BTF]),
     (ArgBase::RingbufMem, &[RINGBUF_MEM]),
     (ArgBase::PercpuBtfId, &[
         with(B::BtfId, TypeFlags::PERCPU),
@@ -81,9 +83,16 @@ impl Env<'_> {
         let trusts = self.has(Feature::TrustedPointers);
         let no_memory = matches!(base, ArgBase::MapKey | ArgBase::MapValue) && !self.has(Feature::MemoryAsMapKeys);
         let newer = TypeFlags::TRUSTED | TypeFlags::RCU | TypeFlags::ALLOC;
-        kinds.iter().copied().filter(move |k| {
-            (trusts || !k.flags.intersects(newer)) && !(no_memory && matches!(k.base, B::Mem | B::Buf | B::BtfId))
-        })
+        let swaps_into = base == ArgBase::KptrXchgDest && !self.has(Feature::KptrsOfBorrowed);
+        let with_ctx =
+            matches!(base, ArgBase::Mem | ArgBase::MapKey | ArgBase::MapValue) && self.has(Feature::ContextAsMemory);
+        let ctx = with_ctx.then_some(plain(B::Ctx));
+        let known = kinds.iter().copied().filter(move |k| {
+            !(swaps_into && k.has(TypeFlags::NON_OWN_REF))
+                && (trusts || !k.flags.intersects(newer))
+                && !(no_memory && matches!(k.base, B::Mem | B::Buf | B::BtfId))
+        });
+        known.chain(ctx)
     }
 
     /// Whether the register is of a kind that the argument takes (`check_reg_type`). `kptr` is the field that

@@ -4,7 +4,7 @@ use super::helper::CallMeta;
 use crate::reason::{CallReason, reject};
 use crate::{Env, Step};
 use ebpfkit_abi::helpers::id;
-use ebpfkit_abi::{AttachType, Helper, MapType as M, ProgType as P, map_flags};
+use ebpfkit_abi::{AttachType, Feature, Helper, MapType as M, ProgType as P, map_flags};
 
 impl Env<'_> {
     /// Whether this helper works on this type of map.
@@ -25,9 +25,10 @@ impl Env<'_> {
         let fits = match self.effective_prog_type() {
             P::Tracing => self.prog().attach_type == AttachType::TraceIter,
             P::SockOps => helper == id::MAP_DELETE_ELEM,
-            P::SocketFilter | P::SchedCls | P::SchedAct | P::Xdp | P::SkReuseport | P::FlowDissector | P::SkLookup => {
-                true
+            P::SocketFilter | P::SchedCls | P::SchedAct | P::Xdp | P::FlowDissector => {
+                !self.has(Feature::FewSockmapWriters)
             }
+            P::SkReuseport | P::SkLookup => true,
             _ => false,
         };
         if !fits {

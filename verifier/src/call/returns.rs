@@ -7,7 +7,7 @@ use crate::reason::{CallReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::{Helper, HelperFlags, Prototype, RetBase, RetType};
-use ebpfkit_abi::{Errno, MapType, TypeFlags, map_flags};
+use ebpfkit_abi::{AttachType, Errno, Feature, MapType, TypeFlags, lsm, map_flags};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_object::record::FieldKind;
 
@@ -107,6 +107,13 @@ impl Env<'_> {
         if proto.flags.contains(HelperFlags::RETURNS_SIZE) {
             (r0.smin, r0.smax) = (i64::from(-Errno::MAX), meta.size_max as i64);
             (r0.s32_min, r0.s32_max) = (-Errno::MAX, meta.size_max as i32);
+            self.numbers().sync(r0);
+        } else if row.id == id::GET_RETVAL
+            && self.has(Feature::BoundedRetval)
+            && self.prog().attach_type != AttachType::CgroupGetsockopt
+        {
+            let (min, max) = self.lsm_hook().map_or((-Errno::MAX, 0), lsm::return_range);
+            (r0.smin, r0.smax, r0.s32_min, r0.s32_max) = (min.into(), max.into(), min, max);
             self.numbers().sync(r0);
         } else if row.id == id::GET_SMP_PROCESSOR_ID {
             let last = self.kernel().cpus.saturating_sub(1);

@@ -4,12 +4,12 @@ use super::bprintf;
 use super::helper::CallMeta;
 use crate::domain::reg_type_str;
 use crate::domain::{DynptrKind, RegBase, RegExtra, RegType};
-use crate::reason::{CallReason, reject};
+use crate::reason::{CallReason, ExploreReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::Helper;
-use ebpfkit_abi::{AttachType, MapType, ProgType, TypeFlags};
+use ebpfkit_abi::{AttachType, Errno, Feature, MapType, ProgType, TypeFlags};
 
 impl Env<'_> {
     /// Whether a helper that only some attach points have is allowed at this one.
@@ -29,7 +29,9 @@ impl Env<'_> {
         match self.prog().attach_type {
             _ if !typed => true,
             AttachType::TraceIter | AttachType::TraceRawTp => true,
-            AttachType::TraceFentry | AttachType::TraceFexit => !self.attach.name.starts_with("bpf_sk_storage"),
+            AttachType::TraceFentry | AttachType::TraceFexit | AttachType::TraceFsession => {
+                !self.attach.name.starts_with("bpf_sk_storage")
+            }
             _ => false,
         }
     }
@@ -67,6 +69,28 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// What a program may make its hook return.
+    fn check_set_retval(&mut self) -> Step {
+        let attach = self.prog().attach_type;
+        if attach == AttachType::LsmCgroup && self.attached_to_void()? {
+            return reject(CallReason::VoidHook {});
+        }
+        if !self.has(Feature::BoundedRetval) || attach == AttachType::CgroupGetsockopt {
+            return Ok(());
+        }
+        let (min, max) = match self.lsm_hook() {
+            Some(hook) => lsm::return_range(hook),
+            None => (-Errno::MAX, 0),
+        };
+        self.mark_chain_precision(1)?;
+        let r = self.reg(1);
+        if r.s32_min >= min && r.s32_max <= max {
+            return Ok(());
+        }
+        let facts = r.known_bounds();
+        reject(ExploreReason::ReturnRange { place: "At bpf_set_retval", reg: 1, facts, min, max })
+    }
+
     /// Checks of single helpers, once the arguments are of the right kinds.
     pub(super) fn check_special(&mut self, row: &Helper, meta: &mut CallMeta) -> Step {
         match row.id {
@@ -89,12 +113,7 @@ impl Env<'_> {
                 }
                 Ok(())
             }
-            id::SET_RETVAL if self.prog().attach_type == AttachType::LsmCgroup => {
-                if self.attached_to_void()? {
-                    return reject(CallReason::VoidHook {});
-                }
-                Ok(())
-            }
+            id::SET_RETVAL => self.check_set_retval(),
             id::DYNPTR_DATA => {
                 meta.dynptr = self.dynptr_at(&self.reg(1).clone());
                 Ok(())
@@ -157,7 +176,10 @@ impl Env<'_> {
         match self.effective_prog_type() {
             ProgType::Kprobe => Ok(()),
             ProgType::Tracing => match self.prog().attach_type {
-                AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn => Ok(()),
+                AttachType::TraceFentry
+                | AttachType::TraceFexit
+                | AttachType::TraceFsession
+                | AttachType::ModifyReturn => Ok(()),
                 _ => reject(CallReason::TrampolineOnly { name, id }),
             },
             kind => reject(CallReason::WrongType { name, id, kind: kind.0 }),

@@ -246,6 +246,70 @@ impl RegState {
     }
 }
 
+/// Quotients and remainders of a range by a constant that is not zero; `None` where a remainder is the number itself.
+macro_rules! divided {
+    ($unsigned:ident, $signed:ident, $s:ty, $u:ty) => {
+        fn $unsigned((min, max): ($u, $u), by: $u, remainder: bool) -> Option<($u, $u)> {
+            if !remainder {
+                return Some((min / by, max / by));
+            }
+            let most = by - 1;
+            (max > most).then(|| (0, max.min(most)))
+        }
+
+        fn $signed((min, max): ($s, $s), by: $s, remainder: bool) -> Option<($s, $s)> {
+            if !remainder {
+                if min == <$s>::MIN && by == -1 {
+                    return Some(if max == <$s>::MIN { (min, min) } else { (<$s>::MIN, <$s>::MAX) });
+                }
+                let (a, b) = (min / by, max / by);
+                return Some((a.min(b), a.max(b)));
+            }
+            let most = (by.unsigned_abs() - 1) as $s;
+            if min >= -most && max <= most {
+                return None;
+            }
+            Some(if min >= 0 {
+                (0, max.min(most))
+            } else if max <= 0 {
+                (min.max(-most), 0)
+            } else {
+                (-most, most)
+            })
+        }
+    };
+}
+
+divided!(divided_u32, divided_s32, i32, u32);
+divided!(divided_u64, divided_s64, i64, u64);
+
+impl RegState {
+    /// The constant that an operand is at this width.
+    pub(crate) fn low_or_all(&self, alu32: bool) -> u64 {
+        if alu32 { self.u32_min.into() } else { self.umin }
+    }
+
+    /// `self /= b` or `self %= b` for a constant that is not zero, at one width; bounds of the other are forgotten.
+    pub(crate) fn scalar_divide(&mut self, b: &Self, remainder: bool, signed: bool, alu32: bool) {
+        let old = *self;
+        let mut new = Self { var_off: Tnum::UNKNOWN, ..old };
+        new.set_unbounded();
+        let found = match (signed, alu32) {
+            (false, false) => divided_u64((old.umin, old.umax), b.umin, remainder).map(|r| (new.umin, new.umax) = r),
+            (true, false) => divided_s64((old.smin, old.smax), b.smin, remainder).map(|r| (new.smin, new.smax) = r),
+            (false, true) => {
+                divided_u32((old.u32_min, old.u32_max), b.u32_min, remainder).map(|r| (new.u32_min, new.u32_max) = r)
+            }
+            (true, true) => {
+                divided_s32((old.s32_min, old.s32_max), b.s32_min, remainder).map(|r| (new.s32_min, new.s32_max) = r)
+            }
+        };
+        if found.is_some() {
+            *self = new;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -87,6 +87,19 @@ impl<'a> Env<'a> {
         self.input.kernel.has(feature)
     }
 
+    /// Whether a rule counts that kernels came to have late: because the modelled one has it, or because the verification
+    /// is to be sound, which is then noted to have mattered.
+    pub(crate) fn sees(&self, feature: Feature) -> bool {
+        if self.has(feature) {
+            return true;
+        }
+        let sound = self.input.options.sound;
+        if sound {
+            self.soundness_mattered.set(true);
+        }
+        sound
+    }
+
     /// How the modelled kernel reckons with numbers.
     #[inline]
     pub(crate) fn numbers(&self) -> Numbers {

@@ -32,7 +32,7 @@ fn return_range(kind: P, attach: A, attach_btf_id: u32) -> Option<(i32, i32)> {
         }
         P::RawTracepoint => (attach_btf_id != 0).then_some((0, 0)),
         P::Tracing => match attach {
-            A::TraceFentry | A::TraceFexit => Some((0, 0)),
+            A::TraceFentry | A::TraceFexit | A::TraceFsession => Some((0, 0)),
             A::TraceIter => Some((0, 1)),
             _ => None,
         },
@@ -62,6 +62,9 @@ impl Env<'_> {
         if pointer == Some(Returned::Fits) {
             return Ok(());
         }
+        if !is_program && self.returns_nothing(subprog as usize) {
+            return Ok(());
+        }
         self.check_reg_arg(regno, SrcOp)?;
         if self.is_pointer_value(regno) {
             return reject(ExploreReason::ReturnLeaksAddress { reg: regno });
@@ -70,7 +73,8 @@ impl Env<'_> {
         let frame = self.path.state.frame(0);
         if frame.in_async_callback {
             let range = frame.callback_ret_range;
-            return self.check_return_range(regno, "At async callback return", range.min, range.max);
+            let place = if self.has(Feature::ReturnRanges) { "At async callback return" } else { "At async callback" };
+            return self.check_return_range(regno, place, range.min, range.max);
         }
         if !is_program {
             let ty = || reg_type_str(reg.ty).into_owned();
@@ -95,6 +99,16 @@ impl Env<'_> {
             return Ok(());
         };
         self.check_return_range(regno, "At program exit", min, max)
+    }
+
+    /// Whether a function of the program is one that returns nothing, in kernels that have such global functions.
+    pub(crate) fn returns_nothing(&self, subprog: usize) -> bool {
+        if !self.has(Feature::VoidGlobals) {
+            return false;
+        }
+        let Some(btf) = self.btf() else { return false };
+        let Some(Type::Func { proto, .. }) = btf.get(self.subprogs[subprog].func_id) else { return false };
+        matches!(btf.get(proto), Some(Type::FuncProto { ret, .. }) if btf.resolve(ret) == 0)
     }
 
     /// What a program at a security hook may return: what the hook itself returns, and nothing where it is void.

@@ -39,6 +39,13 @@ impl Env<'_> {
             return Ok(());
         }
         let var_off = self.bits(r.var_off);
+        if self.has(Feature::WholeOffsets) {
+            let at = r.var_off.add(Tnum::constant(i64::from(r.off) as u64));
+            let at = if at.is_const() { (at.value as i64).to_string() } else { self.bits(at) };
+            let net = if packet { "2+" } else { "" };
+            let what = if packet { "packet " } else { what };
+            return reject(MemoryReason::MisalignedAt { what, at: format!("{net}{at}"), off, size });
+        }
         if packet {
             return reject(MemoryReason::MisalignedPacket { var_off, reg_off: r.off, off, size });
         }
@@ -163,10 +170,9 @@ impl Env<'_> {
             && size < 8
             && self.reg(v).is_scalar()
         {
-            if sign_extend && self.options().sound && (self.reg(v).id, self.reg(v).off) != (0, 0) {
-                // The number that was on the stack is another; the kernel keeps the two linked.
+            if sign_extend && (self.reg(v).id, self.reg(v).off) != (0, 0) && self.sees(Feature::UnlinkedSignExtension) {
+                // The number that was on the stack is another.
                 self.reg_mut(v).clear_scalar_id();
-                self.soundness_mattered.set(true);
             }
             if sign_extend {
                 self.coerce_reg_to_size_sx(v, size);
@@ -211,6 +217,7 @@ impl Env<'_> {
                 self.check_buffer(reg, kind, r.off, bytes)
             }
             RegBase::Stack => self.check_stack_buffer(reg, r.off, size, access, zero_size_allowed, raw),
+            RegBase::BtfId if access == Access::Write && self.has(Feature::NoWritesByCalls) => cannot_write(),
             RegBase::BtfId => self.check_btf_object(reg, r.off, bytes, Access::Read, None),
             RegBase::Ctx if !self.rewrites_ctx() => match size {
                 0 if zero_size_allowed => Ok(()),

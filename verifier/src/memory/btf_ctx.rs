@@ -113,16 +113,17 @@ impl Env<'_> {
             return Some(RegState::pointer(RegType::with(RegBase::Buf, arg.flags), RegExtra::None));
         }
         let pointee = types.resolve(target);
-        if matches!(types.kind(pointee), None | Some(Kind::Void | Kind::Int)) {
+        let opaque = !is_struct(types, pointee) && self.has(Feature::OpaquePointerArguments);
+        if opaque || matches!(types.kind(pointee), None | Some(Kind::Void | Kind::Int)) {
             return Some(number);
         }
         if let Some(arg) = listed {
-            return Some(btf_reg(BtfRef::Vmlinux, pointee, arg.flags));
+            return Some(btf_reg(BtfRef::Vmlinux, pointee, self.known_trust(arg.flags)));
         }
         let mut flags = self.argument_flags(index, param.name);
         let mut error = false;
         if attach == AttachType::TraceRawTp {
-            let (null, maybe_error) = tracepoints::null_arg(&name, index);
+            let (null, maybe_error) = tracepoints::null_arg(&name, index, |feature| self.has(feature));
             if null {
                 flags |= TypeFlags::MAYBE_NULL;
             }
@@ -148,7 +149,11 @@ impl Env<'_> {
     fn returns_in_ctx(&self) -> bool {
         matches!(
             self.prog().attach_type,
-            AttachType::LsmMac | AttachType::LsmCgroup | AttachType::TraceFexit | AttachType::ModifyReturn
+            AttachType::LsmMac
+                | AttachType::LsmCgroup
+                | AttachType::TraceFexit
+                | AttachType::TraceFsession
+                | AttachType::ModifyReturn
         )
     }
 
@@ -185,7 +190,7 @@ impl Env<'_> {
             return Some(number);
         }
         if !is_struct(types, pointee) {
-            return None;
+            return self.has(Feature::OpaquePointerArguments).then_some(number);
         }
         let flags = tag_flags(types, target) & (TypeFlags::USER | TypeFlags::PERCPU);
         Some(btf_reg(BtfRef::Vmlinux, pointee, flags))

@@ -7,7 +7,7 @@ use crate::domain::{BtfRef, RegBase, RegState, RegType};
 use crate::reason::{MemoryReason, reject};
 use crate::{Env, RegExtra, Step, Stop};
 use ebpfkit_abi::ctx::{Loaded, SocketKind, Touch, access, is_upper_half, socket_access};
-use ebpfkit_abi::{ProgType, TypeFlags};
+use ebpfkit_abi::{Feature, ProgType, TypeFlags};
 use ebpfkit_object::btf::Kind;
 
 /// Whether an access to `struct __sk_buff` at `off` is one to its `tstamp`.
@@ -32,8 +32,14 @@ impl Env<'_> {
         value_reg: Option<u8>,
         sign_extend: bool,
     ) -> Step {
-        self.check_unmoved(reg)?;
         let kind = self.effective_prog_type();
+        let mut off = off;
+        if kind == ProgType::Syscall && self.has(Feature::VariableContext) {
+            self.check_region(reg, off, size, u16::MAX.into(), false)?;
+            off = off.saturating_add(i32::try_from(self.reg(reg).umax).unwrap_or(i32::MAX));
+        } else {
+            self.check_unmoved(reg)?;
+        }
         if self.has_btf_ctx() {
             self.check_btf_ctx(off, size, access_kind, value_reg)?;
             self.note_ctx(off, size, value_reg);
@@ -44,7 +50,13 @@ impl Env<'_> {
         }
         let touch = Touch { off, size: size as u16, write: access_kind == Access::Write };
         let invalid = || reject(MemoryReason::ContextAccess { off, size });
-        let Some(loaded) = access(kind, self.prog().attach_type, touch) else { return invalid() };
+        // Registers are written where they may be read.
+        let writes_regs = kind == ProgType::Kprobe && touch.write && self.has(Feature::ProbesWriteRegisters);
+        let asked = if writes_regs { Touch { write: false, ..touch } } else { touch };
+        if !ebpfkit_abi::ctx::is_there(kind, off, |feature| self.has(feature)) {
+            return invalid();
+        }
+        let Some(loaded) = access(kind, self.prog().attach_type, asked) else { return invalid() };
         if sign_extend && loaded != Loaded::Number {
             return invalid();
         }

@@ -90,6 +90,10 @@ impl Env<'_> {
             return reject(ObjectReason::DynptrPlace { index });
         }
         if flags.contains(TypeFlags::UNINIT) {
+            if r.ty == CONST_DYNPTR && !self.has(Feature::GuardedDynptrs) {
+                // Nothing looks at what the program was given.
+                return Ok(());
+            }
             let free = r.ty != CONST_DYNPTR && self.stack_object_slot(&r, DYNPTR_SLOTS) != Err(NoSlot::Misplaced);
             if !free || !self.has(Feature::GuardedDynptrs) && self.overlaps_dynptr(&r) {
                 return reject(ObjectReason::DynptrNotUninit {});
@@ -102,7 +106,7 @@ impl Env<'_> {
         if r.ty == CONST_DYNPTR && !flags.contains(TypeFlags::RDONLY) {
             return reject(ObjectReason::DynptrConst {});
         }
-        let Some(found) = self.dynptr_at(&r) else { return reject(ObjectReason::DynptrNotInit { index }) };
+        let Some(found) = self.dynptr_at(&r) else { return reject(ObjectReason::DynptrNotInit { index, reg }) };
         if let Some(kind) = DynptrKind::of_flags(flags).filter(|&k| k != found.kind) {
             return reject(ObjectReason::DynptrKind { kind: kind.name(), index });
         }
@@ -136,7 +140,8 @@ impl Env<'_> {
         };
         self.destroy_dynptr_slot(frame, first)?;
         self.destroy_dynptr_slot(frame, first - 1)?;
-        let id = self.new_id();
+        // Slices of dynptrs that overwriting does not destroy need no identity.
+        let id = if self.has(Feature::GuardedDynptrs) { self.new_id() } else { 0 };
         let ref_obj_id = match clone_ref_obj_id {
             _ if !kind.is_refcounted() => 0,
             0 => self.acquire_reference(self.path.insn_idx),
@@ -175,6 +180,19 @@ impl Env<'_> {
         Ok(())
     }
 
+    /// Whether another dynptr than the one at a slot of a frame holds the same reference.
+    fn has_other_clone(&self, reference: u32, frame: usize, at: usize) -> bool {
+        let is_clone = |s: &StackSlot| {
+            s.kinds[0] == SlotKind::Dynptr
+                && s.spilled.ref_obj_id == reference
+                && matches!(s.spilled.extra, RegExtra::Dynptr { first_slot: true, .. })
+        };
+        let frames = self.path.state.frames.iter().enumerate();
+        frames
+            .flat_map(|(n, f)| f.stack.slots.iter().enumerate().map(move |(i, s)| (n, i, s)))
+            .any(|(n, i, s)| (n, i) != (frame, at) && is_clone(s))
+    }
+
     /// Whether a slot of the dynptr that would be made here belongs to one already.
     fn overlaps_dynptr(&self, r: &RegState) -> bool {
         let Ok(first) = self.stack_object_slot(r, DYNPTR_SLOTS) else { return false };
@@ -193,7 +211,9 @@ impl Env<'_> {
         };
         let RegExtra::Dynptr { kind, first_slot } = s.spilled.extra else { return Ok(()) };
         let first = if first_slot { slot } else { slot + 1 };
-        if kind.is_refcounted() {
+        if kind.is_refcounted()
+            && !(self.has(Feature::ClonesKeepReference) && self.has_other_clone(s.spilled.ref_obj_id, frame, first))
+        {
             return reject(ObjectReason::DynptrOverwrite {});
         }
         let id = s.spilled.id;

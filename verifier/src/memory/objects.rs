@@ -3,6 +3,7 @@
 use crate::Env;
 use crate::domain::RegState;
 use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
+use ebpfkit_abi::Feature;
 
 /// Why a register does not point to slots for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,7 @@ impl Env<'_> {
             return Err(NoSlot::Misplaced);
         }
         // Linux 6.18 takes what begins right above the frame for what lies in its first slot.
-        if off == 0 && self.options().sound {
-            self.soundness_mattered.set(true);
+        if off == 0 && self.sees(Feature::ObjectsBelowTheFrame) {
             return Err(NoSlot::Misplaced);
         }
         let slot = ((-off).max(1) - 1) as usize / SLOT_SIZE;

@@ -6,6 +6,7 @@ use crate::domain::reg_type_str;
 use crate::domain::{RegExtra, RegState};
 use crate::reason::{MemoryReason, Outside, reject};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_abi::{MapType, ProgType, TypeFlags, map_flags};
 use ebpfkit_object::MapInit;
@@ -45,7 +46,14 @@ impl Env<'_> {
     /// An access to packet data.
     pub(super) fn check_packet(&mut self, reg: u8, off: i32, size: u32, zero_size: bool) -> Step {
         let r = *self.reg(reg);
-        if r.smin < 0 {
+        if self.has(Feature::PacketsAsRegions)
+            && let Ok(range) = u32::try_from(r.range())
+        {
+            // What was proved covers the part of the offset that varies.
+            let region = if range == 0 { 0 } else { range.saturating_add(r.umax.min(u64::from(u16::MAX)) as u32) };
+            return self.check_region(reg, off, size, region, zero_size);
+        }
+        if r.smin < 0 && !self.has(Feature::PacketsAsRegions) {
             return reject(MemoryReason::NegativeIndex { reg });
         }
         let detail = match u32::try_from(r.range()) {

@@ -6,6 +6,7 @@ use crate::domain::reg_type_str;
 use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{TypeReason, reject};
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_isa::opcode::{class, mode};
 use ebpfkit_object::record::{Field, FieldKind};
@@ -144,8 +145,7 @@ impl Env<'_> {
             return bad(String::new());
         }
         // Linux 6.18 does not ask whether what becomes a per-CPU object is one.
-        if (field.kind == FieldKind::KptrPercpu) != r.ty.has(TypeFlags::PERCPU) && self.options().sound {
-            self.soundness_mattered.set(true);
+        if (field.kind == FieldKind::KptrPercpu) != r.ty.has(TypeFlags::PERCPU) && self.sees(Feature::PercpuKptrs) {
             return bad(String::new());
         }
         let name = self.type_name(btf, id);

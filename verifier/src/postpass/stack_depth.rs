@@ -2,6 +2,7 @@
 
 use crate::reason::{KfuncReason, ProgramReason};
 use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::{AttachType, ProgType};
@@ -32,7 +33,11 @@ impl Env<'_> {
     /// Stack bytes as the machine reserves them: the JIT rounds to 16, the interpreter to 32 and at least that.
     fn rounded(&self, subprog: usize) -> u32 {
         let own = self.subprogs[subprog].stack_depth;
-        if self.kernel().jit { own.next_multiple_of(16) } else { own.max(1).next_multiple_of(32) }
+        if self.kernel().jit && self.has(Feature::StackBySixteen) {
+            own.next_multiple_of(16)
+        } else {
+            own.max(1).next_multiple_of(32)
+        }
     }
 
     /// Whether frames may lie on a stack of their own: kinds of programs that can nest within themselves.

@@ -12,6 +12,8 @@ use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
 
 const TRACEPOINT_PREFIX: &str = "btf_trace_";
+/// Tracepoints at which programs may sleep.
+const FAULTABLE: &[&str] = &["sys_enter", "sys_exit"];
 const ITERATOR_PREFIX: &str = "bpf_iter_";
 
 /// Whether calls of a function can be turned to programs: few arguments, none of them large.
@@ -52,6 +54,11 @@ fn check_trampoline(types: &Btf, proto: TypeId, func: &str) -> Step {
     Ok(())
 }
 
+/// Whether programs of an attach type trace many functions.
+fn is_multi(attach: AttachType) -> bool {
+    matches!(attach, AttachType::TraceFentryMulti | AttachType::TraceFexitMulti | AttachType::TraceFsessionMulti)
+}
+
 impl Env<'_> {
     /// Struct of operations that a struct_ops program implements a part of; empty for other programs.
     pub fn struct_ops_name(&self) -> &str {
@@ -66,12 +73,17 @@ impl Env<'_> {
             return if sleepable { Ok(()) } else { reject(AttachReason::SyscallSleeps {}) };
         }
         let may_sleep = match kind {
-            ProgType::Tracing => matches!(
-                attach,
-                AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn | AttachType::TraceIter
-            ),
+            ProgType::Tracing => {
+                matches!(
+                    attach,
+                    AttachType::TraceFentry | AttachType::TraceFexit | AttachType::ModifyReturn | AttachType::TraceIter
+                ) || attach == AttachType::TraceFsession && self.has(Feature::Fsession)
+                    || attach == AttachType::TraceRawTp && self.has(Feature::SleepableTracepoints)
+                    || is_multi(attach) && self.has(Feature::TracingMulti)
+            }
             ProgType::Lsm => attach != AttachType::LsmCgroup,
             ProgType::Kprobe | ProgType::StructOps => true,
+            ProgType::RawTracepoint | ProgType::Tracepoint => self.has(Feature::SleepableTracepoints),
             _ => false,
         };
         if sleepable && !may_sleep {
@@ -86,7 +98,12 @@ impl Env<'_> {
 
     /// Checks what a tracing program attaches to.
     fn check_attach_target(&mut self) -> Step {
-        let (kind, id) = (self.prog().prog_type, self.prog().attach_btf_id);
+        let (kind, mut id) = (self.prog().prog_type, self.prog().attach_btf_id);
+        let multi = self.has(Feature::TracingMulti) && is_multi(self.prog().attach_type);
+        if multi {
+            // Programs at many functions are verified at one that stands for all.
+            id = self.types_of(BtfRef::Vmlinux)?.find("bpf_multi_func", Kind::Func).unwrap_or(0);
+        }
         if id == 0 {
             return reject(ProgramReason::MissingAttachBtf {});
         }
@@ -104,6 +121,8 @@ impl Env<'_> {
             _ => None,
         };
         let attach_type = self.prog().attach_type;
+        let fsession = self.has(Feature::Fsession);
+        let sleepable = self.prog().flags.has(ProgramFlags::SLEEPABLE);
         let info = &mut self.attach;
         match attach_type {
             AttachType::TraceRawTp => {
@@ -111,6 +130,9 @@ impl Env<'_> {
                 let Some(event) = name.strip_prefix(TRACEPOINT_PREFIX) else {
                     return reject(AttachReason::WrongTypeName { id, name });
                 };
+                if sleepable && !FAULTABLE.contains(&event) {
+                    return reject(AttachReason::NotFaultable { event: event.to_owned() });
+                }
                 // The function that calls programs knows the names of arguments; the typedef does not.
                 let caller = types.find(&format!("__bpf_trace_{event}"), Kind::Func).and_then(proto_of);
                 let plain = match types.get(inner) {
@@ -139,7 +161,8 @@ impl Env<'_> {
                         | AttachType::ModifyReturn
                         | AttachType::LsmMac
                         | AttachType::LsmCgroup
-                );
+                ) || attach == AttachType::TraceFsession && fsession
+                    || multi;
                 if !known {
                     return reject(AttachReason::UnknownHook { kind: kind.to_string(), attach: attach.to_string() });
                 }
@@ -163,18 +186,25 @@ impl Env<'_> {
         let injectable = || injects && trampolines::is_error_injectable(&func);
         let lists = self.has(Feature::ModifiableLists);
         let listed = |list: &[&str]| lists && list.contains(&func.as_str());
+        let is_syscall =
+            !injects && self.has(Feature::SyscallsWithoutInjection) && func.starts_with(trampolines::SYSCALL_PREFIX);
+        if is_multi(attach) {
+            return Ok(());
+        }
         let hook = func.strip_prefix(lsm::PREFIX).unwrap_or_default();
         if self.prog().flags.has(ProgramFlags::SLEEPABLE) {
             let sleeps = if kind == ProgType::Lsm {
                 lsm::SLEEPABLE.contains(&hook)
+                    || self.has(Feature::SleepableDeviceHooks) && lsm::SLEEPABLE_DEVICES.contains(&hook)
             } else {
-                injectable() || listed(trampolines::MODIFIABLE_ASLEEP)
+                injectable() || is_syscall || listed(trampolines::MODIFIABLE_ASLEEP)
             };
             if !sleeps {
                 return reject(AttachReason::NotSleepableHere { func });
             }
         } else if attach == AttachType::ModifyReturn
             && !injectable()
+            && !is_syscall
             && !listed(trampolines::MODIFIABLE)
             && !func.starts_with("security_")
         {
@@ -185,7 +215,9 @@ impl Env<'_> {
             if !self.is_gpl_compatible() {
                 return reject(AttachReason::LsmGpl {});
             }
-            if lsm::DISABLED.contains(&hook) {
+            let disabled =
+                lsm::DISABLED.contains(&hook) || hook == lsm::FILE_ALLOC && self.has(Feature::NoFileAllocHook);
+            if disabled {
                 return reject(AttachReason::DisabledHook { id, func });
             }
             if hook.is_empty() {

@@ -1,6 +1,7 @@
 //! What the front passes need to know of a call before it is verified.
 
 use crate::Env;
+use crate::tables::kfuncs::Desc;
 use ebpfkit_abi::HelperFlags;
 use ebpfkit_abi::kfuncs::KfuncFlags;
 use ebpfkit_isa::Insn;
@@ -17,8 +18,8 @@ pub(crate) struct CallEffects {
 impl Env<'_> {
     /// Whether a call registers a callback that runs later.
     pub(super) fn is_async_callback_call(&self, insn: Insn) -> bool {
-        let later = |name: &str| name == "bpf_wq_set_callback_impl" || name.starts_with("bpf_task_work_schedule_");
-        self.helper_callback(insn) == Some(false) || self.kfunc_of(insn).is_some_and(|d| later(&d.name))
+        let later = |d: &Desc| d.is(&["bpf_wq_set_callback_impl"]) || d.name.starts_with("bpf_task_work_schedule_");
+        self.helper_callback(insn) == Some(false) || self.kfunc_of(insn).is_some_and(|d| later(&d))
     }
 
     /// What a helper does to its caller.

@@ -85,7 +85,8 @@ impl Env<'_> {
             Some(Type::FuncProto { ret, .. }) => btf.resolve(ret),
             _ => 0,
         };
-        if !is_scalar(btf, ret) {
+        let arena = matches!(btf.get(ret), Some(Type::Ptr(to)) if self.is_arena_pointee(btf, to));
+        if !is_scalar(btf, ret) && !arena && !(ret == 0 && self.has(Feature::VoidGlobals)) {
             return reject(ProgramReason::GlobalReturn { func: name });
         }
         let mut args = Vec::with_capacity(count);
@@ -127,7 +128,15 @@ impl Env<'_> {
         !nameless && ctx_types::find(kind).is_some() && btf.decl_tags(func, index as i32).any(|t| t == "arg:ctx")
     }
 
-    fn pointer_arg(&self, btf: &Btf, target: TypeId, tags: Tags, index: usize) -> Step<GlobalArg> {
+    /// Whether a pointer to this type is one into an arena, in kernels that tell by the type.
+    pub(crate) fn is_arena_pointee(&self, btf: &Btf, target: TypeId) -> bool {
+        self.has(Feature::ArenaTypes)
+            && matches!(btf.get(target), Some(Type::TypeTag { kind_flag: false, .. }))
+            && btf.name(target) == "arena"
+    }
+
+    fn pointer_arg(&self, btf: &Btf, target: TypeId, mut tags: Tags, index: usize) -> Step<GlobalArg> {
+        tags.arena |= self.is_arena_pointee(btf, target);
         let none = TypeFlags::empty();
         let bad_tags = || reject(ProgramReason::ArgTagCombination { index });
         if tags.ctx || self.is_ctx_pointee(btf, target) {

@@ -2,7 +2,7 @@
 
 use crate::reason::{ProgramReason, TypeReason};
 use crate::{Env, Step, reason::reject};
-use ebpfkit_abi::{MapTraits, MapType as M, ProgType as P};
+use ebpfkit_abi::{Feature, MapTraits, MapType as M, ProgType as P};
 use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::record::FieldKind;
 
@@ -29,14 +29,15 @@ impl Env<'_> {
             }
         }
         for field in [FieldKind::Timer, FieldKind::Workqueue] {
-            if tracing && record.has(field) {
+            if tracing && record.has(field) && !self.has(Feature::TimersInTracing) {
                 return refuse(field.name());
             }
         }
         if map_type == M::StructOps {
             return reject(ProgramReason::StructOpsMap {});
         }
-        if self.prog().flags.has(ProgramFlags::SLEEPABLE) && !map_type.is(MapTraits::SLEEPABLE) {
+        let tail_calls = map_type == M::ProgArray && self.has(Feature::SleepableTailCalls);
+        if self.prog().flags.has(ProgramFlags::SLEEPABLE) && !map_type.is(MapTraits::SLEEPABLE) && !tail_calls {
             return reject(ProgramReason::SleepableMap {});
         }
         Ok(())

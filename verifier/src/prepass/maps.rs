@@ -172,6 +172,9 @@ impl Env<'_> {
             return reject(ProgramReason::NoKernelSymbol { name: btf.name(id).to_owned() });
         }
         match btf.get(id) {
+            Some(Type::Func { .. }) if !self.has(Feature::FunctionAddresses) => {
+                reject(ProgramReason::NoVariable { id })
+            }
             Some(Type::Func { .. }) => {
                 Ok((RegType::with(RegBase::Mem, TypeFlags::RDONLY), RegExtra::Mem { size: 0, dynptr_id: 0 }, 0))
             }

@@ -39,6 +39,8 @@ reasons! {
         "EBPF1102" NoAddress { func: String } ENOENT, "The address of function {func} cannot be found";
         /// Programs at this function cannot sleep.
         "EBPF0629" NotSleepableHere { func: String } EINVAL, "{func} is not sleepable";
+        /// Programs at this tracepoint cannot sleep.
+        "EBPF0629" NotFaultable { event: String } EINVAL, "Sleepable program cannot attach to non-faultable tracepoint {event}";
         /// The result of this function cannot be replaced.
         "EBPF1118" NotModifiable { func: String } EINVAL, "{func}() is not modifiable";
         /// Security hooks are for programs under the GPL.

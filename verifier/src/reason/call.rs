@@ -12,7 +12,7 @@ reasons! {
         /// A helper that not all attach points have.
         "EBPF0307" NotInThisProbe {} EINVAL, "helper call is not allowed in probe";
         /// A helper that sleeps, in a program that may not.
-        "EBPF0309" SleepsInNonSleepable {} EINVAL, "helper call might sleep in a non-sleepable prog" | "since Linux 7.2" "sleepable helper {func}#{id} in non-sleepable prog";
+        "EBPF0309" SleepsInNonSleepable { func: &'static str, id: u32 } EINVAL, "helper call might sleep in a non-sleepable prog", with SleepersNamed "sleepable helper {func}#{id} in non-sleepable prog" | "since Linux 7.2" "sleepable helper {func}#{id} in non-sleepable prog";
         /// An address would reach the helper as a number.
         "EBPF0264" LeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr into helper function";
         /// The helper may write where the program may not.
@@ -24,11 +24,11 @@ reasons! {
         /// What is released is given by its start.
         "EBPF0314" ReleasedMoved { reg: u8 } EINVAL, "R{reg} must have zero offset when passed to release func or trusted arg to kfunc";
         /// The argument holds nothing to release.
-        "EBPF0315" NotReferenced { reg: u8 } EINVAL, "R{reg} must be referenced when passed to release function" | "since Linux 7.2" "release helper {func} expects referenced PTR_TO_BTF_ID passed to R{reg}";
+        "EBPF0315" NotReferenced { reg: u8, func: &'static str } EINVAL, "R{reg} must be referenced when passed to release function", with ReleasesNamed "release helper {func} expects referenced PTR_TO_BTF_ID passed to R{reg}" | "since Linux 7.2" "release helper {func} expects referenced PTR_TO_BTF_ID passed to R{reg}";
         /// The dynptr holds nothing to release.
-        "EBPF0315" UnacquiredArgument { reg: u8 } EINVAL, "arg {reg} is an unacquired reference";
+        "EBPF0315" UnacquiredArgument { reg: u8 } EINVAL, "arg {reg} is an unacquired reference", with ReleasesNamed "Expected an initialized dynptr as R{reg}";
         /// A dynptr that the program was given cannot be released.
-        "EBPF0315" UnownedDynptr {} EINVAL, "cannot release unowned const bpf_dynptr";
+        "EBPF0315" UnownedDynptr {} EINVAL, "cannot release unowned const bpf_dynptr", without GuardedDynptrs "arg 1 is an unacquired reference", with ReleasesNamed "CONST_PTR_TO_DYNPTR cannot be released";
         /// Two arguments hold references.
         "EBPF0513" TwoReferences { reg: u8, first: u32, second: u32 } EFAULT, "more than one arg with ref_obj_id R{reg} {first} {second}";
         /// What is released was never acquired.
@@ -60,7 +60,7 @@ reasons! {
         /// The timer lies elsewhere.
         "EBPF0331" WrongTimerOffset { off: i64, at: u32 } EINVAL, "off {off} doesn't point to 'struct bpf_timer' that is at {at}";
         /// There is no kernel pointer in what the register points to.
-        "EBPF0331" NoKptr { reg: u8 } EINVAL, "R{reg} has no valid kptr";
+        "EBPF0331" NoKptr { reg: u8, map: String } EINVAL, "R{reg} has no valid kptr", without KptrTagNames "map '{map}' has no valid kptr";
         /// The kernel pointer lies elsewhere.
         "EBPF0331" NotAtKptr { off: i32 } EACCES, "off={off} doesn't point to kptr";
         /// Only referenced kernel pointers can be exchanged.
@@ -93,6 +93,8 @@ reasons! {
         "EBPF0219" ReturnsStackPointer {} EINVAL, "cannot return stack pointer to the caller";
         /// A tail call through a map that holds no programs.
         "EBPF0328" NoProgArray {} EINVAL, "expected prog array map for tail call";
+        /// A tail call would leave a callback in the middle.
+        "EBPF0328" TailCallInCallback {} EINVAL, "cannot tail call within callback";
         /// A security hook without result has no result to change.
         "EBPF0511" VoidHook {} EINVAL, "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!";
         /// A callback that returns no number.

@@ -13,6 +13,8 @@ reasons! {
         "EBPF0901" NoContext { index: usize } EINVAL, "arg#{index} expects pointer to ctx";
         /// A pointer that cannot be null is expected.
         "EBPF0312" ExpectsNonNull { index: usize } EINVAL, "arg#{index} is expected to be non-NULL";
+        /// The function may change the packet that the pointer points into.
+        "EBPF0312" PacketChanges { reg: u8 } EINVAL, "R{reg} points into a packet that the function may change";
         /// A pointer into the arena or a number is expected.
         "EBPF0901" NoArena { reg: u8 } EINVAL, "R{reg} is not a pointer to arena or scalar.";
         /// A pointer that may be null is passed where it must not be.

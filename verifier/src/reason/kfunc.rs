@@ -15,6 +15,8 @@ reasons! {
         "EBPF1005" NeedsDevice {} EINVAL, "metadata kfuncs require device-bound program";
         /// This program type may not call the function.
         "EBPF1005" NotAllowed { func: String } EACCES, "calling kernel function {func} is not allowed";
+        /// Objects with such fields cannot be freed wherever tracing programs run.
+        "EBPF1005" DropInTracing { func: String } EINVAL, "{func} cannot be used in tracing programs on types with NMI unsafe fields";
         /// The function sleeps, the program may not.
         "EBPF0309" NeedsSleepable { func: String } EACCES, "program must be sleepable to call sleepable kfunc {func}";
         /// The function takes more arguments than a call can give.
@@ -23,6 +25,8 @@ reasons! {
         "EBPF1007" ParamType { index: usize, kind: &'static str } EINVAL, "Unrecognized arg#{index} type {kind}";
         /// A reference is expected, none is passed.
         "EBPF0315" ReleasesNothing { func: String } EINVAL, "release kernel function {func} expects refcounted PTR_TO_BTF_ID";
+        /// The same, by argument.
+        "EBPF0315" ReleasesUnowned { func: String, reg: u8 } EINVAL, "release kfunc {func} expects referenced PTR_TO_BTF_ID passed to R{reg}";
         /// A constant is expected.
         "EBPF0320" NotConstant { reg: u8 } EINVAL, "R{reg} must be a known constant";
         /// The size of the result must be a constant.
@@ -68,7 +72,7 @@ reasons! {
         /// A field of one map's value with another map.
         "EBPF0322" OtherMap { what: &'static str, field: u8, field_uid: u32, reg: u8, uid: u32 } EINVAL, "{what} pointer in R{field} map_uid={field_uid} doesn't match map pointer in R{reg} map_uid={uid}";
         /// The object was allocated for another function.
-        "EBPF1020" ObjectForOther { index: usize, func: &'static str } EINVAL, "arg#{index} expected for {func}()";
+        "EBPF1020" ObjectForOther { index: usize, func: &'static str, short: &'static str } EINVAL, "arg#{index} expected for {func}()", with ShortKfuncNames "arg#{index} expected for {short}()";
         /// Iterators over tasks of a control group are for few programs.
         "EBPF1005" CssTaskIter {} EINVAL, "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs";
         /// A typed pointer is expected.
@@ -76,7 +80,7 @@ reasons! {
         /// A pointer to another struct.
         "EBPF0313" OtherStruct { func: String, index: usize, want_kind: &'static str, want: String, reg: u8, kind: &'static str, has: String } EINVAL, "kernel function {func} args#{index} expected pointer to {want_kind} {want} but R{reg} has a pointer to {kind} {has}" | "since Linux 7.2" "kernel function {func} R{arg} expected pointer to {want_kind} {want} but R{reg} has a pointer to {kind} {has}";
         /// A buffer and its size do not go together.
-        "EBPF1036" BadBuffer { index: usize, size: usize } EACCES, "arg#{index} arg#{size} memory, len pair leads to invalid memory access" | "since Linux 7.2" "R{reg} and R{size} memory, len pair leads to invalid memory access";
+        "EBPF1036" BadBuffer { index: usize, size: usize } EACCES, "arg#{index} arg#{size} memory, len pair leads to invalid memory access", with ArgumentsAsRegisters "arg#{index} and arg#{size} memory, len pair leads to invalid memory access" | "since Linux 7.2" "R{reg} and R{size} memory, len pair leads to invalid memory access";
         /// A map value is expected.
         "EBPF1019" NotMapValue { index: usize } EINVAL, "arg#{index} doesn't point to a map value";
         /// The map's value has no such field.

@@ -94,7 +94,9 @@ impl Reason {
     /// The message of a kernel that has the features that `has` says it has. [`Display`](std::fmt::Display) gives that
     /// of the kernel that is modelled where nothing says which.
     pub fn text(&self, has: &dyn Fn(ebpfkit_abi::Feature) -> bool) -> String {
-        each!(self, r => r.text(has))
+        let text = each!(self, r => r.text(has));
+        let of_calls = matches!(self, Self::Kfunc(_) | Self::Object(_) | Self::Resource(_));
+        if of_calls && has(ebpfkit_abi::Feature::ArgumentsAsRegisters) { arguments_as_registers(&text) } else { text }
     }
 
     /// Name of the variant, such as `UninitRegister`.
@@ -137,6 +139,29 @@ impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         each!(self, r => r.fmt(f))
     }
+}
+
+/// Names arguments by the registers that they are in: `R2` for `arg#1`, `arg #1` or `args#1`.
+fn arguments_as_registers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("arg") {
+        let word = rest[at..].trim_start_matches("arg").trim_start_matches('s').trim_start_matches(' ');
+        let number = word.trim_start_matches('#');
+        let digits = number.len() - number.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        match number[..digits].parse::<u32>() {
+            Ok(index) if !rest[at..].starts_with("args are") => {
+                out.push_str(&rest[..at]);
+                out.push_str(&format!("R{}", index.saturating_add(1)));
+                rest = &number[digits..];
+            }
+            _ => {
+                out.push_str(&rest[..at + 3]);
+                rest = &rest[at + 3..];
+            }
+        }
+    }
+    out + rest
 }
 
 /// A rejection with its place.

@@ -12,7 +12,7 @@ reasons! {
         /// A dynptr that the kernel gave must stay as it is.
         "EBPF0701" DynptrConst {} EINVAL, "cannot pass pointer to const bpf_dynptr, the helper mutates it";
         /// There is no initialised dynptr here.
-        "EBPF0704" DynptrNotInit { index: u8 } EINVAL, "Expected an initialized dynptr as arg #{index}" | "since Linux 7.2" "Expected an initialized dynptr as R{reg}";
+        "EBPF0704" DynptrNotInit { index: u8, reg: u8 } EINVAL, "Expected an initialized dynptr as arg #{index}", without GuardedDynptrs "Expected an initialized dynptr as arg #{reg}" | "since Linux 7.2" "Expected an initialized dynptr as R{reg}";
         /// A dynptr over something else.
         "EBPF0704" DynptrKind { kind: &'static str, index: u8 } EINVAL, "Expected a dynptr of type {kind} as arg #{index}" | "since Linux 7.2" "Expected a dynptr of type {kind} as R{reg}";
         /// A dynptr that must be released would be lost.

@@ -37,6 +37,8 @@ reasons! {
         "EBPF0610" InvalidImm64 {} EINVAL, "invalid bpf_ld_imm64 insn";
         /// A 64-bit immediate load of an unknown kind.
         "EBPF0610" UnrecognizedImm64 {} EINVAL, "unrecognized bpf_ld_imm64 insn";
+        /// What an immediate names is no variable of the kernel.
+        "EBPF0610" NoVariable { id: u32 } EINVAL, "pseudo btf_id {id} in ldimm64 isn't KIND_VAR.";
         /// Fields of a load that must be zero are not.
         "EBPF0104" LoadReservedFields {} EINVAL, "BPF_LDX uses reserved fields";
         /// An atomic operation that is no addition.
@@ -90,7 +92,7 @@ reasons! {
         /// A tail call from an exception callback.
         "EBPF0627" TailCallInExceptionCb {} EINVAL, "cannot tail call within exception cb";
         /// A program type that cannot sleep is marked sleepable.
-        "EBPF0629" NotSleepable {} EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable";
+        "EBPF0629" NotSleepable {} EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable", with SleepableTracepoints "Program of this type cannot be sleepable";
         /// An attach point is named by no type.
         "EBPF1102" MissingAttachBtf {} EINVAL, "Tracing programs must provide btf_id";
         /// The program uses more maps than are allowed.

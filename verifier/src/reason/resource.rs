@@ -6,7 +6,7 @@ reasons! {
     /// Rejections by references, locks and regions.
     Resource => ResourceReason {
         /// Something acquired is not released.
-        "EBPF0401" ReferenceLeak { place: String } EINVAL, "{place} would lead to reference leak";
+        "EBPF0401" ReferenceLeak { place: String, id: u32, insn: usize } EINVAL, "{place} would lead to reference leak", with Explanations "Unreleased reference id={id} alloc_insn={insn}";
         /// The same, with what is not released.
         "EBPF0401" Unreleased { before: String, id: u32, insn: usize } EINVAL, "{before}Unreleased reference id={id} alloc_insn={insn}";
         /// The same, where something is held that must not be held there.
@@ -58,7 +58,7 @@ reasons! {
         /// A global function is called while preemption is off, in a kernel that takes none there.
         "EBPF0403" GlobalInPreemptOff {} EINVAL, "global function calls are not allowed with preemption disabled,\nuse static function instead";
         /// A global function that may sleep is called where the program may not.
-        "EBPF0421" SleepableGlobal {} EINVAL, "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context";
+        "EBPF0421" SleepableGlobal { func: String, place: &'static str } EINVAL, "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context", with SleepersNamed "sleepable global function {func}() called in {place}";
         /// A kernel function that may sleep is called in a region.
         "EBPF0421" SleepableKfunc { func: String, region: &'static str } EACCES, "kernel func {func} is sleepable within {region} region";
         /// A helper that may sleep is called in a region.

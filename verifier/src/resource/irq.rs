@@ -7,6 +7,7 @@ use crate::reason::{ResourceReason, reject};
 use crate::state::{RefKind, Reference};
 use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 
 impl Env<'_> {
     /// Saves interrupt flags in the stack slot that a register points to. `native`: by `bpf_local_irq_save`, not by
@@ -65,6 +66,9 @@ impl Env<'_> {
         res.active_irq_id = res.refs.iter().rev().find(|f| f.kind == RefKind::Irq).map_or(0, |f| f.id);
         self.mark_object_write(r.frameno as usize, 1 << slot);
         self.path.state.frame_mut(r.frameno as usize).stack.slots[slot] = StackSlot::default();
+        if self.has(Feature::RcuWithoutPreemption) {
+            self.end_protection();
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{ResourceReason, reject};
 use crate::state::{RefKind, Reference};
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 use ebpfkit_object::record::FieldKind;
 
 /// Kind of a lock.
@@ -92,6 +93,9 @@ impl Env<'_> {
         let outer = res.refs[..at].iter().rev().find(|l| is_lock(l)).map(|l| (l.id, l.lock_owner));
         (res.active_lock_id, res.active_lock_owner) = outer.unwrap_or((0, 0));
         self.invalidate_non_owning_refs();
+        if self.has(Feature::RcuWithoutPreemption) {
+            self.end_protection();
+        }
         Ok(())
     }
 

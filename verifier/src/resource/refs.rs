@@ -82,8 +82,10 @@ impl Env<'_> {
             // Calls and loads that may leave the program: references first.
             if self.check_reference_leak(false, String::new()).is_err() {
                 let is_tail_call = place == "tail_call";
+                let held = self.path.state.res.refs.iter().find(|r| r.kind == RefKind::Ptr);
+                let (id, insn) = held.map_or((0, 0), |r| (r.id, r.insn));
                 let (leak, mixed) = (
-                    ResourceReason::ReferenceLeak { place: place.clone() },
+                    ResourceReason::ReferenceLeak { place: place.clone(), id, insn },
                     ResourceReason::MixedWithReferences { place },
                 );
                 return reject(if is_tail_call { leak } else { mixed });
@@ -150,9 +152,10 @@ impl Env<'_> {
             let before = before.iter().map(line).collect();
             return reject(ResourceReason::Unreleased { before, id: last.id, insn: last.insn });
         }
+        let first = leaked[0];
         for r in leaked {
             self.detail(format_args!("Unreleased reference id={} alloc_insn={}", r.id, r.insn));
         }
-        reject(ResourceReason::ReferenceLeak { place })
+        reject(ResourceReason::ReferenceLeak { place, id: first.id, insn: first.insn })
     }
 }

@@ -300,6 +300,7 @@ impl Env<'_> {
         let op = insn.op();
         let modelled = match op {
             alu::ADD | alu::SUB | alu::AND => true,
+            alu::DIV | alu::MOD => self.has(Feature::BoundedDivision) && src.is_one_value(alu32),
             alu::OR | alu::XOR | alu::MUL => self.has(Feature::BitwiseRanges) || src.is_one_value(alu32),
             alu::LSH | alu::RSH | alu::ARSH => src.is_one_value(alu32) && src.umax < bits,
             _ => false,
@@ -322,6 +323,10 @@ impl Env<'_> {
             alu::ADD => numbers.add(dst, src),
             alu::SUB => numbers.sub(dst, src),
             alu::MUL => numbers.mul(dst, src),
+            // A quotient by zero is zero, a remainder is the number.
+            alu::DIV if src.low_or_all(alu32) == 0 => dst.set_known_bounds(0),
+            alu::MOD if src.low_or_all(alu32) == 0 => {}
+            alu::DIV | alu::MOD => dst.scalar_divide(src, op == alu::MOD, insn.off == 1, alu32),
             alu::AND => dst.scalar_and(src),
             alu::OR => dst.scalar_or(src),
             alu::XOR => dst.scalar_xor(src),

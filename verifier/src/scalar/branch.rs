@@ -8,6 +8,7 @@ use crate::reason::{ScalarReason, reject};
 use crate::scalar::operands::SrcOp;
 use crate::state::{RefKind, StackUse, VerifierState};
 use crate::{Env, Step};
+use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_abi::{Feature, MapType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{MAY_GOTO, class, jmp, pseudo};
@@ -40,17 +41,34 @@ fn packet_outcome(a: &RegState, b: &RegState, op: u8) -> Option<bool> {
     }
 }
 
+/// How the modelled kernel compares.
+struct Compared {
+    numbers: Numbers,
+    /// A pointer is not null only by all of its bits, and only where its offset cannot make it so.
+    strict_pointers: bool,
+}
+
+impl Compared {
+    fn not_null(&self, ptr: &RegState) -> bool {
+        let far = ptr.smin <= -MAX_VAR_OFF || ptr.smax >= MAX_VAR_OFF;
+        ptr.not_null() && !(self.strict_pointers && far)
+    }
+}
+
 /// Whether the jump is known to be taken.
-fn branch_taken(a: &RegState, b: &RegState, op: u8, w32: bool, numbers: Numbers) -> Option<bool> {
+fn branch_taken(a: &RegState, b: &RegState, op: u8, w32: bool, by: &Compared) -> Option<bool> {
     if a.is_pkt_any() && b.is_pkt_any() && !w32 {
         return packet_outcome(a, b, op);
     }
     if a.is_scalar() && b.is_scalar() {
-        return numbers.outcome(a, b, op, w32);
+        return by.numbers.outcome(a, b, op, w32);
+    }
+    if by.strict_pointers && w32 {
+        return None;
     }
     // The kernel takes the low half of a pointer that is not null as not zero, too.
     let (ptr, number) = if const_at(b, w32).is_some() { (a, b) } else { (b, a) };
-    if const_at(number, w32) != Some(0) || !ptr.not_null() {
+    if const_at(number, w32) != Some(0) || !by.not_null(ptr) {
         return None;
     }
     match op {
@@ -222,16 +240,13 @@ fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs
         let equal = op == jmp::JEQ && taken || op == jmp::JNE && !taken;
         // Where only one of two equal pointers has been in doubt, neither is null.
         match (dst.ty.may_be_null(), src.ty.may_be_null()) {
-            (true, false) if equal => mark_not_null(state.reg_mut(insn.dst), maps),
-            (false, true) if equal => mark_not_null(state.reg_mut(insn.src), maps),
+            (true, false) if equal && rules.other_is_not_null(&src) => mark_not_null(state.reg_mut(insn.dst), maps),
+            (false, true) if equal && rules.other_is_not_null(&dst) => mark_not_null(state.reg_mut(insn.src), maps),
             _ => {}
         }
     }
-    let null_check = !w32
-        && !insn.is_src_reg()
-        && insn.imm == 0
-        && matches!(op, jmp::JEQ | jmp::JNE)
-        && state.reg(insn.dst).ty.may_be_null();
+    let zero = if insn.is_src_reg() { rules.null_registers && src.is_null() } else { insn.imm == 0 };
+    let null_check = !w32 && zero && matches!(op, jmp::JEQ | jmp::JNE) && state.reg(insn.dst).ty.may_be_null();
     let harmless = if null_check {
         mark_ptr_or_null_regs(state, insn.dst, taken == (op == jmp::JEQ), maps);
         true
@@ -245,12 +260,25 @@ fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs
 struct Rules<'a> {
     numbers: Numbers,
     equal_is_not_null: bool,
+    strict_pointers: bool,
+    null_registers: bool,
     maps: &'a [UsedMap],
 }
 
 impl<'a> Rules<'a> {
-    fn of(numbers: Numbers, equal_is_not_null: bool, maps: &'a [UsedMap]) -> Self {
-        Self { numbers, equal_is_not_null, maps }
+    fn of(env: &'a Env<'_>) -> Self {
+        Self {
+            numbers: env.numbers(),
+            equal_is_not_null: env.has(Feature::NullnessByComparison),
+            strict_pointers: env.has(Feature::StrictNonNull),
+            null_registers: env.has(Feature::NullRegisters),
+            maps: &env.maps,
+        }
+    }
+
+    /// Whether a pointer that another one equals says that neither is null.
+    fn other_is_not_null(&self, ptr: &RegState) -> bool {
+        !self.strict_pointers || Compared { numbers: self.numbers, strict_pointers: true }.not_null(ptr)
     }
 }
 
@@ -301,7 +329,8 @@ impl Env<'_> {
             let src_is_stack = insn.is_src_reg() && src.ty == stack;
             self.push_history(StackUse::compared(dst.ty == stack, src_is_stack), 0)?;
         }
-        if let Some(taken) = branch_taken(&dst, &src, op, w32, self.numbers()) {
+        let by = Compared { numbers: self.numbers(), strict_pointers: self.has(Feature::StrictNonNull) };
+        if let Some(taken) = branch_taken(&dst, &src, op, w32, &by) {
             if dst.is_scalar() {
                 self.mark_chain_precision(insn.dst)?;
             }
@@ -328,14 +357,14 @@ impl Env<'_> {
         if linked.0.len() > 1 {
             self.push_history(StackUse::NONE, linked.pack())?;
         }
-        let equal_is_not_null = self.has(Feature::NullnessByComparison);
         let mut contradictions = Vec::new();
         self.push_branch(jump, here, false, |env, state| {
-            let rules = Rules::of(env.numbers(), equal_is_not_null, &env.maps);
+            let rules = Rules::of(env);
             contradictions = learn(state, insn, true, &linked, &rules).contradictions;
         })?;
-        let rules = Rules::of(self.numbers(), equal_is_not_null, &self.maps);
-        let this = learn(&mut self.path.state, insn, false, &linked, &rules);
+        let mut state = std::mem::replace(&mut self.path.state, VerifierState::empty());
+        let this = learn(&mut state, insn, false, &linked, &Rules::of(self));
+        self.path.state = state;
         contradictions.extend(this.contradictions);
         for (mut r, place) in contradictions {
             self.heal_bounds(&mut r, place)?;

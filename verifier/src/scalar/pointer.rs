@@ -6,6 +6,7 @@ use crate::log::insn::alu_str;
 use crate::reason::{ScalarReason, reject};
 use crate::scalar::sanitize::Masking;
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::TypeFlags;
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_isa::Insn;
@@ -102,7 +103,9 @@ impl Env<'_> {
             | RegBase::Buf
             | RegBase::Func
             | RegBase::ConstDynptr => true,
-            RegBase::FlowKeys => known,
+            RegBase::FlowKeys => {
+                known || self.has(Feature::FlowKeysByRange) || !self.has(Feature::FlowKeysAtKnownOffsets)
+            }
             RegBase::ConstMap => false,
             _ => return reject(ScalarReason::PointerArithmeticKind { reg, kind: self.kind_name(ptr.ty) }),
         };
@@ -120,9 +123,7 @@ impl Env<'_> {
         let mut dst = ptr;
         if !ptr_is_dst && (ptr.ref_obj_id, ptr.frameno) != (off.ref_obj_id, off.frameno) {
             // Linux 6.18 forgets on which reference and on whose frame the pointer rests.
-            if self.options().sound {
-                self.soundness_mattered.set(true);
-            } else {
+            if !self.sees(Feature::FramesOfMovedPointers) {
                 (dst.ref_obj_id, dst.frameno) = (off.ref_obj_id, off.frameno);
             }
         }

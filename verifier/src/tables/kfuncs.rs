@@ -35,6 +35,10 @@ pub(crate) struct Desc {
     pub id: TypeId,
     /// Name.
     pub name: String,
+    /// Name of the function that takes the arguments that calls by `name` leave to the kernel, where there are such.
+    pub full_name: String,
+    /// How calls are treated by the modelled kernel.
+    pub flags: KfuncFlags,
     /// Its row in the table; `None` when no program may call it.
     pub row: Option<&'static Kfunc>,
     /// Parameters.
@@ -46,7 +50,7 @@ pub(crate) struct Desc {
 impl Desc {
     /// Whether calls are treated in this way.
     pub fn has(&self, flag: KfuncFlags) -> bool {
-        self.row.is_some_and(|r| r.flags.contains(flag))
+        self.flags.contains(flag)
     }
 
     /// Whether pointers must be trusted: by the function itself, or because it takes a reference away.
@@ -56,7 +60,12 @@ impl Desc {
 
     /// Whether this is one of these functions.
     pub fn is(&self, names: &[&str]) -> bool {
-        names.contains(&self.name.as_str())
+        names.contains(&self.name.as_str()) || names.contains(&self.full_name.as_str())
+    }
+
+    /// The name of the function that does it, as the oldest kernels that have it call it.
+    pub fn api_name(&self) -> &str {
+        if self.full_name.is_empty() { &self.name } else { &self.full_name }
     }
 
     /// Works on lists.
@@ -71,15 +80,16 @@ impl Desc {
 
     /// Puts a node into a list or tree, which then owns it.
     pub fn adds_node(&self) -> bool {
-        self.is(&["bpf_list_push_front_impl", "bpf_list_push_back_impl", "bpf_rbtree_add_impl"])
+        self.is(&["bpf_list_push_front_impl", "bpf_list_push_back_impl", "bpf_list_add", "bpf_rbtree_add_impl"])
     }
 
-    /// Whether it may be called while a lock is held.
-    pub fn allowed_under_lock(&self) -> bool {
+    /// Whether it may be called while a lock is held; `more` in kernels that allow more than graphs need.
+    pub fn allowed_under_lock(&self, more: bool) -> bool {
         self.is_list_api()
             || self.is_tree_api()
             || self.name.starts_with("bpf_iter_num_")
             || self.name.starts_with("bpf_res_spin_")
             || self.is(&["bpf_refcount_acquire_impl"])
+            || more && (self.name.starts_with("bpf_stream_") || self.name.starts_with("bpf_arena_"))
     }
 }

@@ -12,6 +12,7 @@ use crate::reason::{GlobalReason, KfuncReason, ObjectReason, reject};
 use crate::resource::LockKind;
 use crate::tables::kfuncs::{Desc, Param};
 use crate::{Env, Step, Stop};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
 use ebpfkit_abi::limits::MAX_CALL_ARGS;
 use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
@@ -38,6 +39,7 @@ enum Role {
     ConstStr,
     Map,
     Workqueue,
+    Timer,
     TaskWork,
     IrqFlag,
     ResLock,
@@ -126,7 +128,7 @@ impl Env<'_> {
         }
         let sized =
             a.desc.params.get(a.index + 1).is_some_and(|next| is_size(a.btf, next) && self.reg(a.reg + 1).is_scalar());
-        if self.is_ctx_pointee(a.btf, a.target) {
+        if self.is_ctx_pointee(a.btf, a.target) || a.target == 0 && a.param.name == "ctx" {
             return Ok(Role::Ctx);
         }
         let nullable = a.param.has("__nullable") || a.param.has("__opt");
@@ -155,13 +157,14 @@ impl Env<'_> {
         if let Some(&(_, role)) = by_name.iter().find(|(n, _)| *n == name) {
             return Ok(role);
         }
-        for (suffix, role) in [("__str", Role::ConstStr), ("__map", Role::Map)] {
+        for (suffix, role) in [("__str", Role::ConstStr), ("__const_map", Role::Map), ("__map", Role::Map)] {
             if a.param.has(suffix) {
                 return Ok(role);
             }
         }
         match name {
             "bpf_wq" => return Ok(Role::Workqueue),
+            "bpf_timer" => return Ok(Role::Timer),
             "bpf_task_work" => return Ok(Role::TaskWork),
             "bpf_res_spin_lock" => return Ok(Role::ResLock),
             _ if a.param.has("__irq_flag") => return Ok(Role::IrqFlag),
@@ -205,6 +208,14 @@ impl Env<'_> {
             if a.desc.has(F::RELEASE) {
                 meta.release = Some(a.reg);
             }
+        }
+        if a.desc.has(F::RELEASE)
+            && self.has(Feature::ReleasesNamed)
+            && r.ref_obj_id == 0
+            && !r.is_null()
+            && pointee_name(a.btf, a.param) != "bpf_dynptr"
+        {
+            return reject(KfuncReason::ReleasesUnowned { func: a.desc.name.clone(), reg: a.reg });
         }
         let role = self.kfunc_role(a)?;
         if role == Role::Null {
@@ -250,7 +261,14 @@ impl Env<'_> {
                 self.check_graph_root(a.reg, role == Role::ListHead, meta)
             }
             Role::ListNode => {
-                self.check_owned_node(&r, index)?;
+                let inside = a.desc.is(&["bpf_list_del", "bpf_list_is_first", "bpf_list_is_last"]);
+                if inside || a.desc.is(&["bpf_list_add"]) && index == 2 {
+                    if !r.is_non_owning() && r.ref_obj_id == 0 {
+                        return reject(KfuncReason::NodeNotBorrowed { func: a.desc.name.clone() });
+                    }
+                } else {
+                    self.check_owned_node(&r, index)?;
+                }
                 self.check_graph_node(a.reg, true, meta)
             }
             Role::TreeNode => {
@@ -302,6 +320,7 @@ impl Env<'_> {
                 self.check_const_string(a.reg)
             }
             Role::Workqueue => self.check_kfunc_field(a, ebpfkit_object::record::FieldKind::Workqueue, meta),
+            Role::Timer => self.check_kfunc_field(a, ebpfkit_object::record::FieldKind::Timer, meta),
             Role::TaskWork => self.check_kfunc_field(a, ebpfkit_object::record::FieldKind::TaskWork, meta),
             Role::IrqFlag => {
                 if r.ty != RegType::of(RegBase::Stack) {
@@ -368,8 +387,12 @@ impl Env<'_> {
         } else {
             return reject(KfuncReason::NotObject { index });
         };
-        if a.desc.name != expected {
-            return reject(KfuncReason::ObjectForOther { index, func: expected });
+        if a.desc.api_name() != expected {
+            return reject(KfuncReason::ObjectForOther {
+                index,
+                func: expected,
+                short: expected.trim_end_matches("_impl"),
+            });
         }
         if r.ref_obj_id == 0 {
             return reject(KfuncReason::NotReferenced {});

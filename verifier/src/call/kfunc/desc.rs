@@ -5,7 +5,8 @@ use crate::memory::types::{is_scalar, pointee};
 use crate::reason::{KfuncReason, reject};
 use crate::tables::kfuncs::{Desc, Param};
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::kfuncs;
+use ebpfkit_abi::kfuncs::{self, KfuncFlags};
+use ebpfkit_abi::{Feature, ProgType};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::Type;
@@ -17,8 +18,20 @@ impl Env<'_> {
         if let Some(known) = self.tables.kfuncs.known.borrow().get(&id) {
             return known.clone();
         }
-        let desc = self.types_of(BtfRef::Vmlinux).ok().and_then(|btf| describe(&btf, id)).map(Rc::new);
+        let desc = self.types_of(BtfRef::Vmlinux).ok().and_then(|btf| describe(&btf, id));
+        let desc = desc.map(|d| Rc::new(self.as_treated_here(d)));
         self.tables.kfuncs.known.borrow_mut().insert(id, desc.clone());
+        desc
+    }
+
+    /// The function with its flags as the modelled kernel has them.
+    fn as_treated_here(&self, mut desc: Desc) -> Desc {
+        if desc.name.starts_with("bpf_arena_") && self.has(Feature::ArenaWithoutSleep) {
+            desc.flags -= KfuncFlags::SLEEPABLE;
+        }
+        if desc.row.is_some() && self.has(Feature::TrustedArguments) {
+            desc.flags |= KfuncFlags::TRUSTED_ARGS;
+        }
         desc
     }
 
@@ -30,7 +43,12 @@ impl Env<'_> {
 
     /// Whether this program may call the function.
     pub(crate) fn kfunc_allowed(&self, desc: &Desc) -> bool {
-        desc.row.is_some_and(|r| r.allowed(self.effective_prog_type(), self.prog().attach_type))
+        let (mut kind, attach) = (self.effective_prog_type(), self.prog().attach_type);
+        let raw = matches!(kind, ProgType::RawTracepoint | ProgType::RawTracepointWritable);
+        if raw && self.has(Feature::RawTracepointKfuncs) {
+            kind = ProgType::Tracepoint;
+        }
+        desc.row.is_some_and(|r| r.allowed(kind, attach))
     }
 
     /// The kernel function that an instruction calls, when the program may call it.
@@ -62,7 +80,7 @@ impl Env<'_> {
 
     /// Whether a call of a kernel function may be made while a lock is held.
     pub(super) fn kfunc_under_lock(&self, insn: Insn) -> bool {
-        self.kfunc_of(insn).is_some_and(|d| d.allowed_under_lock())
+        self.kfunc_of(insn).is_some_and(|d| d.allowed_under_lock(self.has(Feature::MoreKfuncsUnderLock)))
     }
 }
 
@@ -72,8 +90,13 @@ fn describe(btf: &Btf, id: u32) -> Option<Desc> {
     let name = btf.name(id).to_owned();
     let params =
         btf.params(proto).map(|p| Param { name: p.name.to_owned(), ty: btf.resolve(p.ty) }).collect::<Vec<_>>();
-    let row = kfuncs::find(&name);
-    Some(Desc { id, name, row, params, ret: btf.resolve(ret) })
+    let mut full_name = String::new();
+    let row = kfuncs::find(&name).or_else(|| {
+        let full = format!("{name}_impl");
+        kfuncs::find(&full).inspect(|_| full_name = full)
+    });
+    let flags = row.map_or(KfuncFlags::empty(), |r| r.flags);
+    Some(Desc { id, name, full_name, flags, row, params, ret: btf.resolve(ret) })
 }
 
 /// Name of the struct that a parameter points to; empty when it points to none.

@@ -13,8 +13,10 @@ use crate::state::RetRange;
 use crate::tables::kfuncs::Desc;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::KfuncFlags as F;
-use ebpfkit_abi::{Errno, TypeFlags};
+use ebpfkit_abi::{AttachType, Errno, Feature, ProgType as P, TypeFlags};
 use ebpfkit_isa::Insn;
+use ebpfkit_object::ProgramFlags;
+use ebpfkit_object::record::FieldKind;
 use meta::KfuncMeta;
 
 /// What comparison functions return.
@@ -45,6 +47,7 @@ impl Env<'_> {
         }
         let mut meta = KfuncMeta::default();
         self.check_kfunc_args(&desc, &mut meta)?;
+        self.check_drop_in_tracing(&desc, &meta)?;
         self.call_back_from_kfunc(&desc, &meta)?;
         self.check_kfunc_regions(&desc, sleepable)?;
         if let Some(reg) = meta.release {
@@ -88,6 +91,27 @@ impl Env<'_> {
         })
     }
 
+    /// What tracing programs drop may be dropped where an interrupt that cannot be masked runs them.
+    fn check_drop_in_tracing(&self, desc: &Desc, meta: &KfuncMeta) -> Step {
+        let drops = desc.is(&["bpf_obj_drop_impl", "bpf_percpu_obj_drop_impl"]);
+        let Some((btf, id)) = meta.object.filter(|_| drops && self.has(Feature::DropsInTracing)) else { return Ok(()) };
+        let traces = match self.effective_prog_type() {
+            P::Kprobe | P::Tracepoint | P::PerfEvent | P::RawTracepoint | P::RawTracepointWritable => true,
+            P::Tracing => {
+                self.prog().attach_type != AttachType::TraceIter && !self.prog().flags.has(ProgramFlags::SLEEPABLE)
+            }
+            _ => false,
+        };
+        let pointer = RegState { ..btf_reg(btf, id, TypeFlags::ALLOC) };
+        let unsafe_fields = self.record_of(&pointer).is_some_and(|r| {
+            r.fields.iter().any(|f| f.kind.is_kptr() || f.kind == FieldKind::ListHead || f.kind == FieldKind::RbRoot)
+        });
+        if traces && unsafe_fields {
+            return reject(KfuncReason::DropInTracing { func: desc.name.clone() });
+        }
+        Ok(())
+    }
+
     /// Enqueues the function of the program that the call takes.
     fn call_back_from_kfunc(&mut self, desc: &Desc, meta: &KfuncMeta) -> Step {
         let Some(subprog) = meta.callback.map(|s| s as usize) else { return Ok(()) };
@@ -119,7 +143,7 @@ impl Env<'_> {
             if (lock || unlock) && self.in_tree_callback() {
                 return reject(ResourceReason::RcuInTreeCallback {});
             }
-            if lock {
+            if lock && !self.has(Feature::NestedRcu) {
                 return reject(ResourceReason::NestedRcuLock { func: desc.name.clone() });
             }
             if sleepable {

@@ -107,7 +107,7 @@ impl Env<'_> {
         btf: &Btf,
         target: TypeId,
     ) -> Step<Option<RegState>> {
-        Ok(Some(match desc.name.as_str() {
+        Ok(Some(match desc.api_name() {
             "bpf_obj_new_impl" => self.new_object(meta, false)?,
             "bpf_percpu_obj_new_impl" => self.new_object(meta, true)?,
             "bpf_refcount_acquire_impl" => {
