@@ -10,19 +10,24 @@ use std::ptr::NonNull;
 /// Keys have the map's key size and values its value size; [`super::Map`] has seen to that, and to the flags and
 /// restrictions that all kinds share.
 pub(super) trait Elements {
-    /// Address of the value of a key, for programs.
-    fn lookup(&self, _key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
+    /// The elements that these are kept as, whose answers are the defaults of what finds, changes and visits by key.
+    fn inner(&self) -> Option<&dyn Elements> {
         None
     }
 
+    /// Address of the value of a key, for programs.
+    fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
+        self.inner()?.lookup(key, cpu)
+    }
+
     /// Sets a value, from a program.
-    fn update(&self, _key: &[u8], _value: &[u8], _flags: u64, _cpu: u32) -> Result<(), Errno> {
-        Err(Errno::EINVAL)
+    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
+        self.inner().ok_or(Errno::EINVAL)?.update(key, value, flags, cpu)
     }
 
     /// Removes an element.
-    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
-        Err(Errno::EINVAL)
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        self.inner().ok_or(Errno::EINVAL)?.delete(key)
     }
 
     /// Adds a value that has no key.
@@ -46,18 +51,18 @@ pub(super) trait Elements {
     }
 
     /// The key after a key, or the first.
-    fn next_key(&self, _key: Option<&[u8]>, _next: &mut [u8]) -> Result<(), Errno> {
-        Err(Errno::ENOTSUPP)
+    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
+        self.inner().ok_or(Errno::ENOTSUPP)?.next_key(key, next)
     }
 
     /// Copies a value out, for user space.
-    fn user_lookup(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
-        Err(Errno::ENOTSUPP)
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.inner().ok_or(Errno::ENOTSUPP)?.user_lookup(key, out, flags)
     }
 
     /// Sets a value, from user space.
-    fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
-        Err(Errno::ENOTSUPP)
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        self.inner().ok_or(Errno::ENOTSUPP)?.user_update(key, value, flags)
     }
 
     /// Copies a value out and removes it.
@@ -76,8 +81,8 @@ pub(super) trait Elements {
     }
 
     /// Whether bytes lie inside the map's own memory.
-    fn contains(&self, _address: u64, _len: u64) -> bool {
-        false
+    fn contains(&self, address: u64, len: u64) -> bool {
+        self.inner().is_some_and(|inner| inner.contains(address, len))
     }
 }
 

@@ -12,12 +12,33 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
+/// A word for each index.
+#[derive(Debug)]
+struct Words {
+    region: Region,
+    count: u32,
+}
+
+impl Words {
+    fn new(facts: &Facts) -> Result<Self, Errno> {
+        Ok(Self { region: facts.account.region(facts.max_entries as usize, 8)?, count: facts.max_entries })
+    }
+
+    fn get(&self, index: u32) -> Option<&AtomicU64> {
+        // SAFETY: the index is below the number of words; the region lives as long as `self`.
+        self.address(index).map(|word| unsafe { AtomicU64::from_ptr(word.as_ptr().cast()) })
+    }
+
+    fn address(&self, index: u32) -> Option<NonNull<u8>> {
+        (index < self.count).then(|| self.region.at(index as usize * 8))
+    }
+}
+
 /// Slots that hold a number each: `PROG_ARRAY`, `PERF_EVENT_ARRAY`, `CGROUP_ARRAY`, `XSKMAP`, `SOCKMAP`,
 /// `REUSEPORT_SOCKARRAY`. What a number stands for is known to who fills the slots, such as a program's number.
 #[derive(Debug)]
 pub struct Slots {
-    slots: Region,
-    count: u32,
+    words: Words,
     map_type: MapType,
     /// Programs of a prog array whose owner gave more than their numbers.
     programs: RwLock<Vec<Option<Arc<Program>>>>,
@@ -43,41 +64,34 @@ const USED: u64 = 1 << 63;
 
 impl Slots {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        let slots = facts.account.region(facts.max_entries as usize, 8)?;
         Ok(Self {
-            slots,
-            count: facts.max_entries,
+            words: Words::new(facts)?,
             map_type: facts.map_type,
             programs: RwLock::default(),
             owner: OnceLock::new(),
         })
     }
 
-    fn slot(&self, index: u32) -> Option<&AtomicU64> {
-        // SAFETY: the index is below the number of words; the region lives as long as `self`.
-        (index < self.count).then(|| unsafe { AtomicU64::from_ptr(self.slots.at(index as usize * 8).as_ptr().cast()) })
-    }
-
     /// Slots.
     pub fn len(&self) -> u32 {
-        self.count
+        self.words.count
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.words.count == 0
     }
 
     /// The number in a slot.
     #[inline]
     pub fn get(&self, index: u32) -> Option<u64> {
-        let word = self.slot(index)?.load(Ordering::Acquire);
+        let word = self.words.get(index)?.load(Ordering::Acquire);
         (word & USED != 0).then_some(word & !USED)
     }
 
     /// Puts a number, below 2^63, into a slot.
     pub fn set(&self, index: u32, number: u64) -> Result<(), Errno> {
-        self.slot(index).ok_or(Errno::E2BIG)?.store(number | USED, Ordering::Release);
+        self.words.get(index).ok_or(Errno::E2BIG)?.store(number | USED, Ordering::Release);
         Ok(())
     }
 
@@ -117,56 +131,6 @@ impl Slots {
     pub fn clear_programs(&self) {
         self.programs.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
-
-    pub(super) fn update(&self, index: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
-        match self.map_type {
-            // Sockets: the kernel takes all three update flags.
-            MapType::Sockmap | MapType::Xskmap | MapType::ReuseportSockarray => {
-                if flags > flag::EXIST {
-                    return Err(Errno::EINVAL);
-                }
-                let used = self.get(index).is_some();
-                if index >= self.count {
-                    return Err(Errno::E2BIG);
-                }
-                match flags {
-                    flag::NOEXIST if used => return Err(Errno::EEXIST),
-                    flag::EXIST if !used => return Err(Errno::ENOENT),
-                    _ => {}
-                }
-            }
-            _ if flags != flag::ANY => return Err(Errno::EINVAL),
-            _ => {}
-        }
-        self.set(index, number(value))
-    }
-
-    pub(super) fn user_lookup(&self, index: u32, out: &mut [u8]) -> Result<(), Errno> {
-        let number = match (self.map_type, self.get(index)) {
-            (MapType::PerfEventArray | MapType::CgroupArray, _) => return Err(Errno::ENOTSUPP),
-            (MapType::Xskmap, _) => return Err(Errno::EOPNOTSUPP),
-            (MapType::Sockmap | MapType::ReuseportSockarray, _) if out.len() != 8 => return Err(Errno::ENOSPC),
-            (_, number) => number.ok_or(Errno::ENOENT)?,
-        };
-        put(number, out);
-        Ok(())
-    }
-
-    pub(super) fn delete(&self, index: u32) -> Result<(), Errno> {
-        let slot = self.slot(index);
-        let was = |slot: &AtomicU64| slot.swap(0, Ordering::AcqRel) & USED != 0;
-        match self.map_type {
-            MapType::Xskmap => {
-                was(slot.ok_or(Errno::EINVAL)?);
-                Ok(())
-            }
-            MapType::Sockmap => slot.filter(|s| was(s)).map(drop).ok_or(Errno::EINVAL),
-            _ => {
-                let slot = slot.ok_or(Errno::E2BIG)?;
-                if was(slot) { Ok(()) } else { Err(Errno::ENOENT) }
-            }
-        }
-    }
 }
 
 fn number(value: &[u8]) -> u64 {
@@ -184,9 +148,8 @@ fn put(number: u64, out: &mut [u8]) {
 /// `DEVMAP`, `CPUMAP`: slots with a value of four or eight bytes that programs may read.
 #[derive(Debug)]
 pub struct Targets {
-    slots: Region,
+    words: Words,
     size: usize,
-    count: u32,
     cpumap: bool,
     cpus: u32,
 }
@@ -197,59 +160,18 @@ const MAX_QUEUE: u32 = 16384;
 impl Targets {
     pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
         Ok(Self {
-            slots: facts.account.region(facts.max_entries as usize, 8)?,
+            words: Words::new(facts)?,
             size: facts.value_size as usize,
-            count: facts.max_entries,
             cpumap: facts.map_type == MapType::Cpumap,
             cpus: facts.cpus,
         })
     }
 
-    fn slot(&self, index: u32) -> Option<&AtomicU64> {
-        // SAFETY: the index is below the number of words; the region lives as long as `self`.
-        (index < self.count).then(|| unsafe { AtomicU64::from_ptr(self.slots.at(index as usize * 8).as_ptr().cast()) })
-    }
-
     /// Address of an entry's value: the interface or queue length, then the program.
     pub fn lookup(&self, index: u32) -> Option<NonNull<u8>> {
         // An entry without interface, or without queue, is empty.
-        let used = self.slot(index)?.load(Ordering::Acquire) as u32 != 0;
-        used.then(|| self.slots.at(index as usize * 8))
-    }
-
-    pub(super) fn update(&self, index: u32, value: &[u8], flags: u64) -> Result<(), Errno> {
-        let content = check_target(value)?;
-        if flags > flag::EXIST {
-            return Err(Errno::EINVAL);
-        }
-        let slot = self.slot(index).ok_or(Errno::E2BIG)?;
-        if flags == flag::NOEXIST {
-            return Err(Errno::EEXIST);
-        }
-        let first = content as u32;
-        if self.cpumap && first > MAX_QUEUE {
-            return Err(Errno::EOVERFLOW);
-        }
-        if self.cpumap && index >= self.cpus {
-            return Err(Errno::ENODEV);
-        }
-        if !self.cpumap && first == 0 && content != 0 {
-            return Err(Errno::EINVAL);
-        }
-        slot.store(content, Ordering::Release);
-        Ok(())
-    }
-
-    pub(super) fn delete(&self, index: u32) -> Result<(), Errno> {
-        self.slot(index).ok_or(Errno::EINVAL)?.store(0, Ordering::Release);
-        Ok(())
-    }
-
-    pub(super) fn user_lookup(&self, index: u32, out: &mut [u8]) -> Result<(), Errno> {
-        self.lookup(index).ok_or(Errno::ENOENT)?;
-        let content = self.slot(index).map_or(0, |s| s.load(Ordering::Acquire));
-        put(content, &mut out[..self.size]);
-        Ok(())
+        let used = self.words.get(index)?.load(Ordering::Acquire) as u32 != 0;
+        self.words.address(index).filter(|_| used)
     }
 }
 
@@ -403,23 +325,62 @@ impl Maps {
 
 impl Elements for Slots {
     fn update(&self, key: &[u8], value: &[u8], flags: u64, _cpu: u32) -> Result<(), Errno> {
-        self.update(index(key), value, flags)
+        self.user_update(key, value, flags)
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        self.delete(index(key))
+        let slot = self.words.get(index(key));
+        let was = |slot: &AtomicU64| slot.swap(0, Ordering::AcqRel) & USED != 0;
+        match self.map_type {
+            MapType::Xskmap => {
+                was(slot.ok_or(Errno::EINVAL)?);
+                Ok(())
+            }
+            MapType::Sockmap => slot.filter(|s| was(s)).map(drop).ok_or(Errno::EINVAL),
+            _ => {
+                let slot = slot.ok_or(Errno::E2BIG)?;
+                if was(slot) { Ok(()) } else { Err(Errno::ENOENT) }
+            }
+        }
     }
 
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        super::array::next_key(self.count, key, next)
+        super::array::next_key(self.words.count, key, next)
     }
 
     fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
-        self.user_lookup(index(key), out)
+        let number = match (self.map_type, self.get(index(key))) {
+            (MapType::PerfEventArray | MapType::CgroupArray, _) => return Err(Errno::ENOTSUPP),
+            (MapType::Xskmap, _) => return Err(Errno::EOPNOTSUPP),
+            (MapType::Sockmap | MapType::ReuseportSockarray, _) if out.len() != 8 => return Err(Errno::ENOSPC),
+            (_, number) => number.ok_or(Errno::ENOENT)?,
+        };
+        put(number, out);
+        Ok(())
     }
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        self.update(index(key), value, flags)
+        let index = index(key);
+        match self.map_type {
+            // Sockets: the kernel takes all three update flags.
+            MapType::Sockmap | MapType::Xskmap | MapType::ReuseportSockarray => {
+                if flags > flag::EXIST {
+                    return Err(Errno::EINVAL);
+                }
+                let used = self.get(index).is_some();
+                if index >= self.words.count {
+                    return Err(Errno::E2BIG);
+                }
+                match flags {
+                    flag::NOEXIST if used => return Err(Errno::EEXIST),
+                    flag::EXIST if !used => return Err(Errno::ENOENT),
+                    _ => {}
+                }
+            }
+            _ if flags != flag::ANY => return Err(Errno::EINVAL),
+            _ => {}
+        }
+        self.set(index, number(value))
     }
 }
 
@@ -429,19 +390,44 @@ impl Elements for Targets {
     }
 
     fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        self.delete(index(key))
+        self.words.get(index(key)).ok_or(Errno::EINVAL)?.store(0, Ordering::Release);
+        Ok(())
     }
 
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        super::array::next_key(self.count, key, next)
+        super::array::next_key(self.words.count, key, next)
     }
 
     fn user_lookup(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
-        self.user_lookup(index(key), out)
+        let index = index(key);
+        self.lookup(index).ok_or(Errno::ENOENT)?;
+        let content = self.words.get(index).map_or(0, |s| s.load(Ordering::Acquire));
+        put(content, &mut out[..self.size]);
+        Ok(())
     }
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        self.update(index(key), value, flags)
+        let index = index(key);
+        let content = check_target(value)?;
+        if flags > flag::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        let slot = self.words.get(index).ok_or(Errno::E2BIG)?;
+        if flags == flag::NOEXIST {
+            return Err(Errno::EEXIST);
+        }
+        let first = content as u32;
+        if self.cpumap && first > MAX_QUEUE {
+            return Err(Errno::EOVERFLOW);
+        }
+        if self.cpumap && index >= self.cpus {
+            return Err(Errno::ENODEV);
+        }
+        if !self.cpumap && first == 0 && content != 0 {
+            return Err(Errno::EINVAL);
+        }
+        slot.store(content, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -474,20 +460,12 @@ impl Elements for Maps {
 pub struct DevmapHash(pub(super) HashMap);
 
 impl Elements for DevmapHash {
-    fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
-        self.0.lookup(key, cpu)
+    fn inner(&self) -> Option<&dyn Elements> {
+        Some(&self.0)
     }
 
-    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        self.0.delete(key)
-    }
-
-    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        self.0.next_key(key, next)
-    }
-
-    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        self.0.user_lookup(key, out, flags)
+    fn update(&self, _key: &[u8], _value: &[u8], _flags: u64, _cpu: u32) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
     }
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
@@ -497,10 +475,6 @@ impl Elements for DevmapHash {
         // The kernel makes an entry even when it is told to replace one.
         self.0.update(key, value, flags & flag::NOEXIST, None)
     }
-
-    fn contains(&self, address: u64, len: u64) -> bool {
-        self.0.contains(address, len)
-    }
 }
 
 /// Sockets by key: opaque numbers.
@@ -508,20 +482,8 @@ impl Elements for DevmapHash {
 pub struct Sockhash(pub(super) HashMap);
 
 impl Elements for Sockhash {
-    fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
-        self.0.lookup(key, cpu)
-    }
-
-    fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
-        self.0.update(key, value, flags, Some(cpu))
-    }
-
-    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        self.0.delete(key)
-    }
-
-    fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        self.0.next_key(key, next)
+    fn inner(&self) -> Option<&dyn Elements> {
+        Some(&self.0)
     }
 
     fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
@@ -530,9 +492,5 @@ impl Elements for Sockhash {
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
         self.0.update(key, value, flags, None)
-    }
-
-    fn contains(&self, address: u64, len: u64) -> bool {
-        self.0.contains(address, len)
     }
 }
