@@ -134,12 +134,6 @@ pub fn kernel_errs(model: &KernelModel, prepared: &Prepared, proofs: &[Verified]
     proofs.iter().enumerate().any(errs)
 }
 
-/// The name of a kernel function that programs call by its BTF id.
-fn kfunc(model: &KernelModel, id: u32, module: i16) -> Option<String> {
-    let types = model.btf().filter(|_| module == 0)?;
-    (types.kind(id) == Some(ebpfkit_object::btf::Kind::Func)).then(|| types.name(id).to_owned())
-}
-
 /// Loads the first program of an object after those that it calls as its tail.
 pub fn load(
     instance: &mut Instance,
@@ -149,7 +143,7 @@ pub fn load(
 ) -> Result<Vec<Arc<Program>>, String> {
     let mut all = Vec::new();
     for n in (0..prepared.object.programs.len()).rev() {
-        let loaded = instance.load(&prepared.object, n, proofs.get(n), &|id, module| kfunc(model, id, module));
+        let loaded = instance.load(&prepared.object, n, proofs.get(n), &|id, index| model.kfunc_name(id, index));
         all.insert(0, loaded.map_err(|e| e.to_string())?);
     }
     Ok(all)

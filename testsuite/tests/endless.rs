@@ -5,7 +5,6 @@
 use ebpfkit_isa::decode;
 use ebpfkit_jit::{Jit, Options, compile_with};
 use ebpfkit_object::Prepared;
-use ebpfkit_object::btf::Kind;
 use ebpfkit_testsuite::engines::Which;
 use ebpfkit_testsuite::{root, running, shrink};
 use ebpfkit_verifier::observer::Silent;
@@ -55,10 +54,7 @@ fn run(
     model: &KernelModel,
     set: impl FnOnce(&mut Run),
 ) -> (Result<u64, ebpfkit_vm::Fault>, u64) {
-    let name_of = |id: u32, _: i16| {
-        let btf = model.btf()?;
-        (btf.kind(id) == Some(Kind::Func)).then(|| btf.name(id).to_owned())
-    };
+    let name_of = |id, index| model.kfunc_name(id, index);
     let mut instance = Instance::new(&case.prepared.object, model, 1);
     let proof = case.proof.as_ref().filter(|_| !which.is_checked());
     let program = instance.load(&case.prepared.object, 0, proof, &name_of).expect("the program can be loaded");

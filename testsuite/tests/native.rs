@@ -4,7 +4,6 @@
 use ebpfkit_jit::{Jit, Options, compile_with};
 use ebpfkit_kernel::{Kernel, LogLevel, Session, TestRun};
 use ebpfkit_object::Prepared;
-use ebpfkit_object::btf::Kind;
 use ebpfkit_testsuite::engines::Which;
 use ebpfkit_testsuite::{root, running, shrink};
 use ebpfkit_verifier::observer::Silent;
@@ -59,10 +58,7 @@ fn verified(case: &Case, model: &KernelModel) -> Vec<Verified> {
 
 /// What the first program gives, time after time.
 fn results(which: Which, case: &Case, model: &KernelModel, proofs: &[Verified]) -> Vec<Result<u64, String>> {
-    let name_of = |id: u32, _: i16| {
-        let btf = model.btf()?;
-        (btf.kind(id) == Some(Kind::Func)).then(|| btf.name(id).to_owned())
-    };
+    let name_of = |id, index| model.kfunc_name(id, index);
     let mut instance = Instance::new(&case.prepared.object, model, 1);
     let mut programs = Vec::new();
     for (n, proof) in proofs.iter().enumerate() {

@@ -3,6 +3,7 @@
 use ebpfkit_abi::kernel::{Bundled, FeatureSet};
 use ebpfkit_abi::{Feature, KernelVersion};
 use ebpfkit_object::Btf;
+use ebpfkit_object::btf::Kind;
 use std::sync::{Arc, OnceLock};
 
 /// Opens the kernel's BTF when it is first needed; `None` when there is none.
@@ -72,6 +73,13 @@ impl KernelModel {
     /// The types, if something has needed them.
     pub fn opened_btf(&self) -> Option<&Arc<Btf>> {
         self.btf.get()?.as_ref()
+    }
+
+    /// The name of a kernel function that programs call by its BTF id; those of modules, which have another index than
+    /// zero, are not known.
+    pub fn kfunc_name(&self, id: u32, index: i16) -> Option<String> {
+        let types = self.btf().filter(|_| index == 0)?;
+        (types.kind(id) == Some(Kind::Func)).then(|| types.name(id).to_owned())
     }
 
     /// Whether the kernel behaves in this way.

@@ -124,10 +124,7 @@ fn here(
     let object = &prepared.object;
     let world = World::default();
     let mut instance = Instance::in_world(object, model, &world);
-    let kfunc = |id: u32, btf: i16| {
-        let types = model.btf().filter(|_| btf == 0)?;
-        (types.kind(id) == Some(Kind::Func)).then(|| types.name(id).to_owned())
-    };
+    let kfunc = |id, index| model.kfunc_name(id, index);
     let mut program = None;
     let targets: Vec<usize> = instance.tail_call_targets().filter(|n| *n != index).collect();
     for n in targets.into_iter().chain([index]) {

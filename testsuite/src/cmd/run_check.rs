@@ -4,7 +4,6 @@ use anyhow::{Context, Result};
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_kernel::{Kernel, LogLevel, Session, TestRun, machine};
 use ebpfkit_object::Prepared;
-use ebpfkit_object::btf::Kind;
 use ebpfkit_testsuite::packets::{Ipv4, Transport};
 use ebpfkit_testsuite::running;
 use ebpfkit_verifier::KernelModel;
@@ -101,10 +100,7 @@ fn compare(kernel: Kernel, model: &KernelModel, prepared: &Prepared, list: bool,
     };
     let Ok(session) = Session::new(kernel, prepared) else { return };
     let mut instance = Instance::new(object, model, kernel.possible_cpus() as u32);
-    let kfunc = |id: u32, btf: i16| {
-        let types = model.btf().filter(|_| btf == 0)?;
-        (types.kind(id) == Some(Kind::Func)).then(|| types.name(id).to_owned())
-    };
+    let kfunc = |id, index| model.kfunc_name(id, index);
     for n in wanted {
         let program = &object.programs[n];
         let Ok(loaded) = session.load(n, LogLevel::NONE) else { continue };
@@ -139,21 +135,16 @@ fn compare(kernel: Kernel, model: &KernelModel, prepared: &Prepared, list: bool,
             if let Err(fault) = run_timers(&mut run, now + TIMERS_NS) {
                 tell("faults", &program.name, format!("packet {i}, timers: {fault}"));
             }
-            let (origin, mut buffer) = (input::Origin::TestRun, Vec::new());
-            let mut frame_after = input::frame_after(&run, program.prog_type, origin, frame, &mut buffer).to_vec();
-            if program.prog_type == ProgType::Xdp {
-                frame_after = [run.packet().meta(), run.packet().bytes()].concat();
-            }
-            let at_link = !matches!(program.prog_type, ProgType::SocketFilter | ProgType::CgroupSkb);
+            let data = input::data_out(&run);
             if got != want.retval {
                 tell("another result", &program.name, format!("packet {i}: {got:#x}, the kernel {:#x}", want.retval));
                 break;
             }
-            if at_link && frame_after != want.data {
+            if data != want.data {
                 tell(
                     "another packet",
                     &program.name,
-                    format!("packet {i}: {frame_after:02x?}, the kernel {:02x?}", want.data),
+                    format!("packet {i}: {data:02x?}, the kernel {:02x?}", want.data),
                 );
                 break;
             }

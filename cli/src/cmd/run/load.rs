@@ -10,7 +10,6 @@ use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Context, Result, bail};
 use ebpfkit_explain::judge::Outcome;
-use ebpfkit_object::btf::Kind;
 use ebpfkit_object::{MapInit, Prepared};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{Options, Owners, Verified};
@@ -62,10 +61,7 @@ pub fn load_into(
     index: usize,
 ) -> Result<Result<Arc<Program>, End>> {
     let object = &prepared.object;
-    let kfunc = |id: u32, btf: i16| {
-        let kernel = host.model.btf().filter(|_| btf == 0)?;
-        (kernel.kind(id) == Some(Kind::Func)).then(|| kernel.name(id).to_owned())
-    };
+    let kfunc = |id, index| host.model.kfunc_name(id, index);
     let loaded = instance.load_with_targets(object, index, |n| verify(args, host, prepared, n, n == index), &kfunc);
     let loaded = match loaded {
         Ok(loaded) => loaded,

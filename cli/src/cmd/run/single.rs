@@ -83,6 +83,8 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         run.set_checked(true);
     }
     input::set_input(&mut run, data.as_deref(), &ctx)?;
+    // Where none was set, what the run has made up comes back.
+    let context = if ctx.is_empty() { run.ctx().to_struct() } else { ctx };
     let counter = args.recording.start(&mut run);
     let engine = engine::make(args.engine, &run)?;
     let limits = Limits::set(&mut run, args.timeout);
@@ -113,8 +115,9 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         Err(fault) => (None, Some(fault)),
     };
     if fault.is_none() {
-        write(args.data_out.as_deref(), &input::data_out(&run))?;
-        write(args.ctx_out.as_deref(), &run.ctx().to_struct())?;
+        let (data, context) = input::output(&run, &context);
+        write(args.data_out.as_deref(), &data)?;
+        write(args.ctx_out.as_deref(), &context)?;
     }
     let name = retval.and_then(|r| retval_name(kind, r));
     let maps = print::Maps::of(args, prepared, &loaded.instance);
