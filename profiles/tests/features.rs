@@ -132,6 +132,8 @@ fn decisive_features_have_witnesses() {
     // Those that no program can show alone, each with the reason.
     const WITHOUT: &[(Feature, &str)] = &[
         (Feature::KptrTagNames, "assembly has no type tags"),
+        (Feature::Explanations, "older kernels end with the same line, for another reason"),
+        (Feature::SyscallsWithoutInjection, "kernels that can inject errors take the program, too"),
         (Feature::ArenaTypes, "assembly has no type tags"),
         (Feature::KptrsOfBorrowed, "assembly has no type tags"),
         (Feature::PercpuKptrs, "assembly has no type tags"),

@@ -1,5 +1,6 @@
 # A function is given null where it takes a pointer that is never null.
 # with: rejected
+# with message: Caller passes invalid args into func#1 ('other')
 # without: accepted
 .license "GPL"
 .tag other 0 "arg:nonnull"

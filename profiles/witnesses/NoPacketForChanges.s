@@ -1,5 +1,6 @@
 # A function that changes the packet is given a pointer into it.
 # with: rejected
+# with message: Caller passes invalid args into func#1 ('other')
 # without: accepted
 .license "GPL"
 .section tc

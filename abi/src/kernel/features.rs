@@ -277,9 +277,6 @@ features! {
     /// Flow keys are read at known offsets only.
     FlowKeysAtKnownOffsets: (6, 8), [Verdict], "bpf: Reject variable offset alu on PTR_TO_FLOW_KEYS", [(6, 1, 75), (5, 15, 148)];
 
-    /// Flow keys are read at any offset within their bounds.
-    FlowKeysByRange: (7, 1), [Verdict], "bpf: Support variable offsets of flow keys";
-
     /// Probes write the registers that they are called with.
     ProbesWriteRegisters: (6, 19), [Verdict], "bpf: Allow uprobe program to change context registers";
 

@@ -103,9 +103,7 @@ impl Env<'_> {
             | RegBase::Buf
             | RegBase::Func
             | RegBase::ConstDynptr => true,
-            RegBase::FlowKeys => {
-                known || self.has(Feature::FlowKeysByRange) || !self.has(Feature::FlowKeysAtKnownOffsets)
-            }
+            RegBase::FlowKeys => known || !self.has(Feature::FlowKeysAtKnownOffsets),
             RegBase::ConstMap => false,
             _ => return reject(ScalarReason::PointerArithmeticKind { reg, kind: self.kind_name(ptr.ty) }),
         };
