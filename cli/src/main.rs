@@ -33,7 +33,7 @@ struct Cli {
 enum Command {
     /// Say for each program whether the kernel would accept it, and why not
     Verify(cmd::verify::Args),
-    /// Explain the code of a rejection
+    /// Explain the code of a rejection, or a kernel's own log
     Explain(cmd::explain::Args),
     /// Compare verdicts with those of the running kernel
     CheckKernel(cmd::check_kernel::Args),

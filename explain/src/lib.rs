@@ -12,6 +12,7 @@ pub mod diagnosis;
 pub mod effort;
 pub mod explain;
 mod families;
+pub mod foreign;
 mod functions;
 pub mod judge;
 mod kernel_objects;

@@ -53,7 +53,7 @@ fn words(text: &str) -> Vec<&str> {
     out
 }
 
-fn registers(text: &str) -> Vec<(u8, String)> {
+pub(crate) fn registers(text: &str) -> Vec<(u8, String)> {
     let one = |word: &str| {
         let (number, state) = word.strip_prefix('R')?.split_once('=')?;
         // Older kernels add liveness marks: R1_w=...

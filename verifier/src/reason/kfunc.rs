@@ -36,7 +36,7 @@ reasons! {
         /// A pointer parameter of a type that cannot be passed.
         "EBPF1007" PointerType { func: String, index: usize, kind: &'static str, ty: String } EINVAL, "kernel function {func} args#{index} pointer type {kind} {ty} is not supported";
         /// Memory must consist of numbers.
-        "EBPF1014" NotPlainMemory { index: usize, kind: &'static str, ty: String, void: &'static str } EINVAL, "arg#{index} pointer type {kind} {ty} must point to {void}scalar, or struct with scalar";
+        "EBPF1014" NotPlainMemory { index: usize, kind: &'static str, ty: String, void: &'static str } EINVAL, "arg#{index} pointer type {kind} {ty} must point to {void}scalar, or struct with scalar" | "since Linux 7.2" "R{reg} pointer type {kind} {ty} must point to scalar, or struct with scalar";
         /// A pointer that may be null is passed where it must not be.
         "EBPF0312" PossiblyNull { index: usize } EACCES, "Possibly NULL pointer passed to trusted arg{index}" | "since Linux 7.2" "Possibly NULL pointer passed to trusted R{reg}";
         /// A pointer that the kernel does not vouch for.

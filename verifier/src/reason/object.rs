@@ -8,7 +8,7 @@ reasons! {
         /// A dynptr argument is neither on the stack nor given by the kernel.
         "EBPF0701" DynptrPlace { index: u8 } EINVAL, "arg#{index} expected pointer to stack or const struct bpf_dynptr" | "since Linux 7.2" "R{reg} expected pointer to stack or const struct bpf_dynptr";
         /// A dynptr cannot be made here.
-        "EBPF0702" DynptrNotUninit {} EINVAL, "Dynptr has to be an uninitialized dynptr";
+        "EBPF0702" DynptrNotUninit {} EINVAL, "Dynptr has to be an uninitialized dynptr" | "up to Linux 6.1" "cannot pass in dynptr at an offset";
         /// A dynptr that the kernel gave must stay as it is.
         "EBPF0701" DynptrConst {} EINVAL, "cannot pass pointer to const bpf_dynptr, the helper mutates it";
         /// There is no initialised dynptr here.
