@@ -21,6 +21,7 @@ pub mod pages;
 pub mod path;
 pub mod profile;
 pub mod render;
+pub mod report;
 mod rights;
 pub mod source;
 pub mod trace;

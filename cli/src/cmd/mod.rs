@@ -12,6 +12,7 @@ pub mod link;
 pub mod matrix;
 pub mod meta;
 mod out_text;
+mod report;
 mod requirements;
 pub mod run;
 pub mod test;

@@ -2,6 +2,7 @@
 
 use crate::cmd::effort::EffortArgs;
 use crate::cmd::matrix::{self, Form};
+use crate::cmd::report::{Machine, Report};
 use crate::cmd::{Labels, Selection, TypeArgs, head, load, requirements, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
@@ -39,7 +40,7 @@ pub struct Args {
     /// One JSON object for each file
     #[arg(short, long)]
     json: bool,
-    /// How the answers of several kernels are printed
+    /// How the answers are printed: text; csv for several kernels; sarif or github for services that read them
     #[arg(long, value_enum, conflicts_with = "json", value_name = "FORMAT")]
     format: Option<Format>,
     /// Say what the object needs of a kernel and the oldest one on which all its programs load [default of --kernel: all]
@@ -62,6 +63,10 @@ enum Format {
     Text,
     /// Comma-separated values, a line for each program and kernel
     Csv,
+    /// SARIF 2.1.0, one document
+    Sarif,
+    /// Annotations of GitHub's workflows
+    Github,
 }
 
 /// One file's results; documented in `docs/json.md`.
@@ -82,9 +87,24 @@ pub struct FileError {
 }
 
 impl Args {
+    /// The form for other programs that is asked for, if one is.
+    fn machine(&self) -> Option<Machine> {
+        match self.format? {
+            Format::Sarif => Some(Machine::Sarif),
+            Format::Github => Some(Machine::Github),
+            Format::Text | Format::Csv => None,
+        }
+    }
+
     fn options(&self) -> Options {
         Options { privileged: !self.unprivileged, strict_alignment: self.strict_alignment, ..Options::default() }
     }
+}
+
+/// What has come of the files so far.
+struct SoFar {
+    efforts: Vec<Effort>,
+    report: Report,
 }
 
 /// Reports that nothing could be done with a file; the other files are still looked at.
@@ -100,7 +120,6 @@ pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End>
 pub fn run(args: &Args) -> Result<End> {
     files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
     args.effort.check(args.json)?;
-    let mut efforts = Vec::new();
     if args.requirements {
         let kernels = args.kernel.several_or_all()?;
         let mut worst = End::Good;
@@ -118,6 +137,10 @@ pub fn run(args: &Args) -> Result<End> {
     }
     let host = args.kernel.host()?;
     let labels = Labels::new(&args.files);
+    let mut so_far = SoFar { efforts: Vec::new(), report: Report::new(args.machine()) };
+    if so_far.report.is_for_machines() && (args.log_level != 0 || args.effort.is_wanted()) {
+        bail!("--format sarif and github print findings alone");
+    }
     let mut worst = End::Good;
     for path in &args.files {
         let programs = load(path, &host, &args.types, &args.selection).and_then(|prepared| {
@@ -125,12 +148,21 @@ pub fn run(args: &Args) -> Result<End> {
             Ok((prepared, picked))
         });
         let end = match programs {
-            Ok((prepared, picked)) => file(args, &host, path, &labels, &prepared, &picked, &mut efforts)?,
-            Err(e) => unreadable(path, &e, args.json)?,
+            Ok((prepared, picked)) => {
+                so_far.report.file(path, None)?;
+                file(args, &host, path, &labels, &prepared, &picked, &mut so_far)?
+            }
+            Err(e) => {
+                so_far.report.file(path, Some(&e))?;
+                unreadable(path, &e, args.json)?
+            }
         };
         worst = worst.max(end);
     }
-    args.effort.write(&efforts)?;
+    if !args.json {
+        so_far.report.end()?;
+    }
+    args.effort.write(&so_far.efforts)?;
     Ok(worst)
 }
 
@@ -146,6 +178,7 @@ fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
         _ if args.json => Form::Json,
         Some(Format::Csv) => Form::Csv,
         Some(Format::Text) | None => Form::Text,
+        Some(Format::Sarif | Format::Github) => bail!("--format sarif and github are for one kernel"),
     };
     if form == Form::Csv {
         say!("{}", matrix::CSV_HEAD)?;
@@ -168,7 +201,7 @@ fn file(
     labels: &Labels,
     prepared: &Prepared,
     picked: &[usize],
-    efforts: &mut Vec<Effort>,
+    so_far: &mut SoFar,
 ) -> Result<End> {
     let options = args.options();
     let mut worst = End::Good;
@@ -191,7 +224,7 @@ fn file(
                 Outcome::Rejected { rejection, .. } => Some(&rejection.reason),
                 _ => None,
             };
-            efforts.push(recorder.effort(&prepared.object, program, reason));
+            so_far.efforts.push(recorder.effort(&prepared.object, program, reason));
         }
         worst = worst.max(end_of(timed.judged.status()));
         if args.json {
@@ -199,6 +232,16 @@ fn file(
             results.push(ProgramResult { diagnosis, ..timed.result(program) });
             continue;
         }
+        if so_far.report.is_for_machines() {
+            so_far.report.program(
+                path,
+                program,
+                &timed,
+                timed.judged.diagnose(&host.model, prepared, index, options),
+            )?;
+            continue;
+        }
+        so_far.report.program(path, program, &timed, None)?;
         out::results().write_all(log.text.as_bytes()).context(out::STDOUT)?;
         show(&timed, &format!("{}{}", labels.of(path), head(program)))?;
         if let (Status::Unloadable, Some(help)) = (timed.judged.status(), type_help(program)) {

@@ -101,6 +101,23 @@ fn span(log: &Log, at: usize, label: impl Into<String>) -> Span {
     }
 }
 
+/// The place that is refused.
+fn refused(log: &Log, at: usize) -> Span {
+    let place = span(log, at, "refused here");
+    let text = &log.steps[at].text;
+    if place.has_source() && place.text.trim() != text {
+        Span { label: format!("`{text}` is refused"), ..place }
+    } else {
+        place
+    }
+}
+
+/// The instruction that acquired what is not released, where the kernel says so.
+fn acquired(log: &Log) -> Option<usize> {
+    let line = log.messages.iter().rev().find_map(|l| l.strip_prefix("Unreleased reference id="))?;
+    line.split_once(" alloc_insn=")?.1.trim().parse().ok()
+}
+
 /// The place of a step in words.
 fn place(log: &Log, at: usize) -> String {
     format!("instruction {}", log.steps[at].insn)
@@ -152,13 +169,19 @@ fn diagnose(log: &Log, messages: Vec<String>, found: &Recognised) -> Diagnosis {
             }
         }
     }
+    if let Some(step) = acquired(log).and_then(|insn| log.steps.iter().rposition(|s| s.insn == insn)) {
+        secondary.push(span(log, step, "acquired here"));
+    }
     secondary.sort_by_key(|s| s.insn);
     secondary.dedup_by(|a, b| a.insn == b.insn && a.label == b.label);
     if let Some(explanation) = log.explanation.as_ref().filter(|e| !e.reason.is_empty()) {
         notes.push(format!("the kernel explains: {}", explanation.reason));
     }
     let mut suggestions = Vec::new();
-    if let Some(entry) = catalogue::find(&last) {
+    // By the words of the kernel that the table is made for, whatever this one says.
+    let usual = found.reason.as_ref().map(Reason::to_string);
+    let usual = usual.as_deref().and_then(|text| text.trim_end().lines().last()).unwrap_or(&last);
+    if let Some(entry) = catalogue::find(usual) {
         suggestions.push(Suggestion { text: entry.remedy.to_owned(), ..Suggestion::default() });
     }
     let more =
@@ -168,7 +191,7 @@ fn diagnose(log: &Log, messages: Vec<String>, found: &Recognised) -> Diagnosis {
         code: found.code.to_owned(),
         headline,
         messages,
-        primary: at.map(|at| span(log, at, log.steps[at].text.clone())).unwrap_or_default(),
+        primary: at.map(|at| refused(log, at)).unwrap_or_default(),
         secondary,
         notes,
         suggestions,
