@@ -4,6 +4,7 @@ use crate::config;
 use crate::types::{Pack, PackError};
 use ebpfkit_abi::KernelVersion;
 use ebpfkit_abi::kernel::{Bundled, FeatureSet, Judged};
+use ebpfkit_object::btf::Bytes;
 use ebpfkit_object::{Btf, Needs, SymbolAddresses, Target};
 use ebpfkit_verifier::KernelModel;
 use ebpfkit_verifier::kernel_model::BtfSource;
@@ -123,8 +124,7 @@ impl Profile {
     pub fn btf(&self) -> Option<Arc<Btf>> {
         self.btf
             .get_or_init(|| {
-                let btf = Btf::parse(self.types().ok()?).ok()?;
-                btf.index_lookups();
+                let btf = Btf::parse(Bytes::owned(self.types().ok()?)).ok()?;
                 Some(Arc::new(btf))
             })
             .clone()

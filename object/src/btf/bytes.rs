@@ -9,6 +9,7 @@ pub struct Bytes(Holder);
 #[derive(Clone, Debug)]
 enum Holder {
     Shared(Arc<[u8]>),
+    Owned(Arc<Vec<u8>>),
     Fixed(&'static [u8]),
 }
 
@@ -16,6 +17,11 @@ impl Bytes {
     /// Bytes that stay where they are, such as the kernel's types mapped into memory.
     pub const fn fixed(bytes: &'static [u8]) -> Self {
         Self(Holder::Fixed(bytes))
+    }
+
+    /// Bytes that were just made; they are not copied.
+    pub fn owned(bytes: Vec<u8>) -> Self {
+        Self(Holder::Owned(Arc::new(bytes)))
     }
 }
 
@@ -36,6 +42,7 @@ impl std::ops::Deref for Bytes {
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Holder::Shared(bytes) => bytes,
+            Holder::Owned(bytes) => bytes,
             Holder::Fixed(bytes) => bytes,
         }
     }

@@ -249,7 +249,8 @@ fn put_together(parts: &[(&Pack, Chosen<'_>)]) -> Result<Vec<u8>, PackError> {
         let part = bases.iter().rev().find(|(first, ..)| name >= *first);
         part.and_then(|(first, start, offsets)| Some(start + offsets.get((name - first) as usize)?)).unwrap_or(0)
     };
-    let mut out = Vec::with_capacity(3 << 20);
+    // Types of a whole kernel take some 3 MB; what is reserved and not used is never touched.
+    let mut out = Vec::with_capacity((4 << 20) + strings.len());
     out.resize(HEADER as usize, 0);
     for &(pack, mut chosen) in parts {
         let mut walk = Walk::new(pack);
