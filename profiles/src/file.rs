@@ -205,3 +205,52 @@ impl Profile {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ebpfkit_asm::assemble_object;
+
+    fn recorded() -> Vec<u8> {
+        let text = ".license \"GPL\"\n.section tc\n.func int first(struct __sk_buff *ctx)\n r0 = 0\n exit\n";
+        let object = assemble_object("types.s", text).expect("assembles");
+        let version = KernelVersion::new(6, 12, 7);
+        let gathered = Gathered {
+            release: "6.12.7-own",
+            version,
+            features: FeatureSet::of(version).without(Feature::Atomics),
+            jit: true,
+            trampolines: false,
+            types: object.btf.as_deref(),
+            config: "CONFIG_BPF=y\n",
+        };
+        Profile::of_recording(&gathered).expect("packed").to_file().expect("a file")
+    }
+
+    #[test]
+    fn files_are_read_back() {
+        let profile = Profile::read(&recorded()).expect("read");
+        assert_eq!((&*profile.name, profile.version.patch, profile.trampolines), ("6.12.7-own", 7, false));
+        assert!(!profile.features.has(Feature::Atomics) && profile.features.has(Feature::MayGoto));
+        assert_eq!(&*profile.config(), "CONFIG_BPF=y\n");
+        assert!(profile.btf().is_some_and(|btf| btf.find("first", ebpfkit_object::btf::Kind::Func).is_some()));
+    }
+
+    #[test]
+    fn damaged_files_do_no_harm() {
+        let file = recorded();
+        for at in (0..file.len()).step_by(3) {
+            let mut damaged = file.clone();
+            damaged[at] ^= 0x55;
+            if let Ok(profile) = Profile::read(&damaged) {
+                profile.btf();
+            }
+        }
+        assert_eq!(Profile::read(b"\x7fELF").err(), Some(ProfileError::NotAProfile));
+        let text = String::from_utf8_lossy(&file).into_owned();
+        let other = text.find("types: ").expect("a field") + "types: ".len();
+        let mut old = file.clone();
+        old[other] = if old[other] == b'0' { b'1' } else { b'0' };
+        assert_eq!(Profile::read(&old).err(), Some(ProfileError::OtherVersion));
+    }
+}

@@ -7,7 +7,7 @@ use flate2::write::DeflateEncoder;
 use std::io::{Read, Write};
 
 /// Most bytes of one column that are believed.
-const MAX_COLUMN: u64 = 64 << 20;
+const MAX_COLUMN: u64 = 16 << 20;
 
 /// What is written to a column.
 #[derive(Clone, Debug, Default)]

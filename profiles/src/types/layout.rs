@@ -48,7 +48,6 @@ const LAYOUTS: [Option<Layout>; 20] = [
     layout(Plain, &[], &[Name, Plain, Plain]),
 ];
 
-const KIND_FUNC: u32 = 12;
 const KIND_DECL_TAG: u32 = 17;
 const KIND_TYPE_TAG: u32 = 18;
 
@@ -62,12 +61,11 @@ pub(super) fn of(info: u32) -> Option<&'static Layout> {
     LAYOUTS.get(kind(info) as usize)?.as_ref()
 }
 
-/// Entries that follow a header with this second word.
+/// Entries that follow a header with this second word; for kinds without entries its low half says something else.
 pub(super) fn entries(info: u32) -> usize {
-    match kind(info) {
-        // There it is the linkage.
-        KIND_FUNC => 0,
-        _ => (info & 0xffff) as usize,
+    match of(info) {
+        Some(layout) if !layout.entry.is_empty() => (info & 0xffff) as usize,
+        _ => 0,
     }
 }
 
