@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// Bytes of stack that all frames have together.
 pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_DEPTH;
 
+/// Bytes on each side of an arena that belong to it and hold nothing: as far as the offset of an instruction leads.
+const ARENA_GUARD: u64 = 1 << 15;
+
 /// Regions further than this from a bad address are not named in its fault.
 const NEAR: u64 = 1 << 20;
 
@@ -82,13 +85,20 @@ impl Memory {
     /// page is there.
     pub(crate) fn arena(&self, address: u64, size: u64) -> Option<Option<u64>> {
         let Kind::Arena(arena) = self.arena.as_ref()?.kind() else { return None };
+        // Offsets of instructions lead from the arena's ends into its guards, where nothing ever is.
+        let (before, behind) = (address.wrapping_neg(), address.wrapping_sub(1 << 32));
+        if before.wrapping_sub(1) < ARENA_GUARD || behind < ARENA_GUARD {
+            return Some(None);
+        }
         let upper = address >> 32;
         if upper != 0 && upper != arena.user_start() >> 32 {
             return None;
         }
         let (first, last) = (address as u32, (address + size - 1) as u32);
-        let there = arena.is_present(first) && arena.is_present(last);
-        Some(arena.host(first).filter(|_| there))
+        let host = arena.host(first);
+        // The bytes may end behind the arena's end, which is where it begins.
+        let is_whole = arena.host(last) == host.map(|first| first + size - 1);
+        Some(host.filter(|_| is_whole && arena.is_present(first) && arena.is_present(last)))
     }
 
     /// How many regions helpers have added.
