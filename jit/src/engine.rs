@@ -35,8 +35,8 @@ fn start(run: &mut Run, args: [u64; 5]) -> Result<u64, Fault> {
         _ => prepare(run)?,
     };
     // Frames of unchecked code are the thread's own; helpers that probe memory have to know them.
-    let mark = 0u8;
-    run.set_stack_top(std::ptr::from_ref(std::hint::black_box(&mark)) as u64);
+    let here = 0u8;
+    run.set_stack_top(std::ptr::from_ref(std::hint::black_box(&here)) as u64);
     let mut result = enter(run, entry, args);
     if result.is_err() {
         result = run.catch_exception(result);

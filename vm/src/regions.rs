@@ -236,8 +236,8 @@ mod tests {
                 }
                 let found = |a| regions.below(a).map(|r| (r.base, r.len));
                 for address in [base, base + 1, 50] {
-                    let wanted = map.range(..=address).next_back().map(|(b, l)| (*b, *l));
-                    prop_assert_eq!(found(address), wanted);
+                    let expected = map.range(..=address).next_back().map(|(b, l)| (*b, *l));
+                    prop_assert_eq!(found(address), expected);
                 }
             }
         }

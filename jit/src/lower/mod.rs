@@ -235,7 +235,7 @@ pub(crate) struct BlockState {
     pub inside_until: [usize; 11],
     /// Where the block leads to, once it has ended.
     pub leads_to: [usize; 2],
-    /// The block ends twice: on the slow path of coalesced checks, too.
+    /// The block ends pair: on the slow path of coalesced checks, too.
     pub is_split: bool,
     /// The block has its last instruction.
     pub ended: bool,
@@ -435,8 +435,8 @@ impl Translator<'_, '_> {
 
     /// The same value, computed at this place and not later, by no other way. It costs nothing.
     pub(crate) fn optimisation_barrier(&mut self, value: Value) -> Value {
-        let twice = self.b.ins().iconcat(value, value);
-        self.b.ins().isplit(twice).0
+        let pair = self.b.ins().iconcat(value, value);
+        self.b.ins().isplit(pair).0
     }
 
     /// Another name for what a register holds already.

@@ -58,17 +58,17 @@ fn load_header_option(run: &mut Run, [_, at, len, flags, _]: [u64; 5]) -> Ret {
     if len < 2 || flags & !OF_SYN != 0 {
         return cx::fail(Errno::EINVAL);
     }
-    let wanted = cx::copy(run, at, len)?.to_vec();
-    let (kind, wanted_len) = (wanted[0], usize::from(wanted[1]));
-    if wanted_len > len || kind == NOP || kind == END {
+    let option = cx::copy(run, at, len)?.to_vec();
+    let (kind, option_len) = (option[0], usize::from(option[1]));
+    if option_len > len || kind == NOP || kind == END {
         return cx::fail(Errno::EINVAL);
     }
     let magic = if EXPERIMENTS.contains(&kind) {
-        if wanted_len != 4 && wanted_len != 6 {
+        if option_len != 4 && option_len != 6 {
             return cx::fail(Errno::EINVAL);
         }
-        &wanted[2..wanted_len]
-    } else if wanted_len != 0 {
+        &option[2..option_len]
+    } else if option_len != 0 {
         return cx::fail(Errno::EINVAL);
     } else {
         &[]

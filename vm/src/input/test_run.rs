@@ -209,14 +209,14 @@ pub fn output(run: &Run, context: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (data_out(run), output_context(run, run.program().prog_type(), context))
 }
 
-fn output_context(run: &Run, kind: ProgType, given: &[u8]) -> Vec<u8> {
-    if given.is_empty() {
+fn output_context(run: &Run, kind: ProgType, before: &[u8]) -> Vec<u8> {
+    if before.is_empty() {
         return Vec::new();
     }
     let mut out = run.ctx.to_struct();
     let Some(Context::Fields { layout, .. }) = context_of(kind) else { return out };
-    let mut given = given.to_vec();
-    given.resize(usize::from(layout.size), 0);
+    let mut before = before.to_vec();
+    before.resize(usize::from(layout.size), 0);
     let mut put = |name: &str, value: u32| {
         if let Some(f) = layout.fields.iter().find(|f| f.name == name) {
             out[usize::from(f.offset)..][..4].copy_from_slice(&value.to_ne_bytes());
@@ -227,13 +227,13 @@ fn output_context(run: &Run, kind: ProgType, given: &[u8]) -> Vec<u8> {
             let meta = run.packet.meta().len();
             put("data", meta as u32);
             put("data_end", (meta + run.packet.len()) as u32);
-            out[8..].copy_from_slice(&given[8..]);
+            out[8..].copy_from_slice(&before[8..]);
         }
         // Only what can be given comes back.
         "__sk_buff" => {
             for f in layout.fields.iter().filter(|f| !SKB_FIELDS.contains(&f.name) || f.name == "gso_size") {
                 let range = usize::from(f.offset)..usize::from(f.offset + f.bytes());
-                out[range.clone()].copy_from_slice(&given[range]);
+                out[range.clone()].copy_from_slice(&before[range]);
             }
         }
         _ => {}

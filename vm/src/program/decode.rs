@@ -38,9 +38,9 @@ pub(crate) fn code(pieces: &Pieces, translate: bool) -> Result<Code, LoadError> 
         dense_of[at] = code.insts.len() as u32;
         let (op, slots) = decode(insns, at)?;
         code.slots.push(at as u32);
-        let dead = reached.is_some_and(|r| r.get(at) == Some(&false));
+        let is_unreached = reached.is_some_and(|r| r.get(at) == Some(&false));
         let i = match inst(pieces, op, at, translate) {
-            Err(_) if dead => Inst::END,
+            Err(_) if is_unreached => Inst::END,
             i => i?,
         };
         // Engines rely on it.

@@ -36,7 +36,7 @@ pub(crate) struct Pieces {
     /// Slots of functions, sorted; the first is zero.
     pub functions: Vec<usize>,
     /// By number; what could not be made is missing.
-    pub given: Vec<Option<Arc<Map>>>,
+    pub supplied: Vec<Option<Arc<Map>>>,
     /// Those that instructions name, each once.
     pub maps: Vec<Arc<Map>>,
     /// The arena, if instructions name one or its addresses are cast.
@@ -73,7 +73,7 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     pub(super) fn map(&self, map: u32, at: usize) -> Result<&Arc<Map>, LoadError> {
-        self.given.get(map as usize).and_then(Option::as_ref).ok_or(LoadError::NoMap { at, map })
+        self.supplied.get(map as usize).and_then(Option::as_ref).ok_or(LoadError::NoMap { at, map })
     }
 
     pub(super) fn value_address(&self, map: u32, off: u32, at: usize) -> Result<u64, LoadError> {
@@ -244,13 +244,13 @@ impl Loader {
 
     /// The maps that instructions name by number. Missing ones matter only to programs that name them.
     pub fn maps(mut self, maps: impl IntoIterator<Item = Option<Arc<Map>>>) -> Self {
-        self.pieces.given = maps.into_iter().collect();
+        self.pieces.supplied = maps.into_iter().collect();
         self
     }
 
     /// Adds one map; its number is how many there were before.
     pub fn map(mut self, map: Arc<Map>) -> Self {
-        self.pieces.given.push(Some(map));
+        self.pieces.supplied.push(Some(map));
         self
     }
 
@@ -304,7 +304,7 @@ impl Loader {
         let is_verified = pieces.verified.is_some();
         scan(&mut pieces, if is_verified { &known } else { kfunc })?;
         pieces.replaced = pieces.calls_own();
-        let contract = pieces.verified.as_ref().map(|v| Contract::of(v, &pieces.given)).transpose()?;
+        let contract = pieces.verified.as_ref().map(|v| Contract::of(v, &pieces.supplied)).transpose()?;
         let arena = |m: &&Arc<Map>| m.facts().map_type == MapType::Arena;
         pieces.arena = pieces.maps.iter().find(arena).cloned();
         let ctx = Arc::new(CtxLayout::of(pieces.prog_type));

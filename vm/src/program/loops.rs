@@ -13,8 +13,8 @@ fn successors(insts: &[Inst], at: usize) -> [Option<usize>; 2] {
 /// By instruction: whether it is a jump whose target is not behind it, and from whose target control can come to it.
 /// Every loop has one.
 pub(super) fn loop_jumps(insts: &[Inst]) -> Vec<bool> {
-    let goes_back = |at: &usize| successors(insts, *at)[1].is_some_and(|to| to <= *at);
-    let back: Vec<usize> = (0..insts.len()).filter(goes_back).collect();
+    let is_backward = |at: &usize| successors(insts, *at)[1].is_some_and(|to| to <= *at);
+    let back: Vec<usize> = (0..insts.len()).filter(is_backward).collect();
     let mut closing = vec![false; insts.len()];
     if !back.is_empty() {
         let components = components(insts);
