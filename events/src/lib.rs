@@ -23,5 +23,5 @@ mod tasks;
 mod template;
 
 pub use report::{Change, Emitted, Ran, Report, Text};
-pub use session::{EventError, Load, ReadFile, Session, Tell};
+pub use session::{BeginRun, EventError, Load, ReadFile, Session, Tell};
 pub use template::example;

@@ -19,6 +19,8 @@ const GAP: u64 = 64;
 const MAX_KEPT: usize = 64 << 20;
 /// Most bytes of all objects of one event.
 const MAX_EVENT: usize = 64 << 20;
+/// Strings are followed by zeros up to a multiple of so many bytes.
+const STRING: usize = 256;
 /// Deepest nesting of objects behind pointers.
 const MAX_DEPTH: usize = 48;
 /// Longest chain of folders in a path.
@@ -156,7 +158,8 @@ impl<'m> Builder<'m> {
 
     fn string(&mut self, text: &str) -> Result<u64, Mismatch> {
         let mut bytes = text.as_bytes().to_vec();
-        bytes.push(0);
+        // Programs that copy as many bytes as their buffer has find more memory behind a text, as nearly always.
+        bytes.resize((bytes.len() + 1).next_multiple_of(STRING), 0);
         let space = self.strings;
         self.memory.place(bytes, space)
     }

@@ -183,7 +183,10 @@ pub fn emitted(session: &mut Session<'_>, run: &mut Run) -> Vec<Emitted> {
     }
     for event in run.take_events() {
         let record = |session: &mut Session<'_>, map: String, data: &[u8]| {
-            let (ty, data) = session.records.decode(session.object, &map, data);
+            // Where the kernel's types are unknown the object's own stand in for them.
+            let own = session.object.btf.as_deref();
+            let kernel = session.types.as_deref().filter(|t| own.is_none_or(|own| !std::ptr::eq(own, *t)));
+            let (ty, data) = session.records.decode((session.object, kernel), &map, data);
             Emitted::Record { map, ty, data }
         };
         let emitted = match event {

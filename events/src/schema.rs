@@ -360,16 +360,18 @@ pub struct Attach {
 }
 
 /// Contents of a map.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct MapSet {
     /// Variables by name for a section of data; otherwise a list of objects with `key` and `value`, or an object of
     /// values by keys.
-    #[schemars(with = "Value")]
     pub set: Option<Value>,
     /// Keys to be deleted.
-    #[schemars(with = "Value")]
     pub delete: Option<Vec<Typed>>,
+    /// Bytes of a value, where the loader decides; before the first event.
+    pub value_size: Option<u32>,
+    /// Entries, where the loader decides; before the first event.
+    pub max_entries: Option<u32>,
 }
 
 /// What a helper gives instead of what it does.
@@ -386,12 +388,15 @@ pub struct Mock {
 }
 
 /// What a record of a ring buffer or perf event array is.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Records {
     /// Type of the records: a struct of the object.
     #[serde(rename = "type")]
-    pub ty: String,
+    pub ty: Option<String>,
+    /// Or their members, where the object does not have the type: `u32 pid`, `char comm[16]`. Types are `u8` to `u64`,
+    /// `s8` to `s64`, `char`, `ip4`, `ip6` and `port` (in the order of the network).
+    pub fields: Option<Vec<String>>,
 }
 
 /// What an item is, with what it says.

@@ -46,7 +46,7 @@ const MAX_SYSCTL: usize = 4096;
 /// An object's programs and maps in a world where things happen.
 pub struct Session<'o> {
     pub(crate) object: &'o Object,
-    types: Option<Arc<Btf>>,
+    pub(crate) types: Option<Arc<Btf>>,
     instance: Instance,
     pub(crate) world: World,
     memory: Memory,
@@ -59,9 +59,13 @@ pub struct Session<'o> {
     pub(crate) records: Records,
     mocks: Mocks,
     read: Option<ReadFile<'o>>,
+    begin: Option<BeginRun<'o>>,
     events: u64,
     last: Option<Report>,
 }
+
+/// Sees each run before its program runs first.
+pub type BeginRun<'o> = Box<dyn FnMut(&mut Run) + 'o>;
 
 /// Reads a file that an event names.
 pub type ReadFile<'o> = Box<dyn FnMut(&str) -> Result<Vec<u8>, String> + 'o>;
@@ -103,6 +107,7 @@ impl<'o> Session<'o> {
             records: Records::default(),
             mocks: Mocks::default(),
             read: None,
+            begin: None,
             events: 0,
             last: None,
         }
@@ -116,6 +121,16 @@ impl<'o> Session<'o> {
     /// Says how files that events name are read.
     pub fn set_files(&mut self, read: ReadFile<'o>) {
         self.read = Some(read);
+    }
+
+    /// Says what is done with each run before its program runs first.
+    pub fn set_begin(&mut self, begin: BeginRun<'o>) {
+        self.begin = Some(begin);
+    }
+
+    /// Programs that have run, by number.
+    pub fn programs(&self) -> impl Iterator<Item = usize> {
+        self.runs.keys().copied()
     }
 
     /// The maps and programs.
@@ -162,7 +177,8 @@ impl<'o> Session<'o> {
             let text: String = frame.iter().map(|b| format!("{b:02x}")).collect();
             let one = Item { key: "packet", what: What::Packet(text, at.clone()), ..item.clone() };
             let mut report = self.event(&one)?;
-            report.what = format!("{} of {path}", report.what.replacen(' ', &format!(" packet {number}: "), 1));
+            let hook = report.what.split(' ').next().unwrap_or_default();
+            report.what = format!("{hook} packet {number} of {path}, {} bytes", frame.len());
             tell(&report);
             self.last = Some(report);
         }
@@ -189,7 +205,7 @@ impl<'o> Session<'o> {
                 Ok(Some(report))
             }
             What::Records(map, records) => {
-                self.records.set(self.object, map, &records.ty)?;
+                self.records.set(self.object, map, records)?;
                 Ok(None)
             }
             What::Task(spec, _) => {
@@ -204,6 +220,9 @@ impl<'o> Session<'o> {
                 Ok(None)
             }
             What::Map(name, set) => {
+                if set.value_size.is_some() || set.max_entries.is_some() {
+                    return Err("map: sizes are set before the first event".into());
+                }
                 let set = self.with_sockets(name, set)?;
                 crate::maps::set(self.object, &self.instance, name, &set)?;
                 Ok(None)
@@ -473,6 +492,9 @@ impl<'o> Session<'o> {
         if !ebpfkit_vm::input::takes_packet(program.prog_type()) {
             run.set_checked(true);
         }
+        if let Some(begin) = &mut self.begin {
+            begin(&mut run);
+        }
         Ok(run)
     }
 
@@ -552,6 +574,9 @@ impl<'o> Session<'o> {
                     .device
                     .as_ref()
                     .map_or(1, |name| self.world.devices.iter().find(|d| d.name == *name).map_or(1, |d| d.index));
+                // Nothing is left of the packet before.
+                let size = run.ctx().layout().layout().map_or(0, |l| usize::from(l.size));
+                run.set_ctx(&vec![0; size]);
                 run.set_ctx_field("ingress_ifindex", index.into());
                 run.set_ctx_field("ifindex", index.into());
                 self.enter(run);

@@ -12,7 +12,8 @@ fn verdicts_are_as_expected() {
     let objects = ebpfkit_testsuite::files(&ebpfkit_testsuite::root().join("examples"), "o");
     assert!(!objects.is_empty(), "examples have objects");
     let mut failures = Vec::new();
-    let has_events = |path: &Path| path.with_file_name("events.jsonl").exists();
+    let has_events =
+        |path: &Path| ["jsonl", "yaml"].iter().any(|e| path.with_file_name("events").with_extension(e).exists());
     for path in objects.into_iter().filter(|p| !has_events(p)) {
         let bytes = std::fs::read(&path).expect("example is readable");
         let name = path.file_name().expect("file name").to_string_lossy();

@@ -20,8 +20,11 @@ use std::time::{Duration, Instant};
 #[derive(clap::Args)]
 pub struct Args {
     /// Folders: each file of events (`NAME.jsonl`, `NAME.yaml`) in them or below is a test (docs/events.md)
-    #[arg(value_name = "FOLDER", required = true)]
+    #[arg(value_name = "FOLDER", required_unless_present = "schema")]
     folders: Vec<PathBuf>,
+    /// Print the JSON Schema of the objects in files of events
+    #[arg(long, exclusive = true)]
+    schema: bool,
     /// Write what is expected anew
     #[arg(long)]
     bless: bool,
@@ -110,6 +113,10 @@ struct Summary {
 
 /// Finds the tests in folders and runs them.
 pub fn run(args: &Args) -> Result<End> {
+    if args.schema {
+        say!("{}", serde_json::to_string_pretty(&ebpfkit_events::schema::json_schema())?)?;
+        return Ok(End::Good);
+    }
     let mut cases = Vec::new();
     for folder in &args.folders {
         find(folder, &mut cases, 0)?;

@@ -1,6 +1,6 @@
 //! Runs of a file of events.
 
-use super::{Args, engine, load, maps, print};
+use super::{Args, engine, load, maps, print, recording};
 use crate::cmd::{head, open};
 use crate::end::{End, Failure};
 use crate::files;
@@ -77,6 +77,17 @@ fn apply(item: &Item, object: &mut Object, cpus: u32) -> Result<bool, String> {
             object.programs[n].attach_btf_id = 0;
             return Ok(true);
         }
+        What::Map(name, map) if map.value_size.is_some() || map.max_entries.is_some() => {
+            let Some(def) = object.maps.iter_mut().find(|m| m.name == *name) else {
+                return Err(format!("map: the object has no map `{name}`"));
+            };
+            def.value_size = map.value_size.unwrap_or(def.value_size);
+            def.max_entries = map.max_entries.unwrap_or(def.max_entries);
+            return match map.set.is_none() && map.delete.is_none() {
+                true => Ok(true),
+                false => Err("map: sizes and contents are set in items of their own".into()),
+            };
+        }
         What::Variables(variables, _) => serde_json::Value::Object(variables.clone()),
         What::Map(name, map) if object.maps.iter().any(|m| m.name == *name && m.frozen) => {
             serde_json::json!({ name: map.set })
@@ -143,6 +154,10 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
     session.set_budget(args.budget);
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     session.set_files(Box::new(move |name| files::read(&folder.join(name)).map_err(|e| out::text_of(&e))));
+    let counter = args.recording.counter();
+    if let Some(counter) = counter.clone() {
+        session.set_begin(Box::new(move |run| run.set_watcher(Some(counter.watcher()))));
+    }
     let mut to = if args.expect.is_some() { To::Text(String::new()) } else { To::Output };
     let (mut end, mut count, mut error) = (End::Good, 0, None);
     for item in first.into_iter().map(Ok).chain(items) {
@@ -182,6 +197,9 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
         }
     }
     session.runs().for_each(print::lost);
+    let targets = session.instance().tail_call_targets();
+    let programs = session.programs().chain(targets).filter_map(|n| prepared.object.programs.get(n)).collect();
+    recording::write_programs(args, &prepared.object, programs, counter)?;
     match (to, &args.expect) {
         (To::Text(text), Some(path)) => compare(path, &text, args.bless, end),
         _ => Ok(end),

@@ -49,12 +49,14 @@ impl RecordingArgs {
         Ok(())
     }
 
+    /// A counter for any number of runs, if anything is to be recorded.
+    pub fn counter(&self) -> Option<Counter> {
+        (self.coverage.is_some() || self.profile.is_some()).then(Counter::default)
+    }
+
     /// Starts to record a run, if anything is wanted.
     pub fn start(&self, run: &mut Run) -> Option<Counter> {
-        if self.coverage.is_none() && self.profile.is_none() {
-            return None;
-        }
-        let counter = Counter::default();
+        let counter = self.counter()?;
         run.set_watcher(Some(counter.watcher()));
         Some(counter)
     }
@@ -62,11 +64,20 @@ impl RecordingArgs {
 
 /// Writes what was recorded of a loaded program and those it calls as tails.
 pub fn write(args: &Args, object: &Object, loaded: &Loaded, counter: Option<Counter>) -> Result<()> {
-    let Some(counter) = counter else { return Ok(()) };
-    let counts = counter.counts();
     let own = object.programs.iter().filter(|p| p.name == loaded.program.name());
     let targets = loaded.instance.tail_call_targets().filter_map(|n| object.programs.get(n));
-    let mut programs: Vec<&Program> = own.chain(targets).collect();
+    write_programs(args, object, own.chain(targets).collect(), counter)
+}
+
+/// Writes what was recorded of several programs.
+pub fn write_programs(
+    args: &Args,
+    object: &Object,
+    mut programs: Vec<&Program>,
+    counter: Option<Counter>,
+) -> Result<()> {
+    let Some(counter) = counter else { return Ok(()) };
+    let counts = counter.counts();
     // A program may be in its own prog array.
     let mut names = std::collections::HashSet::new();
     programs.retain(|p| names.insert(p.name.as_str()));
