@@ -107,7 +107,10 @@ impl Judged {
     pub fn message(&self) -> Option<String> {
         match &self.outcome {
             Outcome::Accepted(_) => None,
-            Outcome::Rejected { message, .. } => Some(message.clone()),
+            Outcome::Rejected { message, is_loaders: true, .. } => Some(message.clone()),
+            Outcome::Rejected { rejection, .. } => {
+                Some(rejection.text.trim_end().lines().last().unwrap_or_default().to_owned())
+            }
             Outcome::Unsupported { what, .. } => Some(format!("not modelled yet: {what}")),
             Outcome::Unloadable(why) => Some(why.clone()),
         }

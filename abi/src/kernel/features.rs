@@ -427,6 +427,24 @@ features! {
     /// Programs at packets know when hardware saw them.
     HardwareTimes: (5, 16), [Verdict], "bpf: Add hardware timestamp field to __sk_buff";
 
+    /// States that are compared have lost the registers that nothing reads any more.
+    CleanedStates: (7, 1), [Message, Steps], "bpf: Clean up dead registers and stack slots at checkpoints";
+
+    /// Structs are told from other arguments before what they hold is looked at.
+    StructsFirst: (7, 3), [Message], "bpf: Classify kfunc arguments before checking registers";
+
+    /// Counted objects are given by their start.
+    RefcountsAtStart: (7, 3), [Verdict], "bpf: Reject offsets in bpf_refcount_acquire arguments";
+
+    /// What a lookup in a map of maps finds is a map at once.
+    InnerMapsAtOnce: (7, 3), [Verdict, Message], "bpf: Return CONST_PTR_TO_MAP from lookups in maps of maps";
+
+    /// Each element that a callback is called with is another.
+    ElementIdentities: (7, 3), [Verdict], "bpf: Give map values in callbacks an identity";
+
+    /// An instruction works on pointers into arenas or on others.
+    ArenaInstructions: (7, 3), [Verdict], "bpf: Reject instructions used with and without arena pointers";
+
     /// Constants are shown as numbers where known bits are shown.
     ConstantsAsNumbers: (6, 8), [Message], "bpf: smarter verifier log number printing logic";
 

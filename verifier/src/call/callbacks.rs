@@ -57,6 +57,9 @@ impl Env<'_> {
                 args[0] = map;
                 args[1] = of_map(RegBase::MapKey, &map);
                 args[2] = of_map(RegBase::MapValue, &map);
+                if self.has(Feature::ElementIdentities) {
+                    args[2].id = self.new_id();
+                }
                 args[3] = caller(self, 3);
             }
             id::TIMER_SET_CALLBACK => {

@@ -78,6 +78,15 @@ impl Env<'_> {
         let fixed = used.def.flags & map_flags::INNER_MAP == 0;
         let present = row.id == id::MAP_LOOKUP_ELEM && fixed && meta.const_key.is_some_and(|k| k < max);
         let flags = if present { flags - TypeFlags::MAYBE_NULL } else { flags };
+        if let Some(inner) =
+            used.inner.filter(|_| self.has(Feature::InnerMapsAtOnce) && flags.contains(TypeFlags::MAYBE_NULL))
+        {
+            let owns = |k| self.maps.get(inner as usize).is_some_and(|m| m.record.has(k));
+            let timed = owns(FieldKind::Timer) || owns(FieldKind::Workqueue) || owns(FieldKind::TaskWork);
+            let uid = if timed { self.new_id() } else { 0 };
+            let ty = RegType::with(RegBase::ConstMap, TypeFlags::MAYBE_NULL);
+            return Ok(RegState::pointer(ty, RegExtra::Map { map: inner, uid }));
+        }
         let extra = RegExtra::Map { map, uid: meta.map_uid };
         let mut r0 = RegState::pointer(RegType::with(RegBase::MapValue, flags), extra);
         if !r0.ty.may_be_null() && locks {

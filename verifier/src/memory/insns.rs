@@ -145,7 +145,7 @@ impl Env<'_> {
             // What was there before is loaded as by a plain load.
             self.check_mem_access(at, insn.dst, off, size, Access::Read, result, true, false)?;
         }
-        if self.reg(insn.dst).ty.base == RegBase::Arena {
+        if self.reg(insn.dst).ty.base == RegBase::Arena || self.has(Feature::ArenaInstructions) {
             self.note_pointer_kind(self.reg(insn.dst).ty, false)?;
         }
         self.check_mem_access(at, insn.dst, off, size, Access::Write, None, true, false)

@@ -26,7 +26,9 @@ impl Env<'_> {
     pub(super) fn check_region(&mut self, reg: u8, off: i32, size: u32, region: u32, zero_size: bool) -> Step {
         let r = *self.reg(reg);
         let low = r.smin.checked_add(off.into());
-        if r.smin < 0 && low.is_none_or(|l| r.smin == i64::MIN || l < 0 || i32::try_from(l).is_err()) {
+        // Where a register's offset is one, its fixed part makes it negative, too.
+        let least = if self.has(Feature::WholeOffsets) { r.smin.saturating_add(r.off.into()) } else { r.smin };
+        if least < 0 && low.is_none_or(|l| r.smin == i64::MIN || l < 0 || i32::try_from(l).is_err()) {
             return reject(MemoryReason::NegativeIndex { reg });
         }
         let low = low.unwrap_or(i64::MAX);

@@ -3,7 +3,7 @@
 use super::btf_walk::holds_struct;
 use super::types::btf_reg;
 use crate::domain::reg_type_str;
-use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
+use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType, Tnum};
 use crate::reason::{TypeReason, reject};
 use crate::{Env, Step};
 use ebpfkit_abi::Feature;
@@ -169,7 +169,9 @@ impl Env<'_> {
             return reject(MemoryReason::ModifiedPointer { ty: ty(), reg, off: r.off });
         }
         if !r.var_off.is_const() || r.var_off.value != 0 {
-            return reject(MemoryReason::VariableOffset { ty: ty(), var_off: self.bits(r.var_off) });
+            let fixed = if self.has(Feature::WholeOffsets) { r.off } else { 0 };
+            let at = r.var_off.add(Tnum::constant(i64::from(fixed) as u64));
+            return reject(MemoryReason::VariableOffset { ty: ty(), var_off: self.bits(at) });
         }
         Ok(())
     }

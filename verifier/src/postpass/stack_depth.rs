@@ -1,6 +1,6 @@
 //! How much stack the deepest chain of calls needs, once the walk knows each function's own need.
 
-use crate::reason::{KfuncReason, ProgramReason};
+use crate::reason::{CallReason, KfuncReason, ProgramReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::Feature;
 use ebpfkit_abi::helpers::id;
@@ -158,6 +158,9 @@ impl Env<'_> {
 
     fn check_tail_call_chain(&self, chain: &[Frame]) -> Step {
         for frame in chain {
+            if self.subprogs[frame.subprog].is_cb && self.has(Feature::NoTailCallsInCallbacks) {
+                return reject(CallReason::TailCallInCallback {});
+            }
             if self.subprogs[frame.subprog].is_exception_cb {
                 return reject(ProgramReason::TailCallInExceptionCb {});
             }

@@ -21,6 +21,8 @@ pub struct InsnAux {
     pub scc: u32,
     /// Kind of the pointer that this load or store goes through, so that two paths agree (`ptr_type`).
     pub ptr_type: Option<RegType>,
+    /// For arithmetic: whether it was on a pointer into an arena, once that is known.
+    pub arena: Option<bool>,
     /// For a 64-bit immediate: what it makes.
     pub ld_imm: Option<(RegType, RegExtra, u32)>,
     /// Speculation must stop before this instruction.

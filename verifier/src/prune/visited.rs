@@ -2,7 +2,7 @@
 //! state is saved.
 
 use super::compare::Exactness::{self, Exact, NotExact, RangeWithin};
-use crate::domain::{IterState, RegExtra};
+use crate::domain::{IterState, RegExtra, RegState};
 use crate::log::Scratched;
 use crate::observer::Event;
 use crate::reason::{ExploreReason, reject};
@@ -127,13 +127,27 @@ impl Env<'_> {
                 && old.callback_unroll_depth == self.path.state.callback_unroll_depth
             {
                 let frame = self.path.state.curframe();
-                let cur = self.fmt_state(&self.path.state, frame, Scratched::All);
-                let old = self.fmt_state(&self.saved_with_marks(id), frame, Scratched::All);
+                let cur = self.fmt_state(&self.as_shown(self.path.state.clone()), frame, Scratched::All);
+                let old = self.fmt_state(&self.as_shown(self.saved_with_marks(id)), frame, Scratched::All);
                 self.log_line(insn, "; ");
                 return reject(ExploreReason::InfiniteLoop { insn, cur, old });
             }
         }
         Ok(Outcome::Miss(None))
+    }
+
+    /// A state without the registers that nothing reads any more, in kernels that drop them where states are compared.
+    fn as_shown(&self, mut state: VerifierState) -> VerifierState {
+        if self.has(Feature::CleanedStates) {
+            for frame in 0..state.frames.len() {
+                let live = self.aux[state.frame_insn(frame)].live_regs_before;
+                let regs = &mut state.frame_mut(frame).regs;
+                for (_, r) in regs.iter_mut().enumerate().filter(|(i, _)| *i < 10 && live >> i & 1 == 0) {
+                    *r = RegState::NOT_INIT;
+                }
+            }
+        }
+        state
     }
 
     /// Compares with a state from which every path has ended well.

@@ -18,7 +18,7 @@ reasons! {
         /// The helper may write where the program may not.
         "EBPF0311" MayWriteInto { func: &'static str, reg: u8, ty: String } EACCES, "{func}() may write into memory pointed by R{reg} type={ty}";
         /// A pointer that may be null.
-        "EBPF0312" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}";
+        "EBPF0312" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}", with ArgumentsAsRegisters "Possibly NULL pointer passed to helper R{reg}";
         /// A pointer to another struct of the kernel.
         "EBPF0313" OtherStruct { reg: u8, name: String, expected: String } EACCES, "R{reg} is of type {name} but {expected} is expected";
         /// What is released is given by its start.

@@ -18,7 +18,7 @@ reasons! {
         /// A pointer into the arena or a number is expected.
         "EBPF0901" NoArena { reg: u8 } EINVAL, "R{reg} is not a pointer to arena or scalar.";
         /// A pointer that may be null is passed where it must not be.
-        "EBPF0312" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}";
+        "EBPF0312" PossiblyNull { reg: u8 } EACCES, "Possibly NULL pointer passed to helper arg{reg}", with ArgumentsAsRegisters "Possibly NULL pointer passed to helper R{reg}";
         /// A pointer to another struct.
         "EBPF0313" OtherType { reg: u8, has: String, expected: String } EACCES, "R{reg} is of type {has} but {expected} is expected";
     }

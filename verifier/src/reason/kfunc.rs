@@ -77,6 +77,8 @@ reasons! {
         "EBPF1005" CssTaskIter {} EINVAL, "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs";
         /// A typed pointer is expected.
         "EBPF0313" StructKind { index: usize, ty: String, expected: String } EINVAL, "arg#{index} is {ty} expected {expected} or socket" | "since Linux 7.2" "R{reg} is {ty} expected {expected}";
+        /// What is no struct of the kernel stands where one is expected.
+        "EBPF0313" OtherKind { reg: u8, ty: String, expected: String } EINVAL, "R{reg} is {ty} expected {expected}";
         /// A pointer to another struct.
         "EBPF0313" OtherStruct { func: String, index: usize, want_kind: &'static str, want: String, reg: u8, kind: &'static str, has: String } EINVAL, "kernel function {func} args#{index} expected pointer to {want_kind} {want} but R{reg} has a pointer to {kind} {has}" | "since Linux 7.2" "kernel function {func} R{arg} expected pointer to {want_kind} {want} but R{reg} has a pointer to {kind} {has}";
         /// A buffer and its size do not go together.

@@ -95,7 +95,9 @@ impl Reason {
     /// of the kernel that is modelled where nothing says which.
     pub fn text(&self, has: &dyn Fn(ebpfkit_abi::Feature) -> bool) -> String {
         let text = each!(self, r => r.text(has));
-        let of_calls = matches!(self, Self::Kfunc(_) | Self::Object(_) | Self::Resource(_));
+        // Nodes are named by their argument still.
+        let of_node = matches!(self, Self::Kfunc(KfuncReason::OtherElement { .. } | KfuncReason::OtherNode { .. }));
+        let of_calls = matches!(self, Self::Kfunc(_) | Self::Object(_) | Self::Resource(_)) && !of_node;
         if of_calls && has(ebpfkit_abi::Feature::ArgumentsAsRegisters) { arguments_as_registers(&text) } else { text }
     }
 

@@ -138,7 +138,7 @@ reasons! {
         /// A global function with too many arguments.
         "EBPF0901" GlobalTooManyArgs { func: String, count: usize } EINVAL, "Global function {func}() with {count} > 5 args. Buggy compiler.";
         /// A global function that returns no integer.
-        "EBPF0901" GlobalReturn { func: String } EINVAL, "Global function {func}() doesn't return scalar. Only those are supported.";
+        "EBPF0901" GlobalReturn { func: String } EINVAL, "Global function {func}() doesn't return scalar. Only those are supported.", with VoidGlobals "Global function {func}() return value not void or scalar. Only those are supported.";
         /// A pointer argument to memory of unknown size.
         "EBPF0901" GlobalArgSize { index: usize, ty: String, name: String, error: String } EINVAL, "arg#{index} reference type('{ty} {name}') size cannot be determined: {error}";
         /// A load of a context's field that the kernel allows and cannot translate.

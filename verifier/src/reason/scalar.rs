@@ -17,6 +17,7 @@ reasons! {
         "EBPF0107" InvalidShift { shift: i32 } EINVAL, "invalid shift {shift}";
         "EBPF0109" AddrSpace {} EINVAL, "addr_space_cast insn can only convert between address space 1 and 0";
         "EBPF0109" AddrSpaceWithoutArena {} EINVAL, "addr_space_cast insn can only be used in a program that has an associated arena";
+        "EBPF0109" WithAndWithoutArena {} EINVAL, "same insn cannot be used with and without arena pointer";
         "EBPF0104" InvalidMayGoto { imm: i32 } EINVAL, "invalid may_goto imm {imm}";
         "EBPF0112" PointerArithmetic { reg: u8 } EACCES, "R{reg} pointer arithmetic prohibited";
         "EBPF0116" SignExtendPointer { reg: u8 } EACCES, "R{reg} sign-extension part of pointer";

@@ -206,6 +206,13 @@ impl Env<'_> {
         let dst = *self.reg(insn.dst);
         let src = if insn.is_src_reg() { *self.reg(insn.src) } else { RegState::known(i64::from(insn.imm) as u64) };
         let arena = RegType::of(RegBase::Arena);
+        if !is_alu32(insn) && self.has(Feature::ArenaInstructions) {
+            let now = dst.ty == arena || src.ty == arena;
+            let seen = self.aux[self.path.insn_idx].arena.get_or_insert(now);
+            if *seen != now {
+                return reject(ScalarReason::WithAndWithoutArena {});
+            }
+        }
         if dst.ty == arena || src.ty == arena {
             // Arena pointers are 32-bit offsets; any arithmetic on them is allowed.
             if dst.ty != arena {

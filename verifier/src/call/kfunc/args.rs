@@ -191,6 +191,10 @@ impl Env<'_> {
         if !(plain || sized && a.target == 0) {
             let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
             let void = if sized { "void, " } else { "" };
+            if self.has(Feature::StructsFirst) && is_struct(a.btf, a.target) {
+                let (ty, expected) = (self.kind_name(r.ty).into_owned(), format!("{kind} {ty}"));
+                return reject(KfuncReason::OtherKind { reg: a.reg, ty, expected });
+            }
             return reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void });
         }
         Ok(if sized { Role::MemSize } else { Role::Mem })
@@ -301,6 +305,9 @@ impl Env<'_> {
                 _ => reject(KfuncReason::NotFunction { index }),
             },
             Role::Refcounted => {
+                if self.has(Feature::RefcountsAtStart) {
+                    self.check_btf_offset(a.reg, false)?;
+                }
                 if !r.is_alloc_object() {
                     return reject(KfuncReason::NotReference { index });
                 }
