@@ -75,7 +75,8 @@ impl Host {
         let needs = object.needs();
         match &self.profile {
             Some(profile) => Target {
-                vmlinux: self.model.btf().filter(|_| needs.types).cloned(),
+                // Opened only where the object needs them.
+                vmlinux: if needs.types { self.model.btf().cloned() } else { None },
                 ..profile.target_without_types(needs)
             },
             None => machine::target(needs, self.version_code, || self.model.btf().cloned()),

@@ -20,6 +20,12 @@ const FIGURES: [&str; 3] = ["processed ", "verification time ", "stack depth "];
 /// figures follow it at once.
 const PROCESSED: (&str, &str) = ("processed ", " insns (limit ");
 
+/// Lines at the end of a log that are looked at.
+const LAST_LINES: usize = 512;
+
+/// How the explanation begins that newer kernels give of a rejection.
+const EXPLANATION: &str = "Verification failed: ";
+
 /// How the message begins that may come before a path has got its first line.
 const TOO_LARGE: &str = "BPF program is too large. ";
 
@@ -68,7 +74,12 @@ fn separated(line: &str) -> impl Iterator<Item = &str> {
 /// Reads the end of a log.
 pub fn summary(log: &str) -> Summary {
     let mut out = Summary::default();
-    for line in log.lines().rev().take(64).flat_map(separated) {
+    for line in log.lines().rev().take(LAST_LINES).flat_map(separated) {
+        // From 7.3 on an explanation follows the message.
+        if line.starts_with(EXPLANATION) {
+            out.message.clear();
+            continue;
+        }
         if let Some(rest) = line.strip_prefix("verification time ") {
             out.verification_us = out.verification_us.or_else(|| rest.split(' ').next()?.parse().ok());
         } else if let Some(rest) = line.strip_prefix("processed ") {
@@ -99,6 +110,15 @@ mod summary_tests {
         assert_eq!((read.message.as_str(), read.insns_processed), ("no maps here", Some(3)));
         let timed = summary("no maps hereverification time 7 usec\nstack depth 0\n");
         assert_eq!((timed.message.as_str(), timed.verification_us), ("no maps here", Some(7)));
+    }
+
+    #[test]
+    fn the_message_is_what_stands_before_an_explanation() {
+        let log = "1: (95) exit\nR0 !read_ok\n\nVerification failed: Memory Safety: Uninitialised register\nReason: R0 has \
+                   no value.\n\nSuggestion: Write it first.\nprocessed 2 insns (limit 1000000) max_states_per_insn 0 \
+                   total_states 0 peak_states 0 mark_read 0\n";
+        let read = summary(log);
+        assert_eq!((read.message.as_str(), read.insns_processed), ("R0 !read_ok", Some(2)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::file::{Gathered, ProfileError};
 use crate::profile::Profile;
 use crate::witness::{Witness, witnesses};
-use ebpfkit_abi::kernel::FeatureSet;
+use ebpfkit_abi::kernel::{Bundled, FeatureSet};
 use ebpfkit_abi::{Feature, KernelVersion};
 use ebpfkit_kernel::{Kernel, KernelError, machine};
 
@@ -69,7 +69,9 @@ pub fn record() -> Result<Recording, RecordError> {
     let kernel = Kernel::open().map_err(RecordError::Kernel)?;
     let release = machine::release().ok_or(RecordError::NoRelease)?;
     let version = machine::version().ok_or(RecordError::NoRelease)?;
-    let mut features = FeatureSet::of(version);
+    // What no program can show follows from the bundled kernel of the series, otherwise from the version.
+    let bundled = Bundled::ALL.iter().find(|k| k.version.same_series(version));
+    let mut features = bundled.map_or_else(|| FeatureSet::of(version), Bundled::features);
     let mut findings = Vec::with_capacity(Feature::ALL.len());
     for &feature in Feature::ALL {
         let witness = witnesses().iter().find(|w| w.feature == feature);

@@ -15,5 +15,9 @@
     r2 += -4
     r1 = numbers ll
     call bpf_map_lookup_elem
+    if r0 == 0 goto out
+    r1 = r0
+    call bpf_timer_cancel
+out:
     r0 = 0
     exit

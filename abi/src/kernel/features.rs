@@ -329,7 +329,7 @@ features! {
     ContextAsMemory: (7, 1), [Verdict, Message], "bpf: Allow ctx pointers as memory arguments of helpers";
 
     /// A pointer is not null only by all of its bits, and only at offsets that cannot make it so.
-    StrictNonNull: (7, 3), [Verdict], "bpf: Do not infer non-NULL pointers from 32-bit comparisons";
+    StrictNonNull: (7, 3), [Verdict], "bpf: Do not infer non-NULL pointers from 32-bit comparisons", [(6, 12, 117)];
 
     /// Pointers are compared with null in registers.
     NullRegisters: (7, 2), [Verdict], "bpf: Recognize null checks against registers";
@@ -383,13 +383,13 @@ features! {
     FramesOfMovedPointers: (7, 3), [Verdict], "bpf: Preserve frameno in scalar plus pointer arithmetic";
 
     /// Walking the stack may sleep in programs that sleep.
-    SleepingStackWalks: (7, 2), [Verdict], "bpf: Mark bpf_get_stack and bpf_get_task_stack as sleepable in sleepable programs";
+    SleepingStackWalks: (7, 2), [Verdict], "bpf: Mark bpf_get_stack and bpf_get_task_stack as sleepable in sleepable programs", [(6, 12, 117)];
 
     /// Callbacks do not end in tail calls.
     NoTailCallsInCallbacks: (7, 1), [Verdict], "bpf: Reject tail calls within callbacks";
 
     /// More arguments of tracepoints may be null.
-    MoreNullArguments: (7, 3), [Verdict], "bpf: Mark more tracepoint arguments as nullable";
+    MoreNullArguments: (7, 3), [Verdict], "bpf: Mark more tracepoint arguments as nullable", [(6, 12, 117)];
 
     /// Tracing programs do not drop objects whose fields cannot be freed anywhere.
     DropsInTracing: (7, 2), [Verdict], "bpf: Reject bpf_obj_drop of NMI-unsafe objects in tracing programs";

@@ -1,12 +1,14 @@
 //! `verify --kernel` with several kernels: programs by kernels, each different rejection once, and what makes the
 //! answers differ.
 
+use crate::cmd::report::Report;
 use crate::cmd::{Selection, TypeArgs, head, open};
 use crate::end::End;
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result, bail};
 use ebpfkit_abi::kernel::Judged as Trust;
+use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::judge::Status;
 use ebpfkit_object::{Object, Program};
 use ebpfkit_profiles::Profile;
@@ -26,6 +28,8 @@ pub enum Form {
     Json,
     /// A line for each program and kernel.
     Csv,
+    /// For services: each different reason once, with its kernels.
+    Machine,
 }
 
 /// One file's matrix; documented in `docs/json.md`.
@@ -109,6 +113,7 @@ pub fn file(
     selection: &Selection,
     options: Options,
     form: Form,
+    report: &mut Report,
 ) -> Result<End> {
     let mut object = open(path)?;
     types.apply(&mut object, selection);
@@ -127,6 +132,7 @@ pub fn file(
         Form::Text => shown.text()?,
         Form::Json => shown.json()?,
         Form::Csv => shown.csv()?,
+        Form::Machine => shown.findings(report)?,
     }
     Ok(columns
         .iter()
@@ -198,33 +204,54 @@ impl Shown<'_> {
         Ok(())
     }
 
-    /// Each different reason once, with the kernels that give it.
-    fn rejections(&self, row: usize) -> Result<()> {
-        let mut told: Vec<Summary> = Vec::new();
+    /// Each different reason once, with the kernels that give it; the first of them stands for all.
+    fn reasons(&self, row: usize) -> Vec<(&Column, Summary, String)> {
+        let mut found: Vec<(&Column, Summary, String)> = Vec::new();
         for column in self.columns {
-            let Some(judged) = column.answer(row) else { continue };
-            let summary = Summary::of(judged);
-            if summary.status == Status::Accepted || told.contains(&summary) {
-                continue;
+            let Some(summary) = self.summary(column, row).filter(|s| s.status != Status::Accepted) else { continue };
+            match found.iter_mut().find(|(_, known, _)| *known == summary) {
+                Some((_, _, kernels)) => *kernels += &format!(", {}", column.kernel.name),
+                None => found.push((column, summary, column.kernel.name.clone())),
             }
-            let same = |c: &&Column| self.summary(c, row).as_ref() == Some(&summary);
-            let kernels: Vec<&str> = self.columns.iter().filter(same).map(|c| c.kernel.name.as_str()).collect();
-            let (name, kernels) = (head(&self.programs[row]), kernels.join(", "));
-            let word = summary.status.name();
+        }
+        found
+    }
+
+    fn rejections(&self, row: usize) -> Result<()> {
+        for (column, summary, kernels) in self.reasons(row) {
+            let (name, word) = (head(&self.programs[row]), summary.status.name());
             say!("")?;
-            match (&column.prepared, summary.status) {
-                (Ok(prepared), Status::Rejected) => {
-                    say!("{} {name} by {kernels}", paint::verdict(summary.status, word))?;
-                    if let Some(text) = judged.diagnosis(&column.kernel.model(), prepared, row, self.options) {
-                        say!("{text}")?;
-                    }
-                }
-                _ => {
-                    let message = summary.message.as_deref().unwrap_or_default();
-                    say!("{} {name} for {kernels}: {message}", paint::verdict(summary.status, word))?;
-                }
+            let (Ok(prepared), Some(judged), Status::Rejected) = (&column.prepared, column.answer(row), summary.status)
+            else {
+                let message = summary.message.as_deref().unwrap_or_default();
+                say!("{} {name} for {kernels}: {message}", paint::verdict(summary.status, word))?;
+                continue;
+            };
+            say!("{} {name} by {kernels}", paint::verdict(summary.status, word))?;
+            if let Some(text) = judged.diagnosis(&column.kernel.model(), prepared, row, self.options) {
+                say!("{text}")?;
             }
-            told.push(summary);
+        }
+        Ok(())
+    }
+
+    fn findings(&self, report: &mut Report) -> Result<()> {
+        for &row in self.rows {
+            for (column, summary, kernels) in self.reasons(row) {
+                let diagnose = || {
+                    let (Ok(prepared), Some(judged)) = (&column.prepared, column.answer(row)) else { return None };
+                    let diagnosis = judged.diagnose(&column.kernel.model(), prepared, row, self.options)?;
+                    Some(Diagnosis { headline: format!("{} (Linux {kernels})", diagnosis.headline), ..diagnosis })
+                };
+                let message = summary.message.as_deref().unwrap_or_default();
+                report.finding(
+                    self.path,
+                    &self.programs[row],
+                    summary.status,
+                    format!("{message} (Linux {kernels})"),
+                    diagnose(),
+                )?;
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::judge::Timed;
 use crate::out::{self, say};
 use anyhow::Result;
 use ebpfkit_explain::Diagnosis;
+use ebpfkit_explain::judge::Status;
 use ebpfkit_explain::report::{Counts, Finding, github, sarif};
 use ebpfkit_object::Program;
 use std::path::Path;
@@ -55,14 +56,25 @@ impl Report {
         timed: &Timed,
         diagnosis: Option<Diagnosis>,
     ) -> Result<()> {
-        let status = timed.judged.status();
+        self.finding(path, program, timed.judged.status(), timed.judged.message().unwrap_or_default(), diagnosis)
+    }
+
+    /// Something came of a program.
+    pub fn finding(
+        &mut self,
+        path: &Path,
+        program: &Program,
+        status: Status,
+        message: String,
+        diagnosis: Option<Diagnosis>,
+    ) -> Result<()> {
         self.counts.add(status);
         let diagnosis = diagnosis.map(|d| with_path(d, path));
         self.add(Finding {
             object: files::name(path),
             program: Some(program.name.clone()),
             status: Some(status),
-            message: timed.judged.message().unwrap_or_default(),
+            message,
             diagnosis,
         })
     }

@@ -178,8 +178,9 @@ fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
         _ if args.json => Form::Json,
         Some(Format::Csv) => Form::Csv,
         Some(Format::Text) | None => Form::Text,
-        Some(Format::Sarif | Format::Github) => bail!("--format sarif and github are for one kernel"),
+        Some(Format::Sarif | Format::Github) => Form::Machine,
     };
+    let mut report = Report::new(args.machine());
     if form == Form::Csv {
         say!("{}", matrix::CSV_HEAD)?;
     }
@@ -188,8 +189,14 @@ fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
         if form == Form::Text && number > 0 {
             say!("")?;
         }
-        let end = matrix::file(path, kernels, &args.types, &args.selection, args.options(), form);
+        let end = matrix::file(path, kernels, &args.types, &args.selection, args.options(), form, &mut report);
+        if form == Form::Machine {
+            report.file(path, end.as_ref().err())?;
+        }
         worst = worst.max(end.or_else(|e| unreadable(path, &e, args.json))?);
+    }
+    if form == Form::Machine {
+        report.end()?;
     }
     Ok(worst)
 }
