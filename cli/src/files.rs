@@ -33,6 +33,17 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Largest source file that is looked at.
+const MOST_SOURCE: u64 = 8 << 20;
+
+/// The text of a source file that an object names: by that name, or beside the object. Nothing where it is not at hand.
+pub fn source_of(object: &Path, name: &str) -> Option<String> {
+    let beside = object.parent().map(|folder| folder.join(name));
+    let found = [Some(PathBuf::from(name)), beside].into_iter().flatten().find(|p| p.is_file())?;
+    let size = std::fs::metadata(&found).ok()?.len();
+    if size > MOST_SOURCE { None } else { std::fs::read_to_string(found).ok() }
+}
+
 /// Reads a text.
 pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read(path)?).ok().with_context(|| format!("{}: expected text in UTF-8", name(path)))

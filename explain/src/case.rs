@@ -2,7 +2,7 @@
 
 use crate::diagnosis::{Blame, Span};
 use crate::origin::{self, Event, How, Place};
-use crate::source::{self, SourceLine};
+use crate::source::{self, SourceLine, Sources};
 use crate::trace::Trace;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
 use ebpfkit_isa::Insn;
@@ -13,12 +13,14 @@ use ebpfkit_verifier::log::insn_text;
 use ebpfkit_verifier::{KernelModel, Reason, RegBase, RegState, Rejection};
 
 /// What is being explained.
+#[derive(Clone, Copy)]
 pub(crate) struct Case<'a> {
     pub(crate) kernel: &'a KernelModel,
     pub(crate) object: &'a Object,
     pub(crate) program: &'a Program,
     pub(crate) rejection: &'a Rejection,
     pub(crate) trace: &'a Trace,
+    pub(crate) sources: Sources<'a>,
 }
 
 /// A diagnosis in the making.
@@ -221,6 +223,104 @@ impl<'a> Case<'a> {
         starts
     }
 
+    /// Slots behind the last ones of functions.
+    pub(crate) fn function_ends(&self) -> Vec<usize> {
+        self.local_starts().into_iter().skip(1).chain([self.program.insns.len()]).collect()
+    }
+
+    /// The text of a file that the object was made from, if it is at hand and still the same.
+    pub(crate) fn file(&self, file: &str) -> Option<Vec<String>> {
+        let btf = self.btf()?;
+        let text = (self.sources)(file)?;
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let same = self.program.line_info.iter().filter(|l| btf.str_at(l.file_name) == file).all(|l| {
+            let known = btf.str_at(l.line_text);
+            known.is_empty()
+                || lines.get((l.line as usize).wrapping_sub(1)).is_some_and(|t| t.trim_end() == known.trim_end())
+        });
+        same.then_some(lines)
+    }
+
+    /// The text of a line: from the object's records, or from the file itself.
+    pub(crate) fn line_text(&self, file: &str, line: u32) -> Option<String> {
+        let btf = self.btf()?;
+        let recorded = self.program.line_info.iter().find(|l| l.line == line && btf.str_at(l.file_name) == file);
+        match recorded.map(|l| btf.str_at(l.line_text)).filter(|t| !t.is_empty()) {
+            Some(text) => Some(text.to_owned()),
+            None => self.file(file)?.get((line as usize).checked_sub(1)?).cloned(),
+        }
+    }
+
+    /// The file that most of the program comes from.
+    pub(crate) fn main_file(&self) -> Option<String> {
+        let btf = self.btf()?;
+        let start = self.function_start(self.at());
+        let line = self.program.line_info.iter().find(|l| l.insn as usize >= start)?;
+        Some(btf.str_at(line.file_name).to_owned())
+    }
+
+    /// The line on which a function is defined: file, number and text.
+    pub(crate) fn declaration(&self, name: &str) -> Option<(String, u32, String)> {
+        let file = self.main_file()?;
+        let lines = self.file(&file)?;
+        let at = lines.iter().position(|t| {
+            let starts = !t.starts_with([' ', '\t', '#', '/', '*']);
+            let called =
+                source::find_word(t, name).is_some_and(|at| t[at + name.len()..].trim_start().starts_with(['(', ',']));
+            starts && called && !t.trim_end().ends_with(';')
+        })?;
+        Some((file, at as u32 + 1, lines[at].clone()))
+    }
+
+    /// A line of the main file that fits, the one nearest before a line that has a word where there are several.
+    pub(crate) fn find_line(&self, fits: &dyn Fn(&str) -> bool, near: &str) -> Option<SourceLine> {
+        let file = self.main_file()?;
+        let lines = self.file(&file)?;
+        let found: Vec<usize> = lines.iter().enumerate().filter(|(_, t)| fits(t)).map(|(n, _)| n).collect();
+        let end = lines.iter().position(|t| source::find_word(t, near).is_some() && t.contains('}'));
+        let at = match (found.as_slice(), end) {
+            ([one], _) => *one,
+            (several, Some(end)) => *several.iter().rfind(|&&n| n <= end)?,
+            _ => return None,
+        };
+        Some(SourceLine { file, line: at as u32 + 1, column: 0, text: lines[at].clone() })
+    }
+
+    /// Lines of the function around a slot, as far as its records reach: numbers and texts.
+    pub(crate) fn function_lines(&self, insn: usize) -> Vec<(u32, String)> {
+        let (Some(btf), Some(file)) = (self.btf(), self.main_file()) else { return Vec::new() };
+        let Some(lines) = self.file(&file) else { return Vec::new() };
+        let start = self.function_start(insn);
+        let end = self.function_ends().into_iter().find(|&e| e > start).unwrap_or(self.program.insns.len());
+        let own = self
+            .program
+            .line_info
+            .iter()
+            .filter(|l| (start..end).contains(&(l.insn as usize)) && btf.str_at(l.file_name) == file);
+        let numbers: Vec<u32> = own.map(|l| l.line).collect();
+        let (Some(&first), Some(&last)) = (numbers.iter().min(), numbers.iter().max()) else { return Vec::new() };
+        let first = self.function_at(start).and_then(|f| self.declaration(&f)).map_or(first, |d| d.1.min(first));
+        (first..=last).filter_map(|n| Some((n, lines.get(n as usize - 1)?.clone()))).collect()
+    }
+
+    /// The one `return` of the function around a slot that returns a constant.
+    pub(crate) fn return_line(&self, insn: usize, value: i32) -> Option<(String, u32, String)> {
+        let file = self.main_file()?;
+        let wanted = format!("return {value};");
+        let lines = self.function_lines(insn);
+        let found: Vec<_> = lines.into_iter().filter(|(_, t)| t.trim() == wanted).collect();
+        match found.as_slice() {
+            [(n, t)] => Some((file, *n, t.clone())),
+            _ => None,
+        }
+    }
+
+    /// A span at a line that no instruction needs to stand for.
+    pub(crate) fn span_at(&self, file: &str, line: u32, label: impl Into<String>) -> Option<Span> {
+        let text = self.line_text(file, line)?;
+        Some(Span { file: file.to_owned(), line, text, label: label.into(), ..Span::default() })
+    }
+
     /// The names and types of the parameters of the function that starts at a slot.
     pub(crate) fn params(&self, start: usize) -> Vec<(String, u32)> {
         let Some(btf) = self.btf() else { return Vec::new() };
@@ -277,7 +377,8 @@ impl<'a> Case<'a> {
                     match base.ty.base {
                         RegBase::Ctx => self.ctx_field(off).map(|f| f.name.to_owned()),
                         RegBase::BtfId => self.member_at(base, off),
-                        _ => None,
+                        // The member that the line names at its column.
+                        _ => self.source(insn).and_then(|l| source::word_at(&l)),
                     }
                 }
                 How::Passed | How::Entry => {

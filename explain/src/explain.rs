@@ -3,10 +3,24 @@
 use crate::case::{Case, Draft};
 use crate::diagnosis::{Diagnosis, Span, Suggestion};
 use crate::families;
+use crate::mend::{Prover, Repair};
 use crate::render::{self, Lines};
+use crate::source::Sources;
 use crate::trace::{Recorder, Trace};
 use ebpfkit_object::Object;
-use ebpfkit_verifier::{KernelModel, Options, Rejection, Verdict};
+use ebpfkit_verifier::reason::ExploreReason;
+use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, Verdict};
+
+/// Steps of a verification up to which remedies are proved by verifying again.
+const PROVED_STEPS: u64 = 100_000;
+
+/// Whether a rejection comes late because a loop does not end.
+fn is_loop(rejection: &Rejection) -> bool {
+    matches!(
+        rejection.reason,
+        Reason::Explore(ExploreReason::InfiniteLoop { .. } | ExploreReason::TooManyBranches { .. })
+    )
+}
 
 /// What a rejection is explained from.
 #[derive(Clone, Copy)]
@@ -23,24 +37,44 @@ pub struct Explained<'a> {
     pub rejection: &'a Rejection,
     /// What the loader says in the place of the kernel's message.
     pub message: Option<&'a str>,
+    /// Where the text of source files comes from.
+    pub sources: Sources<'a>,
 }
 
 impl Explained<'_> {
     /// Walks the program once more, recording the path that fails, and explains the rejection by it.
     pub fn diagnose(&self) -> Diagnosis {
+        self.mended().0
+    }
+
+    /// The same, with what the first proved suggestion does, if there is one.
+    pub fn mended(&self) -> (Diagnosis, Option<Repair>) {
         let mut recorder = Recorder::default();
         let report = ebpfkit_verifier::verify(self.kernel, self.object, self.program, self.options, &mut recorder);
         // A rejection that no walk brings back, such as one by an owner of a map, has no path.
         let same = matches!(&report.verdict, Verdict::Rejected(r) if r.reason == self.rejection.reason);
         let trace = if same { recorder.into_trace() } else { Trace::default() };
-        self.by(&trace)
+        let mut diagnosis = self.by(&trace);
+        let mut prover = Prover::new(self.kernel, self.program, self.options, self.sources);
+        // What takes long to verify is not verified again and again.
+        let mends = if report.insns_processed <= PROVED_STEPS || is_loop(self.rejection) {
+            prover.mend(self.object, self.rejection, &trace)
+        } else {
+            Vec::new()
+        };
+        let mut repair = None;
+        for (n, mended) in mends.into_iter().enumerate() {
+            diagnosis.suggestions.insert(n, mended.suggestion);
+            repair.get_or_insert(mended.repair);
+        }
+        (diagnosis, repair)
     }
 
     /// Explains the rejection by a path that was recorded.
     pub fn by(&self, trace: &Trace) -> Diagnosis {
         let program = &self.object.programs[self.program];
-        let Self { kernel, object, rejection, .. } = *self;
-        let case = Case { kernel, object, program, rejection, trace };
+        let Self { kernel, object, rejection, sources, .. } = *self;
+        let case = Case { kernel, object, program, rejection, trace, sources };
         let draft = families::explain(&case, self.message);
         finish(&case, draft, self.message)
     }
@@ -64,7 +98,12 @@ fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
     let mut secondary: Vec<Span> = Vec::new();
     let mut notes = draft.notes;
     for span in draft.spans {
-        let same_place = |s: &Span| s.file == span.file && s.line == span.line && s.insn == span.insn;
+        let same_place = |s: &Span| {
+            s.file == span.file
+                && s.line == span.line
+                && s.column == span.column
+                && (s.line != 0 || s.insn == span.insn)
+        };
         if span.label.is_empty() || secondary.iter().any(|s| same_place(s) && s.label == span.label) {
             continue;
         }

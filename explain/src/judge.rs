@@ -2,7 +2,8 @@
 
 use crate::diagnosis::Diagnosis;
 use crate::explain::{self, Explained};
-use crate::source::{self, SourceLine};
+use crate::mend::Repair;
+use crate::source::{self, SourceLine, Sources};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::reason::{CallReason, ExploreReason};
 use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, Report, Verdict, Verified};
@@ -132,11 +133,24 @@ impl Judged {
         prepared: &Prepared,
         program: usize,
         options: Options,
+        sources: Sources<'_>,
     ) -> Option<Diagnosis> {
+        Some(self.mended(kernel, prepared, program, options, sources)?.0)
+    }
+
+    /// The diagnosis of a rejection, and what its first proved suggestion does, if it has one.
+    pub fn mended(
+        &self,
+        kernel: &KernelModel,
+        prepared: &Prepared,
+        program: usize,
+        options: Options,
+        sources: Sources<'_>,
+    ) -> Option<(Diagnosis, Option<Repair>)> {
         let Outcome::Rejected { rejection, message, is_loaders, .. } = &self.outcome else { return None };
         let message = is_loaders.then_some(message.as_str());
         let object = &prepared.object;
-        Some(Explained { kernel, object, program, options, rejection, message }.diagnose())
+        Some(Explained { kernel, object, program, options, rejection, message, sources }.mended())
     }
 
     /// The diagnosis of a rejection as text for a terminal.
@@ -146,8 +160,9 @@ impl Judged {
         prepared: &Prepared,
         program: usize,
         options: Options,
+        sources: Sources<'_>,
     ) -> Option<String> {
-        let diagnosis = self.diagnose(kernel, prepared, program, options)?;
+        let diagnosis = self.diagnose(kernel, prepared, program, options, sources)?;
         Some(explain::terminal(&prepared.object, program, &diagnosis, false))
     }
 }

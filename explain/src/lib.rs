@@ -16,6 +16,7 @@ pub mod foreign;
 mod functions;
 pub mod judge;
 mod kernel_objects;
+mod mend;
 mod origin;
 pub mod pages;
 pub mod path;
@@ -28,3 +29,4 @@ pub mod trace;
 mod words;
 
 pub use diagnosis::Diagnosis;
+pub use mend::Repair;

@@ -197,6 +197,10 @@ impl Walk<'_> {
 
     /// The step is inside of a function that the value's frame has called.
     fn in_callee(&mut self, step: usize, insn: Insn, next_depth: usize) -> bool {
+        let kept = !matches!(self.place, Place::Reg(0..=5));
+        if kept && next_depth == self.depth && self.lost_below(step) {
+            return false;
+        }
         match self.place {
             Place::Reg(r @ 0..=5) if next_depth == self.depth => {
                 let frame = self.trace.frame(step);
@@ -217,6 +221,17 @@ impl Walk<'_> {
             Place::Reg(_) => false,
             Place::Slot(off) => self.wrote_slot(step, insn, off).unwrap_or(false),
         }
+    }
+
+    /// Whether the value lost its kind while the function ran that ends at the step.
+    fn lost_below(&mut self, step: usize) -> bool {
+        let Some(call) = self.trace.previous_in(self.depth, step) else { return false };
+        let (Some(old), Some(new)) = (self.state(call), self.state(step + 1)) else { return false };
+        let lost = !old.is_scalar() && new.is_scalar();
+        if lost {
+            self.add(call, How::TakenAway);
+        }
+        lost
     }
 
     fn wrote_reg(&mut self, step: usize, insn: Insn, reg: u8) -> bool {

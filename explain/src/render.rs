@@ -135,7 +135,9 @@ fn suggestion(s: &Suggestion) -> String {
         text += &format!("\n  --> {}:{}", edit.file, edit.line);
         let kept = edit.new.contains(&edit.old);
         if !kept {
-            text += &format!("\n  - {}", edit.old.trim_end());
+            for line in edit.old.lines() {
+                text += &format!("\n  - {}", line.trim_end());
+            }
         }
         for line in &edit.new {
             let sign = if *line == edit.old { ' ' } else { '+' };

@@ -2,6 +2,14 @@
 
 use ebpfkit_object::{Btf, Program};
 
+/// Gives the text of a source file by the name that the compiler recorded, where it is at hand.
+pub type Sources<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// No source files are at hand.
+pub fn no_sources(_: &str) -> Option<String> {
+    None
+}
+
 /// A line of source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceLine {
@@ -64,8 +72,13 @@ pub(crate) fn extent(line: &SourceLine) -> (u32, u32) {
 }
 
 /// Where a word stands in a text on its own.
-fn find_word(text: &str, word: &str) -> Option<usize> {
-    text.match_indices(word).map(|(at, _)| at).find(|&at| {
+pub(crate) fn find_word(text: &str, word: &str) -> Option<usize> {
+    words_at(text, word).next()
+}
+
+/// Where a word stands in a text on its own, each time.
+fn words_at<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
+    text.match_indices(word).map(|(at, _)| at).filter(move |&at| {
         let before = text[..at].chars().next_back().is_some_and(is_word);
         let after = text[at + word.len()..].chars().next().is_some_and(is_word);
         !before && !after
@@ -75,7 +88,7 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
 /// The variable that a line assigns what `made_by` (a call, a member) gives; none where the line says no such thing.
 pub(crate) fn assigned(text: &str, made_by: &str) -> Option<String> {
     let made_by = made_by.rsplit('.').next().unwrap_or(made_by);
-    let made_at = find_word(text, made_by)?;
+    let made_at = words_at(text, made_by).last()?;
     let sign = assignment(&text[..made_at])?;
     last_word(&text[..sign])
 }
@@ -128,6 +141,13 @@ pub(crate) fn base_at(line: &SourceLine) -> Option<String> {
     let word = &rest[..word_end];
     let follows = rest[word_end..].trim_start();
     (!word.is_empty() && (follows.starts_with("->") || follows.starts_with('['))).then(|| word.to_owned())
+}
+
+/// The word at a line's column.
+pub(crate) fn word_at(line: &SourceLine) -> Option<String> {
+    let at = (line.column as usize).checked_sub(1)?;
+    let word: String = line.text.chars().skip(at).take_while(|c| is_word(*c)).collect();
+    Some(word).filter(|w| !w.is_empty())
 }
 
 /// The index expression of the access at a line's column: `i` of `p[i]`.

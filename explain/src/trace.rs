@@ -13,6 +13,8 @@ pub(crate) struct Step {
     pub(crate) insn: usize,
     /// Number of the frame that executes it.
     pub(crate) depth: usize,
+    /// Registers that may be read later, as a bit mask.
+    pub(crate) live: u16,
     /// The frame before it; none where the path is too long.
     pub(crate) frame: Option<Rc<FuncState>>,
     /// What is acquired before it.
@@ -68,7 +70,7 @@ impl Observer for Recorder {
                 self.maps = maps.to_vec();
                 self.forget();
             }
-            Event::Before { insn, state, .. } => {
+            Event::Before { insn, state, live_regs } => {
                 self.forget();
                 if self.steps.len() >= STATES {
                     let old = self.steps.len() - STATES;
@@ -76,7 +78,7 @@ impl Observer for Recorder {
                 }
                 let depth = state.curframe();
                 let frame = Some(Rc::clone(&state.frames[depth]));
-                self.steps.push(Step { insn, depth, frame, held: Some(Rc::clone(&state.res)) });
+                self.steps.push(Step { insn, depth, live: live_regs, frame, held: Some(Rc::clone(&state.res)) });
                 if self.visits.len() <= insn {
                     self.visits.resize(insn + 1, 0);
                 }

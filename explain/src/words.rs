@@ -14,6 +14,16 @@ pub(crate) fn bytes(count: i64) -> String {
     if count == 1 { "1 byte".into() } else { format!("{count} bytes") }
 }
 
+/// `1 byte is`, `2 bytes are`.
+pub(crate) fn are(count: i64) -> String {
+    if count == 1 { "1 byte is".into() } else { format!("{count} bytes are") }
+}
+
+/// `1 is`, `2 are`.
+pub(crate) fn are_short(count: i64) -> String {
+    if count == 1 { "1 is".into() } else { format!("{count} are") }
+}
+
 /// The last byte of an access in words.
 pub(crate) fn range_of(from: i64, size: i64) -> String {
     if size == 1 { format!("byte {from}") } else { format!("bytes {from} to {}", from + size - 1) }

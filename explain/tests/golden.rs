@@ -1,11 +1,14 @@
 //! Diagnoses and graphs as users read them: `diagnoses/*.s` beside `*.txt`, `graphs/*.s` beside `*.dot`.
 //! `EBPFKIT_BLESS=1` writes the expected files anew.
 
+use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::cfg::{Program, dot};
+use ebpfkit_explain::explain::terminal;
 use ebpfkit_explain::judge::{Judged, Status};
+use ebpfkit_explain::source::no_sources;
 use ebpfkit_object::{Object, Target};
 use ebpfkit_verifier::observer::Silent;
-use ebpfkit_verifier::{KernelModel, Options, verify};
+use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use std::path::{Path, PathBuf};
 
 /// Goes through the inputs of a folder and holds what comes of each against the file beside it.
@@ -39,7 +42,7 @@ fn diagnoses() {
         let report = verify(&kernel, &prepared.object, 0, options, &mut Silent);
         let judged = Judged::of(&prepared, 0, report);
         assert_eq!(judged.status(), Status::Rejected, "{}: {:?}", prepared.object.name, judged.message());
-        judged.diagnosis(&kernel, &prepared, 0, options).expect("a rejection has one") + "\n"
+        judged.diagnosis(&kernel, &prepared, 0, options, &no_sources).expect("a rejection has one") + "\n"
     });
 }
 
@@ -53,4 +56,73 @@ fn graphs() {
         };
         dot(&object.name, &(0..object.programs.len()).map(program).collect::<Vec<_>>())
     });
+}
+
+/// Programs of `ui/*.c`, compiled by `ui/build.sh`, and of `ui/*.s`: all that is said of each rejected one stands beside
+/// them. Kernel 6.18 is asked; sources are at hand.
+#[test]
+fn ui() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
+    let profile = ebpfkit_profiles::Profile::all().into_iter().find(|p| p.name == "6.18").expect("a bundled kernel");
+    let kernel = profile.model();
+    let sources = |name: &str| {
+        let name = Path::new(name).file_name()?;
+        std::fs::read_to_string(folder.join(name)).ok()
+    };
+    let (mut wrong, mut programs) = (Vec::new(), 0);
+    let mut inputs: Vec<PathBuf> =
+        std::fs::read_dir(&folder).expect("inputs").map(|e| e.expect("an input").path()).collect();
+    inputs.retain(|p| p.extension().is_some_and(|e| e == "o" || e == "s"));
+    inputs.sort();
+    for path in inputs {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let bytes = std::fs::read(&path).expect("an object");
+        let object = if path.extension().is_some_and(|e| e == "s") {
+            ebpfkit_asm::assemble_object(&name, &String::from_utf8_lossy(&bytes))
+                .unwrap_or_else(|e| panic!("{name}: {e}"))
+        } else {
+            Object::open(&name, &bytes).unwrap_or_else(|e| panic!("{name}: {e}"))
+        };
+        let target = profile.target(object.needs());
+        let prepared = object.prepare(&target).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut found = String::new();
+        for index in 0..prepared.object.programs.len() {
+            let options = Options::default();
+            let report = verify(&kernel, &prepared.object, index, options, &mut Silent);
+            let judged = Judged::of(&prepared, index, report);
+            found += &format!("{} {}\n", judged.status(), prepared.object.programs[index].name);
+            let Some((diagnosis, repair)) = judged.mended(&kernel, &prepared, index, options, &sources) else {
+                continue;
+            };
+            programs += 1;
+            assert_specific(&diagnosis);
+            // What is said to be proved is taken.
+            assert_eq!(diagnosis.suggestions.iter().any(|s| s.proved), repair.is_some(), "{name}");
+            if let Some(repair) = repair {
+                let mended = repair.apply(&prepared.object, index).expect("mended");
+                let verdict = verify(&kernel, &mended, index, options, &mut Silent).verdict;
+                assert!(matches!(verdict, Verdict::Accepted(_)), "{name}: {verdict:?}");
+            }
+            found += &terminal(&prepared.object, index, &diagnosis, false);
+            found.push('\n');
+        }
+        let beside = path.with_extension("txt");
+        if std::env::var_os("EBPFKIT_BLESS").is_some() {
+            std::fs::write(&beside, &found).expect("written");
+        } else if std::fs::read_to_string(&beside).unwrap_or_default() != found {
+            wrong.push(format!("{}:\n{found}", beside.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(programs > 60, "{programs} rejected programs");
+}
+
+/// Whether a diagnosis names something of the program: a register, a size, a call, a map, a variable.
+fn assert_specific(diagnosis: &Diagnosis) {
+    let says = format!("{} {}", diagnosis.headline, diagnosis.primary.label);
+    let named = says.chars().any(|c| c.is_ascii_digit()) || says.contains("bpf_") || says.contains('\'');
+    let words = |t: &str| t.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect::<Vec<_>>();
+    let of_line = words(&diagnosis.primary.text);
+    let common = words(&says).iter().any(|w| w.len() > 1 && of_line.contains(w));
+    assert!(named || common || diagnosis.secondary.len() > 1, "{diagnosis:#?}");
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_abi::kernel::Judged as Trust;
 use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::judge::Status;
+use ebpfkit_explain::source::no_sources;
 use ebpfkit_object::{Object, Program};
 use ebpfkit_profiles::Profile;
 use ebpfkit_profiles::flips::{self, Cause, Flip};
@@ -228,7 +229,7 @@ impl Shown<'_> {
                 continue;
             };
             say!("{} {name} by {kernels}", paint::verdict(summary.status, word))?;
-            if let Some(text) = judged.diagnosis(&column.kernel.model(), prepared, row, self.options) {
+            if let Some(text) = judged.diagnosis(&column.kernel.model(), prepared, row, self.options, &no_sources) {
                 say!("{text}")?;
             }
         }
@@ -240,7 +241,8 @@ impl Shown<'_> {
             for (column, summary, kernels) in self.reasons(row) {
                 let diagnose = || {
                     let (Ok(prepared), Some(judged)) = (&column.prepared, column.answer(row)) else { return None };
-                    let diagnosis = judged.diagnose(&column.kernel.model(), prepared, row, self.options)?;
+                    let diagnosis =
+                        judged.diagnose(&column.kernel.model(), prepared, row, self.options, &no_sources)?;
                     Some(Diagnosis { headline: format!("{} (Linux {kernels})", diagnosis.headline), ..diagnosis })
                 };
                 let message = summary.message.as_deref().unwrap_or_default();

@@ -3,14 +3,17 @@
 use crate::cmd::effort::EffortArgs;
 use crate::cmd::matrix::{self, Form};
 use crate::cmd::report::{Machine, Report};
-use crate::cmd::{Labels, Selection, TypeArgs, head, load, requirements, type_help};
+use crate::cmd::{Labels, Selection, TypeArgs, head, load, open, requirements, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
 use crate::judge::{ProgramResult, Timed, duration, judge};
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result, bail};
+use ebpfkit_asm::Style;
+use ebpfkit_explain::Repair;
 use ebpfkit_explain::effort::{Effort, Recorder};
+use ebpfkit_explain::explain::terminal;
 use ebpfkit_explain::judge::{Outcome, Status};
 use ebpfkit_object::Prepared;
 use ebpfkit_profiles::Profile;
@@ -52,6 +55,9 @@ pub struct Args {
     /// Reject what is not aligned even where the machine allows it
     #[arg(long)]
     strict_alignment: bool,
+    /// Write the assembly text with rejected programs mended as their proved suggestions say
+    #[arg(long, value_name = "FILE")]
+    fix_asm: Option<PathBuf>,
     #[command(flatten)]
     effort: EffortArgs,
 }
@@ -120,6 +126,9 @@ pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End>
 pub fn run(args: &Args) -> Result<End> {
     files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
     args.effort.check(args.json)?;
+    if args.fix_asm.is_some() && args.files.len() != 1 {
+        bail!("--fix-asm writes one mended file: name one file to verify");
+    }
     if args.requirements {
         let kernels = args.kernel.several_or_all()?;
         let mut worst = End::Good;
@@ -213,6 +222,8 @@ fn file(
     let options = args.options();
     let mut worst = End::Good;
     let (mut results, mut owners) = (Vec::new(), Owners::default());
+    let mut repairs = Vec::new();
+    let sources = |name: &str| files::source_of(path, name);
     for &index in picked {
         let program = &prepared.object.programs[index];
         // What a loader loads only when it is asked to is judged on its own.
@@ -234,18 +245,16 @@ fn file(
             so_far.efforts.push(recorder.effort(&prepared.object, program, reason));
         }
         worst = worst.max(end_of(timed.judged.status()));
+        let (diagnosis, repair) = timed.judged.mended(&host.model, prepared, index, options, &sources).unzip();
+        if let Some(repair) = repair.flatten() {
+            repairs.push((index, repair));
+        }
         if args.json {
-            let diagnosis = timed.judged.diagnose(&host.model, prepared, index, options);
             results.push(ProgramResult { diagnosis, ..timed.result(program) });
             continue;
         }
         if so_far.report.is_for_machines() {
-            so_far.report.program(
-                path,
-                program,
-                &timed,
-                timed.judged.diagnose(&host.model, prepared, index, options),
-            )?;
+            so_far.report.program(path, program, &timed, diagnosis)?;
             continue;
         }
         so_far.report.program(path, program, &timed, None)?;
@@ -254,9 +263,12 @@ fn file(
         if let (Status::Unloadable, Some(help)) = (timed.judged.status(), type_help(program)) {
             say!("  help: {help}")?;
         }
-        if let Some(text) = timed.judged.diagnosis(&host.model, prepared, index, options) {
-            say!("{text}")?;
+        if let Some(diagnosis) = diagnosis {
+            say!("{}", terminal(&prepared.object, index, &diagnosis, false))?;
         }
+    }
+    if let Some(to) = &args.fix_asm {
+        write_mended(path, to, &repairs)?;
     }
     if args.json {
         let libbpf = prepared.object.libbpf_refusals.clone();
@@ -265,6 +277,20 @@ fn file(
         note!("{}: no programs", files::name(path));
     }
     Ok(worst)
+}
+
+/// Writes the text of an object whose rejected programs were mended as their proved suggestions say.
+fn write_mended(path: &Path, to: &Path, repairs: &[(usize, Repair)]) -> Result<()> {
+    let mut object = open(path)?;
+    if repairs.is_empty() {
+        note!("{}: nothing was mended", files::name(path));
+    }
+    for (index, repair) in repairs {
+        object = repair.apply(&object, *index).context("the program cannot be mended in this form")?;
+    }
+    let all: Vec<usize> = (0..object.programs.len()).collect();
+    let text = ebpfkit_asm::listing(&object, &all, Style { declarations: true, ..Style::default() });
+    files::write(to, text.as_bytes())
 }
 
 /// How a verdict counts for the exit code.

@@ -72,6 +72,7 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         if case.here().is_helper_call(ebpfkit_abi::helpers::id::TASK_STORAGE_GET)
             || d.headline.contains("bpf_get_current_task ")
         {
+            d.help.retain(|h| !h.contains("bpf_get_current_task_btf"));
             d.help.insert(0, "take bpf_get_current_task_btf() in the place of bpf_get_current_task(): it returns a typed pointer to the task".into());
         }
         if expected.contains("map_ptr") {
@@ -180,6 +181,18 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
             .help("copy the data to the stack or a map's value, and pass the copy"),
         R::StringNotReadOnly { reg } | R::StringNotConstant { reg } => arg(*reg, format!("{name} wants constant text as its {} argument; {{}} is {}", nth(*reg), has(*reg)), "is no constant text")
             .help("make it a string literal or a `static const char[]`, so that it lies in .rodata"),
+        R::LocalStorageFlags {} => arg(2, format!("{name} has no flags yet: its second argument has to be 0; {{}} is {}", has(2)), "is not zero").help("pass 0 as flags"),
+        R::UnacquiredArgument { reg } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release", nth(*reg)), "was not acquired, or was released before")
+            .help("release a record or dynptr once, and only where it was acquired on the same path"),
+        R::UnownedDynptr {} => arg(1, format!("{name} releases a dynptr, and {{}} was given to the program by the kernel"), "is not the program's own").help("leave the release to the kernel"),
+        R::OtherMapThanTimer { .. } => arg(1, format!("the timer that {name} gets lies in a value of another map than the one that is passed: {{}} is {}", has(1)), "lies in another map").help("pass the map in whose value the timer lies"),
+        R::StringUnterminated {} => arg(3, format!("the text that {name} gets has no terminating zero: {{}} is {}", has(3)), "has no zero at its end").help("use a string literal, or make the array one longer than the text"),
+        R::DynptrSource { ty } => arg(1, format!("{name} makes dynptrs over values of maps alone; {{}} is {} ({ty})", has(1)), "is no value of a map").help("put the data into a map's value, and make the dynptr over that"),
+        R::NoKptr { reg, .. } => arg(*reg, format!("{name} exchanges a kernel pointer, and there is none in what {{}} leads to: {}", has(*reg)), "holds no kernel pointer").help("declare the member with __kptr, and pass its address"),
+        R::NotAtKptr { off } | R::KptrNotReferenced { off } => arg(1, format!("{name} exchanges a kernel pointer, and byte {off} of what {{}} leads to is none that owns its object"), "is no such pointer").help("declare the member with __kptr, and pass its address"),
+        R::FormatString {} => arg(1, format!("{name} cannot use this format: {{}} has a conversion that it does not know, or more conversions than values"), "is the format").help("use %d %u %x %ld %lld %s %p %pks %pus %pi4 %pI6, with one value of eight bytes for each"),
+        R::NoTimer { map } => Draft::new(format!("the values of map '{map}' have no bpf_timer"), "no timer").help("add a member `struct bpf_timer` to the value's struct"),
+        R::WrongTimerOffset { off, at } => Draft::new(format!("byte {off} of the value is not its bpf_timer, which is at byte {at}"), format!("byte {off}")).help("pass the address of the timer"),
         R::MapType { map_type, name, .. } => self::map_type(case, *map_type, name),
         R::NoProgArray {} => self::map_type_of_tail_call(case),
         _ => return None,
@@ -237,6 +250,61 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
         )
         .blame(Blame::Environment)
         .help(format!("call {func} from a program type that has it, or do without")),
+        R::LockNotHeld { lock, root } => {
+            let reg = 1;
+            let shown = subject(case, reg);
+            let has = case.reg(reg).map(|r| words::value(case, r)).unwrap_or_default();
+            let taken = held_lock(case);
+            let own = if *lock < 0 { "its own struct".to_owned() } else { format!("its own struct (at byte {lock})") };
+            let d = Draft::new(
+                format!("{name} changes the {} at {shown}, and the bpf_spin_lock in {own} is not held", root_word(root)),
+                format!("{shown} is {has}"),
+            );
+            let d = match taken {
+                Some(at) => d.span(case.span(at, "this lock is held: another one, or one of another object")),
+                None => d.note("no lock is held on this path"),
+            };
+            d.help(format!("take the lock that lies in the same struct as the {} (bpf_spin_lock(&x->lock)) before, through the same pointer, and give it back after", root_word(root)))
+        }
+        R::ThrowInCallback { insn, subprog } => {
+            let function = case.local_starts().get(*subprog).and_then(|&s| case.function_at(s)).unwrap_or_else(|| "the callback".into());
+            Draft::new(format!("{function} runs as a callback and throws (bpf_throw), which only functions that are called directly may do"), "an exception is thrown here")
+                .at(*insn)
+                .help("return an error from the callback, and throw where it is seen")
+        }
+        R::LocalTypeNoStruct {} | R::LocalTypeRange {} | R::PercpuNoScalars {} | R::PercpuSpecialFields {} | R::PercpuTooLarge { .. } | R::UnknownCastType { .. } | R::CastType {} | R::NeedsProgramBtf {} => {
+            let reg = if name.contains("cast") { 2 } else { 1 };
+            let id = case.reg(reg).and_then(RegState::const_value);
+            let ty = id.and_then(|id| Some(case.btf()?.name(u32::try_from(id).ok()?).to_owned())).filter(|n| !n.is_empty());
+            let of = ty.map_or_else(|| "the type that is named".to_owned(), |t| format!("'{t}'"));
+            let wants = match reason {
+                R::LocalTypeNoStruct {} => "which is no struct of the program".to_owned(),
+                R::LocalTypeRange {} => "whose number is out of range".to_owned(),
+                R::PercpuNoScalars {} => "which does not consist of numbers alone".to_owned(),
+                R::PercpuSpecialFields {} => "which has special fields (locks, lists, kptrs)".to_owned(),
+                R::PercpuTooLarge { size, max } => format!("which has {size} bytes, and at most {max} are given"),
+                R::NeedsProgramBtf {} => "and the object has no types (-g)".to_owned(),
+                _ => "which is neither a struct of the kernel nor void".to_owned(),
+            };
+            Draft::new(format!("{name} is asked for {of}, {wants}"), "the type is named here").help("name a struct that the call can take: `bpf_obj_new(typeof(*p))` with p a pointer to a struct of the program, `bpf_rdonly_cast(p, bpf_core_type_id_kernel(struct x))`")
+        }
+        R::FieldNotFound { field, off } => {
+            let reg = if field.contains("node") { 2 } else { 1 };
+            about(reg, format!("there is no {field} at byte {off} of what {{}} leads to: {{has}}")).help(format!("pass the address of a member that is declared as `struct {field}`"))
+        }
+        R::OtherElement { root, node, at, element, off, has } => about(2, format!("the {root} holds struct {element} by its {node} at byte {at}, and {{}} is at byte {off} of struct {has}"))
+            .help(format!("add elements of struct {element}, by the {node} that the {root} is declared with (__contains)")),
+        R::OtherNode { off, node, at, element } => about(2, format!("the {node} of struct {element} is at byte {at}, and {{}} is at byte {off}")).help("pass the node that __contains names"),
+        R::NodeNotBorrowed { func } => about(2, format!("{func} takes a node that lies in a tree, and {{}} is {{has}}")).help("get the node from the tree first (bpf_rbtree_first, or by bpf_refcount_acquire), under its lock"),
+        R::NotInTreeCallback { func } => Draft::new(format!("{func} changes a tree while the tree compares its nodes"), "called in the comparison").help("only compare in the callback of bpf_rbtree_add"),
+        R::CssTaskIter {} => Draft::new(format!("{name} is for LSM, iterator and sleepable programs only; this is {} {}", words::article(&case.program.prog_type.to_string()), case.program.prog_type), "called here").blame(Blame::Environment).help("use another iterator, or another program type"),
+        R::NeedsDevice {} => Draft::new(format!("{name} asks a device for the packet's metadata, and the program is bound to none"), "called here").blame(Blame::Environment).help("load the program for one device (bpf_program__set_ifindex and BPF_F_XDP_DEV_BOUND_ONLY)"),
+        R::PacketWrites {} => Draft::new(format!("{name} would let the program write to the packet, which {} programs may not", case.program.prog_type), "called here").blame(Blame::Environment).help("read only (bpf_dynptr_slice in the place of bpf_dynptr_slice_rdwr), or use tc or XDP"),
+        R::NeedsRcu { func } => Draft::new(format!("{func} needs an RCU region, and none is open on this path"), "outside of an RCU region").help("call bpf_rcu_read_lock before, and bpf_rcu_read_unlock after"),
+        R::NotAcquired { func, .. } => about(1, format!("{func} releases what was never acquired: {{}} is {{has}}")).help("release only what an acquiring function returned, once, on the same path"),
+        R::OtherMap { what, .. } => Draft::new(format!("the {what} belongs to the value of one map, and {name} is given another map"), "another map").help("pass the map in whose value it lies"),
+        R::NoField { map, field } => Draft::new(format!("the values of map '{map}' have no {field}"), "no such field").help(format!("add a member `struct {field}` to the value's struct")),
+        R::WrongFieldOffset { off, field, at } => Draft::new(format!("byte {off} of the value is not its {field}, which is at byte {at}"), format!("byte {off}")).help(format!("pass the address of the {field}")),
         R::NeedsSleepable { func } => Draft::new(format!("{func} may sleep, and this program may not"), "called where nothing may sleep")
             .help("make the program sleepable (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"syscall\"))"),
         R::NeedsGpl {} => Draft::new(
@@ -253,6 +321,18 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
             about(reg, format!("the {} argument of {name} {}; {{}} is {{has}}", nth(reg), what.replace("expected pointer", "has to be a pointer")))
         }
     })
+}
+
+/// What a root is called.
+fn root_word(root: &str) -> &'static str {
+    if root.contains("list") { "list" } else { "tree" }
+}
+
+/// The call that took the lock which is held here.
+fn held_lock(case: &Case<'_>) -> Option<usize> {
+    use ebpfkit_verifier::state::RefKind;
+    let held = case.trace.steps[case.step()?].held.as_ref()?;
+    held.refs.iter().rfind(|r| !matches!(r.kind, RefKind::Ptr | RefKind::Irq)).map(|r| r.insn)
 }
 
 /// The number of the argument that a kernel's message about one begins with.

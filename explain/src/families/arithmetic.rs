@@ -86,6 +86,12 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ScalarReason) -> Option<Draft> {
             insn.dst,
         )
         .help("bound the offset"),
+        R::PointerMathUnbounded { kind } => bounds::arithmetic(case, kind),
+        R::PointerOutOfBounds { kind, .. }
+            if insn.is_src_reg() && case.reg(insn.src).is_some_and(|r| !r.var_off.is_const()) =>
+        {
+            bounds::arithmetic(case, kind)
+        }
         R::PointerOutOfBounds { value, kind } => general::with_value(
             case,
             Draft::new(
@@ -95,8 +101,8 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ScalarReason) -> Option<Draft> {
             insn.dst,
         )
         .help("bound the offset before it is added"),
-        R::PointerMathUnbounded { kind } => bounds::arithmetic(case, kind),
-        R::DivByZero {} => Draft::new("a number is divided by the constant zero", "divided by zero")
+
+        R::DivByZero {} => Draft::new(format!("r{} is divided by the constant 0", insn.dst), "divided by zero")
             .help("leave the division out, or fix the constant"),
         R::InvalidShift { shift } => Draft::new(
             format!("a number is shifted by {shift}, which is not less than its width"),

@@ -32,7 +32,19 @@ pub(crate) fn index_of(case: &Case<'_>, history: &[Event]) -> Option<(Event, u8)
 /// What a region is called.
 fn region_name(case: &Case<'_>, a: &Outside) -> (String, String) {
     let state = case.reg(a.reg);
-    let map = state.and_then(|r| case.map(r)).map(|m| m.name.clone());
+    let found = state.and_then(|r| case.map(r));
+    let map = found.map(|m| m.name.clone());
+    if let Some((name, size)) = found.and_then(|m| variable_at(case, m, a.off - 1)) {
+        return (
+            format!(
+                "the variable '{name}' has {}, at the end of map '{}' ({})",
+                words::bytes(size),
+                map.unwrap_or_default(),
+                words::bytes(a.region)
+            ),
+            "value".into(),
+        );
+    }
     match a.base {
         RegBase::MapValue => match map {
             Some(m) => (format!("map '{m}' has values of {}", words::bytes(a.region)), "value".into()),
@@ -44,6 +56,18 @@ fn region_name(case: &Case<'_>, a: &Outside) -> (String, String) {
             None => (format!("the memory has {}", words::bytes(a.region)), "memory".into()),
         },
     }
+}
+
+/// The variable of a section of global data that has a byte: name and size.
+fn variable_at(case: &Case<'_>, map: &ebpfkit_object::Map, off: i64) -> Option<(String, i64)> {
+    let btf = case.btf()?;
+    if map.section.is_empty() {
+        return None;
+    }
+    let var = btf
+        .sec_vars(map.value_type)
+        .find(|v| off >= i64::from(v.offset) && off < i64::from(v.offset) + i64::from(v.size))?;
+    Some((btf.name(var.ty).to_owned(), var.size.into()))
 }
 
 fn made_by(case: &Case<'_>, reg: u8) -> Option<String> {
@@ -90,7 +114,28 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
             "reserve at least {end} bytes, or access less: is the size `sizeof` of the struct rather than of a pointer?"
         )
     };
-    d.help(fixed)
+    tested_late(case, d).help(fixed)
+}
+
+/// An index that the same line tests only after it was used.
+fn tested_late(case: &Case<'_>, d: Draft) -> Draft {
+    let Some(line) = case.source(case.at()) else { return d };
+    let Some(index) = source::index_at(&line).filter(|i| is_simple(i)) else { return d };
+    let Some(used) = line.text.find(&format!("[{index}]")) else { return d };
+    let rest = &line.text[used..];
+    let Some(and) = rest.find("&&") else { return d };
+    let test = rest[and + 2..].trim_start();
+    let tests = ["<", "<=", "!="].iter().any(|s| test.starts_with(&format!("{index} {s}")));
+    if !tests {
+        return d;
+    }
+    let end = test.find([';', ')', '&']).unwrap_or(test.len());
+    let test = test[..end].trim();
+    let mut d = d.note(format!(
+        "the line uses [{index}] before it tests `{test}`: the last time around the index is one too large"
+    ));
+    d.help.insert(0, format!("test the index first: put `{test}` before what is read at [{index}]"));
+    d
 }
 
 /// The call that gave memory of a size, where the size was an argument.
@@ -172,7 +217,7 @@ fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &s
 }
 
 /// By how much the number in a register was multiplied last.
-fn scale_of(case: &Case<'_>, step: usize, reg: u8) -> i64 {
+pub(crate) fn scale_of(case: &Case<'_>, step: usize, reg: u8) -> i64 {
     for e in case.history_at(step, Place::Reg(reg)) {
         let insn = case.insn(case.event_insn(&e));
         match e.how {
@@ -195,6 +240,11 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
     let history = case.history_at(step, Place::Reg(reg));
     let mut bounded = 0;
     let mut shifted = None;
+    // The expression is computed from something that has a name of its own.
+    let inner = case.name(&history);
+    let whole = what;
+    let within = inner.as_deref().filter(|n| *n != whole && source::find_word(whole, n).is_some());
+    let what = within.unwrap_or(whole);
     for e in &history {
         let insn = case.event_insn(e);
         let after = |s: usize| match e.place {
@@ -272,7 +322,34 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
             _ => {}
         }
     }
-    checked_copy(case, d, step, reg, &history, what)
+    // The compiler leaves comparisons out where arithmetic tells it the range.
+    if d.blame == Blame::Compiler {
+        d = dropped_check(case, d, what);
+    }
+    checked_copy(case, d, step, reg, &history, whole)
+}
+
+/// A comparison of a variable that stands in the source before the access, and of which no instruction is left.
+fn dropped_check(case: &Case<'_>, mut d: Draft, what: &str) -> Draft {
+    let (Some(btf), Some(file), Some(here)) = (case.btf(), case.main_file(), case.source(case.at())) else { return d };
+    if !what.chars().all(|c| c.is_alphanumeric() || c == '_') || here.file != file {
+        return d;
+    }
+    for (number, text) in case.function_lines(case.at()) {
+        let compares = text.trim_start().starts_with("if")
+            && text.contains(['<', '>'])
+            && source::find_word(&text, what).is_some();
+        let kept = case.program.line_info.iter().any(|l| l.line == number && btf.str_at(l.file_name) == file);
+        if number < here.line && compares && !kept {
+            d.spans.extend(case.span_at(
+                &file,
+                number,
+                format!("no instruction is left of this comparison of {what}: the compiler took it for needless"),
+            ));
+            d.blame = Blame::Compiler;
+        }
+    }
+    d
 }
 
 /// What a copy was copied from, before it.
@@ -451,7 +528,11 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
             ),
         ),
     };
-    let d = Draft::new(headline, format!("{what} is {known} here"));
+    let mut d = Draft::new(headline, format!("{what} is {known} here"));
+    let narrow = history.iter().any(|e| matches!(e.how, How::Narrow { bits: 32 }));
+    if fault == SizeFault::Unbounded && narrow && history.iter().any(|e| e.how == How::Bounded) {
+        d = d.note(format!("as an unsigned number a negative {what} is about four billion: a comparison from above alone, of a signed variable, does not rule that out"));
+    }
     let step = case.step().unwrap_or(0);
     story(case, d, step, reg, &what).help(help)
 }

@@ -122,8 +122,8 @@ fn unknown(case: &Case<'_>, id: i32, message: Option<&str>) -> Draft {
             let first = text.lines().next().unwrap_or(text).trim_start_matches("<").trim_end_matches(">");
             let d = Draft::new(
                 if relocation {
-                    "the kernel's types lack what this access was compiled for, and nothing checks for that before"
-                        .to_owned()
+                    let what = named(text).unwrap_or_else(|| "what this access was compiled for".into());
+                    format!("the kernel's types lack {what}, and nothing checks for that before it is used")
                 } else {
                     format!("something that the program expects of the kernel is missing: {first}")
                 },
@@ -150,6 +150,14 @@ fn unknown(case: &Case<'_>, id: i32, message: Option<&str>) -> Draft {
             d.help("use a helper that the kernel has (the number may belong to a newer kernel), or rebuild with matching headers")
         }
     }
+}
+
+/// The type and member that a loader's text about a relocation names.
+fn named(text: &str) -> Option<String> {
+    let at = ["struct ", "union ", "enum "].iter().find_map(|k| text.find(k))?;
+    let rest = &text[at..];
+    let end = rest.find(" (").or_else(|| rest.find('\n')).unwrap_or(rest.len());
+    Some(format!("'{}'", rest[..end].trim_end_matches('>')))
 }
 
 /// Explains rejections before the walk by the way of building or loading.

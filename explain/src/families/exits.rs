@@ -64,9 +64,17 @@ pub(crate) fn range(case: &Case<'_>, who: &str, min: i32, max: i32) -> Draft {
     for (at, _) in super::ctx::branches(case, 1) {
         if state.const_value().is_some() {
             d = d.span(case.span(at, "this choice leads to the return"));
+            let returns = state.const_value().and_then(|v| case.return_line(case.at(), v as i32));
+            match returns.and_then(|(file, line, _)| case.span_at(&file, line, format!("{value} is returned here"))) {
+                Some(span) => {
+                    d.spans.push(span);
+                    d.label = "the path ends here".into();
+                }
+                None => d = resource::at_return(case, d, Some(at)),
+            }
         }
     }
-    if let Some(text) = meaning(case, min, max) {
+    if let Some(text) = meaning(case, min, max).filter(|_| !who.contains("callback")) {
         d = d.note(text);
     }
     d.help(format!("return {wants} on every path, as a constant or bounded before the return"))

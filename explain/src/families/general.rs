@@ -75,7 +75,7 @@ pub(crate) fn label(case: &Case<'_>, event: &Event, subject: &str) -> Option<Str
     let callee = || case.callee(insn).unwrap_or_else(|| "a call".into());
     Some(match event.how {
         How::Entry => match event.place {
-            Place::Reg(1) => format!("{subject} is what the program was given"),
+            Place::Reg(1) if event.step != 0 => format!("{subject} is what the program was given"),
             _ => return None,
         },
         How::NeverSet => return None,
@@ -89,7 +89,10 @@ pub(crate) fn label(case: &Case<'_>, event: &Event, subject: &str) -> Option<Str
                     _ => Some(format!("{subject} is computed here")),
                 };
             };
-            format!("{} takes part in {subject} here", words::value(case, with))
+            match with.const_value() {
+                Some(n) => format!("{subject} is moved by {} here", words::number(n as i64)),
+                None => format!("{} takes part in {subject} here", words::value(case, with)),
+            }
         }
         How::Loaded { base } => {
             let base = case.trace.reg(event.step, base)?;

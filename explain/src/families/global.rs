@@ -125,6 +125,15 @@ fn argument_fault(case: &Case<'_>, why: &Reason) -> (Option<u8>, String) {
                 detail.region.max(0)
             ),
         ),
+        Reason::Memory(MemoryReason::OutsideStack { reg, off, size, .. }) => {
+            (Some(*reg), format!("has to lead to {} of memory, and there are {}", words::bytes((*size).into()), -off))
+        }
+        Reason::Memory(MemoryReason::BeyondStack { reg, off, size, .. }) => {
+            (Some(*reg), format!("has to lead to {} of memory, and there are {}", words::bytes((*size).into()), -off))
+        }
+        Reason::Memory(MemoryReason::StackReadByCall { reg, size, .. }) => {
+            (Some(*reg), format!("has to lead to {} that are set, and some are not", words::bytes((*size).into())))
+        }
         Reason::Memory(MemoryReason::NoBuffer { reg, .. } | MemoryReason::InvalidMemAccess { reg, .. }) => {
             (Some(*reg), "has to lead to memory of its size".into())
         }

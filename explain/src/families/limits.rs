@@ -1,7 +1,7 @@
 //! Limits: instructions, branches, loops, stack, depth of calls.
 
 use crate::case::{Case, Draft};
-use crate::diagnosis::Blame;
+use crate::diagnosis::{Blame, Span};
 use crate::origin::{How, Place};
 use crate::words;
 use ebpfkit_isa::STACK_SIZE;
@@ -79,17 +79,19 @@ fn endless(case: &Case<'_>, insn: usize) -> Draft {
         return own_jump(case, from, false);
     }
     let last = case.step().unwrap_or(0);
-    let main = exits
-        .iter()
-        .copied()
-        .find(|&at| case.text(at).trim_start().starts_with("while") || case.text(at).trim_start().starts_with("for"))
-        .unwrap_or(exits[0]);
+    // The line of the loop itself, wherever it stands in the code.
+    let says_loop = |at: &usize| {
+        let text = case.text(*at);
+        let text = text.trim_start();
+        text.starts_with("while") || text.starts_with("for") || text.starts_with("do")
+    };
+    let main = (head..=from).find(says_loop).unwrap_or(exits[0]);
     let mut d = Draft::new(
         format!(
-            "the loop at {} comes back to where it was: nothing that the verifier follows makes it end",
+            "the loop at {} has no end that the verifier can see: nothing that it follows brings it nearer to one",
             case.place(main)
         ),
-        "this loop has no end that can be seen",
+        "this loop may go on for ever",
     )
     .at(main);
     for at in exits {
@@ -104,6 +106,18 @@ fn endless(case: &Case<'_>, insn: usize) -> Draft {
     }
     d.help("give the loop a constant bound: `for (int i = 0; i < 32 && ...; i++)`")
         .help("or use bpf_loop, bpf_for or bpf_repeat, which may run any number of times")
+}
+
+/// Whether the path goes around a loop that only something decides of which the verifier knows nothing.
+fn unbounded_loop(case: &Case<'_>) -> bool {
+    let Some((from, head)) = closing_jump(case) else { return false };
+    let last = case.step().unwrap_or(0);
+    let exits = conditions(case, head, from);
+    !exits.is_empty()
+        && exits.iter().all(|&at| {
+            let step = (0..=last).rev().find(|&s| case.trace.steps[s].insn == at);
+            step.and_then(|s| case.trace.reg(s, case.insn(at).dst)).is_none_or(|r| !r.var_off.is_const())
+        })
 }
 
 /// An endless loop that is written as one: a panic handler, mostly.
@@ -190,6 +204,7 @@ pub(crate) fn walk(case: &Case<'_>, reason: &ExploreReason) -> Option<Draft> {
                 "one million instructions were followed without an end ({insns}): too many paths, or a loop with too many iterations"
             ),
         ),
+        R::TooManyBranches { .. } if unbounded_loop(case) => endless(case, case.at()),
         R::TooManyBranches { limit } => too_large(
             case,
             format!("more than {} branches wait to be followed: the program forks too often", limit - 1),
@@ -234,6 +249,40 @@ fn frames(case: &Case<'_>) -> Vec<(usize, usize, i64)> {
     starts.iter().zip(ends).map(|(&s, e)| (s, e, deepest(case, s, e).map_or(0, |d| -d.1))).collect()
 }
 
+/// Declarations of large variables in the source of a function.
+fn large_variables(case: &Case<'_>, start: usize) -> Vec<Span> {
+    let (Some(btf), Some(file)) = (case.btf(), case.main_file()) else { return Vec::new() };
+    let mut out = Vec::new();
+    for (number, text) in case.function_lines(start) {
+        let Some(bytes) = declared_bytes(btf, text.trim()).filter(|b| *b >= 64) else { continue };
+        out.extend(case.span_at(&file, number, format!("this variable takes {} of the stack", words::bytes(bytes))));
+    }
+    out
+}
+
+/// Bytes of the variable that a line declares: arrays of plain numbers, and structs of the object's types.
+fn declared_bytes(btf: &ebpfkit_object::Btf, line: &str) -> Option<i64> {
+    let line = line.split('=').next()?.trim().trim_end_matches(';').trim();
+    let (head, count) = match line.split_once('[') {
+        Some((head, rest)) => (head.trim(), rest.strip_suffix(']')?.trim().parse::<i64>().ok()?),
+        None => (line, 1),
+    };
+    let words: Vec<&str> = head.split_whitespace().collect();
+    let (name, kind) = words.split_last()?;
+    if !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return None;
+    }
+    let size = match kind {
+        ["char" | "__u8" | "u8" | "__s8" | "unsigned", ..] if kind.last() != Some(&"int") => 1,
+        ["__u16" | "u16" | "short"] => 2,
+        ["__u32" | "u32" | "__s32" | "int"] | ["unsigned", "int"] => 4,
+        ["__u64" | "u64" | "__s64" | "long"] | ["unsigned", "long"] | ["long", "long"] => 8,
+        ["struct", of] => i64::from(btf.size_of(btf.find(of, ebpfkit_object::btf::Kind::Struct)?)?),
+        _ => return None,
+    };
+    size.checked_mul(count)
+}
+
 /// Frames of functions that are too large together.
 fn stack(case: &Case<'_>, headline: String) -> Draft {
     let frames = frames(case);
@@ -248,11 +297,14 @@ fn stack(case: &Case<'_>, headline: String) -> Draft {
         } else {
             d.spans.push(case.span(*start, label));
         }
+        let declared = large_variables(case, *start);
         if let Some((at, off)) = deepest(case, *start, *end)
+            && declared.is_empty()
             && !case.same_line(at, *start)
         {
             d.spans.push(case.span(at, format!("the largest variable of {name} begins here, at fp{off:+}")));
         }
+        d.spans.extend(declared);
     }
     if let Some(call) = case.program.insns.iter().enumerate().find(|(_, i)| i.is_local_call()).map(|(at, _)| at) {
         d.spans.push(case.span(

@@ -1,5 +1,6 @@
 //! One module for each family of rejections: what is missing, in terms of the program.
 
+mod access;
 mod argument;
 mod arithmetic;
 mod bounds;
@@ -21,6 +22,7 @@ mod whole;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use bounds::SizeFault;
+pub(crate) use bounds::{argument_text, index_of, is_simple, scale_of};
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
 
@@ -113,7 +115,7 @@ fn memory(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
         M::MapReadOnly { .. } | M::MapWriteOnly { .. } | M::CannotWrite { .. } | M::PacketReadOnly {} => {
             read_only(case, reason)?
         }
-        _ => return None,
+        _ => return access::explain(case, reason),
     })
 }
 

@@ -68,6 +68,19 @@ pub(crate) fn explain(case: &Case<'_>, reason: &TypeReason) -> Option<Draft> {
         R::KptrVariable { field } | R::KptrSize { field } | R::KptrStore { field } => made(Draft::new(format!("the {field} in a value is accessed in another way than it may be"), "a kernel pointer")).help("load it whole at its constant place; change it by bpf_kptr_xchg"),
         R::KptrMisaligned { field, at, off } => made(Draft::new(format!("the {field} begins at byte {at}, and byte {off} is accessed"), "beside its start")).help("access it whole, at its start"),
         R::KptrType { name, target, .. } => made(Draft::new(format!("a pointer to {name} is stored where the value declares a kptr to struct {target}"), format!("struct {name}"))).help(format!("store a pointer to struct {target}")),
+        R::TracingField { .. } | R::SocketFilterLock {} => {
+            let field = match reason {
+                R::TracingField { field } => *field,
+                _ => "bpf_spin_lock",
+            };
+            let map = case.program.insns.iter().filter(|i| i.is_ld_imm64() && matches!(i.src, 1 | 2 | 5 | 6)).find_map(|i| {
+                let map = case.object.maps.get(usize::try_from(i.imm).ok()?)?;
+                let btf = case.btf()?;
+                btf.members(btf.resolve(map.value_type)).any(|m| field.contains(btf.name(btf.resolve(m.ty))) || btf.name(btf.resolve(m.ty)).contains(field)).then_some(map.name.as_str())
+            });
+            let shown = map.map_or_else(|| "a map".to_owned(), |m| format!("map '{m}'"));
+            Draft::new(format!("{} programs cannot use {shown}, whose values have a {field}", case.program.prog_type), "the program").blame(Blame::Environment).help(format!("keep what this program needs in a map whose values have no {field}"))
+        }
         _ => return None,
     })
 }

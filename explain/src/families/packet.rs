@@ -19,7 +19,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
     let end = a.off + i64::from(a.size);
     let meta = a.base == RegBase::PacketMeta;
     let (whole, edge) = if meta { ("metadata", "data") } else { ("packet", "data_end") };
-    let check = last_check(case, &history);
+    let check = last_check(case, a.reg, &history);
     let state = case.reg(a.reg);
     let variable = state.filter(|r| !r.var_off.is_const());
     let label = format!("this needs {} from where {subject} was last moved by a variable", words::bytes(end));
@@ -40,7 +40,8 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
             None => d,
         }
     } else if let (Some((at, _)), true) = (check, a.region > 0) {
-        let checked = format!("{} are checked at {}, {} are needed here", words::bytes(a.region), case.place(at), end);
+        let checked =
+            format!("{} checked at {}, {} needed here", words::are(a.region), case.place(at), words::are_short(end));
         let mut d = Draft::new(checked, label).span(case.span(at, format!("this proves {}", words::bytes(a.region))));
         if end - a.region == i64::from(a.size) && a.size == 1 {
             d = d.note(format!("one byte too few: the check allows {subject} to be {edge} itself, where no byte is"));
@@ -48,10 +49,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         d
     } else {
         let what = if variable.is_some() { format!("after its last move {subject}") } else { subject.clone() };
-        Draft::new(
-            format!("{what} is not compared with {edge} on this path: {} are needed here", words::bytes(end)),
-            label,
-        )
+        Draft::new(format!("{what} is not compared with {edge} on this path: {} needed here", words::are(end)), label)
     };
     if let Some(r) = variable {
         draft = moved_by(case, draft, &history, &subject, r.umax);
@@ -68,12 +66,31 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
     })
 }
 
-/// The comparison that proved what is known of a pointer's range, and how much it proved.
-fn last_check(case: &Case<'_>, history: &[Event]) -> Option<(usize, i32)> {
-    history.iter().filter(|e| e.how == How::Bounded).find_map(|e| {
-        let Place::Reg(r) = e.place else { return Some((case.event_insn(e), 0)) };
-        let (old, new) = (case.trace.reg(e.step, r)?, case.trace.reg(e.step + 1, r)?);
-        (old.extra != new.extra).then(|| (case.event_insn(e), new.range()))
+/// The last comparison on the path of a pointer of the same origin with the end of the packet, and how much it proved.
+fn last_check(case: &Case<'_>, reg: u8, history: &[Event]) -> Option<(usize, i32)> {
+    let state = case.reg(reg)?;
+    let last = case.step()?;
+    let latest = (0..last).rev().find_map(|s| {
+        let at = case.trace.steps[s].insn;
+        let insn = case.insn(at);
+        if !insn.is_jump_class() || !insn.is_src_reg() || insn.is_call() {
+            return None;
+        }
+        let (a, b) = (case.trace.reg(s, insn.dst)?, case.trace.reg(s, insn.src)?);
+        let other = match (a.ty.base, b.ty.base) {
+            (RegBase::PacketEnd, _) => b,
+            (_, RegBase::PacketEnd) => a,
+            _ => return None,
+        };
+        let same = other.ty == state.ty && other.id == state.id && i64::from(other.off) <= i64::from(state.range());
+        same.then_some((at, state.range()))
+    });
+    latest.or_else(|| {
+        history.iter().filter(|e| e.how == How::Bounded).find_map(|e| {
+            let Place::Reg(r) = e.place else { return Some((case.event_insn(e), 0)) };
+            let (old, new) = (case.trace.reg(e.step, r)?, case.trace.reg(e.step + 1, r)?);
+            (old.extra != new.extra).then(|| (case.event_insn(e), new.range()))
+        })
     })
 }
 

@@ -185,7 +185,8 @@ fn constant(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str) -> Draft {
     };
     if is_null {
         d.headline = format!("{subject} is NULL on this path");
-        d = d.span(case.span(at, "set to zero here"));
+        let sets = crate::source::find_word(&case.text(at), subject).is_some();
+        d = d.span(case.span(at, if sets { "set to NULL here".to_owned() } else { format!("{subject} is this zero") }));
         return d.help(format!(
             "leave this path before the access (`if (!{subject}) return`), or set {subject} to a pointer on it"
         ));
@@ -291,7 +292,11 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
     );
     if let Some(e) = made {
         let at = case.event_insn(e);
-        let text = if callee.is_some() { why } else { format!("{subject} comes from here, and may be NULL") };
+        let text = match e.how {
+            _ if callee.is_some() => why,
+            How::Entry => "a global function is verified on its own, for any arguments: NULL is one of them".to_owned(),
+            _ => format!("{subject} comes from here, and may be NULL"),
+        };
         d = d.span(case.span(at, text));
     }
     for e in history.iter().filter(|e| matches!(e.how, How::Computed { .. })).take(1) {

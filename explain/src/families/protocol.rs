@@ -69,7 +69,15 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ObjectReason) -> Option<Draft> {
             .help(format!("make it with the function for {kind}"))
         }
         R::DynptrOverwrite {} => {
-            let d = Draft::new("a dynptr that has to be released is overwritten", "overwritten here");
+            let d = Draft::new(
+                format!(
+                    "a dynptr that has to be released is overwritten{}",
+                    ended(&["reserve_dynptr"])
+                        .map(|at| format!(": it was made at {}", case.place(at)))
+                        .unwrap_or_default()
+                ),
+                "overwritten here",
+            );
             with(d, &["reserve_dynptr"], "it is made here")
                 .help("submit or discard it first, and do not write to its bytes")
         }

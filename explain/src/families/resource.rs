@@ -90,6 +90,30 @@ pub(crate) fn returned(case: &Case<'_>, last: usize) -> usize {
     exit
 }
 
+/// The `return` that a path takes right after a branch, where no instruction stands for it: the number of its line.
+pub(crate) fn early_return(case: &Case<'_>, branch: usize) -> Option<(String, u32, String)> {
+    let line = case.source(branch)?;
+    if !line.text.contains("if") {
+        return None;
+    }
+    // The body of the branch is the next line, or the rest of this one.
+    let next = case.line_text(&line.file, line.line + 1)?;
+    next.trim_start().starts_with("return").then_some((line.file, line.line + 1, next))
+}
+
+/// Moves the place of a return to the line that says so.
+pub(crate) fn at_return(case: &Case<'_>, mut d: Draft, branch: Option<usize>) -> Draft {
+    if let Some((file, line, _)) = branch.and_then(|b| early_return(case, b))
+        && let Some(span) = case.span_at(&file, line, d.label.clone())
+    {
+        let from = d.at.unwrap_or(case.at());
+        d.headline = d.headline.replace(&format!("in {}", case.place(from)), &format!("in line {line}"));
+        d.spans.push(span);
+        d.label = "the path ends here".into();
+    }
+    d
+}
+
 /// The branch after which the release could no longer be reached.
 fn decided(case: &Case<'_>, d: Draft, from: usize, last: usize) -> Draft {
     let depth = case.trace.steps[last].depth;
@@ -109,7 +133,8 @@ fn decided(case: &Case<'_>, d: Draft, from: usize, last: usize) -> Draft {
         let other = next.within(insns.len()).find(|&n| n != went);
         let Some(other) = other else { continue };
         if reaches(insns, other, &releasing) && !reaches(insns, went, &releasing) {
-            return d.span(case.span(at, "the other way here leads to the release, this one does not"));
+            let d = d.span(case.span(at, "the other way here leads to the release, this one does not"));
+            return if case.here().code == ebpfkit_isa::opcode::EXIT { at_return(case, d, Some(at)) } else { d };
         }
     }
     match super::ctx::branches(case, 1).into_iter().next() {
@@ -261,6 +286,13 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
             "nothing may sleep here",
         )
         .help("make it a static function, or call it outside of RCU, lock and preemption regions"),
+        R::LockInTreeCallback {} | R::RcuInTreeCallback {} => {
+            let d = Draft::new(
+                format!("{} is called while a tree compares its nodes, under the lock of the tree", callee()),
+                "called in the comparison",
+            );
+            d.help("only compare in the callback of bpf_rbtree_add")
+        }
         R::LockNotConstant { reg, field } => Draft::new(
             format!("the place of {field} is not constant: r{reg} was moved by a variable"),
             "the place is not known",

@@ -167,7 +167,7 @@ pub(crate) fn stack(case: &Case<'_>, off: Option<i64>, size: i64, reader: Option
         (Some(c), Some(r)) => {
             format!("{c} reads {} of the stack through its {} argument", words::bytes(size), words::ordinal(r.into()))
         }
-        _ => format!("{} of the stack are read", words::bytes(size)),
+        _ => format!("{} read from the stack", words::are(size)),
     };
     let at = off.map(|o| format!(", fp{o:+},")).unwrap_or_default();
     let text = reader.and_then(|r| bounds::argument_text(case, r));

@@ -10,6 +10,7 @@ use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Context, Result, bail};
 use ebpfkit_explain::judge::Outcome;
+use ebpfkit_explain::source::no_sources;
 use ebpfkit_object::{MapInit, Prepared};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{Options, Owners, Verified};
@@ -109,7 +110,7 @@ fn verify(
         Outcome::Rejected { .. } | Outcome::Unsupported { .. } if args.unverified => return Ok(None),
         Outcome::Rejected { .. } => {
             note!("{} {}", paint::error("rejected"), head(program));
-            if let Some(text) = timed.judged.diagnosis(&host.model, prepared, index, Options::to_run()) {
+            if let Some(text) = timed.judged.diagnosis(&host.model, prepared, index, Options::to_run(), &no_sources) {
                 note!("{text}");
             }
             End::Bad

@@ -1,0 +1,291 @@
+//! Mends of indices and sizes.
+
+use super::patch::Edit;
+use super::{Around, Mend, code, exit_text, plain, source};
+use crate::case::Case;
+use crate::families::index_of;
+use crate::origin::{Event, How, Place, access_size};
+use crate::source::index_at;
+use ebpfkit_isa::Insn;
+use ebpfkit_isa::opcode::{alu, jmp};
+use ebpfkit_object::btf::Kind;
+use ebpfkit_verifier::reason::{MemoryReason, Outside, ScalarReason};
+use ebpfkit_verifier::{Reason, RegBase, RegExtra, RegState, RegType};
+
+pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
+    let Some(step) = case.step().filter(|_| case.is_reached()) else { return Vec::new() };
+    let mut out = Vec::new();
+    match case.reason() {
+        Reason::Memory(MemoryReason::OutsideRegion { detail, .. }) => {
+            if case.here().is_call() {
+                sizes(case, step, detail.reg, &mut out);
+            }
+            index(case, step, detail.reg, detail.size.into(), &mut out);
+            reserve(case, detail, &mut out);
+        }
+        Reason::Memory(MemoryReason::NegativeIndex { reg } | MemoryReason::UnboundedAccess { reg }) => {
+            if case.here().is_call() {
+                sizes(case, step, *reg, &mut out);
+            }
+            index(case, step, *reg, access_size(case.here()), &mut out);
+        }
+        Reason::Memory(MemoryReason::StackUnbounded { reg, .. }) => {
+            index(case, step, *reg, access_size(case.here()), &mut out)
+        }
+        Reason::Memory(MemoryReason::StackVariable { reg, size, .. }) => {
+            if case.here().is_call() {
+                sizes(case, step, *reg, &mut out);
+            }
+            index(case, step, *reg, (*size).into(), &mut out);
+        }
+        Reason::Memory(MemoryReason::OutsideStack { reg, size, .. } | MemoryReason::BeyondStack { reg, size, .. }) => {
+            if case.here().is_call() {
+                sizes(case, step, *reg, &mut out);
+            }
+            index(case, step, *reg, (*size).into(), &mut out);
+        }
+        Reason::Memory(MemoryReason::NegativeSize { reg } | MemoryReason::UnboundedSize { reg }) => {
+            size(case, step, *reg, reg.saturating_sub(1), &mut out)
+        }
+        Reason::Memory(MemoryReason::ZeroSize { reg, .. }) => {
+            if let Some(leave) = Around::new(case, step).leave() {
+                let code = code::unless(code::jump_imm(jmp::JNE, *reg, 0, 0), &leave);
+                let name = size_name(case, *reg);
+                let edit = name.as_ref().and_then(|n| {
+                    source::before(case, case.at(), &[format!("if ({n} == 0)"), format!("\t{}", exit_text(case, step))])
+                });
+                let shown = name.unwrap_or_else(|| format!("r{reg}"));
+                out.push(
+                    Mend::new(format!("leave where {shown} is zero"), vec![Edit::Before(case.at(), plain(code))])
+                        .source(edit),
+                );
+            }
+            size(case, step, *reg, reg.saturating_sub(1), &mut out);
+        }
+        Reason::Scalar(
+            ScalarReason::PointerMathUnbounded { .. }
+            | ScalarReason::PointerMathTooFar { .. }
+            | ScalarReason::PointerOutOfBounds { .. },
+        ) => {
+            unbounded_math(case, step, &mut out);
+        }
+        Reason::Kfunc(ebpfkit_verifier::reason::KfuncReason::BadBuffer { index, size: len }) => {
+            size(case, step, *len as u8 + 1, *index as u8 + 1, &mut out);
+        }
+        _ => {}
+    }
+    out
+}
+
+/// Bytes of the region that a pointer leads into, counted from where its fixed part points.
+fn room(case: &Case<'_>, r: &RegState) -> Option<i64> {
+    let fixed = i64::from(r.off) + if r.var_off.is_const() { r.var_off.value as i64 } else { 0 };
+    Some(match (r.ty.base, r.extra) {
+        (RegBase::MapValue, _) => i64::from(case.map(r)?.value_size) - fixed,
+        (RegBase::MapKey, _) => i64::from(case.map(r)?.key_size) - fixed,
+        (RegBase::Mem, RegExtra::Mem { size, .. }) => i64::from(size) - fixed,
+        (RegBase::Stack, _) => -fixed,
+        _ => return None,
+    })
+}
+
+/// The name of a size or index in the source, if it is a plain one.
+fn size_name(case: &Case<'_>, reg: u8) -> Option<String> {
+    crate::families::argument_text(case, reg).filter(|t| crate::families::is_simple(t))
+}
+
+/// Leaves where a number that is added to a pointer is too large, or negative.
+fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<String>, out: &mut Vec<Mend>) {
+    let Ok(limit) = i32::try_from(most) else { return };
+    if limit < 0 {
+        return;
+    }
+    let Some(leave) = Around::new(case, step).leave() else { return };
+    let at = case.trace.steps[step].insn;
+    let scale = crate::families::scale_of(case, step, reg).max(1);
+    let count = most / scale + 1;
+    // The register holds the index as it is written, or without a constant that is added elsewhere: the comparison holds
+    // for both.
+    let condition = named.as_deref().and_then(|n| condition(n, count));
+    let edit = condition
+        .and_then(|c| source::before(case, case.at(), &[format!("if ({c})"), format!("\t{}", exit_text(case, step))]));
+    let named = named.filter(|n| n.chars().all(is_word));
+    let shown = named.unwrap_or_else(|| format!("r{reg}"));
+    let text = format!("leave where {shown} is not from 0 to {}", count - 1);
+    out.push(
+        Mend::new(text.clone(), vec![Edit::Before(at, plain(code::at_most(reg, limit, &leave)))]).source(edit.clone()),
+    );
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The comparison that keeps an index below a count, for plain variables and variables with a constant beside them.
+fn condition(index: &str, count: i64) -> Option<String> {
+    let index = index.trim();
+    let plain = |t: &str| {
+        !t.is_empty() && t.chars().all(|c| is_word(c) || c == '.') && !t.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if plain(index) {
+        return Some(format!("{index} < 0 || {index} >= {count}"));
+    }
+    let (variable, constant) = index.split_once(" - ")?;
+    let least: i64 = constant.trim().parse().ok()?;
+    (plain(variable.trim()) && least > 0).then(|| format!("{0} < {least} || {0} >= {count}", variable.trim()))
+}
+
+/// A number that decides where an access lies.
+fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) {
+    let history = case.history(reg);
+    let Some(state) = case.reg(reg).copied() else { return };
+    let found = index_of(case, &history).or_else(|| constant_index(case, &history));
+    let Some((event, index)) = found else { return };
+    if case.trace.steps[event.step].depth != case.trace.steps[step].depth {
+        return;
+    }
+    // What is added after the index and by the instruction itself.
+    let here = if case.here().is_call() { 0 } else { i64::from(case.here().off) };
+    let insn = case.insn(case.event_insn(&event));
+    let base_reg = if insn.dst == index { insn.src } else { insn.dst };
+    let (Some(base), Some(added)) =
+        (case.trace.reg(event.step, base_reg).copied(), case.trace.reg(event.step, index).copied())
+    else {
+        return;
+    };
+    let base_off = i64::from(base.off) + if base.var_off.is_const() { base.var_off.value as i64 } else { 0 };
+    // Constants that are added to the pointer after the index has been.
+    let now = i64::from(state.off);
+    let added_const = if added.var_off.is_const() { 0 } else { now - i64::from(base.off) };
+    let Some(whole) = room(case, &RegState { off: 0, var_off: RegState::known(0).var_off, ..base }) else { return };
+    let most = whole - size - here - base_off - added_const;
+    let line = case.source(case.at());
+    let named = line
+        .as_ref()
+        .and_then(index_at)
+        .filter(|n| crate::families::is_simple(n) || n.len() < 24 && !n.contains(['(', '[']));
+    bound_at(case, event.step, index, most, named, out);
+}
+
+/// The register of a constant that was added to a pointer: an index of a loop, followed value by value.
+fn constant_index(case: &Case<'_>, history: &[Event]) -> Option<(Event, u8)> {
+    history.iter().find_map(|e| {
+        let How::Computed { op: alu::ADD, with: Some(with), .. } = e.how else { return None };
+        let insn = case.insn(case.event_insn(e));
+        let scalar =
+            [insn.dst, with].into_iter().find(|&r| case.trace.reg(e.step, r).is_some_and(RegState::is_scalar))?;
+        Some((*e, scalar))
+    })
+}
+
+/// A number without bounds that is added to a pointer here.
+fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
+    let insn = case.here();
+    if !insn.is_src_reg() {
+        return;
+    }
+    let regs = [insn.dst, insn.src];
+    let Some(index) = regs.into_iter().find(|&r| case.reg(r).is_some_and(RegState::is_scalar)) else { return };
+    let Some(base) = regs.into_iter().find(|&r| r != index).and_then(|r| case.reg(r)) else { return };
+    // How far accesses through the sum reach in the instructions that follow.
+    let reach = (case.at() + 1..(case.at() + 12).min(case.program.insns.len()))
+        .map(|i| case.insn(i))
+        .take_while(|i| !i.is_call())
+        .filter(|i| i.memory_base() == Some(insn.dst))
+        .map(|i| i64::from(i.off) + access_size(i))
+        .max();
+    let whole = match room(case, base) {
+        Some(w) => w,
+        None if matches!(base.ty.base, RegBase::Packet | RegBase::PacketMeta) => 0x3fff,
+        None => return,
+    };
+    let line = case.source(case.at());
+    let named = line.as_ref().and_then(index_at).filter(|n| n.len() < 24 && !n.contains(['(', '[']));
+    bound_at(case, step, index, whole - reach.unwrap_or(1).max(1), named, out);
+}
+
+/// A size that a call gets together with a pointer.
+fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) {
+    let most = case.reg(buffer).and_then(|r| room(case, r)).filter(|m| (1..=1 << 29).contains(m)).unwrap_or(4095);
+    let (Some(leave), Ok(limit)) = (Around::new(case, step).leave(), i32::try_from(most)) else { return };
+    let name = size_name(case, reg);
+    let edit = name.as_ref().and_then(|n| {
+        let below = if case.reg(reg).is_some_and(|r| r.smin < 0 || r.umax > i32::MAX as u64) {
+            format!("{n} < 0 || ")
+        } else {
+            String::new()
+        };
+        source::before(case, case.at(), &[format!("if ({below}{n} > {most})"), format!("\t{}", exit_text(case, step))])
+    });
+    let shown = name.unwrap_or_else(|| format!("r{reg}"));
+    out.push(
+        Mend::new(
+            format!("leave where {shown} is not from 0 to {most}"),
+            vec![Edit::Before(case.at(), plain(code::at_most(reg, limit, &leave)))],
+        )
+        .source(edit),
+    );
+    // Some sizes must not be zero either.
+    let mut both = code::at_most(reg, limit, &leave);
+    both.extend(code::unless(code::jump_imm(jmp::JNE, reg, 0, 0), &leave));
+    out.push(Mend::new(
+        format!("leave where {shown} is not from 1 to {most}"),
+        vec![Edit::Before(case.at(), plain(both))],
+    ));
+}
+
+/// The sizes that follow a pointer among the arguments of a call.
+fn sizes(case: &Case<'_>, step: usize, pointer: u8, out: &mut Vec<Mend>) {
+    let next = pointer + 1;
+    if next <= 5 && case.reg(next).is_some_and(|r| r.ty == RegType::SCALAR && !r.var_off.is_const()) {
+        size(case, step, next, pointer, out);
+    }
+}
+
+/// Asks for more memory where too little was asked for.
+fn reserve(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
+    let history = case.history(a.reg);
+    let Some(made) = history.iter().find(|e| e.how == How::Result) else { return };
+    let call = case.event_insn(made);
+    let needed = a.off + i64::from(a.size);
+    for reg in 1..=5u8 {
+        let Some(state) = case.trace.reg(made.step, reg) else { continue };
+        if state.const_value() != Some(a.region as u64) {
+            continue;
+        }
+        let set = case.history_at(made.step, Place::Reg(reg));
+        let Some(constant) = set.iter().find(|e| e.how == How::Constant) else { return };
+        let at = case.event_insn(constant);
+        let insn = case.insn(at);
+        if insn.is_ld_imm64() {
+            return;
+        }
+        let text = case.text(call);
+        // The struct that the line declares a pointer to.
+        let whole = text.split("struct ").nth(1).and_then(|rest| {
+            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+            let btf = case.btf()?;
+            btf.size_of(btf.find(name, Kind::Struct)?)
+        });
+        let wanted = whole.map(i64::from).filter(|w| *w >= needed && *w < 1 << 20).unwrap_or((needed + 7) / 8 * 8);
+        let edit = text.find("sizeof(").and_then(|s| {
+            let rest = &text[s + "sizeof(".len()..];
+            let close = rest.find(')')?;
+            let inner = rest[..close].trim();
+            let assigned = case.callee(call).and_then(|c| crate::source::assigned(&text, &c));
+            let is_pointer = assigned.as_deref() == Some(inner);
+            is_pointer
+                .then(|| {
+                    source::replace(case, call, &format!("sizeof({})", &rest[..close]), &format!("sizeof(*{inner})"))
+                })
+                .flatten()
+        });
+        let callee = case.callee(call).unwrap_or_else(|| "the call".into());
+        let replaced = Insn { imm: wanted as i32, ..insn };
+        out.push(
+            Mend::new(format!("ask {callee} for {wanted} bytes"), vec![Edit::Replace(at, plain(vec![replaced]))])
+                .source(edit),
+        );
+        return;
+    }
+}

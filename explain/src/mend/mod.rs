@@ -1,0 +1,397 @@
+//! Remedies as edits: applied to the program, verified again, and offered only if the result is accepted.
+
+mod bounds;
+mod code;
+mod other;
+pub(crate) mod patch;
+mod pointers;
+mod release;
+mod source;
+
+use crate::case::Case;
+use crate::diagnosis::{InsnEdit, SourceEdit, Suggestion};
+use crate::origin::{Place, slot_index};
+use crate::source::Sources;
+use crate::trace::{Recorder, Trace};
+use ebpfkit_abi::ProgType;
+use ebpfkit_isa::{Insn, RegSet};
+use ebpfkit_object::{Object, Program};
+use ebpfkit_verifier::{KernelModel, Options, RegState, RegType, Rejection, Verdict};
+use patch::{Edit, New};
+
+/// Verifications that are spent on proofs.
+const TRIES: usize = 24;
+/// Rejections that are mended one after the other.
+const ROUNDS: usize = 5;
+
+/// A remedy that can be tried.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mend {
+    /// What it does, in words.
+    pub(crate) text: String,
+    /// Edits of instructions.
+    pub(crate) edits: Vec<Edit>,
+    /// Another type for a map: number of the map and the type, with the sizes of key and value.
+    pub(crate) map: Option<(usize, ebpfkit_abi::MapType, u32, u32)>,
+    /// A global function that becomes a static one.
+    pub(crate) make_static: Option<String>,
+    /// The same as edits of lines.
+    pub(crate) source: Vec<SourceEdit>,
+}
+
+impl Mend {
+    pub(crate) fn new(text: impl Into<String>, edits: Vec<Edit>) -> Self {
+        Self { text: text.into(), edits, ..Self::default() }
+    }
+
+    pub(crate) fn source(mut self, edit: Option<SourceEdit>) -> Self {
+        self.source.extend(edit);
+        self
+    }
+}
+
+/// A program that was mended.
+pub(crate) struct Mended {
+    /// The suggestion that says how.
+    pub(crate) suggestion: Suggestion,
+    /// How to do the same to the object again.
+    pub(crate) repair: Repair,
+}
+
+/// What was done to a program so that the verifier takes it: it can be done to the same object before it was prepared.
+#[derive(Clone, Debug, Default)]
+pub struct Repair {
+    steps: Vec<(Mend, Vec<usize>)>,
+}
+
+impl Repair {
+    /// The object with the program mended; none where that is another program.
+    pub fn apply(&self, object: &Object, program: usize) -> Option<Object> {
+        let mut object = object.clone();
+        for (mend, ends) in &self.steps {
+            object.programs.get(program)?;
+            object = changed(&object, program, mend, ends)?.0;
+        }
+        Some(object)
+    }
+}
+
+/// What is verified again and how.
+pub(crate) struct Prover<'a> {
+    pub(crate) kernel: &'a KernelModel,
+    pub(crate) program: usize,
+    pub(crate) options: Options,
+    pub(crate) sources: Sources<'a>,
+    tries: usize,
+}
+
+/// What is known of the edits so far.
+#[derive(Clone, Default)]
+struct SoFar {
+    texts: Vec<String>,
+    source: Vec<SourceEdit>,
+    insns: Vec<InsnEdit>,
+    without_source: bool,
+    repair: Repair,
+}
+
+impl<'a> Prover<'a> {
+    pub(crate) fn new(kernel: &'a KernelModel, program: usize, options: Options, sources: Sources<'a>) -> Self {
+        Self { kernel, program, options, sources, tries: TRIES }
+    }
+
+    /// Looks for remedies of a rejection that the verifier takes.
+    pub(crate) fn mend(&mut self, object: &Object, rejection: &Rejection, trace: &Trace) -> Vec<Mended> {
+        let slots: Vec<Option<usize>> = (0..object.programs[self.program].insns.len()).map(Some).collect();
+        self.search(object, rejection, trace, &slots, &SoFar::default(), 0).into_iter().collect()
+    }
+
+    fn search(
+        &mut self,
+        object: &Object,
+        rejection: &Rejection,
+        trace: &Trace,
+        slots: &[Option<usize>],
+        so_far: &SoFar,
+        round: usize,
+    ) -> Option<Mended> {
+        let program = &object.programs[self.program];
+        let case = Case { kernel: self.kernel, object, program, rejection, trace, sources: self.sources };
+        let ends = case.function_ends();
+        let mut further = Vec::new();
+        for mend in candidates(&case) {
+            if self.tries == 0 {
+                return None;
+            }
+            let Some((new, was)) = changed(object, self.program, &mend, &ends) else { continue };
+            self.tries -= 1;
+            let mut recorder = Recorder::default();
+            let report = ebpfkit_verifier::verify(self.kernel, &new, self.program, self.options, &mut recorder);
+            let before = slots;
+            let slots: Vec<Option<usize>> =
+                was.iter().map(|w| w.and_then(|w| slots.get(w).copied().flatten())).collect();
+            let changes = Changes { new: &new.programs[self.program], was: &was, before, slots: &slots };
+            let said = said(&case, so_far, &mend, &changes);
+            match report.verdict {
+                Verdict::Accepted(_) => {
+                    let repair = said.repair.clone();
+                    return Some(Mended { suggestion: suggestion(said), repair });
+                }
+                // Another rejection may be mended too, if it is another one.
+                Verdict::Rejected(next) if round + 1 < ROUNDS => {
+                    let old = was.get(next.insn).copied().flatten();
+                    let moved = old != Some(rejection.insn) || next.reason.name() != rejection.reason.name();
+                    if moved && next.reason != rejection.reason || moved && old != Some(rejection.insn) {
+                        further.push((new, next, recorder.into_trace(), slots, said));
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (object, next, trace, slots, said) in further.into_iter().take(3) {
+            if let Some(found) = self.search(&object, &next, &trace, &slots, &said, round + 1) {
+                return Some(found);
+            }
+        }
+        None
+    }
+}
+
+/// The object with a mend applied, and for each slot of the program the one that it was.
+fn changed(object: &Object, index: usize, mend: &Mend, ends: &[usize]) -> Option<(Object, Vec<Option<usize>>)> {
+    let (program, was) = patch::apply(&object.programs[index], &mend.edits, ends)?;
+    if program.insns.len() > 65_536 {
+        return None;
+    }
+    let mut new = object.clone();
+    new.programs[index] = program;
+    if let Some((map, kind, key, value)) = mend.map {
+        let m = new.maps.get_mut(map)?;
+        (m.map_type, m.key_size, m.value_size) = (kind, key, value);
+        (m.key_type, m.value_type) = (0, 0);
+    }
+    if let Some(name) = &mend.make_static {
+        let btf = new.btf.clone()?;
+        let id = btf.find(name, ebpfkit_object::btf::Kind::Func)?;
+        let mut edit = ebpfkit_object::btf::Edit::new(&btf);
+        edit.set_func_linkage(id, 0);
+        new.btf = Some(std::sync::Arc::new(edit.finish().ok()?));
+    }
+    Some((new, was))
+}
+
+/// What one mend changed: the new program, for each of its slots the one of the program before and of the program that was
+/// rejected first, and the latter for the program before.
+struct Changes<'p> {
+    new: &'p Program,
+    was: &'p [Option<usize>],
+    before: &'p [Option<usize>],
+    slots: &'p [Option<usize>],
+}
+
+/// What has been done so far, with one more mend.
+fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> SoFar {
+    let Changes { new, was, before, slots } = *changes;
+    let mut all = so_far.clone();
+    // A larger step in the same direction takes the place of a smaller one.
+    let begins = |t: &str| t.split(' ').take(3).collect::<Vec<_>>().join(" ");
+    if all.texts.last().is_some_and(|t| begins(t) == begins(&mend.text)) {
+        all.texts.pop();
+    }
+    all.texts.push(mend.text.clone());
+    all.repair.steps.push((mend.clone(), case.function_ends()));
+    all.without_source |= mend.source.is_empty();
+    for edit in &mend.source {
+        if !all.source.contains(edit) {
+            all.source.push(edit.clone());
+        }
+    }
+    let after = Case { program: new, ..*case };
+    let mut at = 0;
+    while at < was.len() {
+        if was[at].is_some() {
+            at += 1;
+            continue;
+        }
+        let end = (at..was.len()).find(|&i| was[i].is_some()).unwrap_or(was.len());
+        let inserted: Vec<String> = (at..end).map(|i| after.insn_text(i)).collect();
+        // The instruction that these replace, if they replace one.
+        let behind = was.get(end).copied().flatten();
+        let replaced = mend.edits.iter().find_map(|e| match e {
+            Edit::Replace(slot, code) if code.len() == end - at && behind.is_none_or(|b| b > *slot) => {
+                let previous = was[..at].iter().rev().find_map(|w| *w);
+                previous.is_none_or(|p| p < *slot).then_some(*slot)
+            }
+            _ => None,
+        });
+        let mut edit = InsnEdit { at: 0, removed: Vec::new(), inserted };
+        match replaced {
+            Some(slot) => {
+                let text = case.insn_text(slot);
+                match before.get(slot).copied().flatten() {
+                    Some(original) => (edit.at, edit.removed) = (original, vec![text]),
+                    None => {
+                        // What an earlier mend put in.
+                        if let Some(earlier) = all.insns.iter_mut().find(|e| e.inserted == [text.as_str()]) {
+                            earlier.inserted = edit.inserted;
+                            at = end;
+                            continue;
+                        }
+                    }
+                }
+            }
+            None => {
+                let next = slots.get(end).copied().flatten();
+                let previous = slots[..at].iter().rev().find_map(|s| *s).map(|s| s + 1);
+                edit.at = next.or(previous).unwrap_or(0);
+            }
+        }
+        all.insns.push(edit);
+        at = end;
+    }
+    for edit in &mend.edits {
+        if let Edit::Replace(slot, code) = edit
+            && code.is_empty()
+        {
+            let at = before.get(*slot).copied().flatten().unwrap_or(*slot);
+            all.insns.push(InsnEdit { at, removed: vec![case.insn_text(*slot)], inserted: Vec::new() });
+        }
+    }
+    all.insns.sort_by_key(|e| e.at);
+    all
+}
+
+fn suggestion(said: SoFar) -> Suggestion {
+    let mut texts = said.texts;
+    texts.dedup();
+    Suggestion {
+        text: texts.join("; and "),
+        proved: true,
+        source: if said.without_source { Vec::new() } else { said.source },
+        insns: said.insns,
+    }
+}
+
+/// Remedies that may help, the best first.
+fn candidates(case: &Case<'_>) -> Vec<Mend> {
+    let mut out = pointers::candidates(case);
+    out.extend(bounds::candidates(case));
+    out.extend(release::candidates(case));
+    out.extend(other::candidates(case));
+    out
+}
+
+/// What a mend may use at a step: registers that nothing reads later, and stack below what the function uses.
+pub(crate) struct Around<'c, 'a> {
+    case: &'c Case<'a>,
+    pub(crate) step: usize,
+}
+
+impl<'c, 'a> Around<'c, 'a> {
+    pub(crate) fn new(case: &'c Case<'a>, step: usize) -> Self {
+        Self { case, step }
+    }
+
+    /// Registers whose values matter at the step.
+    pub(crate) fn live(&self) -> RegSet {
+        let step = &self.case.trace.steps[self.step];
+        RegSet::from_bits(step.live).union(self.case.insn(step.insn).reads())
+    }
+
+    /// Registers that can be used freely: those of a call first.
+    pub(crate) fn free(&self, not: RegSet) -> Vec<u8> {
+        let taken = self.live().union(not);
+        (0..10).filter(|&r| !taken.contains(r)).collect()
+    }
+
+    /// Bytes of stack that the function uses, as far as its code shows.
+    pub(crate) fn stack_used(&self) -> usize {
+        stack_used(self.case, self.case.trace.steps[self.step].insn)
+    }
+
+    /// Where a value of a kind is at the step.
+    pub(crate) fn find(&self, wanted: impl Fn(&RegState) -> bool) -> Option<Place> {
+        let frame = self.case.trace.frame(self.step)?;
+        let in_reg = (0..10u8).find(|&r| wanted(&frame.regs[usize::from(r)])).map(Place::Reg);
+        in_reg.or_else(|| {
+            let slot = frame.stack.slots.iter().position(|s| s.is_spill() && wanted(&s.spilled))?;
+            Some(Place::Slot(-8 * (slot as i64 + 1)))
+        })
+    }
+
+    /// Code that brings a value into a register, and the register: the one that it is in, or `scratch`.
+    pub(crate) fn fetch(&self, place: Place, scratch: u8) -> (Vec<Insn>, u8) {
+        match place {
+            Place::Reg(r) => (Vec::new(), r),
+            Place::Slot(off) => (vec![code::load(scratch, 10, off as i16)], scratch),
+        }
+    }
+
+    /// Code that leaves the function at the step.
+    pub(crate) fn leave(&self) -> Option<Vec<Insn>> {
+        self.leave_without(0)
+    }
+
+    /// The same where the reference with this identity is none, because its pointer is NULL.
+    pub(crate) fn leave_without(&self, reference: u32) -> Option<Vec<Insn>> {
+        let first = release::all(self.case, self.step, reference)?;
+        Some(code::leave(exit_value(self.case, self.step), &first))
+    }
+}
+
+/// Bytes of stack that the function around a slot uses, as far as its code and the path show.
+pub(crate) fn stack_used(case: &Case<'_>, at: usize) -> usize {
+    let start = case.function_start(at);
+    let end = case.function_ends().into_iter().find(|&e| e > start).unwrap_or(case.program.insns.len());
+    let direct = (start..end).filter_map(|i| {
+        let insn = case.insn(i);
+        (insn.memory_base() == Some(10)).then(|| usize::from(insn.off.unsigned_abs()))
+    });
+    let by_path = case.trace.steps.iter().filter(|s| s.insn >= start && s.insn < end);
+    let by_path = by_path.filter_map(|s| s.frame.as_ref()).map(|f| f.stack.allocated());
+    direct.chain(by_path).max().unwrap_or(0)
+}
+
+/// The number of a slot's index; for tests of slots in frames.
+pub(crate) fn slot_state<'t>(case: &'t Case<'_>, step: usize, off: i64) -> Option<&'t RegState> {
+    let slot = case.trace.frame(step)?.stack.slots.get(slot_index(off)?)?;
+    slot.is_spill().then_some(&slot.spilled)
+}
+
+/// A value that the program may return where it gives up.
+pub(crate) fn exit_value(case: &Case<'_>, step: usize) -> i32 {
+    let nested = case.trace.steps.get(step).is_some_and(|s| s.depth > 0) || case.trace.start != 0;
+    if nested {
+        return 0;
+    }
+    match case.program.prog_type {
+        ProgType::Xdp => 2,
+        ProgType::SkSkb | ProgType::SkMsg | ProgType::SkLookup | ProgType::SkReuseport => 1,
+        ProgType::CgroupSkb
+        | ProgType::CgroupSock
+        | ProgType::CgroupSockAddr
+        | ProgType::CgroupDevice
+        | ProgType::CgroupSysctl
+        | ProgType::CgroupSockopt => 1,
+        ProgType::Netfilter => 1,
+        _ => 0,
+    }
+}
+
+/// The same in the source.
+pub(crate) fn exit_text(case: &Case<'_>, step: usize) -> String {
+    let value = exit_value(case, step);
+    let nested = case.trace.steps.get(step).is_some_and(|s| s.depth > 0) || case.trace.start != 0;
+    let named = if nested { None } else { ebpfkit_abi::retval_name(case.program.prog_type, value as u32) };
+    format!("return {};", named.map_or_else(|| value.to_string(), str::to_owned))
+}
+
+/// Whether a register holds nothing.
+pub(crate) fn is_unset(r: &RegState) -> bool {
+    r.ty == RegType::NOT_INIT
+}
+
+/// Plain instructions as code.
+pub(crate) fn plain(insns: Vec<Insn>) -> Vec<New> {
+    code::new(insns)
+}

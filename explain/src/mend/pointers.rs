@@ -1,0 +1,444 @@
+//! Mends of pointers: NULL checks, packet pointers, numbers that are used as pointers.
+
+use super::patch::{Edit, New};
+use super::{Around, Mend, code, exit_text, plain, slot_state, source};
+use crate::case::Case;
+use crate::origin::{Event, How, Place, access_size};
+use crate::source::base_at;
+use ebpfkit_abi::helpers::id;
+use ebpfkit_isa::opcode::{class, jmp};
+use ebpfkit_isa::{Insn, RegSet};
+use ebpfkit_verifier::reason::{CallReason, GlobalReason, KfuncReason, MemoryReason, ScalarReason, TypeReason};
+use ebpfkit_verifier::{Reason, RegBase, RegState, RegType};
+
+pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
+    let Some(step) = case.step().filter(|_| case.is_reached()) else { return Vec::new() };
+    let mut out = Vec::new();
+    match case.reason() {
+        Reason::Memory(MemoryReason::InvalidMemAccess { reg, .. }) => pointer(case, step, *reg, &mut out),
+        Reason::Call(
+            CallReason::ArgumentKind { reg, .. }
+            | CallReason::PossiblyNull { reg }
+            | CallReason::NotReferenced { reg, .. },
+        ) => {
+            pointer(case, step, *reg, &mut out);
+        }
+        Reason::Global(GlobalReason::PossiblyNull { reg }) => pointer(case, step, *reg, &mut out),
+        Reason::Kfunc(KfuncReason::PossiblyNull { index }) => pointer(case, step, *index as u8 + 1, &mut out),
+        Reason::Global(GlobalReason::InvalidArgs { .. }) => {
+            for reg in 1..=5 {
+                if case.reg(reg).is_some_and(|r| r.ty.may_be_null()) {
+                    pointer(case, step, reg, &mut out);
+                }
+            }
+        }
+        Reason::Scalar(ScalarReason::PointerArithmeticNull { .. }) => {
+            for reg in [case.here().dst, case.here().src] {
+                if case.reg(reg).is_some_and(|r| r.ty.may_be_null()) {
+                    pointer(case, step, reg, &mut out);
+                }
+            }
+        }
+        Reason::Memory(MemoryReason::OutsidePacket { detail, .. }) => {
+            packet_check(case, step, detail.reg, detail.off + i64::from(detail.size), &mut out);
+        }
+        Reason::Scalar(ScalarReason::PointerArithmeticKind { .. }) => end_minus(case, step, &mut out),
+        Reason::Type(
+            TypeReason::BeyondStruct { .. } | TypeReason::NoMember { .. } | TypeReason::BeyondMember { .. },
+        ) => {
+            if let Some(base) = case.here().memory_base() {
+                probe(case, step, base, &mut out);
+            }
+        }
+        _ => {}
+    }
+    out
+}
+
+fn pointer(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
+    let Some(state) = case.reg(reg) else { return };
+    if state.ty.may_be_null() {
+        return null_check(case, step, reg, out);
+    }
+    let history = case.history(reg);
+    for e in &history {
+        let at = case.event_insn(e);
+        match e.how {
+            How::TakenAway => return reload(case, e, out),
+            How::Result if case.insn(at).is_helper_call(id::GET_CURRENT_TASK) => {
+                let call = Insn { imm: id::GET_CURRENT_TASK_BTF as i32, ..case.insn(at) };
+                let edit = source::replace(case, at, "bpf_get_current_task(", "bpf_get_current_task_btf(");
+                out.push(
+                    Mend::new("take the current task as a typed pointer", vec![Edit::Replace(at, plain(vec![call]))])
+                        .source(edit),
+                );
+            }
+            How::Constant if state.is_null() => null_check(case, step, reg, out),
+            _ => {}
+        }
+    }
+    if state.is_scalar() {
+        probe(case, step, reg, out);
+    }
+}
+
+/// Leaves where a pointer is NULL.
+fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
+    let around = Around::new(case, step);
+    let reference = case.reg(reg).map_or(0, |r| r.ref_obj_id);
+    let Some(leave) = around.leave_without(reference) else { return };
+    let at = case.trace.steps[step].insn;
+    let history = case.history_at(step, Place::Reg(reg));
+    let name = case.name(&history).or_else(|| base_at(&case.source(at)?));
+    let made = history
+        .iter()
+        .find(|e| matches!(e.how, How::Result | How::Loaded { .. } | How::Returned))
+        .map(|e| case.event_insn(e));
+    let shown = name.clone().unwrap_or_else(|| format!("r{reg}"));
+    let edit = name.as_ref().and_then(|n| {
+        let lines = [format!("if (!{n})"), format!("\t{}", exit_text(case, step))];
+        made.filter(|&m| case.text(m).contains(n.as_str()))
+            .and_then(|m| source::after(case, m, &lines))
+            .or_else(|| source::before(case, at, &lines))
+    });
+    let code = code::unless(code::jump_imm(jmp::JNE, reg, 0, 0), &leave);
+    out.push(Mend::new(format!("leave where {shown} is NULL"), vec![Edit::Before(at, plain(code))]).source(edit));
+}
+
+/// The offsets of data and data_end in the context.
+fn packet_fields(case: &Case<'_>) -> Option<(i16, i16)> {
+    use ebpfkit_abi::ctx::{Context, context_of};
+    let Context::Fields { layout, .. } = context_of(case.program.prog_type)? else { return None };
+    Some((layout.field("data")?.offset as i16, layout.field("data_end")?.offset as i16))
+}
+
+/// Compares with the end of the packet right before the access.
+fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<Mend>) {
+    let around = Around::new(case, step);
+    let at = case.trace.steps[step].insn;
+    let Some(state) = case.reg(reg).copied() else { return };
+    let Some(leave) = around.leave() else { return };
+    // The register has the fixed part of the offset in it already.
+    let need = end - i64::from(state.off);
+    let Ok(need32) = i32::try_from(need) else { return };
+    let free = around.free(RegSet::of(reg));
+    let is_end = |r: &RegState| r.ty == RegType::of(RegBase::PacketEnd) && r.off == 0;
+    let is_ctx = |r: &RegState| r.ty == RegType::of(RegBase::Ctx) && r.off == 0 && r.var_off.is_const();
+    let (Some(&scratch), second) = (free.first(), free.get(1).copied()) else { return };
+    let mut first = vec![code::mov(scratch, reg), code::add(scratch, need32)];
+    let mut kept = None;
+    let end_reg = if let Some(place) = around.find(is_end) {
+        let Some(other) = second.or(match place {
+            Place::Reg(r) => Some(r),
+            Place::Slot(_) => None,
+        }) else {
+            return;
+        };
+        let (load, end) = around.fetch(place, other);
+        first.extend(load);
+        end
+    } else {
+        let (Some(other), Some((_, end_off))) = (second, packet_fields(case)) else { return };
+        let ctx = match around.find(is_ctx) {
+            Some(place) => {
+                let (load, ctx) = around.fetch(place, other);
+                first.extend(load);
+                ctx
+            }
+            // The context is kept where the program begins.
+            None => {
+                let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
+                let Some(slot) = code::slot_below(around.stack_used()).filter(|_| whole) else { return };
+                kept = Some(Edit::Before(0, plain(vec![code::store(10, slot, 1)])));
+                first.push(code::load(other, 10, slot));
+                other
+            }
+        };
+        first.push(code::load32(other, ctx, end_off));
+        other
+    };
+    first.extend(code::unless(code::jump_reg(jmp::JLE, scratch, end_reg, 0), &leave));
+    let line = case.source(at);
+    let name = line.as_ref().and_then(base_at).filter(|n| !n.contains(['(', ' ']));
+    let index = line.as_ref().filter(|l| l.text.contains('[')).and_then(crate::source::index_at);
+    let target = match (&name, &index) {
+        (Some(n), Some(i)) if line.as_ref().is_some_and(|l| l.text.contains(&format!("{n}[{i}]"))) => {
+            Some(format!("&{n}[{i}] + 1"))
+        }
+        (Some(n), _) if case.here().class() != class::STX || true => Some(format!("{n} + 1")),
+        _ => None,
+    };
+    let end_name = packet_end_name(case);
+    let whole_struct = name.is_some() && index.is_none() && line.as_ref().is_some_and(|l| l.text.contains("->"));
+    let edit = target.filter(|_| whole_struct || index.is_some()).and_then(|t| {
+        let lines = [format!("if ((void *)({t}) > (void *){end_name})"), format!("\t{}", exit_text(case, step))];
+        source::before(case, at, &lines)
+    });
+    let what = crate::words::bytes(end);
+    out.push(
+        Mend::new(
+            format!("compare with {end_name} right before the access ({what})"),
+            kept.iter().cloned().chain([Edit::Before(at, plain(first.clone()))]).collect(),
+        )
+        .source(edit.clone()),
+    );
+    // An offset that may be too large has to be bounded first.
+    let history = case.history(reg);
+    if state.umax > 0x7fff
+        && let Some((e, index)) = crate::families::index_of(case, &history)
+        && case.trace.steps[e.step].depth == case.trace.steps[step].depth
+        && let Some(early) = Around::new(case, e.step).leave()
+    {
+        let bound = Edit::Before(case.event_insn(&e), plain(code::at_most(index, 0x3fff, &early)));
+        let mend = Mend::new(
+            format!(
+                "bound the offset before it is added, and compare with {end_name} right before the access ({what})"
+            ),
+            kept.into_iter().chain([bound, Edit::Before(at, plain(first))]).collect(),
+        );
+        out.push(mend);
+    }
+}
+
+/// What the source calls the end of the packet.
+fn packet_end_name(case: &Case<'_>) -> String {
+    for (s, step) in case.trace.steps.iter().enumerate() {
+        let insn = case.insn(step.insn);
+        let after = case.trace.reg(s + 1, insn.dst);
+        if insn.class() == class::LDX && after.is_some_and(|r| r.ty == RegType::of(RegBase::PacketEnd)) {
+            if let Some(name) = crate::source::assigned(&case.text(step.insn), "data_end") {
+                return name;
+            }
+        }
+    }
+    "data_end".into()
+}
+
+/// Loads packet pointers again after the call that moved the packet.
+fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
+    let step = lost.step;
+    let at = case.event_insn(lost);
+    let next = step + 1;
+    let (Some((data, end)), Some(frame)) = (packet_fields(case), case.trace.frame(step)) else { return };
+    if case.trace.steps.get(next).is_none_or(|n| n.depth != case.trace.steps[step].depth) {
+        return;
+    }
+    let around = Around::new(case, next);
+    let is_ctx = |r: &RegState| r.ty == RegType::of(RegBase::Ctx) && r.off == 0;
+    let Some(leave) = around.leave() else { return };
+    let is_packet = |r: &RegState| matches!(r.ty.base, RegBase::Packet | RegBase::PacketEnd) && r.var_off.is_const();
+    // r1 to r5 are free right after a call.
+    let (base, limit, probe) = (1u8, 2u8, 3u8);
+    let mut kept = None;
+    let (load, ctx) = match around.find(is_ctx) {
+        Some(place) => around.fetch(place, base),
+        // The context is kept where the program begins.
+        None => {
+            let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
+            let Some(slot) = code::slot_below(around.stack_used()).filter(|_| whole) else { return };
+            kept = Some(Edit::Before(0, plain(vec![code::store(10, slot, 1)])));
+            (vec![code::load(base, 10, slot)], base)
+        }
+    };
+    let mut first = load;
+    first.push(code::load32(limit, ctx, end));
+    first.push(code::load32(base, ctx, data));
+    let whole = |r: &RegState| i64::from(r.off) + r.var_off.value as i64;
+    let mut most = 0;
+    let mut set = Vec::new();
+    for r in 6..10u8 {
+        let old = frame.regs[usize::from(r)];
+        if !is_packet(&old) || !around.live().contains(r) {
+            continue;
+        }
+        if old.ty.base == RegBase::PacketEnd {
+            set.push(code::mov(r, limit));
+        } else {
+            most = most.max(i64::from(old.range()));
+            set.extend([code::mov(r, base), code::add(r, whole(&old) as i32)]);
+        }
+    }
+    for (n, _) in frame.stack.slots.iter().enumerate() {
+        let off = -8 * (n as i64 + 1);
+        let Some(old) = slot_state(case, step, off).copied().filter(|s| is_packet(s)) else { continue };
+        if old.ty.base == RegBase::PacketEnd {
+            set.push(code::store(10, off as i16, limit));
+        } else {
+            most = most.max(i64::from(old.range()));
+            set.extend([
+                code::mov(probe, base),
+                code::add(probe, whole(&old) as i32),
+                code::store(10, off as i16, probe),
+            ]);
+        }
+    }
+    if set.is_empty() {
+        return;
+    }
+    let Ok(most) = i32::try_from(most) else { return };
+    first.extend([code::mov(probe, base), code::add(probe, most)]);
+    first.extend(code::unless(code::jump_reg(jmp::JLE, probe, limit, 0), &leave));
+    first.extend(set);
+    let callee = case.callee(at).unwrap_or_else(|| "the call".into());
+    let ctx_name = case.params(case.function_start(at)).first().map(|p| p.0.clone()).unwrap_or_else(|| "ctx".into());
+    let names = packet_names(case, step);
+    let edit = names.and_then(|(start, end_name)| {
+        let lines = [
+            format!("{start} = (void *)(long){ctx_name}->data;"),
+            format!("{end_name} = (void *)(long){ctx_name}->data_end;"),
+            format!("if ({start} + {most} > {end_name})"),
+            format!("\t{}", exit_text(case, next)),
+        ];
+        source::after(case, at, &lines)
+    });
+    // Pointers that were made from data have to be made again too, which a line that only loads data does not.
+    let edit = edit.filter(|_| derived(case, lost));
+    out.push(
+        Mend::new(
+            format!(
+                "load the packet's pointers again after {callee}, and compare again ({})",
+                crate::words::bytes(most.into())
+            ),
+            kept.into_iter().chain([Edit::After(at, plain(first))]).collect(),
+        )
+        .source(edit),
+    );
+}
+
+/// Whether the pointer that was lost is the loaded one itself.
+fn derived(case: &Case<'_>, lost: &Event) -> bool {
+    let history = case.history_at(lost.step, lost.place);
+    !history.iter().any(|e| matches!(e.how, How::Computed { .. }))
+}
+
+/// What the source calls the start and the end of the packet.
+fn packet_names(case: &Case<'_>, before: usize) -> Option<(String, String)> {
+    let (mut start, mut end) = (None, None);
+    for (s, step) in case.trace.steps.iter().enumerate().take(before) {
+        let insn = case.insn(step.insn);
+        let Some(after) = case.trace.reg(s + 1, insn.dst).filter(|_| insn.class() == class::LDX) else { continue };
+        match after.ty.base {
+            RegBase::Packet => start = start.or_else(|| crate::source::assigned(&case.text(step.insn), "data")),
+            RegBase::PacketEnd => end = end.or_else(|| crate::source::assigned(&case.text(step.insn), "data_end")),
+            _ => {}
+        }
+    }
+    Some((start?, end?))
+}
+
+/// Reads through a helper in the place of a load.
+fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>) {
+    let insn = case.here();
+    let at = case.trace.steps[step].insn;
+    if insn.class() != class::LDX || insn.src != base {
+        return;
+    }
+    let around = Around::new(case, step);
+    let keep = around.live().union(RegSet::of(base)).difference(RegSet::of(insn.dst));
+    let used = around.stack_used();
+    let Some(buffer) = code::slot_below(used) else { return };
+    let Some((before, after)) = code::around(keep, used + 8) else { return };
+    let mut first = before;
+    first.extend([
+        code::mov(3, base),
+        code::add(3, insn.off.into()),
+        code::mov(1, 10),
+        code::add(1, buffer.into()),
+        code::set(2, access_size(insn) as i32),
+        code::helper(id::PROBE_READ_KERNEL),
+    ]);
+    first.extend(after);
+    first.push(Insn { src: 10, off: buffer, ..insn });
+    let line = case.source(at);
+    let edit =
+        line.as_ref().and_then(|l| core_read(&l.text)).and_then(|(old, new)| source::replace(case, at, &old, &new));
+    out.push(
+        Mend::new("read it with bpf_probe_read_kernel (BPF_CORE_READ)", vec![Edit::Replace(at, plain(first))])
+            .source(edit),
+    );
+}
+
+/// The chain of members of a line, and the same with BPF_CORE_READ.
+fn core_read(text: &str) -> Option<(String, String)> {
+    let right = text.find('=').filter(|&e| text.as_bytes().get(e + 1) != Some(&b'=')).map_or(0, |e| e + 1);
+    let at = right + text[right..].find("->")?;
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let start = text[..at].rfind(|c| !word(c)).map_or(0, |s| s + 1);
+    let base = &text[start..at];
+    if base.is_empty() || text[..start].ends_with(['&', '.']) {
+        return None;
+    }
+    let mut members = Vec::new();
+    let mut end = at;
+    while let Some(rest) = text[end..].strip_prefix("->").or_else(|| text[end..].strip_prefix('.')) {
+        let skip = text[end..].len() - rest.len();
+        let len = rest.find(|c| !word(c)).unwrap_or(rest.len());
+        if len == 0 {
+            return None;
+        }
+        members.push(rest[..len].to_owned());
+        end += skip + len;
+    }
+    let follows = text[end..].trim_start();
+    if follows.starts_with(['[', '('])
+        || follows.starts_with("++")
+        || follows.starts_with("=") && !follows.starts_with("==")
+    {
+        return None;
+    }
+    Some((text[start..end].to_owned(), format!("BPF_CORE_READ({base}, {})", members.join(", "))))
+}
+
+/// Moves a number that is subtracted from data_end to the other side of the comparison.
+fn end_minus(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
+    let insn = case.here();
+    let at = case.trace.steps[step].insn;
+    if insn.is_src_reg() || case.reg(insn.dst).is_none_or(|r| r.ty.base != RegBase::PacketEnd) {
+        return;
+    }
+    use ebpfkit_isa::opcode::alu;
+    let moved = match insn.op() {
+        alu::ADD => -i64::from(insn.imm),
+        alu::SUB => i64::from(insn.imm),
+        _ => return,
+    };
+    // The comparison that uses it.
+    let end = (at + 1..(at + 16).min(case.program.insns.len())).find(|&i| {
+        let j = case.insn(i);
+        j.is_jump_class() && j.is_src_reg() && !j.is_call() && (j.dst == insn.dst || j.src == insn.dst)
+    });
+    let Some(compare) = end else { return };
+    let jump = case.insn(compare);
+    let other = if jump.dst == insn.dst { jump.src } else { jump.dst };
+    let around = Around::new(case, step);
+    let taken = RegSet::of(other).union(RegSet::of(insn.dst));
+    let mut busy = taken;
+    for i in at..=compare {
+        busy = busy.union(case.insn(i).writes()).union(case.insn(i).reads());
+    }
+    let Some(scratch) = around.free(busy).first().copied() else { return };
+    let Some(target) = jump.successors(compare).jump.and_then(|t| usize::try_from(t).ok()) else { return };
+    let replaced = if jump.dst == insn.dst { Insn { src: scratch, ..jump } } else { Insn { dst: scratch, ..jump } };
+    let Ok(moved32) = i32::try_from(moved) else { return };
+    let code =
+        vec![New::Insn(code::mov(scratch, other)), New::Insn(code::add(scratch, moved32)), New::Jump(replaced, target)];
+    let line = case.source(at);
+    let edit = line.as_ref().and_then(|l| {
+        // `a > end - n` becomes `a + n > end`.
+        let minus = l.text.find("data_end - ")?;
+        let sign = l.text[..minus].rfind(['>', '<'])?;
+        let close = l.text.rfind(')')?;
+        let n = l.text[minus + "data_end - ".len()..close].trim().to_owned();
+        let left = l.text[..sign].trim_end();
+        let old = l.text[left.len()..close].to_owned();
+        Some((old.clone(), format!(" + {n} {}", old.trim_start().replace(&format!(" - {n}"), ""))))
+    });
+    let edit = edit.and_then(|(old, new)| source::replace(case, at, &old, &new));
+    out.push(
+        Mend::new(
+            format!("add {moved} to the other side of the comparison"),
+            vec![Edit::Replace(at, Vec::new()), Edit::Replace(compare, code)],
+        )
+        .source(edit),
+    );
+}
