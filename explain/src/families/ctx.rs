@@ -123,7 +123,8 @@ pub(crate) fn modified(case: &Case<'_>, reg: u8, off: i64, ty: &str) -> Draft {
     let what = if ty == "ctx" { "the context" } else { "this pointer" };
     let field = case.ctx_field(off).map(|f| format!(" ('{}')", f.name)).unwrap_or_default();
     let variable = !state.var_off.is_const();
-    let moved = if variable { "a variable was added".to_owned() } else { format!("{off} was added") };
+    let number = RegState { ty: ebpfkit_verifier::RegType::SCALAR, ..state };
+    let moved = if variable { format!("{} was added", words::scalar(&number)) } else { format!("{off} was added") };
     let mut d = Draft::new(
         format!(
             "{what} is accessed through a pointer to which {moved}{field}; it can only be accessed at constant offsets from the pointer itself"
