@@ -32,7 +32,8 @@ pub const STATUS_TAIL_CALL: u32 = 2;
 /// All of a run that native code reads and writes.
 ///
 /// A run keeps it in step with its parts: nothing outside of this crate can write it but through [`EngineRun`].
-#[repr(C)]
+// Lines of the cache are where they are whatever surrounds a run, so that its speed does not depend on that.
+#[repr(C, align(64))]
 #[derive(Debug)]
 pub struct RunContext {
     /// One of the `STATUS` numbers.
