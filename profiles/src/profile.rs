@@ -10,12 +10,12 @@ use ebpfkit_verifier::KernelModel;
 use ebpfkit_verifier::kernel_model::BtfSource;
 use std::sync::{Arc, OnceLock};
 
-/// Types of the bundled kernels.
-const TYPES: &[u8] = include_bytes!("../data/types.pack");
+/// Types of the bundled kernels. Statics: a constant would be in the command once for each use.
+static TYPES: &[u8] = include_bytes!("../data/types.pack");
 /// Their configurations.
-const CONFIGS: &[u8] = include_bytes!("../data/config.pack");
+static CONFIGS: &[u8] = include_bytes!("../data/config.pack");
 /// Where both come from: kernel, package, distribution and suite; a kernel's line is its number in the packs.
-const ORIGIN: &str = include_str!("../data/origin.tsv");
+static ORIGIN: &str = include_str!("../data/origin.tsv");
 
 /// Where symbols are taken to be.
 const SYMBOL_ADDRESS: u64 = 0xffff_ffff_8100_0000;
