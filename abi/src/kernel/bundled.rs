@@ -40,9 +40,6 @@ const fn row(name: &'static str, version: (u16, u16, u16), judged: Judged) -> Bu
     Bundled { name, version: KernelVersion::new(version.0, version.1, version.2), judged, added: &[], removed: &[] }
 }
 
-/// Kernels that check flow keys as other regions lack this again.
-const BY_RANGE: &[Feature] = &[Feature::FlowKeysAtKnownOffsets];
-
 impl Bundled {
     /// Every bundled kernel, oldest first.
     pub const ALL: &[Self] = &[
@@ -54,8 +51,8 @@ impl Bundled {
         row("6.12", (6, 12, 117), Judged::Compared),
         row("6.18", (6, 18, 44), Judged::Compared),
         row("7.0", (7, 0, 0), Judged::Modelled),
-        Self { removed: BY_RANGE, ..row("7.2", (7, 2, 12), Judged::Compared) },
-        Self { removed: BY_RANGE, ..row("7.3", (7, 3, 4), Judged::Compared) },
+        row("7.2", (7, 2, 12), Judged::Compared),
+        row("7.3", (7, 3, 4), Judged::Compared),
     ];
 
     /// The one that is modelled where nothing says which.

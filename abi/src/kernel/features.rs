@@ -329,7 +329,7 @@ features! {
     ContextAsMemory: (7, 1), [Verdict, Message], "bpf: Allow ctx pointers as memory arguments of helpers";
 
     /// A pointer is not null only by all of its bits, and only at offsets that cannot make it so.
-    StrictNonNull: (7, 3), [Verdict], "bpf: Do not infer non-NULL pointers from 32-bit comparisons", [(6, 12, 117)];
+    StrictNonNull: (7, 3), [Verdict], "bpf: Do not infer non-NULL pointers from 32-bit comparisons", [(6, 12, 117), (7, 2, 12)];
 
     /// Pointers are compared with null in registers.
     NullRegisters: (7, 2), [Verdict], "bpf: Recognize null checks against registers";
@@ -344,7 +344,7 @@ features! {
     ArenaTypes: (7, 2), [Verdict], "bpf: Recognize arena pointers in global functions by type tags";
 
     /// What programs make their hooks return is held against a range.
-    BoundedRetval: (7, 3), [Verdict], "bpf: Validate the range of bpf_set_retval";
+    BoundedRetval: (7, 3), [Verdict], "bpf: Validate the range of bpf_set_retval", [(7, 2, 12)];
 
     /// Frames take multiples of 16 bytes where programs are compiled.
     StackBySixteen: (6, 8), [Verdict, Message], "bpf: Use 16-byte stack granularity when JITed";
@@ -368,7 +368,7 @@ features! {
     NumbersFromTextEverywhere: (5, 19), [Verdict], "bpf: Expose bpf_strtol and bpf_strtoul to all program types";
 
     /// A load that extends a sign makes another number than the one on the stack.
-    UnlinkedSignExtension: (7, 3), [Verdict], "bpf: Clear scalar ids on sign-extending fills";
+    UnlinkedSignExtension: (7, 3), [Verdict], "bpf: Clear scalar ids on sign-extending fills", [(7, 2, 12)];
 
     /// The last array of an object that the program allocated ends with it.
     BoundedObjects: (7, 3), [Verdict], "bpf: Reject flexible array accesses beyond allocated objects";
@@ -389,7 +389,7 @@ features! {
     NoTailCallsInCallbacks: (7, 1), [Verdict], "bpf: Reject tail calls within callbacks";
 
     /// More arguments of tracepoints may be null.
-    MoreNullArguments: (7, 3), [Verdict], "bpf: Mark more tracepoint arguments as nullable", [(6, 12, 117)];
+    MoreNullArguments: (7, 3), [Verdict], "bpf: Mark more tracepoint arguments as nullable", [(6, 12, 117), (7, 2, 12)];
 
     /// Tracing programs do not drop objects whose fields cannot be freed anywhere.
     DropsInTracing: (7, 2), [Verdict], "bpf: Reject bpf_obj_drop of NMI-unsafe objects in tracing programs";
@@ -398,10 +398,10 @@ features! {
     SleepableDeviceHooks: (7, 2), [Verdict], "bpf, lsm: Make bdev hooks sleepable";
 
     /// Null is no argument that is never null.
-    NoNullForNonNull: (7, 3), [Verdict], "bpf: Reject NULL for nonnull arguments of global functions";
+    NoNullForNonNull: (7, 3), [Verdict], "bpf: Reject NULL for nonnull arguments of global functions", [(7, 2, 12)];
 
     /// Functions that change the packet take no pointers into it.
-    NoPacketForChanges: (7, 3), [Verdict], "bpf: Reject packet pointers for global functions that change packets";
+    NoPacketForChanges: (7, 3), [Verdict], "bpf: Reject packet pointers for global functions that change packets", [(7, 2, 12)];
 
     /// Functions that write their arguments take no pointers to the kernel's structs.
     NoWritesByCalls: (7, 3), [Verdict], "bpf: Reject writes through BTF pointers by global functions";
