@@ -90,24 +90,29 @@ impl Numbers {
 
     /// `r += b`; bounds are not synchronised.
     pub(crate) fn add(&self, r: &mut RegState, b: &RegState) {
+        if self.wrapping_sums {
+            return r.scalar_add(b);
+        }
         let old = *r;
         r.scalar_add(b);
-        if !self.wrapping_sums {
-            r.forget_wrapped_sum(&old, b);
-        }
+        r.forget_wrapped_sum(&old, b);
     }
 
     /// `r -= b`.
     pub(crate) fn sub(&self, r: &mut RegState, b: &RegState) {
+        if self.wrapping_sums {
+            return r.scalar_sub(b);
+        }
         let old = *r;
         r.scalar_sub(b);
-        if !self.wrapping_sums {
-            r.forget_wrapped_difference(&old, b);
-        }
+        r.forget_wrapped_difference(&old, b);
     }
 
     /// `r *= b`.
     pub(crate) fn mul(&self, r: &mut RegState, b: &RegState) {
+        if self.tight_tnum_products && self.signed_products {
+            return r.scalar_mul(b);
+        }
         let bits = if self.tight_tnum_products { r.var_off.mul(b.var_off) } else { r.var_off.mul_by_parts(b.var_off) };
         if self.signed_products {
             r.scalar_mul(b);
@@ -117,11 +122,14 @@ impl Numbers {
         r.var_off = bits;
     }
 
-    /// Mends the signed bounds of `r`, the result of a bitwise operation of `old` and `b`.
-    pub(crate) fn bitwise(&self, r: &mut RegState, old: &RegState, b: &RegState) {
-        if !self.bitwise_by_unsigned {
-            r.signed_from_operands(old, b);
+    /// A bitwise operation of `r` and `b`, done by `operate`; bounds are not synchronised.
+    pub(crate) fn bitwise(&self, r: &mut RegState, b: &RegState, operate: impl Fn(&mut RegState, &RegState)) {
+        if self.bitwise_by_unsigned {
+            return operate(r, b);
         }
+        let old = *r;
+        operate(r, b);
+        r.signed_from_operands(&old, b);
     }
 
     /// Whether `a op b` is known for two numbers.

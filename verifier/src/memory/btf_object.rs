@@ -147,9 +147,10 @@ impl Env<'_> {
         }
         let (mut at, mut id, mut flags) = (off, id, TypeFlags::empty());
         let ends_known = self.options().sound || self.has(Feature::BoundedObjects);
+        let unions = self.has(Feature::TrustedPointers);
         loop {
             // Linux 6.18 lets allocated objects, too, have a last array that goes on behind them.
-            let reached = match walk(types, id, at, size, &mut flags, !(is_alloc && ends_known)) {
+            let reached = match walk(types, id, at, size, &mut flags, !(is_alloc && ends_known), unions) {
                 Err(why) if is_alloc && ends_known => {
                     if !self.has(Feature::BoundedObjects) {
                         self.soundness_mattered.set(true);

@@ -70,7 +70,7 @@ fn shown(name: &str) -> &str {
 
 /// Finds what an access of `size` bytes at `off` of a struct touches, up to the next nested struct that starts
 /// there. `flags` collects what the way there says of a pointer. With `flexible`, a last array without a length
-/// may be accessed behind the struct's end.
+/// may be accessed behind the struct's end. With `unions`, what lies in a union of several members is not trusted.
 pub fn walk<'a>(
     btf: &'a Btf,
     id: TypeId,
@@ -78,6 +78,7 @@ pub fn walk<'a>(
     size: u32,
     flags: &mut TypeFlags,
     flexible: bool,
+    unions: bool,
 ) -> Result<Walk<'a>, TypeReason> {
     let (mut id, mut off) = (btf.resolve(id), off);
     'inner: loop {
@@ -87,7 +88,7 @@ pub fn walk<'a>(
             Some(Type::Union(c)) => (c, true),
             _ => return Err(TypeReason::NotAStruct { name: name.to_owned() }),
         };
-        if is_union && composite.len != 1 {
+        if unions && is_union && composite.len != 1 {
             // Which member is in use is not known; a union of one member is only a way to write it.
             *flags |= TypeFlags::UNTRUSTED;
         }
@@ -185,7 +186,7 @@ pub fn find_struct(
     }
     let mut id = id;
     for _ in 0..MAX_NESTING {
-        match walk(btf, id, off, 1, &mut TypeFlags::empty(), flexible)? {
+        match walk(btf, id, off, 1, &mut TypeFlags::empty(), flexible, true)? {
             Walk::Struct(inner) if inner == need => return Ok(true),
             Walk::Struct(inner) => (id, off) = (inner, 0),
             _ => return Ok(false),

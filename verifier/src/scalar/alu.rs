@@ -325,7 +325,6 @@ impl Env<'_> {
         let n = if alu32 { src.u32_min } else { src.umin as u32 };
         let numbers = self.numbers();
         let dst = self.reg_mut(insn.dst);
-        let old = *dst;
         match op {
             alu::ADD => numbers.add(dst, src),
             alu::SUB => numbers.sub(dst, src),
@@ -334,18 +333,15 @@ impl Env<'_> {
             alu::DIV if src.low_or_all(alu32) == 0 => dst.set_known_bounds(0),
             alu::MOD if src.low_or_all(alu32) == 0 => {}
             alu::DIV | alu::MOD => dst.scalar_divide(src, op == alu::MOD, insn.off == 1, alu32),
-            alu::AND => dst.scalar_and(src),
-            alu::OR => dst.scalar_or(src),
-            alu::XOR => dst.scalar_xor(src),
+            alu::AND => numbers.bitwise(dst, src, RegState::scalar_and),
+            alu::OR => numbers.bitwise(dst, src, RegState::scalar_or),
+            alu::XOR => numbers.bitwise(dst, src, RegState::scalar_xor),
             alu::LSH if alu32 => dst.scalar_lsh32(n),
             alu::LSH => dst.scalar_lsh64(n),
             alu::RSH if alu32 => dst.scalar_rsh32(n),
             alu::RSH => dst.scalar_rsh64(n),
             alu::ARSH if alu32 => dst.scalar_arsh32(n),
             _ => dst.scalar_arsh64(n),
-        }
-        if matches!(op, alu::AND | alu::OR | alu::XOR) {
-            numbers.bitwise(dst, &old, src);
         }
         if alu32 {
             dst.zext_32_to_64();

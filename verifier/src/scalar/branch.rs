@@ -42,16 +42,26 @@ fn packet_outcome(a: &RegState, b: &RegState, op: u8) -> Option<bool> {
 }
 
 /// How the modelled kernel compares.
+#[derive(Clone, Copy)]
 struct Compared {
     numbers: Numbers,
+    /// A pointer that equals one that is not null is none either.
+    equal_is_not_null: bool,
     /// A pointer is not null only by all of its bits, and only where its offset cannot make it so.
     strict_pointers: bool,
+    /// Null in a register is as good as null in the instruction.
+    null_registers: bool,
 }
 
 impl Compared {
     fn not_null(&self, ptr: &RegState) -> bool {
         let far = ptr.smin <= -MAX_VAR_OFF || ptr.smax >= MAX_VAR_OFF;
         ptr.not_null() && !(self.strict_pointers && far)
+    }
+
+    /// Whether a pointer that another one equals says that neither is null.
+    fn other_is_not_null(&self, ptr: &RegState) -> bool {
+        !self.strict_pointers || self.not_null(ptr)
     }
 }
 
@@ -206,8 +216,14 @@ fn learn_packet_range(state: &mut VerifierState, insn: Insn, taken: bool) -> boo
 
 /// What a side of the jump knows afterwards: log lines about contradictions, and whether the comparison was one that
 /// gives away nothing of a pointer.
-fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs, rules: &Rules<'_>) -> Learned {
-    let maps = rules.maps;
+fn learn(
+    state: &mut VerifierState,
+    insn: Insn,
+    taken: bool,
+    linked: &LinkedRegs,
+    rules: &Compared,
+    maps: &[UsedMap],
+) -> Learned {
     let (op, w32) = (insn.op(), insn.class() == class::JMP32);
     let dst = *state.reg(insn.dst);
     let src = operand(state, insn);
@@ -254,32 +270,6 @@ fn learn(state: &mut VerifierState, insn: Insn, taken: bool, linked: &LinkedRegs
         learn_packet_range(state, insn, taken)
     };
     Learned { contradictions, harmless }
-}
-
-/// What learning from a comparison depends on besides the state.
-struct Rules<'a> {
-    numbers: Numbers,
-    equal_is_not_null: bool,
-    strict_pointers: bool,
-    null_registers: bool,
-    maps: &'a [UsedMap],
-}
-
-impl<'a> Rules<'a> {
-    fn of(env: &'a Env<'_>) -> Self {
-        Self {
-            numbers: env.numbers(),
-            equal_is_not_null: env.has(Feature::NullnessByComparison),
-            strict_pointers: env.has(Feature::StrictNonNull),
-            null_registers: env.has(Feature::NullRegisters),
-            maps: &env.maps,
-        }
-    }
-
-    /// Whether a pointer that another one equals says that neither is null.
-    fn other_is_not_null(&self, ptr: &RegState) -> bool {
-        !self.strict_pointers || Compared { numbers: self.numbers, strict_pointers: true }.not_null(ptr)
-    }
 }
 
 struct Learned {
@@ -329,7 +319,12 @@ impl Env<'_> {
             let src_is_stack = insn.is_src_reg() && src.ty == stack;
             self.push_history(StackUse::compared(dst.ty == stack, src_is_stack), 0)?;
         }
-        let by = Compared { numbers: self.numbers(), strict_pointers: self.has(Feature::StrictNonNull) };
+        let by = Compared {
+            numbers: self.numbers(),
+            equal_is_not_null: self.has(Feature::NullnessByComparison),
+            strict_pointers: self.has(Feature::StrictNonNull),
+            null_registers: self.has(Feature::NullRegisters),
+        };
         if let Some(taken) = branch_taken(&dst, &src, op, w32, &by) {
             if dst.is_scalar() {
                 self.mark_chain_precision(insn.dst)?;
@@ -359,12 +354,9 @@ impl Env<'_> {
         }
         let mut contradictions = Vec::new();
         self.push_branch(jump, here, false, |env, state| {
-            let rules = Rules::of(env);
-            contradictions = learn(state, insn, true, &linked, &rules).contradictions;
+            contradictions = learn(state, insn, true, &linked, &by, &env.maps).contradictions;
         })?;
-        let mut state = std::mem::replace(&mut self.path.state, VerifierState::empty());
-        let this = learn(&mut state, insn, false, &linked, &Rules::of(self));
-        self.path.state = state;
+        let this = learn(&mut self.path.state, insn, false, &linked, &by, &self.maps);
         contradictions.extend(this.contradictions);
         for (mut r, place) in contradictions {
             self.heal_bounds(&mut r, place)?;
