@@ -8,6 +8,7 @@
 mod calls;
 mod fields;
 pub mod hooks;
+mod inputs;
 mod maps;
 pub mod memory;
 mod mocks;

@@ -17,6 +17,8 @@ const USER_START: u64 = 0x7f00_0000_1000;
 const GAP: u64 = 64;
 /// Bytes of unnamed objects that are kept; of more, the oldest go.
 const MAX_KEPT: usize = 64 << 20;
+/// Most bytes of objects with a name, which are kept.
+const MAX_NAMED: usize = 512 << 20;
 /// Most bytes of all objects of one event.
 const MAX_EVENT: usize = 64 << 20;
 /// Strings are followed by zeros up to a multiple of so many bytes.
@@ -36,6 +38,8 @@ pub struct Memory {
     /// Objects without a name, oldest first, and their bytes.
     kept: VecDeque<(u64, usize)>,
     kept_bytes: usize,
+    /// Bytes of those with a name.
+    named_bytes: usize,
     /// Bytes that the current event has taken.
     taken: usize,
     /// Objects by name.
@@ -63,7 +67,12 @@ impl Memory {
         }
         let address = *next;
         *next += (len as u64).next_multiple_of(64) + GAP;
-        if !is_named {
+        if is_named {
+            self.named_bytes += len;
+            if self.named_bytes > MAX_NAMED {
+                return Err(Mismatch::new("objects with names, files and tasks", "at most 512 MiB of them"));
+            }
+        } else {
             self.kept.push_back((address, len));
             self.kept_bytes += len;
             while self.kept_bytes > MAX_KEPT

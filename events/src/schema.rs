@@ -576,6 +576,16 @@ pub struct Item {
     pub what: What,
     /// What every event may say.
     pub common: Common,
+    /// The item as it stands in the file, where it has several lines.
+    pub(crate) node: Option<Box<Node>>,
+}
+
+impl Item {
+    /// The line that a problem is about, which begins with the path of a field (`args[1].name: ...`).
+    pub fn line_of(&self, problem: &str) -> usize {
+        let path = problem.split(": ").next().filter(|p| !p.contains(' '));
+        self.node.as_ref().zip(path).map_or(self.line, |(node, path)| node.line_at(path))
+    }
 }
 
 /// Names of the fields that a schema has.
@@ -632,7 +642,8 @@ pub fn read(node: &Node) -> Result<Item, ReadError> {
     }
     let what = (row.read)(key, Value::Object(rest)).map_err(|(path, problem)| fail(&path, problem))?;
     let common = typed::<Common>(Value::Object(common), "").map_err(|(path, problem)| fail(&path, problem))?;
-    Ok(Item { line: node.line, key: row.key, what, common })
+    let lines = matches!(node.value, crate::parse::Tree::Object(_)).then(|| Box::new(node.clone()));
+    Ok(Item { line: node.line, key: row.key, what, common, node: lines })
 }
 
 fn unknown_kind(members: &Map<String, Value>) -> String {

@@ -2,7 +2,7 @@
 
 use crate::calls::{self, Layout, Prototype};
 use crate::hooks::{PACKET_HOOKS, kind_of, member_at, syscall_of};
-use crate::session::context_type;
+use crate::inputs::context_type;
 use ebpfkit_abi::{AttachType as A, ProgType as P, syscalls};
 use ebpfkit_object::btf::{Type, TypeId};
 use ebpfkit_object::{Btf, MapInit, Object};

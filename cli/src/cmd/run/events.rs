@@ -155,9 +155,15 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     session.set_files(Box::new(move |name| files::read(&folder.join(name)).map_err(|e| out::text_of(&e))));
     let counter = args.recording.counter();
-    if let Some(counter) = counter.clone() {
-        session.set_begin(Box::new(move |run| run.set_watcher(Some(counter.watcher()))));
-    }
+    let watched = counter.clone();
+    session.set_begin(Box::new(move |run| {
+        if args.checked {
+            run.set_checked(true);
+        }
+        if let Some(counter) = &watched {
+            run.set_watcher(Some(counter.watcher()));
+        }
+    }));
     let mut to = if args.expect.is_some() { To::Text(String::new()) } else { To::Output };
     let (mut end, mut count, mut error) = (End::Good, 0, None);
     for item in first.into_iter().map(Ok).chain(items) {

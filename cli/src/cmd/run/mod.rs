@@ -185,6 +185,9 @@ impl Args {
                 bail!("{option} has no effect on the running kernel (--engine kernel){instead}");
             }
         }
+        if self.events.is_some() && self.timeout.is_some() {
+            bail!("--timeout has no effect with --events; `ebpfkit test --timeout` ends tests");
+        }
         if self.packet.is_none() {
             let refused = [(self.write.is_some(), "--write"), (self.verbose, "--verbose")];
             if let Some((_, option)) = refused.iter().find(|(given, _)| *given) {
