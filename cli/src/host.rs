@@ -56,6 +56,17 @@ impl Clock {
 }
 
 impl Host {
+    /// What is doubtful about where a program is to be attached.
+    pub fn doubt(&self, program: &ebpfkit_object::Program) -> Option<String> {
+        use ebpfkit_abi::ProgType::{Kprobe, RawTracepoint, Tracepoint};
+        // Types are opened for programs of which there is something to say.
+        if !matches!(program.prog_type, Kprobe | Tracepoint | RawTracepoint) || program.attach_target.is_empty() {
+            return None;
+        }
+        let symbol = |name: &str| if self.profile.is_none() { machine::knows_symbol(name) } else { None };
+        ebpfkit_explain::loader::doubt(program, self.model.btf()?, &symbol)
+    }
+
     /// Nanoseconds spent so far reading what programs turned out to need of the machine.
     pub fn reading_ns(&self) -> u64 {
         self.reading.0.load(Relaxed)

@@ -17,6 +17,7 @@ mod functions;
 pub mod judge;
 mod kernel_objects;
 mod mend;
+pub mod loader;
 mod origin;
 pub mod pages;
 pub mod path;

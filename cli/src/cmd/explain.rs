@@ -67,6 +67,9 @@ struct ObjectResult {
     program: String,
     agrees: bool,
     text: String,
+    /// The diagnosis for a terminal.
+    #[serde(skip)]
+    diagnosis: Option<String>,
 }
 
 /// Columns of a page.
@@ -132,7 +135,19 @@ fn logs(args: &Args) -> Result<End> {
             let program = log.program.as_deref();
             out::json(&LogResult { program, log: name, kernel: log.kernel(), diagnosis, messages, object: compared })?;
         } else {
-            tell(log, said)?;
+            // What the verifier here says of the object knows its source and its types.
+            match compared
+                .as_ref()
+                .and_then(|c| c.diagnosis.as_ref())
+                .filter(|_| compared.as_ref().is_some_and(|c| c.agrees))
+            {
+                Some(text) => {
+                    let head = log.program.as_ref().map(|p| format!(" {p}")).unwrap_or_default();
+                    say!("{}{head}", paint::error("rejected"))?;
+                    say!("{text}")?;
+                }
+                None => tell(log, said)?,
+            }
             if let Some(compared) = compared {
                 let word = if compared.agrees { paint::good("agrees") } else { paint::warning("differs") };
                 say!("{word} {}: {}", compared.program, compared.text)?;
@@ -201,5 +216,6 @@ fn compare(host: &Host, prepared: &Prepared, log: &Log, said: &Said) -> Option<O
             )
         }
     };
-    Some(ObjectResult { program: program.name.clone(), agrees, text })
+    let diagnosis = timed.judged.diagnosis(&host.model, prepared, index, Options::default());
+    Some(ObjectResult { program: program.name.clone(), agrees, text, diagnosis })
 }

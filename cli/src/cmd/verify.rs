@@ -15,6 +15,7 @@ use ebpfkit_explain::Repair;
 use ebpfkit_explain::effort::{Effort, Recorder};
 use ebpfkit_explain::explain::terminal;
 use ebpfkit_explain::judge::{Outcome, Status};
+use ebpfkit_explain::loader;
 use ebpfkit_object::Prepared;
 use ebpfkit_profiles::Profile;
 use ebpfkit_verifier::log::KernelLog;
@@ -119,6 +120,9 @@ pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End>
         out::json(&FileError { object: files::name(path), error: out::text_of(error) })?;
     }
     out::error(error);
+    if let Some(help) = loader::help(&out::text_of(error), None) {
+        note!("  help: {help}");
+    }
     Ok(Failure::end_of(error))
 }
 
@@ -260,8 +264,12 @@ fn file(
         so_far.report.program(path, program, &timed, None)?;
         out::results().write_all(log.text.as_bytes()).context(out::STDOUT)?;
         show(&timed, &format!("{}{}", labels.of(path), head(program)))?;
-        if let (Status::Unloadable, Some(help)) = (timed.judged.status(), type_help(program)) {
-            say!("  help: {help}")?;
+        if timed.judged.status() == Status::Unloadable {
+            let why = timed.judged.message().unwrap_or_default();
+            let help = type_help(program).or_else(|| loader::help(&why, host.model.btf().map(|b| &**b)));
+            help.iter().try_for_each(|help| say!("  help: {help}"))?;
+        } else if let Some(doubt) = host.doubt(program) {
+            say!("  note: {doubt}")?;
         }
         if let Some(diagnosis) = diagnosis {
             say!("{}", terminal(&prepared.object, index, &diagnosis, false))?;
