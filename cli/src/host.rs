@@ -58,9 +58,10 @@ impl Clock {
 impl Host {
     /// What is doubtful about where a program is to be attached.
     pub fn doubt(&self, program: &ebpfkit_object::Program) -> Option<String> {
-        use ebpfkit_abi::ProgType::{Kprobe, RawTracepoint, Tracepoint};
+        use ebpfkit_abi::ProgType;
+        const KINDS: [ProgType; 3] = [ProgType::Kprobe, ProgType::Tracepoint, ProgType::RawTracepoint];
         // Types are opened for programs of which there is something to say.
-        if !matches!(program.prog_type, Kprobe | Tracepoint | RawTracepoint) || program.attach_target.is_empty() {
+        if !KINDS.contains(&program.prog_type) || program.attach_target.is_empty() {
             return None;
         }
         let symbol = |name: &str| if self.profile.is_none() { machine::knows_symbol(name) } else { None };
