@@ -9,6 +9,7 @@ use crate::{files, paint};
 use anyhow::{Result, bail};
 use ebpfkit_explain::diagnosis::Diagnosis;
 use ebpfkit_explain::foreign::{self, Agreement, Log, Said};
+use ebpfkit_explain::source::no_sources;
 use ebpfkit_explain::{pages, render};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::Silent;
@@ -216,6 +217,6 @@ fn compare(host: &Host, prepared: &Prepared, log: &Log, said: &Said) -> Option<O
             )
         }
     };
-    let diagnosis = timed.judged.diagnosis(&host.model, prepared, index, Options::default());
+    let diagnosis = timed.judged.diagnosis(&host.model, prepared, index, Options::default(), &no_sources);
     Some(ObjectResult { program: program.name.clone(), agrees, text, diagnosis })
 }
