@@ -44,12 +44,15 @@ pub struct Memory {
     taken: usize,
     /// Objects by name.
     named: BTreeMap<String, u64>,
+    /// The path of a file that the current event has named last.
+    pub path: Option<String>,
 }
 
 impl Memory {
     /// Begins an event: what it takes is counted from here.
     pub fn begin(&mut self) {
         self.taken = 0;
+        self.path = None;
     }
 
     /// An address for so many bytes.
@@ -360,6 +363,9 @@ impl Pointers for Builder<'_> {
     }
 
     fn expand(&mut self, btf: &Btf, ty: TypeId, text: &str) -> Result<Option<Value>, Mismatch> {
+        if matches!(btf.name(ty), "file" | "path") && text.starts_with('/') {
+            self.memory.path = Some(text.to_owned());
+        }
         match btf.name(ty) {
             "qstr" => Ok(Some(qstr(text))),
             "filename" => Ok(Some(object([("name", self::text(text)), ("uptr", self::text(text))]))),

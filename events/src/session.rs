@@ -352,6 +352,10 @@ impl<'o> Session<'o> {
             return Ok(report);
         }
         let mut input = self.input(item, hook)?;
+        if let Some(path) = self.memory.path.take() {
+            // What `bpf_d_path` gives.
+            self.world.file_path = path;
+        }
         for n in programs {
             let ran = self.run_program(item, hook, n, &mut input)?;
             let ends = outcome::ends(order, &ran);
