@@ -43,6 +43,8 @@ enum Command {
     Run(Box<cmd::run::Args>),
     /// Run programs on events and compare what they do with what is expected
     Test(cmd::test::Args),
+    /// Look at a verification, or a run, step by step, forwards and backwards
+    Debug(Box<cmd::debug::Args>),
     /// Run hexadecimal instructions and print r0: the plugin form of bpf_conformance
     Conformance(cmd::conformance::Args),
     /// Draw control flow as DOT
@@ -68,6 +70,7 @@ impl Command {
             Self::Kernel(a) => cmd::kernel::run(a),
             Self::Run(a) => cmd::run::run(a),
             Self::Test(a) => cmd::test::run(a),
+            Self::Debug(a) => cmd::debug::run(a),
             Self::Conformance(a) => cmd::conformance::run(a),
             Self::Cfg(a) => cmd::cfg::run(a),
             Self::Asm(a) => cmd::asm::run(a),

@@ -4,10 +4,11 @@ use crate::diagnosis::{Blame, Span};
 use crate::origin::{self, Event, How, Place};
 use crate::source::{self, SourceLine, Sources};
 use crate::trace::Trace;
+use crate::words::Names;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
-use ebpfkit_object::btf::{BtfRef, Type};
+use ebpfkit_object::btf::Type;
 use ebpfkit_object::{Btf, Map, Object, Program};
 use ebpfkit_verifier::log::insn_text;
 use ebpfkit_verifier::{KernelModel, Reason, RegBase, RegState, Rejection};
@@ -75,6 +76,11 @@ impl Draft {
 }
 
 impl<'a> Case<'a> {
+    /// Names of what registers point to.
+    pub(crate) fn names(&self) -> Names<'a> {
+        Names { kernel: self.kernel, object: self.object, maps: &self.trace.maps }
+    }
+
     pub(crate) fn reason(&self) -> &'a Reason {
         &self.rejection.reason
     }
@@ -331,28 +337,18 @@ impl<'a> Case<'a> {
 
     /// The map of a register: by its number in the verification.
     pub(crate) fn map(&self, reg: &RegState) -> Option<&'a Map> {
-        let number = *self.trace.maps.get(reg.map()? as usize)?;
-        self.object.maps.get(number)
+        self.names().map(reg)
     }
 
     /// The name of the struct of a typed pointer.
     pub(crate) fn struct_name(&self, reg: &RegState) -> Option<String> {
-        let (origin, id) = reg.btf()?;
-        let btf = match origin {
-            BtfRef::Vmlinux => self.kernel.btf()?,
-            BtfRef::Program => self.btf()?,
-        };
-        Some(btf.name(id).to_owned()).filter(|n| !n.is_empty())
+        self.names().struct_name(reg)
     }
 
     /// The member of a struct of the kernel at a byte offset: `struct.member`, through members of structs.
     pub(crate) fn member_at(&self, reg: &RegState, off: i64) -> Option<String> {
         let (origin, id) = reg.btf()?;
-        let btf: &Btf = match origin {
-            BtfRef::Vmlinux => self.kernel.btf()?,
-            BtfRef::Program => self.btf()?,
-        };
-        member_path(btf, id, u32::try_from(off).ok()?, 0)
+        member_path(self.names().types(origin)?, id, u32::try_from(off).ok()?, 0)
     }
 
     /// The field of the context at a byte offset.

@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod diagnosis;
 pub mod effort;
 pub mod explain;
+pub mod explore;
 mod families;
 pub mod foreign;
 mod functions;

@@ -2,7 +2,9 @@
 
 use crate::case::Case;
 use ebpfkit_abi::TypeFlags;
-use ebpfkit_verifier::{RegBase, RegState, RegType};
+use ebpfkit_object::btf::BtfRef;
+use ebpfkit_object::{Btf, Map, Object};
+use ebpfkit_verifier::{KernelModel, RegBase, RegState, RegType};
 
 /// A number in the form in which people write it.
 pub(crate) fn number(value: i64) -> String {
@@ -78,21 +80,57 @@ fn offset(r: &RegState) -> String {
     text
 }
 
-/// What a register holds.
+/// Names of what registers point to.
+#[derive(Clone, Copy)]
+pub(crate) struct Names<'a> {
+    pub(crate) kernel: &'a KernelModel,
+    pub(crate) object: &'a Object,
+    /// Numbers of the maps in the object, by their numbers in the verification.
+    pub(crate) maps: &'a [usize],
+}
+
+impl<'a> Names<'a> {
+    /// The map of a register: by its number in the verification.
+    pub(crate) fn map(&self, reg: &RegState) -> Option<&'a Map> {
+        let number = *self.maps.get(reg.map()? as usize)?;
+        self.object.maps.get(number)
+    }
+
+    /// The types that a typed pointer's is one of.
+    pub(crate) fn types(&self, origin: BtfRef) -> Option<&'a Btf> {
+        match origin {
+            BtfRef::Vmlinux => self.kernel.btf().map(|types| &**types),
+            BtfRef::Program => self.object.btf.as_deref(),
+        }
+    }
+
+    /// The name of the struct of a typed pointer.
+    pub(crate) fn struct_name(&self, reg: &RegState) -> Option<String> {
+        let (origin, id) = reg.btf()?;
+        Some(self.types(origin)?.name(id).to_owned()).filter(|n| !n.is_empty())
+    }
+}
+
+/// What a register holds where a rejection is explained.
 pub(crate) fn value(case: &Case<'_>, r: &RegState) -> String {
+    value_of(&case.names(), r)
+}
+
+/// What a register holds.
+pub(crate) fn value_of(names: &Names<'_>, r: &RegState) -> String {
     let or_null = if r.ty.may_be_null() { ", or NULL" } else { "" };
     let at = offset(r);
     match r.ty.base {
         RegBase::NotInit => "nothing that was ever set".into(),
         RegBase::Scalar => scalar(r),
         RegBase::Ctx => format!("the context{at}"),
-        RegBase::ConstMap => match case.map(r) {
+        RegBase::ConstMap => match names.map(r) {
             Some(map) => format!("the map '{}'", map.name),
             None => "a map".into(),
         },
         RegBase::MapValue | RegBase::MapKey => {
             let what = if r.ty.base == RegBase::MapKey { "key" } else { "value" };
-            match case.map(r) {
+            match names.map(r) {
                 Some(map) => format!("a pointer to a {what} of map '{}'{at}{or_null}", map.name),
                 None => format!("a pointer to a {what} of an inner map{at}{or_null}"),
             }
@@ -105,7 +143,7 @@ pub(crate) fn value(case: &Case<'_>, r: &RegState) -> String {
         RegBase::PacketMeta => format!("a pointer to the packet's metadata{at}"),
         RegBase::PacketEnd => "data_end, the end of the packet".into(),
         RegBase::BtfId => {
-            let name = case.struct_name(r).unwrap_or_else(|| "a kernel object".into());
+            let name = names.struct_name(r).unwrap_or_else(|| "a kernel object".into());
             let trust = match () {
                 _ if r.ty.has(TypeFlags::UNTRUSTED) => "an untrusted pointer",
                 _ if r.ty.has(TypeFlags::RCU) => "an RCU-protected pointer",

@@ -4,6 +4,7 @@ pub mod asm;
 pub mod cfg;
 pub mod check_kernel;
 pub mod conformance;
+pub mod debug;
 pub mod disasm;
 mod effort;
 pub mod explain;

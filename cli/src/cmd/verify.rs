@@ -1,5 +1,6 @@
 //! `verify`: the kernel's verdict on each program, with a diagnosis of each rejection.
 
+use crate::cmd::debug;
 use crate::cmd::effort::EffortArgs;
 use crate::cmd::matrix::{self, Form};
 use crate::cmd::report::{Machine, Report};
@@ -59,6 +60,9 @@ pub struct Args {
     /// Write the assembly text with rejected programs mended as their proved suggestions say
     #[arg(long, value_name = "FILE")]
     fix_asm: Option<PathBuf>,
+    /// Write a page that shows one program's verification step by step, to be opened in a browser
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     #[command(flatten)]
     effort: EffortArgs,
 }
@@ -128,7 +132,13 @@ pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End>
 
 /// Verifies every file; the worst end counts.
 pub fn run(args: &Args) -> Result<End> {
-    files::check(&args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(), &[])?;
+    files::check(
+        &args.files.iter().map(|f| Some(f.as_path())).collect::<Vec<_>>(),
+        &[args.html.as_deref(), args.fix_asm.as_deref()],
+    )?;
+    if args.html.is_some() && args.files.len() > 1 {
+        bail!("--html shows one program: give one file");
+    }
     args.effort.check(args.json)?;
     if args.fix_asm.is_some() && args.files.len() != 1 {
         bail!("--fix-asm writes one mended file: name one file to verify");
@@ -183,6 +193,9 @@ pub fn run(args: &Args) -> Result<End> {
 fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
     if args.log_level != 0 {
         bail!("--log-level prints the log of one kernel; --kernel names several");
+    }
+    if args.html.is_some() {
+        bail!("--html shows the verification for one kernel; --kernel names several");
     }
     if args.effort.is_wanted() {
         bail!("the effort of a verification is shown for one kernel; --kernel names several");
@@ -278,6 +291,9 @@ fn file(
     if let Some(to) = &args.fix_asm {
         write_mended(path, to, &repairs)?;
     }
+    if let Some(page) = &args.html {
+        write_page(host, prepared, picked, options, page)?;
+    }
     if args.json {
         let libbpf = prepared.object.libbpf_refusals.clone();
         out::json(&FileResult { object: files::name(path), libbpf, programs: results })?;
@@ -299,6 +315,18 @@ fn write_mended(path: &Path, to: &Path, repairs: &[(usize, Repair)]) -> Result<(
     let all: Vec<usize> = (0..object.programs.len()).collect();
     let text = ebpfkit_asm::listing(&object, &all, Style { declarations: true, ..Style::default() });
     files::write(to, text.as_bytes())
+}
+
+/// Writes the page of one program's verification.
+fn write_page(host: &Host, prepared: &Prepared, picked: &[usize], options: Options, page: &Path) -> Result<()> {
+    let Some(index) = debug::choose(host, prepared, picked, options) else { bail!("no program to show") };
+    let exploration = debug::record(host, prepared, index, options)?;
+    files::write(page, ebpfkit_explain::explore::page(&exploration).as_bytes())?;
+    if picked.len() > 1 {
+        let name = &prepared.object.programs[index].name;
+        note!("{} {} shows {name}; -n NAME chooses another program", paint::warning("note:"), files::output_name(page));
+    }
+    Ok(())
 }
 
 /// How a verdict counts for the exit code.

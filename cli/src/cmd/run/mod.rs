@@ -8,6 +8,7 @@ mod load;
 mod maps;
 mod packets;
 mod print;
+mod recorded;
 mod recording;
 mod single;
 mod world;
@@ -19,6 +20,8 @@ use crate::end::{End, Failure};
 use crate::files;
 use crate::host::KernelArgs;
 use crate::out;
+pub use recorded::record;
+
 use anyhow::{Result, bail};
 use engine::EngineKind;
 use serde::Serialize;
@@ -29,13 +32,13 @@ use std::path::PathBuf;
 pub struct Args {
     /// Object file, or assembly text; `-` reads standard input
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    pub(super) file: PathBuf,
     #[command(flatten)]
-    selection: Selection,
+    pub(super) selection: Selection,
     #[command(flatten)]
-    types: TypeArgs,
+    pub(super) types: TypeArgs,
     #[command(flatten)]
-    kernel: KernelArgs,
+    pub(super) kernel: KernelArgs,
     /// Run once for each packet of a capture (pcap or pcapng, also gzip or zstd; `-` for standard input)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data_in", "data_out", "ctx_out", "repeat"])]
     packet: Option<PathBuf>,
@@ -166,6 +169,22 @@ fn run_file(args: &Args) -> Result<End> {
 }
 
 impl Args {
+    /// Refuses options of runs where no run is wanted.
+    pub(super) fn check_verification(&self) -> Result<()> {
+        let refused = [
+            (self.packet.is_some(), "--packet"),
+            (self.data_in.is_some(), "--data-in"),
+            (self.ctx_in.is_some(), "--ctx-in"),
+            (self.world.is_some(), "--world"),
+            (self.maps.is_some(), "--maps"),
+            (self.unverified, "--unverified"),
+        ];
+        match refused.iter().find(|(given, _)| *given) {
+            Some((_, option)) => bail!("{option} is for runs: add --run"),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses what has no effect, and outputs over inputs.
     fn check(&self) -> Result<()> {
         if self.engine == EngineKind::Kernel {

@@ -1,0 +1,101 @@
+//! `debug`: a program's verification, or a run of it, step by step in both directions.
+
+mod screen;
+
+use super::run;
+use crate::cmd::load;
+use crate::end::End;
+use crate::host::Host;
+use crate::judge::judge;
+use crate::out::{self, note};
+use crate::{files, paint};
+use anyhow::{Context, Result, bail};
+use ebpfkit_explain::explore::{Exploration, Session, Walk};
+use ebpfkit_explain::judge::{Outcome, Status};
+use ebpfkit_object::Prepared;
+use ebpfkit_verifier::{Options, Owners};
+use std::io::{BufRead, IsTerminal, Write};
+
+/// Arguments of `debug`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Step through a run, with the options of `run`, instead of through the verification
+    #[arg(long = "run")]
+    runs: bool,
+    /// Take commands as lines of standard input, as is done where that is no terminal
+    #[arg(long)]
+    lines: bool,
+    #[command(flatten)]
+    run: run::Args,
+}
+
+/// Records, then answers commands.
+pub fn run(args: &Args) -> Result<End> {
+    let exploration = if args.runs { run::record(&args.run)? } else { verification(&args.run)? };
+    let mut session = Session::new(exploration);
+    if !args.lines && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        screen::show(&mut session)?;
+        return Ok(End::Good);
+    }
+    lines(&mut session)
+}
+
+/// The recorded verification of the one program that is meant.
+fn verification(args: &run::Args) -> Result<Exploration> {
+    args.check_verification()?;
+    let host = args.kernel.host()?;
+    let prepared = load(&args.file, &host, &args.types, &args.selection)?;
+    let picked = args.selection.pick(&prepared.object).with_context(|| files::name(&args.file))?;
+    let options = Options::default();
+    let Some(index) = choose(&host, &prepared, &picked, options) else {
+        bail!("{}: no programs", files::name(&args.file))
+    };
+    if picked.len() > 1 {
+        let name = &prepared.object.programs[index].name;
+        note!("{} {name} is looked at; -n NAME chooses another program", paint::warning("note:"));
+    }
+    record(&host, &prepared, index, options)
+}
+
+/// The program to look at: the first of several that is rejected, otherwise the first.
+pub fn choose(host: &Host, prepared: &Prepared, picked: &[usize], options: Options) -> Option<usize> {
+    let rejected = picked.iter().copied().find(|index| {
+        let mut owners = Owners::default();
+        let silent = &mut ebpfkit_verifier::observer::Silent;
+        judge(host, prepared, *index, options, &mut owners, silent).judged.status() == Status::Rejected
+    });
+    if picked.len() == 1 { Some(picked[0]) } else { rejected.or(picked.first().copied()) }
+}
+
+/// Verifies a program and records every path.
+pub fn record(host: &Host, prepared: &Prepared, index: usize, options: Options) -> Result<Exploration> {
+    let program = &prepared.object.programs[index];
+    let mut walk = Walk::new(&host.model, &prepared.object, program);
+    let judged = judge(host, prepared, index, options, &mut Owners::default(), &mut walk).judged;
+    if let Outcome::Unloadable(why) = &judged.outcome {
+        bail!("{}: {why}", program.name);
+    }
+    let message = judged.message().map(|m| format!(": {m}")).unwrap_or_default();
+    let rejected = judged.insn().filter(|_| judged.status() == Status::Rejected);
+    Ok(walk.finish(format!("{}{message}", judged.status()), rejected))
+}
+
+/// Answers commands that stand on lines of standard input.
+fn lines(session: &mut Session) -> Result<End> {
+    let mut out = out::results();
+    let e = session.exploration();
+    writeln!(out, "{}: {}", e.program, e.verdict).context(out::STDOUT)?;
+    if !e.steps.is_empty() {
+        out.write_all(session.position_text().as_bytes()).context(out::STDOUT)?;
+    }
+    for line in std::io::stdin().lock().lines() {
+        let line = line.context("standard input")?;
+        writeln!(out, "> {line}").context(out::STDOUT)?;
+        let answer = session.execute(&line);
+        out.write_all(answer.text.as_bytes()).and_then(|()| out.flush()).context(out::STDOUT)?;
+        if answer.quits {
+            break;
+        }
+    }
+    Ok(End::Good)
+}
