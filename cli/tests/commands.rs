@@ -9,6 +9,38 @@ use ebpfkit_kernel::Kernel;
 use std::io::Write;
 use std::path::Path;
 
+/// Commands of the debugger, and what a session of them prints; `EBPFKIT_BLESS=1` writes that anew.
+#[test]
+fn sessions() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    for (commands, arguments) in [
+        ("broken.debug", &["debug", "examples/xdp-firewall/broken.o"][..]),
+        (
+            "firewall.debug",
+            &["debug", "--run", "examples/xdp-firewall/firewall.o", "--data-in", "cli/tests/inputs/packet.bin"],
+        ),
+    ] {
+        let commands = root.join("cli/tests/debug").join(commands);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_ebpfkit"))
+            .args(arguments)
+            .current_dir(root)
+            .stdin(std::fs::File::open(&commands).expect("commands"))
+            .output()
+            .expect("the command runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // Addresses differ from run to run.
+        let text = String::from_utf8_lossy(&output.stdout);
+        let lines =
+            text.lines().map(|l| l.split_once("0x").map_or(l.to_owned(), |(head, _)| format!("{head}[..]")) + "\n");
+        let found: String = lines.collect();
+        let beside = commands.with_extension("out");
+        if std::env::var_os("EBPFKIT_BLESS").is_some() {
+            std::fs::write(&beside, &found).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(&beside).unwrap_or_default(), found, "{}", beside.display());
+    }
+}
+
 #[test]
 fn commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");

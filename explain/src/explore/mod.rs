@@ -14,7 +14,7 @@ pub use session::{Answer, Session};
 use crate::functions;
 use crate::source::line_of;
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{alu, class, mode};
+use ebpfkit_isa::opcode::{alu, class, mode, pseudo};
 use ebpfkit_object::{Object, Program};
 use ebpfkit_verifier::log::insn_text;
 use serde::Serialize;
@@ -133,7 +133,7 @@ impl Exploration {
             wide = !second && insn.slots() == 2;
             let text = match second {
                 true => String::new(),
-                false => insn_text(*insn, program.insns.get(slot + 1).copied(), &|_| None),
+                false => text_of(*insn, program.insns.get(slot + 1).copied(), slot, &names),
             };
             let (writes, copies) = if second { (Vec::new(), None) } else { flow(*insn) };
             this.insns.push(InsnRow { text, line, function, writes, copies });
@@ -166,6 +166,17 @@ impl Exploration {
         }
         state
     }
+}
+
+/// An instruction without its opcode, with the name of what it calls.
+fn text_of(insn: Insn, next: Option<Insn>, slot: usize, names: &[(usize, String)]) -> String {
+    let callee = |i: Insn| match i.src {
+        0 => ebpfkit_abi::helper_name(u32::try_from(i.imm).ok()?).map(str::to_owned),
+        pseudo::CALL => Some(functions::at(names, usize::try_from(i.function(slot)?).ok()?).to_owned()),
+        _ => None,
+    };
+    let text = insn_text(insn, next, &callee);
+    text.split_once(") ").map_or(text.clone(), |(_, rest)| rest.to_owned())
 }
 
 /// The frame's top is r10, and eight bytes of it are a location.

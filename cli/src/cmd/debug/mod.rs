@@ -18,6 +18,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 /// Arguments of `debug`.
 #[derive(clap::Args)]
+#[group(id = "debug")]
 pub struct Args {
     /// Step through a run, with the options of `run`, instead of through the verification
     #[arg(long = "run")]
