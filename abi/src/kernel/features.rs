@@ -445,6 +445,9 @@ features! {
     /// An instruction works on pointers into arenas or on others.
     ArenaInstructions: (7, 3), [Verdict], "bpf: Reject instructions used with and without arena pointers";
 
+    /// A dynptr that must be released is known by its reference.
+    DynptrsByReference: (7, 3), [Log], "bpf: Unify dynptr identities and references";
+
     /// Constants are shown as numbers where known bits are shown.
     ConstantsAsNumbers: (6, 8), [Message], "bpf: smarter verifier log number printing logic";
 

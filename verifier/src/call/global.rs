@@ -7,7 +7,7 @@ use crate::memory::Access;
 use crate::memory::btf_walk::holds_struct;
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
-use crate::reason::{CallReason, GlobalReason, ProgramReason, ResourceReason, reject};
+use crate::reason::{CallReason, GlobalReason, MemoryReason, ProgramReason, Reason, ResourceReason, reject};
 use crate::{Env, Step, Stop, VerifierState};
 use ebpfkit_abi::{ArgBase, ArgType, Feature, TypeFlags};
 use ebpfkit_object::ProgramFlags;
@@ -48,6 +48,14 @@ impl Env<'_> {
         }
         let name = self.subprogs[subprog].name.clone();
         if let Err(Stop::Reject(why)) = fits {
+            // The explanation of these stands behind their own words, not behind those of the call.
+            let explained = matches!(
+                *why,
+                Reason::Call(CallReason::ArgumentKind { .. }) | Reason::Memory(MemoryReason::ModifiedPointer { .. })
+            );
+            if explained && self.has(Feature::Explanations) {
+                return Err(Stop::Reject(why));
+            }
             self.because(&why);
             return reject(GlobalReason::InvalidArgs { subprog, name });
         }

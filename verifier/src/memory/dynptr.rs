@@ -141,12 +141,14 @@ impl Env<'_> {
         self.destroy_dynptr_slot(frame, first)?;
         self.destroy_dynptr_slot(frame, first - 1)?;
         // Slices of dynptrs that overwriting does not destroy need no identity.
-        let id = if self.has(Feature::GuardedDynptrs) { self.new_id() } else { 0 };
+        let by_reference = kind.is_refcounted() && clone_ref_obj_id == 0 && self.has(Feature::DynptrsByReference);
+        let id = if self.has(Feature::GuardedDynptrs) && !by_reference { self.new_id() } else { 0 };
         let ref_obj_id = match clone_ref_obj_id {
             _ if !kind.is_refcounted() => 0,
             0 => self.acquire_reference(self.path.insn_idx),
             shared => shared,
         };
+        let id = if by_reference { ref_obj_id } else { id };
         self.mark_object_write(frame, pair(first));
         let slots = &mut self.path.state.frame_mut(frame).stack.slots;
         for (slot, is_first) in [(first, true), (first - 1, false)] {
