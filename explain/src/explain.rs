@@ -3,7 +3,7 @@
 use crate::case::{Case, Draft};
 use crate::diagnosis::{Diagnosis, Span, Suggestion};
 use crate::families;
-use crate::mend::{Prover, Repair};
+use crate::mend::{Prover, Repair, TRIES};
 use crate::render::{self, Lines};
 use crate::source::Sources;
 use crate::trace::{Recorder, Trace};
@@ -55,7 +55,8 @@ impl Explained<'_> {
         let same = matches!(&report.verdict, Verdict::Rejected(r) if r.reason == self.rejection.reason);
         let trace = if same { recorder.into_trace() } else { Trace::default() };
         let mut diagnosis = self.by(&trace);
-        let mut prover = Prover::new(self.kernel, self.program, self.options, self.sources);
+        let tries = if report.insns_processed <= PROVED_STEPS { TRIES } else { TRIES / 4 };
+        let mut prover = Prover::new(self.kernel, self.program, self.options, self.sources, tries);
         // What takes long to verify is not verified again and again.
         let mends = if report.insns_processed <= PROVED_STEPS || is_loop(self.rejection) {
             prover.mend(self.object, self.rejection, &trace)

@@ -16,7 +16,7 @@ struct Piece<'a> {
     path: String,
     start: u32,
     text: String,
-    marks: Vec<(Range<usize>, &'a Span, bool)>,
+    annotations: Vec<(Range<usize>, &'a Span, bool)>,
 }
 
 /// Byte range of a span inside of its line.
@@ -28,7 +28,11 @@ fn columns(span: &Span) -> Range<usize> {
         return indent..text.len().max(indent);
     }
     let (start, end) = (byte(span.column - 1), byte(span.end_column.saturating_sub(1)));
-    if start >= text.len() { indent..text.len() } else { start..end.max(start + 1).min(text.len()) }
+    if start >= text.len() {
+        indent..text.len()
+    } else {
+        start..end.max(start + text[start..].chars().next().map_or(0, char::len_utf8))
+    }
 }
 
 /// Spans in the same file whose lines are near each other, as pieces of text; the primary's first.
@@ -58,7 +62,7 @@ fn pieces<'a>(primary: &'a Span, others: &'a [Span], known: &dyn Fn(&str) -> Lin
                 end += 1;
             }
             let start = number(spans[at].0);
-            let (mut text, mut marks, mut line) = (String::new(), Vec::new(), start);
+            let (mut text, mut annotations, mut line) = (String::new(), Vec::new(), start);
             let mut begins = 0;
             for (i, &(span, primary)) in spans[at..end].iter().enumerate() {
                 let same = i > 0 && number(span) == line;
@@ -74,13 +78,13 @@ fn pieces<'a>(primary: &'a Span, others: &'a [Span], known: &dyn Fn(&str) -> Lin
                     text += span.text.trim_end();
                 }
                 let range = columns(span);
-                marks.push((begins + range.start..begins + range.end, span, primary));
+                annotations.push((begins + range.start..begins + range.end, span, primary));
             }
-            out.push(Piece { path: file.to_owned(), start, text, marks });
+            out.push(Piece { path: file.to_owned(), start, text, annotations });
             at = end;
         }
         // The piece with the primary span comes first.
-        if let Some(p) = out[first_piece..].iter().position(|p| p.marks.iter().any(|m| m.2)) {
+        if let Some(p) = out[first_piece..].iter().position(|p| p.annotations.iter().any(|m| m.2)) {
             out[..].swap(first_piece, first_piece + p);
             out[first_piece + 1..].sort_by_key(|p| p.start);
         }
@@ -98,7 +102,7 @@ pub fn terminal(d: &Diagnosis, known: &dyn Fn(&str) -> Lines, colours: bool) -> 
     for piece in pieces(&d.primary, &d.secondary, known) {
         let mut snippet =
             Snippet::source(piece.text.clone()).line_start(piece.start as usize).path(piece.path).fold(false);
-        for (range, span, primary) in piece.marks {
+        for (range, span, primary) in piece.annotations {
             let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
             snippet = snippet.annotation(kind.span(range).label(span.label.clone()));
         }

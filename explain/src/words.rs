@@ -28,7 +28,7 @@ pub(crate) fn are_short(count: i64) -> String {
 
 /// The last byte of an access in words.
 pub(crate) fn range_of(from: i64, size: i64) -> String {
-    if size == 1 { format!("byte {from}") } else { format!("bytes {from} to {}", from + size - 1) }
+    if size == 1 { format!("byte {from}") } else { format!("bytes {from} to {}", from.saturating_add(size - 1)) }
 }
 
 /// `a` or `an` before a word.

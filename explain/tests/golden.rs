@@ -123,9 +123,10 @@ fn ui() {
 
 /// Whether a diagnosis names something of the program: a register, a size, a call, a map, a variable.
 fn is_specific(diagnosis: &Diagnosis) -> bool {
-    let says = format!("{} {}", diagnosis.headline, diagnosis.primary.label);
+    let labels: Vec<&str> = diagnosis.secondary.iter().map(|s| s.label.as_str()).collect();
+    let says = format!("{} {} {}", diagnosis.headline, diagnosis.primary.label, labels.join(" "));
     let named = says.chars().any(|c| c.is_ascii_digit()) || says.contains("bpf_") || says.contains('\'');
     let words = |t: &str| t.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect::<Vec<_>>();
     let of_line = words(&diagnosis.primary.text);
-    named || words(&says).iter().any(|w| w.len() > 1 && of_line.contains(w))
+    named || !labels.is_empty() || words(&says).iter().any(|w| !w.is_empty() && of_line.contains(w))
 }

@@ -34,7 +34,7 @@ fn region_name(case: &Case<'_>, a: &Outside) -> (String, String) {
     let state = case.reg(a.reg);
     let found = state.and_then(|r| case.map(r));
     let map = found.map(|m| m.name.clone());
-    if let Some((name, size)) = found.and_then(|m| variable_at(case, m, a.off - 1)) {
+    if let Some((name, size)) = found.and_then(|m| variable_at(case, m, a.off.saturating_sub(1))) {
         return (
             format!(
                 "the variable '{name}' has {}, at the end of map '{}' ({})",
@@ -95,7 +95,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
     if let Some((event, reg)) = index_of(case, &history) {
         return with_index(case, &history, (event, reg), &region, a, bound);
     }
-    let past = end - a.region;
+    let past = end.saturating_sub(a.region);
     let headline = match () {
         _ if a.off < 0 => format!("{region}; {does} {reach}: before its start"),
         _ if size == 0 => format!("{region}; {does} nothing at byte {}", a.off),
@@ -205,7 +205,7 @@ fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &s
         let what = if made.how == How::Result { "the pointer comes from here" } else { "" };
         d = d.span(case.span(case.event_insn(made), what));
     }
-    let most = a.region - size - fixed;
+    let most = a.region.saturating_sub(size).saturating_sub(fixed);
     let scale = scale_of(case, event.step, reg);
     let limit = if most >= 0 { most / scale.max(1) + 1 } else { 0 };
     if limit > 0 {
@@ -507,11 +507,12 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
         .or_else(|| case.name(&history))
         .unwrap_or_else(|| "the size".into());
     let known = words::scalar(&state);
+    let code = if what.contains(' ') { "size" } else { what.as_str() };
     let (headline, help) = match fault {
         SizeFault::Negative => (
             format!("the size that {callee} gets as its {} argument may be negative", words::ordinal(reg.into())),
             format!(
-                "make {what} unsigned, or rule it out before the call: `if ({what} < 0) return`; a mask (`{what} &= 0xff`) works too"
+                "make {what} unsigned, or rule it out before the call: `if ({code} < 0) return`; a mask (`{code} &= 0xff`) works too"
             ),
         ),
         SizeFault::Zero => (
@@ -519,12 +520,12 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
                 "the size that {callee} gets as its {} argument may be zero, which it does not take",
                 words::ordinal(reg.into())
             ),
-            format!("rule it out before the call: `if ({what} == 0) return`, or make it at least one"),
+            format!("rule it out before the call: `if ({code} == 0) return`, or make it at least one"),
         ),
         SizeFault::Unbounded => (
             format!("the size that {callee} gets as its {} argument has no upper bound", words::ordinal(reg.into())),
             format!(
-                "compare it with the size of the buffer right before the call: `if ({what} > sizeof(buf)) return`, or mask it"
+                "compare it with the size of the buffer right before the call: `if ({code} > sizeof(buf)) return`, or mask it"
             ),
         ),
     };

@@ -114,14 +114,14 @@ fn argument_fault(case: &Case<'_>, why: &Reason) -> (Option<u8>, String) {
             (Some(*reg), format!("has to be a pointer to struct {expected}"))
         }
         Reason::Memory(MemoryReason::OutsideRegion { detail, reg, .. }) => {
-            let needs = detail.off + i64::from(detail.size);
+            let needs = detail.off.saturating_add(detail.size.into());
             (Some(*reg), format!("has to lead to {} of memory, and there are {}", words::bytes(needs), detail.region))
         }
         Reason::Memory(MemoryReason::OutsidePacket { detail, reg }) => (
             Some(*reg),
             format!(
                 "has to lead to {}, of which {} are known to be in the packet",
-                words::bytes(detail.off + i64::from(detail.size)),
+                words::bytes(detail.off.saturating_add(detail.size.into())),
                 detail.region.max(0)
             ),
         ),

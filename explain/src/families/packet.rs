@@ -16,7 +16,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
     let history = case.history(a.reg);
     let name = bounds::accessed(case).or_else(|| case.name(&history));
     let subject = name.clone().unwrap_or_else(|| format!("r{}", a.reg));
-    let end = a.off + i64::from(a.size);
+    let end = a.off.saturating_add(a.size.into());
     let meta = a.base == RegBase::PacketMeta;
     let (whole, edge) = if meta { ("metadata", "data") } else { ("packet", "data_end") };
     let check = last_check(case, a.reg, &history);
@@ -58,10 +58,10 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         draft = other_checks(case, draft, a.reg, &subject, edge);
     }
     draft = source_of(case, draft, &history, &subject);
-    let target = name.unwrap_or_else(|| "the pointer".into());
+    let target = name.unwrap_or_else(|| "p".into());
     let size = words::bytes(i64::from(a.size));
     draft.help(match variable {
-        Some(_) => format!("compare right before the access, after the offset is added: `if ({target} + {end} > {edge}) return`; it has to cover the {size} that are accessed"),
+        Some(_) => format!("compare right before the access, after the offset is added: `if ({target} + {end} > {edge}) return`; it has to cover all that is accessed ({size})"),
         None => format!("check all {end} bytes before the access: `if (data + {end} > data_end) return`"),
     })
 }

@@ -66,6 +66,15 @@ pub(crate) fn number(case: &Case<'_>, history: &[Event], subject: &str, headline
                 } else {
                     "this store overwrites a part of the pointer on the stack"
                 };
+                if e.how == How::PartlyOverwritten {
+                    let headline = format!(
+                        "{subject} was a pointer on the stack, of which a part was overwritten at {}: it is a number now",
+                        case.place(at)
+                    );
+                    return Draft { headline, ..d }
+                        .span(case.span(at, text))
+                        .help("keep pointers whole: do not copy or change them byte by byte");
+                }
                 d = d.span(case.span(at, text));
                 d = d.help("keep pointers whole: do not copy or change them byte by byte");
             }

@@ -78,7 +78,7 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
 }
 
 /// Bytes of the region that a pointer leads into, counted from where its fixed part points.
-fn room(case: &Case<'_>, r: &RegState) -> Option<i64> {
+fn bytes_left(case: &Case<'_>, r: &RegState) -> Option<i64> {
     let fixed = i64::from(r.off) + if r.var_off.is_const() { r.var_off.value as i64 } else { 0 };
     Some(match (r.ty.base, r.extra) {
         (RegBase::MapValue, _) => i64::from(case.map(r)?.value_size) - fixed,
@@ -157,7 +157,9 @@ fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) 
     // Constants that are added to the pointer after the index has been.
     let now = i64::from(state.off);
     let added_const = if added.var_off.is_const() { 0 } else { now - i64::from(base.off) };
-    let Some(whole) = room(case, &RegState { off: 0, var_off: RegState::known(0).var_off, ..base }) else { return };
+    let Some(whole) = bytes_left(case, &RegState { off: 0, var_off: RegState::known(0).var_off, ..base }) else {
+        return;
+    };
     let most = whole - size - here - base_off - added_const;
     let line = case.source(case.at());
     let named = line
@@ -194,7 +196,7 @@ fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
         .filter(|i| i.memory_base() == Some(insn.dst))
         .map(|i| i64::from(i.off) + access_size(i))
         .max();
-    let whole = match room(case, base) {
+    let whole = match bytes_left(case, base) {
         Some(w) => w,
         None if matches!(base.ty.base, RegBase::Packet | RegBase::PacketMeta) => 0x3fff,
         None => return,
@@ -206,7 +208,7 @@ fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
 
 /// A size that a call gets together with a pointer.
 fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) {
-    let most = case.reg(buffer).and_then(|r| room(case, r)).filter(|m| (1..=1 << 29).contains(m)).unwrap_or(4095);
+    let most = case.reg(buffer).and_then(|r| bytes_left(case, r)).filter(|m| (1..=1 << 29).contains(m)).unwrap_or(4095);
     let (Some(leave), Ok(limit)) = (Around::new(case, step).leave(), i32::try_from(most)) else { return };
     let name = size_name(case, reg);
     let edit = name.as_ref().and_then(|n| {
@@ -247,7 +249,10 @@ fn reserve(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
     let history = case.history(a.reg);
     let Some(made) = history.iter().find(|e| e.how == How::Result) else { return };
     let call = case.event_insn(made);
-    let needed = a.off + i64::from(a.size);
+    let needed = a.off.saturating_add(a.size.into());
+    if !(0..1 << 20).contains(&needed) {
+        return;
+    }
     for reg in 1..=5u8 {
         let Some(state) = case.trace.reg(made.step, reg) else { continue };
         if state.const_value() != Some(a.region as u64) {

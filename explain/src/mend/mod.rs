@@ -20,9 +20,9 @@ use ebpfkit_verifier::{KernelModel, Options, RegState, RegType, Rejection, Verdi
 use patch::{Edit, New};
 
 /// Verifications that are spent on proofs.
-const TRIES: usize = 24;
+pub(crate) const TRIES: usize = 24;
 /// Rejections that are mended one after the other.
-const ROUNDS: usize = 5;
+const LONGEST: usize = 5;
 
 /// A remedy that can be tried.
 #[derive(Clone, Debug, Default)]
@@ -96,8 +96,14 @@ struct SoFar {
 }
 
 impl<'a> Prover<'a> {
-    pub(crate) fn new(kernel: &'a KernelModel, program: usize, options: Options, sources: Sources<'a>) -> Self {
-        Self { kernel, program, options, sources, tries: TRIES }
+    pub(crate) fn new(
+        kernel: &'a KernelModel,
+        program: usize,
+        options: Options,
+        sources: Sources<'a>,
+        tries: usize,
+    ) -> Self {
+        Self { kernel, program, options, sources, tries }
     }
 
     /// Looks for remedies of a rejection that the verifier takes.
@@ -113,7 +119,7 @@ impl<'a> Prover<'a> {
         trace: &Trace,
         slots: &[Option<usize>],
         so_far: &SoFar,
-        round: usize,
+        length: usize,
     ) -> Option<Mended> {
         let program = &object.programs[self.program];
         let case = Case { kernel: self.kernel, object, program, rejection, trace, sources: self.sources };
@@ -138,7 +144,7 @@ impl<'a> Prover<'a> {
                     return Some(Mended { suggestion: suggestion(said), repair });
                 }
                 // Another rejection may be mended too, if it is another one.
-                Verdict::Rejected(next) if round + 1 < ROUNDS => {
+                Verdict::Rejected(next) if length + 1 < LONGEST => {
                     let old = was.get(next.insn).copied().flatten();
                     let moved = old != Some(rejection.insn) || next.reason.name() != rejection.reason.name();
                     if moved && next.reason != rejection.reason || moved && old != Some(rejection.insn) {
@@ -149,7 +155,7 @@ impl<'a> Prover<'a> {
             }
         }
         for (object, next, trace, slots, said) in further.into_iter().take(3) {
-            if let Some(found) = self.search(&object, &next, &trace, &slots, &said, round + 1) {
+            if let Some(found) = self.search(&object, &next, &trace, &slots, &said, length + 1) {
                 return Some(found);
             }
         }

@@ -78,12 +78,12 @@ fn unset(case: &Case<'_>, reg: u8, out: &mut Vec<Mend>) {
     let value = if reg == 0 { case.step().map_or(0, |s| exit_value(case, s)) } else { 0 };
     out.push(Mend::new(
         format!("give {what} a value where the function begins (r{original} = {value})"),
-        vec![Edit::Before(begin, plain(vec![code::set(original, value)]))],
+        vec![Edit::Entry(begin, plain(vec![code::set(original, value)]))],
     ));
     if original != reg {
         out.push(Mend::new(
             format!("give {what} a value where the function begins (r{reg} = {value})"),
-            vec![Edit::Before(begin, plain(vec![code::set(reg, value)]))],
+            vec![Edit::Entry(begin, plain(vec![code::set(reg, value)]))],
         ));
     }
     out.push(Mend::new(
@@ -117,14 +117,14 @@ fn parameters(case: &Case<'_>, begin: usize, reg: u8, out: &mut Vec<Mend>) {
         let close = text.rfind(')')?;
         let head = text[..open].trim_end();
         let head = head.strip_suffix(function.as_str())?;
-        let rest = text[open + 1..close].split_once(',')?.1.trim().to_owned();
+        let rest = text.get(open + 1..close)?.split_once(',')?.1.trim().to_owned();
         let new = format!("{head}{macro_name}({function}, {rest}{}", &text[close..]);
         Some(SourceEdit { file, line: number, old: text.clone(), new: vec![new] })
     });
     out.push(
         Mend::new(
             format!("take the arguments from the context, as {macro_name} does"),
-            vec![Edit::Before(begin, plain(load))],
+            vec![Edit::Entry(begin, plain(load))],
         )
         .source(edit),
     );
@@ -225,7 +225,7 @@ fn endless(case: &Case<'_>, out: &mut Vec<Mend>) {
         count.extend(code::at_most(scratch, most, &leave));
         let begin = case.function_start(from);
         let edits =
-            vec![Edit::Before(begin, plain(vec![code::store_imm(10, slot, 0)])), Edit::Taken(from, plain(count))];
+            vec![Edit::Entry(begin, plain(vec![code::store_imm(10, slot, 0)])), Edit::Taken(from, plain(count))];
         let edit = loop_line(case, head, from, most);
         out.push(Mend::new(format!("leave the loop after {most} iterations"), edits).source(edit));
     }
@@ -237,7 +237,7 @@ fn loop_line(case: &Case<'_>, head: usize, from: usize, most: i32) -> Option<Sou
     let line = case.source(at)?;
     let open = line.text.find('(')?;
     let close = line.text.rfind(')')?;
-    let condition = line.text[open + 1..close].trim();
+    let condition = line.text.get(open + 1..close)?.trim();
     let new = format!(
         "{}for (int i = 0; i < {most} && ({condition}); i++){}",
         &line.text[..line.text.len() - line.text.trim_start().len()],
@@ -310,7 +310,7 @@ fn zero_stack(case: &Case<'_>, off: i64, size: i64, out: &mut Vec<Mend>) {
         let line = case.find_line(&|t: &str| t.trim_end().ends_with(&format!(" {n};")) && !t.contains("return"), &n)?;
         source::replace_in(&line, &format!(" {n};"), &format!(" {n} = {{}};"))
     });
-    out.push(Mend::new(text, vec![Edit::Before(start(case), plain(slots))]).source(edit));
+    out.push(Mend::new(text, vec![Edit::Entry(start(case), plain(slots))]).source(edit));
 }
 
 /// A load that two ways share is made twice.

@@ -24,6 +24,8 @@ impl From<Insn> for New {
 pub(crate) enum Edit {
     /// Before an instruction, on all ways that lead to it.
     Before(usize, Vec<New>),
+    /// Where the function that begins at a slot is entered; jumps back to its start pass it by.
+    Entry(usize, Vec<New>),
     /// After an instruction, where control goes on from it; jumps to the next one pass it by.
     After(usize, Vec<New>),
     /// In the place of an instruction.
@@ -36,7 +38,11 @@ impl Edit {
     /// The slot that it is about.
     pub(crate) fn at(&self) -> usize {
         match self {
-            Self::Before(at, _) | Self::After(at, _) | Self::Replace(at, _) | Self::Taken(at, _) => *at,
+            Self::Entry(at, _)
+            | Self::Before(at, _)
+            | Self::After(at, _)
+            | Self::Replace(at, _)
+            | Self::Taken(at, _) => *at,
         }
     }
 }
@@ -59,11 +65,19 @@ pub(crate) fn apply(
     let mut items: Vec<Item> = Vec::with_capacity(len + 32);
     // Where jumps to a slot lead, and where the slot's instruction stands.
     let (mut start, mut place) = (vec![0usize; len + 1], vec![0usize; len + 1]);
+    // Where calls of a function that begins at a slot lead.
+    let mut entry = vec![0usize; len + 1];
     let mut landing = vec![None; len];
     let mut pending: Vec<(usize, &[New])> = Vec::new();
     let mut at = 0;
     while at < len {
         let insn = program.insns[at];
+        entry[at] = items.len();
+        for edit in edits.iter().filter(|e| e.at() == at) {
+            if let Edit::Entry(_, code) = edit {
+                items.extend(code.iter().copied().map(Item::New));
+            }
+        }
         start[at] = items.len();
         let mut replaced = None;
         for edit in edits.iter().filter(|e| e.at() == at) {
@@ -71,7 +85,7 @@ pub(crate) fn apply(
                 Edit::Before(_, code) => items.extend(code.iter().copied().map(Item::New)),
                 Edit::Replace(_, code) => replaced = Some(code),
                 Edit::Taken(_, code) => pending.push((at, code)),
-                Edit::After(..) => {}
+                Edit::After(..) | Edit::Entry(..) => {}
             }
         }
         place[at] = items.len();
@@ -81,7 +95,7 @@ pub(crate) fn apply(
         }
         let slots = insn.slots().min(len - at);
         if slots == 2 {
-            (start[at + 1], place[at + 1]) = (items.len(), items.len());
+            (start[at + 1], place[at + 1], entry[at + 1]) = (items.len(), items.len(), items.len());
             if replaced.is_none() {
                 items.push(Item::Second(at + 1));
             }
@@ -100,7 +114,8 @@ pub(crate) fn apply(
             }
         }
     }
-    (start[len], place[len]) = (items.len(), items.len());
+    (start[len], place[len], entry[len]) = (items.len(), items.len(), items.len());
+    let called = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| entry[t]);
     let target = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| start[t]);
     let mut out = Vec::with_capacity(items.len());
     let mut was = Vec::with_capacity(items.len());
@@ -113,7 +128,7 @@ pub(crate) fn apply(
                 let to = program.insns[*jump].successors(*jump).jump?;
                 (with_target(Insn::new(opcode::JA, 0, 0, 0, 0), now, target(to)?)?, None)
             }
-            Item::Old(at) => (moved(program.insns[*at], *at, now, landing[*at], &target)?, Some(*at)),
+            Item::Old(at) => (moved(program.insns[*at], *at, now, landing[*at], [&target, &called])?, Some(*at)),
         };
         out.push(insn);
         was.push(old);
@@ -121,7 +136,7 @@ pub(crate) fn apply(
     let mut new = program.clone();
     new.insns = out;
     for f in &mut new.func_info {
-        f.insn = start[(f.insn as usize).min(len)] as u32;
+        f.insn = entry[(f.insn as usize).min(len)] as u32;
     }
     for l in &mut new.line_info {
         l.insn = place[(l.insn as usize).min(len)] as u32;
@@ -151,7 +166,7 @@ pub(crate) fn apply(
         *at = place[(*at).min(len)];
     }
     for (at, _) in &mut new.subprograms {
-        *at = start[(*at).min(len)];
+        *at = entry[(*at).min(len)];
     }
     Some((new, was))
 }
@@ -167,10 +182,10 @@ fn moved(
     at: usize,
     now: usize,
     landing: Option<usize>,
-    target: &dyn Fn(i64) -> Option<usize>,
+    [target, called]: [&dyn Fn(i64) -> Option<usize>; 2],
 ) -> Option<Insn> {
     if let Some(to) = insn.function(at) {
-        let to = target(to)?;
+        let to = called(to)?;
         return Some(Insn { imm: i32::try_from(to as i64 - now as i64 - 1).ok()?, ..insn });
     }
     match insn.successors(at).jump {
@@ -209,6 +224,11 @@ mod tests {
         // What stands before the target of a jump is reached by the jump, what stands after an instruction is not.
         let (new, _) = apply(&p, &[Edit::Before(2, vec![NOP])], &[3]).expect("edited");
         assert_eq!(new.insns[0].off, 1);
+        // What stands at the entry is passed by jumps back to the start.
+        let back =
+            program(vec![Insn::new(0xb7, 0, 0, 0, 1), Insn::new(0x15, 1, 0, -2, 0), Insn::new(EXIT, 0, 0, 0, 0)]);
+        let (new, _) = apply(&back, &[Edit::Entry(0, vec![NOP])], &[3]).expect("edited");
+        assert_eq!((new.insns[2].off, new.insns.len()), (-2, 4));
         let (new, _) = apply(&p, &[Edit::After(1, vec![NOP])], &[3]).expect("edited");
         assert_eq!(new.insns[0].off, 2);
         let (new, _) = apply(&p, &[Edit::Taken(0, vec![NOP])], &[3]).expect("edited");

@@ -149,7 +149,7 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
             None => {
                 let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
                 let Some(slot) = code::slot_below(around.stack_used()).filter(|_| whole) else { return };
-                kept = Some(Edit::Before(0, plain(vec![code::store(10, slot, 1)])));
+                kept = Some(Edit::Entry(0, plain(vec![code::store(10, slot, 1)])));
                 first.push(code::load(other, 10, slot));
                 other
             }
@@ -236,7 +236,7 @@ fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
         None => {
             let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
             let Some(slot) = code::slot_below(around.stack_used()).filter(|_| whole) else { return };
-            kept = Some(Edit::Before(0, plain(vec![code::store(10, slot, 1)])));
+            kept = Some(Edit::Entry(0, plain(vec![code::store(10, slot, 1)])));
             (vec![code::load(base, 10, slot)], base)
         }
     };
@@ -363,7 +363,7 @@ fn core_read(text: &str) -> Option<(String, String)> {
     let right = text.find('=').filter(|&e| text.as_bytes().get(e + 1) != Some(&b'=')).map_or(0, |e| e + 1);
     let at = right + text[right..].find("->")?;
     let word = |c: char| c.is_alphanumeric() || c == '_';
-    let start = text[..at].rfind(|c| !word(c)).map_or(0, |s| s + 1);
+    let start = at - text[..at].chars().rev().take_while(|c| word(*c)).map(char::len_utf8).sum::<usize>();
     let base = &text[start..at];
     if base.is_empty() || text[..start].ends_with(['&', '.']) {
         return None;
@@ -428,9 +428,9 @@ fn end_minus(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
         let minus = l.text.find("data_end - ")?;
         let sign = l.text[..minus].rfind(['>', '<'])?;
         let close = l.text.rfind(')')?;
-        let n = l.text[minus + "data_end - ".len()..close].trim().to_owned();
+        let n = l.text.get(minus + "data_end - ".len()..close)?.trim().to_owned();
         let left = l.text[..sign].trim_end();
-        let old = l.text[left.len()..close].to_owned();
+        let old = l.text.get(left.len()..close)?.to_owned();
         Some((old.clone(), format!(" + {n} {}", old.trim_start().replace(&format!(" - {n}"), ""))))
     });
     let edit = edit.and_then(|(old, new)| source::replace(case, at, &old, &new));
