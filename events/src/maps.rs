@@ -162,7 +162,7 @@ pub fn contents(object: &Object, instance: &Instance, name: &str) -> Result<Json
     let (key_type, value_type) = def.printed_types();
     let shape = Shape { map_type: def.map_type, key_type, value_type, value_size: def.value_size as usize };
     let dump = Dump::new(&**map, shape, object.btf.as_deref(), MAX_ENTRIES);
-    serde_json::to_value(&dump).map_err(|e| e.to_string())
+    serde_json::to_value(dump).map_err(|e| e.to_string())
 }
 
 /// Where libbpf's part of a program finds the arguments of a static probe: as constants.

@@ -103,8 +103,8 @@ impl Session {
         let result = match name {
             "step" | "s" => self.count(rest).map(|n| self.go(self.position.saturating_add(n))),
             "back" | "b" => self.count(rest).map(|n| self.go(self.position.saturating_sub(n))),
-            "next" | "n" => Ok(self.to_other_line(true)),
-            "prev" | "p" => Ok(self.to_other_line(false)),
+            "next" | "n" => Ok(self.go_to_other_line(true)),
+            "prev" | "p" => Ok(self.go_to_other_line(false)),
             "continue" | "c" => Ok(self.run(true)),
             "reverse" | "rc" => Ok(self.run(false)),
             "start" => Ok(self.go(0)),
@@ -147,7 +147,7 @@ impl Session {
     }
 
     /// On, or back, to the first step of another line.
-    fn to_other_line(&mut self, forwards: bool) -> String {
+    fn go_to_other_line(&mut self, forwards: bool) -> String {
         let here = self.line_at(self.position);
         let other = |i: &usize| here.is_none() || self.line_at(*i) != here;
         let found = match forwards {

@@ -203,7 +203,7 @@ fn map_type_of_tail_call(case: &Case<'_>) -> Draft {
     let map = case.reg(2).and_then(|r| case.map(r));
     let shown = map.map_or_else(
         || "the map".to_owned(),
-        |m| format!("map '{}', {} {} map,", m.name, words::article(&m.map_type.to_string()), m.map_type.to_string()),
+        |m| format!("map '{}', {} {} map,", m.name, words::article(&m.map_type.to_string()), m.map_type),
     );
     Draft::new(format!("bpf_tail_call jumps through a program array; {shown} is none"), "no program array")
         .help("declare the map with `__uint(type, BPF_MAP_TYPE_PROG_ARRAY)`")

@@ -267,10 +267,10 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
                 let (Some(old), Some(new)) = (case.trace.reg(e.step, case.insn(insn).dst), after(e.step + 1)) else {
                     continue;
                 };
-                if !(new.umax < old.umax) {
+                if new.umax >= old.umax {
                     d = d.span(case.span(
                         insn,
-                        format!("a division: the verifier knows nothing of its result, the compiler does"),
+                        "a division: the verifier knows nothing of its result, the compiler does".to_owned(),
                     ));
                     d.blame = Blame::Compiler;
                     d = d.note(format!(

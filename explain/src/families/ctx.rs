@@ -43,7 +43,7 @@ pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
                 } else {
                     format!("fields that can be written: {}", writable.join(", "))
                 }),
-                Some(f) if u32::from(f.size) != size || (off as u16 - f.offset) % f.size != 0 => {
+                Some(f) if u32::from(f.size) != size || !(off as u16 - f.offset).is_multiple_of(f.size) => {
                     let d = Draft::new(
                         format!(
                             "{} {verb} at byte {off} of {name}, where '{}' has {}",

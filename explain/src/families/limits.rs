@@ -71,7 +71,7 @@ fn endless(case: &Case<'_>, insn: usize) -> Draft {
         let to_itself = here.code == opcode::JA && here.off == -1;
         return own_jump(case, insn, to_itself);
     };
-    if from == head && !case.insn(from).successors(from).fallthrough.is_some() {
+    if from == head && case.insn(from).successors(from).fallthrough.is_none() {
         return own_jump(case, from, true);
     }
     let exits = conditions(case, head, from);

@@ -56,7 +56,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ObjectReason) -> Option<Draft> {
                 format!("{shown} is not initialised here, or no longer"),
             );
             let d = with(d, &["submit", "discard", "adjust", "pull", "change"], "this call ended the dynptr");
-            d.help(format!("make it first (bpf_dynptr_from_mem, bpf_ringbuf_reserve_dynptr, bpf_dynptr_from_skb, ...), on every path, and do not use it after it was submitted or discarded"))
+            d.help("make it first (bpf_dynptr_from_mem, bpf_ringbuf_reserve_dynptr, bpf_dynptr_from_skb, ...), on every path, and do not use it after it was submitted or discarded")
         }
         R::DynptrKind { kind, index } => {
             let (shown, _, nth) = about(*index);

@@ -147,7 +147,7 @@ impl<'a> Prover<'a> {
                 Verdict::Rejected(next) if length + 1 < LONGEST => {
                     let old = was.get(next.insn).copied().flatten();
                     let moved = old != Some(rejection.insn) || next.reason.name() != rejection.reason.name();
-                    if moved && next.reason != rejection.reason || moved && old != Some(rejection.insn) {
+                    if moved && (next.reason != rejection.reason || old != Some(rejection.insn)) {
                         further.push((new, next, recorder.into_trace(), slots, said));
                     }
                 }

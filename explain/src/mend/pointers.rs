@@ -165,7 +165,7 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
         (Some(n), Some(i)) if line.as_ref().is_some_and(|l| l.text.contains(&format!("{n}[{i}]"))) => {
             Some(format!("&{n}[{i}] + 1"))
         }
-        (Some(n), _) if case.here().class() != class::STX || true => Some(format!("{n} + 1")),
+        (Some(n), _) => Some(format!("{n} + 1")),
         _ => None,
     };
     let end_name = packet_end_name(case);
@@ -205,10 +205,11 @@ fn packet_end_name(case: &Case<'_>) -> String {
     for (s, step) in case.trace.steps.iter().enumerate() {
         let insn = case.insn(step.insn);
         let after = case.trace.reg(s + 1, insn.dst);
-        if insn.class() == class::LDX && after.is_some_and(|r| r.ty == RegType::of(RegBase::PacketEnd)) {
-            if let Some(name) = crate::source::assigned(&case.text(step.insn), "data_end") {
-                return name;
-            }
+        if insn.class() == class::LDX
+            && after.is_some_and(|r| r.ty == RegType::of(RegBase::PacketEnd))
+            && let Some(name) = crate::source::assigned(&case.text(step.insn), "data_end")
+        {
+            return name;
         }
     }
     "data_end".into()

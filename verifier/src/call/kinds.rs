@@ -88,9 +88,10 @@ impl Env<'_> {
             matches!(base, ArgBase::Mem | ArgBase::MapKey | ArgBase::MapValue) && self.has(Feature::ContextAsMemory);
         let ctx = with_ctx.then_some(plain(B::Ctx));
         let known = kinds.iter().copied().filter(move |k| {
-            !(swaps_into && k.has(TypeFlags::NON_OWN_REF))
-                && (trusts || !k.flags.intersects(newer))
-                && !(no_memory && matches!(k.base, B::Mem | B::Buf | B::BtfId))
+            let refused = swaps_into && k.has(TypeFlags::NON_OWN_REF)
+                || !trusts && k.flags.intersects(newer)
+                || no_memory && matches!(k.base, B::Mem | B::Buf | B::BtfId);
+            !refused
         });
         known.chain(ctx)
     }

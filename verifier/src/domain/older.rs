@@ -100,7 +100,7 @@ impl RegState {
 
     /// The result of a bitwise operation has signed bounds where neither operand may be negative.
     pub(crate) fn signed_from_operands(&mut self, old: &Self, b: &Self) {
-        if !self.var_off.subreg_is_const() || !(old.var_off.subreg_is_const() && b.var_off.subreg_is_const()) {
+        if !(self.var_off.subreg_is_const() && old.var_off.subreg_is_const() && b.var_off.subreg_is_const()) {
             (self.s32_min, self.s32_max) = if old.s32_min < 0 || b.s32_min < 0 {
                 (i32::MIN, i32::MAX)
             } else {

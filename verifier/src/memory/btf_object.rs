@@ -182,7 +182,7 @@ impl Env<'_> {
     ) -> TypeFlags {
         let plain = found - TRUSTED_MODIFIERS - TypeFlags::RCU;
         if !self.has(Feature::TrustedPointers) {
-            return plain - TypeFlags::MAYBE_NULL | r.ty.flags & TypeFlags::UNTRUSTED;
+            return (plain - TypeFlags::MAYBE_NULL) | (r.ty.flags & TypeFlags::UNTRUSTED);
         }
         if r.ty.has(TypeFlags::UNTRUSTED) {
             return TypeFlags::UNTRUSTED;

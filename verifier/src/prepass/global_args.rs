@@ -86,7 +86,8 @@ impl Env<'_> {
             _ => 0,
         };
         let arena = matches!(btf.get(ret), Some(Type::Ptr(to)) if self.is_arena_pointee(btf, to));
-        if !is_scalar(btf, ret) && !arena && !(ret == 0 && self.has(Feature::VoidGlobals)) {
+        let void = ret == 0 && self.has(Feature::VoidGlobals);
+        if !is_scalar(btf, ret) && !arena && !void {
             return reject(ProgramReason::GlobalReturn { func: name });
         }
         let mut args = Vec::with_capacity(count);

@@ -160,7 +160,9 @@ const WORDS: [&str; 5] = ["ip", "ip4", "ip6", "addr", "ipv4"];
 fn named_address(btf: &Btf, m: &ebpfkit_object::btf::Member<'_>, bytes: &[u8]) -> Option<IpAddr> {
     let mut words = m.name.split('_');
     let has = |set: &[&str]| m.name.split('_').any(|word| set.contains(&word));
-    if !words.next().is_some_and(|w| ADDRESSES.contains(&w)) && !(has(&ENDS) && has(&WORDS)) {
+    let is_named = words.next().is_some_and(|w| ADDRESSES.contains(&w));
+    let is_address = is_named || has(&ENDS) && has(&WORDS);
+    if !is_address {
         return None;
     }
     let ty = btf.resolve(m.ty);
