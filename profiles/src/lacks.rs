@@ -2,10 +2,17 @@
 
 use crate::profile::Profile;
 use ebpfkit_abi::kernel::KernelVersion;
-use ebpfkit_abi::{AttachType, since};
+use ebpfkit_abi::{AttachType, ProgType, since};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_object::{ExternKind, Object, ObjectError, Prepared, Target};
 use std::sync::Arc;
+
+/// Whether kernels look at the attach type when they load a program of a type. Others take any, and a program that cannot
+/// be attached loads nevertheless.
+fn load_checks_attach_type(kind: ProgType) -> bool {
+    use ProgType as P;
+    !matches!(kind, P::SchedCls | P::SchedAct | P::Kprobe | P::Tracepoint | P::RawTracepoint | P::PerfEvent | P::Xdp)
+}
 
 impl Profile {
     /// Resolves an object for the kernel, as [`Object::prepare`] does. Programs that need a program, attach or map type
@@ -35,7 +42,8 @@ impl Profile {
             });
             let attach = program.attach_type;
             // Zero is what programs say that have no attach type.
-            let attach_since = since::attach_type(attach).filter(|_| attach != AttachType::default());
+            let matters = attach != AttachType::default() && load_checks_attach_type(kind);
+            let attach_since = since::attach_type(attach).filter(|_| matters);
             let attach = || {
                 let since = self.is_too_old_for(attach_since, attach.kernel_name())?;
                 Some(format!("prog '{}': kernels have attach type {attach} since {}", program.name, since.series()))

@@ -61,7 +61,7 @@ impl Pointers for Addresses {
     }
 }
 
-/// As [`write`], with objects behind pointers.
+/// As [`write()`], with objects behind pointers.
 pub fn write_with(
     btf: &Btf,
     ty: TypeId,
