@@ -118,6 +118,7 @@ const KFUNCS: &[(&str, &[Kind])] = {
         ("bpf_dynptr_copy", &[Dynptr, Number, Dynptr, Number, Number]),
         ("bpf_dynptr_memset", &[Dynptr, Number, Number, Number]),
         ("bpf_copy_from_user_str", &[Memory, Size, Text, Number]),
+        ("bpf_path_d_path", &[Object, Memory, Size]),
         ("bpf_strlen", &[Text]),
         ("bpf_strnlen bpf_strchr", &[Text, Number]),
         ("bpf_strcmp", &[Text, Text]),
