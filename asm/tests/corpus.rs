@@ -20,12 +20,12 @@ const EXECUTABLE: u64 = 4;
 
 /// Every object at hand.
 fn objects() -> Vec<PathBuf> {
-    let mut places: Vec<PathBuf> =
+    let mut folders: Vec<PathBuf> =
         std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/ebpfkit-oracle/objs")).into_iter().collect();
     for lib in std::fs::read_dir("/usr/lib").into_iter().flatten().flatten() {
-        places.push(lib.path().join("bpf"));
+        folders.push(lib.path().join("bpf"));
     }
-    let files = places.iter().flat_map(std::fs::read_dir).flatten().flatten().map(|e| e.path());
+    let files = folders.iter().flat_map(std::fs::read_dir).flatten().flatten().map(|e| e.path());
     let mut files: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "o")).collect();
     files.sort();
     files

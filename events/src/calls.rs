@@ -174,7 +174,7 @@ impl Prototype {
                     pointers.extend(builder.argument(btf, 0, item)?.to_ne_bytes());
                 }
                 pointers.extend([0; 8]);
-                builder.memory.place(pointers, Space::User)
+                builder.memory.store(pointers, Space::User)
             }
             ("text" | "texts", _) => builder.argument(btf, 0, value),
             (name, Value::Struct(_)) => {
@@ -182,7 +182,7 @@ impl Prototype {
                 match known {
                     Some((btf, ty)) => {
                         let bytes = builder.bytes(btf, ty, value)?;
-                        builder.memory.place(bytes, Space::User)
+                        builder.memory.store(bytes, Space::User)
                     }
                     None => builder.argument(btf, 0, value),
                 }
@@ -230,12 +230,12 @@ pub fn registers(
     let ret = prototype.returned(btf, call.ret.as_ref(), builder)?;
     builder.strings = Space::Any;
     let mut registers = vec![0; REGISTERS];
-    let (text, places) = match of_syscall {
+    let (text, slots) = match of_syscall {
         Some(_) => (KERNEL_TEXT, SYSCALL_ARGUMENTS),
         None if is_user => (USER_TEXT, ARGUMENTS),
         None => (KERNEL_TEXT, ARGUMENTS),
     };
-    for (word, at) in words.iter().zip(places) {
+    for (word, at) in words.iter().zip(slots) {
         put(&mut registers, at, *word);
     }
     put(&mut registers, IP, text);
@@ -243,7 +243,7 @@ pub fn registers(
         // The function that does a system call gets the registers that the task entered the kernel with.
         let name = of_syscall.unwrap_or_default();
         put(&mut registers, ORIG_AX, syscalls::find(name).map_or(0, |row| row.number.into()));
-        let entered = builder.memory.place(registers, Space::Kernel).map_err(|e| e.to_string())?;
+        let entered = builder.memory.store(registers, Space::Kernel).map_err(|e| e.to_string())?;
         registers = vec![0; REGISTERS];
         put(&mut registers, ARGUMENTS[0], entered);
         put(&mut registers, IP, text);
@@ -252,7 +252,7 @@ pub fn registers(
         let mut stack = vec![0; 8];
         stack.extend(words[6..].iter().flat_map(|w| w.to_ne_bytes()));
         let space = if is_user { Space::User } else { Space::Kernel };
-        let sp = builder.memory.place(stack, space).map_err(|e| e.to_string())?;
+        let sp = builder.memory.store(stack, space).map_err(|e| e.to_string())?;
         put(&mut registers, SP, sp);
     }
     put(&mut registers, AX, ret);
@@ -322,8 +322,8 @@ fn class(btf: &Btf, event: &str) -> Option<String> {
         (same && btf.kind(id) == Some(Kind::Func)).then_some(class)
     };
     let alike = |class: &&str| class.bytes().zip(event.bytes()).take_while(|(a, b)| a == b).count();
-    let best = (1..btf.len()).filter_map(of_class).max_by_key(alike)?;
-    Some(format!("trace_event_raw_{best}"))
+    let closest = (1..btf.len()).filter_map(of_class).max_by_key(alike)?;
+    Some(format!("trace_event_raw_{closest}"))
 }
 
 /// The record of a tracepoint.

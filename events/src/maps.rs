@@ -66,8 +66,8 @@ pub fn set(object: &Object, instance: &Instance, name: &str, set: &MapSet) -> Re
         }
         Ok(all)
     };
-    let put = |key: &Value, value: &Value, place: &str| -> Result<(), String> {
-        let inside = |e: String| format!("set{place}: {e}");
+    let put = |key: &Value, value: &Value, target: &str| -> Result<(), String> {
+        let inside = |e: String| format!("set{target}: {e}");
         let key = bytes(object, key_type, def.key_size as usize, key, None).map_err(inside)?;
         let value = value_bytes(value, None).map_err(inside)?;
         map.user_update(&key, &value, 0).map_err(|e| inside(failed(e)))
@@ -130,8 +130,8 @@ fn variables(object: &Object, def: &Definition, map: &Map, members: &Json<String
         };
         let Some(ebpfkit_object::btf::Type::Var { ty, .. }) = btf.get(var.ty) else { continue };
         let (start, end) = (var.offset as usize, var.offset as usize + var.size as usize);
-        let place = all.get_mut(start..end).ok_or_else(|| format!("{name}: outside of {}", def.name))?;
-        write(btf, ty, &value_of(value)?, place).map_err(|e| e.inside(name).to_string())?;
+        let target = all.get_mut(start..end).ok_or_else(|| format!("{name}: outside of {}", def.name))?;
+        write(btf, ty, &value_of(value)?, target).map_err(|e| e.inside(name).to_string())?;
     }
     map.user_update(&0u32.to_ne_bytes(), &all, 0).map_err(failed)
 }

@@ -89,7 +89,7 @@ impl Memory {
     }
 
     /// Puts bytes somewhere and gives their address.
-    pub fn place(&mut self, bytes: Vec<u8>, space: Space) -> Result<u64, Mismatch> {
+    pub fn store(&mut self, bytes: Vec<u8>, space: Space) -> Result<u64, Mismatch> {
         let address = self.allocate(bytes.len(), space, false)?;
         self.images.insert(Image { address, bytes, writable: true, space });
         Ok(address)
@@ -173,7 +173,7 @@ impl<'m> Builder<'m> {
         // Programs that copy as many bytes as their buffer has find more memory behind a text, as nearly always.
         bytes.resize((bytes.len() + 1).next_multiple_of(STRING), 0);
         let space = self.strings;
-        self.memory.place(bytes, space)
+        self.memory.store(bytes, space)
     }
 
     /// What a text names: an address or an object.
@@ -252,8 +252,8 @@ impl<'m> Builder<'m> {
         }
         let mut bytes = self.memory.images.get(address, size, Space::Any).map(<[u8]>::to_vec).unwrap_or_default();
         self.fill(btf, (pointee, ty), own, &mut bytes)?;
-        if let Some(place) = self.memory.images.get_mut(address, size) {
-            place.copy_from_slice(&bytes);
+        if let Some(target) = self.memory.images.get_mut(address, size) {
+            target.copy_from_slice(&bytes);
         }
         Ok(address)
     }
@@ -291,7 +291,7 @@ impl<'m> Builder<'m> {
             write_with(btf, element, item, part, self).map_err(|e| e.inside(&format!("[{n}]")))?;
         }
         let space = if ends { self.strings } else { Space::Any };
-        self.memory.place(bytes, space)
+        self.memory.store(bytes, space)
     }
 }
 
@@ -356,7 +356,7 @@ impl Pointers for Builder<'_> {
                 let size = btf.size_of(pointee).unwrap_or(0) as usize;
                 let mut bytes = vec![0; size];
                 write_untyped(value, &mut bytes)?;
-                self.memory.place(bytes, Space::Any).map(Some)
+                self.memory.store(bytes, Space::Any).map(Some)
             }
             _ => Ok(None),
         }
@@ -466,7 +466,7 @@ impl Builder<'_> {
         const HEADROOM: usize = 64;
         let mut bytes = vec![0; HEADROOM];
         bytes.extend_from_slice(frame);
-        let head = self.memory.place(bytes, Space::Kernel)?;
+        let head = self.memory.store(bytes, Space::Kernel)?;
         let protocol = frame.get(12..14).map_or(0, |p| u16::from_ne_bytes([p[0], p[1]]));
         let header = match frame.get(14) {
             Some(v) if v >> 4 == 4 => usize::from(v & 15) * 4,

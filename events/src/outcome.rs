@@ -136,13 +136,13 @@ fn bytes(value: &[u8]) -> Value {
 /// What a program answered by other means than its return value.
 pub fn answers(ran: &mut Ran, item: &Item, run: &Run) {
     let state = run.state();
-    let given = match &item.what {
+    let before = match &item.what {
         What::Option(_, option) => option.ret.unwrap_or(0),
         _ => 0,
     };
-    if state.retval != given {
+    if state.retval != before {
         let value = |n: i32| Text(errno(n.into()).map_or(Value::Int(n.into()), Value::Text));
-        ran.changed.push(Change { field: "returned value".into(), from: value(given), to: value(state.retval) });
+        ran.changed.push(Change { field: "returned value".into(), from: value(before), to: value(state.retval) });
     }
     if let Some(value) = state.override_return {
         let value = value as i64;

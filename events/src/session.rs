@@ -480,7 +480,7 @@ impl<'o> Session<'o> {
             let mut builder = Builder::new(&mut self.memory);
             let meta = match (btf, meta_type) {
                 (Some(btf), Some(ty)) => {
-                    let seq = builder.memory.place(vec![0; 256], Space::Kernel).map_err(|e| e.to_string())?;
+                    let seq = builder.memory.store(vec![0; 256], Space::Kernel).map_err(|e| e.to_string())?;
                     let members = vec![
                         ("seq".to_owned(), Value::Pointer(seq)),
                         ("seq_num".to_owned(), Value::Int(number as i128)),

@@ -1,7 +1,7 @@
 //! A rejection with all that is known around it: what the families of rejections ask when they explain one.
 
 use crate::diagnosis::{Blame, Span};
-use crate::origin::{self, Event, How, Place};
+use crate::origin::{self, Event, How, Location};
 use crate::source::{self, SourceLine, Sources};
 use crate::trace::Trace;
 use crate::words::Names;
@@ -119,11 +119,11 @@ impl<'a> Case<'a> {
 
     /// Events of a register's value before the rejected instruction, the last first.
     pub(crate) fn history(&self, reg: u8) -> Vec<Event> {
-        if self.is_reached() { self.history_at(self.step().unwrap_or(0), Place::Reg(reg)) } else { Vec::new() }
+        if self.is_reached() { self.history_at(self.step().unwrap_or(0), Location::Reg(reg)) } else { Vec::new() }
     }
 
-    pub(crate) fn history_at(&self, step: usize, place: Place) -> Vec<Event> {
-        origin::history(self.trace, &self.program.insns, step, place)
+    pub(crate) fn history_at(&self, step: usize, location: Location) -> Vec<Event> {
+        origin::history(self.trace, &self.program.insns, step, location)
     }
 
     /// Slot of an event's instruction.
@@ -146,7 +146,7 @@ impl<'a> Case<'a> {
     }
 
     /// The place of an instruction in words: `line 12`, or `instruction 12`.
-    pub(crate) fn place(&self, insn: usize) -> String {
+    pub(crate) fn line_of(&self, insn: usize) -> String {
         match self.source(insn) {
             Some(l) if l.line != 0 => format!("line {}", l.line),
             _ => format!("instruction {insn}"),
@@ -312,9 +312,9 @@ impl<'a> Case<'a> {
     /// The one `return` of the function around a slot that returns a constant.
     pub(crate) fn return_line(&self, insn: usize, value: i32) -> Option<(String, u32, String)> {
         let file = self.main_file()?;
-        let wanted = format!("return {value};");
+        let statement = format!("return {value};");
         let lines = self.function_lines(insn);
-        let found: Vec<_> = lines.into_iter().filter(|(_, t)| t.trim() == wanted).collect();
+        let found: Vec<_> = lines.into_iter().filter(|(_, t)| t.trim() == statement).collect();
         match found.as_slice() {
             [(n, t)] => Some((file, *n, t.clone())),
             _ => None,
@@ -378,7 +378,7 @@ impl<'a> Case<'a> {
                     }
                 }
                 How::Passed | How::Entry => {
-                    let Place::Reg(r @ 1..=5) = event.place else { return None };
+                    let Location::Reg(r @ 1..=5) = event.location else { return None };
                     let depth_start = self.trace.steps.get(event.step + usize::from(event.how == How::Passed))?.insn;
                     let params = self.params(self.function_start(depth_start));
                     return params.get(usize::from(r) - 1).map(|p| p.0.clone()).filter(|n| !n.is_empty());

@@ -122,7 +122,7 @@ impl Coverage {
         let count = |counts: &[u64], slot: usize| counts.get(slot).copied().unwrap_or(0);
         // Each program counts its lines by itself, as the same function may stand in several of them.
         let mut lines: HashMap<(String, u32), Line> = HashMap::new();
-        let place = |slot: usize| {
+        let source = |slot: usize| {
             let line = object.btf.as_deref().and_then(|btf| line_of(program, btf, slot));
             line.map_or_else(
                 || (format!("{} (instructions)", program.name), slot as u32, String::new()),
@@ -132,7 +132,7 @@ impl Coverage {
         let mut slot = 0;
         while slot < program.insns.len() {
             let insn = program.insns[slot];
-            let (file, number, text) = place(slot);
+            let (file, number, text) = source(slot);
             let line = lines.entry((file, number)).or_insert_with(|| Line { text, ..Line::default() });
             let (hits, flow) = (count(executed.executed, slot), insn.successors(slot));
             line.hits = line.hits.max(hits);
@@ -145,7 +145,7 @@ impl Coverage {
             slot += insn.slots();
         }
         for (start, name) in functions::functions(object, program) {
-            let (file, line, _) = place(start);
+            let (file, line, _) = source(start);
             let hits = count(executed.executed, start);
             self.files.entry(file).or_default().add_function(Function { name, line, hits });
         }

@@ -99,13 +99,13 @@ fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
     let mut secondary: Vec<Span> = Vec::new();
     let mut notes = draft.notes;
     for span in draft.spans {
-        let same_place = |s: &Span| {
+        let same_text = |s: &Span| {
             s.file == span.file
                 && s.line == span.line
                 && s.column == span.column
                 && (s.line != 0 || s.insn == span.insn)
         };
-        if span.label.is_empty() || secondary.iter().any(|s| same_place(s) && s.label == span.label) {
+        if span.label.is_empty() || secondary.iter().any(|s| same_text(s) && s.label == span.label) {
             continue;
         }
         secondary.push(span);

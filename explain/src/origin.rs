@@ -8,7 +8,7 @@ use ebpfkit_verifier::{RegBase, RegState, RegType};
 
 /// A register or an eight-byte stack slot of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     /// A register.
     Reg(u8),
     /// The slot that starts this many bytes from the frame pointer: negative, a multiple of eight.
@@ -83,13 +83,13 @@ pub(crate) struct Event {
     /// What happened.
     pub(crate) how: How,
     /// Where the value was after it.
-    pub(crate) place: Place,
+    pub(crate) location: Location,
 }
 
 /// Events of a value, the last first. The last one of the list made the value.
-pub(crate) fn history(trace: &Trace, insns: &[Insn], step: usize, place: Place) -> Vec<Event> {
+pub(crate) fn history(trace: &Trace, insns: &[Insn], step: usize, location: Location) -> Vec<Event> {
     let Some(depth) = trace.steps.get(step).map(|s| s.depth) else { return Vec::new() };
-    Walk { trace, insns, depth, place, events: Vec::new() }.run(step)
+    Walk { trace, insns, depth, location, events: Vec::new() }.run(step)
 }
 
 /// Most events of one value.
@@ -99,7 +99,7 @@ struct Walk<'a> {
     trace: &'a Trace,
     insns: &'a [Insn],
     depth: usize,
-    place: Place,
+    location: Location,
     events: Vec<Event>,
 }
 
@@ -114,7 +114,7 @@ fn same(a: &RegState, b: &RegState) -> bool {
 
 impl Walk<'_> {
     fn add(&mut self, step: usize, how: How) {
-        self.events.push(Event { step, how, place: self.place });
+        self.events.push(Event { step, how, location: self.location });
     }
 
     fn state(&self, step: usize) -> Option<RegState> {
@@ -122,9 +122,9 @@ impl Walk<'_> {
             return None;
         }
         let frame = self.trace.frame(step)?;
-        match self.place {
-            Place::Reg(r) => frame.regs.get(usize::from(r)).copied(),
-            Place::Slot(off) => {
+        match self.location {
+            Location::Reg(r) => frame.regs.get(usize::from(r)).copied(),
+            Location::Slot(off) => {
                 let slot = frame.stack.slots.get(slot_index(off)?)?;
                 slot.is_spill().then_some(slot.spilled)
             }
@@ -143,8 +143,8 @@ impl Walk<'_> {
                 return self.events;
             }
         }
-        let how = match (self.place, self.trace.reg(0, self.reg_number())) {
-            (Place::Reg(_), Some(r)) if r.ty != RegType::NOT_INIT => How::Entry,
+        let how = match (self.location, self.trace.reg(0, self.reg_number())) {
+            (Location::Reg(_), Some(r)) if r.ty != RegType::NOT_INIT => How::Entry,
             _ => How::NeverSet,
         };
         self.add(0, how);
@@ -152,9 +152,9 @@ impl Walk<'_> {
     }
 
     fn reg_number(&self) -> u8 {
-        match self.place {
-            Place::Reg(r) => r,
-            Place::Slot(_) => 10,
+        match self.location {
+            Location::Reg(r) => r,
+            Location::Slot(_) => 10,
         }
     }
 
@@ -169,27 +169,27 @@ impl Walk<'_> {
         if at.depth > self.depth {
             return self.in_callee(step, insn, next_depth);
         }
-        match self.place {
-            Place::Reg(r) if insn.writes().contains(r) => self.wrote_reg(step, insn, r),
-            Place::Slot(off) => match self.wrote_slot(step, insn, off) {
+        match self.location {
+            Location::Reg(r) if insn.writes().contains(r) => self.wrote_reg(step, insn, r),
+            Location::Slot(off) => match self.wrote_slot(step, insn, off) {
                 Some(made) => made,
                 None => self.changed(step, insn),
             },
-            Place::Reg(_) => self.changed(step, insn),
+            Location::Reg(_) => self.changed(step, insn),
         }
     }
 
     /// The step called the function that the value belongs to.
     fn entered(&mut self, step: usize, insn: Insn) -> bool {
-        match self.place {
-            Place::Reg(r @ 1..=5) if insn.is_local_call() => {
+        match self.location {
+            Location::Reg(r @ 1..=5) if insn.is_local_call() => {
                 self.add(step, How::Passed);
                 self.depth = self.trace.steps[step].depth;
-                self.place = Place::Reg(r);
+                self.location = Location::Reg(r);
                 return false;
             }
-            Place::Reg(1..=5) => self.add(step, How::CallbackArgument),
-            Place::Reg(10) => self.add(step, How::Entry),
+            Location::Reg(1..=5) => self.add(step, How::CallbackArgument),
+            Location::Reg(10) => self.add(step, How::Entry),
             _ => self.add(step, How::NeverSet),
         }
         true
@@ -197,12 +197,12 @@ impl Walk<'_> {
 
     /// The step is inside of a function that the value's frame has called.
     fn in_callee(&mut self, step: usize, insn: Insn, next_depth: usize) -> bool {
-        let kept = !matches!(self.place, Place::Reg(0..=5));
+        let kept = !matches!(self.location, Location::Reg(0..=5));
         if kept && next_depth == self.depth && self.lost_below(step) {
             return false;
         }
-        match self.place {
-            Place::Reg(r @ 0..=5) if next_depth == self.depth => {
+        match self.location {
+            Location::Reg(r @ 0..=5) if next_depth == self.depth => {
                 let frame = self.trace.frame(step);
                 let in_callback = frame.is_some_and(|f| f.in_callback);
                 let call = self.trace.previous_in(self.depth, step).unwrap_or(step);
@@ -218,8 +218,8 @@ impl Walk<'_> {
                 self.depth = self.trace.steps[step].depth;
                 false
             }
-            Place::Reg(_) => false,
-            Place::Slot(off) => self.wrote_slot(step, insn, off).unwrap_or(false),
+            Location::Reg(_) => false,
+            Location::Slot(off) => self.wrote_slot(step, insn, off).unwrap_or(false),
         }
     }
 
@@ -248,7 +248,7 @@ impl Walk<'_> {
                     _ => 64,
                 };
                 self.add(step, if bits == 64 { How::Copied } else { How::Narrow { bits } });
-                self.place = Place::Reg(insn.src);
+                self.location = Location::Reg(insn.src);
                 false
             }
             class::ALU | class::ALU64 => {
@@ -259,7 +259,7 @@ impl Walk<'_> {
                     && dst.is_scalar()
                     && self.trace.reg(step, with).is_some_and(|w| !w.is_scalar() && w.ty != RegType::NOT_INIT)
                 {
-                    self.place = Place::Reg(with);
+                    self.location = Location::Reg(with);
                 }
                 false
             }
@@ -272,7 +272,7 @@ impl Walk<'_> {
                     let off = i64::from(p.off) + p.var_off.value as i64 + i64::from(insn.off);
                     let whole = off % SLOT_SIZE as i64 == 0 && access_size(insn) == 8;
                     self.add(step, if whole { How::Filled } else { How::StackLoad });
-                    self.place = Place::Slot(off.div_euclid(8) * 8);
+                    self.location = Location::Slot(off.div_euclid(8) * 8);
                     self.depth = p.frameno as usize;
                     return false;
                 }
@@ -284,8 +284,8 @@ impl Walk<'_> {
                 true
             }
             _ => {
-                let given_up = reg != 0 && insn.writes() == RegSet::CALLER_SAVED;
-                self.add(step, if given_up { How::Clobbered } else { How::Result });
+                let clobbered = reg != 0 && insn.writes() == RegSet::CALLER_SAVED;
+                self.add(step, if clobbered { How::Clobbered } else { How::Result });
                 true
             }
         }
@@ -315,7 +315,7 @@ impl Walk<'_> {
             return Some(whole);
         }
         self.add(step, if size == SLOT_SIZE as i64 { How::Spilled } else { How::Narrow { bits: size as u32 * 8 } });
-        self.place = Place::Reg(insn.src);
+        self.location = Location::Reg(insn.src);
         self.depth = self.trace.steps[step].depth;
         Some(false)
     }
@@ -325,7 +325,7 @@ impl Walk<'_> {
         if self.trace.steps.get(step + 1).is_none_or(|s| s.depth != self.depth) {
             return false;
         }
-        if let (Place::Slot(off), true) = (self.place, insn.is_call()) {
+        if let (Location::Slot(off), true) = (self.location, insn.is_call()) {
             let kinds = |s: usize| Some(self.trace.frame(s)?.stack.slots.get(slot_index(off)?)?.kinds);
             let (old, new) = (kinds(step), kinds(step + 1));
             if old != new && new.is_some_and(|k| k != [SlotKind::Invalid; SLOT_SIZE]) {

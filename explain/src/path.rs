@@ -21,7 +21,7 @@ pub enum Origin {
     /// This instruction wrote it.
     Made(usize),
     /// This call, or legacy packet load, gave it up: neither leaves anything in `r1` to `r5`.
-    GivenUp(usize),
+    Clobbered(usize),
 }
 
 /// A register that a rejection is about.
@@ -105,8 +105,8 @@ fn effect(insn: Insn, at: usize, reg: u8) -> Option<Origin> {
     if !insn.writes().contains(reg) {
         return None;
     }
-    let given_up = insn.writes() == RegSet::CALLER_SAVED && reg != 0;
-    Some(if given_up { Origin::GivenUp(at) } else { Origin::Made(at) })
+    let clobbered = insn.writes() == RegSet::CALLER_SAVED && reg != 0;
+    Some(if clobbered { Origin::Clobbered(at) } else { Origin::Made(at) })
 }
 
 /// The registers that a rejection at slot `at` is about, as the log of the failing path shows them.
@@ -120,7 +120,7 @@ pub fn involved_registers(log: &str, insns: &[Insn], at: usize, message: &str) -
         let state = path().find_map(|s| s.regs.iter().find(|(r, _)| *r == reg).map(|(_, state)| state.clone()));
         let origin = path().find_map(|s| effect(*insns.get(s.insn?)?, s.insn?, reg));
         // A register that a call gave up is not what was known before the call.
-        let state = state.filter(|_| !matches!(origin, Some(Origin::GivenUp(_))));
+        let state = state.filter(|_| !matches!(origin, Some(Origin::Clobbered(_))));
         Involved { reg, state, origin }
     };
     involved(message, rejected).into_iter().map(describe).filter(|i| i.state.is_some() || i.origin.is_some()).collect()
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn calls_give_registers_up() {
         let found = involved_registers(LOG, &program(), 2, "R1 !read_ok");
-        assert_eq!(found, [Involved { reg: 1, state: None, origin: Some(Origin::GivenUp(1)) }]);
+        assert_eq!(found, [Involved { reg: 1, state: None, origin: Some(Origin::Clobbered(1)) }]);
     }
 
     #[test]

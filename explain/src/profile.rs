@@ -152,8 +152,8 @@ impl Profile {
         }
         let _ = writeln!(out, "\n   insns      %        us  line");
         for l in self.lines.iter().take(top) {
-            let place = if l.file.is_empty() { l.function.clone() } else { format!("{}:{}", l.file, l.line) };
-            row(&mut out, &l.cost, share(&l.cost), &format!("{place}: {}", l.text));
+            let source = if l.file.is_empty() { l.function.clone() } else { format!("{}:{}", l.file, l.line) };
+            row(&mut out, &l.cost, share(&l.cost), &format!("{source}: {}", l.text));
         }
         if self.lines.len() > top {
             let _ = writeln!(out, "{:>8} lines more", self.lines.len() - top);

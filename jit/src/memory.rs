@@ -45,7 +45,7 @@ impl Chunk {
     }
 
     /// Marks pages that are free as used, or the other way round.
-    fn turn(&mut self, first: usize, pages: usize) {
+    fn flip(&mut self, first: usize, pages: usize) {
         for page in first..first + pages {
             self.used[page / 64] ^= 1 << (page % 64);
         }
@@ -88,7 +88,7 @@ impl Pages {
             }
         };
         let chunk = &mut chunks[number];
-        chunk.turn(first, pages);
+        chunk.flip(first, pages);
         chunk.free -= pages;
         Ok(Self { base: chunk.memory.as_mut_ptr::<u8>().wrapping_add(first * size), bytes, own: None })
     }
@@ -110,7 +110,7 @@ impl Drop for Pages {
         let Some(number) = chunks.iter().position(|c| c.memory.as_range().contains(&self.base.addr())) else { return };
         let size = region::page::size();
         let chunk = &mut chunks[number];
-        chunk.turn((self.base.addr() - chunk.memory.as_range().start) / size, self.bytes / size);
+        chunk.flip((self.base.addr() - chunk.memory.as_range().start) / size, self.bytes / size);
         chunk.free += self.bytes / size;
         // One empty mapping is kept for the next program.
         if chunk.free == PAGES && chunks.iter().filter(|c| c.free == PAGES).count() > 1 {

@@ -67,8 +67,8 @@ impl Kernel {
         let size = |n: usize, what| u32::try_from(n).map_err(|_| KernelError::TooLarge { what });
         let mut data = vec![0u8; if input.wants_output { input.data.len() + GROWTH } else { 0 }];
         // A context that has no place of its own to go to is written back to where it came from.
-        let mut given = input.ctx.to_vec();
-        let mut ctx = vec![0u8; if given.is_empty() || !input.wants_output { 0 } else { given.len().max(CONTEXT) }];
+        let mut ctx_in = input.ctx.to_vec();
+        let mut ctx = vec![0u8; if ctx_in.is_empty() || !input.wants_output { 0 } else { ctx_in.len().max(CONTEXT) }];
         let address = |b: &[u8]| if b.is_empty() { 0 } else { b.as_ptr() as u64 };
         let mut attr = TestRunAttr {
             prog_fd: raw(program) as u32,
@@ -77,9 +77,9 @@ impl Kernel {
             data_in: address(input.data),
             data_out: if data.is_empty() { 0 } else { data.as_mut_ptr() as u64 },
             repeat: input.repeat,
-            ctx_size_in: size(given.len(), "a context")?,
+            ctx_size_in: size(ctx_in.len(), "a context")?,
             ctx_size_out: size(ctx.len(), "a context")?,
-            ctx_in: if given.is_empty() { 0 } else { given.as_mut_ptr() as u64 },
+            ctx_in: if ctx_in.is_empty() { 0 } else { ctx_in.as_mut_ptr() as u64 },
             ctx_out: if ctx.is_empty() { 0 } else { ctx.as_mut_ptr() as u64 },
             flags: input.flags,
             cpu: input.cpu,
@@ -92,7 +92,7 @@ impl Kernel {
         data.truncate(attr.data_size_out as usize);
         ctx.truncate(attr.ctx_size_out as usize);
         if !input.wants_output {
-            ctx = given;
+            ctx = ctx_in;
         }
         Ok(TestRunResult { retval: attr.retval, duration_ns: attr.duration, data, ctx })
     }

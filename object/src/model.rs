@@ -365,10 +365,10 @@ pub struct Prepared {
 #[non_exhaustive]
 pub enum ObjectError {
     /// The bytes are not what they claim to be.
-    #[error("{place}: {found}; expected {expected}")]
+    #[error("{location}: {found}; expected {expected}")]
     Malformed {
         /// Section, symbol or offset.
-        place: String,
+        location: String,
         /// What stands there.
         found: String,
         /// What should.

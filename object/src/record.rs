@@ -222,7 +222,7 @@ struct Reader<'a> {
     tags: KptrTags,
     btf: &'a Btf,
     kernel: KernelTypes<'a>,
-    wanted: fn(FieldKind) -> bool,
+    accepts: fn(FieldKind) -> bool,
     seen: Vec<FieldKind>,
     fields: Vec<Field>,
 }
@@ -374,8 +374,8 @@ fn plain(btf: &Btf, ty: TypeId) -> Option<Plain> {
     btf.plain(ty, |name| BY_STRUCT.iter().any(|(n, _)| *n == name))
 }
 
-fn read(btf: &Btf, kernel: KernelTypes<'_>, ty: TypeId, wanted: fn(FieldKind) -> bool) -> Result<Record, Malformed> {
-    read_by(KptrTags::Current, btf, kernel, ty, wanted)
+fn read(btf: &Btf, kernel: KernelTypes<'_>, ty: TypeId, accepts: fn(FieldKind) -> bool) -> Result<Record, Malformed> {
+    read_by(KptrTags::Current, btf, kernel, ty, accepts)
 }
 
 fn read_by(
@@ -383,9 +383,9 @@ fn read_by(
     btf: &Btf,
     kernel: KernelTypes<'_>,
     ty: TypeId,
-    wanted: fn(FieldKind) -> bool,
+    accepts: fn(FieldKind) -> bool,
 ) -> Result<Record, Malformed> {
-    let mut reader = Reader { tags, btf, kernel, wanted, seen: Vec::new(), fields: Vec::new() };
+    let mut reader = Reader { tags, btf, kernel, accepts, seen: Vec::new(), fields: Vec::new() };
     match btf.get(ty) {
         Some(Type::Struct(_)) => reader.members(ty, 0, 0)?,
         Some(Type::Datasec { .. }) => reader.variables(ty)?,
@@ -435,7 +435,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let name = btf.name(ty);
-        let by_name = BY_STRUCT.iter().find(|(n, k)| *n == name && (self.wanted)(*k)).map(|&(_, k)| k);
+        let by_name = BY_STRUCT.iter().find(|(n, k)| *n == name && (self.accepts)(*k)).map(|&(_, k)| k);
         let composite = match btf.get(ty) {
             // What lies in a union is not looked at.
             Some(Type::Struct(c)) => Some(c),
@@ -462,7 +462,7 @@ impl Reader<'_> {
                 return self.nested(ty, c.size, offset, count, depth + 1);
             }
             (None, None) => match self.pointer(ty)? {
-                Some(k) if (self.wanted)(k.0) => k,
+                Some(k) if (self.accepts)(k.0) => k,
                 _ => return Ok(()),
             },
         };
@@ -659,7 +659,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_without_room_for_fields_take_no_types() {
+    fn maps_too_small_for_fields_take_no_types() {
         let (btf, map) = map_of(|_, t| t);
         let lru = Map { map_type: MapType::LruHash, ..map.clone() };
         assert_eq!(map_takes_types(&lru, &btf, &|| None).map_err(|e| e.errno), Err(Errno::EOPNOTSUPP));

@@ -159,8 +159,8 @@ fn frame_pointer(run: &Run, frame: usize) -> u64 {
 /// Verifies the first program of an object on all of its paths.
 fn record(model: &KernelModel, prepared: &Prepared) -> Option<(Recorder, Verified)> {
     let mut recorder = Recorder::default();
-    let quick = verify(model, &prepared.object, 0, Options::default(), &mut Silent);
-    if !matches!(quick.verdict, Verdict::Accepted(_)) || quick.insns_processed > MOST_PROCESSED {
+    let unobserved = verify(model, &prepared.object, 0, Options::default(), &mut Silent);
+    if !matches!(unobserved.verdict, Verdict::Accepted(_)) || unobserved.insns_processed > MOST_PROCESSED {
         return None;
     }
     let options = Options { exhaustive: true, ..Options::to_run() };

@@ -49,12 +49,12 @@ pub fn compare(expected: &Path, actual: &str) -> Result<(), String> {
     if std::env::var_os(BLESS).is_some() {
         return std::fs::write(expected, actual).map_err(|e| format!("{}: {e}", expected.display()));
     }
-    let wanted =
+    let expected =
         std::fs::read_to_string(expected).map_err(|e| format!("{}: {e}; {BLESS}=1 writes it", expected.display()))?;
-    if wanted == actual {
+    if expected == actual {
         return Ok(());
     }
-    let diff = similar::TextDiff::from_lines(wanted.as_str(), actual);
+    let diff = similar::TextDiff::from_lines(expected.as_str(), actual);
     Err(format!("{} differs ({BLESS}=1 accepts):\n{}", expected.display(), diff.unified_diff()))
 }
 

@@ -33,7 +33,7 @@ pub fn lines(text: &str, mut holds: impl FnMut(&str) -> bool) -> String {
         while at < kept.len() {
             let end = (at + run).min(kept.len());
             let rest: Vec<&str> = kept[..at].iter().chain(&kept[end..]).copied().collect();
-            if holds(&joined(&rest)) {
+            if holds(&concatenated(&rest)) {
                 kept = rest;
             } else {
                 at = end;
@@ -41,13 +41,13 @@ pub fn lines(text: &str, mut holds: impl FnMut(&str) -> bool) -> String {
         }
         // A line may be free to go only after a later one went.
         if run == 1 && kept.len() == before {
-            return joined(&kept);
+            return concatenated(&kept);
         }
         run = run.div_ceil(2);
     }
 }
 
-fn joined(lines: &[&str]) -> String {
+fn concatenated(lines: &[&str]) -> String {
     lines.iter().flat_map(|line| [line, "\n"]).collect()
 }
 

@@ -68,7 +68,7 @@ fn crates_use_what_the_document_says() {
 struct Layers {
     krate: String,
     /// By module: its line, and the circle in that line that it is part of.
-    place: BTreeMap<String, (usize, Option<usize>)>,
+    positions: BTreeMap<String, (usize, Option<usize>)>,
 }
 
 /// The blocks ` ```layers CRATE ` of the document. A module may use those of lower lines; those in `[]` also each other.
@@ -77,7 +77,7 @@ fn layers(document: &str) -> Vec<Layers> {
     let mut lines = document.lines();
     while let Some(line) = lines.next() {
         let Some(krate) = line.strip_prefix("```layers ") else { continue };
-        let (mut place, mut circles) = (BTreeMap::new(), 0);
+        let (mut positions, mut circles) = (BTreeMap::new(), 0);
         for (n, line) in lines.by_ref().take_while(|l| *l != "```").enumerate() {
             let mut circle = None;
             for word in line.split_whitespace() {
@@ -86,13 +86,16 @@ fn layers(document: &str) -> Vec<Layers> {
                     circle = Some(circles);
                 }
                 let name = word.trim_matches(['[', ']']).to_owned();
-                assert!(place.insert(name, (n, circle)).is_none(), "{DOCUMENT}: {krate}: `{word}` stands there twice");
+                assert!(
+                    positions.insert(name, (n, circle)).is_none(),
+                    "{DOCUMENT}: {krate}: `{word}` stands there twice"
+                );
                 if word.ends_with(']') {
                     circle = None;
                 }
             }
         }
-        all.push(Layers { krate: krate.trim().to_owned(), place });
+        all.push(Layers { krate: krate.trim().to_owned(), positions });
     }
     all
 }
@@ -281,21 +284,21 @@ fn modules_use_those_below_them() {
         assert!(all.iter().any(|l| l.krate == krate), "{DOCUMENT}: no block \"```layers {krate}\"");
     }
     let mut wrong = Vec::new();
-    for Layers { krate, place } in &all {
+    for Layers { krate, positions } in &all {
         let (modules, arrows) = arrows(krate);
         for module in &modules {
-            if !place.contains_key(module) {
+            if !positions.contains_key(module) {
                 wrong.push(format!(
                     "{krate}/src/{module}: a new module. Add it to \"```layers {krate}\" in {DOCUMENT}, above what it uses \
                      and below what uses it."
                 ));
             }
         }
-        for module in place.keys().filter(|m| !modules.contains(*m)) {
+        for module in positions.keys().filter(|m| !modules.contains(*m)) {
             wrong.push(format!("{DOCUMENT}: {krate} has no module `{module}` any more; take it out of the layers"));
         }
         for ((from, to), said) in &arrows {
-            let (Some((a, circle)), Some((b, other))) = (place.get(from), place.get(to)) else { continue };
+            let (Some((a, circle)), Some((b, other))) = (positions.get(from), positions.get(to)) else { continue };
             if b > a || a == b && circle.is_some() && circle == other {
                 continue;
             }
@@ -306,7 +309,7 @@ fn modules_use_those_below_them() {
         }
         // What is declared one thing has to be one: each of it leads to each other.
         let mut circles: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
-        for (module, (line, circle)) in place {
+        for (module, (line, circle)) in positions {
             if let Some(circle) = circle {
                 circles.entry((*line, *circle)).or_default().push(module);
             }

@@ -128,9 +128,9 @@ impl Found<'_> {
                 }
                 let load = insn(0x61 | size(stop.size), 3, 6, stop.offset as i16, 0);
                 let head = [field(start.offset as i16, size(start.size)), load];
-                let room = [insn(0xbf, 4, 2, 0, 0), insn(0x07, 4, 0, 0, 8), insn(0x2d, 4, 3, 1, 0)];
+                let bounds_check = [insn(0xbf, 4, 2, 0, 0), insn(0x07, 4, 0, 0, 8), insn(0x2d, 4, 3, 1, 0)];
                 for access in [insn(0x79, 5, 2, 0, 0), insn(0x7a, 2, 0, 0, 0)] {
-                    self.try_piece(result, [&head[..], &room, &[access]].concat());
+                    self.try_piece(result, [&head[..], &bounds_check, &[access]].concat());
                 }
             }
         }

@@ -137,8 +137,8 @@ fn linked_objects_are_prepared_as_expected() {
     let prepared = object.prepare(&target()).unwrap_or_else(|e| panic!("{e}"));
     ebpfkit_testsuite::compare(&folder().join("link/linked.loaded"), &show(&prepared))
         .unwrap_or_else(|e| panic!("{e}"));
-    let twice = link(&[("first.o", &a), ("first.o", &a)]).expect_err("two definitions");
-    assert!(twice.to_string().starts_with("conflicting non-weak symbol"), "{twice}");
+    let repeated = link(&[("first.o", &a), ("first.o", &a)]).expect_err("two definitions");
+    assert!(repeated.to_string().starts_with("conflicting non-weak symbol"), "{repeated}");
 }
 
 const FIXTURES: [&[u8]; 7] = [

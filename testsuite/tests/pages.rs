@@ -165,8 +165,8 @@ fn judge(case: &Case, object: Object) -> (Option<String>, bool) {
         Ok(prepared) => prepared,
         Err(e) => return (Some(format!("{}: {e}", case.name)), false),
     };
-    let wanted = case.example.option("program");
-    let index = wanted.and_then(|w| prepared.object.programs.iter().position(|p| p.name == w)).unwrap_or(0);
+    let selected = case.example.option("program");
+    let index = selected.and_then(|w| prepared.object.programs.iter().position(|p| p.name == w)).unwrap_or(0);
     let options = match case.example.option("user") {
         Some("none" | "bpf") => Options { privileged: false, ..Options::default() },
         _ => Options::default(),
@@ -193,7 +193,7 @@ fn judge(case: &Case, object: Object) -> (Option<String>, bool) {
     }
     // A kernel of another version may have other rules, and other users and owners need another process.
     let same = running::version().same_series(KernelVersion::DEFAULT);
-    if case.example.option("user").is_some() || wanted.is_some() || !same {
+    if case.example.option("user").is_some() || selected.is_some() || !same {
         return (None, false);
     }
     match by_kernel(&prepared, index) {

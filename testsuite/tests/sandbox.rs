@@ -78,7 +78,7 @@ fn elements_of_arrays_are_there_for_the_run_that_looked_them_up() {
     let model = KernelModel::standard();
     for kind in ["array", "percpu_array"] {
         let prepared = shrink::assemble("elements", &ELEMENTS.replace("KIND", kind)).expect("assembles");
-        let place = |engine: &dyn Engine| {
+        let location = |engine: &dyn Engine| {
             let mut instance = Instance::new(&prepared.object, &model, 3);
             let program = instance.load(&prepared.object, 0, None, &|_, _| None).expect("loads");
             let mut run = Run::new(&program, World { cpu: 1, cpus: 3, ..World::default() });
@@ -104,7 +104,7 @@ fn elements_of_arrays_are_there_for_the_run_that_looked_them_up() {
             }
             results
         };
-        let (interpreted, native) = (place(&Interpreter), place(&Jit));
+        let (interpreted, native) = (location(&Interpreter), location(&Jit));
         assert!(interpreted.iter().any(Result::is_ok) && interpreted.iter().any(Result::is_err));
         for (n, (a, b)) in interpreted.iter().zip(&native).enumerate() {
             assert_eq!(a, b, "{kind}, attempt {n}");

@@ -50,7 +50,7 @@ out:
 struct Case {
     ty: TypeId,
     flags: u64,
-    room: u32,
+    size: u32,
     object: Vec<u8>,
 }
 
@@ -58,7 +58,7 @@ impl Case {
     fn value(&self) -> Vec<u8> {
         let mut value = vec![0; HEAD + OBJECT + TEXT];
         value[0..4].copy_from_slice(&self.ty.to_ne_bytes());
-        value[4..8].copy_from_slice(&self.room.to_ne_bytes());
+        value[4..8].copy_from_slice(&self.size.to_ne_bytes());
         value[8..16].copy_from_slice(&self.flags.to_ne_bytes());
         value[HEAD..HEAD + self.object.len()].copy_from_slice(&self.object);
         value
@@ -106,10 +106,10 @@ fn texts_are_the_kernels() {
     let all: Vec<TypeId> = (1..types.len()).filter(fits).collect();
     let count = Config::default().cases.max(256);
     let bytes = proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => 32..127u8, 1 => any::<u8>()], OBJECT);
-    let room = prop_oneof![4 => Just(TEXT as u32), 1 => 1..200u32];
-    let cases = (proptest::sample::select(all), 0..16u64, room, bytes).prop_map(|(ty, flags, room, object)| {
+    let size = prop_oneof![4 => Just(TEXT as u32), 1 => 1..200u32];
+    let cases = (proptest::sample::select(all), 0..16u64, size, bytes).prop_map(|(ty, flags, size, object)| {
         // Addresses that are not to be shown raw are hashed there, with a key that nobody knows.
-        Case { ty, flags: flags | 4, room, object }
+        Case { ty, flags: flags | 4, size, object }
     });
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = proptest::test_runner::TestRunner::new_with_rng(Config { cases: count, ..Config::default() }, rng);

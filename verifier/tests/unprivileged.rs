@@ -64,6 +64,6 @@ fn programs_are_short_and_few_types_are_offered() {
     let call = [(0x85, 0, 1, 0, 1), EXIT, R0, EXIT];
     let said = "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN";
     assert_eq!(without(&call), said);
-    let round = [(0xb7, 2, 0, 0, 0), R0, (0x07, 2, 0, 0, 1), (0xa5, 2, 0, -2, 4), EXIT];
-    assert_eq!(without(&round), "back-edge from insn 3 to 2");
+    let loops = [(0xb7, 2, 0, 0, 0), R0, (0x07, 2, 0, 0, 1), (0xa5, 2, 0, -2, 4), EXIT];
+    assert_eq!(without(&loops), "back-edge from insn 3 to 2");
 }

@@ -122,7 +122,7 @@ fn compare(assumed: &AssumedMap, map: &Map) -> Result<(), Broken> {
     if def.map_type != facts.map_type {
         return broken("its type");
     }
-    if let Some((what, ..)) = numbers.into_iter().find(|(_, assumed, given)| assumed != given) {
+    if let Some((what, ..)) = numbers.into_iter().find(|(_, assumed, actual)| assumed != actual) {
         return broken(what);
     }
     if assumed.fields != *map.fields() {

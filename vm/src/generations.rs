@@ -137,8 +137,8 @@ impl Generations {
                 numbers.filter(|n| program.of_elements[*n as usize] == self.current).map(|n| {
                     let n = n - array.first;
                     let entries = u64::from(array.layout.max_entries);
-                    let place = n / entries * array.layout.cpu_stride + n % entries * array.layout.stride;
-                    array.region(array.layout.base + place)
+                    let offset = n / entries * array.layout.cpu_stride + n % entries * array.layout.stride;
+                    array.region(array.layout.base + offset)
                 })
             })
         })

@@ -282,8 +282,8 @@ impl Memory {
         size: u64,
         value: u64,
     ) -> Result<(), FaultKind> {
-        let place = if let Some(place) = ctx.translate(address, size, true) {
-            place
+        let target = if let Some(target) = ctx.translate(address, size, true) {
+            target
         } else if self.allows(native, address, size, true) {
             Translated { address, size }
         } else {
@@ -294,7 +294,7 @@ impl Memory {
             }
         };
         // SAFETY: the bytes lie inside a region of this run, or the context owns them.
-        unsafe { store_raw(place.address, place.size, value) };
+        unsafe { store_raw(target.address, target.size, value) };
         Ok(())
     }
 }

@@ -129,8 +129,8 @@ impl Objects {
         object.words.fill(0);
         let word = |at: usize, fields: &[[u8; 2]]| {
             let mut bytes = [0; 8];
-            for (field, place) in fields.iter().zip(bytes[at..].chunks_exact_mut(2)) {
-                place.copy_from_slice(field);
+            for (field, target) in fields.iter().zip(bytes[at..].chunks_exact_mut(2)) {
+                target.copy_from_slice(field);
             }
             u64::from_ne_bytes(bytes)
         };

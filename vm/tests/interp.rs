@@ -102,8 +102,8 @@ fn context_rules_are_kept() {
 #[test]
 fn packet_loads_may_count_from_headers_that_were_taken_away() {
     // A socket filter's test-run sees what follows the link header.
-    let load = |place: i32| {
-        let insns = [Insn::new(0xbf, 6, 1, 0, 0), Insn::new(0x30, 0, 0, 0, place), EXIT];
+    let load = |offset: i32| {
+        let insns = [Insn::new(0xbf, 6, 1, 0, 0), Insn::new(0x30, 0, 0, 0, offset), EXIT];
         let program = Loader::new(&insns).prog_type(ProgType::SocketFilter).load().expect("loads");
         let mut run = Run::new(&program, World::default());
         let packet: Vec<u8> = (100..140).collect();

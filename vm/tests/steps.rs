@@ -40,8 +40,8 @@ fn alu() -> impl Strategy<Value = Insn> {
 
 fn memory() -> impl Strategy<Value = Insn> {
     let size = prop::sample::select(vec![(0x10u8, 1i16), (0x08, 2), (0x00, 4), (0x18, 8)]);
-    let place = prop_oneof![200 => 0..PACKET - 8, 1 => -3..PACKET + 3];
-    (size, place, 0..4u8, any::<bool>(), reg(), number()).prop_map(|((code, bytes), at, how, frame, r, imm)| {
+    let offset = prop_oneof![200 => 0..PACKET - 8, 1 => -3..PACKET + 3];
+    (size, offset, 0..4u8, any::<bool>(), reg(), number()).prop_map(|((code, bytes), at, how, frame, r, imm)| {
         let (base, off) = if frame { (10, -8 - at / bytes * bytes) } else { (MEMORY, at) };
         match how {
             0 | 1 => Insn::new(0x61 | code, r, base, off, 0),
@@ -160,14 +160,14 @@ fn outcome(run: &mut Run) -> (Result<u64, ebpfkit_vm::Fault>, u64, Vec<u8>) {
     (result, run.left(), run.packet().bytes().to_vec())
 }
 
-fn same_both_ways(insns: &[Insn], budget: u64) -> Result<(), TestCaseError> {
+fn same_watched(insns: &[Insn], budget: u64) -> Result<(), TestCaseError> {
     let program = Loader::new(insns).load().expect("loads");
     let mut run = Run::new(&program, World::default());
     run.set_budget(budget);
-    let quick = outcome(&mut run);
+    let unwatched = outcome(&mut run);
     run.set_watcher(Some(Watcher::new(|_, _, _| Ok(()))));
     let watched = outcome(&mut run);
-    prop_assert_eq!(quick, watched);
+    prop_assert_eq!(unwatched, watched);
     Ok(())
 }
 
@@ -180,7 +180,7 @@ proptest! {
         function in prop::collection::vec(alu(), 0..6),
         budget in prop_oneof![Just(0u64), 1..60u64, Just(20_000)],
     ) {
-        same_both_ways(&program(body, function), budget)?;
+        same_watched(&program(body, function), budget)?;
     }
 }
 
@@ -193,7 +193,7 @@ proptest! {
         function in prop::collection::vec(alu(), 0..800),
         budget in prop_oneof![1..2000u64, Just(100_000)],
     ) {
-        same_both_ways(&program(body, function), budget)?;
+        same_watched(&program(body, function), budget)?;
     }
 }
 
@@ -212,7 +212,7 @@ fn a_million_steps_nest_no_calls() {
         EXIT,
         Insn::new(0xb7, 0, 0, 0, 4),
     ];
-    for (what, insns, wanted) in
+    for (what, insns, expected) in
         [("line", &line[..], N as u64), ("hops", &hops, 0), ("back", &back, 0), ("calls", &calls, 4)]
     {
         let insns = [insns, &[EXIT, EXIT]].concat();
@@ -221,6 +221,6 @@ fn a_million_steps_nest_no_calls() {
             let program = Loader::new(&insns).load().expect("loads");
             interp::run(&mut Run::new(&program, World::default()))
         });
-        assert_eq!(result.expect("starts").join().expect("ends"), Ok(wanted), "{what}");
+        assert_eq!(result.expect("starts").join().expect("ends"), Ok(expected), "{what}");
     }
 }

@@ -105,9 +105,9 @@ pub(super) fn declarations(object: &Object, data: &Data, names: &mut Names) -> S
     for id in types.needed.clone() {
         text += &format!("\n{}", types.definition(id));
     }
-    for group in [maps, vars, externs] {
-        if !group.is_empty() {
-            text += &format!("\n{}\n", group.join("\n"));
+    for declarations in [maps, vars, externs] {
+        if !declarations.is_empty() {
+            text += &format!("\n{}\n", declarations.join("\n"));
         }
     }
     for m in object.maps.iter().filter(|m| m.section.starts_with(".struct_ops") || m.section == "?.struct_ops") {

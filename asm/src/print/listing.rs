@@ -280,9 +280,9 @@ impl<'o> Listing<'o> {
         let Some(btf) = &self.object.btf else { return };
         let Some(Type::Func { proto, .. }) = btf.get(f.ty) else { return };
         for component in -1..btf.params(proto).len() as i32 {
-            let place = if component < 0 { String::new() } else { format!(" {component}") };
+            let index = if component < 0 { String::new() } else { format!(" {component}") };
             for tag in btf.decl_tags(f.ty, component) {
-                self.text += &format!(".tag {}{place} {}\n", f.name, super::ctype::quote(tag));
+                self.text += &format!(".tag {}{index} {}\n", f.name, super::ctype::quote(tag));
             }
         }
     }

@@ -36,15 +36,15 @@ pub fn mnemonic(op: Op) -> String {
 }
 
 /// The instruction with a name in the place of a jump's target, of what is called or of a 64-bit number.
-pub(crate) fn written(op: Op, place: Option<&str>) -> String {
-    let to = |n: i64| place.map_or_else(|| jump(n), str::to_owned);
+pub(crate) fn written(op: Op, target: Option<&str>) -> String {
+    let to = |n: i64| target.map_or_else(|| jump(n), str::to_owned);
     let operands = match op {
         Op::Alu { dst, src, .. } => format!("r{dst}, {}", operand(src)),
         Op::Movsx { dst, src, .. } => format!("r{dst}, r{src}"),
         Op::Neg { dst, .. } | Op::Endian { dst, .. } | Op::Bswap { dst, .. } => format!("r{dst}"),
         Op::AddrSpaceCast { dst, src, imm } => format!("r{dst}, r{src}, {}, {}", imm >> 16, imm & 0xffff),
-        Op::LoadImm64 { dst, imm } => match (place, imm) {
-            (Some(place), _) => format!("r{dst}, {place}"),
+        Op::LoadImm64 { dst, imm } => match (target, imm) {
+            (Some(target), _) => format!("r{dst}, {target}"),
             (None, ImmKind::Value(v)) => format!("r{dst}, {}", hex(v as i64)),
             (None, _) => format!("r{dst}, {}", super::unnamed(op).unwrap_or_default()),
         },
@@ -63,11 +63,11 @@ pub(crate) fn written(op: Op, place: Option<&str>) -> String {
         Op::Jmp { dst, src, off, .. } => format!("r{dst}, {}, {}", operand(src), to(off.into())),
         Op::Call(CallKind::Reg(n)) => return format!("callx r{n}"),
         Op::Call(CallKind::Helper(n)) => {
-            return format!("call {}", place.map_or_else(|| hex(i64::from(n as i32)), str::to_owned));
+            return format!("call {}", target.map_or_else(|| hex(i64::from(n as i32)), str::to_owned));
         }
         Op::Call(_) => {
             let unnamed = || super::unnamed(op).unwrap_or_default();
-            return format!("call {}", place.map_or_else(unnamed, str::to_owned));
+            return format!("call {}", target.map_or_else(unnamed, str::to_owned));
         }
         Op::Exit => String::new(),
     };

@@ -25,7 +25,7 @@ pub(crate) fn explain<'t>(cx: &mut Context<'t>, error: ParseError<usize, Token<'
         ParseError::User { .. } => return,
     };
     let message = match list(expected) {
-        Some(wanted) => format!("expected {wanted}, found {found}"),
+        Some(expected) => format!("expected {expected}, found {found}"),
         None => format!("expected the end of the statement, found {found}"),
     };
     let line = cx.text[..span.start].rsplit('\n').next().unwrap_or_default();

@@ -65,8 +65,8 @@ fn insn(line: &str) -> Option<Listed> {
     for bytes in 0.. {
         match after.split_once(char::is_whitespace) {
             Some((byte, next)) if is_hex_byte(byte) => {
-                if let Some(place) = first.get_mut(bytes) {
-                    *place = byte;
+                if let Some(span) = first.get_mut(bytes) {
+                    *span = byte;
                 }
                 after = next;
             }
@@ -142,8 +142,8 @@ impl<'t> Starts<'t> {
     }
 
     /// Puts the symbol of a relocation into the instruction above it.
-    pub(super) fn relocate(&self, words: &mut Vec<Spanned<'t>>, symbol: &'t str, place: Range<usize>, call: bool) {
-        let (start, end) = (place.start, place.end);
+    pub(super) fn relocate(&self, words: &mut Vec<Spanned<'t>>, symbol: &'t str, span: Range<usize>, call: bool) {
+        let (start, end) = (span.start, span.end);
         let number = number_at_end(words);
         if call {
             // A function of another section is named by the section, and found by its slot.
@@ -216,7 +216,7 @@ pub(super) fn log(text: &str) -> Option<Vec<(usize, Range<usize>)>> {
 pub(crate) fn gaps(text: &str) -> Vec<(Range<usize>, String)> {
     let mut next = 0;
     let mut found = Vec::new();
-    for (number, place) in log(text).unwrap_or_default() {
+    for (number, span) in log(text).unwrap_or_default() {
         if number > next {
             let message = match number - next {
                 1 => format!("instruction {next} is missing: the log shows what the kernel has walked"),
@@ -225,9 +225,9 @@ pub(crate) fn gaps(text: &str) -> Vec<(Range<usize>, String)> {
                     number - 1
                 ),
             };
-            found.push((place.clone(), message));
+            found.push((span.clone(), message));
         }
-        let wide = insn(&text[place]).is_some_and(|l| l.wide);
+        let wide = insn(&text[span]).is_some_and(|l| l.wide);
         next = number + if wide { 2 } else { 1 };
     }
     found

@@ -1,7 +1,7 @@
 //! What mnemonics mean. Their names are made from the instruction table.
 
 use super::cx::Context;
-use super::pseudo_c::{self, Place};
+use super::pseudo_c::{self, Address};
 use super::statement::{At, Draft, Register, Sum, Target, Wide};
 use ebpfkit_isa::table::{Operation, ROWS};
 use ebpfkit_isa::{AtomicOp, Op, Operand as Source, Size, Width};
@@ -18,7 +18,7 @@ pub(crate) enum Operand<'t> {
     /// `1f`
     Near(u32, bool),
     /// `[r1+4]`
-    Memory(Place),
+    Memory(Address),
     /// `map[flows]`
     Wide(Wide<'t>),
 }
@@ -282,7 +282,7 @@ pub(crate) fn atomic<'t>(
     cx: &mut Context<'t>,
     fetch: Option<At<&'t str>>,
     name: At<&'t str>,
-    p: Place,
+    p: Address,
     s: At<Register>,
 ) -> Draft<'t> {
     let prefixed = fetch.is_some();

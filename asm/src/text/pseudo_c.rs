@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// `(r1 + 4)`
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Address {
     pub base: u8,
     pub off: i16,
 }
@@ -24,13 +24,13 @@ pub(crate) enum Value<'t> {
 pub(crate) enum Argument<'t> {
     Register(At<Register>),
     /// `(u32 *)(r1 + 4)`
-    Memory(At<&'t str>, Place),
+    Memory(At<&'t str>, Address),
     /// `r1 + 4`
     Address(At<Register>, At<Sum<'t>>),
     Number(At<Sum<'t>>),
 }
 
-pub(crate) fn place<'t>(cx: &mut Context<'t>, base: At<Register>, off: At<Option<Sum<'t>>>) -> Place {
+pub(crate) fn address<'t>(cx: &mut Context<'t>, base: At<Register>, off: At<Option<Sum<'t>>>) -> Address {
     let base = cx.wide(&base);
     let off = match off.value {
         Some(sum) => {
@@ -39,7 +39,7 @@ pub(crate) fn place<'t>(cx: &mut Context<'t>, base: At<Register>, off: At<Option
         }
         None => 0,
     };
-    Place { base, off }
+    Address { base, off }
 }
 
 /// Size and signedness of a type's name.
@@ -266,7 +266,7 @@ pub(crate) fn extend<'t>(cx: &mut Context<'t>, d: At<Register>, t: At<&'t str>, 
     Draft::Op(Op::Movsx { width, bits, dst, src })
 }
 
-pub(crate) fn load<'t>(cx: &mut Context<'t>, d: At<Register>, t: At<&'t str>, p: Place) -> Draft<'t> {
+pub(crate) fn load<'t>(cx: &mut Context<'t>, d: At<Register>, t: At<&'t str>, p: Address) -> Draft<'t> {
     let (size, signed) = size(cx, &t);
     if signed && size == Size::DW {
         cx.problem_with(t.span, "64 bits have no sign to extend", Some("write `u64`".into()));
@@ -305,7 +305,7 @@ pub(crate) fn packet<'t>(
     }
 }
 
-pub(crate) fn store<'t>(cx: &mut Context<'t>, t: At<&'t str>, p: Place, v: Value<'t>) -> Draft<'t> {
+pub(crate) fn store<'t>(cx: &mut Context<'t>, t: At<&'t str>, p: Address, v: Value<'t>) -> Draft<'t> {
     let size = unsigned(cx, &t);
     let src = match v {
         Value::Register(r) => Operand::Reg(carrier(cx, &r, size)),
@@ -331,7 +331,7 @@ fn atomic_size(cx: &mut Context<'_>, t: &At<&str>) -> Size {
 pub(crate) fn atomic<'t>(
     cx: &mut Context<'t>,
     t: At<&'t str>,
-    p: Place,
+    p: Address,
     sign: At<&'t str>,
     s: At<Register>,
 ) -> Draft<'t> {
@@ -399,7 +399,7 @@ pub(crate) fn operation<'t>(
     };
     // What the kernel's log writes, in its own registers.
     let logged = f.value.starts_with("atomic64_") || matches!(f.value, "atomic_xchg" | "atomic_cmpxchg");
-    let wanted = match operation {
+    let form = match operation {
         Operation::LoadAcquire => "((TYPE *)(rX + OFFSET))",
         Operation::StoreRelease | Operation::Fetch(_) => "((TYPE *)(rX + OFFSET), REGISTER)",
         Operation::Exchange(Some(_)) => "(rX + OFFSET, REGISTER)",
@@ -415,8 +415,8 @@ pub(crate) fn operation<'t>(
     let parts = (values.next(), values.next(), values.next(), values.next());
     // A bare register is an address without an offset.
     let bare = |cx: &mut Context<'t>, a: Argument<'t>| match a {
-        Argument::Register(r) => Ok(Place { base: cx.wide(&r), off: 0 }),
-        Argument::Address(r, At { value, span }) => Ok(place(cx, r, At { value: Some(value), span })),
+        Argument::Register(r) => Ok(Address { base: cx.wide(&r), off: 0 }),
+        Argument::Address(r, At { value, span }) => Ok(address(cx, r, At { value: Some(value), span })),
         other => Err(other),
     };
     use Argument::{Memory, Number, Register as Reg};
@@ -450,7 +450,7 @@ pub(crate) fn operation<'t>(
                 (None, Memory(t, p)) => (atomic_size(cx, &t), p),
                 (size, a) => match (size, bare(cx, a)) {
                     (Some(size), Ok(p)) => (size, p),
-                    _ => return wrong_arguments(cx, start..end, &f, wanted),
+                    _ => return wrong_arguments(cx, start..end, &f, form),
                 },
             };
             let src = cx.of_width(&d, if logged { d.value.width } else { view(size) });
@@ -462,7 +462,7 @@ pub(crate) fn operation<'t>(
                 (None, Memory(t, p)) => (atomic_size(cx, &t), p),
                 (size, a) => match (size, bare(cx, a)) {
                     (Some(size), Ok(p)) => (size, p),
-                    _ => return wrong_arguments(cx, start..end, &f, wanted),
+                    _ => return wrong_arguments(cx, start..end, &f, form),
                 },
             };
             let width = if logged { d.value.width } else { view(size) };
@@ -484,13 +484,13 @@ pub(crate) fn operation<'t>(
             }
             Op::AddrSpaceCast { dst, src, imm: u32::from(a) << 16 | u32::from(b) }
         }
-        _ => return wrong_arguments(cx, start..end, &f, wanted),
+        _ => return wrong_arguments(cx, start..end, &f, form),
     };
     Draft::Op(op)
 }
 
-fn wrong_arguments<'t>(cx: &mut Context<'t>, span: Range<usize>, f: &At<&str>, wanted: &str) -> Draft<'t> {
-    cx.problem(span, format!("expected `{}{wanted}`", f.value));
+fn wrong_arguments<'t>(cx: &mut Context<'t>, span: Range<usize>, f: &At<&str>, form: &str) -> Draft<'t> {
+    cx.problem(span, format!("expected `{}{form}`", f.value));
     Draft::Broken
 }
 

@@ -208,9 +208,9 @@ const MAX_DEPTH: usize = 32;
 pub(crate) fn statements<'t>(text: &'t str, semicolons: Semicolons) -> Vec<Vec<Spanned<'t>>> {
     let Some(lines) = listed::log(text) else { return cut(text, semicolons) };
     let mut statements = Vec::new();
-    for (_, place) in lines {
-        for mut words in cut(&text[place.clone()], semicolons) {
-            words.iter_mut().for_each(|w| (w.0, w.2) = (w.0 + place.start, w.2 + place.start));
+    for (_, span) in lines {
+        for mut words in cut(&text[span.clone()], semicolons) {
+            words.iter_mut().for_each(|w| (w.0, w.2) = (w.0 + span.start, w.2 + span.start));
             statements.push(words);
         }
     }
@@ -246,18 +246,18 @@ impl<'t> Cut<'t> {
     /// A line that is a statement of another kind than its words look like; whether it was one.
     fn whole(&mut self, text: &'t str, line: Line<'t>, starts: &Starts<'t>) -> bool {
         let mut directive = |name: &'static str, of: &'t str| {
-            let place = listed::span(text, of);
+            let span = listed::span(text, of);
             self.statements
-                .push(vec![(place.start, Token::Word(name), place.start), (place.start, Token::Word(of), place.end)]);
+                .push(vec![(span.start, Token::Word(name), span.start), (span.start, Token::Word(of), span.end)]);
         };
         match line {
             Line::Plain | Line::Insn(_) => return false,
             Line::Title => {}
             Line::Section(name) => directive(".section", name),
             Line::Start(name) if is_block(name) => {
-                let place = listed::span(text, name);
+                let span = listed::span(text, name);
                 self.statements
-                    .push(vec![(place.start, Token::Word(name), place.end), (place.end, Token::Colon, place.end)]);
+                    .push(vec![(span.start, Token::Word(name), span.end), (span.end, Token::Colon, span.end)]);
             }
             Line::Start(name) => directive(".func", name),
             Line::Relocation(symbol, call) => {

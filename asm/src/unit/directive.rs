@@ -245,17 +245,17 @@ impl<'t> Reader<'t> {
 
     fn map(&mut self, words: &[Spanned<'t>], end: usize) -> Option<MapDecl<'t>> {
         // A name before `=` is one word, so that it is not taken for a part of the type before it.
-        let mut joined: Vec<Spanned<'t>> = Vec::with_capacity(words.len());
+        let mut merged: Vec<Spanned<'t>> = Vec::with_capacity(words.len());
         for &(l, token, r) in words {
-            match (joined.last().copied(), token) {
+            match (merged.last().copied(), token) {
                 (Some((start, Token::Word(name), _)), Token::Assign) => {
-                    joined.pop();
-                    joined.push((start, Token::Key(name), r));
+                    merged.pop();
+                    merged.push((start, Token::Key(name), r));
                 }
-                _ => joined.push((l, token, r)),
+                _ => merged.push((l, token, r)),
             }
         }
-        text::map(&mut self.cx, &joined, end)
+        text::map(&mut self.cx, &merged, end)
     }
 
     fn external(&mut self, kind: ExternKind, words: &[Spanned<'t>], end: usize) -> Option<Directive<'t>> {

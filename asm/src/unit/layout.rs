@@ -33,7 +33,7 @@ pub(crate) struct Function<'t> {
 
 /// An instruction with its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Placed<'t> {
+pub(crate) struct Positioned<'t> {
     pub draft: Draft<'t>,
     pub span: Range<usize>,
     /// Slot, counted through the whole text.
@@ -47,7 +47,7 @@ pub(crate) struct Layout<'t> {
     /// The first function of each name.
     by_name: FxHashMap<String, usize>,
     pub labels: Labels<'t>,
-    pub insns: Vec<Placed<'t>>,
+    pub insns: Vec<Positioned<'t>>,
     /// Directives that stand for something in the object, with the section they are in.
     pub directives: Vec<(Directive<'t>, Range<usize>, &'t str)>,
     /// Labels of data: the section, and how many directives came before.
@@ -190,7 +190,7 @@ impl<'t> Walk<'t> {
     /// `.func`
     fn declared(&mut self, decl: FunctionDecl<'t>, span: Range<usize>) {
         let before = decl.declarator.parts.split_last().map_or(&[][..], |l| l.1);
-        let words = |wanted: &str| before.iter().any(|p| p.value == Part::Word(wanted));
+        let words = |expected: &str| before.iter().any(|p| p.value == Part::Word(expected));
         let (fixed, shared) = (words("static"), words("global"));
         let last = decl.declarator.parts.last().cloned();
         let Some(At { value: Part::Word(name), span: at }) = last else {
@@ -264,7 +264,7 @@ impl<'t> Walk<'t> {
         }
         let function = self.function.unwrap_or(0);
         let slots = draft.slots();
-        self.out.insns.push(Placed { draft, span, slot: self.slot, function });
+        self.out.insns.push(Positioned { draft, span, slot: self.slot, function });
         self.slot += slots;
     }
 }

@@ -276,21 +276,21 @@ pub(super) fn finish<'t>(a: &mut Assembly<'t>, mut maps: Maps<'t>) {
             continue;
         }
         let var = a.types.btf.var(ready.name, ready.definition, 1);
-        let mut places = Vec::new();
+        let mut slots_of = Vec::new();
         let mut next = 0;
         for value in ready.values.unwrap_or_default() {
             let at = value.index.map_or(next, |i| i.value as usize);
             next = at + 1;
-            places.push((at, value.name));
+            slots_of.push((at, value.name));
         }
-        let slots = places.iter().map(|p| p.0 + 1).max().unwrap_or(0);
+        let slots = slots_of.iter().map(|p| p.0 + 1).max().unwrap_or(0);
         let size = ready.size as usize + 8 * slots;
         if !a.takes(size as u64, &ready.span) {
             continue;
         }
         let bytes = vec![0; size];
         let start = a.add_data(SECTION, ready.name, &bytes, 8, var) as usize + ready.size as usize;
-        for (at, name) in places {
+        for (at, name) in slots_of {
             let found = if ready.programs {
                 a.layout.function(name.value).is_some_and(|f| a.layout.functions[f].global)
             } else {

@@ -2,7 +2,7 @@
 
 use super::Unit;
 use super::directive::{Directive, ExternKind, is_data};
-use super::layout::{DEFAULT_SECTION, Layout, Placed, TEXT};
+use super::layout::{DEFAULT_SECTION, Layout, Positioned, TEXT};
 use super::maps::{self, Maps};
 use super::resolve::{Outside, Reference, Resolved, Thing, encode_message, resolve};
 use super::types::Types;
@@ -100,7 +100,7 @@ impl<'t> Assembly<'t> {
 
     fn build(&mut self, name: &str) -> Option<Result<Vec<u8>, WriteError>> {
         self.declare();
-        self.place_functions();
+        self.lay_out_functions();
         let insns = std::mem::take(&mut self.layout.insns);
         let compiled = self.compile(insns);
         self.type_functions(name, &compiled);
@@ -357,7 +357,7 @@ impl<'t> Assembly<'t> {
     }
 
     /// Gives every function its section.
-    fn place_functions(&mut self) {
+    fn lay_out_functions(&mut self) {
         let functions = &self.layout.functions;
         let mut sections: FxHashMap<&str, usize> = FxHashMap::default();
         for f in functions {
@@ -388,7 +388,7 @@ impl<'t> Assembly<'t> {
     }
 
     /// Encodes every instruction; the slot of each in its section, with the section and its place in the text.
-    fn compile(&mut self, insns: Vec<Placed<'t>>) -> Vec<(usize, usize, Range<usize>, usize)> {
+    fn compile(&mut self, insns: Vec<Positioned<'t>>) -> Vec<(usize, usize, Range<usize>, usize)> {
         let outside = Outside::Object(self.things.clone());
         let mut places = Vec::new();
         for code in &mut self.code {
@@ -486,7 +486,7 @@ impl<'t> Assembly<'t> {
         let lines_of = LineIndex::new(self.text);
         let mut last = None;
         for (section, at, span, function) in places {
-            let (line, column) = lines_of.place(span.start);
+            let (line, column) = lines_of.position(span.start);
             if last == Some((*function, line)) {
                 continue;
             }
@@ -535,7 +535,7 @@ impl<'t> LineIndex<'t> {
     }
 
     /// Line and column of a byte, from 1.
-    fn place(&self, at: usize) -> (usize, usize) {
+    fn position(&self, at: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|&s| s <= at);
         (line, at - self.starts[line - 1] + 1)
     }

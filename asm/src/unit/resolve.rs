@@ -1,7 +1,7 @@
 //! From a draft to an instruction: names become distances, numbers or references.
 
 use super::labels::Found;
-use super::layout::{Layout, Placed};
+use super::layout::{Layout, Positioned};
 use crate::text::statement::{At, Callee, Draft, MapKey, Target, Wide};
 use ebpfkit_isa::{CallKind, EncodeError, ImmKind, Op};
 use rustc_hash::FxHashMap;
@@ -61,9 +61,9 @@ fn helper(name: &str) -> Option<u32> {
 pub(crate) fn resolve<'t>(
     layout: &mut Layout<'t>,
     outside: &Outside<'t>,
-    insn: Placed<'t>,
+    insn: Positioned<'t>,
 ) -> Option<(Resolved, Option<Reference<'t>>)> {
-    let Placed { draft, span, slot, function } = insn;
+    let Positioned { draft, span, slot, function } = insn;
     Resolver { layout, outside, slot, function }.draft(draft, span)
 }
 

@@ -107,7 +107,7 @@ impl<'t> Types<'t> {
             return;
         }
         let (mut end, mut size, mut align) = (0u64, 0u64, 1u64);
-        let (mut fields, mut placed) = (Vec::new(), Vec::new());
+        let (mut fields, mut laid_out) = (Vec::new(), Vec::new());
         for (ty, field) in members {
             let Some((bytes, alignment)) = self.layout(&ty) else { continue };
             let offset = if union { 0 } else { end.next_multiple_of(alignment) };
@@ -116,11 +116,11 @@ impl<'t> Types<'t> {
             align = align.max(alignment);
             let id = self.id(&ty);
             fields.push(NewMember { name: field.value.to_owned(), ty: id, bit_offset: (offset * 8) as u32 });
-            placed.push(Member { ty, offset });
+            laid_out.push(Member { ty, offset });
         }
         let size = size.next_multiple_of(align);
         let id = self.btf.composite(union, name.value, size as u32, &fields);
-        self.composites.insert(name.value, Rc::new(Composite { id, union, size, align, members: placed }));
+        self.composites.insert(name.value, Rc::new(Composite { id, union, size, align, members: laid_out }));
     }
 
     /// A struct of the text, or one that the kernel knows.
@@ -304,8 +304,8 @@ impl<'t> Types<'t> {
                     };
                     // As in C, the zero byte may be missing when there is no room for it.
                     match bytes.get_mut(..text.len()) {
-                        Some(place) if elem.dims.is_empty() && self.layout(&elem) == Some((1, 1)) => {
-                            place.copy_from_slice(&text);
+                        Some(bytes) if elem.dims.is_empty() && self.layout(&elem) == Some((1, 1)) => {
+                            bytes.copy_from_slice(&text);
                         }
                         Some(_) => self.problem(span, "only arrays of bytes hold a text", None),
                         None => {

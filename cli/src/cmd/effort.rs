@@ -56,7 +56,7 @@ impl From<SortArg> for Sort {
 
 impl EffortArgs {
     /// Whether anything is to be recorded.
-    pub fn is_wanted(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         self.profile.is_some()
     }
 

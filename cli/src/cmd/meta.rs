@@ -43,8 +43,8 @@ pub fn man(args: &ManArgs) -> Result<End> {
         }
         return Ok(End::Good);
     }
-    let wanted = args.command.as_ref().map_or_else(|| "ebpfkit".to_owned(), |c| format!("ebpfkit-{c}"));
-    let Some((_, text)) = pages.iter().find(|(name, _)| *name == wanted) else {
+    let page = args.command.as_ref().map_or_else(|| "ebpfkit".to_owned(), |c| format!("ebpfkit-{c}"));
+    let Some((_, text)) = pages.iter().find(|(name, _)| *name == page) else {
         let names: Vec<&str> = pages.iter().filter_map(|(name, _)| name.strip_prefix("ebpfkit-")).collect();
         anyhow::bail!("no command `{}`; there are {}", args.command.as_deref().unwrap_or_default(), names.join(", "));
     };

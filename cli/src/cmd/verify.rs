@@ -161,7 +161,7 @@ pub fn run(args: &Args) -> Result<End> {
     let host = args.kernel.host()?;
     let labels = Labels::new(&args.files);
     let mut so_far = SoFar { efforts: Vec::new(), report: Report::new(args.machine()) };
-    if so_far.report.is_for_machines() && (args.log_level != 0 || args.effort.is_wanted()) {
+    if so_far.report.is_for_machines() && (args.log_level != 0 || args.effort.is_requested()) {
         bail!("--format sarif and github print findings alone");
     }
     let mut worst = End::Good;
@@ -197,7 +197,7 @@ fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
     if args.html.is_some() {
         bail!("--html shows the verification for one kernel; --kernel names several");
     }
-    if args.effort.is_wanted() {
+    if args.effort.is_requested() {
         bail!("the effort of a verification is shown for one kernel; --kernel names several");
     }
     let form = match args.format {
@@ -247,7 +247,7 @@ fn file(
         let mut alone = Owners::default();
         let owners = if program.autoload { &mut owners } else { &mut alone };
         let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
-        let mut recorder = args.effort.is_wanted().then(Recorder::default);
+        let mut recorder = args.effort.is_requested().then(Recorder::default);
         let observer: &mut dyn Observer = match &mut recorder {
             Some(recorder) => recorder,
             None if args.log_level == 0 => &mut Silent,

@@ -60,7 +60,7 @@ impl Work {
 
 /// A place in the source; without line records, an instruction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Place {
+pub struct SourceLine {
     /// File; empty without line records.
     pub file: String,
     /// Line, from 1; without line records the slot.
@@ -70,7 +70,7 @@ pub struct Place {
 }
 
 /// The file without its folders, which make tables hard to read.
-impl std::fmt::Display for Place {
+impl std::fmt::Display for SourceLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.file.rsplit('/').next() {
             None | Some("") => write!(f, "instruction {}", self.line),
@@ -96,7 +96,7 @@ pub struct FunctionWork {
 pub struct LineWork {
     /// Where it is.
     #[serde(flatten)]
-    pub place: Place,
+    pub source: SourceLine,
     /// The function that it is in.
     pub function: String,
     /// Work on it.
@@ -109,7 +109,7 @@ pub struct LineWork {
 pub struct LoopWork {
     /// Where it begins.
     #[serde(flatten)]
-    pub place: Place,
+    pub source: SourceLine,
     /// Slot of its first instruction.
     pub insn: usize,
     /// Its instructions.
@@ -126,7 +126,7 @@ pub struct LoopWork {
 pub struct DifferenceWork {
     /// Where the states met.
     #[serde(flatten)]
-    pub place: Place,
+    pub source: SourceLine,
     /// Slot where the states met.
     pub insn: usize,
     /// The part: `R3`, `fp-8`, with its frame where that is not the outermost.
@@ -138,5 +138,5 @@ pub struct DifferenceWork {
     /// What the current one had.
     pub new: String,
     /// The lines for which its exact value matters; none where it is not a number, or always has to agree.
-    pub needed_by: Vec<Place>,
+    pub needed_by: Vec<SourceLine>,
 }

@@ -1,6 +1,6 @@
 //! Counts what the verifier does, as an observer.
 
-use super::{DifferenceWork, Effort, FunctionWork, LineWork, LoopWork, Place, Work, loops};
+use super::{DifferenceWork, Effort, FunctionWork, LineWork, LoopWork, SourceLine, Work, loops};
 use crate::functions;
 use crate::source::line_of;
 use ebpfkit_object::{Object, Program};
@@ -117,28 +117,28 @@ impl Recorder {
     pub fn effort(mut self, object: &Object, program: &Program, rejection: Option<&Reason>) -> Effort {
         self.leave();
         self.work.resize(program.insns.len().max(self.work.len()), Work::default());
-        let place = |slot: usize| {
+        let source = |slot: usize| {
             let line = object.btf.as_deref().and_then(|btf| line_of(program, btf, slot));
             line.map_or_else(
-                || Place { line: slot as u32, ..Place::default() },
-                |l| Place { file: l.file, line: l.line, text: l.text.trim().to_owned() },
+                || SourceLine { line: slot as u32, ..SourceLine::default() },
+                |l| SourceLine { file: l.file, line: l.line, text: l.text.trim().to_owned() },
             )
         };
         let names = functions::functions(object, program);
         let mut effort =
             Effort { program: program.name.clone(), most_pending: self.most_pending as u64, ..Effort::default() };
-        let mut lines: BTreeMap<(String, Place), Work> = BTreeMap::new();
+        let mut lines: BTreeMap<(String, SourceLine), Work> = BTreeMap::new();
         for (n, (start, name)) in names.iter().enumerate() {
             let end = names.get(n + 1).map_or(program.insns.len(), |next| next.0);
             let mut whole = Work::default();
             for slot in (*start..end).filter(|s| self.work[*s] != Work::default()) {
                 whole.add(&self.work[slot]);
-                lines.entry((name.clone(), place(slot))).or_default().add(&self.work[slot]);
+                lines.entry((name.clone(), source(slot))).or_default().add(&self.work[slot]);
             }
             effort.total.add(&whole);
             effort.functions.push(FunctionWork { name: name.clone(), insns: end - start, work: whole });
         }
-        let line = |((function, place), work)| LineWork { place, function, work };
+        let line = |((function, source), work)| LineWork { source, function, work };
         effort.lines = lines.into_iter().map(line).collect();
         effort.loops = loops::loops(&program.insns)
             .into_iter()
@@ -146,11 +146,11 @@ impl Recorder {
                 let mut work = Work::default();
                 l.body.iter().for_each(|slot| work.add(&self.work[*slot]));
                 let rounds = self.work[l.header].processed;
-                LoopWork { place: place(l.header), insn: l.header, insns: l.body.len(), rounds, work }
+                LoopWork { source: source(l.header), insn: l.header, insns: l.body.len(), rounds, work }
             })
             .filter(|l| l.rounds > 0)
             .collect();
-        effort.differences = self.differences(&place);
+        effort.differences = self.differences(&source);
         effort.stacks = self.stacks(&names);
         effort.functions.sort_by_key(|f| std::cmp::Reverse(f.work.processed));
         effort.lines.sort_by_key(|l| std::cmp::Reverse(l.work.processed));
@@ -159,20 +159,20 @@ impl Recorder {
         effort
     }
 
-    fn differences(&mut self, place: &dyn Fn(usize) -> Place) -> Vec<DifferenceWork> {
+    fn differences(&mut self, source: &dyn Fn(usize) -> SourceLine) -> Vec<DifferenceWork> {
         let mut all: Vec<DifferenceWork> = Vec::new();
         for ((insn, frame, part), compared) in self.differences.drain() {
             let mut needed: Vec<_> = self.needed_by.get(&(insn, frame, part)).into_iter().flatten().collect();
             needed.sort_by_key(|n| std::cmp::Reverse(n.1));
-            let mut needed_by: Vec<Place> = Vec::new();
-            for found in needed.into_iter().map(|n| place(*n.0)) {
+            let mut needed_by: Vec<SourceLine> = Vec::new();
+            for found in needed.into_iter().map(|n| source(*n.0)) {
                 if needed_by.len() < MOST_NEEDED_BY && !needed_by.contains(&found) {
                     needed_by.push(found);
                 }
             }
             let difference = compared.difference;
             all.push(DifferenceWork {
-                place: place(insn),
+                source: source(insn),
                 insn,
                 part: part_name(frame, part),
                 times: compared.times,
@@ -221,7 +221,7 @@ fn advice(effort: &Effort, reason: &Reason) -> Vec<String> {
         Some(l) => advice.push(format!(
             "the loop at {} ({}) takes {} of {} instructions: its {} instructions were walked {} times. Let the verifier \
              walk its body once: bpf_loop(), bpf_for() or `may_goto`, or move the body to a global function (not static)",
-            l.place, l.place.text, l.work.processed, effort.total.processed, l.insns, l.rounds
+            l.source, l.source.text, l.work.processed, effort.total.processed, l.insns, l.rounds
         )),
         None => advice.push(
             "no single loop takes most of it: split the program by tail calls, or move parts of it to global functions \
@@ -235,20 +235,20 @@ fn advice(effort: &Effort, reason: &Reason) -> Vec<String> {
         advice.push(format!(
             "{} of {} ways that had to be walked later begin at {} ({}): each doubles what follows unless states agree \
              again",
-            fork.work.forks, effort.total.forks, fork.place, fork.place.text
+            fork.work.forks, effort.total.forks, fork.source, fork.source.text
         ));
     }
     if let Some(d) = effort.differences.first().filter(|d| d.times * LARGE_SHARE > effort.total.in_vain) {
         let why = match &d.needed_by[..] {
             [] => String::new(),
-            places => {
-                let places: Vec<String> = places.iter().map(|p| format!("{p} ({})", p.text)).collect();
-                format!(", whose exact value matters at {}", places.join(", "))
+            sources => {
+                let sources: Vec<String> = sources.iter().map(|p| format!("{p} ({})", p.text)).collect();
+                format!(", whose exact value matters at {}", sources.join(", "))
             }
         };
         advice.push(format!(
             "paths that meet at {} ({}) do not end because of {}{why}: one state has {}, the other {}",
-            d.place, d.place.text, d.part, d.old, d.new
+            d.source, d.source.text, d.part, d.old, d.new
         ));
     }
     advice

@@ -26,7 +26,7 @@ pub enum Sort {
 fn sorted(effort: &Effort, sort: Sort) -> Vec<&LineWork> {
     let mut lines: Vec<_> = effort.lines.iter().collect();
     match sort {
-        Sort::Line => lines.sort_by_key(|l| &l.place),
+        Sort::Line => lines.sort_by_key(|l| &l.source),
         _ => lines.sort_by_key(|l| Reverse(by(sort, &l.work))),
     }
     lines
@@ -76,14 +76,14 @@ pub fn table(effort: &Effort, top: usize, sort: Sort) -> String {
     if !effort.loops.is_empty() {
         let _ = writeln!(out, "\n{HEAD}  loop");
         for l in effort.loops.iter().take(top) {
-            let name = format!("{}: {} ({} instructions, {} times)", l.place, l.place.text, l.insns, l.rounds);
+            let name = format!("{}: {} ({} instructions, {} times)", l.source, l.source.text, l.insns, l.rounds);
             row(&mut out, &l.work, total, &name);
         }
     }
     let _ = writeln!(out, "\n{HEAD}  line");
     let lines = sorted(effort, sort);
     for l in lines.iter().take(top) {
-        row(&mut out, &l.work, total, &format!("{}: {}", l.place, l.place.text));
+        row(&mut out, &l.work, total, &format!("{}: {}", l.source, l.source.text));
     }
     if lines.len() > top {
         let _ = writeln!(out, "{:>9}  lines more", lines.len() - top);
@@ -91,13 +91,13 @@ pub fn table(effort: &Effort, top: usize, sort: Sort) -> String {
     if !effort.differences.is_empty() {
         let _ = writeln!(out, "\n    times  states that did not agree");
         for d in effort.differences.iter().take(top) {
-            let _ = write!(out, "{:>9}  {}: {}: {}", d.times, d.place, d.place.text, d.part);
+            let _ = write!(out, "{:>9}  {}: {}: {}", d.times, d.source, d.source.text, d.part);
             if !d.old.is_empty() || !d.new.is_empty() {
                 let _ = write!(out, " was {}, is {}", or_nothing(&d.old), or_nothing(&d.new));
             }
             out.push('\n');
-            for place in &d.needed_by {
-                let _ = writeln!(out, "           its value matters at {place}: {}", place.text);
+            for source in &d.needed_by {
+                let _ = writeln!(out, "           its value matters at {source}: {}", source.text);
             }
         }
     }
@@ -120,9 +120,9 @@ pub fn csv(efforts: &[Effort]) -> String {
                 "{},{},{},{},{processed},{states},{pruned},{in_vain},{forks},{}",
                 quoted(&effort.program),
                 quoted(&l.function),
-                quoted(&l.place.file),
-                l.place.line,
-                quoted(&l.place.text)
+                quoted(&l.source.file),
+                l.source.line,
+                quoted(&l.source.text)
             );
         }
     }
@@ -152,10 +152,10 @@ pub fn compare(before: &[Effort], now: &[Effort], top: usize) -> String {
         let _ = writeln!(out, "{}: {from} -> {to} instructions processed ({change:+.1}%)", effort.program);
         let mut changes: std::collections::BTreeMap<(&str, &str), (i64, i64)> = Default::default();
         for l in &old.lines {
-            changes.entry((&l.function, &l.place.text)).or_default().0 += l.work.processed as i64;
+            changes.entry((&l.function, &l.source.text)).or_default().0 += l.work.processed as i64;
         }
         for l in &effort.lines {
-            changes.entry((&l.function, &l.place.text)).or_default().1 += l.work.processed as i64;
+            changes.entry((&l.function, &l.source.text)).or_default().1 += l.work.processed as i64;
         }
         let mut changes: Vec<_> = changes.into_iter().filter(|(_, (a, b))| a != b).collect();
         changes.sort_by_key(|(_, (a, b))| Reverse((b - a).abs()));

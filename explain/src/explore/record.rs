@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
 
     fn step(&mut self, insn: usize, depth: usize, frame: &Rc<FuncState>) {
         if self.exploration.steps.len() >= MOST_STEPS {
-            self.make_room();
+            self.evict();
         }
         let before = self.path.last().cloned();
         let same = before.as_ref().filter(|(step, _)| self.exploration.steps[*step].2 == depth);
@@ -132,7 +132,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Keeps the last part of the open path alone.
-    fn make_room(&mut self) {
+    fn evict(&mut self) {
         self.exploration.cut = true;
         self.exploration.paths.clear();
         let drop = self.path.len().saturating_sub(MOST_STEPS / 2);

@@ -181,8 +181,8 @@ impl Session {
     }
 
     fn add_break(&mut self, text: &str) -> Result<String, String> {
-        let (place, condition) = match text.split_once(" if ") {
-            Some((place, condition)) => (place.trim(), Some(condition.trim())),
+        let (location, condition) = match text.split_once(" if ") {
+            Some((location, condition)) => (location.trim(), Some(condition.trim())),
             None => (text, None),
         };
         let condition = match condition {
@@ -193,31 +193,31 @@ impl Session {
                 Some((location, value.trim().to_owned()))
             }
         };
-        let insns = self.insns_of(place)?;
+        let insns = self.insns_of(location)?;
         self.breakpoints.push(Breakpoint { text: text.to_owned(), insns, condition });
         Ok(format!("breakpoint {}: {text}\n", self.breakpoints.len()))
     }
 
     /// The slots of a place: a line's are where each stretch of its instructions begins.
-    fn insns_of(&self, place: &str) -> Result<Vec<usize>, String> {
+    fn insns_of(&self, location: &str) -> Result<Vec<usize>, String> {
         let e = &self.exploration;
-        if let Some(slot) = place.strip_prefix('#') {
-            let slot: usize = slot.parse().map_err(|_| format!("{place}: expected the number of an instruction"))?;
+        if let Some(slot) = location.strip_prefix('#') {
+            let slot: usize = slot.parse().map_err(|_| format!("{location}: expected the number of an instruction"))?;
             return match e.insns.get(slot).is_some_and(|i| !i.text.is_empty()) {
                 true => Ok(vec![slot]),
-                false => Err(format!("{place}: the program has no such instruction")),
+                false => Err(format!("{location}: the program has no such instruction")),
             };
         }
-        let (file, number) = place.rsplit_once(':').map_or((None, place), |(f, n)| (Some(f), n));
+        let (file, number) = location.rsplit_once(':').map_or((None, location), |(f, n)| (Some(f), n));
         let number: u32 =
-            number.parse().map_err(|_| format!("{place}: expected a line (12, f.c:12) or an instruction (#7)"))?;
+            number.parse().map_err(|_| format!("{location}: expected a line (12, f.c:12) or an instruction (#7)"))?;
         let is_meant = |line: usize| {
             let row = &e.lines[line];
             row.1 == number && file.is_none_or(|f| e.files[row.0].ends_with(f))
         };
         let own = |slot: usize| e.insns[slot].line.is_some_and(is_meant);
         let insns: Vec<usize> = (0..e.insns.len()).filter(|s| own(*s) && !(*s > 0 && own(s - 1))).collect();
-        if insns.is_empty() { Err(format!("{place}: no instruction belongs to that line")) } else { Ok(insns) }
+        if insns.is_empty() { Err(format!("{location}: no instruction belongs to that line")) } else { Ok(insns) }
     }
 
     fn breaks(&self) -> String {

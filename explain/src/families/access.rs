@@ -55,7 +55,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
             about(insn.src, format!("{has}, which is gone when this function returns, is stored in the stack of its caller"), "stored for the caller").help("let the caller own the buffer, and pass its address")
         }
         M::StackLeak { off } => Draft::new(format!("a pointer that is stored at fp{off:+} would be used as a number"), "a stored pointer is read as bytes").help("read it back whole, or load with CAP_PERFMON"),
-        M::LeaksAddress { reg, place } => about(*reg, format!("{{}} is {{has}}, and would be stored in {place}, where others can read the address"), "{} is {has}").help("store a number instead, or load the program with CAP_PERFMON"),
+        M::LeaksAddress { reg, target } => about(*reg, format!("{{}} is {{has}}, and would be stored in {target}, where others can read the address"), "{} is {has}").help("store a number instead, or load the program with CAP_PERFMON"),
         M::StackVariableOperand { off, size, .. } => Draft::new(
             format!("{} gets {} of the stack at a place that a variable decides (fp{off:+} and more)", callee.unwrap_or_else(|| "the call".into()), words::bytes((*size).into())),
             "a place that is not known",

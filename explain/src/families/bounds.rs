@@ -3,7 +3,7 @@
 use super::general;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-use crate::origin::{Event, How, Place};
+use crate::origin::{Event, How, Location};
 use crate::source;
 use crate::words;
 use ebpfkit_isa::opcode::{alu, class};
@@ -167,7 +167,7 @@ fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &s
     let insn = case.event_insn(&event);
     let line = case.source(case.at());
     let index_name = line.as_ref().and_then(source::index_at).or_else(|| {
-        let inner = case.history_at(event.step, Place::Reg(reg));
+        let inner = case.history_at(event.step, Location::Reg(reg));
         case.name(&inner)
     });
     let what = index_name.clone().unwrap_or_else(|| "the offset".into());
@@ -218,7 +218,7 @@ fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &s
 
 /// By how much the number in a register was multiplied last.
 pub(crate) fn scale_of(case: &Case<'_>, step: usize, reg: u8) -> i64 {
-    for e in case.history_at(step, Place::Reg(reg)) {
+    for e in case.history_at(step, Location::Reg(reg)) {
         let insn = case.insn(case.event_insn(&e));
         match e.how {
             How::Computed { op: alu::LSH, with: None, .. } => return 1i64 << (insn.imm & 31),
@@ -237,7 +237,7 @@ pub(crate) fn scale_of(case: &Case<'_>, step: usize, reg: u8) -> i64 {
 
 /// What is known of a number: what made it, what bounded it, what lost the bound.
 pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &str) -> Draft {
-    let history = case.history_at(step, Place::Reg(reg));
+    let history = case.history_at(step, Location::Reg(reg));
     let mut bounded = 0;
     let mut shifted = None;
     // The expression is computed from something that has a name of its own.
@@ -247,9 +247,9 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
     let what = within.unwrap_or(whole);
     for e in &history {
         let insn = case.event_insn(e);
-        let after = |s: usize| match e.place {
-            Place::Reg(r) => case.trace.reg(s, r).copied(),
-            Place::Slot(_) => None,
+        let after = |s: usize| match e.location {
+            Location::Reg(r) => case.trace.reg(s, r).copied(),
+            Location::Slot(_) => None,
         };
         match e.how {
             How::Bounded if bounded < 3 => {
@@ -404,16 +404,16 @@ fn checked_copy(case: &Case<'_>, d: Draft, step: usize, reg: u8, history: &[Even
     else {
         return d;
     };
-    let places = (0..10u8).map(|r| (Place::Reg(r), frame.regs[usize::from(r)]));
-    for (place, state) in places {
-        if place == Place::Reg(reg) || state.ty != RegType::SCALAR || state.var_off.is_const() {
+    let locations = (0..10u8).map(|r| (Location::Reg(r), frame.regs[usize::from(r)]));
+    for (location, state) in locations {
+        if location == Location::Reg(reg) || state.ty != RegType::SCALAR || state.var_off.is_const() {
             continue;
         }
         let tighter = state.umax < mine.umax && mine.umax > u64::from(u16::MAX) || state.smin >= 0 && mine.smin < 0;
         if !tighter {
             continue;
         }
-        let other = case.history_at(step, place);
+        let other = case.history_at(step, location);
         if other.last() != Some(made) && other.last().map(|e| (e.step, e.how)) != Some((made.step, made.how)) {
             continue;
         }
@@ -436,7 +436,7 @@ pub(crate) fn unbounded(case: &Case<'_>, reg: u8, negative: bool) -> Draft {
     let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
     let line = case.source(case.at());
     let index = index_of(case, &history);
-    let inner = index.map(|(e, r)| case.history_at(e.step, Place::Reg(r))).unwrap_or_default();
+    let inner = index.map(|(e, r)| case.history_at(e.step, Location::Reg(r))).unwrap_or_default();
     let what =
         line.as_ref().and_then(source::index_at).or_else(|| case.name(&inner)).unwrap_or_else(|| "the offset".into());
     let is_packet = matches!(state.ty.base, RegBase::Packet | RegBase::PacketMeta);
@@ -479,7 +479,7 @@ pub(crate) fn arithmetic(case: &Case<'_>, kind: &str) -> Draft {
         );
     };
     let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
-    let history = case.history_at(step, Place::Reg(reg));
+    let history = case.history_at(step, Location::Reg(reg));
     let line = case.source(case.at());
     let what =
         line.as_ref().and_then(source::index_at).or_else(|| case.name(&history)).unwrap_or_else(|| "the number".into());

@@ -3,7 +3,7 @@
 use super::bounds;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-use crate::origin::{How, Place};
+use crate::origin::{How, Location};
 use crate::words;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, context_of};
@@ -136,7 +136,7 @@ pub(crate) fn modified(case: &Case<'_>, reg: u8, off: i64, ty: &str) -> Draft {
         let at = case.event_insn(e);
         d = d.span(case.span(at, "the offset is added to the pointer here"));
         if let How::Computed { with: Some(with), .. } = e.how {
-            let inner = case.history_at(e.step, Place::Reg(with));
+            let inner = case.history_at(e.step, Location::Reg(with));
             for c in inner.iter().filter(|c| c.how == How::Constant) {
                 d = d.span(case.span(case.event_insn(c), "the offset is chosen here"));
                 selected = true;

@@ -2,7 +2,7 @@
 
 use super::{bounds, resource};
 use crate::case::{Case, Draft};
-use crate::origin::{Event, How, Place};
+use crate::origin::{Event, How, Location};
 use crate::words;
 use ebpfkit_abi::{AttachType, ProgType, retval_name};
 use ebpfkit_verifier::RegState;
@@ -117,7 +117,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ExploreReason) -> Option<Draft> 
     use ExploreReason as R;
     let program = || format!("{} programs at this hook: this one", case.program.prog_type);
     let name = case.function_at(case.at()).unwrap_or_else(|| case.program.name.clone());
-    let who = |place: &str| match place {
+    let who = |exit_ctx: &str| match exit_ctx {
         p if p.contains("async callback") => format!("the callback {name}"),
         p if p.contains("callback") => format!("the callback {name}"),
         p if p.contains("program") => format!("{name} ({})", case.program.section),
@@ -125,9 +125,9 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ExploreReason) -> Option<Draft> 
     };
     let _ = program;
     Some(match reason {
-        R::ReturnRange { place, min, max, .. } => range(case, &who(place), *min, *max),
+        R::ReturnRange { exit_ctx, min, max, .. } => range(case, &who(exit_ctx), *min, *max),
         R::VoidHookReturn { .. } => range(case, &who("program"), 1, 1).note("the hook returns nothing: only 1, which lets it pass, may be returned"),
-        R::ReturnNoScalar { place, reg, .. } => no_number(case, &who(place), *reg),
+        R::ReturnNoScalar { exit_ctx, reg, .. } => no_number(case, &who(exit_ctx), *reg),
         R::SubprogReturnNoScalar { reg, .. } => no_number(case, &name, *reg)
             .note("global functions are verified on their own: their callers know nothing of what they return but that it is a number")
             .help("make the function static, so that pointers can be returned"),
@@ -146,7 +146,7 @@ pub(crate) fn callback(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
         }
         CallReason::CallbackReturnNoScalar {} => no_number(case, &format!("the callback {name}"), 0),
         CallReason::ReturnsStackPointer {} => {
-            let history = case.history_at(case.step()?, Place::Reg(0));
+            let history = case.history_at(case.step()?, Location::Reg(0));
             let d = Draft::new(
                 format!("{name} returns the address of a variable on its own stack, which is gone when it returns"),
                 "returned here",

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Draft};
 use crate::catalogue;
-use crate::origin::{Event, How, Place};
+use crate::origin::{Event, How, Location};
 use crate::words;
 use ebpfkit_isa::opcode::{self, alu};
 
@@ -74,8 +74,8 @@ pub(crate) fn label(case: &Case<'_>, event: &Event, subject: &str) -> Option<Str
     let insn = case.event_insn(event);
     let callee = || case.callee(insn).unwrap_or_else(|| "a call".into());
     Some(match event.how {
-        How::Entry => match event.place {
-            Place::Reg(1) if event.step != 0 => format!("{subject} is what the program was given"),
+        How::Entry => match event.location {
+            Location::Reg(1) if event.step != 0 => format!("{subject} is what the program was given"),
             _ => return None,
         },
         How::NeverSet => return None,

@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Draft};
 use crate::diagnosis::{Blame, Span};
-use crate::origin::{How, Place};
+use crate::origin::{How, Location};
 use crate::words;
 use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode;
@@ -37,7 +37,7 @@ fn conditions(case: &Case<'_>, head: usize, end: usize) -> Vec<usize> {
 fn condition_text(case: &Case<'_>, step: usize, at: usize) -> Option<String> {
     let insn = case.insn(at);
     let state = case.trace.reg(step, insn.dst)?;
-    let history = case.history_at(step, Place::Reg(insn.dst));
+    let history = case.history_at(step, Location::Reg(insn.dst));
     let made = history.iter().find(|e| {
         !matches!(
             e.how,
@@ -51,7 +51,7 @@ fn condition_text(case: &Case<'_>, step: usize, at: usize) -> Option<String> {
             format!(
                 "what this tests is read from {} at {}: the verifier cannot know when it ends",
                 words::value(case, b),
-                case.place(from)
+                case.line_of(from)
             )
         }
         How::Result => {
@@ -89,7 +89,7 @@ fn endless(case: &Case<'_>, insn: usize) -> Draft {
     let mut d = Draft::new(
         format!(
             "the loop at {} has no end that the verifier can see: nothing that it follows brings it nearer to one",
-            case.place(main)
+            case.line_of(main)
         ),
         "this loop may go on for ever",
     )
@@ -161,7 +161,7 @@ fn own_jump(case: &Case<'_>, at: usize, to_itself: bool) -> Draft {
 fn hot(case: &Case<'_>, mut d: Draft, most: usize) -> Draft {
     let mut by_line: BTreeMap<String, (u64, usize)> = BTreeMap::new();
     for (at, &count) in case.trace.visits.iter().enumerate().filter(|(_, c)| **c > 0) {
-        let entry = by_line.entry(case.place(at)).or_insert((0, at));
+        let entry = by_line.entry(case.line_of(at)).or_insert((0, at));
         entry.0 += u64::from(count);
     }
     let mut lines: Vec<(u64, usize)> = by_line.into_values().collect();
@@ -185,7 +185,7 @@ fn too_large(case: &Case<'_>, what: String) -> Draft {
         Some((from, head)) => {
             let exits = conditions(case, head, from);
             let at = exits.first().copied().unwrap_or(from);
-            d.note(format!("the path that was followed last goes around the loop at {}", case.place(at)))
+            d.note(format!("the path that was followed last goes around the loop at {}", case.line_of(at)))
                 .help("make the loop one that is verified once: bpf_loop with a callback, bpf_for or bpf_repeat, or `can_loop`/`cond_break`")
         }
         None => d.help("split the program: move parts into global functions, which are verified once, or into programs that are called by bpf_tail_call"),

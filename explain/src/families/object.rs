@@ -88,7 +88,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &TypeReason) -> Option<Draft> {
 /// The cast on the path's lines that gave the pointer another type in C.
 fn casts(case: &Case<'_>, d: Draft, subject: &str) -> Draft {
     let Some(btf) = case.btf() else { return d };
-    let wanted = format!("{subject} =");
+    let assignment = format!("{subject} =");
     let of_function = case.function_start(case.at());
     let found = case
         .program
@@ -97,7 +97,7 @@ fn casts(case: &Case<'_>, d: Draft, subject: &str) -> Draft {
         .filter(|l| l.insn as usize >= of_function && (l.insn as usize) <= case.at())
         .find(|l| {
             let text = btf.str_at(l.line_text);
-            text.contains(&wanted) && text.contains("(struct ")
+            text.contains(&assignment) && text.contains("(struct ")
         });
     match found {
         Some(l) => d.span(case.span(l.insn as usize, "this cast changes the type for the compiler alone")),

@@ -3,7 +3,7 @@
 use super::bounds;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-use crate::origin::{Event, How, Place};
+use crate::origin::{Event, How, Location};
 use crate::words;
 use ebpfkit_verifier::reason::Outside;
 use ebpfkit_verifier::{RegBase, RegExtra};
@@ -41,7 +41,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         }
     } else if let (Some((at, _)), true) = (check, a.region > 0) {
         let checked =
-            format!("{} checked at {}, {} needed here", words::are(a.region), case.place(at), words::are_short(end));
+            format!("{} checked at {}, {} needed here", words::are(a.region), case.line_of(at), words::are_short(end));
         let mut d = Draft::new(checked, label).span(case.span(at, format!("this proves {}", words::bytes(a.region))));
         if end - a.region == i64::from(a.size) && a.size == 1 {
             d = d.note(format!("one byte too few: the check allows {subject} to be {edge} itself, where no byte is"));
@@ -87,7 +87,7 @@ fn last_check(case: &Case<'_>, reg: u8, history: &[Event]) -> Option<(usize, i32
     });
     latest.or_else(|| {
         history.iter().filter(|e| e.how == How::Bounded).find_map(|e| {
-            let Place::Reg(r) = e.place else { return Some((case.event_insn(e), 0)) };
+            let Location::Reg(r) = e.location else { return Some((case.event_insn(e), 0)) };
             let (old, new) = (case.trace.reg(e.step, r)?, case.trace.reg(e.step + 1, r)?);
             (old.extra != new.extra).then(|| (case.event_insn(e), new.range()))
         })

@@ -3,7 +3,7 @@
 use super::{bounds, general};
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-use crate::origin::{Event, How, Place};
+use crate::origin::{Event, How, Location};
 use crate::words;
 use ebpfkit_abi::ctx::{Context, context_of};
 use ebpfkit_abi::proto::RetBase;
@@ -69,7 +69,7 @@ pub(crate) fn number(case: &Case<'_>, history: &[Event], subject: &str, headline
                 if e.how == How::PartlyOverwritten {
                     let headline = format!(
                         "{subject} was a pointer on the stack, of which a part was overwritten at {}: it is a number now",
-                        case.place(at)
+                        case.line_of(at)
                     );
                     return Draft { headline, ..d }
                         .span(case.span(at, text))
@@ -123,26 +123,26 @@ pub(crate) fn number(case: &Case<'_>, history: &[Event], subject: &str, headline
 fn taken_away(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, headline: &str) -> Draft {
     let at = case.event_insn(e);
     let callee = case.callee(at).unwrap_or_else(|| "this call".into());
-    let old = match e.place {
-        Place::Reg(r) => case.trace.reg(e.step, r).copied(),
-        Place::Slot(off) => {
+    let old = match e.location {
+        Location::Reg(r) => case.trace.reg(e.step, r).copied(),
+        Location::Slot(off) => {
             case.trace.frame(e.step).and_then(|f| f.stack.slots.get(crate::origin::slot_index(off)?).map(|s| s.spilled))
         }
     };
     let old = old.unwrap_or(RegState::UNKNOWN);
-    let earlier = case.history_at(e.step, e.place);
+    let earlier = case.history_at(e.step, e.location);
     let made = earlier.iter().find(|m| matches!(m.how, How::Loaded { .. } | How::Result));
-    let place = case.place(at);
+    let line = case.line_of(at);
     if let Some(m) = made {
         let what = words::value(case, &RegState { off: 0, var_off: RegState::known(0).var_off, ..old });
         d = d.span(case.span(case.event_insn(m), format!("{subject} was made from this: {what}")));
     }
     if matches!(old.ty.base, RegBase::Packet | RegBase::PacketMeta | RegBase::PacketEnd) {
         let taken = made
-            .map(|m| format!(" was taken from the packet at {};", case.place(case.event_insn(m))))
+            .map(|m| format!(" was taken from the packet at {};", case.line_of(case.event_insn(m))))
             .unwrap_or_default();
         d.headline =
-            format!("{subject}{taken} {callee} at {place} may have moved the packet, so that {subject} points nowhere");
+            format!("{subject}{taken} {callee} at {line} may have moved the packet, so that {subject} points nowhere");
         let _ = headline;
         d = d.span(case.span(at, format!("{callee} makes all packet pointers from before it useless")));
         return d
@@ -155,11 +155,11 @@ fn taken_away(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, headline:
             RegBase::Mem | RegBase::Socket | RegBase::BtfId | RegBase::SockCommon | RegBase::TcpSock
         )
     {
-        d.headline = format!("{subject} is used after {callee} at {place} gave it up");
+        d.headline = format!("{subject} is used after {callee} at {line} gave it up");
         d = d.span(case.span(at, format!("{callee} ends the life of {subject}")));
         return d.help(format!("use {subject} before {callee}, or acquire it again"));
     }
-    d.headline = format!("{subject} lost its kind in {callee} at {place}");
+    d.headline = format!("{subject} lost its kind in {callee} at {line}");
     d.span(case.span(at, format!("{callee} makes {subject} a number"))).help("get the pointer again after the call")
 }
 
@@ -188,9 +188,9 @@ fn result(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, callee: &str)
 /// A constant that is used as a pointer: NULL, mostly.
 fn constant(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str) -> Draft {
     let at = case.event_insn(e);
-    let is_null = match e.place {
-        Place::Reg(r) => case.trace.reg(e.step + 1, r).is_none_or(RegState::is_null),
-        Place::Slot(_) => true,
+    let is_null = match e.location {
+        Location::Reg(r) => case.trace.reg(e.step + 1, r).is_none_or(RegState::is_null),
+        Location::Slot(_) => true,
     };
     if is_null {
         d.headline = format!("{subject} is NULL on this path");
@@ -258,7 +258,7 @@ fn loaded(case: &Case<'_>, mut d: Draft, e: &Event, base: u8, subject: &str) -> 
 /// An argument that is a number.
 fn argument(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str) -> Draft {
     let at = case.event_insn(e);
-    let Place::Reg(r) = e.place else { return d };
+    let Location::Reg(r) = e.location else { return d };
     let start = case.function_start(case.trace.steps.get(e.step).map_or(at, |s| s.insn));
     let function = case.function_at(start).unwrap_or_else(|| "the function".into());
     if e.how == How::CallbackArgument {
@@ -314,7 +314,7 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
     d = other_check(case, d, reg, &state, &subject);
     d.help(format!(
         "leave before it is used: `if (!{subject}) return 0;`, after {}",
-        made.map_or_else(|| "it was set".into(), |e| case.place(case.event_insn(e)))
+        made.map_or_else(|| "it was set".into(), |e| case.line_of(case.event_insn(e)))
     ))
 }
 
@@ -327,7 +327,7 @@ fn other_check(case: &Case<'_>, d: Draft, reg: u8, state: &RegState, subject: &s
         if r == usize::from(reg) || !same || other.ty.may_be_null() || other.id == state.id {
             continue;
         }
-        let history = case.history_at(last, Place::Reg(r as u8));
+        let history = case.history_at(last, Location::Reg(r as u8));
         if let Some(check) = history.iter().find(|e| e.how == How::NullChecked) {
             let at = case.event_insn(check);
             return d

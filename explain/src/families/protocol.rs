@@ -28,7 +28,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ObjectReason) -> Option<Draft> {
         None => d,
     };
     Some(match reason {
-        R::DynptrPlace { index } => {
+        R::DynptrNotOnStack { index } => {
             let (shown, has, nth) = about(*index);
             Draft::new(
                 format!("{callee} wants a dynptr on the stack as its {nth} argument; {shown} is {has}"),
@@ -73,7 +73,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ObjectReason) -> Option<Draft> {
                 format!(
                     "a dynptr that has to be released is overwritten{}",
                     ended(&["reserve_dynptr"])
-                        .map(|at| format!(": it was made at {}", case.place(at)))
+                        .map(|at| format!(": it was made at {}", case.line_of(at)))
                         .unwrap_or_default()
                 ),
                 "overwritten here",
@@ -86,7 +86,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ObjectReason) -> Option<Draft> {
             "the buffer overlaps a dynptr",
         )
         .help("make the buffer smaller, or keep the dynptr apart from it"),
-        R::IterPlace { index } => {
+        R::IterNotOnStack { index } => {
             let (shown, has, nth) = about(*index);
             Draft::new(
                 format!("{callee} wants an iterator on the stack as its {nth} argument; {shown} is {has}"),

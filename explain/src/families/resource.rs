@@ -34,20 +34,20 @@ pub(crate) fn releases(acquired_by: &str) -> &'static str {
 }
 
 /// Something is not closed where the path ends or calls.
-fn open(case: &Case<'_>, place: &str) -> Option<Draft> {
+fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     let last = case.step()?;
     let held = case.trace.steps[last].held.as_ref()?;
-    let exits = place.contains("BPF_EXIT");
+    let exits = prefix.contains("BPF_EXIT");
     let refs: Vec<_> = held.refs.iter().filter(|r| r.kind == RefKind::Ptr || r.kind == RefKind::Irq).collect();
     let first = refs.first()?;
     let by = case.callee(first.insn).unwrap_or_else(|| "a call".into());
     let what = crate::source::assigned(&case.text(first.insn), &by).unwrap_or_else(|| "what it returned".into());
-    let where_ = case.place(first.insn);
+    let where_ = case.line_of(first.insn);
     let end = returned(case, last);
     let ends = if exits {
-        format!("the return in {}", case.place(end))
+        format!("the return in {}", case.line_of(end))
     } else {
-        format!("{} in {}", place.trim_end_matches(" instruction"), case.place(case.at()))
+        format!("{} in {}", prefix.trim_end_matches(" instruction"), case.line_of(case.at()))
     };
     let verb = if by.contains("reserve") { "reserved" } else { "acquired" };
     let mut d = Draft::new(
@@ -107,7 +107,7 @@ pub(crate) fn at_return(case: &Case<'_>, mut d: Draft, branch: Option<usize>) ->
         && let Some(span) = case.span_at(&file, line, d.label.clone())
     {
         let from = d.at.unwrap_or(case.at());
-        d.headline = d.headline.replace(&format!("in {}", case.place(from)), &format!("in line {line}"));
+        d.headline = d.headline.replace(&format!("in {}", case.line_of(from)), &format!("in line {line}"));
         d.spans.push(span);
         d.label = "the path ends here".into();
     }
@@ -166,12 +166,12 @@ fn reaches(insns: &[Insn], from: usize, fits: &dyn Fn(&Insn, usize) -> bool) -> 
 }
 
 /// A lock is still held.
-fn locked(case: &Case<'_>, place: &str) -> Option<Draft> {
+fn locked(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     let last = case.step()?;
     let held = case.trace.steps[last].held.as_ref()?;
     let lock = held.refs.iter().rfind(|r| matches!(r.kind, RefKind::Lock | RefKind::ResLock | RefKind::ResLockIrq))?;
     let by = case.callee(lock.insn).unwrap_or_else(|| "a lock".into());
-    let exits = place.contains("BPF_EXIT");
+    let exits = prefix.contains("BPF_EXIT");
     let unlock = match lock.kind {
         RefKind::Lock => "bpf_spin_unlock",
         RefKind::ResLock => "bpf_res_spin_unlock",
@@ -183,10 +183,10 @@ fn locked(case: &Case<'_>, place: &str) -> Option<Draft> {
     let does = if exits {
         "the program returns".to_owned()
     } else {
-        format!("{} is called", case.callee(case.at()).unwrap_or_else(|| place.to_owned()))
+        format!("{} is called", case.callee(case.at()).unwrap_or_else(|| prefix.to_owned()))
     };
     let d = Draft::new(
-        format!("{does} in {} while the lock taken at {} is held", case.place(end), case.place(lock.insn)),
+        format!("{does} in {} while the lock taken at {} is held", case.line_of(end), case.line_of(lock.insn)),
         format!("{what} is still held here"),
     )
     .at(end)
@@ -216,17 +216,17 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
         None => d,
     };
     Some(match reason {
-        R::ReferenceLeak { place, .. } => return open(case, place),
-        R::InsideLock { place } => return locked(case, place),
-        R::InsideRegion { place, region } => {
+        R::ReferenceLeak { prefix, .. } => return open(case, prefix),
+        R::InsideLock { prefix } => return locked(case, prefix),
+        R::InsideRegion { prefix, region } => {
             let (open, close) = region_calls(region);
-            let exits = place.contains("BPF_EXIT");
+            let exits = prefix.contains("BPF_EXIT");
             let last = case.step()?;
             let end = if exits { returned(case, last) } else { case.at() };
             let does = if exits { "the program returns" } else { "this is" };
-            let since = opened(&[open]).map(|at| format!(" opened at {}", case.place(at))).unwrap_or_default();
+            let since = opened(&[open]).map(|at| format!(" opened at {}", case.line_of(at))).unwrap_or_default();
             let d = Draft::new(
-                format!("{does} in {} inside of the {region} region{since}", case.place(end)),
+                format!("{does} in {} inside of the {region} region{since}", case.line_of(end)),
                 format!("the {region} region is still open"),
             )
             .at(end);
@@ -251,7 +251,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
             "an inner lock is still held",
         )
         .help("unlock in the reverse order of locking"),
-        R::TwoLocks {} | R::SameLockTwice {} => {
+        R::TwoLocks {} | R::LockAlreadyHeld {} => {
             let d = Draft::new("a second lock is taken while one is held", "the second lock");
             with_opener(d, &["spin_lock"], "the first lock is taken here")
                 .help("give the first lock back before the second is taken; bpf_res_spin_lock allows more than one")

@@ -42,7 +42,7 @@ pub(crate) fn variable(case: &Case<'_>, reg: u8, access: &str, size: Option<i64>
     let found = bounds::index_of(case, &history);
     let what = line.as_ref().and_then(source::index_at).or_else(|| {
         let (e, r) = found?;
-        case.name(&case.history_at(e.step, crate::origin::Place::Reg(r)))
+        case.name(&case.history_at(e.step, crate::origin::Location::Reg(r)))
     });
     let what = what.unwrap_or_else(|| "the index".into());
     let buffer = bounds::accessed(case).unwrap_or_else(|| "the buffer".into());
@@ -65,10 +65,10 @@ pub(crate) fn misaligned(case: &Case<'_>, what: &str, off: i64, size: u32) -> Dr
     let reg = insn.memory_base().unwrap_or(insn.dst);
     let history = case.history(reg);
     let subject = bounds::accessed(case).or_else(|| case.name(&history)).unwrap_or_else(|| format!("r{reg}"));
-    let place = if what.trim().is_empty() { "memory".to_owned() } else { what.trim().to_owned() };
+    let target = if what.trim().is_empty() { "memory".to_owned() } else { what.trim().to_owned() };
     let rest = off.rem_euclid(i64::from(size.max(1)));
     let d = Draft::new(
-        format!("{size} bytes are accessed at offset {off} of the {place}, which is {rest} past a multiple of {size}"),
+        format!("{size} bytes are accessed at offset {off} of the {target}, which is {rest} past a multiple of {size}"),
         format!("an access of {size} bytes has to begin at a multiple of {size}"),
     );
     let d = general::with_origin(case, d, &history, &subject);

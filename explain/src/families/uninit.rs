@@ -3,7 +3,7 @@
 use super::bounds;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-use crate::origin::{How, Place};
+use crate::origin::{How, Location};
 use crate::words;
 use ebpfkit_abi::{Callers, ProgType, helpers};
 use ebpfkit_isa::opcode;
@@ -35,8 +35,8 @@ pub(crate) fn register(case: &Case<'_>, reg: u8) -> Draft {
         && history
             .iter()
             .all(|e| matches!(e.how, How::NeverSet | How::Copied | How::Spilled | How::Filled | How::Narrow { .. }));
-    let original = match last.map(|e| e.place) {
-        Some(Place::Reg(r)) => r,
+    let original = match last.map(|e| e.location) {
+        Some(Location::Reg(r)) => r,
         _ => reg,
     };
     let name = params.get(usize::from(original).wrapping_sub(1)).map(|p| p.0.clone()).filter(|n| !n.is_empty());
@@ -120,10 +120,10 @@ fn missing_argument(case: &Case<'_>, reg: u8) -> Draft {
 fn clobbered(case: &Case<'_>, reg: u8, call: usize, step: usize) -> Draft {
     let callee = case.callee(call).unwrap_or_else(|| "a call".into());
     let held = case.trace.reg(step, reg).filter(|r| r.ty != ebpfkit_verifier::RegType::NOT_INIT);
-    let name = case.name(&case.history_at(step, Place::Reg(reg)));
+    let name = case.name(&case.history_at(step, Location::Reg(reg)));
     let shown = name.unwrap_or_else(|| format!("r{reg}"));
     let mut d = Draft::new(
-        format!("{shown} is used after {callee} at {}: no call leaves anything in r1 to r5", case.place(call)),
+        format!("{shown} is used after {callee} at {}: no call leaves anything in r1 to r5", case.line_of(call)),
         format!("r{reg} is read here"),
     );
     d = d.span(case.span(call, format!("{callee} leaves nothing in r1 to r5")));

@@ -12,7 +12,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
     Some(match reason {
         R::UnreachableInsn { insn } => {
             let before = insn.checked_sub(1);
-            let d = Draft::new(format!("no path leads to {}", case.place(*insn)), "never reached").at(*insn);
+            let d = Draft::new(format!("no path leads to {}", case.line_of(*insn)), "never reached").at(*insn);
             let d = match before {
                 Some(b) if !case.same_line(b, *insn) => d.span(case.span(b, "what stands before never goes on here")),
                 _ => d,
@@ -24,7 +24,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
         R::JumpOutOfRange { insn, target } => Draft::new(
             format!(
                 "a jump at {} leads to instruction {target}, outside of its function ({} instructions in all)",
-                case.place(*insn),
+                case.line_of(*insn),
                 insns.len()
             ),
             format!("jumps to {target}"),
@@ -71,8 +71,8 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
         R::BackEdge { from, to } => Draft::new(
             format!(
                 "a loop from {} back to {}, which users without capabilities may not load",
-                case.place(*from),
-                case.place(*to)
+                case.line_of(*from),
+                case.line_of(*to)
             ),
             "jumps back",
         )
@@ -118,7 +118,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
             .at(*insn)
             .help("call another function that does the same"),
         R::ExceptionCbArgs {}
-        | R::ExceptionCbTwice {}
+        | R::SecondExceptionCb {}
         | R::ExceptionCbMissing { .. }
         | R::ExceptionCbStatic { .. }
         | R::ExceptionCbMain {}

@@ -223,8 +223,8 @@ pub fn logs(text: &str) -> Vec<Log> {
             log.messages.clear();
             let text = text.trim();
             // `text @ file.c:12`
-            let at = text.rsplit_once(" @ ").and_then(|(text, place)| {
-                let (file, number) = place.rsplit_once(':')?;
+            let at = text.rsplit_once(" @ ").and_then(|(text, source)| {
+                let (file, number) = source.rsplit_once(':')?;
                 Some((text, file.to_owned(), number.parse().ok()?))
             });
             log.sources.push(match at {

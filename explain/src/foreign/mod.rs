@@ -69,14 +69,14 @@ fn by_explanation(log: &Log) -> Diagnosis {
     Diagnosis {
         headline: explanation.title,
         messages: log.messages.clone(),
-        primary: last_place(log).map(|at| span(log, at, "refused here")).unwrap_or_default(),
+        primary: last_step(log).map(|at| span(log, at, "refused here")).unwrap_or_default(),
         notes: vec![format!("the kernel explains: {}", explanation.reason)],
         ..Diagnosis::default()
     }
 }
 
 /// The step that a message is about: the last one.
-fn last_place(log: &Log) -> Option<usize> {
+fn last_step(log: &Log) -> Option<usize> {
     log.steps.iter().rposition(|s| s.insn != usize::MAX)
 }
 
@@ -103,12 +103,12 @@ fn span(log: &Log, at: usize, label: impl Into<String>) -> Span {
 
 /// The place that is refused.
 fn refused(log: &Log, at: usize) -> Span {
-    let place = span(log, at, "refused here");
+    let location = span(log, at, "refused here");
     let text = &log.steps[at].text;
-    if place.has_source() && place.text.trim() != text {
-        Span { label: format!("`{text}` is refused"), ..place }
+    if location.has_source() && location.text.trim() != text {
+        Span { label: format!("`{text}` is refused"), ..location }
     } else {
-        place
+        location
     }
 }
 
@@ -119,7 +119,7 @@ fn acquired(log: &Log) -> Option<usize> {
 }
 
 /// The place of a step in words.
-fn place(log: &Log, at: usize) -> String {
+fn location(log: &Log, at: usize) -> String {
     format!("instruction {}", log.steps[at].insn)
 }
 
@@ -141,7 +141,7 @@ fn named(message: &str) -> Vec<u8> {
 fn diagnose(log: &Log, messages: Vec<String>, found: &Recognised) -> Diagnosis {
     let page = pages::find(found.code);
     let last = messages.last().cloned().unwrap_or_default();
-    let at = last_place(log);
+    let at = last_step(log);
     let mut regs = named(&last);
     regs.truncate(2);
     let headline = at
@@ -157,7 +157,7 @@ fn diagnose(log: &Log, messages: Vec<String>, found: &Recognised) -> Diagnosis {
             for (step, event) in history.into_iter().take(3) {
                 let label = match event {
                     Event::Result(callee) => format!("r{reg} comes from {callee}"),
-                    Event::GivenUp(callee) => format!("the call of {callee} leaves nothing in r{reg}"),
+                    Event::Clobbered(callee) => format!("the call of {callee} leaves nothing in r{reg}"),
                     Event::Loaded => format!("r{reg} is loaded here"),
                     Event::Constant => format!("r{reg} gets its value here"),
                     Event::Computed => format!("r{reg} is computed here"),
@@ -213,13 +213,13 @@ fn blame(code: &str) -> Blame {
 /// Where a register's value comes from, in a few words.
 fn origin(log: &Log, at: usize, reg: u8) -> Option<String> {
     let (step, event) = values::history(log, at, reg).pop()?;
-    let place = place(log, step);
+    let location = location(log, step);
     Some(match event {
-        Event::Result(callee) => format!("it is what {callee} returned ({place})"),
-        Event::GivenUp(callee) => format!("the call of {callee} ({place}) left nothing in it"),
-        Event::Loaded => format!("it was loaded from memory ({place})"),
-        Event::Constant => format!("it is a constant ({place})"),
-        Event::Computed => format!("it was computed ({place})"),
+        Event::Result(callee) => format!("it is what {callee} returned ({location})"),
+        Event::Clobbered(callee) => format!("the call of {callee} ({location}) left nothing in it"),
+        Event::Loaded => format!("it was loaded from memory ({location})"),
+        Event::Constant => format!("it is a constant ({location})"),
+        Event::Computed => format!("it was computed ({location})"),
     })
 }
 
@@ -230,7 +230,7 @@ fn moved_packet(log: &Log, at: usize, reg: u8) -> Option<String> {
     let known = made + log.steps[made..at].iter().rposition(was)?;
     let call = known + log.steps[known..at].iter().position(|s| s.text.starts_with("call "))?;
     let name = log.steps[call].text["call ".len()..].split('#').next().unwrap_or_default();
-    Some(format!("{name} ({})", place(log, call)))
+    Some(format!("{name} ({})", location(log, call)))
 }
 
 /// What is wrong, in terms of the log's registers, instructions and sizes.

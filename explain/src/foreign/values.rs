@@ -8,7 +8,7 @@ pub enum Event {
     /// It is the result of this call.
     Result(String),
     /// This call gave it up.
-    GivenUp(String),
+    Clobbered(String),
     /// It is loaded from memory.
     Loaded,
     /// It is a constant.
@@ -45,7 +45,7 @@ fn effect(step: &Step, of: u8) -> Effect<'_> {
     if let Some(callee) = callee(step) {
         return match of {
             0 => Effect::Event(Event::Result(callee)),
-            1..=5 => Effect::Event(Event::GivenUp(callee)),
+            1..=5 => Effect::Event(Event::Clobbered(callee)),
             _ => Effect::Nothing,
         };
     }
@@ -58,7 +58,7 @@ fn effect(step: &Step, of: u8) -> Effect<'_> {
         Some((from, "")) => Effect::Copy(from),
         Some(_) => Effect::Event(Event::Computed),
         None => match value.split_once("(r10 ") {
-            Some((_, place)) if value.starts_with('*') => Effect::Fill(place),
+            Some((_, slot)) if value.starts_with('*') => Effect::Fill(slot),
             _ if value.starts_with('*') => Effect::Event(Event::Loaded),
             _ => Effect::Event(Event::Constant),
         },
@@ -78,10 +78,10 @@ pub fn history(log: &Log, before: usize, of: u8) -> Vec<(usize, Event)> {
         match effect(step, reg_now) {
             Effect::Nothing => {}
             Effect::Copy(from) => reg_now = from,
-            Effect::Fill(place) => {
+            Effect::Fill(slot) => {
                 // The store that left it there.
                 let stored = log.steps[..at].iter().rposition(|s| {
-                    s.text.starts_with('*') && s.text.split_once("(r10 ").is_some_and(|(_, p)| p.starts_with(place))
+                    s.text.starts_with('*') && s.text.split_once("(r10 ").is_some_and(|(_, p)| p.starts_with(slot))
                 });
                 let from = stored.and_then(|s| Some((s, reg(log.steps[s].text.rsplit_once(" = ")?.1)?.0)));
                 match from {

@@ -4,7 +4,7 @@ use super::patch::Edit;
 use super::{Around, Mend, code, exit_text, plain, source};
 use crate::case::Case;
 use crate::families::index_of;
-use crate::origin::{Event, How, Place, access_size};
+use crate::origin::{Event, How, Location, access_size};
 use crate::source::index_at;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{alu, jmp};
@@ -258,7 +258,7 @@ fn reserve(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
         if state.const_value() != Some(a.region as u64) {
             continue;
         }
-        let set = case.history_at(made.step, Place::Reg(reg));
+        let set = case.history_at(made.step, Location::Reg(reg));
         let Some(constant) = set.iter().find(|e| e.how == How::Constant) else { return };
         let at = case.event_insn(constant);
         let insn = case.insn(at);
@@ -272,7 +272,7 @@ fn reserve(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
             let btf = case.btf()?;
             btf.size_of(btf.find(name, Kind::Struct)?)
         });
-        let wanted = whole.map(i64::from).filter(|w| *w >= needed && *w < 1 << 20).unwrap_or((needed + 7) / 8 * 8);
+        let size = whole.map(i64::from).filter(|w| *w >= needed && *w < 1 << 20).unwrap_or((needed + 7) / 8 * 8);
         let edit = text.find("sizeof(").and_then(|s| {
             let rest = &text[s + "sizeof(".len()..];
             let close = rest.find(')')?;
@@ -286,9 +286,9 @@ fn reserve(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
                 .flatten()
         });
         let callee = case.callee(call).unwrap_or_else(|| "the call".into());
-        let replaced = Insn { imm: wanted as i32, ..insn };
+        let replaced = Insn { imm: size as i32, ..insn };
         out.push(
-            Mend::new(format!("ask {callee} for {wanted} bytes"), vec![Edit::Replace(at, plain(vec![replaced]))])
+            Mend::new(format!("ask {callee} for {size} bytes"), vec![Edit::Replace(at, plain(vec![replaced]))])
                 .source(edit),
         );
         return;

@@ -10,7 +10,7 @@ mod source;
 
 use crate::case::Case;
 use crate::diagnosis::{InsnEdit, SourceEdit, Suggestion};
-use crate::origin::{Place, slot_index};
+use crate::origin::{Location, slot_index};
 use crate::source::Sources;
 use crate::trace::{Recorder, Trace};
 use ebpfkit_abi::ProgType;
@@ -316,20 +316,20 @@ impl<'c, 'a> Around<'c, 'a> {
     }
 
     /// Where a value of a kind is at the step.
-    pub(crate) fn find(&self, wanted: impl Fn(&RegState) -> bool) -> Option<Place> {
+    pub(crate) fn find(&self, predicate: impl Fn(&RegState) -> bool) -> Option<Location> {
         let frame = self.case.trace.frame(self.step)?;
-        let in_reg = (0..10u8).find(|&r| wanted(&frame.regs[usize::from(r)])).map(Place::Reg);
+        let in_reg = (0..10u8).find(|&r| predicate(&frame.regs[usize::from(r)])).map(Location::Reg);
         in_reg.or_else(|| {
-            let slot = frame.stack.slots.iter().position(|s| s.is_spill() && wanted(&s.spilled))?;
-            Some(Place::Slot(-8 * (slot as i64 + 1)))
+            let slot = frame.stack.slots.iter().position(|s| s.is_spill() && predicate(&s.spilled))?;
+            Some(Location::Slot(-8 * (slot as i64 + 1)))
         })
     }
 
     /// Code that brings a value into a register, and the register: the one that it is in, or `scratch`.
-    pub(crate) fn fetch(&self, place: Place, scratch: u8) -> (Vec<Insn>, u8) {
-        match place {
-            Place::Reg(r) => (Vec::new(), r),
-            Place::Slot(off) => (vec![code::load(scratch, 10, off as i16)], scratch),
+    pub(crate) fn fetch(&self, location: Location, scratch: u8) -> (Vec<Insn>, u8) {
+        match location {
+            Location::Reg(r) => (Vec::new(), r),
+            Location::Slot(off) => (vec![code::load(scratch, 10, off as i16)], scratch),
         }
     }
 

@@ -4,7 +4,7 @@ use super::patch::{Edit, New};
 use super::{Around, Mend, code, exit_value, plain, source, stack_used};
 use crate::case::Case;
 use crate::diagnosis::SourceEdit;
-use crate::origin::{How, Place};
+use crate::origin::{How, Location};
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_isa::opcode::{self, alu, class, jmp};
 use ebpfkit_isa::{Insn, RegSet};
@@ -63,8 +63,8 @@ fn unset(case: &Case<'_>, reg: u8, out: &mut Vec<Mend>) {
             out.push(Mend::new(format!("keep r{reg} on the stack around {callee}"), edits));
         }
     }
-    let original = match history.last().map(|e| e.place) {
-        Some(Place::Reg(r)) => r,
+    let original = match history.last().map(|e| e.location) {
+        Some(Location::Reg(r)) => r,
         _ => reg,
     };
     if begin == case.trace.start && (2..=5).contains(&original) && history.iter().all(|e| e.how != How::Clobbered) {

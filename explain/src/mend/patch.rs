@@ -64,7 +64,7 @@ pub(crate) fn apply(
     let len = program.insns.len();
     let mut items: Vec<Item> = Vec::with_capacity(len + 32);
     // Where jumps to a slot lead, and where the slot's instruction stands.
-    let (mut start, mut place) = (vec![0usize; len + 1], vec![0usize; len + 1]);
+    let (mut start, mut new_slot) = (vec![0usize; len + 1], vec![0usize; len + 1]);
     // Where calls of a function that begins at a slot lead.
     let mut entry = vec![0usize; len + 1];
     let mut landing = vec![None; len];
@@ -88,14 +88,14 @@ pub(crate) fn apply(
                 Edit::After(..) | Edit::Entry(..) => {}
             }
         }
-        place[at] = items.len();
+        new_slot[at] = items.len();
         match replaced {
             Some(code) => items.extend(code.iter().copied().map(Item::New)),
             None => items.push(Item::Old(at)),
         }
         let slots = insn.slots().min(len - at);
         if slots == 2 {
-            (start[at + 1], place[at + 1], entry[at + 1]) = (items.len(), items.len(), items.len());
+            (start[at + 1], new_slot[at + 1], entry[at + 1]) = (items.len(), items.len(), items.len());
             if replaced.is_none() {
                 items.push(Item::Second(at + 1));
             }
@@ -114,7 +114,7 @@ pub(crate) fn apply(
             }
         }
     }
-    (start[len], place[len], entry[len]) = (items.len(), items.len(), items.len());
+    (start[len], new_slot[len], entry[len]) = (items.len(), items.len(), items.len());
     let called = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| entry[t]);
     let target = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| start[t]);
     let mut out = Vec::with_capacity(items.len());
@@ -139,13 +139,13 @@ pub(crate) fn apply(
         f.insn = entry[(f.insn as usize).min(len)] as u32;
     }
     for l in &mut new.line_info {
-        l.insn = place[(l.insn as usize).min(len)] as u32;
+        l.insn = new_slot[(l.insn as usize).min(len)] as u32;
     }
     // Where an instruction went, the record of the next one remains.
     let mut lines: Vec<_> = Vec::with_capacity(new.line_info.len());
     for l in new.line_info.drain(..) {
         match lines.last_mut() {
-            Some(last) if same_place(last, &l) => *last = l,
+            Some(last) if same_line(last, &l) => *last = l,
             _ => lines.push(l),
         }
     }
@@ -153,17 +153,17 @@ pub(crate) fn apply(
     // The first instruction of each function needs a line, where any has one.
     for f in &new.func_info {
         if let Some(l) = new.line_info.iter_mut().find(|l| l.insn >= f.insn) {
-            let starts_function = program.func_info.iter().any(|o| place[o.insn as usize] as u32 == l.insn);
+            let starts_function = program.func_info.iter().any(|o| new_slot[o.insn as usize] as u32 == l.insn);
             if starts_function && !new.func_info.iter().any(|g| g.insn > f.insn && g.insn <= l.insn) {
                 l.insn = f.insn;
             }
         }
     }
     for pending in &mut new.pending {
-        pending.insn = place[pending.insn.min(len)];
+        pending.insn = new_slot[pending.insn.min(len)];
     }
     for (at, _) in &mut new.poison {
-        *at = place[(*at).min(len)];
+        *at = new_slot[(*at).min(len)];
     }
     for (at, _) in &mut new.subprograms {
         *at = entry[(*at).min(len)];
@@ -172,7 +172,7 @@ pub(crate) fn apply(
 }
 
 /// Whether two records of lines stand at one instruction.
-fn same_place(a: &LineInfo, b: &LineInfo) -> bool {
+fn same_line(a: &LineInfo, b: &LineInfo) -> bool {
     a.insn == b.insn
 }
 

@@ -3,7 +3,7 @@
 use super::patch::{Edit, New};
 use super::{Around, Mend, code, exit_text, plain, slot_state, source};
 use crate::case::Case;
-use crate::origin::{Event, How, Place, access_size};
+use crate::origin::{Event, How, Location, access_size};
 use crate::source::base_at;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{class, jmp};
@@ -88,7 +88,7 @@ fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let reference = case.reg(reg).map_or(0, |r| r.ref_obj_id);
     let Some(leave) = around.leave_without(reference) else { return };
     let at = case.trace.steps[step].insn;
-    let history = case.history_at(step, Place::Reg(reg));
+    let history = case.history_at(step, Location::Reg(reg));
     let name = case.name(&history).or_else(|| base_at(&case.source(at)?));
     let made = history
         .iter()
@@ -127,21 +127,21 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
     let (Some(&scratch), second) = (free.first(), free.get(1).copied()) else { return };
     let mut first = vec![code::mov(scratch, reg), code::add(scratch, need32)];
     let mut kept = None;
-    let end_reg = if let Some(place) = around.find(is_end) {
-        let Some(other) = second.or(match place {
-            Place::Reg(r) => Some(r),
-            Place::Slot(_) => None,
+    let end_reg = if let Some(location) = around.find(is_end) {
+        let Some(other) = second.or(match location {
+            Location::Reg(r) => Some(r),
+            Location::Slot(_) => None,
         }) else {
             return;
         };
-        let (load, end) = around.fetch(place, other);
+        let (load, end) = around.fetch(location, other);
         first.extend(load);
         end
     } else {
         let (Some(other), Some((_, end_off))) = (second, packet_fields(case)) else { return };
         let ctx = match around.find(is_ctx) {
-            Some(place) => {
-                let (load, ctx) = around.fetch(place, other);
+            Some(location) => {
+                let (load, ctx) = around.fetch(location, other);
                 first.extend(load);
                 ctx
             }
@@ -232,7 +232,7 @@ fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
     let (base, limit, probe) = (1u8, 2u8, 3u8);
     let mut kept = None;
     let (load, ctx) = match around.find(is_ctx) {
-        Some(place) => around.fetch(place, base),
+        Some(location) => around.fetch(location, base),
         // The context is kept where the program begins.
         None => {
             let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
@@ -308,7 +308,7 @@ fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
 
 /// Whether the pointer that was lost is the loaded one itself.
 fn derived(case: &Case<'_>, lost: &Event) -> bool {
-    let history = case.history_at(lost.step, lost.place);
+    let history = case.history_at(lost.step, lost.location);
     !history.iter().any(|e| matches!(e.how, How::Computed { .. }))
 }
 

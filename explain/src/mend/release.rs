@@ -3,7 +3,7 @@
 use super::patch::Edit;
 use super::{Around, Mend, code, plain, source};
 use crate::case::Case;
-use crate::origin::Place;
+use crate::origin::Location;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::btf::Kind;
@@ -56,10 +56,11 @@ fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Vec<I
         return None;
     }
     let release = release_of(&case.callee(r.insn)?)?;
-    let place = around.find(|s| s.ref_obj_id == r.id && !s.ty.may_be_null() && s.off == 0 && s.var_off.is_const())?;
-    let mut out = match place {
-        Place::Reg(reg) => vec![code::mov(1, reg)],
-        Place::Slot(off) => vec![code::load(1, 10, off as i16)],
+    let location =
+        around.find(|s| s.ref_obj_id == r.id && !s.ty.may_be_null() && s.off == 0 && s.var_off.is_const())?;
+    let mut out = match location {
+        Location::Reg(reg) => vec![code::mov(1, reg)],
+        Location::Slot(off) => vec![code::load(1, 10, off as i16)],
     };
     let (flags, call, name) = match release {
         Release::Helper(number, flags) => (flags, code::helper(number), ebpfkit_abi::helper_name(number)?.to_owned()),
@@ -81,14 +82,14 @@ fn unlock(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Ve
         s.ty == lock.ty && s.extra == lock.extra && s.id == lock.id && s.var_off.is_const()
     };
     let frame = case.trace.frame(around.step)?;
-    let place = around.find(|s| same(s))?;
-    let off = match place {
-        Place::Reg(r) => frame.regs[usize::from(r)].off,
-        Place::Slot(o) => super::slot_state(case, around.step, o)?.off,
+    let location = around.find(|s| same(s))?;
+    let off = match location {
+        Location::Reg(r) => frame.regs[usize::from(r)].off,
+        Location::Slot(o) => super::slot_state(case, around.step, o)?.off,
     };
-    let mut out = match place {
-        Place::Reg(reg) => vec![code::mov(1, reg)],
-        Place::Slot(o) => vec![code::load(1, 10, o as i16)],
+    let mut out = match location {
+        Location::Reg(reg) => vec![code::mov(1, reg)],
+        Location::Slot(o) => vec![code::load(1, 10, o as i16)],
     };
     if lock.off != off {
         out.push(code::add(1, lock.off - off));
@@ -158,7 +159,9 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         };
         let by = opened.and_then(|o| case.callee(o)).unwrap_or_default();
         let text = match opened {
-            Some(o) => format!("call {} on this path, for what {by} opened at {}", names.join(" and "), case.place(o)),
+            Some(o) => {
+                format!("call {} on this path, for what {by} opened at {}", names.join(" and "), case.line_of(o))
+            }
             None => format!("call {} on this path", names.join(" and ")),
         };
         let fix = (s != last).then(|| release_line(case, at, opened, &names)).flatten();

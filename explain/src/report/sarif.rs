@@ -186,7 +186,7 @@ fn uri(path: &str) -> String {
     uri
 }
 
-fn place(file: &str, region: Option<Region>) -> PhysicalLocation {
+fn physical(file: &str, region: Option<Region>) -> PhysicalLocation {
     PhysicalLocation { artifact_location: ArtifactLocation { uri: uri(file) }, region }
 }
 
@@ -231,7 +231,7 @@ pub fn document(findings: &[Finding], relative: &dyn Fn(&str) -> String) -> Sari
         if finding.status.is_none() {
             let location = Location {
                 id: None,
-                physical_location: place(&object, None),
+                physical_location: physical(&object, None),
                 logical_locations: vec![],
                 message: None,
             };
@@ -249,15 +249,15 @@ pub fn document(findings: &[Finding], relative: &dyn Fn(&str) -> String) -> Sari
         let diagnosis = finding.diagnosis.as_ref();
         let primary = diagnosis.map(|d| &d.primary);
         let physical_location = match primary.filter(|s| s.has_source()) {
-            Some(span) => place(&relative(&span.file), region(span)),
-            None => place(&object, None),
+            Some(span) => physical(&relative(&span.file), region(span)),
+            None => physical(&object, None),
         };
         let program = finding.program.clone();
         let logical_locations = program.iter().map(|p| LogicalLocation { name: p.clone(), kind: "function" }).collect();
         let related = diagnosis.into_iter().flat_map(|d| &d.secondary).filter(|s| s.has_source()).enumerate();
         let related_locations = related.map(|(i, span)| Location {
             id: Some(i + 1),
-            physical_location: place(&relative(&span.file), region(span)),
+            physical_location: physical(&relative(&span.file), region(span)),
             logical_locations: vec![],
             message: Some(Text::new(span.label.as_str())),
         });

@@ -21,12 +21,12 @@ impl Translator<'_, '_> {
 
     pub(crate) fn alu(&mut self, op: AluOp, width: Width, dst: u8, src: Operand) {
         let range = self.range_after(op, width, dst, src);
-        let joined = self.combine_loads(op, width, dst, src);
-        match joined {
+        let combined = self.combine_loads(op, width, dst, src);
+        match combined {
             Some((_, Some(value))) => self.set(dst, value),
             _ => self.arithmetic(op, width, dst, src),
         }
-        self.block.known.set_piece(dst, joined.map(|(piece, _)| piece));
+        self.block.known.set_piece(dst, combined.map(|(piece, _)| piece));
         self.block.known.set_range(dst, range);
     }
 

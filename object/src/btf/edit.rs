@@ -29,20 +29,20 @@ impl<'a> Edit<'a> {
 
     fn put(&mut self, at: Option<usize>, word: u32) {
         let bytes = self.bytes(word);
-        if let Some(place) = at.and_then(|at| self.types.get_mut(at..at + 4)) {
-            place.copy_from_slice(&bytes);
+        if let Some(offset) = at.and_then(|at| self.types.get_mut(at..at + 4)) {
+            offset.copy_from_slice(&bytes);
         }
     }
 
     /// Offset of a word of an original type in the types; word 0 is its name.
-    fn place(&self, id: TypeId, word: usize) -> Option<usize> {
+    fn offset(&self, id: TypeId, word: usize) -> Option<usize> {
         self.btf.type_range(id).filter(|r: &Range<usize>| word * 4 + 4 <= r.len()).map(|r| r.start + word * 4)
     }
 
     /// Sets a word of an original type: 0 name, 1 info, 2 size or type, then what follows the header.
     /// Nothing happens when the type has no such word.
     pub fn set(&mut self, id: TypeId, word: usize, value: u32) {
-        self.put(self.place(id, word), value);
+        self.put(self.offset(id, word), value);
     }
 
     /// Sets the linkage of a `FUNC`.

@@ -17,7 +17,7 @@ const SCANS: u32 = 16;
 /// With fewer types than this the index is built at once.
 const SMALL: u32 = 4096;
 /// A name that stands in the strings more often than this is too common to scan for.
-const MAX_PLACES: usize = 4096;
+const MAX_NAMES: usize = 4096;
 
 /// The part of a name that CO-RE compares: everything before the last `___`, if something stands on both sides.
 pub fn essential(name: &str) -> &str {
@@ -107,10 +107,10 @@ impl Btf {
         if name.is_empty() {
             return None;
         }
-        if let Some(places) = self.scan_places(name, false) {
+        if let Some(offsets) = self.scan_names(name, false) {
             let fits =
-                |&id: &TypeId| places.binary_search(&self.name_offset(id)).is_ok() && self.kind(id) == Some(kind);
-            return if places.is_empty() { None } else { (1..self.len()).find(fits) };
+                |&id: &TypeId| offsets.binary_search(&self.name_offset(id)).is_ok() && self.kind(id) == Some(kind);
+            return if offsets.is_empty() { None } else { (1..self.len()).find(fits) };
         }
         let fits = |&&id: &&TypeId| self.kind(id) == Some(kind) && self.name(id) == name;
         self.exact().bucket(hash(name, kind as u8)).iter().find(fits).copied()
@@ -127,24 +127,19 @@ impl Btf {
 
     /// Types whose names differ from this one at most in their flavour (`___suffix`), ascending.
     pub fn find_flavours(&self, name: &str) -> Vec<TypeId> {
-        let wanted = essential(name);
-        if wanted.is_empty() {
+        let base = essential(name);
+        if base.is_empty() {
             return Vec::new();
         }
-        if let Some(places) = self.scan_places(wanted, true) {
-            let fits = |&id: &TypeId| places.binary_search(&self.name_offset(id)).is_ok();
-            return if places.is_empty() { Vec::new() } else { (1..self.len()).filter(fits).collect() };
+        if let Some(offsets) = self.scan_names(base, true) {
+            let fits = |&id: &TypeId| offsets.binary_search(&self.name_offset(id)).is_ok();
+            return if offsets.is_empty() { Vec::new() } else { (1..self.len()).filter(fits).collect() };
         }
-        self.flavours()
-            .bucket(hash(wanted, ANY))
-            .iter()
-            .copied()
-            .filter(|&id| essential(self.name(id)) == wanted)
-            .collect()
+        self.flavours().bucket(hash(base, ANY)).iter().copied().filter(|&id| essential(self.name(id)) == base).collect()
     }
 
     /// Offsets in the strings at which a name stands, alone or also with flavours, while scanning is the cheaper way.
-    fn scan_places(&self, name: &str, flavours: bool) -> Option<Vec<u32>> {
+    fn scan_names(&self, name: &str, flavours: bool) -> Option<Vec<u32>> {
         let names = self.names();
         let index = if flavours { &names.flavours } else { &names.exact };
         if self.len() < SMALL || index.get().is_some() || names.scans.fetch_add(1, Ordering::Relaxed) >= SCANS {
@@ -156,9 +151,9 @@ impl Btf {
             Some(b'_') if flavours => essential(self.str_at(at as u32)) == name,
             _ => false,
         };
-        let found = memmem::find_iter(strings, name).filter(stands).take(MAX_PLACES + 1);
-        let places: Vec<u32> = found.map(|at| at as u32).collect();
-        (places.len() <= MAX_PLACES).then_some(places)
+        let found = memmem::find_iter(strings, name).filter(stands).take(MAX_NAMES + 1);
+        let offsets: Vec<u32> = found.map(|at| at as u32).collect();
+        (offsets.len() <= MAX_NAMES).then_some(offsets)
     }
 }
 

@@ -20,18 +20,18 @@ const MAX_STRING: usize = 1 << 12;
 
 /// Why BTF cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("BTF {place}: {found}; expected {expected}")]
+#[error("BTF {location}: {found}; expected {expected}")]
 pub struct BtfError {
     /// Header field or type number.
-    pub place: String,
+    pub location: String,
     /// What stands there.
     pub found: String,
     /// What should.
     pub expected: String,
 }
 
-fn error(place: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> BtfError {
-    BtfError { place: place.into(), found: found.into(), expected: expected.into() }
+fn error(location: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> BtfError {
+    BtfError { location: location.into(), found: found.into(), expected: expected.into() }
 }
 
 /// A set of types with their strings. Cheap to clone.
@@ -172,8 +172,8 @@ impl Btf {
             at += size;
         }
         if highest.0 as usize >= offsets.len() {
-            let (place, found) = (format!("type {}", highest.1), format!("type {}", highest.0));
-            return Err(error(place, found, format!("less than {}", offsets.len())));
+            let (location, found) = (format!("type {}", highest.1), format!("type {}", highest.0));
+            return Err(error(location, found, format!("less than {}", offsets.len())));
         }
         Ok(offsets)
     }

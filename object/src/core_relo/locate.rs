@@ -34,8 +34,8 @@ pub(super) fn locate(
         }
         Subject::Enumerator => {
             let id = target.resolve(candidate);
-            let wanted = access.steps.first().and_then(|s| s.name.as_deref()).map(essential);
-            let position = target.enum_values(id).position(|v| Some(essential(v.name)) == wanted);
+            let name = access.steps.first().and_then(|s| s.name.as_deref()).map(essential);
+            let position = target.enum_values(id).position(|v| Some(essential(v.name)) == name);
             let Some(index) = position else { return Ok(None) };
             let name = target.enum_value(id, index).map(|v| v.name.to_owned());
             found.steps.push(Step { ty: id, index: index as u32, name });

@@ -97,8 +97,8 @@ pub(crate) fn patch(
             if sizes.0 != sizes.1 {
                 let bytes = bytes_of(insn.size_bits());
                 if bytes != sizes.0 {
-                    let wanted = sizes.0;
-                    return fail(format!("insn #{here} (LDX/ST/STX) unexpected mem size: got {bytes}, exp {wanted}"));
+                    let expected = sizes.0;
+                    return fail(format!("insn #{here} (LDX/ST/STX) unexpected mem size: got {bytes}, exp {expected}"));
                 }
                 let Some(size) = size_of(sizes.1) else {
                     return fail(format!("insn #{here} (LDX/ST/STX) invalid new mem size: {}", sizes.1));

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::compat::kinds_compatible;
 use super::kind::CoreKind;
 use super::locate::locate;
-use super::value::{NoValue, Place, Value, value};
+use super::value::{NoValue, Site, Value, value};
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::model::CoreRelocation;
 use rustc_hash::FxHashMap;
@@ -110,11 +110,11 @@ impl<'a> Resolver<'a> {
         found: Option<(&Btf, &Access)>,
     ) -> Result<Outcome, String> {
         let local = self.local;
-        let place = Place { function: &relocation.function, insn: relocation.insn, kind: relocation.kind };
-        let old = value(local, access.kind, Some(access), &place);
+        let site = Site { function: &relocation.function, insn: relocation.insn, kind: relocation.kind };
+        let old = value(local, access.kind, Some(access), &site);
         let new = old.clone().and_then(|_| match found {
-            Some((target, found)) => value(target, access.kind, Some(found), &place),
-            None => value(local, access.kind, None, &place),
+            Some((target, found)) => value(target, access.kind, Some(found), &site),
+            None => value(local, access.kind, None, &site),
         });
         match (old, new) {
             (Ok(old), Ok(new)) => Ok(Outcome::Replace {

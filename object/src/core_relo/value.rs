@@ -33,16 +33,16 @@ const fn plain(value: u64) -> Value {
 const INVALID: NoValue = NoValue::Refused { error: super::INVALID, complaint: None };
 
 /// Where an instruction stands, for complaints.
-pub(super) struct Place<'a> {
+pub(super) struct Site<'a> {
     pub function: &'a str,
     pub insn: usize,
     pub kind: u32,
 }
 
 /// The value of an access; `None` stands for one that does not exist.
-pub(super) fn value(btf: &Btf, kind: CoreKind, access: Option<&Access>, place: &Place<'_>) -> Result<Value, NoValue> {
+pub(super) fn value(btf: &Btf, kind: CoreKind, access: Option<&Access>, site: &Site<'_>) -> Result<Value, NoValue> {
     match kind.subject() {
-        Subject::Field => field(btf, kind, access, place),
+        Subject::Field => field(btf, kind, access, site),
         Subject::Type => type_value(btf, kind, access),
         Subject::Enumerator => match (kind, access) {
             (CoreKind::EnumeratorExists, found) => Ok(plain(found.is_some().into())),
@@ -68,13 +68,13 @@ fn type_value(btf: &Btf, kind: CoreKind, access: Option<&Access>) -> Result<Valu
     }
 }
 
-fn field(btf: &Btf, kind: CoreKind, access: Option<&Access>, place: &Place<'_>) -> Result<Value, NoValue> {
+fn field(btf: &Btf, kind: CoreKind, access: Option<&Access>, site: &Site<'_>) -> Result<Value, NoValue> {
     if kind == CoreKind::FieldExists {
         return Ok(plain(access.is_some().into()));
     }
     let access = access.ok_or(NoValue::Missing)?;
     let refuse = |error, why: &str| {
-        let complaint = format!("prog '{}': relo {} at insn #{} {why}", place.function, place.kind, place.insn);
+        let complaint = format!("prog '{}': relo {} at insn #{} {why}", site.function, site.kind, site.insn);
         NoValue::Refused { error, complaint: Some(complaint) }
     };
     let step = access.steps.last().ok_or(INVALID)?;

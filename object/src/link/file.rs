@@ -36,7 +36,7 @@ pub(crate) fn write<'a>(
         Endian::Big => Endianness::Big,
     };
     let mut out = Object::new(BinaryFormat::Elf, Architecture::Bpf, endian);
-    let kind = |j: &super::Joined| match () {
+    let kind = |j: &super::OutputSection| match () {
         () if j.is_code => SectionKind::Text,
         () if j.no_bits => SectionKind::UninitializedData,
         () if j.name.starts_with(".rodata") => SectionKind::ReadOnlyData,
@@ -48,11 +48,11 @@ pub(crate) fn write<'a>(
     writer.symbols(globals);
     let relocations = writer.relocations()?;
     let Writer { mut out, sections, layout, .. } = writer;
-    for (joined, &id) in layout.sections.into_iter().zip(&sections) {
-        if joined.no_bits {
-            out.append_section_bss(id, joined.size as u64, joined.align as u64);
+    for (output, &id) in layout.sections.into_iter().zip(&sections) {
+        if output.no_bits {
+            out.append_section_bss(id, output.size as u64, output.align as u64);
         } else {
-            out.set_section_data(id, joined.data, joined.align as u64);
+            out.set_section_data(id, output.data, output.align as u64);
         }
     }
     for (id, relocation) in relocations {
@@ -77,15 +77,15 @@ fn kind_of(symbol: &Symbol<'_>) -> SymbolKind {
 
 impl<'a> Writer<'a> {
     fn add(&mut self, input: usize, symbol: &Symbol<'_>, scope: SymbolScope, weak: bool) -> SymbolId {
-        let place = symbol.section.and_then(|s| self.layout.places.get(&(input, s)).copied());
+        let position = symbol.section.and_then(|s| self.layout.positions.get(&(input, s)).copied());
         self.out.add_symbol(NewSymbol {
             name: symbol.name.as_bytes().to_vec(),
-            value: symbol.value.wrapping_add(place.map_or(0, |(_, start)| start as u64)),
+            value: symbol.value.wrapping_add(position.map_or(0, |(_, start)| start as u64)),
             size: symbol.size,
             kind: kind_of(symbol),
             scope,
             weak,
-            section: place.map_or(SymbolSection::Undefined, |(s, _)| SymbolSection::Section(self.sections[s])),
+            section: position.map_or(SymbolSection::Undefined, |(s, _)| SymbolSection::Section(self.sections[s])),
             flags: SymbolFlags::None,
         })
     }
@@ -95,7 +95,7 @@ impl<'a> Writer<'a> {
             for (index, s) in input.file.symbols.iter().enumerate() {
                 let table = is_jump_table(&input.file, s) && !s.is_section;
                 let local = !s.is_global && (s.is_func || s.is_object);
-                if (table || local) && s.section.is_some_and(|at| self.layout.places.contains_key(&(number, at))) {
+                if (table || local) && s.section.is_some_and(|at| self.layout.positions.contains_key(&(number, at))) {
                     let id = self.add(number, s, SymbolScope::Compilation, false);
                     if table {
                         self.tables.insert((number, index), id);
@@ -122,19 +122,19 @@ impl<'a> Writer<'a> {
         let mut moved_tables = BTreeMap::new();
         for (number, input) in self.inputs.iter().enumerate() {
             for (target, entries) in &input.file.relocations {
-                let Some(&(section, start)) = self.layout.places.get(&(number, *target)) else { continue };
+                let Some(&(section, start)) = self.layout.positions.get(&(number, *target)) else { continue };
                 for entry in entries {
-                    let place =
+                    let position =
                         || format!("{}: relocation in section {}", input.file.name, input.file.section_name(*target));
                     let Some(symbol) = input.file.symbols.get(entry.symbol) else {
-                        return Err(malformed(place(), format!("symbol {}", entry.symbol), "an existing symbol"));
+                        return Err(malformed(position(), format!("symbol {}", entry.symbol), "an existing symbol"));
                     };
                     let at = start + entry.offset.min(self.layout.sections[section].size);
                     let is_code = self.layout.sections[section].is_code;
                     let insn = self.layout.sections[section].data.get(at..at + Insn::SIZE);
                     let insn = insn.and_then(|b| <[u8; 8]>::try_from(b).ok());
                     let Some(mut insn) = insn.map(|b| Insn::from_bytes(b, input.file.endian)) else {
-                        return Err(malformed(place(), format!("offset {}", entry.offset), "inside the section"));
+                        return Err(malformed(position(), format!("offset {}", entry.offset), "inside the section"));
                     };
                     let is_call = is_code && insn.code == opcode::CALL;
                     let id = if let Some(&table) = self.tables.get(&(number, entry.symbol)) {
@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
                     } else if is_global(&input.file, symbol) {
                         self.globals.get(symbol.name).copied()
                     } else {
-                        let moved = symbol.section.and_then(|s| self.layout.places.get(&(number, s)).copied());
+                        let moved = symbol.section.and_then(|s| self.layout.positions.get(&(number, s)).copied());
                         match moved {
                             Some(_) if !is_code => {
                                 return Err(refused(
@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
                         }
                     };
                     let Some(symbol_id) = id else {
-                        return Err(malformed(place(), format!("symbol '{}'", symbol.name), "one that is linked"));
+                        return Err(malformed(position(), format!("symbol '{}'", symbol.name), "one that is linked"));
                     };
                     let r_type = match (is_code, is_call) {
                         (_, true) => elf::R_BPF_64_32,
@@ -191,8 +191,8 @@ impl Writer<'_> {
     fn move_table(&mut self, input: usize, symbol: usize, by: u64) {
         let file = &self.inputs[input].file;
         let Some(symbol) = file.symbols.get(symbol) else { return };
-        let place = symbol.section.and_then(|s| self.layout.places.get(&(input, s)).copied());
-        let Some((section, start)) = place else { return };
+        let position = symbol.section.and_then(|s| self.layout.positions.get(&(input, s)).copied());
+        let Some((section, start)) = position else { return };
         let first = start.saturating_add(usize::try_from(symbol.value).unwrap_or(usize::MAX));
         let end = first.saturating_add(usize::try_from(symbol.size).unwrap_or(0));
         let Some(table) = self.layout.sections[section].data.get_mut(first..end) else { return };

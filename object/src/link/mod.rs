@@ -29,7 +29,7 @@ pub(crate) struct Input<'a> {
 }
 
 /// A section of the result.
-pub(crate) struct Joined {
+pub(crate) struct OutputSection {
     pub name: String,
     pub data: Vec<u8>,
     /// Bytes, also for sections without contents.
@@ -41,9 +41,9 @@ pub(crate) struct Joined {
 
 /// Where the inputs' sections went.
 pub(crate) struct Layout {
-    pub sections: Vec<Joined>,
+    pub sections: Vec<OutputSection>,
     /// By input and section: section of the result, and byte offset in it.
-    pub places: HashMap<(usize, usize), (usize, usize)>,
+    pub positions: HashMap<(usize, usize), (usize, usize)>,
     /// Sections, by input, whose contents another input has already given.
     pub skipped: HashSet<(usize, usize)>,
 }
@@ -53,7 +53,7 @@ pub fn link(inputs: &[(&str, &[u8])]) -> Result<Vec<u8>, ObjectError> {
     let mut parsed = Vec::new();
     for (name, bytes) in inputs {
         let file = File::parse(name, bytes)?;
-        let section = |wanted: &str| file.find(wanted).map(|s| file.sections[s].data);
+        let section = |name: &str| file.find(name).map(|s| file.sections[s].data);
         let btf = section(".BTF").map(|d| Btf::parse(d).map_err(|e| malformed(*name, e.to_string(), "valid types")));
         let btf = btf.transpose()?;
         let records = match (&btf, section(".BTF.ext")) {
@@ -69,13 +69,13 @@ pub fn link(inputs: &[(&str, &[u8])]) -> Result<Vec<u8>, ObjectError> {
     let layout = layout(&parsed)?;
     let globals = symbols::resolve(&parsed, &layout)?;
     check::definitions(&parsed, &globals)?;
-    let (btf, btf_ext) = types::join(&parsed, &layout, &globals)?;
+    let (btf, btf_ext) = types::merge(&parsed, &layout, &globals)?;
     file::write(&parsed, layout, &globals, btf, btf_ext)
 }
 
 /// Joins the sections that a loader looks at.
 fn layout(inputs: &[Input<'_>]) -> Result<Layout, ObjectError> {
-    let mut layout = Layout { sections: Vec::new(), places: HashMap::new(), skipped: HashSet::new() };
+    let mut layout = Layout { sections: Vec::new(), positions: HashMap::new(), skipped: HashSet::new() };
     for (number, input) in inputs.iter().enumerate() {
         for (index, s) in input.file.sections.iter().enumerate() {
             let kept = s.is_code || s.is_data || (s.no_bits && s.size > 0);
@@ -92,7 +92,7 @@ fn layout(inputs: &[Input<'_>]) -> Result<Layout, ObjectError> {
             }
             let at = known.unwrap_or(layout.sections.len());
             if known.is_none() {
-                layout.sections.push(Joined {
+                layout.sections.push(OutputSection {
                     name: s.name.to_owned(),
                     data: Vec::new(),
                     size: 0,
@@ -101,22 +101,22 @@ fn layout(inputs: &[Input<'_>]) -> Result<Layout, ObjectError> {
                     no_bits: s.no_bits,
                 });
             }
-            let joined = &mut layout.sections[at];
-            if (joined.is_code, joined.no_bits) != (s.is_code, s.no_bits) {
+            let output = &mut layout.sections[at];
+            if (output.is_code, output.no_bits) != (s.is_code, s.no_bits) {
                 return Err(refused(format!("ELF sections {} are incompatible", s.name)));
             }
-            let start = joined.size.next_multiple_of(s.align);
+            let start = output.size.next_multiple_of(s.align);
             let end = start.checked_add(s.size).filter(|&end| end <= MAX_SECTION);
             let Some(end) = end else {
                 let found = format!("section {} of more than {MAX_SECTION} bytes", s.name);
                 return Err(malformed(input.file.name, found, "less"));
             };
-            if !joined.no_bits {
-                joined.data.resize(start, 0);
-                joined.data.extend_from_slice(s.data);
+            if !output.no_bits {
+                output.data.resize(start, 0);
+                output.data.extend_from_slice(s.data);
             }
-            (joined.size, joined.align) = (end, joined.align.max(s.align));
-            layout.places.insert((number, index), (at, start));
+            (output.size, output.align) = (end, output.align.max(s.align));
+            layout.positions.insert((number, index), (at, start));
         }
     }
     Ok(layout)

@@ -38,7 +38,7 @@ pub(crate) fn resolve<'a>(inputs: &[Input<'a>], layout: &Layout) -> Result<Globa
     let mut globals = Globals::new();
     for (number, input) in inputs.iter().enumerate() {
         for (index, s) in input.file.symbols.iter().enumerate().filter(|(_, s)| is_global(&input.file, s)) {
-            if s.section.is_some_and(|at| !layout.places.contains_key(&(number, at))) {
+            if s.section.is_some_and(|at| !layout.positions.contains_key(&(number, at))) {
                 continue;
             }
             let new =

@@ -39,7 +39,7 @@ impl Strings {
 }
 
 /// Types being joined: words of each, and what became of each input's numbers.
-struct Join<'a> {
+struct Merge<'a> {
     inputs: &'a [Input<'a>],
     strings: Strings,
     types: Vec<Vec<u32>>,
@@ -49,7 +49,7 @@ struct Join<'a> {
 }
 
 /// The joined `.BTF` and `.BTF.ext`; empty when no input has types.
-pub(crate) fn join(
+pub(crate) fn merge(
     inputs: &[Input<'_>],
     layout: &Layout,
     globals: &Globals<'_>,
@@ -58,17 +58,17 @@ pub(crate) fn join(
         return Ok((Vec::new(), Vec::new()));
     }
     let numbers = vec![HashMap::new(); inputs.len()];
-    let mut join = Join { inputs, strings: Strings::default(), types: Vec::new(), numbers, left_out: Vec::new() };
-    let elsewhere = join.collect(layout, globals)?;
-    join.name_params(&elsewhere, globals);
-    join.renumber(&elsewhere, globals);
-    join.sections(layout, &elsewhere);
-    let kept = join.deduplicate();
-    let ext = join.records(layout, &kept);
-    Ok((join.bytes(&kept), ext))
+    let mut merge = Merge { inputs, strings: Strings::default(), types: Vec::new(), numbers, left_out: Vec::new() };
+    let elsewhere = merge.collect(layout, globals)?;
+    merge.name_params(&elsewhere, globals);
+    merge.renumber(&elsewhere, globals);
+    merge.sections(layout, &elsewhere);
+    let kept = merge.deduplicate();
+    let ext = merge.records(layout, &kept);
+    Ok((merge.bytes(&kept), ext))
 }
 
-impl Join<'_> {
+impl Merge<'_> {
     /// Copies every type but data sections, and variables and functions that another input owns; the latter.
     fn collect(&mut self, layout: &Layout, globals: &Globals<'_>) -> Result<Vec<HashMap<TypeId, String>>, ObjectError> {
         let mut elsewhere = vec![HashMap::new(); self.inputs.len()];
@@ -129,10 +129,10 @@ impl Join<'_> {
                 };
                 let definition = declared(theirs, name).and_then(|id| proto(theirs, id));
                 let (Some(declaration), Some(definition)) = (proto(ours, id), definition) else { continue };
-                let Some(&joined) = self.numbers[number].get(&declaration) else { continue };
+                let Some(&merged) = self.numbers[number].get(&declaration) else { continue };
                 for (i, p) in theirs.params(definition).enumerate().filter(|(_, p)| !p.name.is_empty()) {
                     let name = self.strings.add(p.name);
-                    if let Some(word) = self.types[joined as usize - 1].get_mut(3 + 2 * i).filter(|w| **w == 0) {
+                    if let Some(word) = self.types[merged as usize - 1].get_mut(3 + 2 * i).filter(|w| **w == 0) {
                         *word = name;
                     }
                 }
@@ -163,7 +163,7 @@ impl Join<'_> {
 
     /// One data section for each name, with the variables of all inputs at their new places.
     fn sections(&mut self, layout: &Layout, elsewhere: &[HashMap<TypeId, String>]) {
-        let mut joined: BTreeMap<String, (u32, Vec<[u32; 3]>)> = BTreeMap::new();
+        let mut merged: BTreeMap<String, (u32, Vec<[u32; 3]>)> = BTreeMap::new();
         for (number, input) in self.inputs.iter().enumerate() {
             let Some(btf) = &input.btf else { continue };
             let symbols: HashMap<&str, u64> =
@@ -173,9 +173,9 @@ impl Join<'_> {
                 if input.file.find(name).is_some_and(|s| layout.skipped.contains(&(number, s))) {
                     continue;
                 }
-                let place = input.file.find(name).and_then(|s| layout.places.get(&(number, s)).copied());
-                let (size, vars) = joined.entry(name.to_owned()).or_default();
-                *size = place.map_or(0, |(section, _)| layout.sections[section].size as u32);
+                let position = input.file.find(name).and_then(|s| layout.positions.get(&(number, s)).copied());
+                let (size, vars) = merged.entry(name.to_owned()).or_default();
+                *size = position.map_or(0, |(section, _)| layout.sections[section].size as u32);
                 for var in btf.sec_vars(id).filter(|v| !elsewhere[number].contains_key(&v.ty)) {
                     let offset = match btf.get(var.ty) {
                         Some(Type::Var { linkage: 1, .. }) => {
@@ -184,11 +184,11 @@ impl Join<'_> {
                         _ => var.offset,
                     };
                     let ty = self.numbers[number].get(&var.ty).copied().unwrap_or(0);
-                    vars.push([ty, offset.wrapping_add(place.map_or(0, |(_, start)| start as u32)), var.size]);
+                    vars.push([ty, offset.wrapping_add(position.map_or(0, |(_, start)| start as u32)), var.size]);
                 }
             }
         }
-        for (name, (size, mut vars)) in joined {
+        for (name, (size, mut vars)) in merged {
             vars.sort_by_key(|v| v[1]);
             vars.truncate(0xffff);
             let mut words = vec![self.strings.add(&name), (Kind::Datasec as u32) << 24 | vars.len() as u32, size];
@@ -261,7 +261,7 @@ impl Join<'_> {
         for (number, input) in self.inputs.iter().enumerate() {
             let Some(btf) = &input.btf else { continue };
             for (index, _) in input.file.sections.iter().enumerate().filter(|(_, s)| s.is_code) {
-                let Some(&(section, start)) = layout.places.get(&(number, index)) else { continue };
+                let Some(&(section, start)) = layout.positions.get(&(number, index)) else { continue };
                 let at = |insn: u32| (start as u32).wrapping_add(insn.wrapping_mul(Insn::SIZE as u32));
                 let ty = |id: TypeId| kept[self.numbers[number].get(&id).copied().unwrap_or(0) as usize];
                 let all = 0..u32::MAX;

@@ -20,10 +20,10 @@ pub(super) fn read(externs: &[Extern], text: &str, data: &mut [u8]) -> Result<Ve
         let Some(number) = by_name.get(name).copied().filter(|&n| !set[n]) else { continue };
         let e = &externs[number];
         let named = |why: String| format!("extern (kcfg) '{name}': {why}");
-        let Some((place, form)) = place(e, data) else { continue };
+        let Some((target, form)) = bytes_of(e, data) else { continue };
         match value.as_bytes()[0] {
-            letter @ (b'y' | b'n' | b'm') => letter_value(place, form, letter).map_err(named)?,
-            b'"' => text_value(place, form, value).map_err(named)?,
+            letter @ (b'y' | b'n' | b'm') => letter_value(target, form, letter).map_err(named)?,
+            b'"' => text_value(target, form, value).map_err(named)?,
             _ => {
                 let Some(number) = integer(value) else {
                     return Err(format!("failed to parse '{value}' as integer completely"));
@@ -31,7 +31,7 @@ pub(super) fn read(externs: &[Extern], text: &str, data: &mut [u8]) -> Result<Ve
                 if !matches!(form, ConfigForm::Int { .. } | ConfigForm::Char { .. }) {
                     return Err(named(format!("value '{value}' implies integer type")));
                 }
-                number_value(place, form, number).map_err(named)?;
+                number_value(target, form, number).map_err(named)?;
             }
         }
         set[number] = true;
@@ -40,32 +40,32 @@ pub(super) fn read(externs: &[Extern], text: &str, data: &mut [u8]) -> Result<Ve
 }
 
 /// The bytes of an extern of the configuration.
-pub(super) fn place<'a>(e: &Extern, data: &'a mut [u8]) -> Option<(&'a mut [u8], ConfigForm)> {
+pub(super) fn bytes_of<'a>(e: &Extern, data: &'a mut [u8]) -> Option<(&'a mut [u8], ConfigForm)> {
     let ExternKind::Config { offset, size, form } = e.kind else { return None };
     let start = offset as usize;
-    data.get_mut(start..start.checked_add(size as usize)?).map(|place| (place, form))
+    data.get_mut(start..start.checked_add(size as usize)?).map(|target| (target, form))
 }
 
-fn letter_value(place: &mut [u8], form: ConfigForm, letter: u8) -> Result<(), String> {
+fn letter_value(target: &mut [u8], form: ConfigForm, letter: u8) -> Result<(), String> {
     let shown = letter as char;
     match form {
         ConfigForm::Bool if letter == b'm' => return Err(format!("value '{shown}' implies tristate or char type")),
-        ConfigForm::Bool => place[0] = u8::from(letter == b'y'),
+        ConfigForm::Bool => target[0] = u8::from(letter == b'y'),
         ConfigForm::Tristate => {
             let value = match letter {
                 b'y' => 1u64,
                 b'm' => 2,
                 _ => 0,
             };
-            write_number(place, value);
+            write_number(target, value);
         }
-        ConfigForm::Char { .. } => place[0] = letter,
+        ConfigForm::Char { .. } => target[0] = letter,
         _ => return Err(format!("value '{shown}' implies bool, tristate, or char type")),
     }
     Ok(())
 }
 
-fn text_value(place: &mut [u8], form: ConfigForm, value: &str) -> Result<(), String> {
+fn text_value(target: &mut [u8], form: ConfigForm, value: &str) -> Result<(), String> {
     if form != ConfigForm::Text {
         return Err(format!("value '{value}' implies char array type"));
     }
@@ -73,37 +73,37 @@ fn text_value(place: &mut [u8], form: ConfigForm, value: &str) -> Result<(), Str
         return Err(format!("invalid string config '{value}'"));
     };
     // What is too long is cut.
-    let len = text.len().min(place.len().saturating_sub(1));
-    place[..len].copy_from_slice(&text.as_bytes()[..len]);
-    place[len..].first_mut().into_iter().for_each(|zero| *zero = 0);
+    let len = text.len().min(target.len().saturating_sub(1));
+    target[..len].copy_from_slice(&text.as_bytes()[..len]);
+    target[len..].first_mut().into_iter().for_each(|zero| *zero = 0);
     Ok(())
 }
 
 /// Writes a number where its form and size allow it.
-pub(super) fn number_value(place: &mut [u8], form: ConfigForm, value: u64) -> Result<(), String> {
+pub(super) fn number_value(target: &mut [u8], form: ConfigForm, value: u64) -> Result<(), String> {
     let signed = match form {
         ConfigForm::Int { signed } | ConfigForm::Char { signed } => signed,
         ConfigForm::Bool if value > 1 => return Err(format!("value '{value}' isn't boolean compatible")),
         ConfigForm::Bool => false,
         _ => return Err(format!("value '{value}' implies integer, char, or boolean type")),
     };
-    let bits = place.len() as u32 * 8;
+    let bits = target.len() as u32 * 8;
     let fits = match bits {
         64.. => true,
         _ if signed => value.wrapping_add(1 << (bits - 1)) < 1 << bits,
         _ => value >> bits == 0,
     };
     if !fits {
-        return Err(format!("value '{value}' doesn't fit in {} bytes", place.len()));
+        return Err(format!("value '{value}' doesn't fit in {} bytes", target.len()));
     }
-    write_number(place, value);
+    write_number(target, value);
     Ok(())
 }
 
 /// Externs are resolved for a kernel of the object's own byte order, which is the little one so far.
-fn write_number(place: &mut [u8], value: u64) {
-    let len = place.len().min(8);
-    place[..len].copy_from_slice(&value.to_le_bytes()[..len]);
+fn write_number(target: &mut [u8], value: u64) {
+    let len = target.len().min(8);
+    target[..len].copy_from_slice(&value.to_le_bytes()[..len]);
 }
 
 /// A number as C reads it: decimal, octal with `0`, hexadecimal with `0x`, maybe negative.

@@ -75,7 +75,7 @@ fn configuration(externs: &[Extern], target: &Target, data: &mut [u8]) -> Result
     let mut needs_text = false;
     let mut own = vec![false; externs.len()];
     for (number, e) in externs.iter().enumerate() {
-        let Some((place, form)) = config::place(e, data) else { continue };
+        let Some((bytes, form)) = config::bytes_of(e, data) else { continue };
         let value = match e.name.as_str() {
             name if name.starts_with(config::PREFIX) => {
                 needs_text = true;
@@ -90,7 +90,7 @@ fn configuration(externs: &[Extern], target: &Target, data: &mut [u8]) -> Result
             name if name.starts_with("LINUX_") && e.is_weak => 0,
             _ => return Err(format!("extern (kcfg) '{}': unrecognized virtual extern", e.name)),
         };
-        config::number_value(place, form, value).map_err(|why| format!("extern (kcfg) '{}': {why}", e.name))?;
+        config::number_value(bytes, form, value).map_err(|why| format!("extern (kcfg) '{}': {why}", e.name))?;
         own[number] = true;
     }
     if needs_text {

@@ -151,7 +151,7 @@ fn instructions(
                 }
                 PendingKind::Extern(number) => {
                     if let (Some(value), Some(e)) = (resolved.get(number), externs.get(number)) {
-                        place_extern(program, p.insn, number, &e.name, value);
+                        patch_extern(program, p.insn, number, &e.name, value);
                     }
                 }
                 PendingKind::Map(number) => not_created(program, p.insn, number, maps),
@@ -161,7 +161,7 @@ fn instructions(
     everyone
 }
 
-fn place_extern(program: &mut Program, at: usize, number: usize, name: &str, value: &Resolved) {
+fn patch_extern(program: &mut Program, at: usize, number: usize, name: &str, value: &Resolved) {
     let Some(insn) = program.insns.get(at).copied() else { return };
     if insn.code == opcode::CALL {
         program.insns[at].src = pseudo::KFUNC_CALL;

@@ -136,8 +136,8 @@ fn one(
             let shown = their_size.map_or(-22, i64::from);
             return Err(format!("{head} Error in size of member {name}: {size} != {shown}(kernel)"));
         }
-        if let Some(place) = filled.get_mut(offset as usize..).and_then(|f| f.get_mut(..bytes.len())) {
-            place.copy_from_slice(bytes);
+        if let Some(target) = filled.get_mut(offset as usize..).and_then(|f| f.get_mut(..bytes.len())) {
+            target.copy_from_slice(bytes);
         }
     }
     map.kernel_value_type = kernel.value;

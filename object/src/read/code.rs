@@ -35,7 +35,7 @@ struct Output {
     funcs: Vec<FuncInfo>,
     lines: Vec<LineInfo>,
     /// Where each function was appended.
-    placed: FxHashMap<usize, usize>,
+    positions: FxHashMap<usize, usize>,
     pending: Vec<Pending>,
     /// What keeps the program from being loaded.
     failure: Option<String>,
@@ -86,7 +86,7 @@ pub(crate) fn link(
         let mut out = Output::default();
         linker.append(index, &mut out);
         match exception_callback(functions, function, &callbacks) {
-            Ok(Some(callback)) if !out.placed.contains_key(&callback) => linker.append(callback, &mut out),
+            Ok(Some(callback)) if !out.positions.contains_key(&callback) => linker.append(callback, &mut out),
             Ok(_) => {}
             Err(why) => out.fail(why),
         }
@@ -99,7 +99,7 @@ pub(crate) fn link(
             None => (true, section),
         };
         let numbered = |(f, start): (&usize, &usize)| Some((*start, linker.subprograms.get(f).copied()?));
-        let mut subprograms: Vec<(usize, usize)> = out.placed.iter().filter_map(numbered).collect();
+        let mut subprograms: Vec<(usize, usize)> = out.positions.iter().filter_map(numbered).collect();
         subprograms.sort_unstable();
         let mut program = Program {
             name: function.name.clone(),
@@ -186,7 +186,7 @@ fn exception_callback(
 impl Linker<'_> {
     /// Appends a function, then everything it calls, and points the calls there.
     fn append(&self, root: usize, out: &mut Output) {
-        self.place(root, out);
+        self.append_function(root, out);
         // Functions whose calls are being resolved, with the next slot to look at.
         let mut path = vec![(root, 0)];
         while let Some((function, at)) = path.last_mut() {
@@ -198,15 +198,15 @@ impl Linker<'_> {
             }
             *at += f.insns[slot].slots();
             if let Some(callee) = self.resolve(index, slot, out) {
-                let position = match out.placed.get(&callee) {
+                let position = match out.positions.get(&callee) {
                     Some(&p) => p,
                     None if out.size() > MAX_LINKED => return out.fail("too many instructions and records".into()),
                     None => {
                         path.push((callee, 0));
-                        self.place(callee, out)
+                        self.append_function(callee, out)
                     }
                 };
-                let here = out.placed[&index] + slot;
+                let here = out.positions[&index] + slot;
                 out.insns[here].imm = position as i32 - here as i32 - 1;
             }
         }
@@ -215,7 +215,7 @@ impl Linker<'_> {
     /// A subprogram as it stands in its section.
     fn alone(&self, index: usize) -> Subprogram {
         let mut out = Output::default();
-        self.place(index, &mut out);
+        self.append_function(index, &mut out);
         let f = &self.functions[index];
         let (mut slot, mut calls) = (0, Vec::new());
         while slot < f.insns.len() {
@@ -236,11 +236,11 @@ impl Linker<'_> {
         }
     }
 
-    fn place(&self, index: usize, out: &mut Output) -> usize {
+    fn append_function(&self, index: usize, out: &mut Output) -> usize {
         let f = &self.functions[index];
         let position = out.insns.len();
-        let main = out.placed.is_empty();
-        out.placed.insert(index, position);
+        let main = out.positions.is_empty();
+        out.positions.insert(index, position);
         out.insns.extend_from_slice(&f.insns);
         let moved = |insn: u32| insn.wrapping_sub(f.start as u32).wrapping_add(position as u32);
         let (funcs, lines) = self.records[index];
@@ -269,7 +269,7 @@ impl Linker<'_> {
     fn resolve(&self, index: usize, slot: usize, out: &mut Output) -> Option<usize> {
         let f = &self.functions[index];
         let insn = f.insns[slot];
-        let here = out.placed[&index] + slot;
+        let here = out.positions[&index] + slot;
         let is_call = insn.code == opcode::CALL && insn.src == pseudo::CALL;
         let Some(&reference) = self.references.get(&(index, slot)) else {
             if insn.is_ld_imm64() && matches!(insn.src, pseudo::MAP_FD | pseudo::MAP_VALUE) {

@@ -22,11 +22,11 @@ const MAX_ALIGN: usize = 1 << 16;
 const LICENSE_LEN: usize = 63;
 
 pub(crate) fn malformed(
-    place: impl Into<String>,
+    location: impl Into<String>,
     found: impl Into<String>,
     expected: impl Into<String>,
 ) -> ObjectError {
-    ObjectError::Malformed { place: place.into(), found: found.into(), expected: expected.into() }
+    ObjectError::Malformed { location: location.into(), found: found.into(), expected: expected.into() }
 }
 
 /// libbpf's own words for why it does not open a file.
@@ -110,8 +110,8 @@ impl<'a> File<'a> {
     }
 
     /// Number of the first section of this name.
-    pub(crate) fn find(&self, wanted: &str) -> Option<usize> {
-        self.by_name.get(wanted).copied()
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
     }
 
     /// Name of a section; `?` when there is none.
@@ -272,8 +272,8 @@ fn relocations_of(
         let Some(section) = sections.get(target) else {
             return Err(malformed("relocation section", format!("for section {target}"), "an existing section"));
         };
-        let wanted = section.is_code || section.name == ".maps" || struct_ops::is_section(section.name);
-        if wanted {
+        let needed = section.is_code || section.name == ".maps" || struct_ops::is_section(section.name);
+        if needed {
             let entry = |r: goblin::elf::Reloc| RawRelocation {
                 offset: usize::try_from(r.r_offset).unwrap_or(usize::MAX),
                 symbol: r.r_sym,

@@ -202,9 +202,15 @@ pub(crate) fn read(file: &File<'_>, data: &[u8], btf: &Btf) -> Result<Records, O
                     }
                     "func_info" => funcs.push(FuncInfo { insn, type_id: field(r + 4)? }),
                     _ => {
-                        let place = field(r + 12)?;
+                        let line_col = field(r + 12)?;
                         let (file_name, line_text) = (field(r + 4)?, field(r + 8)?);
-                        lines.push(LineInfo { insn, file_name, line_text, line: place >> 10, column: place & 0x3ff });
+                        lines.push(LineInfo {
+                            insn,
+                            file_name,
+                            line_text,
+                            line: line_col >> 10,
+                            column: line_col & 0x3ff,
+                        });
                     }
                 }
             }

@@ -60,23 +60,23 @@ pub(crate) fn collect(
     btf: Option<&Btf>,
     functions: &Functions,
     maps: &mut Vec<Map>,
-    places: &mut BySection,
+    by_section: &mut BySection,
     refusals: &mut Vec<String>,
 ) -> Result<(), ObjectError> {
     let mut symbols: FxHashMap<usize, Vec<&Symbol<'_>>> = FxHashMap::default();
     for (index, _) in file.sections.iter().enumerate().filter(|(_, s)| s.is_data && is_section(s.name)) {
-        places.legacy.insert(index);
+        by_section.legacy.insert(index);
     }
-    if places.legacy.is_empty() {
+    if by_section.legacy.is_empty() {
         return Ok(());
     }
     for s in file.symbols.iter().filter(|s| !s.is_section && !s.is_func && !s.name.is_empty()) {
-        if let Some(section) = s.section.filter(|at| places.legacy.contains(at)) {
+        if let Some(section) = s.section.filter(|at| by_section.legacy.contains(at)) {
             symbols.entry(section).or_default().push(s);
         }
     }
     let mut found = Vec::new();
-    let mut sections: Vec<usize> = places.legacy.iter().copied().collect();
+    let mut sections: Vec<usize> = by_section.legacy.iter().copied().collect();
     sections.sort_unstable();
     for section in sections {
         if file.section_name(section) == SECTION {
@@ -87,7 +87,7 @@ pub(crate) fn collect(
         here.dedup_by_key(|s| s.value);
         for (number, s) in here.iter().enumerate() {
             let end = here.get(number + 1).map_or(file.sections[section].data.len() as u64, |next| next.value);
-            found.push(one(file, btf, section, s, end, maps, places, refusals)?);
+            found.push(one(file, btf, section, s, end, maps, by_section, refusals)?);
         }
     }
     inner_maps(&found, maps);
@@ -103,7 +103,7 @@ fn one(
     symbol: &Symbol<'_>,
     end: u64,
     maps: &mut Vec<Map>,
-    places: &mut BySection,
+    by_section: &mut BySection,
     refusals: &mut Vec<String>,
 ) -> Result<Definition, ObjectError> {
     let name = symbol.name;
@@ -142,7 +142,7 @@ fn one(
     let number = maps.len();
     // An offset beyond 32 bits lies outside of any section that is believed.
     let offset = u32::try_from(symbol.value).unwrap_or(u32::MAX);
-    places.declare(Declared { section, offset, size: bytes.len() as u32, map: number, values: None }, name);
+    by_section.declare(Declared { section, offset, size: bytes.len() as u32, map: number, values: None }, name);
     maps.push(map);
     Ok(Definition { map: number, further })
 }

@@ -140,11 +140,11 @@ impl Reader<'_> {
     }
 
     /// A size may be given twice if both agree.
-    fn size(&self, what: &str, known: u32, given: u32) -> Result<u32, ObjectError> {
-        if known != 0 && known != given {
-            return self.fail(format!("conflicting {what} size {known} != {given}."));
+    fn size(&self, what: &str, known: u32, value: u32) -> Result<u32, ObjectError> {
+        if known != 0 && known != value {
+            return self.fail(format!("conflicting {what} size {known} != {value}."));
         }
-        Ok(given)
+        Ok(value)
     }
 
     /// `__array(values, T)`: inner maps or programs.

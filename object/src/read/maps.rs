@@ -99,12 +99,12 @@ pub(crate) fn collect(
     maps: &mut Vec<Map>,
     refusals: &mut Vec<String>,
 ) -> Result<BySection, ObjectError> {
-    let mut places = BySection::default();
-    legacy::collect(file, btf, functions, maps, &mut places, refusals)?;
+    let mut by_section = BySection::default();
+    legacy::collect(file, btf, functions, maps, &mut by_section, refusals)?;
     if let Some(section) = file.find(MAPS) {
-        declared(file, section, btf, maps, &mut places, refusals)?;
+        declared(file, section, btf, maps, &mut by_section, refusals)?;
     }
-    arena(file, maps, &mut places)?;
+    arena(file, maps, &mut by_section)?;
     let mut budget = MAX_DATA;
     for (index, section) in file.sections.iter().enumerate() {
         if let Some(family) = family(section) {
@@ -113,7 +113,7 @@ pub(crate) fn collect(
                 malformed(format!("section {}", section.name), found, format!("at most {MAX_DATA} in all sections"))
             })?;
             let data = if section.no_bits { vec![0; section.size] } else { section.data.to_vec() };
-            places.data.insert(index, maps.len());
+            by_section.data.insert(index, maps.len());
             maps.push(global_data(file.name, section.name, family, data, btf));
         }
     }
@@ -121,8 +121,8 @@ pub(crate) fn collect(
         let data = vec![0; (externs.config_size as usize).min(MAX_DATA)];
         maps.push(global_data(file.name, KCONFIG, RODATA, data, btf));
     }
-    struct_ops::collect(file, btf, maps, &mut places)?;
-    Ok(places)
+    struct_ops::collect(file, btf, maps, &mut by_section)?;
+    Ok(by_section)
 }
 
 /// Kind of global data that a section holds.
@@ -175,7 +175,7 @@ fn declared(
     section: usize,
     btf: Option<&Btf>,
     maps: &mut Vec<Map>,
-    places: &mut BySection,
+    by_section: &mut BySection,
     refusals: &mut Vec<String>,
 ) -> Result<(), ObjectError> {
     let Some(btf) = btf else { return Err(refused("BTF is required, but is missing or corrupted.")) };
@@ -214,14 +214,14 @@ fn declared(
         }
         let last = btf.members(definition).last().filter(|m| m.name == "values");
         let values = last.map(|m| m.bit_offset as usize / 8);
-        places.declare(Declared { section, offset: var.offset, size: var.size, map: maps.len(), values }, name);
+        by_section.declare(Declared { section, offset: var.offset, size: var.size, map: maps.len(), values }, name);
         maps.push(map_def::parse(btf, name, definition, true, refusals)?);
     }
     Ok(())
 }
 
 /// Global variables of the one arena.
-fn arena(file: &File<'_>, maps: &mut [Map], places: &mut BySection) -> Result<(), ObjectError> {
+fn arena(file: &File<'_>, maps: &mut [Map], by_section: &mut BySection) -> Result<(), ObjectError> {
     let mut arenas = maps.iter().enumerate().filter(|(_, m)| m.map_type == MapType::Arena).map(|(i, _)| i);
     let (first, second) = (arenas.next(), arenas.next());
     if let (Some(first), Some(second)) = (first, second) {
@@ -238,16 +238,16 @@ fn arena(file: &File<'_>, maps: &mut [Map], places: &mut BySection) -> Result<()
         )));
     };
     let data = file.sections[section].data;
-    let room = u64::from(maps[map].max_entries) * u64::from(PAGE_SIZE);
-    if (data.len() as u64).next_multiple_of(PAGE_SIZE.into()) > room {
+    let declared_size = u64::from(maps[map].max_entries) * u64::from(PAGE_SIZE);
+    if (data.len() as u64).next_multiple_of(PAGE_SIZE.into()) > declared_size {
         return Err(refused(format!(
-            "elf: sec '{ARENA}': declared ARENA map size ({room}) is too small to hold global __arena variables of \
+            "elf: sec '{ARENA}': declared ARENA map size ({declared_size}) is too small to hold global __arena variables of \
              size {}",
             data.len()
         )));
     }
     maps[map].init = MapInit::Data(data.to_vec());
-    places.data.insert(section, map);
+    by_section.data.insert(section, map);
     Ok(())
 }
 

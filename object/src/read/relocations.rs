@@ -123,34 +123,34 @@ impl Resolver<'_, '_> {
             if insn.src != pseudo::CALL {
                 return fail("incorrect bpf_call opcode".into());
             }
-            let Some(place) = symbol.section.filter(|&s| functions.has_subprograms(s)) else {
-                let place = symbol.section.map_or("", |s| file.section_name(s));
-                return fail(format!("bad call relo against '{name}' in section '{place}'"));
+            let Some(section) = symbol.section.filter(|&s| functions.has_subprograms(s)) else {
+                let section = symbol.section.map_or("", |s| file.section_name(s));
+                return fail(format!("bad call relo against '{name}' in section '{section}'"));
             };
             if !symbol.value.is_multiple_of(Insn::SIZE as u64) {
                 return fail(format!("bad call relo against '{name}' at offset {}", symbol.value));
             }
-            Reference::Call(place, symbol.value / Insn::SIZE as u64)
+            Reference::Call(section, symbol.value / Insn::SIZE as u64)
         } else {
-            let Some(place) = symbol.section.filter(|&s| s != 0) else {
+            let Some(section) = symbol.section.filter(|&s| s != 0) else {
                 return fail(format!(
                     "invalid relo against '{name}' in special section {:#x}; forgot to initialize global var?..",
                     symbol.section_number
                 ));
             };
             let to_function = if symbol.is_global { symbol.is_func } else { symbol.is_section };
-            if functions.has_subprograms(place) && to_function {
+            if functions.has_subprograms(section) && to_function {
                 if !symbol.value.is_multiple_of(8) || insn.imm % 8 != 0 {
                     let (at, by) = (symbol.value, insn.imm);
                     return fail(format!("bad subprog addr relo against '{name}' at offset {at}+{by}"));
                 }
-                Reference::FuncAddress(place, symbol.value)
-            } else if let Some(&map) = self.maps.data.get(&place) {
+                Reference::FuncAddress(section, symbol.value)
+            } else if let Some(&map) = self.maps.data.get(&section) {
                 Reference::Value(map, symbol.value)
-            } else if file.section_name(place) == JUMP_TABLES {
+            } else if file.section_name(section) == JUMP_TABLES {
                 Reference::JumpTable
             } else {
-                match self.map(object, place, symbol, insn) {
+                match self.map(object, section, symbol, insn) {
                     Ok(map) => Reference::Map(map),
                     Err(why) => return fail(why),
                 }
@@ -161,21 +161,21 @@ impl Resolver<'_, '_> {
     }
 
     /// The map that a 64-bit load names.
-    fn map(&mut self, object: &mut Object, place: usize, symbol: &Symbol<'_>, insn: Insn) -> Result<usize, String> {
-        let section = self.file.section_name(place);
-        if !self.maps.holds_maps(place, section) {
-            return Err(format!("bad map relo against '{}' in section '{section}'", self.file.symbol_name(symbol)));
+    fn map(&mut self, object: &mut Object, section: usize, symbol: &Symbol<'_>, insn: Insn) -> Result<usize, String> {
+        let name = self.file.section_name(section);
+        if !self.maps.holds_maps(section, name) {
+            return Err(format!("bad map relo against '{}' in section '{name}'", self.file.symbol_name(symbol)));
         }
-        let legacy = self.maps.legacy.contains(&place);
+        let legacy = self.maps.legacy.contains(&section);
         // Static definitions of the old kind are named by their place in the section.
         let by = if legacy && symbol.is_section { u64::from(insn.imm.unsigned_abs()) } else { 0 };
         let offset = symbol.value.wrapping_add(by);
-        let Some(found) = self.maps.at(place, offset) else {
-            return Err(format!("map relo failed to find map for section '{section}', off {offset}"));
+        let Some(found) = self.maps.at(section, offset) else {
+            return Err(format!("map relo failed to find map for section '{name}', off {offset}"));
         };
-        if legacy && section != "maps" && self.refused.insert(found.map) {
-            let name = &object.maps[found.map].name;
-            object.libbpf_refusals.push(format!("bad map relo against '{name}' in section '{section}'"));
+        if legacy && name != "maps" && self.refused.insert(found.map) {
+            let map = &object.maps[found.map].name;
+            object.libbpf_refusals.push(format!("bad map relo against '{map}' in section '{name}'"));
         }
         Ok(found.map)
     }
@@ -251,7 +251,7 @@ impl Resolver<'_, '_> {
         };
         let name = &object.maps[map].name;
         let fail = |why: String| Err(refused(format!("struct_ops reloc {name}: {why}")));
-        let Some(place) = symbol.section else {
+        let Some(section) = symbol.section else {
             let (at, number) = (entry.offset, symbol.section_number);
             return fail(format!("rel->r_offset {at} shdr_idx {number} unsupported non-static function"));
         };
@@ -280,8 +280,8 @@ impl Resolver<'_, '_> {
             return fail(format!("cannot relocate non func ptr {}", member.name));
         }
         let slot = usize::try_from(symbol.value).unwrap_or(usize::MAX) / Insn::SIZE;
-        let Some(index) = self.functions.at(place, slot) else {
-            return fail(format!("cannot find prog at shdr_idx {place} to relocate func ptr {}", member.name));
+        let Some(index) = self.functions.at(section, slot) else {
+            return fail(format!("cannot find prog at shdr_idx {section} to relocate func ptr {}", member.name));
         };
         let function = &self.functions[index];
         let own = self.file.section_name(function.section);

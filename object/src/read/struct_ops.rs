@@ -16,7 +16,7 @@ pub(crate) fn collect(
     file: &File<'_>,
     btf: Option<&Btf>,
     maps: &mut Vec<Map>,
-    places: &mut BySection,
+    by_section: &mut BySection,
 ) -> Result<(), ObjectError> {
     for (section, s) in file.sections.iter().enumerate().filter(|(_, s)| s.is_data && is_section(s.name)) {
         let (name, data) = (s.name, s.data);
@@ -46,7 +46,7 @@ pub(crate) fn collect(
             budget = budget.checked_sub(bytes.len()).ok_or_else(|| {
                 malformed(format!("section {name}"), "variables that overlap", "each in a place of its own")
             })?;
-            places.declare_table(section, var.offset, composite.size, maps.len());
+            by_section.declare_table(section, var.offset, composite.size, maps.len());
             maps.push(Map {
                 name: btf.name(var.ty).to_owned(),
                 map_type: MapType::StructOps,

@@ -132,7 +132,7 @@ pub enum WriteError {
 }
 
 /// A function's place: section, its own symbol if it is global, first slot.
-struct Placed {
+struct FunctionSymbol {
     section: SectionId,
     symbol: SymbolId,
     start: usize,
@@ -142,7 +142,7 @@ struct Placed {
 struct Writer<'m> {
     module: &'m Module,
     out: Object<'static>,
-    functions: FxHashMap<&'m str, Placed>,
+    functions: FxHashMap<&'m str, FunctionSymbol>,
     symbols: FxHashMap<&'m str, SymbolId>,
 }
 
@@ -210,8 +210,8 @@ impl<'m> Writer<'m> {
         for f in &code.functions {
             let (value, size) = ((f.start * Insn::SIZE) as u64, (f.len * Insn::SIZE) as u64);
             let symbol = self.symbol(&f.name, value, size, SymbolKind::Text, SymbolSection::Section(id), f.global);
-            let placed = Placed { section: id, symbol, start: f.start, global: f.global };
-            self.functions.insert(&f.name, placed);
+            let function = FunctionSymbol { section: id, symbol, start: f.start, global: f.global };
+            self.functions.insert(&f.name, function);
         }
         id
     }

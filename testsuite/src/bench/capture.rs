@@ -24,7 +24,7 @@ pub struct Figures {
     /// Packets of the capture.
     pub packets: u64,
     /// Whole ways, the first of which is reading alone: what, and seconds.
-    pub ways: Vec<(&'static str, f64)>,
+    pub methods: Vec<(&'static str, f64)>,
     /// The parts of the first run with native code: what, and seconds.
     pub parts: Vec<(&'static str, f64)>,
 }
@@ -56,10 +56,10 @@ impl Figures {
     /// As Markdown tables: ratios to reading and shares, and packets a second and nanoseconds where `with_ns`.
     pub fn markdown(&self, with_ns: bool) -> String {
         let mut out = String::new();
-        let (Some((_, reading)), packets) = (self.ways.first(), self.packets.max(1) as f64) else { return out };
+        let (Some((_, reading)), packets) = (self.methods.first(), self.packets.max(1) as f64) else { return out };
         let (head, line) = if with_ns { (" packets a second |", "---|") } else { ("", "") };
         let _ = writeln!(out, "\n| capture | time, as a ratio to reading the file |{head}\n|---|---|{line}");
-        for (what, seconds) in &self.ways {
+        for (what, seconds) in &self.methods {
             let _ = write!(out, "| {what} | {} |", ratio(seconds / reading));
             let _ = if with_ns { writeln!(out, " {:.0} |", packets / seconds) } else { writeln!(out) };
         }
@@ -80,7 +80,7 @@ impl Figures {
     pub fn json(&self) -> Value {
         let object =
             |list: &[(&str, f64)]| -> Value { list.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect() };
-        json!({ "packets": self.packets, "seconds": object(&self.ways), "parts": object(&self.parts) })
+        json!({ "packets": self.packets, "seconds": object(&self.methods), "parts": object(&self.parts) })
     }
 }
 
@@ -168,8 +168,8 @@ fn command(path: &Path, object: &[&str], extra: &[&str], out: &Path) -> Result<(
     Ok((whole, said(&output.stdout).unwrap_or(whole)))
 }
 
-/// Goes through a capture in each way, in turns, and keeps the best of `rounds`. The `ebpfkit` beside this program runs.
-pub fn measure(path: &Path, rounds: u32) -> Result<Figures> {
+/// Goes through a capture in each way, in turns, and keeps the best of `iterations`. The `ebpfkit` beside this program runs.
+pub fn measure(path: &Path, iterations: u32) -> Result<Figures> {
     let out = std::env::temp_dir().join(format!("ebpfkit-bench-{}.pcap", std::process::id()));
     let example = Example::open()?;
     let (_maps, mut run) = example.run()?;
@@ -177,13 +177,13 @@ pub fn measure(path: &Path, rounds: u32) -> Result<Figures> {
     let mut packets = 0;
     let mut steps = [f64::INFINITY; STEPS.len()];
     let mut commands = [(f64::INFINITY, f64::INFINITY); COMMANDS.len()];
-    for _ in 0..rounds.max(1) {
+    for _ in 0..iterations.max(1) {
         let (count, found) = each(path, |data| {
             std::hint::black_box(data);
             Ok(())
         })?;
         packets = count;
-        let (_, given) = each(path, |data| {
+        let (_, delivered) = each(path, |data| {
             set_frame(&mut run, kind, Origin::Wire, data);
             Ok(())
         })?;
@@ -192,7 +192,7 @@ pub fn measure(path: &Path, rounds: u32) -> Result<Figures> {
             std::hint::black_box(Jit.run(&mut run).map_err(|f| anyhow!("the example: {f}"))?);
             Ok(())
         })?;
-        for (best, now) in steps.iter_mut().zip([reading(path)?, found, given, ran]) {
+        for (best, now) in steps.iter_mut().zip([reading(path)?, found, delivered, ran]) {
             *best = best.min(now);
         }
         for (best, (_, object, extra)) in commands.iter_mut().zip(COMMANDS) {
@@ -205,9 +205,9 @@ pub fn measure(path: &Path, rounds: u32) -> Result<Figures> {
     let ends = steps.into_iter().chain([commands[0].1]);
     let parts =
         PARTS.into_iter().zip(ends.scan(0.0, |before, end| Some((end - std::mem::replace(before, end)).max(0.0))));
-    let ways =
+    let methods =
         STEPS.into_iter().zip(steps).chain(COMMANDS.into_iter().zip(commands).map(|((what, ..), (s, _))| (what, s)));
-    Ok(Figures { packets, ways: ways.collect(), parts: parts.collect() })
+    Ok(Figures { packets, methods: methods.collect(), parts: parts.collect() })
 }
 
 #[cfg(test)]
@@ -222,9 +222,9 @@ mod tests {
 
     #[test]
     fn shares_and_packets_a_second() {
-        let ways = vec![("reading the file", 0.1), ("`run`", 0.5)];
+        let methods = vec![("reading the file", 0.1), ("`run`", 0.5)];
         let parts = PARTS.into_iter().zip([0.1, 0.0, 0.0, 0.3, 0.1]).collect();
-        let figures = Figures { packets: 1_000_000, ways, parts };
+        let figures = Figures { packets: 1_000_000, methods, parts };
         let text = figures.markdown(true);
         assert!(text.contains("| `run` | 5.00 | 2000000 |"), "{text}");
         assert!(text.contains("| running | 60% | 300.0 |"), "{text}");

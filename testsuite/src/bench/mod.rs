@@ -193,9 +193,9 @@ pub struct Figures {
     pub result: u32,
 }
 
-/// Runs a program in every engine: once for its result, then `rounds` batches in turns. Without rounds there are no
+/// Runs a program in every engine: once for its result, then `iterations` batches in turns. Without rounds there are no
 /// figures. An error when two engines return different results.
-pub fn measure(case: &Case, rounds: u32) -> Result<Figures> {
+pub fn measure(case: &Case, iterations: u32) -> Result<Figures> {
     let mut absent = BTreeMap::new();
     let mut ready: Vec<Ready<'_>> = Vec::new();
     let model = case.model();
@@ -218,16 +218,16 @@ pub fn measure(case: &Case, rounds: u32) -> Result<Figures> {
             bail!("{}: {first} returns {result:#x}, {other} {found:#x}", case.name);
         }
     }
-    if rounds > 0 {
+    if iterations > 0 {
         ready.iter_mut().try_for_each(Ready::warm_up)?;
     }
-    for _ in 0..rounds {
+    for _ in 0..iterations {
         for r in &mut ready {
             let (_, ns) = (r.batch)(r.count)?;
             r.best = r.best.min(ns / f64::from(r.count));
         }
     }
-    let ns = ready.iter().filter(|_| rounds > 0).map(|r| (r.engine, r.best)).collect();
+    let ns = ready.iter().filter(|_| iterations > 0).map(|r| (r.engine, r.best)).collect();
     Ok(Figures { program: case.name, ns, absent, result })
 }
 

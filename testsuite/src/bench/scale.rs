@@ -80,13 +80,13 @@ fn compile(engine: Engine, prepared: &Prepared, plain: &Plain) -> Result<Option<
     }
 }
 
-/// Microseconds an instruction, by engine and size: the best of `rounds`.
-pub fn times(rounds: u32) -> Result<BTreeMap<Engine, [Option<f64>; SIZES.len()]>> {
+/// Microseconds an instruction, by engine and size: the best of `iterations`.
+pub fn times(iterations: u32) -> Result<BTreeMap<Engine, [Option<f64>; SIZES.len()]>> {
     let mut all = BTreeMap::<Engine, [Option<f64>; SIZES.len()]>::new();
     for (number, insns) in SIZES.into_iter().enumerate() {
         let (prepared, plain) = program(insns)?;
         let mut best = BTreeMap::<Engine, f64>::new();
-        for _ in 0..if insns < SHORT { 10 * rounds } else { rounds } {
+        for _ in 0..if insns < SHORT { 10 * iterations } else { iterations } {
             for engine in Engine::ALL.into_iter().filter(|e| e.compiles()) {
                 if !engine.is_ours() && !cfg!(feature = "peers") {
                     continue;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// Rounds; each engine runs a batch in each, and the best counts
     #[arg(short, long, default_value_t = 40)]
-    rounds: u32,
+    iterations: u32,
     /// Only programs with this in their names
     #[arg(short, long, default_value = "")]
     filter: String,
@@ -39,7 +39,7 @@ pub struct Args {
 }
 
 /// Rounds for compile times.
-const COMPILE_ROUNDS: u32 = 5;
+const COMPILE_ITERATIONS: u32 = 5;
 
 /// Prints ratios to the running kernel; without one, to our native code.
 pub fn run(args: &Args) -> Result<()> {
@@ -52,16 +52,16 @@ pub fn run(args: &Args) -> Result<()> {
     let names = PLAIN.into_iter().chain(REAL).filter(|n| n.contains(&args.filter) && !args.compile_only);
     for name in names {
         match open(name)? {
-            Some(case) => report.figures.push(measure(&case, args.rounds)?),
+            Some(case) => report.figures.push(measure(&case, args.iterations)?),
             None => report.skipped.push(name),
         }
     }
     if !args.run_only {
-        report.compile = scale::times(COMPILE_ROUNDS)?;
+        report.compile = scale::times(COMPILE_ITERATIONS)?;
         report.memory = scale::memory(scale::SIZES[1])?;
     }
     if let Some(path) = &args.packets {
-        report.capture = capture::measure(path, args.rounds.min(10))?;
+        report.capture = capture::measure(path, args.iterations.min(10))?;
     }
     if let Some(path) = &args.svg {
         std::fs::write(path, plot::svg(&report)).with_context(|| path.display().to_string())?;

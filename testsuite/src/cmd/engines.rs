@@ -1,6 +1,6 @@
 //! `engines`: random accepted programs, run in every engine and in the running kernel.
 
-use super::Wanted;
+use super::ConstructArgs;
 use anyhow::{Result, bail};
 use ebpfkit_kernel::Kernel;
 use ebpfkit_object::Prepared;
@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, default_value_t = 60)]
     statements: u32,
     #[command(flatten)]
-    constructs: Wanted,
+    constructs: ConstructArgs,
     /// Leave the running kernel out
     #[arg(long)]
     no_kernel: bool,

@@ -19,7 +19,7 @@ use ebpfkit_verifier::KernelModel;
 
 /// What random programs may be made of.
 #[derive(clap::Args)]
-pub struct Wanted {
+pub struct ConstructArgs {
     /// Besides arithmetic, stack, packets, maps, branches, loops and functions: these alone, instead of all
     #[arg(long, value_delimiter = ',', value_name = "CONSTRUCTS", default_values_t = Construct::ALL)]
     constructs: Vec<Construct>,
@@ -28,7 +28,7 @@ pub struct Wanted {
     most: u32,
 }
 
-impl Wanted {
+impl ConstructArgs {
     /// With the kernel's functions, where it has them.
     pub fn config(&self, model: &KernelModel) -> Config {
         let kfuncs = model.btf().and_then(|btf| Kfuncs::of(btf));

@@ -87,9 +87,9 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn compare(kernel: Kernel, model: &KernelModel, prepared: &Prepared, list: bool, counts: &mut Counts) {
     let object = &prepared.object;
-    let wanted: Vec<usize> =
+    let programs: Vec<usize> =
         (0..object.programs.len()).filter(|n| takes_packet(object.programs[*n].prog_type)).collect();
-    if wanted.is_empty() {
+    if programs.is_empty() {
         return;
     }
     let mut tell = |what: &'static str, program: &str, detail: String| {
@@ -101,7 +101,7 @@ fn compare(kernel: Kernel, model: &KernelModel, prepared: &Prepared, list: bool,
     let Ok(session) = Session::new(kernel, prepared) else { return };
     let mut instance = Instance::new(object, model, kernel.possible_cpus() as u32);
     let kfunc = |id, index| model.kfunc_name(id, index);
-    for n in wanted {
+    for n in programs {
         let program = &object.programs[n];
         let Ok(loaded) = session.load(n, LogLevel::NONE) else { continue };
         let Ok(theirs) = loaded.program else { continue };

@@ -1,6 +1,6 @@
 //! `soundness`: random accepted programs run on random packets; every step must lie in what the verifier foresaw.
 
-use super::Wanted;
+use super::ConstructArgs;
 use anyhow::Result;
 use ebpfkit_testsuite::containment::{Outcome, UNWATCHED, check};
 use ebpfkit_testsuite::engines::Input;
@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, default_value_t = 4)]
     packets: usize,
     #[command(flatten)]
-    constructs: Wanted,
+    constructs: ConstructArgs,
     /// Chance in 1000 that a statement ignores what is known
     #[arg(long, default_value_t = 10)]
     mistakes: u32,

@@ -1,6 +1,6 @@
 //! `verdicts`: random programs, judged by the verifier here and by the running kernel.
 
-use super::Wanted;
+use super::ConstructArgs;
 use anyhow::{Context, Result};
 use ebpfkit_abi::ProgType;
 use ebpfkit_kernel::{Kernel, LogLevel, Session};
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, default_value_t = 40)]
     statements: u32,
     #[command(flatten)]
-    constructs: Wanted,
+    constructs: ConstructArgs,
     /// Judge as for a user with CAP_BPF alone, socket filters; to be run by such a user
     #[arg(long)]
     cap_bpf: bool,
@@ -201,9 +201,9 @@ fn judge(model: &KernelModel, prepared: &Prepared, options: Options) -> Answer {
 
 fn ask(kernel: Kernel, prepared: &Prepared) -> Result<Answer> {
     let session = Session::new(kernel, prepared)?;
-    let quick = session.load(0, LogLevel::STATS)?;
-    let insns = quick.summary().insns_processed.unwrap_or(0);
-    if quick.program.is_ok() {
+    let summary = session.load(0, LogLevel::STATS)?;
+    let insns = summary.summary().insns_processed.unwrap_or(0);
+    if summary.program.is_ok() {
         return Ok(Answer::Accepted(insns));
     }
     let with_log = session.load(0, LogLevel::FAILING_PATH)?;

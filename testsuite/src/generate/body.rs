@@ -61,7 +61,7 @@ impl<S: Source> Body<'_, S> {
         }
         self.block(0);
         self.result();
-        let is_callback = matches!(self.role(), Role::Round { .. } | Role::Element { .. });
+        let is_callback = matches!(self.role(), Role::Iteration { .. } | Role::Element { .. });
         if is_callback || self.role() == Role::Main && self.kind.narrow_result {
             self.code.push(class::ALU64 | alu::AND, 0, 0, 0, 1);
         }
@@ -75,7 +75,7 @@ impl<S: Source> Body<'_, S> {
 
     /// What the function starts with.
     fn arguments(&mut self) {
-        let memory = |of, room| Value::Memory { of, room };
+        let memory = |of, size| Value::Memory { of, size };
         let stack = |has| if has { memory(Memory::Frame, 8) } else { Value::Scalar };
         match self.role() {
             Role::Main => {
@@ -85,7 +85,7 @@ impl<S: Source> Body<'_, S> {
             }
             Role::Panic => self.code.mov(0, 1),
             Role::Static | Role::Global => self.known.regs[1..=3].fill(Value::Scalar),
-            Role::Round { stack: has } => {
+            Role::Iteration { stack: has } => {
                 self.known.regs[1] = Value::Scalar;
                 self.known.regs[2] = stack(has);
             }
@@ -120,8 +120,8 @@ impl<S: Source> Body<'_, S> {
     }
 
     pub(super) fn block(&mut self, depth: u32) {
-        let wanted = 1 + self.source.below(if depth == 0 { self.budget.max(1) } else { 6 });
-        for _ in 0..wanted {
+        let statements = 1 + self.source.below(if depth == 0 { self.budget.max(1) } else { 6 });
+        for _ in 0..statements {
             if self.budget == 0 {
                 return;
             }
@@ -264,7 +264,7 @@ impl<S: Source> Body<'_, S> {
     }
 
     /// An offset inside a slot that is aligned for an access.
-    pub(super) fn place_in_slot(&mut self, slot: usize, bytes: u8) -> i16 {
+    pub(super) fn point_to_slot(&mut self, slot: usize, bytes: u8) -> i16 {
         let steps = 8 / u32::from(bytes);
         let within = self.source.below(steps) as i16 * i16::from(bytes);
         let stray = if self.mistake() { self.source.below(1200) as i16 - 600 } else { 0 };
@@ -278,7 +278,7 @@ impl<S: Source> Body<'_, S> {
         if self.known.slots[slot] != Slot::Data && !has_number {
             bytes = 8;
         }
-        let off = self.place_in_slot(slot, bytes);
+        let off = self.point_to_slot(slot, bytes);
         if self.source.chance(300) {
             let imm = self.source.number() as i32;
             self.code.store_imm(bytes, 10, off, imm);
@@ -333,9 +333,9 @@ impl<S: Source> Body<'_, S> {
     fn ordered_access(&mut self) {
         let bytes = self.source.pick(&[1u8, 2, 4, 8]);
         let (base, off) = match self.value_register() {
-            Some((reg, room)) if self.source.chance(600) => {
-                let places = (room / i32::from(bytes)).max(1) as u32;
-                (reg, self.source.below(places) as i16 * i16::from(bytes))
+            Some((reg, size)) if self.source.chance(600) => {
+                let offsets = (size / i32::from(bytes)).max(1) as u32;
+                (reg, self.source.below(offsets) as i16 * i16::from(bytes))
             }
             _ => {
                 let data = self.slots_where(|s| s == Slot::Data);
@@ -343,7 +343,7 @@ impl<S: Source> Body<'_, S> {
                     return self.store_stack();
                 }
                 let slot = self.source.pick(&data);
-                (10, self.place_in_slot(slot, bytes))
+                (10, self.point_to_slot(slot, bytes))
             }
         };
         if self.source.chance(500) {
@@ -367,7 +367,7 @@ impl<S: Source> Body<'_, S> {
         }
         let slot = self.source.pick(&with_data);
         let bytes = self.source.pick(&[1, 2, 4, 8]);
-        let (off, to) = (self.place_in_slot(slot, bytes), self.target());
+        let (off, to) = (self.point_to_slot(slot, bytes), self.target());
         if bytes < 8 && self.source.chance(250) {
             let bits = [size::B, size::H, size::W][bytes.trailing_zeros() as usize];
             self.code.push(class::LDX | mode::MEMSX | bits, to, 10, off, 0);
@@ -414,8 +414,8 @@ impl<S: Source> Body<'_, S> {
         ];
         let bytes = self.source.pick(&[4, 8]);
         let (base, off) = match self.value_register() {
-            Some((reg, room)) if self.source.chance(600) => {
-                let at = self.source.below((room / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes);
+            Some((reg, size)) if self.source.chance(600) => {
+                let at = self.source.below((size / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes);
                 (reg, at)
             }
             _ => {
@@ -424,7 +424,7 @@ impl<S: Source> Body<'_, S> {
                     return self.store_stack();
                 }
                 let slot = self.source.pick(&data);
-                (10, self.place_in_slot(slot, bytes))
+                (10, self.point_to_slot(slot, bytes))
             }
         };
         let (op, src) = (self.source.pick(&OPS), self.own_number());
@@ -452,17 +452,17 @@ impl<S: Source> Body<'_, S> {
             return None;
         }
         let reg = self.source.pick(&regs);
-        let Value::Memory { room, .. } = self.known.regs[reg as usize] else { return None };
-        Some((reg, room.into()))
+        let Value::Memory { size, .. } = self.known.regs[reg as usize] else { return None };
+        Some((reg, size.into()))
     }
 
     /// Loads from or stores to a map value, at a fixed or a bounded offset.
     pub(super) fn value_access(&mut self) {
-        let Some((reg, room)) = self.value_register() else { return self.arithmetic() };
+        let Some((reg, size)) = self.value_register() else { return self.arithmetic() };
         let mut bytes = self.source.pick(&[1u8, 2, 4, 8]);
         let stray = if self.mistake() { self.source.below(80) as i16 } else { 0 };
         let mut base = reg;
-        let mut off = self.source.below((room / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes) + stray;
+        let mut off = self.source.below((size / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes) + stray;
         if self.source.chance(400) {
             let index = self.own_number();
             let free = self.known.free();
@@ -475,8 +475,8 @@ impl<S: Source> Body<'_, S> {
                 // The stack is accessed at aligned offsets only.
                 bytes = 1;
             }
-            let room_left = (room - i32::from(bytes)).max(0) as u32;
-            let mask = [0u32, 1, 3, 7, 15, 31, 63].into_iter().rfind(|&m| m <= room_left).unwrap_or(0);
+            let left = (size - i32::from(bytes)).max(0) as u32;
+            let mask = [0u32, 1, 3, 7, 15, 31, 63].into_iter().rfind(|&m| m <= left).unwrap_or(0);
             if !self.mistake() {
                 self.code.push(class::ALU64 | alu::AND, index, 0, 0, mask as i32);
                 self.set(index, Value::UpTo(mask));
@@ -533,9 +533,9 @@ impl<S: Source> Body<'_, S> {
         }
         let done = self.code.label();
         self.code.jump(done);
-        self.code.place(skip);
+        self.code.bind(skip);
         self.code.mov_imm(to, -1);
-        self.code.place(done);
+        self.code.bind(done);
         self.set(to, Value::Scalar);
         self.set(data, Value::Packet { proved: 0 });
         self.set(end, Value::Uninit);
@@ -588,7 +588,7 @@ impl<S: Source> Body<'_, S> {
         self.key(map);
         self.code.helper(id::MAP_LOOKUP_ELEM);
         self.known.after_call(Value::Uninit);
-        let value = Value::Memory { of: Memory::Value(map), room: VALUE_SIZES[map] as u16 };
+        let value = Value::Memory { of: Memory::Value(map), size: VALUE_SIZES[map] as u16 };
         let saved: Vec<u8> = self.known.free().into_iter().filter(|&r| r >= 7).collect();
         let skip = self.code.label();
         if !self.mistake() {
@@ -603,10 +603,10 @@ impl<S: Source> Body<'_, S> {
         }
         self.value_access();
         self.block(depth + 1);
-        self.code.place(skip);
+        self.code.bind(skip);
         let mut without = before;
         without.regs[0] = Value::Scalar;
-        self.known.join(&without);
+        self.known.merge(&without);
     }
 
     /// Sets or removes an element.
@@ -645,13 +645,13 @@ impl<S: Source> Body<'_, S> {
         let after_first = std::mem::replace(&mut self.known, before);
         if self.source.chance(500) {
             self.code.jump(done);
-            self.code.place(other);
+            self.code.bind(other);
             self.block(depth + 1);
         } else {
-            self.code.place(other);
+            self.code.bind(other);
         }
-        self.code.place(done);
-        self.known.join(&after_first);
+        self.code.bind(done);
+        self.known.merge(&after_first);
     }
 
     /// Registers that a loop may count in; `None` where there are too few, or loops are too deep already.
@@ -678,7 +678,7 @@ impl<S: Source> Body<'_, S> {
         let (counter, iterations, reserved) = self.begin_counting(&free);
         let head = self.known.clone();
         let start = self.code.label();
-        self.code.place(start);
+        self.code.bind(start);
         self.block(depth + 1);
         self.restore(&head);
         self.code.add_imm(counter, 1);

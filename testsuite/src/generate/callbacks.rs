@@ -19,16 +19,16 @@ impl<S: Source> Body<'_, S> {
 
     /// `bpf_loop`.
     pub(super) fn bpf_loop(&mut self) {
-        let callees = self.later(|r| matches!(r, Role::Round { .. }));
+        let callees = self.later(|r| matches!(r, Role::Iteration { .. }));
         if callees.is_empty() || !self.may_call() {
             return self.arithmetic();
         }
         let callee = self.source.pick(&callees);
-        let Role::Round { stack } = self.roles[callee] else { return };
+        let Role::Iteration { stack } = self.roles[callee] else { return };
         if self.source.chance(600) {
             // A callback that is never called is removed, and its address with it the program.
-            let rounds = if self.mistake() { 0 } else { 1 + self.source.below(6) as i32 };
-            self.code.mov_imm(1, rounds);
+            let iterations = if self.mistake() { 0 } else { 1 + self.source.below(6) as i32 };
+            self.code.mov_imm(1, iterations);
         } else {
             let number = self.number();
             if number != 1 {

@@ -37,7 +37,7 @@ impl Code {
         Label(self.labels.len() - 1)
     }
 
-    pub(super) fn place(&mut self, label: Label) {
+    pub(super) fn bind(&mut self, label: Label) {
         self.labels[label.0] = Some(self.insns.len());
     }
 
@@ -106,9 +106,9 @@ impl Code {
     }
 
     /// A packet load of classic BPF; `index` is a register that is added to the place.
-    pub(super) fn legacy(&mut self, bytes: u8, index: Option<u8>, place: i32) {
+    pub(super) fn legacy(&mut self, bytes: u8, index: Option<u8>, offset: i32) {
         let mode = if index.is_some() { mode::IND } else { mode::ABS };
-        self.push(class::LD | mode | size_bits(bytes), 0, index.unwrap_or(0), 0, place);
+        self.push(class::LD | mode | size_bits(bytes), 0, index.unwrap_or(0), 0, offset);
     }
 
     pub(super) fn jump(&mut self, to: Label) {

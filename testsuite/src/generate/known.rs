@@ -12,7 +12,7 @@ pub(super) enum Value {
     /// The context.
     Ctx,
     /// Memory that may be read and written: what it is, and how many bytes are left.
-    Memory { of: Memory, room: u16 },
+    Memory { of: Memory, size: u16 },
     /// A packet pointer behind which so many bytes have been proved.
     Packet { proved: u16 },
 }
@@ -89,7 +89,7 @@ impl Known {
     }
 
     /// What remains true whichever of two ways led here.
-    pub(super) fn join(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         for (a, b) in self.regs.iter_mut().zip(other.regs) {
             *a = a.or(b);
         }

@@ -26,7 +26,7 @@ impl<S: Source> Body<'_, S> {
         self.known.carry_little(self.source);
         let head = self.known.clone();
         let (start, done) = (self.code.label(), self.code.label());
-        self.code.place(start);
+        self.code.bind(start);
         self.code.may_goto(done);
         self.open_loops += 1;
         self.block(depth + 2);
@@ -40,7 +40,7 @@ impl<S: Source> Body<'_, S> {
             self.code.branch(true, jmp::JGE, counter, Err(iterations), done);
             self.code.jump(start);
         }
-        self.code.place(done);
+        self.code.bind(done);
         self.known = head;
         self.known.reserved = reserved;
     }
@@ -52,15 +52,15 @@ impl<S: Source> Body<'_, S> {
         };
         let [new, next, destroy] = [Kfunc::IterNew, Kfunc::IterNext, Kfunc::IterDestroy].map(|f| kfuncs.id(f));
         // Below the slots that everything else uses.
-        let place = -8 * (SLOTS as i32 + 1 + self.iterators as i32);
-        let (from, rounds) = (self.source.below(5) as i32 - 2, self.source.below(7) as i32);
-        self.iterator_call(place, Some((from, from + rounds)), new);
+        let offset = -8 * (SLOTS as i32 + 1 + self.iterators as i32);
+        let (from, iterations) = (self.source.below(5) as i32 - 2, self.source.below(7) as i32);
+        self.iterator_call(offset, Some((from, from + iterations)), new);
         self.known.at_loop_head();
         self.known.carry_little(self.source);
         let head = self.known.clone();
         let (start, done) = (self.code.label(), self.code.label());
-        self.code.place(start);
-        self.iterator_call(place, None, next);
+        self.code.bind(start);
+        self.iterator_call(offset, None, next);
         if !self.mistake() {
             self.code.branch(true, jmp::JEQ, 0, Err(0), done);
         }
@@ -75,17 +75,17 @@ impl<S: Source> Body<'_, S> {
         self.iterators -= 1;
         self.restore(&head);
         self.code.jump(start);
-        self.code.place(done);
+        self.code.bind(done);
         if !self.mistake() {
-            self.iterator_call(place, None, destroy);
+            self.iterator_call(offset, None, destroy);
         }
         self.known = head;
         self.known.after_call(Value::Uninit);
     }
 
-    fn iterator_call(&mut self, place: i32, range: Option<(i32, i32)>, function: u32) {
+    fn iterator_call(&mut self, offset: i32, range: Option<(i32, i32)>, function: u32) {
         self.code.mov(1, 10);
-        self.code.add_imm(1, place);
+        self.code.add_imm(1, offset);
         if let Some((from, to)) = range {
             self.code.mov_imm(2, from);
             self.code.mov_imm(3, to);

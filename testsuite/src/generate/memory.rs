@@ -79,7 +79,7 @@ impl<S: Source> Body<'_, S> {
             let imm = self.source.number() as i32;
             self.code.store_imm(8, keep, at as i16, imm);
         }
-        let record = Value::Memory { of: Memory::Record, room: size };
+        let record = Value::Memory { of: Memory::Record, size };
         self.set(0, record);
         self.set(keep, record);
         let reserved = self.known.reserved;
@@ -100,10 +100,10 @@ impl<S: Source> Body<'_, S> {
             self.code.helper(end);
         }
         self.known.after_call(Value::Uninit);
-        self.code.place(skip);
+        self.code.bind(skip);
         let mut without = before;
         without.regs[0] = Value::Scalar;
-        self.known.join(&without);
+        self.known.merge(&without);
     }
 
     /// Copies a slot to a ring buffer.
@@ -150,9 +150,9 @@ impl<S: Source> Body<'_, S> {
             return None;
         }
         let value = self.source.pick(&values);
-        let Value::Memory { room, .. } = self.known.regs[value as usize] else { return None };
+        let Value::Memory { size, .. } = self.known.regs[value as usize] else { return None };
         let stray = if self.mistake() { 60 } else { 0 };
-        let size = 1 + self.source.below(u32::from(room)) as i32 + stray;
+        let size = 1 + self.source.below(u32::from(size)) as i32 + stray;
         if value != 1 {
             self.code.mov(1, value);
         }
@@ -201,10 +201,10 @@ impl<S: Source> Body<'_, S> {
                     self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
                     let mut without = self.known.clone();
                     without.regs[0] = Value::Scalar;
-                    self.set(0, Value::Memory { of: Memory::Slice, room: len as u16 });
+                    self.set(0, Value::Memory { of: Memory::Slice, size: len as u16 });
                     self.value_access();
-                    self.code.place(skip);
-                    self.known.join(&without);
+                    self.code.bind(skip);
+                    self.known.merge(&without);
                 }
             }
         }
@@ -235,8 +235,8 @@ impl<S: Source> Body<'_, S> {
         let before = self.known.clone();
         self.code.mov(keep, 0);
         self.code.add_imm(keep, i32::from(BEHIND_LOCK));
-        let room = LOCKED_SIZE as u16 - BEHIND_LOCK as u16;
-        self.set(keep, Value::Memory { of: Memory::Value(self.maps.locked), room });
+        let size = LOCKED_SIZE as u16 - BEHIND_LOCK as u16;
+        self.set(keep, Value::Memory { of: Memory::Value(self.maps.locked), size });
         let reserved = self.known.reserved;
         self.known.reserved |= 1 << keep;
         self.lock(keep, id::SPIN_LOCK);
@@ -252,10 +252,10 @@ impl<S: Source> Body<'_, S> {
             self.lock(keep, id::SPIN_UNLOCK);
         }
         self.known.reserved = reserved;
-        self.code.place(skip);
+        self.code.bind(skip);
         let mut without = before;
         without.regs[0] = Value::Scalar;
-        self.known.join(&without);
+        self.known.merge(&without);
     }
 
     fn lock(&mut self, behind: u8, helper: u32) {
@@ -272,7 +272,7 @@ impl<S: Source> Body<'_, S> {
         }
         let bytes = self.source.pick(&[1, 2, 4]);
         let from = self.source.pick(&[0, 0, 0, LINK, NETWORK]);
-        let place = from + self.source.below(30) as i32;
+        let offset = from + self.source.below(30) as i32;
         let index = if self.source.chance(400) {
             let index = self.own_number();
             let mask = self.source.pick(&[1, 7, 15, 63]);
@@ -282,7 +282,7 @@ impl<S: Source> Body<'_, S> {
         } else {
             None
         };
-        self.code.legacy(bytes, index, place);
+        self.code.legacy(bytes, index, offset);
         self.known.after_call(Value::Scalar);
     }
 
@@ -307,13 +307,13 @@ impl<S: Source> Body<'_, S> {
         self.code.add_imm(2, i32::from(slot_off(slots[1])));
         self.look_up(skip);
         let before = self.known.clone();
-        self.set(0, Value::Memory { of: Memory::Value(0), room: VALUE_SIZES[0] as u16 });
+        self.set(0, Value::Memory { of: Memory::Value(0), size: VALUE_SIZES[0] as u16 });
         self.value_access();
         self.block(depth + 1);
-        self.code.place(skip);
+        self.code.bind(skip);
         let mut without = before;
         without.regs[0] = Value::Scalar;
-        self.known.join(&without);
+        self.known.merge(&without);
     }
 
     /// An element of an inner map of some kind, or of an array, whose key is a constant.
@@ -347,14 +347,14 @@ impl<S: Source> Body<'_, S> {
         if !there && !self.mistake() || there && self.source.chance(300) {
             self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
         }
-        self.set(0, Value::Memory { of: Memory::Value(0), room: VALUE_SIZES[0] as u16 });
+        self.set(0, Value::Memory { of: Memory::Value(0), size: VALUE_SIZES[0] as u16 });
         self.value_access();
         self.block(depth + 1);
-        self.code.place(skip);
+        self.code.bind(skip);
         let mut without = before;
         without.after_call(Value::Uninit);
         without.slots[slot] = Slot::Empty;
-        self.known.join(&without);
+        self.known.merge(&without);
     }
 
     /// r2 points to the key in a slot.

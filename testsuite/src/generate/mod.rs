@@ -68,17 +68,17 @@ pub const ENTRIES: u32 = 4;
 /// What a program has of the constructs that are wanted: few at a time, so that each is met in many surroundings.
 fn choose(source: &mut impl Source, config: &Config) -> (&'static Kind, Constructs) {
     let mut on = Constructs::NONE;
-    let mut wanted = config.constructs;
+    let mut allowed = config.constructs;
     if config.kfuncs.is_none() {
-        wanted = wanted.minus(Construct::WITH_KFUNCS);
+        allowed = allowed.minus(Construct::WITH_KFUNCS);
     }
     if config.mistakes == 0 {
         // Without types there are no records of functions and no locks, and some other types of values have none either.
-        wanted = wanted.minus(Constructs::NONE.with(Construct::Untyped).with(Construct::Typedefs));
+        allowed = allowed.minus(Constructs::NONE.with(Construct::Untyped).with(Construct::Typedefs));
     }
-    let wanted = wanted.list();
-    for _ in 0..if wanted.is_empty() { 0 } else { source.below(config.most + 1) } {
-        on = on.with(source.pick(&wanted));
+    let allowed = allowed.list();
+    for _ in 0..if allowed.is_empty() { 0 } else { source.below(config.most + 1) } {
+        on = on.with(source.pick(&allowed));
     }
     let kind = if on.has(Construct::Kinds) {
         &kind::OTHERS[source.below(kind::OTHERS.len() as u32) as usize]
@@ -101,7 +101,7 @@ fn roles(source: &mut impl Source, config: &Config, on: Constructs) -> Vec<Role>
     };
     if on.has(Construct::Loop) {
         let stack = source.chance(600);
-        add(source, Role::Round { stack });
+        add(source, Role::Iteration { stack });
     }
     if on.has(Construct::Elements) {
         let (map, stack) = (source.pick(&[0, 2]), source.chance(500));

@@ -122,9 +122,9 @@ impl<S: Source> Body<'_, S> {
         let (bytes, off) = (self.source.pick(&[1, 2, 4]), self.source.pick(&[0, 4]));
         self.code.load(bytes, 0, 0, off);
         self.code.jump(done);
-        self.code.place(skip);
+        self.code.bind(skip);
         self.code.mov_imm(0, -1);
-        self.code.place(done);
+        self.code.bind(done);
         self.known.forget(Memory::Slice);
         self.set(0, Value::Scalar);
     }

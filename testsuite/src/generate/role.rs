@@ -12,7 +12,7 @@ pub(super) enum Role {
     /// Called where a check has failed; does not return.
     Panic,
     /// A callback of `bpf_loop`; with eight bytes of its caller's stack, or none.
-    Round { stack: bool },
+    Iteration { stack: bool },
     /// A callback of `bpf_for_each_map_elem` for an array.
     Element { map: usize, stack: bool },
 }

@@ -25,7 +25,7 @@ impl<S: Source> Body<'_, S> {
             3 => {
                 let here = self.code.label();
                 self.code.jump(here);
-                self.code.place(here);
+                self.code.bind(here);
             }
             4 => {
                 let reg = self.own_number();
@@ -80,12 +80,12 @@ impl<S: Source> Body<'_, S> {
         self.code.mov_imm(truth, 1);
         self.code.branch(true, op, number, Err(imm), set);
         self.code.mov_imm(truth, 0);
-        self.code.place(set);
+        self.code.bind(set);
         self.code.push(class::ALU64 | alu::AND, truth, 0, 0, 1);
         self.set(truth, Value::UpTo(1));
         self.code.branch(true, jmp::JEQ, truth, Err(0), done);
         self.arithmetic();
-        self.code.place(done);
+        self.code.bind(done);
         if !self.known.regs[truth as usize].is_number() {
             self.set(truth, Value::Uninit);
         }
@@ -104,7 +104,7 @@ impl<S: Source> Body<'_, S> {
         self.code.mov_imm(to, first);
         self.code.branch(wide, jmp::JSLT, number, Err(limit), skip);
         self.code.mov_imm(to, second);
-        self.code.place(skip);
+        self.code.bind(skip);
         self.set(to, Value::Scalar);
     }
 
@@ -129,7 +129,7 @@ impl<S: Source> Body<'_, S> {
     pub(super) fn write_failures(&mut self) {
         let Some(&callee) = self.later(|r| r == Role::Panic).first() else { return };
         for failed in std::mem::take(&mut self.failures) {
-            self.code.place(failed);
+            self.code.bind(failed);
             self.code.mov_imm(1, 1);
             self.code.mov_imm(2, 2);
             self.code.call(callee);
@@ -139,12 +139,12 @@ impl<S: Source> Body<'_, S> {
 
     /// What stands behind a call that never returns.
     pub(super) fn never_returns(&mut self) {
-        let ways = if self.mistake() { 3 } else { 2 };
-        match self.source.below(ways) {
+        let choices = if self.mistake() { 3 } else { 2 };
+        match self.source.below(choices) {
             0 => self.code.exit_with(0),
             1 => {
                 let here = self.code.label();
-                self.code.place(here);
+                self.code.bind(here);
                 self.code.jump(here);
             }
             // Nothing at all, so that the function may end in a call.

@@ -21,7 +21,7 @@ pub(super) struct Types {
     main: TypeId,
     local: TypeId,
     global: TypeId,
-    round: TypeId,
+    iteration: TypeId,
     element: TypeId,
     panic: TypeId,
 }
@@ -65,11 +65,11 @@ impl Types {
         let local = function("local", long, &numbers, 0);
         let global = function("global", long, &numbers, 1);
         let panic = function("panic", long, &numbers, 0);
-        let round = function("round", long, &[("index", long), ("ctx", void)], 0);
+        let iteration = function("round", long, &[("index", long), ("ctx", void)], 0);
         let element = function("element", long, &[("map", void), ("key", void), ("value", void), ("ctx", void)], 0);
         let btf = Arc::new(Btf::parse(b.finish()).expect("types that were just made"));
         debug_assert_eq!(btf.kind(locked), Some(Kind::Struct));
-        Self { btf, key: unsigned, locked, locked_otherwise, panic, main, local, global, round, element }
+        Self { btf, key: unsigned, locked, locked_otherwise, panic, main, local, global, iteration, element }
     }
 
     /// The type of a function.
@@ -79,7 +79,7 @@ impl Types {
             Role::Static => self.local,
             Role::Global => self.global,
             Role::Panic => self.panic,
-            Role::Round { .. } => self.round,
+            Role::Iteration { .. } => self.iteration,
             Role::Element { .. } => self.element,
         }
     }

@@ -41,7 +41,7 @@ const FAMILIES: [&[Kind]; 8] = [
     &[Kind::Head, Kind::Node, Kind::Type],
     &[Kind::Lock],
     &[Kind::Timer],
-    &[Kind::Object, Kind::Place],
+    &[Kind::Object, Kind::KptrSlot],
     &[Kind::Arena],
     &[Kind::Function],
 ];
@@ -140,7 +140,7 @@ const RESULTS: u32 = 16;
 const HEADS: i32 = 128;
 const LOCKS: i32 = 192;
 const TIMERS: i32 = 256;
-const PLACES: i32 = 320;
+const KPTR_SLOTS: i32 = 320;
 const BYTES: i32 = 384;
 /// Offsets from the end of the frame.
 const DYNPTRS: i32 = -64;
@@ -352,7 +352,7 @@ impl<S: Source> Writer<'_, S> {
             Kind::Object => self.result(dst),
             Kind::Lock => self.one_of(dst, LOCKS, 4),
             Kind::Timer => self.one_of(dst, TIMERS, 16),
-            Kind::Place => self.one_of(dst, PLACES, 8),
+            Kind::KptrSlot => self.one_of(dst, KPTR_SLOTS, 8),
             Kind::Type => {
                 let n = match self.source.chance(800) {
                     // Structs.

@@ -41,7 +41,7 @@ pub enum Kind {
     /// A timer.
     Timer,
     /// A place for a pointer.
-    Place,
+    KptrSlot,
     /// The number of a type of the program.
     Type,
     /// An address in an arena.
@@ -68,7 +68,7 @@ fn of_argument(arg: ArgType) -> Kind {
         ArgBase::BtfId | ArgBase::PercpuBtfId => Kind::Object,
         ArgBase::Func => Kind::Function,
         ArgBase::Timer => Kind::Timer,
-        ArgBase::KptrXchgDest => Kind::Place,
+        ArgBase::KptrXchgDest => Kind::KptrSlot,
         ArgBase::Dynptr => Kind::Dynptr,
         ArgBase::Arena if arg.flags.contains(TypeFlags::MAYBE_NULL) => Kind::Number,
         ArgBase::Arena => Kind::Arena,

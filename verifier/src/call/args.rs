@@ -111,9 +111,9 @@ impl Env<'_> {
                 let mem = proto.args[index - 1];
                 meta.size_max = r.umax;
                 let mut raw = RawBuffer::default();
-                let wanted = mem.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
+                let raw_access = mem.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
                 let zero_ok = want.base == ArgBase::ConstSizeOrZero;
-                self.check_mem_size_reg(reg - 1, reg, access_of(mem), zero_ok, wanted)?;
+                self.check_mem_size_reg(reg - 1, reg, access_of(mem), zero_ok, raw_access)?;
                 meta.note_raw(raw);
                 Ok(())
             }
@@ -186,8 +186,8 @@ impl Env<'_> {
 
     fn check_fixed_buffer(&mut self, reg: u8, size: u32, want: ArgType, meta: &mut CallMeta) -> Step {
         let mut raw = RawBuffer::default();
-        let wanted = want.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
-        self.check_helper_mem_access(reg, size as i32, access_of(want), false, wanted)?;
+        let raw_access = want.flags.contains(TypeFlags::UNINIT).then_some(&mut raw);
+        self.check_helper_mem_access(reg, size as i32, access_of(want), false, raw_access)?;
         meta.note_raw(raw);
         Ok(())
     }

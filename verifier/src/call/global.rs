@@ -34,7 +34,7 @@ impl Env<'_> {
         };
         if self.subprogs[subprog].might_sleep && sleepless(self) {
             let res = &self.path.state.res;
-            let place = if res.active_rcu_locks != 0 {
+            let region = if res.active_rcu_locks != 0 {
                 "rcu_read_lock region"
             } else if res.active_preempt_locks != 0 {
                 "non-preemptible region"
@@ -44,7 +44,7 @@ impl Env<'_> {
                 "non-sleepable prog"
             };
             let func = self.subprogs[subprog].name.clone();
-            return reject(ResourceReason::SleepableGlobal { func, place });
+            return reject(ResourceReason::SleepableGlobal { func, region });
         }
         let name = self.subprogs[subprog].name.clone();
         if let Err(Stop::Reject(why)) = fits {

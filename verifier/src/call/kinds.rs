@@ -152,11 +152,11 @@ impl Env<'_> {
     fn check_struct_arg(&self, r: &RegState, reg: u8, name: &str, strict: bool) -> Step {
         let RegExtra::Btf { btf, id } = r.extra else { return Err(Stop::unsupported("a typed pointer without type")) };
         let types = self.types_of(btf)?;
-        let wanted = self.types_of(BtfRef::Vmlinux)?.find(name, Kind::Struct);
-        let Some(wanted) = wanted else {
+        let expected = self.types_of(BtfRef::Vmlinux)?.find(name, Kind::Struct);
+        let Some(expected) = expected else {
             return Err(Stop::unsupported(format!("struct {name}, which this kernel does not have")));
         };
-        if btf == BtfRef::Vmlinux && holds_struct(&types, id, r.off, wanted, strict, true) {
+        if btf == BtfRef::Vmlinux && holds_struct(&types, id, r.off, expected, strict, true) {
             return Ok(());
         }
         reject(CallReason::OtherStruct { reg, name: types.name(id).to_owned(), expected: name.to_owned() })

@@ -88,7 +88,7 @@ impl Env<'_> {
             return Ok(());
         }
         let facts = r.known_bounds();
-        reject(ExploreReason::ReturnRange { place: "At bpf_set_retval", reg: 1, facts, min, max })
+        reject(ExploreReason::ReturnRange { exit_ctx: "At bpf_set_retval", reg: 1, facts, min, max })
     }
 
     /// Checks of single helpers, once the arguments are of the right kinds.

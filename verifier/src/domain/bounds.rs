@@ -222,9 +222,9 @@ impl RegState {
     }
 
     /// Text of a contradiction, as the kernel logs it.
-    pub(crate) fn contradiction_text(&self, place: &str, what: &str) -> String {
+    pub(crate) fn contradiction_text(&self, context: &str, what: &str) -> String {
         format!(
-            "verifier bug: REG INVARIANTS VIOLATION ({place}): {what} u64=[{:#x}, {:#x}] s64=[{:#x}, {:#x}] \
+            "verifier bug: REG INVARIANTS VIOLATION ({context}): {what} u64=[{:#x}, {:#x}] s64=[{:#x}, {:#x}] \
              u32=[{:#x}, {:#x}] s32=[{:#x}, {:#x}] var_off=({:#x}, {:#x})\n",
             self.umin,
             self.umax,

@@ -73,8 +73,9 @@ impl Env<'_> {
         let frame = self.path.state.frame(0);
         if frame.in_async_callback {
             let range = frame.callback_ret_range;
-            let place = if self.has(Feature::ReturnRanges) { "At async callback return" } else { "At async callback" };
-            return self.check_return_range(regno, place, range.min, range.max);
+            let exit_ctx =
+                if self.has(Feature::ReturnRanges) { "At async callback return" } else { "At async callback" };
+            return self.check_return_range(regno, exit_ctx, range.min, range.max);
         }
         if !is_program {
             let ty = || reg_type_str(reg.ty).into_owned();
@@ -168,17 +169,21 @@ impl Env<'_> {
         Ok(Some(Returned::Null))
     }
 
-    fn check_return_range(&mut self, regno: u8, place: &'static str, min: i32, max: i32) -> Step {
+    fn check_return_range(&mut self, regno: u8, exit_ctx: &'static str, min: i32, max: i32) -> Step {
         let reg = *self.reg(regno);
         if !reg.is_scalar() {
-            return reject(ExploreReason::ReturnNoScalar { place, reg: regno, ty: reg_type_str(reg.ty).into_owned() });
+            return reject(ExploreReason::ReturnNoScalar {
+                exit_ctx,
+                reg: regno,
+                ty: reg_type_str(reg.ty).into_owned(),
+            });
         }
         if !self.has(Feature::ReturnRanges) {
-            return self.check_return_bits(regno, place, min, max);
+            return self.check_return_bits(regno, exit_ctx, min, max);
         }
         self.mark_chain_precision(regno)?;
         if reg.smin < min.into() || reg.smax > max.into() {
-            return reject(ExploreReason::ReturnRange { place, reg: regno, facts: reg.known_bounds(), min, max });
+            return reject(ExploreReason::ReturnRange { exit_ctx, reg: regno, facts: reg.known_bounds(), min, max });
         }
         Ok(())
     }
@@ -186,14 +191,14 @@ impl Env<'_> {
 
 impl Env<'_> {
     /// Holds a return value's known bits against those that the numbers from `min` to `max` share.
-    pub(crate) fn check_return_bits(&mut self, reg: u8, place: &'static str, min: i32, max: i32) -> Step {
+    pub(crate) fn check_return_bits(&mut self, reg: u8, exit_ctx: &'static str, min: i32, max: i32) -> Step {
         let range = Tnum::range(i64::from(min) as u64, i64::from(max) as u64);
         let bits = self.reg(reg).var_off;
         if range.contains(bits) {
             return Ok(());
         }
         let facts = if bits.is_unknown() { "unknown scalar value".to_owned() } else { format!("value {bits:#}") };
-        reject(ExploreReason::ReturnBits { place, reg, facts, range })
+        reject(ExploreReason::ReturnBits { exit_ctx, reg, facts, range })
     }
 }
 

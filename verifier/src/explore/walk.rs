@@ -145,12 +145,12 @@ impl Env<'_> {
                     return reserved("BPF_EXIT");
                 }
                 let main = self.path.state.frames.len() == 1;
-                let place = if main { "BPF_EXIT instruction in main prog" } else { "BPF_EXIT instruction in subprog" };
+                let prefix = if main { "BPF_EXIT instruction in main prog" } else { "BPF_EXIT instruction in subprog" };
                 if !main && !self.has(Feature::CallsUnderLock) && self.path.state.res.active_locks != 0 {
-                    self.check_resource_leak(false, true, place)?;
+                    self.check_resource_leak(false, true, prefix)?;
                 }
                 if main {
-                    self.check_resource_leak(false, true, place)?;
+                    self.check_resource_leak(false, true, prefix)?;
                     self.check_return_code()?;
                     return Ok(true);
                 }

@@ -68,12 +68,12 @@ pub(super) struct Log<'a> {
 }
 
 impl Log<'_> {
-    fn change(&mut self, place: &str, what: &str, old: u64, new: u64) {
+    fn change(&mut self, location: &str, what: &str, old: u64, new: u64) {
         let (on, off) = (new & !old, old & !new);
         if on | off == 0 {
             return;
         }
-        let _ = write!(self.lines, "{place} ");
+        let _ = write!(self.lines, "{location} ");
         if on != 0 {
             let _ = write!(self.lines, "+{what} {} ", SlotList(on));
         }
@@ -144,7 +144,7 @@ impl Liveness {
         self.forget_what_is_written_later(instance);
         let (first, last) = subprogs[self.instances[instance].subprog].postorder;
         let frames = 0..=self.instances[instance].frame;
-        for round in 1.. {
+        for iteration in 1.. {
             let mut changed = false;
             for frame in frames.clone() {
                 let log = log.as_deref_mut().map(|log| (log, &*chain));
@@ -152,7 +152,7 @@ impl Liveness {
             }
             if !changed {
                 if let Some(log) = log {
-                    let _ = writeln!(log.lines, "({chain}) live stack update done in {round} iterations");
+                    let _ = writeln!(log.lines, "({chain}) live stack update done in {iteration} iterations");
                 }
                 break;
             }
@@ -227,9 +227,9 @@ impl Liveness {
             if let Some((log, chain)) = &mut log
                 && (new.may_read != 0 || new.must_write != 0 || at == start || (log.meets)(at))
             {
-                let place = format!("({chain}) frame {frame} insn {at}");
-                log.change(&place, "live", old.live_before, new.live_before);
-                log.change(&place, "written", old.written_later, new.written_later);
+                let location = format!("({chain}) frame {frame} insn {at}");
+                log.change(&location, "live", old.live_before, new.live_before);
+                log.change(&location, "written", old.written_later, new.written_later);
             }
             *old = new;
             changed = true;

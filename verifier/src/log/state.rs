@@ -215,7 +215,7 @@ impl Env<'_> {
             if !which.slot(at) || slot.kinds.iter().all(|k| *k == SlotKind::Invalid) {
                 continue;
             }
-            let mut place = -((at as i64 + 1) * SLOT_SIZE as i64);
+            let mut stack_off = -((at as i64 + 1) * SLOT_SIZE as i64);
             let kinds: String = slot.kinds.iter().map(|k| slot_char(*k)).collect();
             let text = match slot.kinds[SLOT_SIZE - 1] {
                 SlotKind::Spill => {
@@ -227,7 +227,7 @@ impl Env<'_> {
                     // Two slots; the second one holds the details.
                     let main = f.stack.slots.get(at + 1).unwrap_or(slot);
                     i += 1;
-                    place -= SLOT_SIZE as i64;
+                    stack_off -= SLOT_SIZE as i64;
                     let kind = match main.spilled.extra {
                         RegExtra::Dynptr { kind, .. } => dynptr_str(kind),
                         _ => "<invalid>",
@@ -251,7 +251,7 @@ impl Env<'_> {
                 }
                 _ => kinds,
             };
-            let _ = write!(out, " fp{place}={text}");
+            let _ = write!(out, " fp{stack_off}={text}");
         }
         let refs: Vec<String> = state.res.refs.iter().filter(|r| r.id != 0).map(|r| r.id.to_string()).collect();
         if !refs.is_empty() {

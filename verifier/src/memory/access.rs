@@ -76,7 +76,7 @@ impl Env<'_> {
         }
         let read_into = value_reg.filter(|_| access == Access::Read);
         let leaked = value_reg.filter(|&v| access == Access::Write && self.is_pointer_value(v));
-        let no_leak = |place| leaked.map_or(Ok(()), |reg| reject(MemoryReason::LeaksAddress { reg, place }));
+        let no_leak = |target| leaked.map_or(Ok(()), |reg| reject(MemoryReason::LeaksAddress { reg, target }));
         match r.ty.base {
             RegBase::MapValue if r.ty.flags.is_empty() => {
                 no_leak("map")?;

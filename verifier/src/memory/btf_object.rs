@@ -54,7 +54,7 @@ fn member_span(btf: &Btf, id: TypeId, path: &[&str]) -> Option<MemberSpan> {
         None => btf
             .members(id)
             .filter(|m| m.name.is_empty())
-            .find_map(|group| Some((find(btf.resolve(group.ty))?, group.bit_offset / 8)))?,
+            .find_map(|member| Some((find(btf.resolve(member.ty))?, member.bit_offset / 8)))?,
     };
     let start = base + m.bit_offset / 8;
     if rest.is_empty() {

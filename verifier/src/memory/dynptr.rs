@@ -87,7 +87,7 @@ impl Env<'_> {
     pub fn process_dynptr(&mut self, reg: u8, flags: TypeFlags, clone_ref_obj_id: u32) -> Step {
         let (r, index) = (*self.reg(reg), reg - 1);
         if r.ty != RegType::of(RegBase::Stack) && r.ty != CONST_DYNPTR {
-            return reject(ObjectReason::DynptrPlace { index });
+            return reject(ObjectReason::DynptrNotOnStack { index });
         }
         if flags.contains(TypeFlags::UNINIT) {
             if r.ty == CONST_DYNPTR && !self.has(Feature::GuardedDynptrs) {

@@ -168,7 +168,7 @@ impl Env<'_> {
 
     fn check_leaves_no_address(&self, reg: u8) -> Step {
         if self.is_pointer_value(reg) {
-            return reject(MemoryReason::LeaksAddress { reg, place: "mem" });
+            return reject(MemoryReason::LeaksAddress { reg, target: "mem" });
         }
         Ok(())
     }

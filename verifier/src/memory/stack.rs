@@ -13,7 +13,7 @@ use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode::class;
 
 /// Where a byte lies: slot and index in [`StackSlot::kinds`].
-fn place(off: i64) -> (usize, usize) {
+fn slot_and_byte(off: i64) -> (usize, usize) {
     let below = (-off - 1) as usize;
     (below / SLOT_SIZE, below % SLOT_SIZE)
 }
@@ -118,7 +118,7 @@ impl Env<'_> {
 
     /// Kind of a stack byte.
     fn stack_byte(&self, frame: usize, off: i64) -> SlotKind {
-        let (slot, byte) = place(off);
+        let (slot, byte) = slot_and_byte(off);
         self.path.state.frame(frame).stack.slots[slot].kinds[byte]
     }
 
@@ -129,7 +129,7 @@ impl Env<'_> {
         if !known {
             return self.stack_write_variable(frame, at, max + i64::from(size), value_reg);
         }
-        let (slot, first) = place(at);
+        let (slot, first) = slot_and_byte(at);
         let value = value_reg.map(|r| *self.reg(r));
         self.guard_stack_write(slot, frame, first, size, value.as_ref())?;
         self.destroy_dynptr_slot(frame, slot)?;
@@ -196,7 +196,7 @@ impl Env<'_> {
         }
         let kind = if is_zero { SlotKind::Zero } else { SlotKind::Misc };
         for i in 0..i64::from(size) {
-            let (slot, byte) = place(at + i);
+            let (slot, byte) = slot_and_byte(at + i);
             if i == 0 || byte == SLOT_SIZE - 1 {
                 slots[slot].scrub();
             }
@@ -244,11 +244,11 @@ impl Env<'_> {
         };
         let mut zero_used = false;
         for at in from..to {
-            self.destroy_dynptr_slot(frame, place(at).0)?;
+            self.destroy_dynptr_slot(frame, slot_and_byte(at).0)?;
         }
         self.check_fastcall_contract(self.path.state.frame(frame).subprog as usize, from);
         for at in from..to {
-            let (slot, byte) = place(at);
+            let (slot, byte) = slot_and_byte(at);
             self.tables.trace.slot(slot);
             let s = &mut self.path.state.frame_mut(frame).stack.slots[slot];
             let kind = s.kinds[byte];
@@ -289,7 +289,7 @@ impl Env<'_> {
             let zeros = (at..end).take_while(|&b| self.stack_byte(frame, b) == SlotKind::Zero).count() as i64;
             let zero = zeros == end - at;
             for b in at..end.min(at + zeros + 1) {
-                self.tables.trace.slot(place(b).0);
+                self.tables.trace.slot(slot_and_byte(b).0);
             }
             if zero {
                 self.mark_reg_known_zero(v);
@@ -298,7 +298,7 @@ impl Env<'_> {
             }
             return Ok(());
         }
-        let (slot, _) = place(at);
+        let (slot, _) = slot_and_byte(at);
         self.tables.trace.slot(slot);
         self.check_fastcall_contract(self.path.state.cur().subprog as usize, at);
         self.mark_stack_read(frame, 1 << slot);
@@ -324,7 +324,7 @@ impl Env<'_> {
         }
         let (mut zeros, mut spills) = (0, 0);
         for i in 0..size {
-            let (slot, byte) = place(at + i64::from(i));
+            let (slot, byte) = slot_and_byte(at + i64::from(i));
             match self.path.state.frame(frame).stack.slots[slot].kinds[byte] {
                 SlotKind::Misc => {}
                 SlotKind::Zero => zeros += 1,
@@ -379,7 +379,7 @@ impl Env<'_> {
         }
         let clobbers = access == Access::Write;
         for at in min..end {
-            let (slot, byte) = place(at);
+            let (slot, byte) = slot_and_byte(at);
             let s = &self.path.state.frame(frame).stack.slots[slot];
             let readable = match s.kinds[byte] {
                 SlotKind::Misc | SlotKind::Zero => true,

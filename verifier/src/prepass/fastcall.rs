@@ -67,9 +67,9 @@ impl Env<'_> {
             let Some(&fill) = self.insns().get(fill_at) else { break };
             let spill = self.insns()[spill_at];
             let pair = is_spill(spill) && is_fill(fill) && spill.src == fill.dst;
-            let placed = spill.off == off && fill.off == off;
+            let same_slot = spill.off == off && fill.off == off;
             let entered = targets.contains(&(spill_at + 1)) || targets.contains(&fill_at);
-            if !pair || !placed || entered || !kept.contains(spill.src) {
+            if !pair || !same_slot || entered || !kept.contains(spill.src) {
                 break;
             }
             kept = kept.difference(RegSet::of(spill.src));

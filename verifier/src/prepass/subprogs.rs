@@ -60,7 +60,7 @@ impl Env<'_> {
         let mut tags = btf.decl_tags(main.type_id, -1).filter_map(|t| t.strip_prefix(EXCEPTION_CALLBACK_TAG));
         let Some(name) = tags.next() else { return Ok(None) };
         if tags.next().is_some() {
-            return reject(ProgramReason::ExceptionCbTwice {});
+            return reject(ProgramReason::SecondExceptionCb {});
         }
         let Some(id) = btf.find(name, Kind::Func) else {
             return reject(ProgramReason::ExceptionCbMissing { name: name.to_owned() });

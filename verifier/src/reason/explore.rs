@@ -11,11 +11,11 @@ reasons! {
         /// Too many branches are pending.
         "EBPF0502" TooManyBranches { limit: usize } E2BIG, "The sequence of {limit} jumps is too complex.";
         /// A return value outside of what the attach point allows.
-        "EBPF0503" ReturnRange { place: &'static str, reg: u8, facts: String, min: i32, max: i32 } EINVAL, "{place} the register R{reg} has{facts} should have been in [{min}, {max}]";
+        "EBPF0503" ReturnRange { exit_ctx: &'static str, reg: u8, facts: String, min: i32, max: i32 } EINVAL, "{exit_ctx} the register R{reg} has{facts} should have been in [{min}, {max}]";
         /// The same, by its known bits.
-        "EBPF0503" ReturnBits { place: &'static str, reg: u8, facts: String, range: Tnum } EINVAL, "{place} the register R{reg} has {facts} should have been in {range:#}";
+        "EBPF0503" ReturnBits { exit_ctx: &'static str, reg: u8, facts: String, range: Tnum } EINVAL, "{exit_ctx} the register R{reg} has {facts} should have been in {range:#}";
         /// A return value that is no number.
-        "EBPF0503" ReturnNoScalar { place: &'static str, reg: u8, ty: String } EINVAL, "{place} the register R{reg} is not a known value ({ty})";
+        "EBPF0503" ReturnNoScalar { exit_ctx: &'static str, reg: u8, ty: String } EINVAL, "{exit_ctx} the register R{reg} is not a known value ({ty})";
         /// A global function that returns no number.
         "EBPF0503" SubprogReturnNoScalar { reg: u8, ty: String } EINVAL, "At subprogram exit the register R{reg} is not a scalar value ({ty})";
         /// An address would leave the program.

@@ -62,9 +62,9 @@ reasons! {
         /// Constant text is expected.
         "EBPF0324" NotConstString { index: usize } EINVAL, "arg#{index} doesn't point to a const string";
         /// Interrupt flags are saved on the stack.
-        "EBPF0413" IrqFlagPlace { index: usize } EINVAL, "arg#{index} doesn't point to an irq flag on stack" | "since Linux 7.2" "R{reg} doesn't point to an irq flag on stack";
+        "EBPF0413" IrqFlagNotOnStack { index: usize } EINVAL, "arg#{index} doesn't point to an irq flag on stack" | "since Linux 7.2" "R{reg} doesn't point to an irq flag on stack";
         /// Locks lie in map values and allocated objects.
-        "EBPF1019" LockPlace { index: usize } EINVAL, "arg#{index} doesn't point to map value or allocated object";
+        "EBPF1019" LockNotInObject { index: usize } EINVAL, "arg#{index} doesn't point to map value or allocated object";
         /// An allocated object is expected.
         "EBPF1020" NotObject { index: usize } EINVAL, "arg#{index} expected pointer to allocated object" | "since Linux 7.2" "R{reg} expected pointer to allocated object";
         /// A map is expected.

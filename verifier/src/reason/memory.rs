@@ -145,7 +145,7 @@ reasons! {
         /// A stack access at a place that is not known.
         "EBPF0263" StackVariableUnprivileged { reg: u8, var_off: String } EACCES, "R{reg} variable offset stack access prohibited for !root, var_off={var_off}";
         /// A pointer is stored where others can read it.
-        "EBPF0264" LeaksAddress { reg: u8, place: &'static str } EACCES, "R{reg} leaks addr into {place}";
+        "EBPF0264" LeaksAddress { reg: u8, target: &'static str } EACCES, "R{reg} leaks addr into {target}";
         /// Kernel objects are read with `CAP_PERFMON` only.
         "EBPF0690" ObjectNeedsCapability { name: String } EPERM, "'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN";
     }

@@ -6,7 +6,7 @@ reasons! {
     /// Rejections by dynptrs and iterators.
     Object => ObjectReason {
         /// A dynptr argument is neither on the stack nor given by the kernel.
-        "EBPF0701" DynptrPlace { index: u8 } EINVAL, "arg#{index} expected pointer to stack or const struct bpf_dynptr" | "since Linux 7.2" "R{reg} expected pointer to stack or const struct bpf_dynptr";
+        "EBPF0701" DynptrNotOnStack { index: u8 } EINVAL, "arg#{index} expected pointer to stack or const struct bpf_dynptr" | "since Linux 7.2" "R{reg} expected pointer to stack or const struct bpf_dynptr";
         /// A dynptr cannot be made here.
         "EBPF0702" DynptrNotUninit {} EINVAL, "Dynptr has to be an uninitialized dynptr" | "up to Linux 6.1" "cannot pass in dynptr at an offset";
         /// A dynptr that the kernel gave must stay as it is.
@@ -20,7 +20,7 @@ reasons! {
         /// A buffer may overlap a dynptr.
         "EBPF0706" DynptrInBuffer { off: i64 } EINVAL, "potential write to dynptr at off={off} disallowed";
         /// An iterator argument is not on the stack.
-        "EBPF0708" IterPlace { index: u8 } EINVAL, "arg#{index} expected pointer to an iterator on stack" | "since Linux 7.2" "R{reg} expected pointer to an iterator on stack";
+        "EBPF0708" IterNotOnStack { index: u8 } EINVAL, "arg#{index} expected pointer to an iterator on stack" | "since Linux 7.2" "R{reg} expected pointer to an iterator on stack";
         /// An iterator cannot be made here.
         "EBPF0709" IterNotUninit { iter: String, index: u8 } EINVAL, "expected uninitialized iter_{iter} as arg #{index}" | "since Linux 7.2" "expected uninitialized iter_{iter} as R{reg}";
         /// There is no initialised iterator of this type here.

@@ -124,7 +124,7 @@ reasons! {
         /// An exception callback takes one number.
         "EBPF0627" ExceptionCbArgs {} EINVAL, "exception cb only supports single integer argument";
         /// More than one exception callback.
-        "EBPF0627" ExceptionCbTwice {} EINVAL, "multiple exception callback tags for main subprog";
+        "EBPF0627" SecondExceptionCb {} EINVAL, "multiple exception callback tags for main subprog";
         /// The exception callback does not exist.
         "EBPF0627" ExceptionCbMissing { name: String } ENOENT, "exception callback '{name}' could not be found in BTF";
         /// The exception callback is a static function.

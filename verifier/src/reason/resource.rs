@@ -6,17 +6,17 @@ reasons! {
     /// Rejections by references, locks and regions.
     Resource => ResourceReason {
         /// Something acquired is not released.
-        "EBPF0401" ReferenceLeak { place: String, id: u32, insn: usize } EINVAL, "{place} would lead to reference leak", with Explanations "Unreleased reference id={id} alloc_insn={insn}";
+        "EBPF0401" ReferenceLeak { prefix: String, id: u32, insn: usize } EINVAL, "{prefix} would lead to reference leak", with Explanations "Unreleased reference id={id} alloc_insn={insn}";
         /// The same, with what is not released.
         "EBPF0401" Unreleased { before: String, id: u32, insn: usize } EINVAL, "{before}Unreleased reference id={id} alloc_insn={insn}";
         /// The same, where something is held that must not be held there.
-        "EBPF0401" MixedWithReferences { place: String } EINVAL, "{place} cannot be mixed with socket references";
+        "EBPF0401" MixedWithReferences { prefix: String } EINVAL, "{prefix} cannot be mixed with socket references";
         /// A lock is still held.
-        "EBPF0402" InsideLock { place: String } EINVAL, "{place} cannot be used inside bpf_spin_lock-ed region";
+        "EBPF0402" InsideLock { prefix: String } EINVAL, "{prefix} cannot be used inside bpf_spin_lock-ed region";
         /// A lock is still held at an exit.
         "EBPF0402" UnlockMissing {} EINVAL, "bpf_spin_unlock is missing";
         /// A region is still open.
-        "EBPF0403" InsideRegion { place: String, region: &'static str } EINVAL, "{place} cannot be used inside {region}-ed region";
+        "EBPF0403" InsideRegion { prefix: String, region: &'static str } EINVAL, "{prefix} cannot be used inside {region}-ed region";
         /// The same at an exit, by the call that is missing.
         "EBPF0403" CloseMissing { what: String } EINVAL, "{what} missing";
         /// The place of a lock or another special field is not known.
@@ -30,7 +30,7 @@ reasons! {
         /// Two spin locks at once.
         "EBPF0408" TwoLocks {} EINVAL, "Locking two bpf_spin_locks are not allowed";
         /// The lock is held already.
-        "EBPF0408" SameLockTwice {} EINVAL, "Acquiring the same lock again, AA deadlock detected";
+        "EBPF0408" LockAlreadyHeld {} EINVAL, "Acquiring the same lock again, AA deadlock detected";
         /// No lock is held.
         "EBPF0410" UnlockWithoutLock { lock: &'static str } EINVAL, "{lock}_unlock without taking a lock";
         /// Another lock is held.
@@ -58,7 +58,7 @@ reasons! {
         /// A global function is called while preemption is off, in a kernel that takes none there.
         "EBPF0403" GlobalInPreemptOff {} EINVAL, "global function calls are not allowed with preemption disabled,\nuse static function instead";
         /// A global function that may sleep is called where the program may not.
-        "EBPF0421" SleepableGlobal { func: String, place: &'static str } EINVAL, "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context", with SleepersNamed "sleepable global function {func}() called in {place}";
+        "EBPF0421" SleepableGlobal { func: String, region: &'static str } EINVAL, "global functions that may sleep are not allowed in non-sleepable context,\ni.e., in a RCU/IRQ/preempt-disabled section, or in\na non-sleepable BPF program context", with SleepersNamed "sleepable global function {func}() called in {region}";
         /// A kernel function that may sleep is called in a region.
         "EBPF0421" SleepableKfunc { func: String, region: &'static str } EACCES, "kernel func {func} is sleepable within {region} region";
         /// A helper that may sleep is called in a region.

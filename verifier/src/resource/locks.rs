@@ -53,7 +53,7 @@ pub fn lock_owner(r: &RegState) -> u64 {
 impl Env<'_> {
     /// Takes the lock that a register points to.
     pub fn process_lock(&mut self, reg: u8, kind: LockKind) -> Step {
-        let r = self.check_lock_place(reg, kind)?;
+        let r = self.check_lock_address(reg, kind)?;
         let owner = lock_owner(&r);
         let res = &self.path.state.res;
         if kind == LockKind::Spin {
@@ -65,7 +65,7 @@ impl Env<'_> {
             .iter()
             .any(|l| is_lock(l) && l.kind != RefKind::Lock && l.id == r.id && l.lock_owner == owner)
         {
-            return reject(ResourceReason::SameLockTwice {});
+            return reject(ResourceReason::LockAlreadyHeld {});
         }
         let insn = self.path.insn_idx;
         let res = self.path.state.res_mut();
@@ -77,7 +77,7 @@ impl Env<'_> {
 
     /// Lets go of the lock that a register points to.
     pub fn process_unlock(&mut self, reg: u8, kind: LockKind) -> Step {
-        let r = self.check_lock_place(reg, kind)?;
+        let r = self.check_lock_address(reg, kind)?;
         let (owner, lock) = (lock_owner(&r), kind.name());
         let res = self.path.state.res_mut();
         if res.active_locks == 0 {
@@ -100,7 +100,7 @@ impl Env<'_> {
     }
 
     /// The register must point to a lock of this kind.
-    fn check_lock_place(&self, reg: u8, kind: LockKind) -> Step<RegState> {
+    fn check_lock_address(&self, reg: u8, kind: LockKind) -> Step<RegState> {
         let (r, lock) = (*self.reg(reg), kind.name());
         if kind == LockKind::Spin && self.in_tree_callback() {
             return reject(ResourceReason::LockInTreeCallback {});

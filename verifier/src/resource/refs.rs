@@ -38,9 +38,9 @@ impl Env<'_> {
     }
 
     /// Makes numbers of all registers that fit (`mark_reg_invalid`).
-    pub fn invalidate_regs(&mut self, wanted: impl Fn(&RegState) -> bool) {
+    pub fn invalidate_regs(&mut self, predicate: impl Fn(&RegState) -> bool) {
         let gone = if self.allow_ptr_leaks() { self.unknown_scalar() } else { RegState::NOT_INIT };
-        self.path.state.for_each_reg(wanted, |r| *r = gone);
+        self.path.state.for_each_reg(predicate, |r| *r = gone);
     }
 
     /// Pointers to graph nodes that the program does not own are good only while the lock is held.
@@ -48,17 +48,17 @@ impl Env<'_> {
         self.invalidate_regs(|r| r.ty.has(TypeFlags::ALLOC) && r.ty.has(TypeFlags::NON_OWN_REF));
     }
 
-    /// Rejects when something acquired would be left behind by `place`, such as "BPF_EXIT instruction in main prog".
+    /// Rejects when something acquired would be left behind by `prefix`, such as "BPF_EXIT instruction in main prog".
     /// An exit by exception leaves all frames at once. With `check_lock`, no region may be open either.
-    pub fn check_resource_leak(&mut self, exception_exit: bool, check_lock: bool, place: &str) -> Step {
-        let place = || place.to_owned();
+    pub fn check_resource_leak(&mut self, exception_exit: bool, check_lock: bool, prefix: &str) -> Step {
+        let prefix = || prefix.to_owned();
         if !self.has(Feature::OneLeakCheck) {
-            return self.check_each_leak(exception_exit, check_lock, place());
+            return self.check_each_leak(exception_exit, check_lock, prefix());
         }
         if check_lock && self.path.state.res.active_locks != 0 {
-            return reject(ResourceReason::InsideLock { place: place() });
+            return reject(ResourceReason::InsideLock { prefix: prefix() });
         }
-        self.check_reference_leak(exception_exit, place())?;
+        self.check_reference_leak(exception_exit, prefix())?;
         if !check_lock {
             return Ok(());
         }
@@ -72,25 +72,25 @@ impl Env<'_> {
         } else {
             return Ok(());
         };
-        reject(ResourceReason::InsideRegion { place: place(), region })
+        reject(ResourceReason::InsideRegion { prefix: prefix(), region })
     }
 
     /// The same where each kind of leak has a check and a message of its own.
-    fn check_each_leak(&mut self, exception_exit: bool, check_lock: bool, place: String) -> Step {
-        let exits = place.starts_with("BPF_EXIT");
+    fn check_each_leak(&mut self, exception_exit: bool, check_lock: bool, prefix: String) -> Step {
+        let exits = prefix.starts_with("BPF_EXIT");
         if !exits && !exception_exit {
             // Calls and loads that may leave the program: references first.
             if self.check_reference_leak(false, String::new()).is_err() {
-                let is_tail_call = place == "tail_call";
+                let is_tail_call = prefix == "tail_call";
                 let held = self.path.state.res.refs.iter().find(|r| r.kind == RefKind::Ptr);
                 let (id, insn) = held.map_or((0, 0), |r| (r.id, r.insn));
                 let (leak, mixed) = (
-                    ResourceReason::ReferenceLeak { place: place.clone(), id, insn },
-                    ResourceReason::MixedWithReferences { place },
+                    ResourceReason::ReferenceLeak { prefix: prefix.clone(), id, insn },
+                    ResourceReason::MixedWithReferences { prefix },
                 );
                 return reject(if is_tail_call { leak } else { mixed });
             }
-            if place == "tail_call" {
+            if prefix == "tail_call" {
                 return Ok(());
             }
         }
@@ -98,13 +98,13 @@ impl Env<'_> {
         let outermost = self.path.state.curframe() == 0 || !self.has(Feature::CallsUnderLock);
         if check_lock && (outermost || !exits) {
             let reason = if res.active_locks != 0 {
-                if exits { ResourceReason::UnlockMissing {} } else { ResourceReason::InsideLock { place } }
+                if exits { ResourceReason::UnlockMissing {} } else { ResourceReason::InsideLock { prefix } }
             } else if res.active_rcu_locks != 0 {
                 let what = "bpf_rcu_read_unlock is".to_owned();
                 if exits {
                     ResourceReason::CloseMissing { what }
                 } else {
-                    ResourceReason::InsideRegion { place, region: "bpf_rcu_read_lock" }
+                    ResourceReason::InsideRegion { prefix, region: "bpf_rcu_read_lock" }
                 }
             } else if res.active_preempt_locks != 0 {
                 let n = res.active_preempt_locks;
@@ -112,7 +112,7 @@ impl Env<'_> {
                 if exits {
                     ResourceReason::CloseMissing { what }
                 } else {
-                    ResourceReason::InsideRegion { place, region: "bpf_preempt_disable" }
+                    ResourceReason::InsideRegion { prefix, region: "bpf_preempt_disable" }
                 }
             } else {
                 return if exits || exception_exit {
@@ -126,7 +126,7 @@ impl Env<'_> {
         if exits || exception_exit { self.check_reference_leak(exception_exit, String::new()) } else { Ok(()) }
     }
 
-    fn check_reference_leak(&mut self, exception_exit: bool, place: String) -> Step {
+    fn check_reference_leak(&mut self, exception_exit: bool, prefix: String) -> Step {
         if !exception_exit && self.path.state.curframe() != 0 {
             return Ok(());
         }
@@ -156,6 +156,6 @@ impl Env<'_> {
         for r in leaked {
             self.detail(format_args!("Unreleased reference id={} alloc_insn={}", r.id, r.insn));
         }
-        reject(ResourceReason::ReferenceLeak { place, id: first.id, insn: first.insn })
+        reject(ResourceReason::ReferenceLeak { prefix, id: first.id, insn: first.insn })
     }
 }

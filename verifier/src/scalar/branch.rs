@@ -141,8 +141,8 @@ pub fn mark_ptr_or_null_regs(state: &mut VerifierState, reg: u8, is_null: bool, 
             state.res_mut().refs.remove(i);
         }
     }
-    let wanted = move |r: &RegState| r.ty.may_be_null() && r.id == id && (id != 0 || r.ty.has(TypeFlags::RCU));
-    state.for_each_reg(wanted, |r| {
+    let same_id = move |r: &RegState| r.ty.may_be_null() && r.id == id && (id != 0 || r.ty.has(TypeFlags::RCU));
+    state.for_each_reg(same_id, |r| {
         let owned = r.ty.has(TypeFlags::ALLOC) || r.ty.has(TypeFlags::NON_OWN_REF);
         if r.smin != 0 || r.smax != 0 || !r.var_off.equals_const(0) || r.off != 0 && !owned {
             return;
@@ -358,8 +358,8 @@ impl Env<'_> {
         })?;
         let this = learn(&mut self.path.state, insn, false, &linked, &by, &self.maps);
         contradictions.extend(this.contradictions);
-        for (mut r, place) in contradictions {
-            self.heal_bounds(&mut r, place)?;
+        for (mut r, context) in contradictions {
+            self.heal_bounds(&mut r, context)?;
         }
         if !this.harmless && self.is_pointer_value(insn.dst) {
             return reject(ScalarReason::PointerComparison { reg: insn.dst });

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packing_keeps_order_and_place() {
+    fn packing_keeps_order_and_position() {
         let all = LinkedRegs((0..6).map(|i| LinkedReg { frame: i % 8, index: 63 - i, is_reg: i % 2 == 0 }).collect());
         assert_eq!(LinkedRegs::unpack(all.pack()), all);
         assert_eq!(LinkedRegs::unpack(0), LinkedRegs::default());

@@ -110,13 +110,13 @@ impl Env<'_> {
     }
 
     /// Logs and heals contradictory bounds of a copy of a register (`reg_bounds_sanity_check`).
-    pub fn heal_bounds(&mut self, reg: &mut RegState, place: &str) -> Step {
+    pub fn heal_bounds(&mut self, reg: &mut RegState, context: &str) -> Step {
         if !self.numbers().heals() {
             return Ok(());
         }
         if let Some(what) = reg.bounds_contradiction() {
             if self.log_level() != 0 {
-                let text = reg.contradiction_text(place, what);
+                let text = reg.contradiction_text(context, what);
                 self.verbose(format_args!("{text}"));
             }
             reg.set_unbounded();

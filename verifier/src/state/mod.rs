@@ -260,19 +260,19 @@ impl VerifierState {
     }
 
     /// Calls `f` for every register and spilled register of all frames (`bpf_for_each_reg_in_vstate`). Frames in
-    /// which `wanted` finds nothing stay shared.
-    pub fn for_each_reg(&mut self, wanted: impl Fn(&RegState) -> bool, mut f: impl FnMut(&mut RegState)) {
+    /// which `predicate` finds nothing stay shared.
+    pub fn for_each_reg(&mut self, predicate: impl Fn(&RegState) -> bool, mut f: impl FnMut(&mut RegState)) {
         for frame in &mut self.frames {
-            let hit =
-                frame.regs.iter().any(&wanted) || frame.stack.slots.iter().any(|s| s.is_spill() && wanted(&s.spilled));
+            let hit = frame.regs.iter().any(&predicate)
+                || frame.stack.slots.iter().any(|s| s.is_spill() && predicate(&s.spilled));
             if !hit {
                 continue;
             }
             let frame = Rc::make_mut(frame);
-            for r in frame.regs.iter_mut().filter(|r| wanted(r)) {
+            for r in frame.regs.iter_mut().filter(|r| predicate(r)) {
                 f(r);
             }
-            for s in frame.stack.slots.iter_mut().filter(|s| s.is_spill() && wanted(&s.spilled)) {
+            for s in frame.stack.slots.iter_mut().filter(|s| s.is_spill() && predicate(&s.spilled)) {
                 f(&mut s.spilled);
             }
         }

@@ -217,8 +217,8 @@ fn pointer(
                 (b'4', b'I') => format!("{}.{}.{}.{}", bytes[0], bytes[1], bytes[2], bytes[3]),
                 (b'4', _) => format!("{:03}.{:03}.{:03}.{:03}", bytes[0], bytes[1], bytes[2], bytes[3]),
                 (_, kind) => {
-                    let groups: Vec<_> = bytes.chunks(2).map(|g| format!("{:02x}{:02x}", g[0], g[1])).collect();
-                    groups.join(if kind == b'I' { ":" } else { "" })
+                    let words: Vec<_> = bytes.chunks(2).map(|g| format!("{:02x}{:02x}", g[0], g[1])).collect();
+                    words.join(if kind == b'I' { ":" } else { "" })
                 }
             };
             buffer.text(text.len() + 1)?;

@@ -146,11 +146,11 @@ fn bits(address: IpAddr) -> (u128, u32) {
 
 /// The route with the longest matching prefix; with a device, only of that device.
 fn route(routes: &[Route], to: IpAddr, device: Option<u32>) -> Option<&Route> {
-    let (wanted, width) = bits(to);
+    let (target, width) = bits(to);
     let matches = |r: &&Route| {
         let (network, w) = bits(r.network);
         let prefix = u32::from(r.prefix).min(w);
-        w == width && (prefix == 0 || (network ^ wanted) >> (128 - prefix) == 0) && device.is_none_or(|d| d == r.device)
+        w == width && (prefix == 0 || (network ^ target) >> (128 - prefix) == 0) && device.is_none_or(|d| d == r.device)
     };
     // Of equal prefixes the first one counts.
     routes.iter().filter(matches).rev().max_by_key(|r| r.prefix)

@@ -56,9 +56,9 @@ pub(super) fn store(run: &mut Run, offset: u32, from: u64, len: u32, flags: u64)
     let old = Sum::of(&run.packet.bytes()[range.clone()], Sum(0));
     run.packet.bytes_mut()[range].copy_from_slice(&bytes);
     if let (Checksum::Complete(sum), true) = (run.state.skb.checksum, flags & RECOMPUTE_CSUM != 0) {
-        let place = |s: Sum| if offset & 1 == 0 { s } else { Sum(s.0.rotate_right(8)) };
+        let aligned = |s: Sum| if offset & 1 == 0 { s } else { Sum(s.0.rotate_right(8)) };
         let new = Sum::of(&bytes, Sum(0));
-        run.state.skb.checksum = Checksum::Complete(sum.minus(place(old)).plus(place(new)));
+        run.state.skb.checksum = Checksum::Complete(sum.minus(aligned(old)).plus(aligned(new)));
     }
     if flags & INVALIDATE_HASH != 0 {
         run.ctx.set("hash", 0);

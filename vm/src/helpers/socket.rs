@@ -179,8 +179,8 @@ pub(crate) fn add_all_regions(run: &mut Run) {
         return;
     }
     let own = sockets.shown.values().map(|(sock, _)| sock).chain(&sockets.dummy);
-    let places: Vec<_> = own.map(|s| (s.address(), s.size())).collect();
-    for (base, len) in places {
+    let regions: Vec<_> = own.map(|s| (s.address(), s.size())).collect();
+    for (base, len) in regions {
         cx::add_region(run, base, len, "a socket", false);
     }
 }

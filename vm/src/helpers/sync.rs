@@ -18,20 +18,20 @@ pub(super) const ROWS: &[Row] = &[
     ("timer_cancel", timer_cancel),
 ];
 
-fn bpf_loop(run: &mut Run, [turns, callback, context, flags, _]: [u64; 5]) -> Ret {
-    let turns = turns as u32;
+fn bpf_loop(run: &mut Run, [nr_loops, callback, context, flags, _]: [u64; 5]) -> Ret {
+    let nr_loops = nr_loops as u32;
     if flags != 0 {
         return cx::fail(Errno::EINVAL);
     }
-    if turns > MAX_LOOPS {
+    if nr_loops > MAX_LOOPS {
         return cx::fail(Errno::E2BIG);
     }
-    for i in 0..u64::from(turns) {
+    for i in 0..u64::from(nr_loops) {
         if run.call(callback, [i, context, 0, 0, 0])? != 0 {
             return Ok(i + 1);
         }
     }
-    Ok(turns.into())
+    Ok(nr_loops.into())
 }
 
 /// The lock word at an address.

@@ -29,15 +29,15 @@ fn call(run: &mut Run, handle: u64, callback: u64, at: u64) -> Result<(), Fault>
     let map = cx::map(run, handle)?;
     // The value may have been deleted since; its timer is cancelled then.
     let Some((key, value)) = map.element_around(at) else { return Ok(()) };
-    let place = heap::alloc(heap::Kind::Argument, key.len());
-    if place == 0 {
+    let key_copy = heap::alloc(heap::Kind::Argument, key.len());
+    if key_copy == 0 {
         return Err(cx::bad("no memory for the key of a timer's value"));
     }
-    super::kfuncs::raw_write(place, &key);
-    cx::add_region(run, place, key.len() as u64, "a key of a map", false);
+    super::kfuncs::raw_write(key_copy, &key);
+    cx::add_region(run, key_copy, key.len() as u64, "a key of a map", false);
     let value = cx::add_value_region(run, map, value);
-    let result = run.call(callback, [handle, place, value, 0, 0]);
-    cx::remove_region(run, place);
-    heap::release(heap::Kind::Argument, place);
+    let result = run.call(callback, [handle, key_copy, value, 0, 0]);
+    cx::remove_region(run, key_copy);
+    heap::release(heap::Kind::Argument, key_copy);
     result.map(drop)
 }

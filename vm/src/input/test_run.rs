@@ -158,10 +158,10 @@ fn set_wire_len(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), Inp
     let wire_len = match named(layout, context, "wire_len") {
         _ if context.is_empty() => 0,
         0 => len,
-        given if given < len || given > GSO_MAX_SIZE => {
-            return Err(bad(layout, "wire_len", given, "expected zero, or from the packet's length to 65536"));
+        len_in if len_in < len || len_in > GSO_MAX_SIZE => {
+            return Err(bad(layout, "wire_len", len_in, "expected zero, or from the packet's length to 65536"));
         }
-        given => given,
+        len_in => len_in,
     };
     run.ctx.set_u32(fields.wire_len, wire_len as u32);
     Ok(())

@@ -91,7 +91,7 @@ pub(crate) enum Fetch {
 }
 
 /// Where an atomic access goes; `None` into an arena where no page is.
-fn place<const CHECKED: bool>(
+fn checked_address<const CHECKED: bool>(
     run: &mut Run,
     address: u64,
     size: u64,
@@ -128,7 +128,9 @@ pub(crate) fn atomic<const CHECKED: bool>(
         _ => Fetch::Nothing,
     };
     let size = if wide { 8 } else { 4 };
-    let Some(p) = place::<CHECKED>(run, address, size, true, how & Rmw::ARENA != 0)? else { return Ok((0, to)) };
+    let Some(p) = checked_address::<CHECKED>(run, address, size, true, how & Rmw::ARENA != 0)? else {
+        return Ok((0, to));
+    };
     // As in the kernel, an operation that returns nothing orders nothing.
     let order = if fetch { SeqCst } else { Relaxed };
     macro_rules! rmw {
@@ -155,7 +157,7 @@ pub(crate) fn atomic<const CHECKED: bool>(
 /// `load_acquire`, zero-extended.
 pub(crate) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, how: u64) -> Result<u64, Fault> {
     let size = how & 15;
-    let Some(p) = place::<CHECKED>(run, address, size, false, how & Rmw::ARENA != 0)? else { return Ok(0) };
+    let Some(p) = checked_address::<CHECKED>(run, address, size, false, how & Rmw::ARENA != 0)? else { return Ok(0) };
     // SAFETY: the bytes are valid and aligned.
     Ok(unsafe {
         match size {
@@ -170,7 +172,7 @@ pub(crate) fn load_acquire<const CHECKED: bool>(run: &mut Run, address: u64, how
 /// `store_release`.
 pub(crate) fn store_release<const CHECKED: bool>(run: &mut Run, address: u64, how: u64, v: u64) -> Result<(), Fault> {
     let size = how & 15;
-    let Some(p) = place::<CHECKED>(run, address, size, true, how & Rmw::ARENA != 0)? else { return Ok(()) };
+    let Some(p) = checked_address::<CHECKED>(run, address, size, true, how & Rmw::ARENA != 0)? else { return Ok(()) };
     // SAFETY: the bytes are valid and aligned.
     unsafe {
         match size {

@@ -129,7 +129,7 @@ impl Lpm {
 
     /// Runs `read` without a lock, again if the tree was changed meanwhile.
     fn read<T>(&self, mut read: impl FnMut() -> T) -> T {
-        let mut turn = 0;
+        let mut attempt = 0;
         loop {
             let before = self.version.load(Ordering::Acquire);
             if before & 1 == 0 {
@@ -139,8 +139,8 @@ impl Lpm {
                     return value;
                 }
             }
-            mem::pause(turn);
-            turn += 1;
+            mem::pause(attempt);
+            attempt += 1;
         }
     }
 

@@ -204,18 +204,18 @@ pub fn acquire(lock: &AtomicU32) -> Result<(), Errno> {
 
 /// Takes a spin lock that is tried at most so often.
 pub fn acquire_within(lock: &AtomicU32, tries: u32) -> Result<(), Errno> {
-    for turn in 0..tries {
+    for attempt in 0..tries {
         if lock.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             return Ok(());
         }
-        pause(turn);
+        pause(attempt);
     }
     Err(Errno::EDEADLK)
 }
 
 /// Waits a moment: spins first, then lets other threads run.
-pub fn pause(turn: u32) {
-    if turn < 64 {
+pub fn pause(attempt: u32) {
+    if attempt < 64 {
         std::hint::spin_loop();
     } else {
         std::thread::yield_now();

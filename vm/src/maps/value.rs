@@ -132,17 +132,17 @@ impl ValueLayout {
             }
             // SAFETY: the field lies inside the value and starts with an aligned pointer.
             unsafe {
-                let place = value.add(f.offset as usize);
-                if f.size >= 8 && (place as usize).is_multiple_of(8) {
-                    let old = AtomicU64::from_ptr(place.cast()).swap(0, Ordering::AcqRel);
+                let field = value.add(f.offset as usize);
+                if f.size >= 8 && (field as usize).is_multiple_of(8) {
+                    let old = AtomicU64::from_ptr(field.cast()).swap(0, Ordering::AcqRel);
                     match f.kind {
                         FieldKind::KptrRef | FieldKind::KptrPercpu => objects::release(old),
-                        FieldKind::ListHead => objects::release_list(place as u64, old),
+                        FieldKind::ListHead => objects::release_list(field as u64, old),
                         FieldKind::RbRoot => objects::release_tree(old),
                         _ => {}
                     }
                 }
-                mem::zero(place, f.size as usize);
+                mem::zero(field, f.size as usize);
             }
         }
     }

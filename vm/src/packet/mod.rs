@@ -319,14 +319,14 @@ impl Packet {
         }
         let used = self.all()[self.meta..self.end].to_vec();
         let meta_len = self.data - self.meta;
-        let front = before.max(HEADROOM);
-        let needed = front + used.len() + after.max(TAILROOM);
+        let headroom = before.max(HEADROOM);
+        let needed = headroom + used.len() + after.max(TAILROOM);
         self.buffer = vec![0; needed.div_ceil(8)];
         self.capacity = self.buffer.len() * 8;
-        self.limit = (self.limit + front + used.len()).saturating_sub(self.end);
+        self.limit = (self.limit + headroom + used.len()).saturating_sub(self.end);
         self.moved = true;
-        (self.meta, self.data, self.end) = (front, front + meta_len, front + used.len());
-        self.all_mut()[front..front + used.len()].copy_from_slice(&used);
+        (self.meta, self.data, self.end) = (headroom, headroom + meta_len, headroom + used.len());
+        self.all_mut()[headroom..headroom + used.len()].copy_from_slice(&used);
     }
 
     /// Addresses of metadata, data and end.

@@ -132,7 +132,7 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
         Isa::LoadAbs { size, imm } => make(Op::LoadAbs, 0, 0, size.bytes() as i32, i64::from(imm) as u64),
         Isa::LoadInd { size, src, imm } => make(Op::LoadInd, 0, src, size.bytes() as i32, i64::from(imm) as u64),
         Isa::Load { size, signed, dst, src, off } => {
-            let (size, off) = place(pieces, at, size, off, false, translate)?;
+            let (size, off) = address(pieces, at, size, off, false, translate)?;
             let how = size.bytes() as u64 + if signed { 16 } else { 0 };
             if pieces.reads_map(at) {
                 return Ok(make(Op::LoadMap, dst, src, off, how));
@@ -155,7 +155,7 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
             }
         }
         Isa::Store { size, dst, src, off } => {
-            let (size, off) = place(pieces, at, size, off, true, translate)?;
+            let (size, off) = address(pieces, at, size, off, true, translate)?;
             let (reg, imm) = operand(Width::W64, src);
             let own = !translate && in_frame(dst, size, off);
             let ops = match src {
@@ -218,7 +218,7 @@ fn unsupported(at: usize, what: impl Into<String>) -> LoadError {
 }
 
 /// Where an access goes: as it stands, or into the context's slots.
-fn place(
+fn address(
     pieces: &Pieces,
     at: usize,
     size: Size,
@@ -246,7 +246,7 @@ pub(super) fn access(pieces: &Pieces, at: usize) -> Option<Access> {
         _ => return None,
     };
     let arena = pieces.is_arena(at);
-    let (size, offset) = if arena { (size, off.into()) } else { place(pieces, at, size, off, write, true).ok()? };
+    let (size, offset) = if arena { (size, off.into()) } else { address(pieces, at, size, off, write, true).ok()? };
     let (probe, map) = (!write && pieces.probed(at), !write && pieces.reads_map(at));
     Some(Access { size: size.bytes() as u64, offset, probe, map, arena })
 }

@@ -143,8 +143,8 @@ impl Pieces {
 
     /// Notes that the instruction at a slot ends the run, and why, unless that is known.
     fn add_fault(&mut self, at: usize, why: String) {
-        if let Err(place) = self.unavailable.binary_search_by_key(&at, |u| u.0) {
-            self.unavailable.insert(place, (at, why));
+        if let Err(index) = self.unavailable.binary_search_by_key(&at, |u| u.0) {
+            self.unavailable.insert(index, (at, why));
         }
         self.calls.push((at, self.helpers.len()));
         self.helpers.push(helpers::unavailable);
@@ -292,8 +292,8 @@ impl Loader {
         if pieces.insns.is_empty() {
             return Err(LoadError::Empty);
         }
-        if let Some(given) = pieces.other_type {
-            return Err(LoadError::OtherType { verified: pieces.prog_type, given });
+        if let Some(requested) = pieces.other_type {
+            return Err(LoadError::OtherType { verified: pieces.prog_type, requested });
         }
         pieces.exception_callback = exception_callback(&pieces);
         let types = pieces.verified.as_ref().and_then(|v| v.assumptions().kernel_types.clone());

@@ -64,12 +64,12 @@ pub enum LoadError {
     #[error(transparent)]
     Broken(#[from] crate::contract::Broken),
     /// A setting that a verified program does not have.
-    #[error("a program that was verified as {verified} cannot be loaded as {given}")]
+    #[error("a program that was verified as {verified} cannot be loaded as {requested}")]
     OtherType {
         /// Type that was verified.
         verified: ProgType,
         /// Type that is asked for.
-        given: ProgType,
+        requested: ProgType,
     },
     /// A prog array of programs of another kind.
     #[error("map {map}: its programs are of another type or attach type (-EINVAL)")]

@@ -69,17 +69,17 @@ pub struct Fill {
 
 /// What is wrong with contents.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}{}{problem}", if place.is_empty() { "" } else { ": " })]
+#[error("{location}{}{problem}", if location.is_empty() { "" } else { ": " })]
 pub struct FillError {
     /// Map, entry and part: `blocked, entry 2, key`.
-    pub place: String,
+    pub location: String,
     /// What is there and what is expected.
     pub problem: String,
 }
 
 impl FillError {
-    fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { place: place.into(), problem: problem.into() }
+    fn new(location: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { location: location.into(), problem: problem.into() }
     }
 }
 
@@ -115,10 +115,10 @@ impl<'t> Deserialize<'t> for Members<'t> {
 
 /// A part of a text that is already known to be JSON. The error has no place in the text, as the part is not all of it.
 fn parse<'t, T: Deserialize<'t>>(text: &'t RawValue) -> Result<T, String> {
-    serde_json::from_str(text.get()).map_err(|e| without_place(&e))
+    serde_json::from_str(text.get()).map_err(|e| without_position(&e))
 }
 
-fn without_place(e: &serde_json::Error) -> String {
+fn without_position(e: &serde_json::Error) -> String {
     let text = e.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()
 }
@@ -217,17 +217,17 @@ fn variables(btf: &Btf, map: &mut Map, all: &[(String, &RawValue)], outer: Optio
     let MapInit::Data(data) = &mut map.init else { return Ok(()) };
     data.resize(map.value_size as usize, 0);
     for (name, text) in all {
-        let place = outer.map_or_else(|| name.clone(), |o| format!("{o}, {name}"));
+        let location = outer.map_or_else(|| name.clone(), |o| format!("{o}, {name}"));
         let found = btf.sec_vars(map.value_type).find(|v| btf.name(v.ty) == name);
         let Some((v, Type::Var { ty, .. })) = found.and_then(|v| Some((v, btf.get(v.ty)?))) else {
             let names = btf.sec_vars(map.value_type).map(|v| btf.name(v.ty));
-            return Err(FillError::new(place, format!("no such variable{}", choices(name, names))));
+            return Err(FillError::new(location, format!("no such variable{}", choices(name, names))));
         };
         let (start, end) = (v.offset as usize, v.offset as usize + v.size as usize);
         let Some(bytes) = data.get_mut(start..end) else {
-            return Err(FillError::new(place, "the variable lies outside of its section"));
+            return Err(FillError::new(location, "the variable lies outside of its section"));
         };
-        typed(Some(btf), ty, text, bytes).map_err(|e| FillError::new(place, e))?;
+        typed(Some(btf), ty, text, bytes).map_err(|e| FillError::new(location, e))?;
     }
     Ok(())
 }
@@ -254,7 +254,7 @@ fn nested(btf: Option<&Btf>, ty: TypeId, text: &RawValue, bytes: &mut [u8], dept
             Some(bytes) => nested(Some(btf), elem, item, bytes, depth).map_err(|e| e.inside(&format!("[{n}]"))),
             None => Ok(()),
         });
-        let count = count.map_err(|e| wrong(without_place(&e)))??;
+        let count = count.map_err(|e| wrong(without_position(&e)))??;
         if count != len as usize {
             let (found, expected) = (format!("a list of {count}"), format!("a list of {len}"));
             return Err(Mismatch { path: String::new(), found, expected });
@@ -307,14 +307,14 @@ fn each<'t, T: Deserialize<'t>, E>(
     serde_json::Deserializer::from_str(text.get()).deserialize_seq(Each(with, PhantomData))
 }
 
-/// The entries of one map, which may have `cpus` values each and `room` bytes in all.
+/// The entries of one map, which may have `cpus` values each and `size` bytes in all.
 fn entries(
     btf: Option<&Btf>,
     map: &Map,
     number: usize,
     name: &str,
     text: &RawValue,
-    (cpus, room): (u32, usize),
+    (cpus, size): (u32, usize),
 ) -> Result<List, FillError> {
     let key_size = map.key_size as usize;
     let value_size = match map.map_type.is(MapTraits::PER_CPU) {
@@ -325,7 +325,7 @@ fn entries(
     let mut list = List { map: number, key_size, entry_size, count: 0, bytes: Vec::new() };
     let result = each(text, |n, e: EntryText<'_>| {
         let start = list.bytes.len();
-        if room - start < entry_size {
+        if size - start < entry_size {
             return Err(FillError::new(format!("{name}, entry {n}"), "more than 1 GiB of entries in all"));
         }
         list.bytes.resize(start + entry_size, 0);
@@ -336,7 +336,7 @@ fn entries(
     });
     match result {
         Ok(result) => result.map(|_| list),
-        Err(e) => Err(FillError::new(name, without_place(&e))),
+        Err(e) => Err(FillError::new(name, without_position(&e))),
     }
 }
 

@@ -205,8 +205,8 @@ mod tests {
     fn types() -> Btf {
         let strings = b"\0int\0char\0a\0n\0b\0E\0X\0s\0";
         let name = |s: &str| {
-            let joined: Vec<u8> = [b"\0", s.as_bytes(), b"\0"].concat();
-            strings.windows(joined.len()).position(|w| w == joined).map_or(0, |p| p as u32 + 1)
+            let terminated: Vec<u8> = [b"\0", s.as_bytes(), b"\0"].concat();
+            strings.windows(terminated.len()).position(|w| w == terminated).map_or(0, |p| p as u32 + 1)
         };
         let mut t: Vec<u32> = Vec::new();
         t.extend([name("int"), 1 << 24, 4, 1 << 24 | 32]);

@@ -100,19 +100,19 @@ fn apply(item: &Item, object: &mut Object, cpus: u32) -> Result<bool, String> {
 
 /// Runs the events of a file.
 pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
-    let place = || files::name(path);
+    let source = || files::name(path);
     let mut from = BufReader::new(files::open(path)?);
     let format = format(path, &mut from)?;
-    let items = Items::new(from, format).map_err(|e| anyhow!(e).context(place()))?;
+    let items = Items::new(from, format).map_err(|e| anyhow!(e).context(source()))?;
     let mut items = items.map(|node| node.and_then(|node| schema::read(&node)));
     let mut object = open(&args.file)?;
     args.types.apply(&mut object, &args.selection);
     let mut first = Vec::new();
     // What comes before the first event may say what loaders decide.
     for item in items.by_ref() {
-        let item = item.map_err(|e| anyhow!(e).context(place()))?;
+        let item = item.map_err(|e| anyhow!(e).context(source()))?;
         let applied = apply(&item, &mut object, world.cpus);
-        let applied = applied.map_err(|e| anyhow!("line {}: {e}", item.line).context(place()))?;
+        let applied = applied.map_err(|e| anyhow!("line {}: {e}", item.line).context(source()))?;
         let is_event = schema::ROWS.iter().any(|row| row.key == item.key && row.is_event) || item.key == "time";
         if !applied {
             first.push(item);
@@ -184,7 +184,7 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
         };
         written?;
         if let Err(e) = done {
-            let e = e.context(place());
+            let e = e.context(source());
             error = Some(out::text_of(&e));
             out::error(&e);
             end = if is_expectation { End::Bad } else { refused.get().unwrap_or(End::Usage) };
@@ -231,9 +231,9 @@ pub fn check_input(args: &Args, host: &Host, prepared: &Prepared, index: usize) 
     use ebpfkit_abi::ProgType as P;
     let program = &prepared.object.programs[index];
     let needs = !matches!(program.prog_type, P::Syscall | P::Unspec);
-    let is_given = args.packet.is_some() || args.data_in.is_some() || args.ctx_in.is_some();
+    let has_input = args.packet.is_some() || args.data_in.is_some() || args.ctx_in.is_some();
     // Other engines say what they take themselves.
-    if is_given || !needs || args.engine == engine::EngineKind::Kernel || args.unverified {
+    if has_input || !needs || args.engine == engine::EngineKind::Kernel || args.unverified {
         return Ok(());
     }
     let types = host.model.btf().filter(|_| needs_types(&prepared.object));

@@ -179,7 +179,7 @@ impl Args {
             (self.maps.is_some(), "--maps"),
             (self.unverified, "--unverified"),
         ];
-        match refused.iter().find(|(given, _)| *given) {
+        match refused.iter().find(|(present, _)| *present) {
             Some((_, option)) => bail!("{option} is for runs: add --run"),
             None => Ok(()),
         }
@@ -199,7 +199,7 @@ impl Args {
                 (self.budget != ebpfkit_vm::DEFAULT_BUDGET, "--budget"),
                 (self.timeout.is_some(), "--timeout"),
             ];
-            if let Some((_, option)) = refused.iter().find(|(given, _)| *given) {
+            if let Some((_, option)) = refused.iter().find(|(present, _)| *present) {
                 let instead = if *option == "--packet" { "; give one packet with --data-in FILE" } else { "" };
                 bail!("{option} has no effect on the running kernel (--engine kernel){instead}");
             }
@@ -209,7 +209,7 @@ impl Args {
         }
         if self.packet.is_none() {
             let refused = [(self.write.is_some(), "--write"), (self.verbose, "--verbose")];
-            if let Some((_, option)) = refused.iter().find(|(given, _)| *given) {
+            if let Some((_, option)) = refused.iter().find(|(present, _)| *present) {
                 bail!("{option} has no effect without --packet");
             }
         }

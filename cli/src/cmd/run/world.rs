@@ -120,10 +120,10 @@ impl Default for FileTask {
 /// Reads a world file; the default world without one.
 pub fn read(path: Option<&Path>) -> Result<World> {
     let Some(path) = path else { return Ok(World::default()) };
-    let place = || files::name(path);
+    let source = || files::name(path);
     let text = files::read_text(path)?;
-    let file: File = serde_json::from_str(&text).with_context(place)?;
-    world(file).with_context(place)
+    let file: File = serde_json::from_str(&text).with_context(source)?;
+    world(file).with_context(source)
 }
 
 fn world(file: File) -> Result<World> {

@@ -331,7 +331,7 @@ impl Env<'_> {
             Role::TaskWork => self.check_kfunc_field(a, ebpfkit_object::record::FieldKind::TaskWork, meta),
             Role::IrqFlag => {
                 if r.ty != RegType::of(RegBase::Stack) {
-                    return reject(KfuncReason::IrqFlagPlace { index });
+                    return reject(KfuncReason::IrqFlagNotOnStack { index });
                 }
                 let native = !a.desc.name.contains("spin");
                 let saves = a.desc.is(&["bpf_local_irq_save", "bpf_res_spin_lock_irqsave"]);
@@ -339,7 +339,7 @@ impl Env<'_> {
             }
             Role::ResLock => {
                 if r.ty != MAP_VALUE && r.ty != ALLOC {
-                    return reject(KfuncReason::LockPlace { index });
+                    return reject(KfuncReason::LockNotInObject { index });
                 }
                 let kind = if a.desc.name.contains("irq") { LockKind::ResilientIrq } else { LockKind::Resilient };
                 if a.desc.name.contains("unlock") {
@@ -443,7 +443,7 @@ impl Env<'_> {
             return reject(KfuncReason::CssTaskIter {});
         }
         if r.ty != RegType::of(RegBase::Stack) {
-            return reject(ObjectReason::IterPlace { index });
+            return reject(ObjectReason::IterNotOnStack { index });
         }
         let name = a.btf.name(a.target);
         let size = a.btf.size_of(a.target).unwrap_or(0) as usize;
@@ -492,8 +492,8 @@ impl Env<'_> {
         let is_btf = r.ty.base == RegBase::BtfId && (!r.has_unsafe_modifiers() || r.is_rcu());
         let own = self.as_btf(&r)?.filter(|_| is_btf || r.ty.base != RegBase::BtfId);
         let Some((origin, own)) = own else {
-            let wanted = RegType::with(r.ty.base, r.ty.flags & TRUSTED_MODIFIERS);
-            let (ty, expected) = (reg_type_str(r.ty).into_owned(), reg_type_str(wanted).into_owned());
+            let expected_ty = RegType::with(r.ty.base, r.ty.flags & TRUSTED_MODIFIERS);
+            let (ty, expected) = (reg_type_str(r.ty).into_owned(), reg_type_str(expected_ty).into_owned());
             return reject(KfuncReason::StructKind { index: a.index, ty, expected });
         };
         let own_types = self.types_of(origin)?;

@@ -215,9 +215,9 @@ fn tree_add(run: &mut Run, [root, node, less, ..]: [u64; 5]) -> Ret {
         return cx::fail(Errno::EINVAL);
     }
     tree.give(node);
-    let (mut parent, mut place) = (0, root);
+    let (mut parent, mut slot) = (0, root);
     loop {
-        let at = tree.get(place, 0)?;
+        let at = tree.get(slot, 0)?;
         if at == 0 {
             break;
         }
@@ -226,13 +226,13 @@ fn tree_add(run: &mut Run, [root, node, less, ..]: [u64; 5]) -> Ret {
         let before = tree.run.call(less, [node, at, 0, 0, 0])? != 0;
         // The callback may have moved the memory that the root lies in.
         tree.run.allow(root, ROOT, true)?;
-        (parent, place) = (at, at.wrapping_add(if before { LEFT } else { RIGHT }));
+        (parent, slot) = (at, at.wrapping_add(if before { LEFT } else { RIGHT }));
     }
     for at in [LEFT, RIGHT] {
         tree.set(node, at, 0)?;
     }
     tree.set(node, PARENT, parent)?;
-    tree.set(place, 0, node)?;
+    tree.set(slot, 0, node)?;
     while parent != 0 && rank(node) > rank(parent) {
         tree.rotate(parent, node)?;
         parent = tree.get(node, PARENT)?;

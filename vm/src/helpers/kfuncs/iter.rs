@@ -111,10 +111,10 @@ fn bits_next(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
     let after = set.map_or(count, |bit| bit + 1);
     cx::write(run, at.wrapping_add(8), &(u64::from(count) | u64::from(after) << 32).to_ne_bytes())?;
     let Some(bit) = set else { return Ok(0) };
-    let place = copy + bytes as u64;
-    raw_write(place, &bit.to_ne_bytes());
-    cx::add_region(run, place, 4, "a number of an iterator", false);
-    Ok(place)
+    let number = copy + bytes as u64;
+    raw_write(number, &bit.to_ne_bytes());
+    cx::add_region(run, number, 4, "a number of an iterator", false);
+    Ok(number)
 }
 
 fn bits_destroy(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {

@@ -222,10 +222,10 @@ fn strcmp(run: &mut Run, [one, two, ..]: [u64; 5]) -> Ret {
     cx::fail(Errno::E2BIG)
 }
 
-fn strchr(run: &mut Run, [text, wanted, ..]: [u64; 5]) -> Ret {
+fn strchr(run: &mut Run, [text, sought, ..]: [u64; 5]) -> Ret {
     for (i, byte) in bytes_of(run, text, MAX_STRING).enumerate() {
         match byte {
-            Ok(b) if b == wanted as u8 => return Ok(i as u64),
+            Ok(b) if b == sought as u8 => return Ok(i as u64),
             Ok(0) => return cx::fail(Errno::ENOENT),
             Ok(_) => {}
             Err(errno) => return cx::fail(errno),

@@ -31,7 +31,7 @@ struct Link {
 
 /// Anchors of one set of lists.
 #[derive(Debug)]
-struct Group {
+struct Lists {
     active: Id,
     inactive: Id,
     free: Id,
@@ -54,7 +54,7 @@ struct Local {
 #[derive(Debug)]
 struct State {
     links: Vec<Link>,
-    groups: Vec<Group>,
+    lists_of_cpus: Vec<Lists>,
     locals: Vec<Local>,
     lists: u32,
     scans: u32,
@@ -84,13 +84,13 @@ impl Lru {
             links.push(Link { prev: id, next: id, list: id, hash: 0, cpu: 0 });
             id
         };
-        let mut groups = Vec::new();
+        let mut lists_of_cpus = Vec::new();
         let mut locals = Vec::new();
         let share = if own_lists { entries / cpus } else { entries };
         for g in 0..if own_lists { cpus } else { 1 } {
             let (active, inactive, free) = (anchor(), anchor(), anchor());
             let fresh = (g * share, (g + 1) * share);
-            groups.push(Group { active, inactive, free, active_len: 0, inactive_len: 0, hand: inactive, fresh });
+            lists_of_cpus.push(Lists { active, inactive, free, active_len: 0, inactive_len: 0, hand: inactive, fresh });
         }
         if !own_lists {
             for cpu in 0..cpus as usize {
@@ -103,7 +103,7 @@ impl Lru {
         let lists = links.len() as u32;
         let scans = if own_lists { PERCPU_SCANS } else { COMMON_SCANS };
         let batch = if own_lists { PERCPU_SCANS } else { (entries / cpus / 2).clamp(1, COMMON_SCANS) };
-        let state = Mutex::new(State { links, groups, locals, lists, scans, batch, refs });
+        let state = Mutex::new(State { links, lists_of_cpus, locals, lists, scans, batch, refs });
         Ok(Self { state, refs: address, entries })
     }
 
@@ -172,7 +172,7 @@ impl State {
     }
 
     fn count(&mut self, g: usize, list: Id, by: i32) {
-        let group = &mut self.groups[g];
+        let group = &mut self.lists_of_cpus[g];
         if list == group.active {
             group.active_len = group.active_len.wrapping_add_signed(by);
         } else if list == group.inactive {
@@ -182,8 +182,8 @@ impl State {
 
     /// Moves an element of a group's lists to the front of another list, or of its own.
     fn shift(&mut self, g: usize, id: Id, to: Id) {
-        if self.groups[g].hand == id {
-            self.groups[g].hand = self.prev(id);
+        if self.lists_of_cpus[g].hand == id {
+            self.lists_of_cpus[g].hand = self.prev(id);
         }
         let from = self.links[id as usize].list;
         self.count(g, from, -1);
@@ -198,8 +198,8 @@ impl State {
     }
 
     fn rotate(&mut self, g: usize) {
-        let (active, inactive) = (self.groups[g].active, self.groups[g].inactive);
-        if self.groups[g].inactive_len < self.groups[g].active_len {
+        let (active, inactive) = (self.lists_of_cpus[g].active, self.lists_of_cpus[g].inactive);
+        if self.lists_of_cpus[g].inactive_len < self.lists_of_cpus[g].active_len {
             let first = self.next(active);
             let mut at = self.prev(active);
             for _ in 0..self.scans {
@@ -218,11 +218,11 @@ impl State {
         if self.next(inactive) == inactive {
             return;
         }
-        let mut last = self.next(self.groups[g].hand);
+        let mut last = self.next(self.lists_of_cpus[g].hand);
         if last == inactive {
             last = self.next(last);
         }
-        let mut at = self.groups[g].hand;
+        let mut at = self.lists_of_cpus[g].hand;
         let mut next = inactive;
         let mut seen = 0;
         while seen < self.scans {
@@ -240,12 +240,12 @@ impl State {
             at = next;
             seen += 1;
         }
-        self.groups[g].hand = next;
+        self.lists_of_cpus[g].hand = next;
     }
 
     /// Frees up to `want` elements into a list.
     fn shrink(&mut self, g: usize, want: u32, free: Id, evict: &mut Evict<'_>) {
-        let (active, inactive) = (self.groups[g].active, self.groups[g].inactive);
+        let (active, inactive) = (self.lists_of_cpus[g].active, self.lists_of_cpus[g].inactive);
         let mut freed = 0;
         let mut at = self.prev(inactive);
         for _ in 0..self.scans {
@@ -281,13 +281,13 @@ impl State {
 
     /// The first free element of a group, out of its list.
     fn pop_free(&mut self, g: usize) -> Option<Id> {
-        let free = self.groups[g].free;
+        let free = self.lists_of_cpus[g].free;
         let first = self.next(free);
         if first != free {
             self.unlink(first);
             return Some(first);
         }
-        let (next, end) = &mut self.groups[g].fresh;
+        let (next, end) = &mut self.lists_of_cpus[g].fresh;
         if next == end {
             return None;
         }
@@ -303,9 +303,9 @@ impl State {
     }
 
     fn take_own(&mut self, cpu: usize, hash: u32, evict: &mut Evict<'_>) -> Option<u32> {
-        let g = cpu.min(self.groups.len() - 1);
+        let g = cpu.min(self.lists_of_cpus.len() - 1);
         self.rotate(g);
-        let (free, inactive) = (self.groups[g].free, self.groups[g].inactive);
+        let (free, inactive) = (self.lists_of_cpus[g].free, self.lists_of_cpus[g].inactive);
         let mut id = self.pop_free(g);
         if id.is_none() {
             self.shrink(g, PERCPU_SCANS, free, evict);
@@ -331,7 +331,7 @@ impl State {
 
     fn refill(&mut self, cpu: usize, evict: &mut Evict<'_>) {
         let (free, pending) = (self.locals[cpu].free, self.locals[cpu].pending);
-        let (active, inactive) = (self.groups[0].active, self.groups[0].inactive);
+        let (active, inactive) = (self.lists_of_cpus[0].active, self.lists_of_cpus[0].inactive);
         let mut at = self.prev(pending);
         while at != pending {
             let before = self.prev(at);
@@ -406,6 +406,6 @@ impl State {
             return;
         }
         let g = if self.locals.is_empty() { cpu as usize } else { 0 };
-        self.shift_unused(g, id, self.groups[g].free);
+        self.shift_unused(g, id, self.lists_of_cpus[g].free);
     }
 }

@@ -284,7 +284,7 @@ impl Table {
     /// Takes a bucket for writing.
     pub fn lock(&self, bucket: usize) -> Locked<'_> {
         let b = self.bucket(bucket);
-        let mut turn = 0;
+        let mut spins = 0;
         loop {
             let version = b.version.load(Ordering::Relaxed);
             if version & 1 == 0
@@ -293,21 +293,21 @@ impl Table {
                 fence(Ordering::Release);
                 return Locked { bucket: b, version, table: self };
             }
-            mem::pause(turn);
-            turn += 1;
+            mem::pause(spins);
+            spins += 1;
         }
     }
 }
 
 /// Tries until it succeeds.
 fn again<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
-    let mut turn = 0;
+    let mut spins = 0;
     loop {
         if let Some(value) = attempt() {
             return value;
         }
-        mem::pause(turn);
-        turn += 1;
+        mem::pause(spins);
+        spins += 1;
     }
 }
 
