@@ -1,7 +1,6 @@
 //! What the disassembler prints, the assembler reads back.
 use ebpfkit_asm::{Syntax, assemble_insns, instruction};
-use ebpfkit_isa::opcode::pseudo;
-use ebpfkit_isa::table::{Field, Operation, ROWS};
+use ebpfkit_isa::table::ROWS;
 use ebpfkit_isa::{Insn, decode};
 use proptest::prelude::*;
 
@@ -32,20 +31,7 @@ proptest! {
     fn every_row(
         n in 0..ROWS.len(), dst in 0..=10u8, src in 0..=10u8, off: i16, imm: i32, high: i32
     ) {
-        let row = &ROWS[n];
-        let pick = |rule: Field, v: i32| if let Field::Is(n) = rule { n } else { v };
-        let i = Insn::new(
-            row.code,
-            pick(row.dst, dst.into()) as u8,
-            pick(row.src, src.into()) as u8,
-            pick(row.off, off.into()) as i16,
-            pick(row.imm, imm),
-        );
-        let high = match row.kind {
-            Operation::LoadImm64(pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX) => 0,
-            _ => high,
-        };
-        let slots = [i, Insn::new(0, 0, 0, 0, high)];
+        let slots = ROWS[n].slots(Insn::new(0, dst, src, off, imm), high);
         let (_, len) = decode(&slots, 0).expect("an instance of a row");
         prop_assert_eq!(survives(&slots[..len]), Ok(()));
     }

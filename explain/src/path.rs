@@ -79,8 +79,8 @@ fn step(line: &str) -> Option<Step> {
     Some(Step { insn, regs: registers(rest.trim()), frame_changes: false })
 }
 
-/// Registers that a message names (`R3 ...`), or else those that the instruction uses.
-fn involved(message: &str, insn: Insn) -> Vec<u8> {
+/// Registers that a message names (`R3 ...`), in its order.
+pub(crate) fn named_registers(message: &str) -> Vec<u8> {
     let mut named = Vec::new();
     for (at, _) in message.match_indices('R') {
         let starts_word = !message[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
@@ -91,6 +91,12 @@ fn involved(message: &str, insn: Insn) -> Vec<u8> {
             named.push(reg);
         }
     }
+    named
+}
+
+/// Registers that a message names, or else those that the instruction uses.
+fn involved(message: &str, insn: Insn) -> Vec<u8> {
+    let named = named_registers(message);
     if !named.is_empty() {
         return named;
     }

@@ -3,7 +3,7 @@
 use crate::insn::Insn;
 use crate::op::{CallKind, DecodeError, ImmKind, Op, Operand};
 use crate::opcode::{X, class, pseudo};
-use crate::table::{Field, Operation, ROWS, Row, rows_of};
+use crate::table::{Field, Operation, ROWS, Row, is_one_half, rows_of};
 
 /// The first field of `insn` that the row forbids.
 fn complaint(row: &Row, insn: Insn, at: usize) -> Option<DecodeError> {
@@ -79,7 +79,7 @@ pub fn decode(insns: &[Insn], at: usize) -> Result<(Op, usize), DecodeError> {
 
 fn imm64(kind: u8, first: Insn, next: Insn, at: usize) -> Result<ImmKind, DecodeError> {
     let (low, high) = (first.imm as u32, next.imm as u32);
-    let one_half = matches!(kind, pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX);
+    let one_half = is_one_half(kind);
     if one_half && high != 0 {
         return Err(DecodeError::Reserved { at: at + 1, code: first.code, field: "imm" });
     }
@@ -236,13 +236,7 @@ pub fn encode(op: Op) -> Result<(Insn, Option<Insn>), EncodeError> {
             }
     };
     let row = ROWS.iter().find(fits).ok_or(EncodeError::NoSuchInstruction(op))?;
-    f.code = row.code;
-    let fixed = |rule: Field| if let Field::Is(n) = rule { Some(n) } else { None };
-    f.dst = fixed(row.dst).map_or(f.dst, |n| n as u8);
-    f.src = fixed(row.src).map_or(f.src, |n| n as u8);
-    f.off = fixed(row.off).map_or(f.off, |n| n as i16);
-    f.imm = fixed(row.imm).unwrap_or(f.imm);
-    Ok((f, second))
+    Ok((row.instance(f), second))
 }
 
 #[cfg(test)]
@@ -255,20 +249,7 @@ mod tests {
         fn every_row_survives_a_round_trip(
             n in 0..ROWS.len(), dst in 0..=10u8, src in 0..=10u8, off: i16, imm: i32, high: i32
         ) {
-            let row = &ROWS[n];
-            let pick = |rule: Field, v: i32| if let Field::Is(n) = rule { n } else { v };
-            let i = Insn::new(
-                row.code,
-                pick(row.dst, dst.into()) as u8,
-                pick(row.src, src.into()) as u8,
-                pick(row.off, off.into()) as i16,
-                pick(row.imm, imm),
-            );
-            let high = match row.kind {
-                Operation::LoadImm64(pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX) => 0,
-                _ => high,
-            };
-            let slots = [i, Insn::new(0, 0, 0, 0, high)];
+            let slots = ROWS[n].slots(Insn::new(0, dst, src, off, imm), high);
             let (op, len) = decode(&slots, 0).unwrap();
             let (a, b) = encode(op).unwrap();
             prop_assert_eq!(a, slots[0]);

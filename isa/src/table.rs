@@ -1,5 +1,6 @@
 //! The instruction table: one row for each instruction. Decoding, encoding and the listings follow from it.
 
+use crate::insn::Insn;
 use crate::op::{AluOp, AtomicOp, JmpOp, Size, Width};
 use crate::opcode::{self, X, alu, atomic, class, jmp, mode, pseudo, size};
 
@@ -118,6 +119,34 @@ pub struct Row {
     pub off: Field,
     /// Immediate field.
     pub imm: Field,
+}
+
+impl Row {
+    /// The row's instruction with these fields, where the row does not fix them.
+    pub fn instance(&self, fields: Insn) -> Insn {
+        let fixed = |rule: Field, free: i32| if let Is(n) = rule { n } else { free };
+        Insn {
+            code: self.code,
+            dst: fixed(self.dst, fields.dst.into()) as u8,
+            src: fixed(self.src, fields.src.into()) as u8,
+            off: fixed(self.off, fields.off.into()) as i16,
+            imm: fixed(self.imm, fields.imm),
+        }
+    }
+
+    /// Both slots of an instance, in which a second immediate stands where the instruction has one.
+    pub fn slots(&self, fields: Insn, high: i32) -> [Insn; 2] {
+        let high = match self.kind {
+            Operation::LoadImm64(kind) if is_one_half(kind) => 0,
+            _ => high,
+        };
+        [self.instance(fields), Insn { imm: high, ..Insn::default() }]
+    }
+}
+
+/// Whether a 64-bit immediate of this pseudo kind stands in the first slot alone.
+pub(crate) const fn is_one_half(kind: u8) -> bool {
+    matches!(kind, pseudo::MAP_FD | pseudo::FUNC | pseudo::MAP_IDX)
 }
 
 use Field::{Any, Is, Reg};

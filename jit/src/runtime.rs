@@ -28,7 +28,21 @@ fn value_or_fail(run: &mut EngineRun, result: Result<u64, Fault>) -> u64 {
     }
 }
 
-// SAFETY of all functions below: native code passes the run that it was entered with, and holds no reference into it.
+/// What may touch memory or fail: the run is dirty afterwards, and a fault is left in it.
+///
+/// # Safety
+///
+/// As for all functions below: native code passes the run that it was entered with, and holds no reference into it.
+#[inline]
+unsafe fn with_run(run: *mut EngineRun, f: impl FnOnce(&mut EngineRun) -> Result<u64, Fault>) -> u64 {
+    // SAFETY: the caller's promise.
+    let run = unsafe { &mut *run };
+    run.set_dirty();
+    let result = f(run);
+    value_or_fail(run, result)
+}
+
+// SAFETY of all functions below: see [`with_run`].
 
 // The pointer is only carried through, so that its calling convention does not matter.
 #[allow(improper_ctypes_definitions)]
@@ -41,28 +55,18 @@ pub(crate) unsafe extern "C" fn helper(
     r4: u64,
     r5: u64,
 ) -> u64 {
-    // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
-    // SAFETY: the program that runs calls it; without checks the verifier has proved the arguments.
-    let result = unsafe { function(run.as_run(), [r1, r2, r3, r4, r5]) };
-    value_or_fail(run, result)
+    // SAFETY: see above; the program that runs calls the helper, and without checks the verifier has proved the arguments.
+    unsafe { with_run(run, |run| function(run.as_run(), [r1, r2, r3, r4, r5])) }
 }
 
 pub(crate) unsafe extern "C" fn load(run: *mut EngineRun, address: u64, size: u64) -> u64 {
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
-    let result = run.load(address, size);
-    value_or_fail(run, result)
+    unsafe { with_run(run, |run| run.load(address, size)) }
 }
 
 pub(crate) unsafe extern "C" fn store(run: *mut EngineRun, address: u64, size: u64, value: u64) -> u64 {
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
-    let result = run.store(address, size, value).map(|()| 0);
-    value_or_fail(run, result)
+    unsafe { with_run(run, |run| run.store(address, size, value).map(|()| 0)) }
 }
 
 /// Whether the bytes lie in one region and may be accessed.
@@ -98,21 +102,15 @@ pub(crate) unsafe extern "C" fn atomic(
     operand: u64,
     expected: u64,
 ) -> u64 {
-    // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
     let op = ATOMICS.get((how & 0xff) as usize).copied().unwrap_or(AtomicOp::Add);
     let bit = |n: u32| how >> n & 1 != 0;
-    let result = run.atomic((op, bit(8), bit(9), bit(10)), address, operand, expected);
-    value_or_fail(run, result)
+    // SAFETY: see above.
+    unsafe { with_run(run, |run| run.atomic((op, bit(8), bit(9), bit(10)), address, operand, expected)) }
 }
 
 pub(crate) unsafe extern "C" fn load_acquire(run: *mut EngineRun, address: u64, size: u64, arena: u64) -> u64 {
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
-    let result = run.load_acquire(address, size, arena != 0);
-    value_or_fail(run, result)
+    unsafe { with_run(run, |run| run.load_acquire(address, size, arena != 0)) }
 }
 
 pub(crate) unsafe extern "C" fn store_release(
@@ -123,38 +121,36 @@ pub(crate) unsafe extern "C" fn store_release(
     arena: u64,
 ) -> u64 {
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
-    let result = run.store_release(address, size, value, arena != 0).map(|()| 0);
-    value_or_fail(run, result)
+    unsafe { with_run(run, |run| run.store_release(address, size, value, arena != 0).map(|()| 0)) }
 }
 
 /// Asks for the program of a tail call, or returns -1 for `r0`.
 pub(crate) unsafe extern "C" fn tail_call(run: *mut EngineRun, map: u64, index: u64) -> u64 {
+    let enter = |run: &mut EngineRun| {
+        if run.tail_call(map, index)?.is_some() {
+            run.set_status(STATUS_TAIL_CALL);
+        }
+        Ok(-1i64 as u64)
+    };
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
-    let result = run.tail_call(map, index);
-    if let Ok(Some(_)) = result {
-        run.set_status(STATUS_TAIL_CALL);
-    }
-    value_or_fail(run, result.map(|_| -1i64 as u64))
+    unsafe { with_run(run, enter) }
 }
 
 /// After a call that left a status: gives what was asked for and comes back to the calling program.
 pub(crate) unsafe extern "C" fn resume(run: *mut EngineRun) -> u64 {
+    let come_back = |run: &mut EngineRun| {
+        let at = run.at();
+        // With a tail call its target was the last to be entered, from the function that returned here.
+        let caller = run.entered_from().cloned();
+        let result = engine::finish(run);
+        if let (Ok(_), Some(caller)) = (&result, caller) {
+            run.enter(caller);
+            run.set_at(at);
+        }
+        result
+    };
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
-    let at = run.at();
-    // With a tail call its target was the last to be entered, from the function that returned here.
-    let caller = run.entered_from().cloned();
-    let result = engine::finish(run);
-    if let (Ok(_), Some(caller)) = (&result, caller) {
-        run.enter(caller);
-        run.set_at(at);
-    }
-    value_or_fail(run, result)
+    unsafe { with_run(run, come_back) }
 }
 
 /// Enters a frame of checked mode.
@@ -181,22 +177,21 @@ pub(crate) unsafe extern "C" fn call_register(
     r4: u64,
     r5: u64,
 ) -> u64 {
-    // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    run.set_dirty();
     let args = [r1, r2, r3, r4, r5];
-    let program = run.current().clone();
-    let result = if program.function_of_handle(target).is_some() {
-        // As helpers do it, which keeps the depth.
-        run.call(target, args)
-    } else {
+    let call = |run: &mut EngineRun| {
+        let program = run.current().clone();
+        if program.function_of_handle(target).is_some() {
+            // As helpers do it, which keeps the depth.
+            return run.call(target, args);
+        }
         match u32::try_from(target).ok().and_then(|id| program.helper_by_id(id)) {
             // SAFETY: as in `helper`.
             Some(function) => unsafe { function(run.as_run(), args) },
             None => Err(FaultKind::BadCallTarget(target).into()),
         }
     };
-    value_or_fail(run, result)
+    // SAFETY: see above.
+    unsafe { with_run(run, call) }
 }
 
 /// Takes `count` instructions from the budget; what is left in use stands in the run.

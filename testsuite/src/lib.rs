@@ -44,18 +44,18 @@ pub fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Compares `actual` with the file at `expected`, or writes it when blessing. The error shows both texts.
-pub fn compare(expected: &Path, actual: &str) -> Result<(), String> {
+/// Compares `actual` with the file at `path`, or writes it when blessing. The error shows both texts.
+pub fn compare(path: &Path, actual: &str) -> Result<(), String> {
     if std::env::var_os(BLESS).is_some() {
-        return std::fs::write(expected, actual).map_err(|e| format!("{}: {e}", expected.display()));
+        return std::fs::write(path, actual).map_err(|e| format!("{}: {e}", path.display()));
     }
     let expected =
-        std::fs::read_to_string(expected).map_err(|e| format!("{}: {e}; {BLESS}=1 writes it", expected.display()))?;
+        std::fs::read_to_string(path).map_err(|e| format!("{}: {e}; {BLESS}=1 writes it", path.display()))?;
     if expected == actual {
         return Ok(());
     }
     let diff = similar::TextDiff::from_lines(expected.as_str(), actual);
-    Err(format!("{} differs ({BLESS}=1 accepts):\n{}", expected.display(), diff.unified_diff()))
+    Err(format!("{} differs ({BLESS}=1 accepts):\n{}", path.display(), diff.unified_diff()))
 }
 
 /// A program as text with instruction numbers, for reports.

@@ -11,6 +11,7 @@ pub use log::{Explanation, Log, Source, Step};
 use crate::catalogue;
 use crate::diagnosis::{Blame, Diagnosis, Span, Suggestion};
 use crate::pages;
+use crate::path::named_registers;
 use ebpfkit_verifier::reason::{
     CallReason, ExploreReason, KfuncReason, MemoryReason, Recognised, ResourceReason, ScalarReason, recognise,
 };
@@ -123,26 +124,11 @@ fn location(log: &Log, at: usize) -> String {
     format!("instruction {}", log.steps[at].insn)
 }
 
-/// Registers that a message names.
-fn named(message: &str) -> Vec<u8> {
-    let mut named = Vec::new();
-    for (at, _) in message.match_indices('R') {
-        let starts_word = !message[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-        let digits: String = message[at + 1..].chars().take_while(char::is_ascii_digit).collect();
-        if let (true, Ok(reg @ 0..=9)) = (starts_word, digits.parse())
-            && !named.contains(&reg)
-        {
-            named.push(reg);
-        }
-    }
-    named
-}
-
 fn diagnose(log: &Log, messages: Vec<String>, found: &Recognised) -> Diagnosis {
     let page = pages::find(found.code);
     let last = messages.last().cloned().unwrap_or_default();
     let at = last_step(log);
-    let mut regs = named(&last);
+    let mut regs = named_registers(&last);
     regs.truncate(2);
     let headline = at
         .and_then(|at| headline(log, at, found.reason.as_ref()?))
