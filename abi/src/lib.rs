@@ -8,6 +8,7 @@
 mod numbered;
 
 pub mod attach_type;
+mod callers;
 pub mod ctx;
 pub mod ctx_types;
 mod errno;
@@ -29,8 +30,8 @@ pub mod tracepoints;
 pub mod trampolines;
 
 pub use attach_type::AttachType;
+pub use callers::Callers;
 pub use errno::Errno;
-pub use helpers::callers::Callers;
 pub use helpers::{helper_id, helper_name, helper_names};
 pub use kernel::{Feature, KernelVersion};
 pub use map_type::{MapTraits, MapType, MapTypes};

@@ -3,7 +3,7 @@
 //! The verifier's register types use the same modifiers ([`TypeFlags`]).
 
 use crate::KernelVersion;
-use crate::helpers::callers::Callers;
+use crate::callers::Callers;
 use crate::map_type::MapTypes;
 
 bitflags::bitflags! {

@@ -1,5 +1,6 @@
 //! One program judged by the verifier, in the form that commands print.
 
+use crate::files;
 use crate::host::Host;
 use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::judge::{Judged, Outcome, Status};
@@ -7,7 +8,25 @@ use ebpfkit_explain::source::SourceLine;
 use ebpfkit_object::{Prepared, Program};
 use ebpfkit_verifier::{Observer, Options, Owners};
 use serde::{Serialize, Serializer};
+use std::path::Path;
 use std::time::Instant;
+
+/// One file's results, `P` for each program; documented in `docs/json.md`.
+#[derive(Serialize)]
+pub struct FileResult<P> {
+    object: String,
+    /// What libbpf 1.x has against the object, where it does not open it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    libbpf: Vec<String>,
+    programs: Vec<P>,
+}
+
+impl<P> FileResult<P> {
+    /// Of an object that was read from `path`.
+    pub fn of(path: &Path, prepared: &Prepared, programs: Vec<P>) -> Self {
+        Self { object: files::name(path), libbpf: prepared.object.libbpf_refusals.clone(), programs }
+    }
+}
 
 /// One program's result; documented in `docs/json.md`.
 #[derive(Serialize)]

@@ -1,10 +1,10 @@
 //! A rejection with all that is known around it: what the families of rejections ask when they explain one.
 
 use crate::diagnosis::{Blame, Span};
+use crate::names::Names;
 use crate::origin::{self, Event, How, Location};
 use crate::source::{self, SourceLine, Sources};
 use crate::trace::Trace;
-use crate::words::Names;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;

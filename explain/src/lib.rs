@@ -2,8 +2,6 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
-mod accesses;
-mod calls;
 mod case;
 pub mod catalogue;
 pub mod cfg;
@@ -16,16 +14,15 @@ mod families;
 pub mod foreign;
 mod functions;
 pub mod judge;
-mod kernel_objects;
 pub mod loader;
 mod mend;
+mod names;
 mod origin;
 pub mod pages;
 pub mod path;
 pub mod profile;
 pub mod render;
 pub mod report;
-mod rights;
 pub mod source;
 pub mod trace;
 mod words;

@@ -280,7 +280,7 @@ fn leads(arrows: &BTreeSet<(&str, &str)>, from: &str, to: &str) -> bool {
 #[test]
 fn modules_use_those_below_them() {
     let all = layers(&read(&root().join(DOCUMENT)));
-    for krate in ["isa", "object", "verifier", "vm", "jit"] {
+    for krate in ["isa", "abi", "object", "asm", "verifier", "explain", "vm", "events", "jit", "kernel", "profiles"] {
         assert!(all.iter().any(|l| l.krate == krate), "{DOCUMENT}: no block \"```layers {krate}\"");
     }
     let mut wrong = Vec::new();

@@ -8,7 +8,8 @@
 
 use crate::fault::{Fault, FaultKind};
 use crate::maps::Map;
-use crate::native::EngineRun;
+use crate::memory::MAX_DEPTH;
+use crate::native::{EngineRun, stack_address};
 use crate::program::Program;
 use crate::regions::Window;
 use crate::run::Run;
@@ -16,19 +17,9 @@ use ebpfkit_abi::limits::{MAX_CALL_FRAMES, MAX_TAIL_CALLS};
 use ebpfkit_isa::STACK_SIZE;
 use std::sync::Arc;
 
-/// Frames of all programs of a run together, at most.
-pub const MAX_DEPTH: usize = MAX_CALL_FRAMES * (MAX_TAIL_CALLS as usize + 1);
-
 /// Bytes of the thread's stack that a run may have in use when an engine calls itself. The frames of one more program
 /// come on top, so that a run fits into the two megabytes that threads have in Rust.
 pub const MAX_HOST_STACK: u64 = 3 << 18;
-
-/// An address of the thread's stack, above the frames of what is called from here.
-#[inline(always)]
-pub(crate) fn stack_address() -> u64 {
-    let here = 0u8;
-    std::ptr::from_ref(std::hint::black_box(&here)) as u64
-}
 
 impl Run {
     /// Says how many calls are nested. In checked mode a new frame starts with zeros where the program can touch it.

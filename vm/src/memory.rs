@@ -3,7 +3,6 @@
 //! Addresses are real ones, as in the kernel. In checked mode every access must fall into one region: the frames of the
 //! stack, the context, the packet, a map's value, or memory that a helper has added. Outside of them nothing is touched.
 
-use crate::calls::MAX_DEPTH;
 use crate::context::{CtxMemory, Translated};
 use crate::fault::FaultKind;
 use crate::generations::Generations;
@@ -11,7 +10,11 @@ use crate::maps::{Kind, Map};
 use crate::native::RunContext;
 use crate::program::Program;
 use crate::regions::{AddedRegion, NearestRegion, Region, RegionKind, Regions, What, Window};
+use ebpfkit_abi::limits::{MAX_CALL_FRAMES, MAX_TAIL_CALLS};
 use std::sync::Arc;
+
+/// Frames of all programs of a run together, at most.
+pub const MAX_DEPTH: usize = MAX_CALL_FRAMES * (MAX_TAIL_CALLS as usize + 1);
 
 /// Bytes of stack that all frames have together.
 pub const STACK_BYTES: usize = ebpfkit_isa::STACK_SIZE * MAX_DEPTH;

@@ -29,6 +29,13 @@ pub const STATUS_FAULT: u32 = 1;
 /// It asks for the program that [`EngineRun::tail_call`] has entered to be run in its place.
 pub const STATUS_TAIL_CALL: u32 = 2;
 
+/// An address of the thread's stack, above the frames of what is called from here.
+#[inline(always)]
+pub(crate) fn stack_address() -> u64 {
+    let here = 0u8;
+    std::ptr::from_ref(std::hint::black_box(&here)) as u64
+}
+
 /// All of a run that native code reads and writes.
 ///
 /// A run keeps it in step with its parts: nothing outside of this crate can write it but through [`EngineRun`].

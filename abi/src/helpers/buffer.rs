@@ -1,15 +1,15 @@
 //! Buffers that leave the program: ring buffers, dynptrs, perf events, sequence files.
 
-use super::callers::set::{
-    CGROUP_DEVICE, CGROUP_SOCK, CGROUP_SYSCTL, EVERY, ITER, LWT, SK_LOOKUP, SK_MSG, SOCK_LOOKUPS, SOCK_OPS,
-    SOCKET_FILTER, SOCKOPT, TRACING, TYPED,
-};
 use super::map_sets::{PERF_EVENT_ARRAY, RINGBUF, USER_RINGBUF};
 use super::rows::helpers;
 use super::words::{
     ACQUIRES, ALLOC_SIZE0, ANY, CALLS_BACK, CAP_BPF, CTX, DYNPTR, FUNC, GPL, IN, IN_OR_NULL, INT, LOCAL_DYNPTR_OUT,
     MAP, MEM_OR_NULL_RET, OUT, RINGBUF_DYNPTR_OUT, RINGBUF_DYNPTR_RELEASE, RINGBUF_MEM_OR_NULL_RET,
     RINGBUF_MEM_RELEASE, SIZE, SIZE0, STACK_OR_NULL, VOID, btf, proto, v,
+};
+use crate::callers::set::{
+    CGROUP_DEVICE, CGROUP_SOCK, CGROUP_SYSCTL, EVERY, ITER, LWT, SK_LOOKUP, SK_MSG, SOCK_LOOKUPS, SOCK_OPS,
+    SOCKET_FILTER, SOCKOPT, TRACING, TYPED,
 };
 
 #[rustfmt::skip]

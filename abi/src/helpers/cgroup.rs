@@ -1,11 +1,11 @@
 //! Control groups: identity, sysctl, return values.
 
-use super::callers::set::{
+use super::rows::helpers;
+use super::words::{ANY, CAP_BPF, CTX, IN, INOUT, INT, OUT, SIZE, proto, v};
+use crate::callers::set::{
     ADDR_BIND, ADDR_CONNECT, ADDR_CONNECT_UNIX, ADDR_SENDMSG, CGROUP_DEVICE, CGROUP_SOCK, CGROUP_SYSCTL, EVERY,
     LSM_CGROUP, SOCKOPT,
 };
-use super::rows::helpers;
-use super::words::{ANY, CAP_BPF, CTX, IN, INOUT, INT, OUT, SIZE, proto, v};
 
 #[rustfmt::skip]
 helpers! {

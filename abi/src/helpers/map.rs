@@ -1,6 +1,5 @@
 //! Maps, callbacks over them, locks, timers and kernel pointers in values.
 
-use super::callers::set::{EVERY, LIRC_MODE2};
 use super::map_sets::{
     BLOOM_FILTER, DEVICES, LOCAL_STORAGES, MAPS_OF_MAPS, PER_CPU, PLAIN, PROG_ARRAY, QUEUES, SOCKETS, XSKMAP,
 };
@@ -10,6 +9,7 @@ use super::words::{
     KPTR_OR_NULL_RELEASE, MAP, PERCPU, PERCPU_OR_NULL_RET, PERCPU_RET, PKT, SPIN_LOCK, STACK_OR_NULL, TIMER, VALUE,
     VALUE_OR_NULL_RET, VALUE_OUT, VOID, btf_or_null_ret, proto, v,
 };
+use crate::callers::set::{EVERY, LIRC_MODE2};
 
 #[rustfmt::skip]
 helpers! {

@@ -5,7 +5,6 @@
 //! controls), the documented sets stand in.
 
 mod buffer;
-pub mod callers;
 mod cgroup;
 pub mod later;
 mod map;
@@ -18,8 +17,8 @@ mod trace;
 mod util;
 mod words;
 
+use crate::callers::Callers;
 use crate::proto::{Helper, Prototype};
-use callers::Callers;
 use std::sync::LazyLock;
 
 /// The helpers' numbers, made from their rows: `id::TAIL_CALL` is that of `bpf_tail_call`.

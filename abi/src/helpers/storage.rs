@@ -1,13 +1,13 @@
 //! Storage that belongs to sockets, tasks, inodes and control groups.
 
-use super::callers::set::{
-    BTF_TP, CGROUP_DEVICE, CGROUP_SKB, CGROUP_SOCK, CGROUP_SYSCTL, EVERY, ITER, LSM_ANY, LSM_CGROUP, SK_MSG, SOCK_ADDR,
-    SOCK_OPS, SOCKOPT, STRUCT_OPS_TCP_CA, SYSCALL, TC, TRAMPOLINE,
-};
 use super::map_sets::{CGROUP_STORAGES, CGRP_STORAGE, INODE_STORAGE, SK_STORAGE, TASK_STORAGE};
 use super::rows::helpers;
 use super::words::{
     ANY, CAP_BPF, CTX, INT, MAP, TYPED_SOCK, VALUE_OR_NULL, VALUE_OR_NULL_RET, VALUE_RET, btf_or_null, proto, v,
+};
+use crate::callers::set::{
+    BTF_TP, CGROUP_DEVICE, CGROUP_SKB, CGROUP_SOCK, CGROUP_SYSCTL, EVERY, ITER, LSM_ANY, LSM_CGROUP, SK_MSG, SOCK_ADDR,
+    SOCK_OPS, SOCKOPT, STRUCT_OPS_TCP_CA, SYSCALL, TC, TRAMPOLINE,
 };
 
 #[rustfmt::skip]

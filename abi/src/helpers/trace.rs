@@ -1,13 +1,13 @@
 //! Tracing: memory of the kernel and of user space, stacks, tasks, functions, messages.
 
-use super::callers::set::{
-    BTF_TP, EVERY, KPROBE, LIRC_MODE2, LSM_ANY, PERF_EVENT, PROBES, RAW, TRACEPOINT, TRACING, TRAMPOLINE, TYPED,
-};
 use super::map_sets::{CGROUP_ARRAY, PERF_EVENT_ARRAY, STACK_TRACE};
 use super::rows::helpers;
 use super::words::{
     ANY, CALLS_BACK, CAP_BPF, CAP_PERFMON, CTX, FUNC, GPL, IN, IN_OR_NULL, INOUT, INOUT_OR_NULL, INT, MAP, OPTIONAL,
     OUT, RETURNS_SIZE, SIZE, SIZE0, SLEEPS, STACK_OR_NULL, btf, btf_ret, fixed_out, proto, trusted_ret, v,
+};
+use crate::callers::set::{
+    BTF_TP, EVERY, KPROBE, LIRC_MODE2, LSM_ANY, PERF_EVENT, PROBES, RAW, TRACEPOINT, TRACING, TRAMPOLINE, TYPED,
 };
 
 #[rustfmt::skip]

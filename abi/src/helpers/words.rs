@@ -1,7 +1,7 @@
 //! The words that the rows are written in.
 
-use super::callers::Callers;
 use crate::KernelVersion;
+use crate::callers::Callers;
 use crate::proto::{ArgBase, ArgType, HelperFlags, Prototype, RetBase, RetType, TypeFlags};
 
 const fn arg(base: ArgBase) -> ArgType {

@@ -5,6 +5,7 @@
 
 mod common;
 mod generic;
+pub mod name;
 mod net;
 mod sched;
 mod test;

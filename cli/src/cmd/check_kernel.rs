@@ -4,7 +4,7 @@ use crate::cmd::verify::unreadable;
 use crate::cmd::{Labels, Selection, TypeArgs, head, load};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
-use crate::judge::{ProgramResult, duration, judge};
+use crate::judge::{FileResult, ProgramResult, duration, judge};
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result};
@@ -29,16 +29,6 @@ pub struct Args {
     /// One JSON object for each file
     #[arg(short, long)]
     json: bool,
-}
-
-/// One file's comparison; documented in `docs/json.md`.
-#[derive(Serialize)]
-struct FileResult {
-    object: String,
-    /// What libbpf 1.x has against the object, where it does not open it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    libbpf: Vec<String>,
-    programs: Vec<Comparison>,
 }
 
 /// One program, judged by both.
@@ -154,8 +144,7 @@ fn file(
         }
     }
     if args.json {
-        let libbpf = prepared.object.libbpf_refusals.clone();
-        out::json(&FileResult { object: files::name(path), libbpf, programs })?;
+        out::json(&FileResult::of(path, prepared, programs))?;
     } else if picked.is_empty() {
         note!("{}: no programs", files::name(path));
     }

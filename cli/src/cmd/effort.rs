@@ -3,6 +3,7 @@
 use crate::cmd::out_text::{flame_graph, put};
 use crate::files::{self, is_standard};
 use anyhow::{Context, Result, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ebpfkit_explain::effort::{self, Effort, Sort};
 use std::path::PathBuf;
 
@@ -20,38 +21,14 @@ pub struct EffortArgs {
     #[arg(long, value_name = "N", default_value_t = 15, requires = "profile")]
     top: usize,
     /// By what lines are sorted
-    #[arg(long, value_enum, default_value_t = SortArg::Processed, requires = "profile")]
-    sort: SortArg,
+    #[arg(long, value_parser = sorts(), default_value = "processed", requires = "profile")]
+    sort: Sort,
 }
 
-/// Orders of lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum SortArg {
-    /// Instructions processed
-    Processed,
-    /// States kept
-    States,
-    /// Paths that ended early
-    Pruned,
-    /// States compared in vain
-    InVain,
-    /// Ways put aside to be walked later
-    Forks,
-    /// File and line
-    Line,
-}
-
-impl From<SortArg> for Sort {
-    fn from(sort: SortArg) -> Self {
-        match sort {
-            SortArg::Processed => Self::Processed,
-            SortArg::States => Self::States,
-            SortArg::Pruned => Self::Pruned,
-            SortArg::InVain => Self::InVain,
-            SortArg::Forks => Self::Forks,
-            SortArg::Line => Self::Line,
-        }
-    }
+/// Reads an order of lines by its name.
+fn sorts() -> impl TypedValueParser<Value = Sort> {
+    PossibleValuesParser::new(Sort::ALL.map(|(_, name, help)| PossibleValue::new(name).help(help)))
+        .map(|name| Sort::named(&name).unwrap_or_default())
 }
 
 impl EffortArgs {
@@ -77,8 +54,7 @@ impl EffortArgs {
             "folded" => effort::folded(efforts).into_bytes(),
             "svg" => flame_graph("Instructions processed by the verifier", &effort::folded(efforts))?,
             _ => {
-                let tables: Vec<String> =
-                    efforts.iter().map(|e| effort::table(e, self.top, self.sort.into())).collect();
+                let tables: Vec<String> = efforts.iter().map(|e| effort::table(e, self.top, self.sort)).collect();
                 tables.join("\n").into_bytes()
             }
         };

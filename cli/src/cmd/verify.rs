@@ -7,7 +7,7 @@ use crate::cmd::report::{Machine, Report};
 use crate::cmd::{Labels, Selection, TypeArgs, head, load, open, requirements, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
-use crate::judge::{ProgramResult, Timed, duration, judge};
+use crate::judge::{FileResult, ProgramResult, Timed, duration, judge};
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result, bail};
@@ -78,16 +78,6 @@ enum Format {
     Sarif,
     /// Annotations of GitHub's workflows
     Github,
-}
-
-/// One file's results; documented in `docs/json.md`.
-#[derive(Serialize)]
-struct FileResult {
-    object: String,
-    /// What libbpf 1.x has against the object, where it does not open it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    libbpf: Vec<String>,
-    programs: Vec<ProgramResult>,
 }
 
 /// A file that cannot be judged; documented in `docs/json.md`.
@@ -295,8 +285,7 @@ fn file(
         write_page(host, prepared, picked, options, page)?;
     }
     if args.json {
-        let libbpf = prepared.object.libbpf_refusals.clone();
-        out::json(&FileResult { object: files::name(path), libbpf, programs: results })?;
+        out::json(&FileResult::of(path, prepared, results))?;
     } else if picked.is_empty() {
         note!("{}: no programs", files::name(path));
     }

@@ -22,6 +22,23 @@ pub enum Sort {
     Line,
 }
 
+impl Sort {
+    /// Every order, with its name and what it means.
+    pub const ALL: [(Self, &'static str, &'static str); 6] = [
+        (Self::Processed, "processed", "Instructions processed"),
+        (Self::States, "states", "States kept"),
+        (Self::Pruned, "pruned", "Paths that ended early"),
+        (Self::InVain, "in-vain", "States compared in vain"),
+        (Self::Forks, "forks", "Paths put aside to be walked later"),
+        (Self::Line, "line", "File and line"),
+    ];
+
+    /// The order of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|o| o.1 == name).map(|o| o.0)
+    }
+}
+
 /// The lines in an order.
 fn sorted(effort: &Effort, sort: Sort) -> Vec<&LineWork> {
     let mut lines: Vec<_> = effort.lines.iter().collect();

@@ -1,7 +1,8 @@
 //! Recording a verification: every path with what its frames hold, up to a limit.
 
 use super::{Change, Exploration, Location, PathEnd, Step};
-use crate::words::{self, Names};
+use crate::names::Names;
+use crate::words;
 use ebpfkit_object::{Object, Program};
 use ebpfkit_verifier::state::{SLOT_SIZE, SlotKind, StackSlot};
 use ebpfkit_verifier::{Event, FuncState, KernelModel, Observer, RegState};

@@ -1,6 +1,6 @@
 //! `engines`: random accepted programs, run in every engine and in the running kernel.
 
-use super::ConstructArgs;
+use super::{ConstructArgs, SeedArgs};
 use anyhow::{Result, bail};
 use ebpfkit_kernel::Kernel;
 use ebpfkit_object::Prepared;
@@ -14,12 +14,8 @@ use std::time::Instant;
 /// Arguments of `engines`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Programs that are accepted and run; side by side, runs add up when their seeds are far apart
-    #[arg(short, long, default_value_t = 10_000)]
-    count: u64,
-    /// First seed; the others follow
-    #[arg(short, long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeds: SeedArgs,
     /// Statements of a program, at most
     #[arg(long, default_value_t = 60)]
     statements: u32,
@@ -125,12 +121,12 @@ pub fn run(args: &Args) -> Result<()> {
     let config = Config { statements: args.statements, mistakes: 0, ..args.constructs.config(&model) };
     let kernel = if args.no_kernel { None } else { Kernel::open().ok() };
     let mut all = Everywhere { args, model, kernel, counts: Counts::default() };
-    let mut seed = args.seed;
+    let mut seed = args.seeds.seed;
     let mut last = Instant::now();
-    while all.counts.accepted < args.count {
+    while all.counts.accepted < args.seeds.count {
         all.run(seed, &config);
         seed += 1;
-        if all.counts.refused > args.count {
+        if all.counts.refused > args.seeds.count {
             bail!("most programs are refused: {}", all.counts);
         }
         if args.progress > 0 && last.elapsed().as_secs() >= args.progress {

@@ -1,5 +1,6 @@
 //! `helpers`: every helper and kernel function, called from unverified programs with arguments of every kind.
 
+use super::SeedArgs;
 use anyhow::{Result, bail};
 use ebpfkit_testsuite::helpers::{self, watch};
 use std::process::Command;
@@ -7,12 +8,8 @@ use std::process::Command;
 /// Arguments of `helpers`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Programs that are run
-    #[arg(short, long, default_value_t = 10_000)]
-    count: u64,
-    /// First seed; the others follow
-    #[arg(short, long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeds: SeedArgs,
     /// Print the program of the first seed and run it in this process
     #[arg(long)]
     show: bool,
@@ -27,15 +24,15 @@ const MOST: usize = 5;
 /// Runs and counts; failures are printed with their seeds and end the command with an error.
 pub fn run(args: &Args) -> Result<()> {
     if args.work {
-        return Ok(watch::work(args.seed, args.count)?);
+        return Ok(watch::work(args.seeds.seed, args.seeds.count)?);
     }
     if args.show {
-        println!("{}", helpers::text_of_seed(args.seed));
-        println!("{:?}", helpers::of_seed(args.seed));
+        println!("{}", helpers::text_of_seed(args.seeds.seed));
+        println!("{:?}", helpers::of_seed(args.seeds.seed));
         return Ok(());
     }
     let this = std::env::current_exe()?;
-    let outcome = watch::watch(args.seed, args.count, |seed, count| {
+    let outcome = watch::watch(args.seeds.seed, args.seeds.count, |seed, count| {
         let mut command = Command::new(&this);
         command.args(["helpers", "--work", "--seed", &seed.to_string(), "--count", &count.to_string()]);
         command

@@ -14,8 +14,58 @@ pub mod soundness;
 pub mod unpriv;
 pub mod verdicts;
 
+use anyhow::{Context, Result};
 use ebpfkit_testsuite::generate::{Config, Construct, Constructs, Kfuncs};
 use ebpfkit_verifier::KernelModel;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// How much is tried. Commands with seeds far apart can run side by side, and their counts add up.
+#[derive(clap::Args)]
+pub struct SeedArgs {
+    /// Cases that are tried
+    #[arg(short, long, default_value_t = 1000)]
+    count: u64,
+    /// First seed; the others follow
+    #[arg(short, long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl SeedArgs {
+    /// The seeds, one for each case.
+    pub fn all(&self) -> Range<u64> {
+        self.seed..self.seed + self.count
+    }
+}
+
+/// Objects whose programs are tried.
+#[derive(clap::Args)]
+pub struct ObjectArgs {
+    /// Objects, or folders of them
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Print each difference
+    #[arg(short, long)]
+    list: bool,
+}
+
+impl ObjectArgs {
+    /// The objects that are named, and those in the folders that are, in order.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for path in &self.paths {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
+                files.extend(entries.filter_map(Result::ok).map(|e| e.path()));
+            } else {
+                files.push(path.clone());
+            }
+        }
+        files.retain(|f| f.extension().is_some_and(|e| e == "o"));
+        files.sort();
+        Ok(files)
+    }
+}
 
 /// What random programs may be made of.
 #[derive(clap::Args)]

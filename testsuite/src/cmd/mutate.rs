@@ -1,6 +1,7 @@
 //! `mutate`: mutated objects, types, texts and captures, given to everything that reads files. Nothing may panic, hang
 //! or use memory without bound.
 
+use super::SeedArgs;
 use anyhow::{Context, Result};
 use ebpfkit_testsuite::fuzzing;
 use ebpfkit_testsuite::generate::{Seeded, Source};
@@ -10,15 +11,11 @@ use std::time::{Duration, Instant};
 /// Arguments of `mutate`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Inputs, spread evenly over the kinds of files
-    #[arg(short, long, default_value_t = 4000)]
-    count: u64,
-    /// First seed; the others follow
-    #[arg(short, long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeds: SeedArgs,
     /// Write the examples' files as seeds for the fuzz targets to this folder, and stop
-    #[arg(long, value_name = "DIR")]
-    seeds: Option<PathBuf>,
+    #[arg(long = "seeds", value_name = "DIR")]
+    corpus: Option<PathBuf>,
 }
 
 /// An input slower than this is reported as a hang.
@@ -52,12 +49,12 @@ fn kinds() -> Result<Vec<Kind>> {
 /// Mutates and reads; exits with 1 when something went wrong.
 pub fn run(args: &Args) -> Result<()> {
     let kinds = kinds()?;
-    if let Some(dir) = &args.seeds {
+    if let Some(dir) = &args.corpus {
         return write_seeds(dir, &kinds);
     }
     std::panic::set_hook(Box::new(|_| {}));
     let (mut bad, mut slowest) = (0u64, Duration::ZERO);
-    for seed in args.seed..args.seed + args.count {
+    for seed in args.seeds.all() {
         let (name, read, seeds) = &kinds[(seed % kinds.len() as u64) as usize];
         let mut source = Seeded(seed);
         let data = mutated(&mut source, seeds);
@@ -72,7 +69,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     println!(
         "inputs={} bad={bad} slowest_ms={} peak_mib={}",
-        args.count,
+        args.seeds.count,
         slowest.as_millis(),
         peak_kib().map_or(0, |k| k / 1024)
     );

@@ -1,7 +1,7 @@
 //! `retvals`: programs of the kernel's selftests say in their types what they return; every engine and the kernel's own
 //! test-run are held against that.
 
-use crate::cmd::run_check::objects;
+use super::ObjectArgs;
 use anyhow::Result;
 use ebpfkit_abi::ProgType;
 use ebpfkit_jit::Jit;
@@ -13,17 +13,12 @@ use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use ebpfkit_vm::{Engine, Instance, Interpreter, Run, World, input};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Arguments of `retvals`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Objects, or folders of them
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-    /// Print each difference
-    #[arg(short, long)]
-    list: bool,
+    #[command(flatten)]
+    objects: ObjectArgs,
 }
 
 /// How a program says what it returns.
@@ -60,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
     machine::stay_on_cpu(0);
     let model = running::model();
     let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for file in objects(&args.paths)? {
+    for file in args.objects.files()? {
         let Ok(prepared) = running::open(&file)?.and_then(running::prepare) else { continue };
         let Some(btf) = prepared.object.btf.as_deref() else { continue };
         for (name, value) in expected(btf) {
@@ -69,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
             let Some(theirs) = theirs else { continue };
             let mut tell = |what: &'static str, detail: String| {
                 *counts.entry(what).or_default() += 1;
-                if args.list && what != "holds" {
+                if args.objects.list && what != "holds" {
                     println!("{what}\t{}\t{name}\t{detail}", prepared.object.name);
                 }
             };

@@ -1,6 +1,7 @@
 //! `run-check`: programs of real objects run on packets by the kernel and here; results, packets and maps compared.
 
-use anyhow::{Context, Result};
+use super::ObjectArgs;
+use anyhow::Result;
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_kernel::{Kernel, LogLevel, Session, TestRun, machine};
 use ebpfkit_object::Prepared;
@@ -10,17 +11,12 @@ use ebpfkit_verifier::KernelModel;
 use ebpfkit_vm::helpers::run_timers;
 use ebpfkit_vm::{Instance, Run, World, input, interp};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Arguments of `run-check`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Objects, or folders of them
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-    /// Print each difference
-    #[arg(short, long)]
-    list: bool,
+    #[command(flatten)]
+    objects: ObjectArgs,
 }
 
 /// Instructions that one run may take here.
@@ -53,31 +49,15 @@ fn frames() -> Vec<Vec<u8>> {
 #[derive(Default)]
 struct Counts(BTreeMap<&'static str, usize>);
 
-/// The objects that are named, and those in the folders that are, in order.
-pub fn objects(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let entries = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
-            files.extend(entries.filter_map(Result::ok).map(|e| e.path()));
-        } else {
-            files.push(path.clone());
-        }
-    }
-    files.retain(|f| f.extension().is_some_and(|e| e == "o"));
-    files.sort();
-    Ok(files)
-}
-
 /// Runs and compares.
 pub fn run(args: &Args) -> Result<()> {
     let kernel = Kernel::open()?;
     machine::stay_on_cpu(0);
     let model = running::model();
     let mut counts = Counts::default();
-    for file in objects(&args.paths)? {
+    for file in args.objects.files()? {
         let Ok(prepared) = running::open(&file)?.and_then(running::prepare) else { continue };
-        compare(kernel, &model, &prepared, args.list, &mut counts);
+        compare(kernel, &model, &prepared, args.objects.list, &mut counts);
     }
     for (what, n) in &counts.0 {
         println!("{n:6} {what}");

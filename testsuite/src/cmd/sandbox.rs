@@ -1,5 +1,6 @@
 //! `sandbox`: unverified programs in both engines that check every access.
 
+use super::SeedArgs;
 use anyhow::{Result, bail};
 use ebpfkit_testsuite::sandbox::{self, Tried};
 use ebpfkit_verifier::KernelModel;
@@ -8,15 +9,11 @@ use std::collections::BTreeMap;
 /// Arguments of `sandbox`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Accesses outside that are tried
-    #[arg(short, long, default_value_t = 10_000)]
-    count: u64,
-    /// Random programs that are run after that
-    #[arg(short, long, default_value_t = 10_000)]
+    #[command(flatten)]
+    seeds: SeedArgs,
+    /// Random programs that are run after the accesses outside
+    #[arg(short, long, default_value_t = 1000)]
     random: u64,
-    /// First seed; the others follow
-    #[arg(short, long, default_value_t = 1)]
-    seed: u64,
 }
 
 /// Failures that are printed in full.
@@ -27,11 +24,11 @@ pub fn run(args: &Args) -> Result<()> {
     let model = KernelModel::standard();
     let mut all_failures = 0u64;
     for (name, count, what) in [
-        ("attempts", args.count, sandbox::attempt as fn(&KernelModel, u64) -> Result<Tried, String>),
+        ("attempts", args.seeds.count, sandbox::attempt as fn(&KernelModel, u64) -> Result<Tried, String>),
         ("random", args.random, sandbox::random),
     ] {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        let (mut seed, mut done, mut failures) = (args.seed, 0, 0u64);
+        let (mut seed, mut done, mut failures) = (args.seeds.seed, 0, 0u64);
         while done < count {
             match what(&model, seed) {
                 Ok(tried) => {

@@ -1,6 +1,6 @@
 //! `soundness`: random accepted programs run on random packets; every step must lie in what the verifier foresaw.
 
-use super::ConstructArgs;
+use super::{ConstructArgs, SeedArgs};
 use anyhow::Result;
 use ebpfkit_testsuite::containment::{Outcome, UNWATCHED, check};
 use ebpfkit_testsuite::engines::Input;
@@ -10,12 +10,8 @@ use ebpfkit_testsuite::running;
 /// Arguments of `soundness`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Programs
-    #[arg(short, long, default_value_t = 1000)]
-    count: u64,
-    /// First seed; the others follow
-    #[arg(short, long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeds: SeedArgs,
     /// Packets for each program
     #[arg(long, default_value_t = 4)]
     packets: usize,
@@ -35,7 +31,7 @@ pub fn run(args: &Args) -> Result<()> {
     let config = Config { statements: args.statements, mistakes: args.mistakes, ..args.constructs.config(&model) };
     let config = Config { constructs: config.constructs.minus(UNWATCHED), ..config };
     let (mut contained, mut skipped, mut violations, mut steps) = (0u64, 0u64, 0u64, 0u64);
-    for seed in args.seed..args.seed + args.count {
+    for seed in args.seeds.all() {
         let mut source = Seeded(seed);
         let prepared = generate::program(&mut source, &config);
         match check(&model, &prepared, &inputs(&mut source, args.packets)) {
@@ -50,7 +46,10 @@ pub fn run(args: &Args) -> Result<()> {
             }
         }
     }
-    println!("programs={} contained={contained} skipped={skipped} violations={violations} steps={steps}", args.count);
+    println!(
+        "programs={} contained={contained} skipped={skipped} violations={violations} steps={steps}",
+        args.seeds.count
+    );
     if violations > 0 {
         std::process::exit(1);
     }

@@ -1,6 +1,6 @@
 //! `verdicts`: random programs, judged by the verifier here and by the running kernel.
 
-use super::ConstructArgs;
+use super::{ConstructArgs, SeedArgs};
 use anyhow::{Context, Result};
 use ebpfkit_abi::ProgType;
 use ebpfkit_kernel::{Kernel, LogLevel, Session};
@@ -16,12 +16,8 @@ use std::path::{Path, PathBuf};
 /// Arguments of `verdicts`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Programs
-    #[arg(short, long, default_value_t = 1000)]
-    count: u64,
-    /// First seed; the others follow
-    #[arg(short, long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    seeds: SeedArgs,
     /// Chance in 1000 that a statement ignores what is known
     #[arg(long, default_value_t = 10)]
     mistakes: u32,
@@ -82,7 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let (mut classes, mut reasons) = (Classes::new(), Classes::new());
     let (mut accepted, mut same_work) = (0u64, 0u64);
-    for seed in args.seed..args.seed + args.count {
+    for seed in args.seeds.all() {
         let prepared = args.program(seed, &config);
         let (ours, theirs) = (judge(&model, &prepared, args.options()), ask(kernel, &prepared)?);
         match &theirs {
@@ -107,7 +103,7 @@ pub fn run(args: &Args) -> Result<()> {
     let of = |prefix: &str| classes.iter().filter(|(c, _)| c.starts_with(prefix)).map(|(_, (n, _))| n).sum::<u64>();
     println!(
         "programs={} accepted={accepted} same={same_work} false_accept={} false_reject={} message={} unsupported={} insns={}",
-        args.count,
+        args.seeds.count,
         of("false accept"),
         of("false reject"),
         of("message"),
@@ -126,7 +122,7 @@ impl Args {
     }
 
     fn first(&self, config: &Config) -> Result<Prepared> {
-        let Some(file) = &self.file else { return Ok(self.program(self.seed, config)) };
+        let Some(file) = &self.file else { return Ok(self.program(self.seeds.seed, config)) };
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         shrink::assemble(&name, &text).with_context(|| format!("{}: no program", file.display()))

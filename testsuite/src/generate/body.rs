@@ -1,6 +1,6 @@
 //! The statements of one function.
 
-use super::code::Code;
+use super::code::{Code, Label};
 use super::construct::{Construct, Kfuncs};
 use super::kind::Kind;
 use super::known::{Known, Memory, SLOTS, Slot, Value};
@@ -49,7 +49,7 @@ pub(super) struct Body<'a, S> {
     /// These, and loops of `may_goto`.
     pub(super) open_loops: u32,
     /// Where checks that have failed jump to.
-    pub(super) failures: Vec<super::code::Label>,
+    pub(super) failures: Vec<Label>,
 }
 
 impl<S: Source> Body<'_, S> {
@@ -329,23 +329,26 @@ impl<S: Source> Body<'_, S> {
         }
     }
 
+    /// Register and offset of aligned data, in a map value or on the stack.
+    fn data_address(&mut self, bytes: u8) -> Option<(u8, i16)> {
+        if let Some((reg, size)) = self.value_register()
+            && self.source.chance(600)
+        {
+            let offsets = (size / i32::from(bytes)).max(1) as u32;
+            return Some((reg, self.source.below(offsets) as i16 * i16::from(bytes)));
+        }
+        let data = self.slots_where(|s| s == Slot::Data);
+        if data.is_empty() {
+            return None;
+        }
+        let slot = self.source.pick(&data);
+        Some((10, self.point_to_slot(slot, bytes)))
+    }
+
     /// A load that acquires or a store that releases, on the stack or in a map value.
     fn ordered_access(&mut self) {
         let bytes = self.source.pick(&[1u8, 2, 4, 8]);
-        let (base, off) = match self.value_register() {
-            Some((reg, size)) if self.source.chance(600) => {
-                let offsets = (size / i32::from(bytes)).max(1) as u32;
-                (reg, self.source.below(offsets) as i16 * i16::from(bytes))
-            }
-            _ => {
-                let data = self.slots_where(|s| s == Slot::Data);
-                if data.is_empty() {
-                    return self.store_stack();
-                }
-                let slot = self.source.pick(&data);
-                (10, self.point_to_slot(slot, bytes))
-            }
-        };
+        let Some((base, off)) = self.data_address(bytes) else { return self.store_stack() };
         if self.source.chance(500) {
             let to = self.target();
             self.code.atomic(bytes, to, off, base, atomic::LOAD_ACQ);
@@ -413,20 +416,7 @@ impl<S: Source> Body<'_, S> {
             atomic::CMPXCHG,
         ];
         let bytes = self.source.pick(&[4, 8]);
-        let (base, off) = match self.value_register() {
-            Some((reg, size)) if self.source.chance(600) => {
-                let at = self.source.below((size / i32::from(bytes)).max(1) as u32) as i16 * i16::from(bytes);
-                (reg, at)
-            }
-            _ => {
-                let data = self.slots_where(|s| s == Slot::Data);
-                if data.is_empty() {
-                    return self.store_stack();
-                }
-                let slot = self.source.pick(&data);
-                (10, self.point_to_slot(slot, bytes))
-            }
-        };
+        let Some((base, off)) = self.data_address(bytes) else { return self.store_stack() };
         let (op, src) = (self.source.pick(&OPS), self.own_number());
         if src == base {
             return;
@@ -603,6 +593,11 @@ impl<S: Source> Body<'_, S> {
         }
         self.value_access();
         self.block(depth + 1);
+        self.end_null_check(skip, before);
+    }
+
+    /// The end of what is skipped when `r0` is NULL; `before` is what was known at the check.
+    pub(super) fn end_null_check(&mut self, skip: Label, before: Known) {
         self.code.bind(skip);
         let mut without = before;
         without.regs[0] = Value::Scalar;

@@ -100,10 +100,7 @@ impl<S: Source> Body<'_, S> {
             self.code.helper(end);
         }
         self.known.after_call(Value::Uninit);
-        self.code.bind(skip);
-        let mut without = before;
-        without.regs[0] = Value::Scalar;
-        self.known.merge(&without);
+        self.end_null_check(skip, before);
     }
 
     /// Copies a slot to a ring buffer.
@@ -199,12 +196,10 @@ impl<S: Source> Body<'_, S> {
                     self.known.after_call(Value::Uninit);
                     let skip = self.code.label();
                     self.code.branch(true, jmp::JEQ, 0, Err(0), skip);
-                    let mut without = self.known.clone();
-                    without.regs[0] = Value::Scalar;
+                    let before = self.known.clone();
                     self.set(0, Value::Memory { of: Memory::Slice, size: len as u16 });
                     self.value_access();
-                    self.code.bind(skip);
-                    self.known.merge(&without);
+                    self.end_null_check(skip, before);
                 }
             }
         }
@@ -252,10 +247,7 @@ impl<S: Source> Body<'_, S> {
             self.lock(keep, id::SPIN_UNLOCK);
         }
         self.known.reserved = reserved;
-        self.code.bind(skip);
-        let mut without = before;
-        without.regs[0] = Value::Scalar;
-        self.known.merge(&without);
+        self.end_null_check(skip, before);
     }
 
     fn lock(&mut self, behind: u8, helper: u32) {
@@ -310,10 +302,7 @@ impl<S: Source> Body<'_, S> {
         self.set(0, Value::Memory { of: Memory::Value(0), size: VALUE_SIZES[0] as u16 });
         self.value_access();
         self.block(depth + 1);
-        self.code.bind(skip);
-        let mut without = before;
-        without.regs[0] = Value::Scalar;
-        self.known.merge(&without);
+        self.end_null_check(skip, before);
     }
 
     /// An element of an inner map of some kind, or of an array, whose key is a constant.

@@ -16,7 +16,7 @@ mod subprog;
 use crate::domain::RegBase;
 use crate::reason::{ResourceReason, reject};
 use crate::{Env, Step};
-use ebpfkit_abi::kfuncs::KfuncFlags;
+use ebpfkit_abi::kfuncs::{KfuncFlags, name};
 use ebpfkit_abi::{Feature, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
@@ -37,7 +37,7 @@ impl Env<'_> {
     /// Whether a call at this slot runs a callback before it returns.
     pub fn is_callback_call(&self, insn: Insn) -> bool {
         self.has(Feature::RepeatedCallbacks) && self.helper_callback(insn) == Some(true)
-            || self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_rbtree_add_impl"]))
+            || self.kfunc_of(insn).is_some_and(|d| d.is(&[name::RBTREE_ADD_IMPL]))
     }
 
     /// Whether a call at this slot is an iterator's `next`.

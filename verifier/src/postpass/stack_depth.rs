@@ -4,6 +4,7 @@ use crate::reason::{CallReason, KfuncReason, ProgramReason};
 use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::Feature;
 use ebpfkit_abi::helpers::id;
+use ebpfkit_abi::kfuncs::name;
 use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::STACK_SIZE;
@@ -130,7 +131,7 @@ impl Env<'_> {
             }
             frame.at += 1;
             let insn = self.insns()[at];
-            if insn.is_kfunc_call() && self.kfunc_of(insn).is_some_and(|d| d.is(&["bpf_throw"])) {
+            if insn.is_kfunc_call() && self.kfunc_of(insn).is_some_and(|d| d.is(&[name::THROW])) {
                 let in_callback = chain.iter().any(|f| self.subprogs[f.subprog].is_cb);
                 if in_callback {
                     return reject(KfuncReason::ThrowInCallback { insn: at, subprog });

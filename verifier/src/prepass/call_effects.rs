@@ -3,7 +3,7 @@
 use crate::Env;
 use crate::tables::kfuncs::Desc;
 use ebpfkit_abi::HelperFlags;
-use ebpfkit_abi::kfuncs::KfuncFlags;
+use ebpfkit_abi::kfuncs::{KfuncFlags, name};
 use ebpfkit_isa::Insn;
 
 /// Effects of a call that its caller inherits.
@@ -18,14 +18,14 @@ pub(crate) struct CallEffects {
 impl Env<'_> {
     /// Whether a call registers a callback that runs later.
     pub(super) fn is_async_callback_call(&self, insn: Insn) -> bool {
-        let later = |d: &Desc| d.is(&["bpf_wq_set_callback_impl"]) || d.name.starts_with("bpf_task_work_schedule_");
+        let later = |d: &Desc| d.is(&[name::WQ_SET_CALLBACK_IMPL]) || d.name.starts_with("bpf_task_work_schedule_");
         self.helper_callback(insn) == Some(false) || self.kfunc_of(insn).is_some_and(|d| later(&d))
     }
 
     /// What a helper does to its caller.
     pub(super) fn call_effects(&self, insn: Insn) -> CallEffects {
         if let Some(desc) = self.allowed_kfunc_of(insn) {
-            let changes_pkt_data = desc.name == "bpf_xdp_pull_data";
+            let changes_pkt_data = desc.name == name::XDP_PULL_DATA;
             return CallEffects { changes_pkt_data, might_sleep: desc.has(KfuncFlags::SLEEPABLE) };
         }
         let Ok((_, proto)) = self.helper_prototype(if insn.src == 0 { insn.imm } else { -1 }) else {

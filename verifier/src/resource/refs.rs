@@ -4,6 +4,7 @@ use crate::domain::RegState;
 use crate::reason::{ResourceReason, reject};
 use crate::state::{RefKind, Reference};
 use crate::{Env, Step};
+use ebpfkit_abi::kfuncs::name;
 use ebpfkit_abi::{Feature, ProgType, TypeFlags};
 
 impl Env<'_> {
@@ -64,11 +65,11 @@ impl Env<'_> {
         }
         let res = &self.path.state.res;
         let region = if res.active_irq_id != 0 {
-            "bpf_local_irq_save"
+            name::LOCAL_IRQ_SAVE
         } else if res.active_rcu_locks != 0 {
-            "bpf_rcu_read_lock"
+            name::RCU_READ_LOCK
         } else if res.active_preempt_locks != 0 {
-            "bpf_preempt_disable"
+            name::PREEMPT_DISABLE
         } else {
             return Ok(());
         };
@@ -104,7 +105,7 @@ impl Env<'_> {
                 if exits {
                     ResourceReason::CloseMissing { what }
                 } else {
-                    ResourceReason::InsideRegion { prefix, region: "bpf_rcu_read_lock" }
+                    ResourceReason::InsideRegion { prefix, region: name::RCU_READ_LOCK }
                 }
             } else if res.active_preempt_locks != 0 {
                 let n = res.active_preempt_locks;
@@ -112,7 +113,7 @@ impl Env<'_> {
                 if exits {
                     ResourceReason::CloseMissing { what }
                 } else {
-                    ResourceReason::InsideRegion { prefix, region: "bpf_preempt_disable" }
+                    ResourceReason::InsideRegion { prefix, region: name::PREEMPT_DISABLE }
                 }
             } else {
                 return if exits || exception_exit {

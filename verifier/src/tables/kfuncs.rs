@@ -1,6 +1,6 @@
 //! Kernel functions as the kernel's BTF describes them.
 
-use ebpfkit_abi::kfuncs::{Kfunc, KfuncFlags};
+use ebpfkit_abi::kfuncs::{Kfunc, KfuncFlags, name};
 use ebpfkit_object::btf::TypeId;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
@@ -80,7 +80,7 @@ impl Desc {
 
     /// Puts a node into a list or tree, which then owns it.
     pub fn adds_node(&self) -> bool {
-        self.is(&["bpf_list_push_front_impl", "bpf_list_push_back_impl", "bpf_list_add", "bpf_rbtree_add_impl"])
+        self.is(&[name::LIST_PUSH_FRONT_IMPL, name::LIST_PUSH_BACK_IMPL, name::LIST_ADD, name::RBTREE_ADD_IMPL])
     }
 
     /// Whether it may be called while a lock is held; `more` in kernels that allow more than graphs need.
@@ -89,7 +89,7 @@ impl Desc {
             || self.is_tree_api()
             || self.name.starts_with("bpf_iter_num_")
             || self.name.starts_with("bpf_res_spin_")
-            || self.is(&["bpf_refcount_acquire_impl"])
+            || self.is(&[name::REFCOUNT_ACQUIRE_IMPL])
             || more && (self.name.starts_with("bpf_stream_") || self.name.starts_with("bpf_arena_"))
     }
 }

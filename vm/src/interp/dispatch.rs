@@ -9,7 +9,7 @@
 use super::arith::*;
 use super::{Machine, Saved};
 use crate::memory::{load_raw, store_raw};
-use crate::program::dense::{Inst, Op};
+use crate::program::dense::{Inst, Op, match_memory};
 use crate::program::fuse::What;
 use crate::program::step::Step;
 use crate::run::Run;
@@ -366,17 +366,21 @@ pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
             run.load(address, $size).map(|v| r.set(i.dst, $extend(v))).is_ok()
         }) };
     }
+    macro_rules! operand {
+        ($i:ident, $r:ident, src) => { $r.get($i.src) };
+        ($i:ident, $r:ident, imm) => { $i.imm };
+    }
     macro_rules! store {
-        ($size:literal, |$i:ident, $r:ident| $value:expr) => { memory!(checked, |$i, $r, run, CHECKED| {
-            let address = $r.get($i.dst).wrapping_add($i.off as i64 as u64);
+        ($size:literal, $operand:ident) => { memory!(checked, |i, r, run, CHECKED| {
+            let address = r.get(i.dst).wrapping_add(i.off as i64 as u64);
             let here = writable::<CHECKED>(run, address, $size);
             if here {
-                store_raw(address, $size, $value);
+                store_raw(address, $size, operand!(i, r, $operand));
             }
             here
         }, {
-            let address = $r.get($i.dst).wrapping_add($i.off as i64 as u64);
-            run.store(address, $size, $value).is_ok()
+            let address = r.get(i.dst).wrapping_add(i.off as i64 as u64);
+            run.store(address, $size, operand!(i, r, $operand)).is_ok()
         }) };
     }
     // Decoding has checked these against the frame.
@@ -386,11 +390,11 @@ pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
         }) };
     }
     macro_rules! frame_store {
-        ($size:literal, |$i:ident, $r:ident| $value:expr) => { handler!(1, |$i, $r| {
-            store_raw($r.get($i.dst).wrapping_add($i.off as i64 as u64), $size, $value)
+        ($size:literal, $operand:ident) => { handler!(1, |i, r| {
+            store_raw(r.get(i.dst).wrapping_add(i.off as i64 as u64), $size, operand!(i, r, $operand))
         }) };
     }
-    match op {
+    match_memory!(op, load, store,
         Op::CallLocal | Op::Exit => frame(op, checked, true),
         Op::MayGoto if far => leave,
         Op::MayGoto => may_goto,
@@ -448,33 +452,18 @@ pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
         Op::Arsh64K => k64!(arsh64),
         Op::Arsh32X => x32!(arsh32),
         Op::Arsh32K => k32!(arsh32),
-        Op::Load8 => load!(1, |v| v),
-        Op::Load16 => load!(2, |v| v),
-        Op::Load32 => load!(4, |v| v),
-        Op::Load64 => load!(8, |v| v),
-        Op::LoadS8 => load!(1, |v| v as i8 as i64 as u64),
-        Op::LoadS16 => load!(2, |v| v as i16 as i64 as u64),
-        Op::LoadS32 => load!(4, |v| v as i32 as i64 as u64),
-        Op::Store8X => store!(1, |i, r| r.get(i.src)),
-        Op::Store16X => store!(2, |i, r| r.get(i.src)),
-        Op::Store32X => store!(4, |i, r| r.get(i.src)),
-        Op::Store64X => store!(8, |i, r| r.get(i.src)),
-        Op::Store8K => store!(1, |i, r| i.imm),
-        Op::Store16K => store!(2, |i, r| i.imm),
-        Op::Store32K => store!(4, |i, r| i.imm),
-        Op::Store64K => store!(8, |i, r| i.imm),
         Op::FrameLoad8 => frame_load!(1),
         Op::FrameLoad16 => frame_load!(2),
         Op::FrameLoad32 => frame_load!(4),
         Op::FrameLoad64 => frame_load!(8),
-        Op::FrameStore8X => frame_store!(1, |i, r| r.get(i.src)),
-        Op::FrameStore16X => frame_store!(2, |i, r| r.get(i.src)),
-        Op::FrameStore32X => frame_store!(4, |i, r| r.get(i.src)),
-        Op::FrameStore64X => frame_store!(8, |i, r| r.get(i.src)),
-        Op::FrameStore8K => frame_store!(1, |i, r| i.imm),
-        Op::FrameStore16K => frame_store!(2, |i, r| i.imm),
-        Op::FrameStore32K => frame_store!(4, |i, r| i.imm),
-        Op::FrameStore64K => frame_store!(8, |i, r| i.imm),
+        Op::FrameStore8X => frame_store!(1, src),
+        Op::FrameStore16X => frame_store!(2, src),
+        Op::FrameStore32X => frame_store!(4, src),
+        Op::FrameStore64X => frame_store!(8, src),
+        Op::FrameStore8K => frame_store!(1, imm),
+        Op::FrameStore16K => frame_store!(2, imm),
+        Op::FrameStore32K => frame_store!(4, imm),
+        Op::FrameStore64K => frame_store!(8, imm),
         Op::Jeq64X => jx64!(u64::eq),
         Op::Jeq64K => jk64!(u64::eq),
         Op::Jeq32X => jx32!(u32::eq),
@@ -537,7 +526,7 @@ pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
         Op::Swap64 => unary!(u64::swap_bytes),
         Op::Nop => unary!(|v| v),
         Op::CastUser => handler!(1, |i, r| { let low = u64::from(r.get(i.src) as u32); r.set(i.dst, if low == 0 { 0 } else { low | i.imm }) }),
-    }
+    )
 }
 
 /// The handler of a run of instructions; `far` is for those that end in a jump.

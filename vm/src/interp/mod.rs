@@ -8,10 +8,9 @@ pub(crate) mod access;
 mod arith;
 pub(crate) mod dispatch;
 
-use crate::calls::stack_address;
 use crate::fault::{Fault, FaultKind};
-use crate::native::EngineRun;
-use crate::program::dense::Op;
+use crate::native::{EngineRun, stack_address};
+use crate::program::dense::{Inst, Op, match_memory};
 use crate::program::step::Step;
 use crate::program::{Code, Program};
 use crate::regions::Window;
@@ -314,41 +313,13 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
         }
         let (d, s) = (usize::from(i.dst & 15), usize::from(i.src & 15));
         let r = &mut m.r;
-        macro_rules! load {
-            ($size:literal, $extend:expr) => {{
-                let address = r[s].wrapping_add(i.off as i64 as u64);
-                r[d] = $extend(check!(load::<CHECKED, $size>(run, address)))
-            }};
-        }
-        macro_rules! store {
-            ($size:literal, $value:expr) => {{
-                let address = r[d].wrapping_add(i.off as i64 as u64);
-                check!(store::<CHECKED, $size>(run, address, $value))
-            }};
-        }
-
         match i.op {
-            Op::Load8 => load!(1, |v| v),
-            Op::Load16 => load!(2, |v| v),
-            Op::Load32 => load!(4, |v| v),
-            Op::Load64 => load!(8, |v| v),
-            Op::LoadS8 => load!(1, |v| v as i8 as i64 as u64),
-            Op::LoadS16 => load!(2, |v| v as i16 as i64 as u64),
-            Op::LoadS32 => load!(4, |v| v as i32 as i64 as u64),
             Op::LoadProbe => r[d] = probe(run, r[s].wrapping_add(i.off as i64 as u64), i.imm),
             Op::LoadMap => r[d] = access::load_map(run, r[s], i.off, i.imm),
             Op::StoreArenaX => access::store_arena(run, r[d].wrapping_add(i.off as i64 as u64), i.imm, r[s]),
             Op::StoreArenaK => {
                 access::store_arena(run, r[d].wrapping_add(i.off as i64 as u64), i.src.into(), i.imm);
             }
-            Op::Store8X => store!(1, r[s]),
-            Op::Store16X => store!(2, r[s]),
-            Op::Store32X => store!(4, r[s]),
-            Op::Store64X => store!(8, r[s]),
-            Op::Store8K => store!(1, i.imm),
-            Op::Store16K => store!(2, i.imm),
-            Op::Store32K => store!(4, i.imm),
-            Op::Store64K => store!(8, i.imm),
             Op::Atomic => {
                 let address = r[d].wrapping_add(i.off as i64 as u64);
                 let (old, to) = check!(atomic::<CHECKED>(run, address, i.imm, r[s], r[0]));
@@ -437,10 +408,39 @@ fn execute<const CHECKED: bool, const WATCHED: bool>(
                     at = i.off as usize;
                 }
             }
-            _ => dispatch::alone(i, m, run),
+            _ => match memory::<CHECKED>(i, r, run) {
+                Some(result) => check!(result),
+                None => dispatch::alone(i, m, run),
+            },
         }
     };
     Err(fault.at(code.slots[at - 1] as usize))
+}
+
+/// Does a load or store; `None` for other instructions.
+fn memory<const CHECKED: bool>(i: &Inst, r: &mut [u64; 16], run: &mut Run) -> Option<Result<(), Fault>> {
+    let (d, s) = (usize::from(i.dst & 15), usize::from(i.src & 15));
+    macro_rules! load {
+        ($size:literal, $extend:expr) => {{
+            let address = r[s].wrapping_add(i.off as i64 as u64);
+            load::<CHECKED, $size>(run, address).map(|v| r[d] = $extend(v))
+        }};
+    }
+    macro_rules! operand {
+        (src) => {
+            r[s]
+        };
+        (imm) => {
+            i.imm
+        };
+    }
+    macro_rules! store {
+        ($size:literal, $operand:ident) => {{
+            let address = r[d].wrapping_add(i.off as i64 as u64);
+            store::<CHECKED, $size>(run, address, operand!($operand))
+        }};
+    }
+    Some(match_memory!(i.op, load, store, _ => return None))
 }
 
 /// Charges a jump that closes a loop: the instructions from its target up to itself, which is the one before `next`.

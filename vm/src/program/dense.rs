@@ -92,6 +92,32 @@ pub(crate) enum Op {
     End,
 }
 
+/// A match with the loads and stores of memory that is looked for: `$load!` gets size and extension, `$store!` size and
+/// operand, `src` or `imm`; other arms follow.
+macro_rules! match_memory {
+    ($op:expr, $load:ident, $store:ident, $($arms:tt)*) => {
+        match $op {
+            Op::Load8 => $load!(1, |v| v),
+            Op::Load16 => $load!(2, |v| v),
+            Op::Load32 => $load!(4, |v| v),
+            Op::Load64 => $load!(8, |v| v),
+            Op::LoadS8 => $load!(1, |v| v as i8 as i64 as u64),
+            Op::LoadS16 => $load!(2, |v| v as i16 as i64 as u64),
+            Op::LoadS32 => $load!(4, |v| v as i32 as i64 as u64),
+            Op::Store8X => $store!(1, src),
+            Op::Store16X => $store!(2, src),
+            Op::Store32X => $store!(4, src),
+            Op::Store64X => $store!(8, src),
+            Op::Store8K => $store!(1, imm),
+            Op::Store16K => $store!(2, imm),
+            Op::Store32K => $store!(4, imm),
+            Op::Store64K => $store!(8, imm),
+            $($arms)*
+        }
+    };
+}
+pub(crate) use match_memory;
+
 impl Op {
     /// Whether it jumps, always or on a condition; `off` is the target then.
     pub(crate) fn is_jump(self) -> bool {

@@ -13,7 +13,7 @@ use crate::resource::LockKind;
 use crate::tables::kfuncs::{Desc, Param};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::Feature;
-use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_abi::kfuncs::{KfuncFlags as F, name};
 use ebpfkit_abi::limits::MAX_CALL_ARGS;
 use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
@@ -123,7 +123,7 @@ impl Env<'_> {
     /// What a pointer argument is, by the parameter first and the register where that leaves it open.
     fn kfunc_role(&mut self, a: Arg<'_>) -> Step<Role> {
         let r = *self.reg(a.reg);
-        if a.desc.is(&["bpf_cast_to_kern_ctx"]) {
+        if a.desc.is(&[name::CAST_TO_KERN_CTX]) {
             return Ok(Role::Ctx);
         }
         let sized =
@@ -265,8 +265,8 @@ impl Env<'_> {
                 self.check_graph_root(a.reg, role == Role::ListHead, meta)
             }
             Role::ListNode => {
-                let inside = a.desc.is(&["bpf_list_del", "bpf_list_is_first", "bpf_list_is_last"]);
-                if inside || a.desc.is(&["bpf_list_add"]) && index == 2 {
+                let inside = a.desc.is(&[name::LIST_DEL, name::LIST_IS_FIRST, name::LIST_IS_LAST]);
+                if inside || a.desc.is(&[name::LIST_ADD]) && index == 2 {
                     if !r.is_non_owning() && r.ref_obj_id == 0 {
                         return reject(KfuncReason::NodeNotBorrowed { func: a.desc.name.clone() });
                     }
@@ -276,7 +276,7 @@ impl Env<'_> {
                 self.check_graph_node(a.reg, true, meta)
             }
             Role::TreeNode => {
-                if a.desc.is(&["bpf_rbtree_add_impl"]) {
+                if a.desc.is(&[name::RBTREE_ADD_IMPL]) {
                     self.check_owned_node(&r, index)?;
                 } else {
                     if !r.is_non_owning() && r.ref_obj_id == 0 {
@@ -334,7 +334,7 @@ impl Env<'_> {
                     return reject(KfuncReason::IrqFlagNotOnStack { index });
                 }
                 let native = !a.desc.name.contains("spin");
-                let saves = a.desc.is(&["bpf_local_irq_save", "bpf_res_spin_lock_irqsave"]);
+                let saves = a.desc.is(&[name::LOCAL_IRQ_SAVE, name::RES_SPIN_LOCK_IRQSAVE]);
                 if saves { self.save_irq_flag(a.reg, native) } else { self.restore_irq_flag(a.reg, native) }
             }
             Role::ResLock => {
@@ -388,9 +388,9 @@ impl Env<'_> {
     fn check_kfunc_object(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
         let (r, index) = (*self.reg(a.reg), a.index);
         let expected = if r.ty == ALLOC {
-            "bpf_obj_drop_impl"
+            name::OBJ_DROP_IMPL
         } else if r.ty == ALLOC_PERCPU {
-            "bpf_percpu_obj_drop_impl"
+            name::PERCPU_OBJ_DROP_IMPL
         } else {
             return reject(KfuncReason::NotObject { index });
         };
@@ -420,10 +420,10 @@ impl Env<'_> {
         }
         let mut shared = 0;
         flags |= match a.desc.name.as_str() {
-            "bpf_dynptr_from_skb" => TypeFlags::DYNPTR_SKB,
-            "bpf_dynptr_from_xdp" => TypeFlags::DYNPTR_XDP,
-            "bpf_dynptr_from_skb_meta" => TypeFlags::DYNPTR_SKB_META,
-            "bpf_dynptr_clone" if uninit => {
+            name::DYNPTR_FROM_SKB => TypeFlags::DYNPTR_SKB,
+            name::DYNPTR_FROM_XDP => TypeFlags::DYNPTR_XDP,
+            name::DYNPTR_FROM_SKB_META => TypeFlags::DYNPTR_SKB_META,
+            name::DYNPTR_CLONE if uninit => {
                 let Some(parent) = meta.dynptr else { return Err(Stop::unsupported("a copy of no dynptr")) };
                 shared = parent.ref_obj_id;
                 parent.kind.flag()
@@ -439,7 +439,7 @@ impl Env<'_> {
 
     fn check_kfunc_iter(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
         let (r, index) = (*self.reg(a.reg), a.reg - 1);
-        if a.desc.is(&["bpf_iter_css_task_new"]) && !self.css_task_iter_allowed() {
+        if a.desc.is(&[name::ITER_CSS_TASK_NEW]) && !self.css_task_iter_allowed() {
             return reject(KfuncReason::CssTaskIter {});
         }
         if r.ty != RegType::of(RegBase::Stack) {

@@ -12,7 +12,7 @@ use crate::reason::{KfuncReason, ResourceReason, reject};
 use crate::state::RetRange;
 use crate::tables::kfuncs::Desc;
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_abi::kfuncs::{KfuncFlags as F, name};
 use ebpfkit_abi::{AttachType, Errno, Feature, ProgType as P, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::ProgramFlags;
@@ -35,14 +35,14 @@ impl Env<'_> {
         if !self.kfunc_allowed(&desc) {
             return reject(KfuncReason::NotAllowed { func: desc.name.clone() });
         }
-        if desc.is(&["__bpf_trap"]) {
+        if desc.is(&[name::TRAP]) {
             return reject(KfuncReason::Trap {});
         }
         let sleepable = desc.has(F::SLEEPABLE);
         if sleepable && !self.in_sleepable() {
             return reject(KfuncReason::NeedsSleepable { func: desc.name.clone() });
         }
-        if desc.is(&["bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"]) {
+        if desc.is(&[name::RES_SPIN_LOCK, name::RES_SPIN_LOCK_IRQSAVE]) {
             self.push_failed_lock()?;
         }
         let mut meta = KfuncMeta::default();
@@ -60,14 +60,14 @@ impl Env<'_> {
             let id = self.reg(2).ref_obj_id;
             self.give_to_graph(id)?;
         }
-        if desc.is(&["bpf_throw"]) {
+        if desc.is(&[name::THROW]) {
             return self.throw();
         }
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
         self.set_kfunc_return(&desc, &mut meta)?;
-        if desc.is(&["bpf_xdp_pull_data"]) {
+        if desc.is(&[name::XDP_PULL_DATA]) {
             self.clear_all_pkt_pointers();
         }
         if desc.has(F::ITER_NEXT) {
@@ -93,7 +93,7 @@ impl Env<'_> {
 
     /// What tracing programs drop may be dropped where an interrupt that cannot be masked runs them.
     fn check_drop_in_tracing(&self, desc: &Desc, meta: &KfuncMeta) -> Step {
-        let drops = desc.is(&["bpf_obj_drop_impl", "bpf_percpu_obj_drop_impl"]);
+        let drops = desc.is(&[name::OBJ_DROP_IMPL, name::PERCPU_OBJ_DROP_IMPL]);
         let Some((btf, id)) = meta.object.filter(|_| drops && self.has(Feature::DropsInTracing)) else { return Ok(()) };
         let traces = match self.effective_prog_type() {
             P::Kprobe | P::Tracepoint | P::PerfEvent | P::RawTracepoint | P::RawTracepointWritable => true,
@@ -116,14 +116,14 @@ impl Env<'_> {
     fn call_back_from_kfunc(&mut self, desc: &Desc, meta: &KfuncMeta) -> Step {
         let Some(subprog) = meta.callback.map(|s| s as usize) else { return Ok(()) };
         let mut args = [RegState::NOT_INIT; 5];
-        if desc.is(&["bpf_rbtree_add_impl"]) {
+        if desc.is(&[name::RBTREE_ADD_IMPL]) {
             let Some(root) = meta.tree else { return Err(Stop::unsupported("a tree without its elements")) };
             args[0] = self.borrowed_node(&root);
             args[1] = args[0];
             return self.push_sync_callback(subprog, args, COMPARES);
         }
         let is_work = desc.name.starts_with("bpf_task_work_schedule_");
-        if !is_work && !desc.is(&["bpf_wq_set_callback_impl"]) {
+        if !is_work && !desc.is(&[name::WQ_SET_CALLBACK_IMPL]) {
             return Ok(());
         }
         let Some((map, uid)) = meta.map else { return Err(Stop::unsupported("work without its map")) };
@@ -138,7 +138,7 @@ impl Env<'_> {
     fn check_kfunc_regions(&mut self, desc: &Desc, sleepable: bool) -> Step {
         let name = desc.name.as_str();
         let asleep = |region| reject(ResourceReason::SleepableKfunc { func: desc.name.clone(), region });
-        let (lock, unlock) = (name == "bpf_rcu_read_lock", name == "bpf_rcu_read_unlock");
+        let (lock, unlock) = (name == name::RCU_READ_LOCK, name == name::RCU_READ_UNLOCK);
         if self.path.state.res.active_rcu_locks != 0 {
             if (lock || unlock) && self.in_tree_callback() {
                 return reject(ResourceReason::RcuInTreeCallback {});
@@ -156,8 +156,8 @@ impl Env<'_> {
             self.leave_rcu(name)?;
         }
         match name {
-            "bpf_preempt_disable" => self.disable_preemption(),
-            "bpf_preempt_enable" => self.enable_preemption(name)?,
+            name::PREEMPT_DISABLE => self.disable_preemption(),
+            name::PREEMPT_ENABLE => self.enable_preemption(name)?,
             _ if sleepable && self.path.state.res.active_preempt_locks != 0 => return asleep("non-preemptible"),
             _ => {}
         }
@@ -175,7 +175,7 @@ impl Env<'_> {
         if self.exception_callback == 0 {
             self.check_thrown_value()?;
         }
-        self.check_resource_leak(true, true, "bpf_throw")?;
+        self.check_resource_leak(true, true, name::THROW)?;
         self.path.threw = true;
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::memory::types::{btf_reg, is_scalar, is_struct, kind_name};
 use crate::reason::{KfuncReason, reject};
 use crate::tables::kfuncs::Desc;
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::kfuncs::KfuncFlags as F;
+use ebpfkit_abi::kfuncs::{KfuncFlags as F, name};
 use ebpfkit_abi::{TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
@@ -23,7 +23,7 @@ impl Env<'_> {
         let btf = self.types_of(BtfRef::Vmlinux)?;
         if is_scalar(&btf, desc.ret) {
             self.mark_reg_unknown(0);
-            if desc.is(&["bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"]) {
+            if desc.is(&[name::RES_SPIN_LOCK, name::RES_SPIN_LOCK_IRQSAVE]) {
                 self.mark_reg_known_zero(0);
             }
             return Ok(());
@@ -35,7 +35,7 @@ impl Env<'_> {
             None => self.plain_return(desc, meta, &btf, target)?,
         };
         // What is no pointer to anything known is a number, null or not.
-        if desc.has(F::RET_NULL) && !reg.is_scalar() && !(desc.is(&["bpf_refcount_acquire_impl"]) && meta.owning) {
+        if desc.has(F::RET_NULL) && !reg.is_scalar() && !(desc.is(&[name::REFCOUNT_ACQUIRE_IMPL]) && meta.owning) {
             reg.ty.flags |= TypeFlags::MAYBE_NULL;
             reg.id = self.new_id();
         }
@@ -67,7 +67,7 @@ impl Env<'_> {
             return Ok(self.unknown_scalar());
         }
         if !is_struct(btf, target) {
-            if desc.is(&["bpf_session_cookie"]) {
+            if desc.is(&[name::SESSION_COOKIE]) {
                 (meta.ret_size, meta.ret_rdonly) = (8, false);
             }
             if meta.ret_size == 0
@@ -85,7 +85,7 @@ impl Env<'_> {
             return Ok(RegState { ref_obj_id: meta.ref_obj_id, ..reg });
         }
         let mut flags = TypeFlags::empty();
-        if desc.is(&["bpf_get_kmem_cache"]) {
+        if desc.is(&[name::GET_KMEM_CACHE]) {
             flags |= TypeFlags::UNTRUSTED;
         } else if desc.has(F::RCU_PROTECTED) {
             flags |= TypeFlags::RCU;
@@ -108,9 +108,9 @@ impl Env<'_> {
         target: TypeId,
     ) -> Step<Option<RegState>> {
         Ok(Some(match desc.api_name() {
-            "bpf_obj_new_impl" => self.new_object(meta, false)?,
-            "bpf_percpu_obj_new_impl" => self.new_object(meta, true)?,
-            "bpf_refcount_acquire_impl" => {
+            name::OBJ_NEW_IMPL => self.new_object(meta, false)?,
+            name::PERCPU_OBJ_NEW_IMPL => self.new_object(meta, true)?,
+            name::REFCOUNT_ACQUIRE_IMPL => {
                 let Some((origin, id)) = meta.object else { return Err(Stop::unsupported("an object without type")) };
                 btf_reg(origin, id, TypeFlags::ALLOC)
             }
@@ -119,20 +119,20 @@ impl Env<'_> {
                 let Some(root) = root else { return Err(Stop::unsupported("an element of no list or tree")) };
                 self.graph_node_reg(&root)
             }
-            "bpf_cast_to_kern_ctx" => {
+            name::CAST_TO_KERN_CTX => {
                 let kernel = ctx_types::find(self.effective_prog_type()).map_or("", |c| c.kernel);
                 let Some(id) = btf.find(kernel, Kind::Struct) else {
                     return Err(Stop::unsupported("the kernel's struct behind this context"));
                 };
                 btf_reg(BtfRef::Vmlinux, id, TypeFlags::TRUSTED)
             }
-            "bpf_rdonly_cast" => self.read_only_cast(meta, btf)?,
-            "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => {
+            name::RDONLY_CAST => self.read_only_cast(meta, btf)?,
+            name::DYNPTR_SLICE | name::DYNPTR_SLICE_RDWR => {
                 let (Some(from), Some(size)) = (meta.dynptr, meta.constant) else {
                     return Err(Stop::unsupported("a slice of no dynptr"));
                 };
                 let mut flags = slice_flag(from.kind);
-                if desc.name == "bpf_dynptr_slice" {
+                if desc.name == name::DYNPTR_SLICE {
                     flags |= TypeFlags::RDONLY;
                 } else if !self.may_write_packet() {
                     return reject(KfuncReason::PacketWrites {});

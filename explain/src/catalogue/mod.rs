@@ -1,5 +1,10 @@
 //! What each class of rejection means and how it is usually mended.
 
+mod accesses;
+mod calls;
+mod kernel_objects;
+mod rights;
+
 /// One class of rejections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -13,13 +18,7 @@ pub struct Entry {
 
 /// Every class, in the order in which they are tried.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    let tables = [
-        crate::kernel_objects::ENTRIES,
-        ENTRIES,
-        crate::calls::ENTRIES,
-        crate::accesses::ENTRIES,
-        crate::rights::ENTRIES,
-    ];
+    let tables = [kernel_objects::ENTRIES, ENTRIES, calls::ENTRIES, accesses::ENTRIES, rights::ENTRIES];
     tables.into_iter().flatten()
 }
 
@@ -162,7 +161,7 @@ mod tests {
         let missing: Vec<String> = rows().map(|r| said(r.2)).filter(|m| !m.is_empty() && find(m).is_none()).collect();
         assert!(
             missing.is_empty(),
-            "rows of verifier/src/reason without a class: add one in explain/src/catalogue.rs or a file of its subject \
+            "rows of verifier/src/reason without a class: add one in explain/src/catalogue/mod.rs or a file of its subject \
              beside it for {missing:#?}"
         );
     }
