@@ -14,6 +14,7 @@ pub mod matrix;
 mod profile;
 pub mod record;
 pub mod requirements;
+mod touched;
 pub mod types;
 mod witness;
 

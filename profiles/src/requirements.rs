@@ -1,12 +1,14 @@
 //! What an object needs of a kernel.
 
 use crate::matrix::Column;
+use crate::touched;
 use ebpfkit_abi::kernel::KernelVersion;
 use ebpfkit_abi::{AttachType, Feature, helpers, since};
 use ebpfkit_explain::judge::Status;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class};
 use ebpfkit_object::{ExternKind, Object, PendingKind, Program};
+use ebpfkit_verifier::Options;
 use std::collections::BTreeMap;
 
 /// What sort of thing is needed.
@@ -24,6 +26,8 @@ pub enum Sort {
     Helper,
     /// A kernel function.
     Kfunc,
+    /// A field of a context, or of a socket that programs read.
+    ContextField,
     /// A kind of instruction.
     Instruction,
     /// An option of the configuration.
@@ -40,6 +44,7 @@ impl Sort {
             Self::MapType => "map type",
             Self::Helper => "helper",
             Self::Kfunc => "kernel function",
+            Self::ContextField => "context field",
             Self::Instruction => "instruction",
             Self::Config => "configuration",
         }
@@ -147,10 +152,14 @@ fn patched(insn: Insn) -> i64 {
     }
 }
 
-/// What an object needs, and what the kernels that judged it have of that.
-pub fn of(object: &Object, columns: &[Column]) -> Requirements {
+/// What an object needs, and what the kernels that judged it with these options have of that. Fields of contexts are what
+/// the newest of these kernels sees programs touch.
+pub fn of(object: &Object, columns: &[Column], options: Options) -> Requirements {
     let mut needed = Gathered::new();
-    for program in &object.programs {
+    for (index, program) in object.programs.iter().enumerate() {
+        for (name, since) in touched::fields(columns, index, options) {
+            add(&mut needed, Sort::ContextField, &name, Some(since), Some(program));
+        }
         let kind = program.prog_type;
         add(&mut needed, Sort::ProgType, &kind.to_string(), since::prog_type(kind), Some(program));
         if program.attach_type != AttachType::default() {

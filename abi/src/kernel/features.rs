@@ -30,16 +30,51 @@ impl Effect {
     }
 }
 
+/// How it is known which version brought a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A commit of mainline brought it.
+    Commit {
+        /// First twelve digits of its hash.
+        hash: &'static str,
+        /// Its subject, word for word.
+        subject: &'static str,
+    },
+    /// No commit is known; the version follows from this.
+    Inferred(&'static str),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Commit { hash, subject } => write!(f, "commit {hash}, {subject:?}"),
+            Self::Inferred(from) => write!(f, "no commit is known; {from}"),
+        }
+    }
+}
+
+/// The source of a row.
+macro_rules! source {
+    (commit $hash:literal $subject:literal) => {
+        Source::Commit { hash: $hash, subject: $subject }
+    };
+    (inferred $from:literal) => {
+        Source::Inferred($from)
+    };
+}
+
 /// Declares the features, one row each:
 ///
 /// ```text
 /// /// What kernels with the feature do, in one sentence.
-/// Name: (first mainline version), [effects], "subject of the commit that brought it", [backports];
+/// Name: (first mainline version), [effects], source, [backports];
 /// ```
 ///
-/// The backports are the first point releases of older series that have it too; the brackets may be left out.
+/// The source is `commit "hash" "subject"`, or, where no public commit is known, `inferred "from what"`. The backports
+/// are the first point releases of older series that are known to have it, too; the brackets may be left out.
 macro_rules! features {
-    ($($(#[doc = $doc:literal])+ $name:ident: ($major:literal, $minor:literal), [$($effect:ident),+], $source:literal
+    ($($(#[doc = $doc:literal])+ $name:ident: ($major:literal, $minor:literal), [$($effect:ident),+],
+        $kind:ident $($text:literal)+
         $(, [$(($bmajor:literal, $bminor:literal, $bpatch:literal)),+])?;)*) => {
         /// A behaviour that some kernels have and others lack. Code asks for features and never compares versions.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +90,7 @@ macro_rules! features {
                 match self { $(Self::$name => KernelVersion::new($major, $minor, 0)),* }
             }
 
-            /// First point releases of older series that have it, too.
+            /// First point releases of older series that are known to have it, too.
             pub const fn backports(self) -> &'static [KernelVersion] {
                 match self {
                     $(Self::$name => {
@@ -70,9 +105,9 @@ macro_rules! features {
                 match self { $(Self::$name => concat!($($doc),+)),* }
             }
 
-            /// Subject of the public commit that brought it.
-            pub const fn source(self) -> &'static str {
-                match self { $(Self::$name => $source),* }
+            /// How it is known which version brought it.
+            pub const fn source(self) -> Source {
+                match self { $(Self::$name => source!($kind $($text)+)),* }
             }
 
             /// What programs see of it.
@@ -91,383 +126,437 @@ macro_rules! features {
 features! {
     /// Global functions may be called in regions without preemption where they cannot sleep.
     GlobalCallsInPreemptOff: (6, 15), [Verdict, Message],
-        "bpf: Summarize sleepable global subprogs";
+        commit "e2d8f560d178" "bpf: Summarize sleepable global subprogs";
 
     /// Atomic operations besides addition are instructions.
-    Atomics: (5, 12), [Verdict], "bpf: Add instructions for atomic_[cmp]xchg";
+    Atomics: (5, 12), [Verdict], commit "5ffa25502b5a" "bpf: Add instructions for atomic_[cmp]xchg";
 
     /// Signed division and remainder are instructions.
-    SignedDivision: (6, 6), [Verdict], "bpf: Support new signed div/mod instructions.";
+    SignedDivision: (6, 6), [Verdict], commit "ec0e2da95f72" "bpf: Support new signed div/mod instructions.";
 
     /// Moves that extend a sign are instructions.
-    SignExtendingMoves: (6, 6), [Verdict], "bpf: Support new sign-extension mov insns";
+    SignExtendingMoves: (6, 6), [Verdict], commit "8100928c8814" "bpf: Support new sign-extension mov insns";
 
     /// Loads that extend a sign are instructions.
-    SignExtendingLoads: (6, 6), [Verdict], "bpf: Support new sign-extension load insns";
+    SignExtendingLoads: (6, 6), [Verdict], commit "1f9a1ea821ff" "bpf: Support new sign-extension load insns";
 
     /// Swapping bytes whatever the machine's byte order is an instruction.
-    ByteSwapInstruction: (6, 6), [Verdict], "bpf: Support new unconditional bswap instruction";
+    ByteSwapInstruction: (6, 6), [Verdict], commit "0845c3db7bf5" "bpf: Support new unconditional bswap instruction";
 
     /// Jumps with a distance of 32 bits are instructions.
-    LongJumps: (6, 6), [Verdict], "bpf: Support new 32bit offset jmp instruction", [(6, 1, 100)];
+    LongJumps: (6, 6), [Verdict], commit "4cd58e9af8b9" "bpf: Support new 32bit offset jmp instruction", [(6, 1, 100)];
 
     /// `may_goto` is an instruction.
-    MayGoto: (6, 9), [Verdict], "bpf: Introduce may_goto instruction";
+    MayGoto: (6, 9), [Verdict], commit "011832b97b31" "bpf: Introduce may_goto instruction";
 
     /// Casts between address spaces are instructions.
-    AddressSpaceCasts: (6, 9), [Verdict], "bpf: Recognize addr_space_cast instruction in the verifier.";
+    AddressSpaceCasts: (6, 9), [Verdict],
+        commit "6082b6c328b5" "bpf: Recognize addr_space_cast instruction in the verifier.";
 
     /// Loads that acquire and stores that release are instructions.
-    LoadAcquire: (6, 15), [Verdict], "bpf: Introduce load-acquire and store-release instructions";
+    LoadAcquire: (6, 15), [Verdict], commit "880442305a39" "bpf: Introduce load-acquire and store-release instructions";
 
     /// Bounds of 32 bits sharpen those of 64 and the reverse, comparisons of two ranges teach something, and
     /// contradictory bounds are healed.
-    BoundsAcrossWidths: (6, 8), [Verdict, Message, Steps], "bpf: generalize reg_set_min_max() to handle non-const register comparisons";
+    BoundsAcrossWidths: (6, 8), [Verdict, Message, Steps],
+        commit "67420501e868" "bpf: generalize reg_set_min_max() to handle non-const register comparisons";
 
     /// The results of bitwise operations on negative numbers have signed bounds.
-    BitwiseSigns: (6, 10), [Steps], "bpf: Harden and/or/xor value tracking in verifier";
+    BitwiseSigns: (6, 10), [Steps], commit "1f586614f3ff" "bpf: Harden and/or/xor value tracking in verifier";
 
     /// OR, XOR and MUL by numbers that are not known have bounds.
-    BitwiseRanges: (6, 10), [Verdict], "bpf/verifier: relax MUL range computation check";
+    BitwiseRanges: (6, 10), [Verdict], commit "41d047a87106" "bpf/verifier: relax MUL range computation check";
 
     /// Products of numbers of any sign have bounds.
-    SignedProducts: (6, 14), [Verdict], "bpf, verifier: Improve precision of BPF_MUL";
+    SignedProducts: (6, 14), [Verdict], commit "9aa0ebde0014" "bpf, verifier: Improve precision of BPF_MUL";
 
     /// Sums and differences of which both ends overflow stay one range.
-    WrappingSums: (6, 17), [Verdict], "bpf, verifier: Improve precision for BPF_ADD and BPF_SUB";
+    WrappingSums: (6, 17), [Verdict], commit "7a998a731627" "bpf, verifier: Improve precision for BPF_ADD and BPF_SUB";
 
     /// Negated numbers have bounds.
-    NegatedRanges: (6, 17), [Verdict], "bpf: Add range tracking for BPF_NEG";
+    NegatedRanges: (6, 17), [Verdict], commit "aced132599b3" "bpf: Add range tracking for BPF_NEG";
 
     /// More bits of products of partly known numbers are known.
-    TightProducts: (6, 18), [Verdict], "bpf: Improve the general precision of tnum_mul";
+    TightProducts: (6, 18), [Verdict], commit "1df7dad4d5c4" "bpf: Improve the general precision of tnum_mul";
 
     /// A signed range that crosses zero meets an unsigned range that reaches one side of it only.
-    SignCrossingRanges: (6, 17), [Verdict], "bpf: Improve bounds when s64 crosses sign boundary", [(6, 12, 40)];
+    SignCrossingRanges: (6, 17), [Verdict],
+        commit "00bf8d0c6c9b" "bpf: Improve bounds when s64 crosses sign boundary", [(6, 12, 40)];
 
     /// Known bits that leave one value of a range give that value.
-    OnlyValues: (7, 1), [Verdict], "bpf: Improve bounds when tnum has a single possible value", [(6, 18, 20)];
+    OnlyValues: (7, 0), [Verdict],
+        commit "efc11a667878" "bpf: Improve bounds when tnum has a single possible value", [(6, 18, 17), (6, 19, 7)];
 
     /// Bits of numbers whose bytes are swapped stay known.
-    TrackedByteSwaps: (7, 0), [Verdict], "bpf: Add bitwise tracking for BPF_END", [(6, 18, 20)];
+    TrackedByteSwaps: (7, 0), [Verdict],
+        commit "9d2119984224" "bpf: Add bitwise tracking for BPF_END", [(6, 18, 17), (6, 19, 7)];
 
     /// A mask of all bits or none is followed as either where a constant is combined with it.
-    ForkedMasks: (7, 0), [Verdict, Steps], "bpf: Recognize special arithmetic shift in the verifier", [(6, 12, 80), (6, 18, 10)];
+    ForkedMasks: (7, 0), [Verdict, Steps],
+        commit "bffacdb80b93" "bpf: Recognize special arithmetic shift in the verifier", [(6, 12, 80), (6, 18, 10)];
 
     /// Numbers that a constant was added to stay linked with those they were copied from.
-    LinkedDistances: (6, 11), [Verdict, Steps], "bpf: Track delta between \"linked\" registers.";
+    LinkedDistances: (6, 11), [Verdict, Steps], commit "98d7ca374ba4" "bpf: Track delta between \"linked\" registers.";
 
     /// Copies of the low half of a number that has no more stay linked with it.
-    LinkedNarrowMoves: (6, 5), [Verdict, Steps], "bpf: Improve verifier u32 scalar equality checking";
+    LinkedNarrowMoves: (6, 4), [Verdict, Steps],
+        commit "3be49f79555e" "bpf: Improve verifier u32 scalar equality checking";
 
     /// Copies of constants are not linked.
-    UnlinkedConstants: (6, 8), [Steps], "bpf: Avoid unnecessary IDs for constant scalars";
+    UnlinkedConstants: (6, 5), [Steps], commit "904e6ddf4133" "bpf: Use scalar ids in mark_chain_precision()";
 
     /// Where a pointer is equal to another that is not null, neither is null.
-    NullnessByComparison: (6, 2), [Verdict], "bpf: propagate nullness information for reg to reg comparisons";
+    NullnessByComparison: (6, 2), [Verdict],
+        commit "befae75856ab" "bpf: propagate nullness information for reg to reg comparisons";
 
     /// A lookup of a constant key in an array finds an element.
-    ConstantKeys: (6, 14), [Verdict], "bpf: verifier: Support eliding map lookup nullness";
+    ConstantKeys: (6, 14), [Verdict], commit "d2102f2f5d75" "bpf: verifier: Support eliding map lookup nullness";
 
     /// Numbers of which nothing is known keep their identity on the stack.
-    SpillsUnbounded: (6, 9), [Verdict, Steps], "bpf: Track spilled unbounded scalars";
+    SpillsUnbounded: (6, 9), [Verdict, Steps], commit "e67ddd9b1cff" "bpf: Track spilled unbounded scalars";
 
     /// A part of a spilled number is what is read of it.
-    NarrowFills: (6, 9), [Verdict, Steps], "bpf: Preserve boundaries and track scalars on narrowing fill";
+    NarrowFills: (6, 9), [Verdict, Steps],
+        commit "c1e6148cb4f8" "bpf: Preserve boundaries and track scalars on narrowing fill";
 
     /// Zeros are spilled as numbers.
-    ZeroSpills: (6, 8), [Verdict, Steps], "bpf: track aligned STACK_ZERO cases as imprecise spilled registers";
+    ZeroSpills: (6, 8), [Verdict, Steps],
+        commit "18a433b62061" "bpf: track aligned STACK_ZERO cases as imprecise spilled registers";
 
     /// Tags say more of a global function's arguments than their types.
-    ArgumentTags: (6, 8), [Verdict], "bpf: support 'arg:xxx' btf_decl_tag-based hints for global subprog args";
+    ArgumentTags: (6, 8), [Verdict],
+        commit "94e1c70a3452" "bpf: support 'arg:xxx' btf_decl_tag-based hints for global subprog args";
 
     /// Global functions are verified only when something calls them.
-    LazyGlobals: (6, 8), [Verdict, Message], "bpf: validate global subprogs lazily";
+    LazyGlobals: (6, 8), [Verdict, Message], commit "2afae08c9dcb" "bpf: Validate global subprogs lazily";
 
     /// Static functions may be called while a lock is held.
-    CallsUnderLock: (6, 9), [Verdict], "bpf: Allow calling static subprogs while holding a bpf_spin_lock";
+    CallsUnderLock: (6, 9), [Verdict],
+        commit "a44b1334aadd" "bpf: Allow calling static subprogs while holding a bpf_spin_lock";
 
     /// Callbacks are verified for any number of calls.
-    RepeatedCallbacks: (6, 7), [Verdict, Steps], "bpf: verify callbacks as if they are called unknown number of times";
+    RepeatedCallbacks: (6, 7), [Verdict, Steps],
+        commit "ab5cfac139ab" "bpf: verify callbacks as if they are called unknown number of times", [(6, 6, 15)];
 
     /// Packet pointers are forgotten where a global function that is called may change packet data.
-    PacketChangesOfGlobals: (6, 13), [Verdict], "bpf: track changes_pkt_data property for global functions", [(6, 12, 6), (6, 6, 90)];
+    PacketChangesOfGlobals: (6, 13), [Verdict],
+        commit "51081a3f25c7" "bpf: track changes_pkt_data property for global functions", [(6, 12, 6), (6, 6, 90)];
 
     /// Packet pointers are forgotten by tail calls.
-    PacketChangesOfTailCalls: (6, 13), [Verdict], "bpf: consider that tail calls invalidate packet pointers", [(6, 12, 6), (6, 6, 90)];
+    PacketChangesOfTailCalls: (6, 13), [Verdict],
+        commit "1a4607ffba35" "bpf: consider that tail calls invalidate packet pointers", [(6, 12, 6), (6, 6, 90)];
 
     /// Programs at security hooks return what the hook may return.
-    HookResults: (6, 12), [Verdict], "bpf, lsm: Add check for BPF LSM return value";
+    HookResults: (6, 12), [Verdict], commit "5d99e198be27" "bpf, lsm: Add check for BPF LSM return value";
 
     /// Dynptrs that are overwritten take what was taken from them along, and those that must be released stay.
-    GuardedDynptrs: (6, 3), [Verdict, Message], "bpf: Fix partial dynptr stack slot reads/writes";
+    GuardedDynptrs: (6, 3), [Verdict, Message], commit "ef8fc7a07c0e" "bpf: Fix partial dynptr stack slot reads/writes";
 
     /// Typed pointers are trusted or not.
-    TrustedPointers: (6, 2), [Verdict, Message], "bpf: Allow trusted pointers to be passed to KF_TRUSTED_ARGS kfuncs";
+    TrustedPointers: (6, 2), [Verdict, Message],
+        commit "3f00c5239344" "bpf: Allow trusted pointers to be passed to KF_TRUSTED_ARGS kfuncs";
 
     /// The tag `kptr` makes a kernel pointer in a map value referenced, and `kptr_untrusted` one that is not.
-    KptrTagNames: (6, 4), [Verdict, Message], "bpf: Rename __kptr_ref -> __kptr and __kptr -> __kptr_untrusted.";
+    KptrTagNames: (6, 4), [Verdict, Message],
+        commit "03b77e17aeb2" "bpf: Rename __kptr_ref -> __kptr and __kptr -> __kptr_untrusted.";
 
     /// References, locks and regions that a program leaves open are found by one check with one message.
-    OneLeakCheck: (6, 13), [Message], "bpf: Unify resource leak checks";
+    OneLeakCheck: (6, 13), [Message], commit "d402755ced2e" "bpf: Unify resource leak checks";
 
     /// Return values are held against a range, not against known bits.
-    ReturnRanges: (6, 8), [Verdict, Message], "bpf: enforce precise retval range on program exit";
+    ReturnRanges: (6, 8), [Verdict, Message], commit "c871d0e00f0e" "bpf: enforce precise retval range on program exit";
 
     /// The log says when a helper is there but not for this type of program.
-    RefusedHelpersNamed: (6, 11), [Message], "bpf: Add a verbose message for helpers that programs cannot use";
+    RefusedHelpersNamed: (6, 10), [Message], commit "786bf0e7e2ec" "bpf: improve error message for unsupported helper";
 
     /// Reads and writes of the stack by calls are worded as those of instructions.
-    StackAccessKinds: (6, 14), [Message], "bpf: verifier: Refactor helper access type tracking";
+    StackAccessKinds: (6, 14), [Message], commit "37cce22dbd51" "bpf: verifier: Refactor helper access type tracking";
 
     /// A size that may be zero where it must not be is named with its bounds.
-    ZeroSizesNamed: (6, 8), [Message], "bpf: Simplify checking size of helper accesses";
+    ZeroSizesNamed: (6, 8), [Message],
+        commit "8a021e7fa105" "bpf: Simplify checking size of helper accesses", [(6, 6, 59)];
 
     /// Messages about stack accesses at places that are not known have all parts of the offset.
-    VariableOffsetsWhole: (6, 8), [Message], "bpf: Fix accesses to uninit stack slots";
+    VariableOffsetsWhole: (6, 8), [Message],
+        commit "6b4a64bafd10" "bpf: Fix accesses to uninit stack slots", [(6, 6, 14)];
 
     /// What a number that has to be exact came from is followed through calls.
-    PrecisionAcrossCalls: (6, 5), [Steps], "bpf: support precision propagation in the presence of subprogs";
+    PrecisionAcrossCalls: (6, 5), [Steps],
+        commit "fde2a3882bd0" "bpf: support precision propagation in the presence of subprogs";
 
     /// A number that is spilled is linked with the slot.
-    IdsOnSpill: (6, 9), [Verdict, Steps], "bpf: Assign ID to scalars on spill";
+    IdsOnSpill: (6, 9), [Verdict, Steps], commit "8ecfc371d829" "bpf: Assign ID to scalars on spill";
 
     /// A loop may be closed by an instruction that is no jump.
-    LoopsByAnyEdge: (6, 7), [Verdict], "bpf: fix control-flow graph checking in privileged mode";
+    LoopsByAnyEdge: (6, 7), [Verdict], commit "10e14e9652bf" "bpf: fix control-flow graph checking in privileged mode";
 
     /// A loop has no end where it comes back to exactly the same state.
-    ExactLoopChecks: (6, 7), [Verdict], "bpf: exact states comparison for iterator convergence checks";
+    ExactLoopChecks: (6, 7), [Verdict],
+        commit "2793a8b015f7" "bpf: exact states comparison for iterator convergence checks", [(6, 6, 15)];
 
     /// Lists say whose results programs may change, besides the functions into which errors can be injected.
-    ModifiableLists: (6, 3), [Verdict], "bpf: do not rely on ALLOW_ERROR_INJECTION for fmod_ret";
+    ModifiableLists: (6, 2), [Verdict], commit "5b481acab4ce" "bpf: do not rely on ALLOW_ERROR_INJECTION for fmod_ret";
 
     /// Members of the kernel's structs are for programs under the GPL.
-    StructsNeedGpl: (6, 2), [Verdict], "bpf: Tighten ptr_to_btf_id checks.";
+    StructsNeedGpl: (6, 2), [Verdict], commit "c67cae551f0d" "bpf: Tighten ptr_to_btf_id checks.";
 
     /// Functions of the kernel take trusted pointers unless they say otherwise.
-    TrustedArguments: (7, 0), [Verdict, Message], "bpf: Make KF_TRUSTED_ARGS the default for all kfuncs";
+    TrustedArguments: (7, 0), [Verdict, Message],
+        commit "1a5c01d2508a" "bpf: Make KF_TRUSTED_ARGS the default for all kfuncs";
 
     /// More functions of the kernel than those of graphs may be called while a lock is held.
-    MoreKfuncsUnderLock: (7, 1), [Verdict], "bpf: Allow more kfuncs under bpf_spin_lock";
+    MoreKfuncsUnderLock: (7, 0), [Verdict],
+        commit "39f77533b6c1" "bpf: Allow calls to arena functions while holding spinlocks";
 
     /// Raw tracepoints call the functions that other tracing programs call.
-    RawTracepointKfuncs: (7, 1), [Verdict], "bpf: Allow raw tracepoint programs to call tracing kfuncs";
+    RawTracepointKfuncs: (7, 0), [Verdict], commit "342297d51146" "bpf: allow calling kfuncs from raw_tp programs";
 
     /// Arenas are used in programs that do not sleep.
-    ArenaWithoutSleep: (7, 0), [Verdict], "bpf: arena: make arena kfuncs any context safe";
+    ArenaWithoutSleep: (7, 0), [Verdict], commit "b8467290edab" "bpf: arena: make arena kfuncs any context safe";
 
     /// System calls may be traced by programs that sleep or change results where errors cannot be injected.
-    SyscallsWithoutInjection: (7, 1), [Verdict], "bpf: Allow sleepable and fmod_ret programs at syscalls without error injection";
+    SyscallsWithoutInjection: (7, 1), [Verdict],
+        commit "16d9c5660692" "bpf: Always allow sleepable programs on syscalls";
 
     /// Programs do not attach where the kernel makes its own objects for files.
-    NoFileAllocHook: (7, 1), [Verdict], "bpf, lsm: Disable the file_alloc_security hook";
+    NoFileAllocHook: (6, 19), [Verdict], commit "b4bf1d23dc1d" "bpf: Disable file_alloc_security hook";
 
     /// Programs trace a function's entry and its return as one session.
-    Fsession: (7, 0), [Verdict], "bpf: add fsession support";
+    Fsession: (7, 0), [Verdict], commit "2d419c44658f" "bpf: add fsession support";
 
     /// Programs at tracepoints may sleep.
-    SleepableTracepoints: (7, 3), [Verdict, Message], "bpf: Add sleepable support for tracepoint programs";
+    SleepableTracepoints: (7, 2), [Verdict, Message],
+        commit "8cfb77d30920" "bpf: Verifier support for sleepable tracepoint programs";
 
     /// Tracing programs use timers and work queues.
-    TimersInTracing: (7, 0), [Verdict], "bpf: Enable bpf timers and workqueues in any context";
+    TimersInTracing: (7, 0), [Verdict], commit "1bfbc267ec91" "bpf: Enable bpf_timer and bpf_wq in any context";
 
     /// Sockets are put into maps by few types of programs.
-    FewSockmapWriters: (7, 3), [Verdict], "bpf, sockmap: Restrict which programs may update sockmaps";
+    FewSockmapWriters: (7, 3), [Verdict],
+        commit "be39165224d0" "bpf, sockmap: Disallow update and delete from tc, xdp, socket_filter and flow_dissector";
 
     /// Flow keys are read at known offsets only.
-    FlowKeysAtKnownOffsets: (6, 8), [Verdict], "bpf: Reject variable offset alu on PTR_TO_FLOW_KEYS", [(6, 1, 75), (5, 15, 148)];
+    FlowKeysAtKnownOffsets: (6, 8), [Verdict],
+        commit "22c7fa171a02" "bpf: Reject variable offset alu on PTR_TO_FLOW_KEYS",
+        [(5, 15, 148), (6, 1, 75), (6, 6, 14)];
 
     /// Probes write the registers that they are called with.
-    ProbesWriteRegisters: (6, 19), [Verdict], "bpf: Allow uprobe program to change context registers";
+    ProbesWriteRegisters: (6, 18), [Verdict],
+        commit "7384893d970e" "bpf: Allow uprobe program to change context registers";
 
     /// Arguments that are pointers to something other than structs are numbers.
-    OpaquePointerArguments: (7, 0), [Verdict], "bpf: Support multi-level pointer params via trampolines as scalars";
+    OpaquePointerArguments: (7, 0), [Verdict],
+        inferred "not in the sources of 6.12, in those of 7.2; the kernels between were not asked";
 
     /// Global functions may return nothing.
-    VoidGlobals: (7, 1), [Verdict], "bpf: Allow void global functions in the verifier";
+    VoidGlobals: (7, 1), [Verdict], commit "8446ded1e1a0" "bpf: Allow void global functions in the verifier";
 
     /// Accesses to packets are checked as those to other regions.
-    PacketsAsRegions: (7, 1), [Message], "bpf: Use check_mem_region_access for packet accesses";
+    PacketsAsRegions: (7, 1), [Message], inferred "7.0.4 lacks it, 7.1.13 has it";
 
     /// The offset of a pointer is one.
-    WholeOffsets: (7, 1), [Message], "bpf: Merge fixed and variable offsets of pointers";
+    WholeOffsets: (7, 1), [Message], commit "022ac0750883" "bpf: use reg->var_off instead of reg->off for pointers";
 
     /// Messages name arguments of the kernel's functions by their registers.
-    ArgumentsAsRegisters: (7, 2), [Message], "bpf: Use register names for arguments in verifier messages";
+    ArgumentsAsRegisters: (7, 2), [Message],
+        commit "9b9f0b42703c" "bpf: Prepare verifier logs for upcoming kfunc stack arguments";
 
     /// Rejections are explained after their message.
-    Explanations: (7, 3), [Message], "bpf: Add verifier diagnostics for rejected programs";
+    Explanations: (7, 3), [Message], commit "d63284e62b31" "bpf: Report Register Type Safety errors";
 
     /// Quotients and remainders by constants have bounds.
-    BoundedDivision: (7, 1), [Verdict], "bpf: Add range tracking for BPF_DIV and BPF_MOD";
+    BoundedDivision: (7, 0), [Verdict], commit "44fdd581d273" "bpf: Add range tracking for BPF_DIV and BPF_MOD";
 
     /// Functions of the kernel that take hidden arguments are called by their short names.
-    ShortKfuncNames: (7, 1), [Message], "bpf: Add KF_IMPLICIT_ARGS variants of kfuncs";
+    ShortKfuncNames: (7, 0), [Message], commit "64e1360524b9" "bpf: Verifier support for KF_IMPLICIT_ARGS";
 
     /// RCU regions may stand inside each other.
-    NestedRcu: (6, 19), [Verdict], "bpf: support nested rcu critical sections";
+    NestedRcu: (6, 19), [Verdict], commit "4167096cb964" "bpf: support nested rcu critical sections";
 
     /// Messages about releases name the function that releases.
-    ReleasesNamed: (7, 2), [Message], "bpf: Name the releasing function in verifier messages";
+    ReleasesNamed: (7, 2), [Message], commit "bcfcb15fde94" "bpf: Unify release handling for helpers and kfuncs";
 
     /// Messages about calls that sleep name the function and the region.
-    SleepersNamed: (7, 1), [Message], "bpf: Consolidate sleepable checks in check_helper_call";
+    SleepersNamed: (7, 1), [Message], commit "a0d06cf102e4" "bpf: Consolidate sleepable checks in check_helper_call()";
 
     /// Whether a program may sleep is a matter of the context that it is verified in.
-    SleepByContext: (7, 1), [Verdict], "bpf: Consolidate sleepable context checks";
+    SleepByContext: (7, 1), [Verdict], commit "cd9840c413e3" "bpf: Consolidate sleepable checks in check_kfunc_call()";
 
     /// One program traces many functions.
-    TracingMulti: (7, 3), [Verdict], "bpf: Add support for tracing multi link";
+    TracingMulti: (7, 2), [Verdict], commit "c1d32dea5d46" "bpf: Add support for tracing multi link";
 
     /// RCU protects pointers where preemption or interrupts are off.
-    RcuWithoutPreemption: (7, 3), [Verdict], "bpf: Treat sections without preemption as RCU critical sections";
+    RcuWithoutPreemption: (7, 3), [Verdict],
+        commit "b0d0c63e19ef" "bpf: Account for preempt and IRQ state in RCU protection";
 
     /// Pointers are exchanged into nodes that the program borrows.
-    KptrsOfBorrowed: (7, 2), [Verdict], "bpf: Allow bpf_kptr_xchg into non-owning references";
+    KptrsOfBorrowed: (7, 2), [Verdict],
+        inferred "not in the sources of 6.12, in those of 7.2; the kernels between were not asked";
 
     /// Contexts are memory to helpers.
-    ContextAsMemory: (7, 1), [Verdict, Message], "bpf: Allow ctx pointers as memory arguments of helpers";
+    ContextAsMemory: (7, 1), [Verdict, Message], inferred "7.0.4 lacks it, 7.1.13 has it";
 
     /// A pointer is not null only by all of its bits, and only at offsets that cannot make it so.
-    StrictNonNull: (7, 3), [Verdict], "bpf: Do not infer non-NULL pointers from 32-bit comparisons", [(6, 12, 117), (7, 2, 12)];
+    StrictNonNull: (7, 3), [Verdict],
+        commit "e51179a4e098" "bpf: Don't predict JMP32 pointer vs zero comparisons", [(6, 12, 117), (7, 2, 12)];
 
     /// Pointers are compared with null in registers.
-    NullRegisters: (7, 2), [Verdict], "bpf: Recognize null checks against registers";
+    NullRegisters: (7, 1), [Verdict],
+        commit "2f4cb53eed44" "bpf: detect non null pointer with register operand in JEQ/JNE.";
 
     /// Programs read contexts that are theirs at places that are not known.
-    VariableContext: (7, 2), [Verdict], "bpf: Support variable offsets for syscall PTR_TO_CTX";
+    VariableContext: (7, 1), [Verdict], commit "ae5ef001aa98" "bpf: Support variable offsets for syscall PTR_TO_CTX";
 
     /// Programs that sleep call others as their tails.
-    SleepableTailCalls: (7, 2), [Verdict], "bpf: Allow sleepable programs to use tail calls";
+    SleepableTailCalls: (7, 0), [Verdict], commit "0f0c332992b8" "bpf: Allow sleepable programs to use tail calls";
 
     /// Arguments that point into arenas are told by their types.
-    ArenaTypes: (7, 2), [Verdict], "bpf: Recognize arena pointers in global functions by type tags";
+    ArenaTypes: (7, 2), [Verdict], commit "5ab4bc67d818" "verifier: parse BTF type tags for function arguments";
 
     /// What programs make their hooks return is held against a range.
-    BoundedRetval: (7, 3), [Verdict], "bpf: Validate the range of bpf_set_retval", [(7, 2, 12)];
+    BoundedRetval: (7, 2), [Verdict], commit "b1f7f67b74c2" "bpf: Add validation for bpf_set_retval argument";
 
     /// Frames take multiples of 16 bytes where programs are compiled.
-    StackBySixteen: (6, 8), [Verdict, Message], "bpf: Use 16-byte stack granularity when JITed";
+    StackBySixteen: (6, 9), [Verdict, Message],
+        inferred "6.1 lacks it, 6.12 has it; the change was made in February 2024";
 
     /// Raw tracepoints have cookies.
-    RawTracepointCookies: (6, 10), [Verdict], "bpf: support BPF cookie in raw tracepoint (raw_tp, tp_btf) programs";
+    RawTracepointCookies: (6, 10), [Verdict],
+        commit "68ca5d4eebb8" "bpf: support BPF cookie in raw tracepoint (raw_tp, tp_btf) programs";
 
     /// More types of programs ask for the ids of a task in a namespace.
-    PidNamespacesEverywhere: (6, 10), [Verdict], "bpf: Enable bpf_get_ns_current_pid_tgid in more program types";
+    PidNamespacesEverywhere: (6, 10), [Verdict],
+        commit "eb166e522c77" "bpf: Allow helper bpf_get_[ns_]current_pid_tgid() for all prog types";
 
     /// Programs at addresses of sockets have the sockets' options.
-    SockoptsOfAddresses: (5, 15), [Verdict], "bpf: Allow bpf_{set,get}sockopt from more sock_addr hooks";
+    SockoptsOfAddresses: (5, 11), [Verdict],
+        commit "427167c0b064" "bpf: Allow bpf_{s,g}etsockopt from cgroup bind{4,6} hooks";
 
     /// Messages, socket operations and options know the network namespace.
-    NetnsCookiesOfSockets: (5, 15), [Verdict], "bpf: Allow bpf_get_netns_cookie in more program types";
+    NetnsCookiesOfSockets: (5, 15), [Verdict],
+        commit "6cf1770d63dd" "bpf: Allow bpf_get_netns_cookie in BPF_PROG_TYPE_SOCK_OPS";
 
     /// Tracing programs keep storage for sockets.
-    SocketStorageInTracing: (5, 11), [Verdict], "bpf: Allow using bpf_sk_storage in FENTRY/FEXIT/RAW_TP";
+    SocketStorageInTracing: (5, 11), [Verdict],
+        commit "8e4597c627fb" "bpf: Allow using bpf_sk_storage in FENTRY/FEXIT/RAW_TP";
 
     /// All programs make numbers of text.
-    NumbersFromTextEverywhere: (5, 19), [Verdict], "bpf: Expose bpf_strtol and bpf_strtoul to all program types";
+    NumbersFromTextEverywhere: (6, 1), [Verdict],
+        commit "8a67f2de9b1d" "bpf: expose bpf_strtol and bpf_strtoul to all program types";
 
     /// A load that extends a sign makes another number than the one on the stack.
-    UnlinkedSignExtension: (7, 3), [Verdict], "bpf: Clear scalar ids on sign-extending fills", [(7, 2, 12)];
+    UnlinkedSignExtension: (7, 3), [Verdict],
+        commit "2cb5f4ca695e" "bpf: Drop scalar id on sign-extending narrowing stack fills", [(7, 2, 6)];
 
     /// The last array of an object that the program allocated ends with it.
-    BoundedObjects: (7, 3), [Verdict], "bpf: Reject flexible array accesses beyond allocated objects";
+    BoundedObjects: (7, 3), [Verdict], commit "9c9ee0324c77" "bpf: Reject MEM_ALLOC BTF accesses past object bounds";
 
     /// What begins above the frame lies in none of its slots.
-    ObjectsBelowTheFrame: (7, 3), [Verdict], "bpf: Reject stack objects at fp-0";
+    ObjectsBelowTheFrame: (7, 3), [Verdict],
+        commit "79a9172f3ab4" "bpf: Reject non-negative offsets in stack_slot_obj_get_spi()";
 
     /// What becomes a per-CPU object is one.
-    PercpuKptrs: (7, 3), [Verdict], "bpf: Check that per-CPU kptrs are exchanged for per-CPU objects";
+    PercpuKptrs: (7, 3), [Verdict], commit "048029ba1c79" "bpf: Require MEM_PERCPU for percpu kptr stores";
 
     /// A number plus a pointer points where the pointer does.
-    FramesOfMovedPointers: (7, 3), [Verdict], "bpf: Preserve frameno in scalar plus pointer arithmetic";
+    FramesOfMovedPointers: (7, 2), [Verdict],
+        commit "8cb23101a3fc" "bpf: Preserve pointer state for commuted arithmetic",
+        [(5, 10, 265), (5, 15, 216), (6, 1, 183), (6, 6, 152), (6, 12, 104), (6, 18, 45), (7, 1, 9)];
 
     /// Walking the stack may sleep in programs that sleep.
-    SleepingStackWalks: (7, 2), [Verdict], "bpf: Mark bpf_get_stack and bpf_get_task_stack as sleepable in sleepable programs", [(6, 12, 117)];
+    SleepingStackWalks: (7, 3), [Verdict],
+        commit "9d02927fdf4e" "bpf: Mark faultable stack helpers as sleepable", [(6, 12, 117), (7, 2, 12)];
 
     /// Callbacks do not end in tail calls.
-    NoTailCallsInCallbacks: (7, 1), [Verdict], "bpf: Reject tail calls within callbacks";
+    NoTailCallsInCallbacks: (7, 3), [Verdict],
+        commit "266aa4ad0b2e" "bpf: Reject tail calls directly from callback frames", [(7, 2, 12)];
 
     /// More arguments of tracepoints may be null.
-    MoreNullArguments: (7, 3), [Verdict], "bpf: Mark more tracepoint arguments as nullable", [(6, 12, 117), (7, 2, 12)];
+    MoreNullArguments: (7, 3), [Verdict],
+        commit "77515ab12e49" "bpf: Mark signal tracepoint siginfo arguments as scalar", [(6, 12, 117), (7, 2, 12)];
 
     /// Tracing programs do not drop objects whose fields cannot be freed anywhere.
-    DropsInTracing: (7, 2), [Verdict], "bpf: Reject bpf_obj_drop of NMI-unsafe objects in tracing programs";
+    DropsInTracing: (7, 2), [Verdict], commit "94c8d1c21be4" "bpf: Reject bpf_obj_drop() from tracing progs";
 
     /// Programs at the hooks of block devices may sleep.
-    SleepableDeviceHooks: (7, 2), [Verdict], "bpf, lsm: Make bdev hooks sleepable";
+    SleepableDeviceHooks: (7, 1), [Verdict], commit "9eccdd38fb50" "bpf: Fix block device hooks names";
 
     /// Null is no argument that is never null.
-    NoNullForNonNull: (7, 3), [Verdict], "bpf: Reject NULL for nonnull arguments of global functions", [(7, 2, 12)];
+    NoNullForNonNull: (7, 2), [Verdict], inferred "7.1.13 lacks it, 7.2.6 has it";
 
     /// Functions that change the packet take no pointers into it.
-    NoPacketForChanges: (7, 3), [Verdict], "bpf: Reject packet pointers for global functions that change packets", [(7, 2, 12)];
+    NoPacketForChanges: (7, 3), [Verdict],
+        commit "a6c1edfbe240" "bpf: Reject pkt arguments in mutating subprogs", [(7, 2, 12)];
 
     /// Functions that write their arguments take no pointers to the kernel's structs.
-    NoWritesByCalls: (7, 3), [Verdict], "bpf: Reject writes through BTF pointers by global functions";
+    NoWritesByCalls: (7, 2), [Verdict], commit "fa75b7c85b0d" "bpf: Enforce write checks for BTF pointer helper access";
 
     /// Two arguments may rest on the same reference.
-    OneReferenceTwice: (7, 2), [Verdict], "bpf: Allow two arguments with the same reference";
+    OneReferenceTwice: (7, 2), [Verdict], commit "b7dd2b388657" "bpf: Unify referenced object tracking in verifier";
 
     /// A dynptr may be overwritten while a copy holds its reference.
-    ClonesKeepReference: (7, 2), [Verdict], "bpf: Allow overwriting referenced dynptrs that have clones";
+    ClonesKeepReference: (7, 1), [Verdict],
+        commit "017f5c4ef73c" "bpf: Allow overwriting referenced dynptr when refcnt > 1";
 
     /// Programs load the addresses of the kernel's functions.
-    FunctionAddresses: (6, 4), [Verdict], "bpf: Allow ld_imm64 instruction to point to kfunc.";
+    FunctionAddresses: (6, 4), [Verdict], commit "58aa2afbb1e6" "bpf: Allow ld_imm64 instruction to point to kfunc.";
 
     /// Socket operations know when hardware saw the packet.
-    HardwareTimesOfSockets: (6, 2), [Verdict], "bpf: Add hwtstamp field for the sockops prog";
+    HardwareTimesOfSockets: (6, 2), [Verdict], commit "9bb053490f1a" "bpf: Add hwtstamp field for the sockops prog";
 
     /// Programs that pick sockets know the socket that they are called for.
-    SocketsOfReuseport: (5, 14), [Verdict], "bpf: Support socket migration by eBPF.";
+    SocketsOfReuseport: (5, 14), [Verdict], commit "d5e4ddaeb6ab" "bpf: Support socket migration by eBPF.";
 
     /// Socket lookups know the interface.
-    InterfaceOfLookups: (5, 17), [Verdict], "bpf: Add ingress_ifindex to bpf_sk_lookup";
+    InterfaceOfLookups: (5, 17), [Verdict], commit "f89315650ba3" "bpf: Add ingress_ifindex to bpf_sk_lookup";
 
     /// Programs at packets know when hardware saw them.
-    HardwareTimes: (5, 16), [Verdict], "bpf: Add hardware timestamp field to __sk_buff";
+    HardwareTimes: (5, 16), [Verdict], commit "f64c4acea51f" "bpf: Add hardware timestamp field to __sk_buff";
 
     /// States that are compared have lost the registers that nothing reads any more.
-    CleanedStates: (7, 1), [Message, Steps], "bpf: Clean up dead registers and stack slots at checkpoints";
+    CleanedStates: (7, 1), [Message, Steps], inferred "7.0.4 lacks it, 7.1.13 has it";
 
     /// Structs are told from other arguments before what they hold is looked at.
-    StructsFirst: (7, 3), [Message], "bpf: Classify kfunc arguments before checking registers";
+    StructsFirst: (7, 3), [Message], inferred "7.2.12 lacks it, 7.3.4 has it";
 
     /// Counted objects are given by their start.
-    RefcountsAtStart: (7, 3), [Verdict], "bpf: Reject offsets in bpf_refcount_acquire arguments";
+    RefcountsAtStart: (7, 2), [Verdict], commit "931a577fc79e" "bpf: Reject offset refcount acquire arguments";
 
     /// What a lookup in a map of maps finds is a map at once.
-    InnerMapsAtOnce: (7, 3), [Verdict, Message], "bpf: Return CONST_PTR_TO_MAP from lookups in maps of maps";
+    InnerMapsAtOnce: (7, 3), [Verdict, Message], inferred "7.2.12 lacks it, 7.3.4 has it";
 
     /// Each element that a callback is called with is another.
-    ElementIdentities: (7, 3), [Verdict], "bpf: Give map values in callbacks an identity";
+    ElementIdentities: (7, 3), [Verdict], commit "71919742c83c" "bpf: Assign lock identity to callback map values";
 
     /// An instruction works on pointers into arenas or on others.
-    ArenaInstructions: (7, 3), [Verdict], "bpf: Reject instructions used with and without arena pointers";
+    ArenaInstructions: (7, 3), [Verdict],
+        commit "f85f5917aa2f" "bpf: Prevent variable arena/non-arena register contents";
 
     /// A dynptr that must be released is known by its reference.
-    DynptrsByReference: (7, 3), [Log], "bpf: Unify dynptr identities and references";
+    DynptrsByReference: (7, 2), [Log], commit "b5c0a07eb2c2" "bpf: Unify dynptr handling in the verifier";
 
     /// Constants are shown as numbers where known bits are shown.
-    ConstantsAsNumbers: (6, 8), [Message], "bpf: smarter verifier log number printing logic";
+    ConstantsAsNumbers: (6, 8), [Message], commit "0f8dbdbc641b" "bpf: smarter verifier log number printing logic";
 
     /// Memory from ring buffers is called that.
-    RingbufMemory: (6, 2), [Message], "bpf: Rename MEM_ALLOC to MEM_RINGBUF";
+    RingbufMemory: (6, 2), [Message], commit "894f2a8b1673" "bpf: Rename MEM_ALLOC to MEM_RINGBUF";
 
     /// Map keys and values may lie in any memory.
-    MemoryAsMapKeys: (6, 2), [Verdict], "bpf: Allow ringbuf memory to be used as map key";
+    MemoryAsMapKeys: (6, 2), [Verdict], commit "9ef40974a82a" "bpf: Allow ringbuf memory to be used as map key";
 
     /// A tail call in a function is followed as if the other program returned in its place, too.
-    TailCallsReturn: (6, 19), [Verdict, Steps], "bpf: properly verify tail call behavior", [(6, 18, 2)];
+    TailCallsReturn: (6, 19), [Verdict, Steps],
+        commit "e3245f899043" "bpf: properly verify tail call behavior", [(6, 18, 2)];
 
     /// Registers that nothing reads any more are known before the walk.
-    LiveRegisterPass: (6, 15), [Steps], "bpf: simple DFA-based live registers analysis";
+    LiveRegisterPass: (6, 15), [Steps], commit "14c8552db644" "bpf: simple DFA-based live registers analysis";
 
     /// Infinite loops are shown with both states.
-    LoopStatesShown: (6, 5), [Message], "bpf: Print full verifier states on infinite loop detection";
+    LoopStatesShown: (6, 7), [Message],
+        commit "b4d8239534fd" "bpf: print full verifier states on infinite loop detection", [(6, 6, 15)];
 
     /// Messages name global functions whose arguments do not fit.
-    GlobalNamesInMessages: (6, 8), [Message], "bpf: Emit global subprog name in verifier logs";
+    GlobalNamesInMessages: (6, 8), [Message], commit "491dd8edecbc" "bpf: Emit global subprog name in verifier logs";
 }
 
 impl Feature {

@@ -5,7 +5,7 @@ mod features;
 mod set;
 
 pub use bundled::{Bundled, Judged};
-pub use features::{Effect, Feature};
+pub use features::{Effect, Feature, Source};
 pub use set::FeatureSet;
 
 /// A kernel release `x.y.z`. Stable kernels take backports, so `z` counts.

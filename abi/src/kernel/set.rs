@@ -63,6 +63,7 @@ impl FeatureSet {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Source;
     use super::*;
 
     #[test]
@@ -83,7 +84,33 @@ mod tests {
     fn rows_have_names_and_sources() {
         for &feature in Feature::ALL {
             assert_eq!(Feature::by_name(feature.name()), Some(feature));
-            assert!(!feature.source().is_empty() && !feature.what().is_empty());
+            assert!(!feature.what().is_empty());
+            match feature.source() {
+                Source::Commit { hash, subject } => {
+                    assert!(hash.len() == 12 && hash.bytes().all(|c| c.is_ascii_hexdigit()), "{feature:?}: {hash}");
+                    assert!(subject.contains(": ") && subject.trim() == subject, "{feature:?}: {subject}");
+                }
+                // What was measured or read, such as which kernels have it; nothing that looks like a quoted subject.
+                Source::Inferred(from) => {
+                    assert!(from.contains(|c: char| c.is_ascii_digit()), "{feature:?}: {from}");
+                    assert!(!from.contains(": "), "{feature:?}: {from}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn commits_stand_once() {
+        let mut hashes: Vec<_> = Feature::ALL
+            .iter()
+            .filter_map(|f| match f.source() {
+                Source::Commit { hash, .. } => Some(hash),
+                Source::Inferred(_) => None,
+            })
+            .collect();
+        let count = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), count);
     }
 }

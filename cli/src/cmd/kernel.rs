@@ -7,6 +7,7 @@ use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Result, bail};
 use ebpfkit_abi::Feature;
+use ebpfkit_abi::kernel::Source;
 use ebpfkit_kernel::KernelError;
 use ebpfkit_profiles::record::{Found, RecordError, record};
 use ebpfkit_profiles::{Profile, witness};
@@ -77,8 +78,28 @@ struct FeatureResult {
     since: String,
     effects: Vec<&'static str>,
     what: &'static str,
-    source: &'static str,
+    source: SourceResult,
     witness: bool,
+}
+
+/// How it is known which version brought a feature: a commit, or what else the version follows from.
+#[derive(Serialize)]
+pub struct SourceResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inferred: Option<&'static str>,
+}
+
+impl From<Source> for SourceResult {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Commit { hash, subject } => Self { commit: Some(hash), subject: Some(subject), inferred: None },
+            Source::Inferred(from) => Self { commit: None, subject: None, inferred: Some(from) },
+        }
+    }
 }
 
 /// In what two kernels differ; documented in `docs/json.md`.
@@ -114,7 +135,7 @@ fn feature_result(feature: Feature) -> FeatureResult {
         since: feature.since().series(),
         effects: feature.effects().iter().map(|e| e.name()).collect(),
         what: feature.what().trim(),
-        source: feature.source(),
+        source: feature.source().into(),
         witness: witness(feature).is_some(),
     }
 }

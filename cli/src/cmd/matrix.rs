@@ -1,6 +1,7 @@
 //! `verify --kernel` with several kernels: programs by kernels, each different rejection once, and what makes the
 //! answers differ.
 
+use crate::cmd::kernel::SourceResult;
 use crate::cmd::report::Report;
 use crate::cmd::{Selection, TypeArgs, head, open};
 use crate::end::End;
@@ -98,7 +99,7 @@ struct CauseResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     what: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'static str>,
+    source: Option<SourceResult>,
 }
 
 /// How far answers for a kernel are known to be that kernel's.
@@ -389,6 +390,6 @@ fn cause_result(cause: Cause) -> CauseResult {
         feature: feature.map(|f| f.name()),
         since: feature.map(|f| f.since().series()),
         what: feature.map(|f| f.what().trim()),
-        source: feature.map(|f| f.source()),
+        source: feature.map(|f| f.source().into()),
     }
 }

@@ -65,7 +65,7 @@ pub fn file(
     }
     let all = |object: &Object| (0..object.programs.len()).collect();
     let columns = matrix::judge(&object, all, kernels, options);
-    let found = requirements::of(&object, &columns);
+    let found = requirements::of(&object, &columns, options);
     if json {
         let needs = found.needed.iter().map(|n| NeedResult {
             kind: n.sort.name(),

@@ -53,7 +53,7 @@ impl Env<'_> {
         // Registers are written where they may be read.
         let writes_regs = kind == ProgType::Kprobe && touch.write && self.has(Feature::ProbesWriteRegisters);
         let asked = if writes_regs { Touch { write: false, ..touch } } else { touch };
-        if !ebpfkit_abi::ctx::is_there(kind, off, |feature| self.has(feature)) {
+        if !ebpfkit_abi::ctx::is_there(kind, off, self.kernel().version, |feature| self.has(feature)) {
             return invalid();
         }
         let Some(loaded) = access(kind, self.prog().attach_type, asked) else { return invalid() };
