@@ -56,6 +56,9 @@ pub(crate) mod set {
     /// Iterators over TCP and Unix sockets, beside what all iterators have.
     pub(crate) const ITER_SOCK: u64 = 1 << 42;
 
+    /// Control groups where a socket is made, beside what all programs at sockets have.
+    pub(crate) const SOCK_CREATE: u64 = 1 << 43;
+
     pub(crate) const EVERY: u64 = ((1 << 42) - 1) & !LIRC_MODE2;
     pub(crate) const TC: u64 = SCHED_CLS | SCHED_ACT;
     pub(crate) const LWT: u64 = LWT_IN | LWT_OUT | LWT_XMIT | LWT_SEG6LOCAL;
@@ -91,6 +94,7 @@ impl Callers {
             P::Xdp => XDP,
             P::PerfEvent => PERF_EVENT,
             P::CgroupSkb => CGROUP_SKB,
+            P::CgroupSock if attach == A::CgroupInetSockCreate => CGROUP_SOCK | SOCK_CREATE,
             P::CgroupSock => CGROUP_SOCK,
             P::LwtIn => LWT_IN,
             P::LwtOut => LWT_OUT,

@@ -7,6 +7,9 @@ pub use ebpfkit_isa::STACK_SIZE;
 /// Frames that a chain of calls may have, that of the main program included (`MAX_CALL_FRAMES`).
 pub const MAX_CALL_FRAMES: usize = 8;
 
+/// The same in kernels with [`crate::Feature::LongCallChains`].
+pub const MAX_LONG_CALL_FRAMES: usize = 16;
+
 /// Arguments that a function takes in registers (`MAX_BPF_FUNC_REG_ARGS`).
 pub const MAX_CALL_ARGS: usize = 5;
 

@@ -222,6 +222,8 @@ map_types! {
     UserRingbuf = 31, "BPF_MAP_TYPE_USER_RINGBUF", "user_ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
     CgrpStorage = 32, "BPF_MAP_TYPE_CGRP_STORAGE", "cgrp_storage", "bpf_local_storage_map", MapRow::local_storage();
     Arena = 33, "BPF_MAP_TYPE_ARENA", "arena", "bpf_arena", MapRow::new(Zero, Zero, NonZero, flag::SEGV_ON_FAULT | flag::MMAPABLE | flag::NO_USER_CONV).required(flag::MMAPABLE).is(SLEEPABLE.union(UNTYPED).union(PLAIN));
+    InsnArray = 34, "BPF_MAP_TYPE_INSN_ARRAY", "insn_array", "bpf_insn_array", MapRow::indexed(Exactly(16), 0).is(SLEEPABLE);
+    Rhash = 35, "BPF_MAP_TYPE_RHASH", "rhash", "bpf_rhtab", MapRow::hash(flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).fields(ANYTHING).needs(NO_CAPABILITY);
 }
 
 impl MapType {
@@ -261,6 +263,12 @@ impl MapTypes {
             i += 1;
         }
         Self(bits)
+    }
+
+    /// The set and another type.
+    #[must_use]
+    pub const fn and(self, map_type: MapType) -> Self {
+        Self(if map_type.0 < u64::BITS { self.0 | 1 << map_type.0 } else { self.0 })
     }
 
     /// Whether a type is in the set. Numbers without a type are in none.

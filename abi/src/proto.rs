@@ -50,6 +50,8 @@ bitflags::bitflags! {
         const WRITE = 1 << 26;
         /// Dynptr over an skb's metadata.
         const DYNPTR_SKB_META = 1 << 27;
+        /// Dynptr over a file.
+        const DYNPTR_FILE = 1 << 28;
     }
 }
 
@@ -59,7 +61,8 @@ impl TypeFlags {
         .union(Self::DYNPTR_RINGBUF)
         .union(Self::DYNPTR_SKB)
         .union(Self::DYNPTR_XDP)
-        .union(Self::DYNPTR_SKB_META);
+        .union(Self::DYNPTR_SKB_META)
+        .union(Self::DYNPTR_FILE);
 }
 
 /// What an argument must be, before modifiers (`enum bpf_arg_type`).

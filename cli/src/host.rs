@@ -5,8 +5,8 @@ use crate::files;
 use crate::out::note;
 use crate::paint;
 use anyhow::{Context, Result, bail};
-use ebpfkit_abi::KernelVersion;
 use ebpfkit_abi::kernel::{Bundled, FeatureSet};
+use ebpfkit_abi::{Feature, KernelVersion};
 use ebpfkit_kernel::machine;
 use ebpfkit_object::{Btf, Object, ObjectError, Prepared, Target};
 use ebpfkit_profiles::Profile;
@@ -91,7 +91,10 @@ impl Host {
                 vmlinux: if needs.types { self.model.btf().cloned() } else { None },
                 ..profile.target_without_types(needs)
             },
-            None => machine::target(needs, self.version_code, || self.model.btf().cloned()),
+            None => Target {
+                percpu_data: self.model.has(Feature::PercpuGlobals),
+                ..machine::target(needs, self.version_code, || self.model.btf().cloned())
+            },
         }
     }
 }

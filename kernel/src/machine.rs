@@ -2,7 +2,7 @@
 //!
 //! Nothing here needs rights or bpf(2); what a machine does not show is `None` or empty.
 
-use ebpfkit_abi::KernelVersion;
+use ebpfkit_abi::{KernelVersion, MapType, MapTypes, since};
 use ebpfkit_object::btf::Bytes;
 use ebpfkit_object::{Btf, Needs, Target};
 use std::io::{BufRead, BufReader, Read};
@@ -124,6 +124,12 @@ fn has_modules() -> bool {
     entries.filter_map(Result::ok).any(|e| e.file_name() != "vmlinux")
 }
 
+/// Types of maps that came after a version.
+fn missing_maps(version_code: u32) -> MapTypes {
+    let is_newer = |t: &&MapType| since::map_type(**t).is_some_and(|since| since.code() > version_code);
+    MapType::ALL.iter().filter(is_newer).fold(MapTypes::default(), |set, t| set.and(*t))
+}
+
 /// The kernel for an object, with no more read than the object needs. `types` gives the kernel's types.
 pub fn target(needs: Needs, version_code: u32, types: impl FnOnce() -> Option<Arc<Btf>>) -> Target {
     Target {
@@ -134,6 +140,7 @@ pub fn target(needs: Needs, version_code: u32, types: impl FnOnce() -> Option<Ar
         cpus: possible_cpus(),
         unread_modules: needs.types && has_modules(),
         version_code,
+        missing_maps: missing_maps(version_code),
         ..Target::default()
     }
 }

@@ -4,7 +4,7 @@ use crate::model::Map as Def;
 use ebpfkit_abi::limits::PAGE_SIZE;
 use ebpfkit_abi::map_flags as flag;
 use ebpfkit_abi::map_type::Count;
-use ebpfkit_abi::{Errno, MapTraits, MapType};
+use ebpfkit_abi::{Errno, KernelVersion, MapTraits, MapType};
 
 /// Largest `kmalloc` (`KMALLOC_MAX_SIZE`).
 const KMALLOC_MAX: u64 = 4 << 20;
@@ -51,7 +51,7 @@ fn round_up(n: u32) -> u64 {
 pub fn check(def: &Def) -> Result<(), Broken> {
     let (ty, row) = (def.map_type, def.map_type.row());
     rule(ty != MapType::Unspec && ty.name().is_some(), Errno::EINVAL, "no such map type")?;
-    if !matches!(ty, MapType::BloomFilter | MapType::Arena) {
+    if !matches!(ty, MapType::BloomFilter | MapType::Arena | MapType::Rhash) {
         rule(def.extra == 0, Errno::EINVAL, "map_extra is set")?;
     }
     let restricts = |access| def.flags & access == access;
@@ -70,12 +70,29 @@ pub fn check(def: &Def) -> Result<(), Broken> {
     limits(def)
 }
 
+/// Creation flags that kernels came to know for a type of maps, which all of them have, and the first version.
+const NEWER_FLAGS: &[(MapType, u32, KernelVersion)] =
+    &[(MapType::Ringbuf, flag::RB_OVERWRITE, KernelVersion::new(6, 19, 0))];
+
+/// Flags of a type's row, with those that a kernel of a version (`LINUX_VERSION_CODE`) knows besides.
+pub(crate) fn newer_flags(map_type: MapType, version_code: u32) -> u32 {
+    let known = NEWER_FLAGS.iter().filter(|(of, _, since)| *of == map_type && since.code() <= version_code);
+    known.fold(0, |flags, row| flags | row.1)
+}
+
 /// Limits that some types look at before anything else.
 fn early_limits(def: &Def) -> Result<(), Broken> {
     let row = def.map_type.row();
     let sized = count("key size", def.key_size, row.key).is_ok();
     match def.map_type {
         MapType::BloomFilter => too_large_for_kmalloc(def),
+        MapType::Rhash => {
+            // The hint of how many elements there will be.
+            rule(def.extra >> 32 == 0, Errno::EINVAL, "map_extra over 2^32")?;
+            rule(def.key_size <= u16::MAX.into(), Errno::E2BIG, "key size over 65535")?;
+            rule(def.extra <= u16::MAX.into(), Errno::E2BIG, "map_extra over 65535")?;
+            rule(def.extra <= def.max_entries.into(), Errno::EINVAL, "map_extra over max_entries")
+        }
         MapType::CgroupStorage if sized => {
             rule(def.value_size <= LOCAL_STORAGE_MAX, Errno::E2BIG, "value size over the limit")
         }
@@ -104,7 +121,12 @@ fn limits(def: &Def) -> Result<(), Broken> {
         rule(fits, Errno::E2BIG, "per-CPU value size over 32 KiB")
     };
     match def.map_type {
-        MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash | MapType::HashOfMaps => {
+        MapType::Hash
+        | MapType::PercpuHash
+        | MapType::LruHash
+        | MapType::LruPercpuHash
+        | MapType::HashOfMaps
+        | MapType::Rhash => {
             let element = u64::from(def.key_size) + u64::from(def.value_size);
             rule(element < KMALLOC_MAX - HASH_ELEMENT_HEADER, Errno::E2BIG, "key and value over 4 MiB")?;
             per_cpu_fits()?;

@@ -1,7 +1,7 @@
 //! What an object holds: programs, maps, types and how they refer to each other.
 
 use crate::btf::{Btf, TypeId};
-use ebpfkit_abi::{AttachType, MapType, ProgType};
+use ebpfkit_abi::{AttachType, MapType, MapTypes, ProgType};
 use ebpfkit_isa::{Endian, Insn};
 use std::sync::Arc;
 
@@ -270,8 +270,8 @@ pub struct Map {
     pub frozen: bool,
     /// ELF section of global data and of struct_ops maps; empty for maps declared in `.maps`.
     pub section: String,
-    /// libbpf creates it only if it is asked to (`?` in the section name), or only for kernels newer than those that are
-    /// modelled (variables of each processor).
+    /// libbpf creates it only if it is asked to (`?` in the section name), or only for kernels that have
+    /// [`Target::percpu_data`].
     pub on_demand: bool,
 }
 
@@ -345,6 +345,10 @@ pub struct Target {
     pub syscall_wrapper: bool,
     /// Whether there are modules with types of their own, which are not read: what is missing may be in them.
     pub unread_modules: bool,
+    /// Types of maps that the kernel is too old for.
+    pub missing_maps: MapTypes,
+    /// Whether programs name values of per-CPU arrays, so that libbpf makes maps of variables that each CPU has of its own.
+    pub percpu_data: bool,
     /// Byte order.
     pub endian: Endian,
     /// Possible CPUs, for perf event arrays without a size; zero stands for one.

@@ -189,7 +189,7 @@ const IN_OBJECTS: &[FieldKind] =
 
 /// Kernel structs that a referenced kptr may point to: those the kernel can release by itself.
 const WITH_DESTRUCTOR: &[&str] =
-    &["task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "prog_test_ref_kfunc", "prog_test_member"];
+    &["task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "bpf_ksock", "prog_test_ref_kfunc", "prog_test_member"];
 
 /// Nested types deeper than this are refused (`MAX_RESOLVE_DEPTH`).
 const MAX_DEPTH: u32 = 32;

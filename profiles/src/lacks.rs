@@ -2,7 +2,7 @@
 
 use crate::profile::Profile;
 use ebpfkit_abi::kernel::KernelVersion;
-use ebpfkit_abi::{AttachType, ProgType, since};
+use ebpfkit_abi::{AttachType, MapType, MapTypes, ProgType, since};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_object::{ExternKind, Object, ObjectError, Prepared, Target};
 use std::sync::Arc;
@@ -27,11 +27,6 @@ impl Profile {
         let functions = self.missing_function(&object);
         let mut prepared = object.prepare(target)?;
         let object = &prepared.object;
-        let map = object.maps.iter().find_map(|map| {
-            let since = self.is_too_old_for(since::map_type(map.map_type), map.map_type.kernel_name())?;
-            Some(format!("map '{}': kernels have map type {} since {}", map.name, map.map_type, since.series()))
-        });
-        let everyone = functions.or(map);
         for (program, why) in object.programs.iter().zip(&mut prepared.unloadable) {
             if why.is_some() {
                 continue;
@@ -48,7 +43,7 @@ impl Profile {
                 let since = self.is_too_old_for(attach_since, attach.kernel_name())?;
                 Some(format!("prog '{}': kernels have attach type {attach} since {}", program.name, since.series()))
             };
-            *why = everyone.clone().or(own).or_else(attach);
+            *why = functions.clone().or(own).or_else(attach);
         }
         Ok(prepared)
     }
@@ -59,6 +54,12 @@ impl Profile {
         // Distributions bring what is newer to older kernels; then their types name it.
         let has = self.judged.is_none() && enumerator.is_some_and(|name| self.has_enumerator(name));
         if has { None } else { Some(since) }
+    }
+
+    /// Types of maps that the kernel does not have.
+    pub(crate) fn missing_maps(&self) -> MapTypes {
+        let is_missing = |t: &&MapType| self.is_too_old_for(since::map_type(**t), t.kernel_name()).is_some();
+        MapType::ALL.iter().filter(is_missing).fold(MapTypes::default(), |set, t| set.and(*t))
     }
 
     fn has_enumerator(&self, name: &str) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::config;
 use crate::types::{Pack, PackError};
-use ebpfkit_abi::KernelVersion;
 use ebpfkit_abi::kernel::{Bundled, FeatureSet, Judged};
+use ebpfkit_abi::{Feature, KernelVersion};
 use ebpfkit_object::btf::Bytes;
 use ebpfkit_object::{Btf, Needs, SymbolAddresses, Target};
 use ebpfkit_verifier::KernelModel;
@@ -154,6 +154,8 @@ impl Profile {
     pub fn model_with(&self, types: BtfSource) -> KernelModel {
         let mut model = KernelModel::new(self.version, types).with_features(self.features);
         (model.jit, model.trampolines) = (self.jit, self.trampolines);
+        // Kernels lock themselves down only where they are told to, or where they boot securely.
+        model.write_user = self.judged.is_some();
         model
     }
 
@@ -174,6 +176,8 @@ impl Profile {
             syscall_wrapper: true,
             unread_modules: needs.types,
             version_code: self.version.code(),
+            missing_maps: self.missing_maps(),
+            percpu_data: self.features.has(Feature::PercpuGlobals),
             cpus: 2,
             ..Target::default()
         }

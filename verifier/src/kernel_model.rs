@@ -28,6 +28,8 @@ pub struct KernelModel {
     pub jit: bool,
     /// Which kernel symbols have an address that programs may name; without it all have one.
     pub symbols: Option<SymbolSource>,
+    /// Whether programs may write the memory of processes: the kernel is not locked down.
+    pub write_user: bool,
     /// Whether fentry, fexit, fmod_ret and LSM programs can be attached (function tracing with direct calls).
     pub trampolines: bool,
 }
@@ -49,6 +51,7 @@ impl KernelModel {
             cpus: 2,
             jit: true,
             symbols: None,
+            write_user: false,
             trampolines: true,
         }
     }

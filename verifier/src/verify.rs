@@ -34,7 +34,8 @@ pub fn verify(
         return unsupported("a program without instructions");
     }
     let wants_stats = observer.log_level() & 4 != 0;
-    let mut env = Env::new(Input::new(kernel, object, prog, options, observer), observer);
+    let replaced = std::cell::OnceCell::new();
+    let mut env = Env::new(Input::new(kernel, object, prog, options, observer, &replaced), observer);
     let log_level = env.log_level();
     let result = decide(&mut env);
     let verdict = match result {

@@ -334,7 +334,7 @@ fn least(count: Count) -> u32 {
 
 #[test]
 fn every_map_type_is_simulated() {
-    for &map_type in MapType::ALL.iter().filter(|t| **t != MapType::Unspec) {
+    for &map_type in MapType::ALL.iter().filter(|t| !matches!(**t, MapType::Unspec | MapType::InsnArray)) {
         let row = map_type.row();
         let inner = || Def { map_type: MapType::Array, key_size: 4, value_size: 8, max_entries: 1, ..Def::default() };
         let def = Def {

@@ -9,7 +9,8 @@ use super::words::{
 };
 use crate::callers::set::{
     ADDR_CONNECT, CGROUP_SKB, CGROUP_SOCK, CONVERTS_SOCK, ITER_SOCK, LSM_CGROUP, SETSOCKOPT, SK_LOOKUP, SK_MSG,
-    SK_REUSEPORT, SK_SKB, SOCK_ADDR, SOCK_LOOKUPS, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS_TCP_CA, TC, TYPED, XDP,
+    SK_REUSEPORT, SK_SKB, SOCK_ADDR, SOCK_CREATE, SOCK_LOOKUPS, SOCK_OPS, SOCKET_FILTER, SOCKOPT, STRUCT_OPS_TCP_CA,
+    TC, TYPED, XDP,
 };
 
 #[rustfmt::skip]
@@ -20,13 +21,13 @@ helpers! {
     ];
     GET_SOCKET_UID = 47, "bpf_get_socket_uid", v(4, 12), [proto(&[CTX], INT, 0, TC | CGROUP_SKB | SK_SKB | SOCKET_FILTER)];
     SETSOCKOPT = 49, "bpf_setsockopt", v(4, 13), [
-        proto(&[CTX, ANY, ANY, IN, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
+        proto(&[CTX, ANY, ANY, IN, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS | SOCK_CREATE),
         proto(&[TYPED_SOCK, ANY, ANY, IN, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA | ITER_SOCK),
     ];
     SK_REDIRECT_MAP = 52, "bpf_sk_redirect_map", v(4, 14), on(SOCKMAP), [proto(&[CTX, MAP, ANY, ANY], INT, 0, SK_SKB)];
     SOCK_MAP_UPDATE = 53, "bpf_sock_map_update", v(4, 14), on(SOCKMAP), [proto(&[CTX, MAP, KEY, ANY], INT, PKT, SOCK_OPS)];
     GETSOCKOPT = 57, "bpf_getsockopt", v(4, 15), [
-        proto(&[CTX, ANY, ANY, OUT, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS),
+        proto(&[CTX, ANY, ANY, OUT, SIZE], INT, 0, SOCK_ADDR | SOCK_OPS | SOCK_CREATE),
         proto(&[TYPED_SOCK, ANY, ANY, OUT, SIZE], INT, 0, LSM_CGROUP | SETSOCKOPT | STRUCT_OPS_TCP_CA | ITER_SOCK),
     ];
     SOCK_OPS_CB_FLAGS_SET = 59, "bpf_sock_ops_cb_flags_set", v(4, 16), [proto(&[CTX, ANY], INT, 0, SOCK_OPS)];

@@ -557,6 +557,126 @@ features! {
 
     /// Messages name global functions whose arguments do not fit.
     GlobalNamesInMessages: (6, 8), [Message], commit "491dd8edecbc" "bpf: Emit global subprog name in verifier logs";
+
+    /// A chain of calls has up to 16 frames instead of 8.
+    LongCallChains: (7, 2), [Verdict, Message],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// How many functions stand inside each other is counted from the last global one.
+    ChainsByWalk: (7, 2), [Verdict, Message],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Programs name the value of a per-CPU array with one entry, as global variables of which each CPU has its own.
+    PercpuGlobals: (7, 3), [Verdict, Message],
+        inferred "7.2.12 lacks it, 7.3.4 has it";
+
+    /// Global functions are verified where they may sleep and where they may not, as they are called.
+    GlobalsByContext: (7, 3), [Verdict],
+        inferred "7.2.12 lacks it, 7.3.4 has it";
+
+    /// Where a global function that may throw is called, the program may end.
+    ThrowingGlobals: (7, 2), [Verdict],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// What was learned of the packet's end is forgotten where the pointer moves.
+    MovedFromPacketEnd: (7, 2), [Verdict],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Zeros that were spilled are zeros where the stack is read at places that are not known.
+    VariableZeroFills: (7, 3), [Verdict],
+        inferred "7.2.12 lacks it, 7.3.4 has it";
+
+    /// Callbacks do not call functions that end in tail calls.
+    TailCallsByFunction: (7, 3), [Verdict],
+        inferred "7.2.12 lacks it, 7.3.4 has it";
+
+    /// Programs at new sockets have the sockets' options.
+    SockoptsOfNewSockets: (6, 19), [Verdict],
+        inferred "6.18.44 lacks it, 7.3.4 has it; the kernels between were not asked";
+
+    /// Numbers that are linked with no other one have no identity in saved states.
+    SingularIdsForgotten: (7, 0), [Steps],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// What functions of the kernel return is trusted.
+    TrustedResults: (7, 2), [Verdict, Message],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Resilient locks are not taken or released where a tree compares its elements.
+    NoLocksInTreeCallbacks: (7, 2), [Message],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// The number of a loop's iterations is a number.
+    LoopCountIsNumber: (7, 2), [Verdict, Message],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Functions that call each other in a circle are found before the walk.
+    RecursionFoundFirst: (7, 2), [Message, Steps],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Messages name functions that do not return.
+    NoreturnNamed: (7, 2), [Message],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Checks prove the offset of a packet pointer that was checked, and not what its known bits make of it.
+    PacketsUntightened: (7, 3), [Verdict, Message],
+        inferred "7.2.12 lacks it, 7.3.4 has it";
+
+    /// Where a socket that must be released is cast, null is another path, and the result goes with the socket.
+    CastsForked: (7, 2), [Message, Steps],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Functions of a program are named by their addresses.
+    FunctionPointers: (5, 13), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; by the version of the first helper with a callback";
+
+    /// Programs call functions of the kernel.
+    KernelFunctions: (5, 13), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; by the version of the first function of the kernel";
+
+    /// Numbers are called scalars in messages.
+    NumbersAsScalars: (5, 18), [Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Programs at binds to addresses may skip the check of the port.
+    BindReturns: (5, 12), [Verdict],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Global functions take pointers to memory.
+    GlobalMemoryArguments: (5, 13), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Frames that are large lie on stacks of their own, where programs may nest within themselves.
+    PrivateStacks: (6, 13), [Verdict, Message],
+        inferred "6.1.192 lacks it, 6.12.117 has it; the kernels between were not asked", [(6, 12, 117)];
+
+    /// Probes and struct_ops programs may sleep.
+    SleepableProbes: (6, 0), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Privileged programs read stack below all that was written.
+    UnwrittenStack: (5, 12), [Verdict],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// `bpf_for_each_map_elem` visits different maps at one place.
+    VisitedMapsVary: (6, 10), [Verdict],
+        inferred "6.1.192 lacks it, 6.12.117 has it; the kernels between were not asked";
+
+    /// Jumps that constants decide are found before the walk.
+    ConstantsFolded: (7, 2), [Message, Steps],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Calls that fill a buffer destroy a dynptr in it as other writes do.
+    DynptrsInBuffers: (7, 3), [Verdict, Message],
+        inferred "7.2.12 lacks it, 7.3.4 has it";
+
+    /// A reference that another one rests on is released after it.
+    NestedReferences: (7, 2), [Verdict],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// A register whose zero told that a pointer is null has to be zero.
+    PreciseNulls: (7, 2), [Verdict],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
 }
 
 impl Feature {

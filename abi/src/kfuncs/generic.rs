@@ -80,6 +80,7 @@ pub(super) static ROWS: &[Kfunc] = &[
     Kfunc { name: "bpf_get_dentry_xattr", flags: F::SLEEPABLE.union(F::TRUSTED_ARGS), hooks: H::TRACING, only: Only::Lsm },
     Kfunc { name: "bpf_set_dentry_xattr", flags: F::SLEEPABLE.union(F::TRUSTED_ARGS), hooks: H::TRACING, only: Only::Lsm },
     Kfunc { name: "bpf_remove_dentry_xattr", flags: F::SLEEPABLE.union(F::TRUSTED_ARGS), hooks: H::TRACING, only: Only::Lsm },
+    Kfunc { name: "bpf_real_data_inode", flags: F::SLEEPABLE.union(F::RET_NULL), hooks: H::TRACING, only: Only::Lsm },
     Kfunc { name: "bpf_get_fsverity_digest", flags: F::TRUSTED_ARGS, hooks: H::TRACING, only: Only::Any },
     Kfunc { name: "bpf_crypto_ctx_create", flags: F::ACQUIRE.union(F::RET_NULL).union(F::SLEEPABLE), hooks: H::SYSCALL, only: Only::Any },
     Kfunc { name: "bpf_crypto_ctx_release", flags: F::RELEASE, hooks: H::SYSCALL, only: Only::Any },
@@ -88,6 +89,9 @@ pub(super) static ROWS: &[Kfunc] = &[
     Kfunc { name: "bpf_crypto_encrypt", flags: F::RCU, hooks: H::TC.union(H::SCHED_ACT).union(H::XDP), only: Only::Any },
     Kfunc { name: "bpf_session_is_return", flags: F::empty(), hooks: H::KPROBE.union(H::TRACING), only: Only::Sessions },
     Kfunc { name: "bpf_session_cookie", flags: F::empty(), hooks: H::KPROBE.union(H::TRACING), only: Only::Sessions },
+    Kfunc { name: "bpf_wakeup_sources_read_lock", flags: F::ACQUIRE, hooks: H::SYSCALL, only: Only::Any },
+    Kfunc { name: "bpf_wakeup_sources_read_unlock", flags: F::RELEASE, hooks: H::SYSCALL, only: Only::Any },
+    Kfunc { name: "bpf_wakeup_sources_get_head", flags: F::empty(), hooks: H::SYSCALL, only: Only::Any },
     Kfunc { name: "bpf_io_uring_submit_sqes", flags: F::SLEEPABLE, hooks: H::STRUCT_OPS, only: Only::Any },
     Kfunc { name: "bpf_io_uring_get_region", flags: F::RET_NULL, hooks: H::STRUCT_OPS, only: Only::Any },
 ];

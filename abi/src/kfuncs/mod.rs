@@ -124,6 +124,8 @@ pub enum Only {
     Lsm,
     /// Programs that run at the entry of functions and at their return.
     Sessions,
+    /// System calls and LSM programs; the latter not where sockets send.
+    NotSending,
 }
 
 /// A kernel function.
@@ -147,6 +149,7 @@ impl Kfunc {
                 Only::Any => true,
                 Only::Iterators => attach == AttachType::TraceIter,
                 Only::Lsm => kind == ProgType::Lsm,
+                Only::NotSending => matches!(kind, ProgType::Syscall | ProgType::Lsm),
                 Only::Sessions => matches!(
                     attach,
                     AttachType::TraceKprobeSession | AttachType::TraceUprobeSession | AttachType::TraceFsession

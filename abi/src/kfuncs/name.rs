@@ -15,6 +15,8 @@ macro_rules! names {
 names! {
     CAST_TO_KERN_CTX = "bpf_cast_to_kern_ctx";
     DYNPTR_CLONE = "bpf_dynptr_clone";
+    DYNPTR_FILE_DISCARD = "bpf_dynptr_file_discard";
+    DYNPTR_FROM_FILE = "bpf_dynptr_from_file";
     DYNPTR_FROM_SKB = "bpf_dynptr_from_skb";
     DYNPTR_FROM_SKB_META = "bpf_dynptr_from_skb_meta";
     DYNPTR_FROM_XDP = "bpf_dynptr_from_xdp";

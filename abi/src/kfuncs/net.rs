@@ -4,6 +4,11 @@ use super::{Hooks as H, Kfunc, KfuncFlags as F, Only};
 
 #[rustfmt::skip]
 pub(super) static ROWS: &[Kfunc] = &[
+    Kfunc { name: "bpf_ksock_create", flags: F::ACQUIRE.union(F::RET_NULL).union(F::SLEEPABLE), hooks: H::SYSCALL, only: Only::Any },
+    Kfunc { name: "bpf_ksock_connect", flags: F::SLEEPABLE, hooks: H::SYSCALL, only: Only::Any },
+    Kfunc { name: "bpf_ksock_release", flags: F::RELEASE, hooks: H::SYSCALL.union(H::TRACING), only: Only::NotSending },
+    Kfunc { name: "bpf_ksock_acquire", flags: F::ACQUIRE.union(F::RCU).union(F::RET_NULL), hooks: H::SYSCALL.union(H::TRACING), only: Only::NotSending },
+    Kfunc { name: "bpf_ksock_send", flags: F::SLEEPABLE, hooks: H::SYSCALL.union(H::TRACING), only: Only::NotSending },
     Kfunc { name: "bpf_icmp_send", flags: F::empty(), hooks: H::CGROUP, only: Only::Any },
     Kfunc { name: "bpf_sock_read_xattr", flags: F::RCU, hooks: H::TRACING, only: Only::Lsm },
     Kfunc { name: "bpf_xdp_metadata_rx_timestamp", flags: F::empty(), hooks: H::XDP, only: Only::Any },

@@ -4,6 +4,9 @@ use super::{Hooks as H, Kfunc, KfuncFlags as F, Only};
 
 #[rustfmt::skip]
 pub(super) static ROWS: &[Kfunc] = &[
+    Kfunc { name: "scx_bpf_cid_to_cpu", flags: F::empty(), hooks: H::STRUCT_OPS.union(H::TRACING).union(H::SYSCALL), only: Only::Any },
+    Kfunc { name: "scx_bpf_cpu_to_cid", flags: F::empty(), hooks: H::STRUCT_OPS.union(H::TRACING).union(H::SYSCALL), only: Only::Any },
+    Kfunc { name: "scx_bpf_cid_topo", flags: F::empty(), hooks: H::STRUCT_OPS.union(H::TRACING).union(H::SYSCALL), only: Only::Any },
     Kfunc { name: "hid_bpf_get_data", flags: F::empty(), hooks: H::TRACING.union(H::STRUCT_OPS), only: Only::Any },
     Kfunc { name: "hid_bpf_allocate_context", flags: F::empty(), hooks: H::TRACING.union(H::STRUCT_OPS).union(H::SYSCALL), only: Only::Any },
     Kfunc { name: "hid_bpf_release_context", flags: F::empty(), hooks: H::TRACING.union(H::STRUCT_OPS).union(H::SYSCALL), only: Only::Any },

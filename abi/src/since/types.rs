@@ -145,6 +145,9 @@ pub(super) const MAP_TYPES: &[Row] = &[
     (6, 19, &[
         "BPF_MAP_TYPE_INSN_ARRAY",
     ]),
+    (7, 3, &[
+        "BPF_MAP_TYPE_RHASH",
+    ]),
 ];
 
 /// Attach types.

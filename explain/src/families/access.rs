@@ -35,6 +35,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
             .help("access the members of struct bpf_flow_keys"),
         M::KeyWrite { reg } => about(*reg, "{} is {has}: the key belongs to the map and cannot be written".into(), "a write to the key").help("copy the key to the stack, and change the copy"),
         M::BufferNegative { reg, kind, off, size } => about(*reg, format!("{} of the {kind} buffer lie before its start", text((*off).into(), *size)), "before the buffer").help("access the buffer at offsets of zero or more"),
+        M::BufferNegativeAt { reg, kind, .. } => about(*reg, format!("an access of the {kind} buffer lies before its start"), "before the buffer").help("access the buffer at offsets of zero or more"),
         M::BufferVariable { reg, .. } => about(*reg, "{} is {has}: this buffer can only be accessed at constant offsets".into(), "a variable offset").help("access it at constant offsets, or copy it first"),
         M::ZeroContextBuffer {} | M::ZeroSizedRead {} => {
             let c = callee.unwrap_or_else(|| "the call".into());

@@ -179,7 +179,7 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
             .help("pass a number, or load the program with CAP_PERFMON"),
         R::MayWriteInto { func, reg, ty } => arg(*reg, format!("{func} may write to its {} argument, and {{}} is {} ({ty}), which programs may only read", nth(*reg), has(*reg)), "may only be read")
             .help("copy the data to the stack or a map's value, and pass the copy"),
-        R::StringNotReadOnly { reg } | R::StringNotConstant { reg } => arg(*reg, format!("{name} wants constant text as its {} argument; {{}} is {}", nth(*reg), has(*reg)), "is no constant text")
+        R::StringPerCpu { reg } | R::StringNotReadOnly { reg } | R::StringNotConstant { reg } => arg(*reg, format!("{name} wants constant text as its {} argument; {{}} is {}", nth(*reg), has(*reg)), "is no constant text")
             .help("make it a string literal or a `static const char[]`, so that it lies in .rodata"),
         R::LocalStorageFlags {} => arg(2, format!("{name} has no flags yet: its second argument has to be 0; {{}} is {}", has(2)), "is not zero").help("pass 0 as flags"),
         R::UnacquiredArgument { reg } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release", nth(*reg)), "was not acquired, or was released before")
@@ -297,6 +297,7 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
         R::OtherNode { off, node, at, element } => about(2, format!("the {node} of struct {element} is at byte {at}, and {{}} is at byte {off}")).help("pass the node that __contains names"),
         R::NodeNotBorrowed { func } => about(2, format!("{func} takes a node that lies in a tree, and {{}} is {{has}}")).help("get the node from the tree first (bpf_rbtree_first, or by bpf_refcount_acquire), under its lock"),
         R::NotInTreeCallback { func } => Draft::new(format!("{func} changes a tree while the tree compares its nodes"), "called in the comparison").help("only compare in the callback of bpf_rbtree_add"),
+        R::LockInTreeCallback {} => Draft::new(format!("{name} is called while a tree compares its nodes"), "called in the comparison").help("only compare in the callback of bpf_rbtree_add"),
         R::CssTaskIter {} => Draft::new(format!("{name} is for LSM, iterator and sleepable programs only; this is {} {}", words::article(&case.program.prog_type.to_string()), case.program.prog_type), "called here").blame(Blame::Environment).help("use another iterator, or another program type"),
         R::NeedsDevice {} => Draft::new(format!("{name} asks a device for the packet's metadata, and the program is bound to none"), "called here").blame(Blame::Environment).help("load the program for one device (bpf_program__set_ifindex and BPF_F_XDP_DEV_BOUND_ONLY)"),
         R::PacketWrites {} => Draft::new(format!("{name} would let the program write to the packet, which {} programs may not", case.program.prog_type), "called here").blame(Blame::Environment).help("read only (bpf_dynptr_slice in the place of bpf_dynptr_slice_rdwr), or use tc or XDP"),

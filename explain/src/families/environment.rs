@@ -267,7 +267,7 @@ fn attach_help(reason: &AttachReason) -> &'static str {
         R::NoAddress { .. } | R::NotFunction { .. } => {
             "attach to a function that the kernel has and that was not inlined"
         }
-        R::Denied { .. } | R::NoReturn {} | R::DisabledHook { .. } => {
+        R::Denied { .. } | R::NoReturn { .. } | R::DisabledHook { .. } => {
             "attach to another function: the kernel does not open this one"
         }
         R::NotSleepableHere { .. } => "take `.s` from the section's name, or attach to a function that may sleep",

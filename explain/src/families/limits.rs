@@ -339,12 +339,20 @@ pub(crate) fn program(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
                 "a function that makes tail calls is reached with {depth} bytes of stack in use; at most 256 may be"
             ),
         ),
-        R::CallChainTooDeep { frames } => Draft::new(
-            format!("functions call each other {frames} levels deep, and eight are allowed"),
-            "the deepest call",
+        R::RecursiveCall { from, to } => Draft::new(
+            if from == to {
+                format!("{from} calls itself")
+            } else {
+                format!("{from} and {to} call each other in a circle")
+            },
+            "recursion",
         )
-        .blame(Blame::Limit)
-        .help("inline some of them (`static __always_inline`), or turn one level into a tail call"),
+        .help("write a loop with a bound instead"),
+        R::CallChainTooDeep { frames } => {
+            Draft::new(format!("functions call each other {frames} levels deep, which is too many"), "the deepest call")
+                .blame(Blame::Limit)
+                .help("inline some of them (`static __always_inline`), or turn one level into a tail call")
+        }
         R::TooManySubprogs {} => Draft::new("the program has more than 256 functions", "here")
             .blame(Blame::Limit)
             .help("inline small functions, or split the program by tail calls"),

@@ -217,6 +217,12 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
     };
     Some(match reason {
         R::ReferenceLeak { prefix, .. } => return open(case, prefix),
+        R::ReleasedBefore { insn, .. } => Draft::new(
+            format!("{} releases what {} rests on, which is not released yet", callee(), case.place(*insn)),
+            "released too early",
+        )
+        .span(case.span(*insn, "acquired here, and not released"))
+        .help("release what was acquired last first"),
         R::InsideLock { prefix } => return locked(case, prefix),
         R::InsideRegion { prefix, region } => {
             let (open, close) = region_calls(region);

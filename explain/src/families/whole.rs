@@ -117,7 +117,8 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
         R::DirectExceptionCall { insn } => Draft::new("the exception callback is called by its name", "called here")
             .at(*insn)
             .help("call another function that does the same"),
-        R::ExceptionCbArgs {}
+        R::ExceptionCbVoid {}
+        | R::ExceptionCbArgs {}
         | R::SecondExceptionCb {}
         | R::ExceptionCbMissing { .. }
         | R::ExceptionCbStatic { .. }

@@ -2,8 +2,8 @@
 //! that every kernel refuses.
 
 use crate::Btf;
-use crate::map_rules::check;
-use crate::model::{Map, Target};
+use crate::map_rules::{check, newer_flags};
+use crate::model::{Map, MapInit, Target};
 use crate::record::map_takes_types;
 use ebpfkit_abi::limits::PAGE_SIZE;
 use ebpfkit_abi::map_type::Count;
@@ -19,7 +19,7 @@ pub(super) fn prepare(maps: &mut [Map], btf: Option<&Btf>, target: &Target) -> O
         entries(map, target);
         types(map, btf, target);
         if fault.is_none() && !map.on_demand {
-            fault = refusal(map);
+            fault = refusal(map, target);
         }
     }
     fault
@@ -59,7 +59,17 @@ fn entries(map: &mut Map, target: &Target) {
 }
 
 /// What libbpf says of a map that the kernel does not create.
-fn refusal(map: &Map) -> Option<String> {
+fn refusal(map: &Map, target: &Target) -> Option<String> {
+    if target.missing_maps.contains(map.map_type)
+        && let Some(since) = ebpfkit_abi::since::map_type(map.map_type)
+    {
+        return Some(format!("map '{}': kernels have map type {} since {}", map.name, map.map_type, since.series()));
+    }
+    let newer = newer_flags(map.map_type, target.version_code);
+    if map.flags & newer != 0 {
+        let plain = Map { flags: map.flags & !newer, init: MapInit::Empty, inner: None, ..map.clone() };
+        return refusal(&plain, target);
+    }
     if let Some(Err((errno, _))) = map.inner.as_deref().map(check) {
         return Some(format!("map '{}': failed to create inner map: -{}", map.name, errno.0));
     }

@@ -12,6 +12,7 @@ mod types;
 
 use crate::core_relo::{Resolver, patch, poison};
 use crate::model::{ExternKind, Map, Needs, Object, ObjectError, PendingKind, Prepared, Program, Target};
+use crate::read::PERCPU_DATA;
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_isa::opcode::{self, pseudo};
 use externs::Resolved;
@@ -67,6 +68,11 @@ pub(crate) fn prepare(mut object: Object, target: &Target) -> Result<Prepared, O
         Ok(resolved) => resolved,
         Err(why) => return fail(object, why),
     };
+    if target.percpu_data {
+        for map in object.maps.iter_mut().filter(|m| m.section.starts_with(PERCPU_DATA)) {
+            map.on_demand = false;
+        }
+    }
     let mut unloadable: Vec<Option<String>> = vec![None; count];
     struct_ops::prepare(&mut object, target, &mut unloadable);
     // A fault in a subprogram is one of the object: libbpf relocates it whether or not it is used.

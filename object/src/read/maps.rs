@@ -21,9 +21,11 @@ const MAX_NAME: usize = 4096;
 const ARENA: &str = ".addr_space.1";
 /// Section of map definitions.
 pub(crate) const MAPS: &str = ".maps";
-/// Sections of variables of which each processor has its own. Kernels that programs can name the values of such maps in
-/// are newer than those that are modelled; for others libbpf creates no map and poisons what refers to it.
-const PERCPU: &str = ".percpu";
+/// Sections of variables of which each processor has its own. For kernels without [`Target::percpu_data`] libbpf creates
+/// no map.
+///
+/// [`Target::percpu_data`]: crate::Target::percpu_data
+pub(crate) const PERCPU: &str = ".percpu";
 /// Sections of constants.
 const RODATA: &str = ".rodata";
 

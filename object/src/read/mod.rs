@@ -15,3 +15,4 @@ pub mod sections;
 mod struct_ops;
 
 pub(crate) use elf::{open, types};
+pub(crate) use maps::PERCPU as PERCPU_DATA;

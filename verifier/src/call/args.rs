@@ -33,6 +33,11 @@ impl Env<'_> {
         }
         self.check_reg_arg(reg, SrcOp)?;
         if want.base == ArgBase::Anything {
+            let counts = row.id == id::LOOP && reg == 1 && self.has(Feature::LoopCountIsNumber);
+            if counts && !self.reg(reg).is_scalar() {
+                let ty = self.kind_name(self.reg(reg).ty).into_owned();
+                return reject(CallReason::ArgumentKind { reg, ty, expected: "scalar".to_owned() });
+            }
             if self.is_pointer_value(reg) {
                 return reject(CallReason::LeaksAddress { reg });
             }
@@ -244,6 +249,9 @@ impl Env<'_> {
         let Some(map) = r.map() else { return Err(Stop::unsupported("text outside of a map")) };
         let def = &self.maps[map as usize].def;
         let value_size = def.value_size;
+        if def.map_type == MapType::PercpuArray && self.has(Feature::PercpuGlobals) {
+            return reject(CallReason::StringPerCpu { reg });
+        }
         if def.flags & map_flags::RDONLY_PROG == 0 || !def.frozen {
             return reject(CallReason::StringNotReadOnly { reg });
         }

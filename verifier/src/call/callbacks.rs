@@ -4,11 +4,10 @@ use super::helper::CallMeta;
 use crate::domain::{BtfRef, DynptrKind, RegBase, RegState, RegType};
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
-use crate::reason::{CallReason, reject};
+use crate::reason::{CallReason, ProgramReason, reject};
 use crate::state::{FuncState, RetRange};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::proto::HelperFlags;
 use ebpfkit_abi::{Feature, MapTraits, TypeFlags, helpers};
 use ebpfkit_isa::Insn;
@@ -54,6 +53,7 @@ impl Env<'_> {
                 if !def.is_some_and(|map_type| map_type.is(MapTraits::FOR_EACH)) {
                     return reject(CallReason::NoMapCallback {});
                 }
+                self.visits_one_map(&map)?;
                 args[0] = map;
                 args[1] = of_map(RegBase::MapKey, &map);
                 args[2] = of_map(RegBase::MapValue, &map);
@@ -67,6 +67,9 @@ impl Env<'_> {
                 args[0] = of_map(RegBase::ConstMap, &value);
                 args[1] = of_map(RegBase::MapKey, &value);
                 args[2] = of_map(RegBase::MapValue, &value);
+                if self.has(Feature::ElementIdentities) {
+                    args[2].id = self.new_id();
+                }
             }
             id::FIND_VMA => {
                 let vma = self.types_of(BtfRef::Vmlinux)?.find("vm_area_struct", Kind::Struct);
@@ -89,13 +92,24 @@ impl Env<'_> {
         Ok(args)
     }
 
+    /// Kernels that walk the elements of one map at each place want the same on all paths.
+    fn visits_one_map(&mut self, r: &RegState) -> Step {
+        let Some(map) = r.map().filter(|_| !self.has(Feature::VisitedMapsVary)) else { return Ok(()) };
+        let seen = &mut self.aux[self.path.insn_idx].map_ptr;
+        if *seen != 0 && *seen != map + 1 {
+            return reject(ProgramReason::TailCallMaps {});
+        }
+        *seen = map + 1;
+        Ok(())
+    }
+
     /// Enqueues a callback that runs before the call returns, and goes on behind the call as if it never ran.
     pub fn push_sync_callback(&mut self, subprog: usize, args: Args, range: RetRange) -> Step {
         let at = self.path.insn_idx;
         let start = self.subprogs[subprog].start;
         self.subprogs[subprog].is_cb = true;
         let frames = self.path.state.frames.len();
-        if frames >= MAX_CALL_FRAMES {
+        if frames >= self.max_call_frames() {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
         }
         if !self.has(Feature::RepeatedCallbacks) {

@@ -7,7 +7,9 @@ use crate::memory::Access;
 use crate::memory::btf_walk::holds_struct;
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
-use crate::reason::{CallReason, GlobalReason, MemoryReason, ProgramReason, Reason, ResourceReason, reject};
+use crate::reason::{
+    CallReason, GlobalReason, MemoryReason, ObjectReason, ProgramReason, Reason, ResourceReason, reject,
+};
 use crate::{Env, Step, Stop, VerifierState};
 use ebpfkit_abi::{ArgBase, ArgType, Feature, TypeFlags};
 use ebpfkit_object::ProgramFlags;
@@ -48,12 +50,7 @@ impl Env<'_> {
         }
         let name = self.subprogs[subprog].name.clone();
         if let Err(Stop::Reject(why)) = fits {
-            // The explanation of these stands behind their own words, not behind those of the call.
-            let explained = matches!(
-                *why,
-                Reason::Call(CallReason::ArgumentKind { .. }) | Reason::Memory(MemoryReason::ModifiedPointer { .. })
-            );
-            if explained && self.has(Feature::Explanations) {
+            if self.is_explained(&why) {
                 return Err(Stop::Reject(why));
             }
             self.because(&why);
@@ -63,15 +60,50 @@ impl Env<'_> {
         if self.subprogs[subprog].changes_pkt_data && self.has(Feature::PacketChangesOfGlobals) {
             self.clear_all_pkt_pointers();
         }
-        self.subprogs[subprog].called = true;
+        let context = self.has(Feature::GlobalsByContext) && !self.in_rcu_cs();
+        self.subprogs[subprog].called[usize::from(context)] = true;
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
         if !self.returns_nothing(subprog) {
             self.mark_reg_unknown(0);
         }
+        if self.subprogs[subprog].might_throw && self.has(Feature::ThrowingGlobals) {
+            // First as if it threw: the program ends here.
+            let here = self.path.insn_idx;
+            self.push_branch(here + 1, here, false, |_, _| {})?;
+            self.check_resource_leak(true, true, "bpf_throw")?;
+            self.path.threw = true;
+            return Ok(());
+        }
         self.path.insn_idx += 1;
         Ok(())
+    }
+
+    /// Whether the kernel explains a rejection by itself, so that the explanation stands behind its own words and not behind
+    /// those of the call that it belongs to.
+    pub(super) fn is_explained(&self, why: &Reason) -> bool {
+        use MemoryReason as M;
+        use ObjectReason as O;
+        self.has(Feature::Explanations)
+            && matches!(
+                why,
+                Reason::Call(CallReason::ArgumentKind { .. })
+                    | Reason::Memory(
+                        M::ModifiedPointer { .. }
+                            | M::NegativeIndex { .. }
+                            | M::OutsideRegion { .. }
+                            | M::UnboundedAccess { .. }
+                            | M::InvalidMemAccess { .. }
+                    )
+                    | Reason::Object(
+                        O::DynptrPlace { .. }
+                            | O::DynptrNotUninit {}
+                            | O::DynptrConst {}
+                            | O::DynptrNotInit { .. }
+                            | O::DynptrKind { .. }
+                    )
+            )
     }
 
     /// Holds the caller's r1 to r5 against the contract of a global function.
@@ -169,21 +201,28 @@ impl Env<'_> {
     /// Verifies every global function that has been called, each on its own, and those that they call.
     pub(crate) fn check_global_functions(&mut self) -> Step {
         let exception = self.exception_callback;
+        let by_context = self.has(Feature::GlobalsByContext);
+        let sleepable = self.prog().flags.has(ProgramFlags::SLEEPABLE);
         if exception != 0 {
-            self.subprogs[exception].called = true;
+            self.subprogs[exception].called[usize::from(by_context && sleepable)] = true;
         }
         let lazy = self.has(Feature::LazyGlobals);
         let functions = self.subprogs.len() - 1;
-        let mut verified = vec![false; functions];
+        let contexts = if by_context { 2 } else { 1 };
+        let mut verified = vec![[false; 2]; functions];
         loop {
             let mut found = false;
-            for (subprog, done) in verified.iter_mut().enumerate().skip(1) {
+            for (subprog, context) in (1..functions).flat_map(|s| (0..contexts).map(move |c| (s, c))) {
+                let done = &mut verified[subprog][context];
                 let s = &self.subprogs[subprog];
-                if !s.global || lazy && !s.called || *done {
+                if !s.global || lazy && !s.called[context] || *done {
                     continue;
                 }
                 let name = s.name.clone();
                 self.start_global(subprog)?;
+                if by_context {
+                    self.path.state.in_sleepable = context == 1;
+                }
                 self.walk()?;
                 if self.log_level() != 0 {
                     if self.log_level() == 1 {
@@ -212,6 +251,9 @@ impl Env<'_> {
         self.prepare_func_args(subprog)?;
         if self.subprogs[subprog].is_exception_cb {
             self.path.state.cur_mut().in_exception_callback = true;
+            if self.returns_nothing(subprog) {
+                return reject(ProgramReason::ExceptionCbVoid {});
+            }
             let args = &self.subprogs[subprog].args;
             if args.len() != 1 || args[0].ty.base != ArgBase::Anything {
                 return reject(ProgramReason::ExceptionCbArgs {});

@@ -75,7 +75,8 @@ impl Env<'_> {
         let Some(row) = row else { return Err(CallReason::UnknownHelper { name: "unknown".into(), id }) };
         let offered = row
             .prototype(self.caller_kind())
-            .filter(|p| !p.flags.contains(HelperFlags::OPTIONAL) && self.hook_has_helper(row.id))
+            .filter(|p| !p.flags.contains(HelperFlags::OPTIONAL) || self.has_optional_helper(row.id))
+            .filter(|_| self.hook_has_helper(row.id))
             .filter(|p| self.may_use(p.flags))
             .filter(|_| self.came_in_time(row.id));
         match offered {
@@ -87,9 +88,19 @@ impl Env<'_> {
     /// Whether programs of this type have the helper in the modelled kernel already.
     fn came_in_time(&self, id: u32) -> bool {
         // Typed raw tracepoints are tracing programs, and came to have cookies with the others.
+        let connects =
+            matches!(self.prog().attach_type, AttachType::CgroupInet4Connect | AttachType::CgroupInet6Connect);
+        if connects && matches!(id, id::SETSOCKOPT | id::GETSOCKOPT) {
+            return true;
+        }
         let raw = self.prog().attach_type == AttachType::TraceRawTp && id == id::GET_ATTACH_COOKIE;
         let kind = if raw { ProgType::RawTracepoint } else { self.effective_prog_type() };
         helpers::later::is_there(id, kind, |feature| self.has(feature))
+    }
+
+    /// Whether the kernel has a helper that not all kernels of its version have.
+    fn has_optional_helper(&self, id: u32) -> bool {
+        id == id::PROBE_WRITE_USER && self.kernel().write_user
     }
 
     /// Whether the user has the capabilities that a helper needs.

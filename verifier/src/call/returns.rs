@@ -47,8 +47,15 @@ impl Env<'_> {
                 }
             },
         };
-        if r0.ty.may_be_null() {
+        if r0.ty.may_be_null() && r0.id == 0 {
             r0.id = self.new_id();
+        }
+        let casts_held = proto.flags.contains(HelperFlags::CASTS) && self.holds_reference(meta.ref_obj_id);
+        if casts_held && self.has(Feature::CastsForked) {
+            let here = self.path.insn_idx;
+            self.push_branch(here + 1, here, false, |_, state| *state.reg_mut(0) = RegState::known(0))?;
+            r0.ty.flags -= TypeFlags::MAYBE_NULL;
+            r0.id = meta.ref_obj_id;
         }
         if let Some(dynptr) = meta.dynptr {
             r0.ref_obj_id = dynptr.ref_obj_id;
@@ -85,7 +92,7 @@ impl Env<'_> {
             let timed = owns(FieldKind::Timer) || owns(FieldKind::Workqueue) || owns(FieldKind::TaskWork);
             let uid = if timed { self.new_id() } else { 0 };
             let ty = RegType::with(RegBase::ConstMap, TypeFlags::MAYBE_NULL);
-            return Ok(RegState::pointer(ty, RegExtra::Map { map: inner, uid }));
+            return Ok(RegState { id: uid, ..RegState::pointer(ty, RegExtra::Map { map: inner, uid }) });
         }
         let extra = RegExtra::Map { map, uid: meta.map_uid };
         let mut r0 = RegState::pointer(RegType::with(RegBase::MapValue, flags), extra);

@@ -4,7 +4,6 @@ use crate::domain::RegBase;
 use crate::reason::{CallReason, reject};
 use crate::state::FuncState;
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_isa::Insn;
 use std::rc::Rc;
 
@@ -20,7 +19,7 @@ impl Env<'_> {
             return self.check_global_call(subprog);
         }
         let frames = self.path.state.frames.len();
-        if frames >= MAX_CALL_FRAMES {
+        if frames >= self.max_call_frames() {
             return reject(CallReason::CallStackTooDeep { frames: frames + 1 });
         }
         let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);

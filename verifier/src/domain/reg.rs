@@ -106,6 +106,7 @@ pub enum DynptrKind {
     Skb,
     Xdp,
     SkbMeta,
+    File,
 }
 
 /// State of an open-coded iterator.
@@ -232,6 +233,22 @@ impl RegState {
     /// Forgets the 32-bit bounds.
     pub const fn set_unbounded32(&mut self) {
         (self.s32_min, self.s32_max, self.u32_min, self.u32_max) = (i32::MIN, i32::MAX, 0, u32::MAX);
+    }
+
+    /// The pointer with all of its offset in the variable part. Bounds are not synchronised.
+    #[must_use]
+    pub fn folded(mut self) -> Self {
+        let off = i64::from(self.off);
+        let low = |v: i64| v.checked_add(off);
+        (self.smin, self.smax) = match (low(self.smin), low(self.smax)) {
+            (Some(min), Some(max)) => (min, max),
+            _ => (i64::MIN, i64::MAX),
+        };
+        let (min, max) = (self.umin.wrapping_add(off as u64), self.umax.wrapping_add(off as u64));
+        (self.umin, self.umax) = if min <= max { (min, max) } else { (0, u64::MAX) };
+        self.var_off = self.var_off.add(Tnum::constant(off as u64));
+        self.off = 0;
+        self
     }
 
     /// Whether this is a number.

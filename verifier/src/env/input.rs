@@ -6,6 +6,7 @@ use crate::observer::Observer;
 use crate::options::Options;
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Btf, Object, Program, ProgramFlags};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// The program, who loads it, and the kernel it is for.
@@ -13,6 +14,9 @@ pub(crate) struct Input<'a> {
     pub(super) kernel: &'a KernelModel,
     pub(super) object: &'a Object,
     pub(super) prog: &'a Program,
+    pub(super) insns: &'a [Insn],
+    /// Holds the instructions where the verification has replaced them.
+    pub(super) replaced: &'a OnceCell<Vec<Insn>>,
     pub(super) options: Options,
     pub(super) btf: Option<&'a Arc<Btf>>,
     pub(super) strict_alignment: bool,
@@ -30,6 +34,7 @@ impl<'a> Input<'a> {
         prog: &'a Program,
         options: Options,
         observer: &dyn Observer,
+        replaced: &'a OnceCell<Vec<Insn>>,
     ) -> Self {
         // Types are loaded with CAP_BPF only; loaders go on without them.
         let with_types = object.types_refused.is_none() && (options.privileged || options.cap_bpf);
@@ -37,6 +42,8 @@ impl<'a> Input<'a> {
             kernel,
             object,
             prog,
+            insns: &prog.insns,
+            replaced,
             options,
             btf: object.btf.as_ref().filter(|_| with_types),
             strict_alignment: options.strict_alignment || prog.flags.has(ProgramFlags::STRICT_ALIGNMENT),
@@ -49,6 +56,6 @@ impl<'a> Input<'a> {
 
     #[inline]
     pub(super) fn insns(&self) -> &'a [Insn] {
-        &self.prog.insns
+        self.insns
     }
 }

@@ -14,6 +14,7 @@ use crate::options::Options;
 use crate::program::{AttachInfo, CtxUse, InsnAux, SubprogInfo, UsedMap};
 use crate::reason::Reason;
 use crate::tables::Tables;
+use ebpfkit_abi::limits::{MAX_CALL_FRAMES, MAX_LONG_CALL_FRAMES};
 use ebpfkit_abi::{Feature, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Btf, Object, Program};
@@ -111,6 +112,11 @@ impl<'a> Env<'a> {
         if self.has(Feature::TrustedPointers) { flags } else { flags - (TypeFlags::TRUSTED | TypeFlags::RCU) }
     }
 
+    /// Frames that a chain of calls may have.
+    pub(crate) fn max_call_frames(&self) -> usize {
+        if self.has(Feature::LongCallChains) { MAX_LONG_CALL_FRAMES } else { MAX_CALL_FRAMES }
+    }
+
     /// Known bits as the modelled kernel's messages show them.
     pub(crate) fn bits(&self, bits: Tnum) -> String {
         if self.has(Feature::ConstantsAsNumbers) { bits.to_string() } else { format!("{bits:#}") }
@@ -119,6 +125,9 @@ impl<'a> Env<'a> {
     /// Name of a kind in the modelled kernel's messages.
     pub(crate) fn kind_name(&self, ty: RegType) -> Cow<'static, str> {
         let name = reg_type_str(ty);
+        if ty == RegType::SCALAR && !self.has(Feature::NumbersAsScalars) {
+            return "inv".into();
+        }
         if ty.has(TypeFlags::RINGBUF) && !self.has(Feature::RingbufMemory) {
             return name.replace("ringbuf_", "alloc_").into();
         }
@@ -139,6 +148,11 @@ impl<'a> Env<'a> {
     #[inline]
     pub(crate) fn insns(&self) -> &'a [Insn] {
         self.input.insns()
+    }
+
+    /// Goes on with other instructions, once; each stands for the one that was there.
+    pub(crate) fn replace_insns(&mut self, insns: Vec<Insn>) {
+        self.input.insns = self.input.replaced.get_or_init(|| insns);
     }
 
     /// Its own types.

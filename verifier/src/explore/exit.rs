@@ -46,18 +46,19 @@ impl Env<'_> {
     /// Checks r0 at the end of the main program, of a function that is verified on its own, or of a callback that
     /// runs by itself.
     pub(super) fn check_return_code(&mut self) -> Step {
-        self.check_returned(0)
+        self.check_returned(0, false)
     }
 
     /// Checks what `bpf_throw` would return from the program: r1.
     pub(crate) fn check_thrown_value(&mut self) -> Step {
-        self.check_returned(1)
+        // Whatever function throws, it is the program that ends.
+        self.check_returned(1, self.has(Feature::ThrowingGlobals))
     }
 
-    fn check_returned(&mut self, regno: u8) -> Step {
+    fn check_returned(&mut self, regno: u8, ends_program: bool) -> Step {
         let frame = self.path.state.frame(0);
         let (subprog, exception) = (frame.subprog, frame.in_exception_callback);
-        let is_program = subprog == 0 || exception;
+        let is_program = subprog == 0 || exception || ends_program;
         let pointer = if is_program { self.returned_pointer(regno)? } else { None };
         if pointer == Some(Returned::Fits) {
             return Ok(());
@@ -95,10 +96,15 @@ impl Env<'_> {
         if let Some(hook) = self.lsm_hook() {
             return self.check_hook_return(regno, lsm::return_range(hook));
         }
-        let Some((min, max)) = return_range(self.prog().prog_type, self.prog().attach_type, self.prog().attach_btf_id)
+        let Some((min, mut max)) =
+            return_range(self.prog().prog_type, self.prog().attach_type, self.prog().attach_btf_id)
         else {
             return Ok(());
         };
+        let binds = matches!(self.prog().attach_type, A::CgroupInet4Bind | A::CgroupInet6Bind);
+        if binds && !self.has(Feature::BindReturns) {
+            max = 1;
+        }
         self.check_return_range(regno, "At program exit", min, max)
     }
 

@@ -123,7 +123,8 @@ impl Env<'_> {
         match insn.op() {
             jmp::CALL => {
                 let kfunc = insn.src == pseudo::KFUNC_CALL;
-                if insn.code != opcode::CALL || insn.off != 0 && !kfunc || insn.src > 2 || insn.dst != 0 {
+                let most = if self.has(Feature::KernelFunctions) { pseudo::KFUNC_CALL } else { pseudo::CALL };
+                if insn.code != opcode::CALL || insn.off != 0 && !kfunc || insn.src > most || insn.dst != 0 {
                     return reserved("BPF_CALL");
                 }
                 self.check_call(insn)?;

@@ -15,7 +15,7 @@ use crate::program::{InsnAux, SubprogInfo};
 use crate::state::FuncState;
 use crate::state::VerifierState;
 use ebpfkit_abi::helpers::id;
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
+use ebpfkit_abi::limits::MAX_LONG_CALL_FRAMES;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{class, mode};
 
@@ -50,9 +50,9 @@ struct Instance {
     len: usize,
     seen: Vec<Seen>,
     /// By frame, then by instruction of this function.
-    masks: [Option<Box<[Masks]>>; MAX_CALL_FRAMES],
+    masks: [Option<Box<[Masks]>>; MAX_LONG_CALL_FRAMES],
     /// By frame: positions in the function's postorder that must be looked at again.
-    dirty: [flow::Dirty; MAX_CALL_FRAMES],
+    dirty: [flow::Dirty; MAX_LONG_CALL_FRAMES],
     updated: bool,
     /// An instruction writes less than was known before, so what is written later must be found anew.
     writes_less: bool,
@@ -69,7 +69,7 @@ pub struct Liveness {
     /// Instance of the instruction being verified, while it is known.
     current: Option<usize>,
     /// Slots that the instruction being verified writes, by frame.
-    writes: [u64; MAX_CALL_FRAMES],
+    writes: [u64; MAX_LONG_CALL_FRAMES],
     wrote: bool,
     graph: flow::Graph,
 }
@@ -168,7 +168,7 @@ impl Liveness {
 
     fn forget_writes(&mut self) {
         if self.wrote {
-            self.writes = [0; MAX_CALL_FRAMES];
+            self.writes = [0; MAX_LONG_CALL_FRAMES];
             self.wrote = false;
         }
     }

@@ -97,6 +97,7 @@ fn dynptr_str(kind: DynptrKind) -> &'static str {
         DynptrKind::Skb => "skb",
         DynptrKind::Xdp => "xdp",
         DynptrKind::SkbMeta => "skb_meta",
+        DynptrKind::File => "file",
     }
 }
 

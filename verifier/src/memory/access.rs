@@ -70,7 +70,8 @@ impl Env<'_> {
         self.check_alignment(reg, off, size, strict_alignment_once)?;
         let r: RegState = *self.reg(reg);
         let off = off.wrapping_add(r.off);
-        let invalid = || reject(MemoryReason::InvalidMemAccess { reg, ty: reg_type_str(r.ty).into_owned() });
+        let name = self.kind_name(r.ty).into_owned();
+        let invalid = || reject(MemoryReason::InvalidMemAccess { reg, ty: name.clone() });
         if r.ty.may_be_null() {
             return invalid();
         }
@@ -232,6 +233,20 @@ impl Env<'_> {
     /// An access to a buffer whose size the loader of the program decides.
     fn check_buffer(&mut self, reg: u8, kind: &'static str, off: i32, size: u32) -> Step {
         let r = *self.reg(reg);
+        if self.has(Feature::WholeOffsets) {
+            let (at, of_insn) = (r.folded().var_off, off.wrapping_sub(r.off));
+            if !at.is_const() {
+                return reject(MemoryReason::BufferVariable { reg, off: of_insn, var_off: self.bits(at) });
+            }
+            let var_off = at.value as i64;
+            let start = var_off.wrapping_add(of_insn.into());
+            if start < 0 {
+                return reject(MemoryReason::BufferNegativeAt { reg, kind, off: of_insn, var_off });
+            }
+            let end = u32::try_from(start).unwrap_or(u32::MAX).saturating_add(size);
+            self.ctx_use.buffer_bytes = self.ctx_use.buffer_bytes.max(end);
+            return Ok(());
+        }
         if off < 0 {
             return reject(MemoryReason::BufferNegative { reg, kind, off, size });
         }

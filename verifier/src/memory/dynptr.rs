@@ -24,6 +24,7 @@ impl DynptrKind {
             (TypeFlags::DYNPTR_SKB, Self::Skb),
             (TypeFlags::DYNPTR_XDP, Self::Xdp),
             (TypeFlags::DYNPTR_SKB_META, Self::SkbMeta),
+            (TypeFlags::DYNPTR_FILE, Self::File),
         ]
         .into_iter()
         .find_map(|(flag, kind)| flags.contains(flag).then_some(kind))
@@ -38,6 +39,7 @@ impl DynptrKind {
             Self::Skb => TypeFlags::DYNPTR_SKB,
             Self::Xdp => TypeFlags::DYNPTR_XDP,
             Self::SkbMeta => TypeFlags::DYNPTR_SKB_META,
+            Self::File => TypeFlags::DYNPTR_FILE,
         }
     }
 
@@ -50,12 +52,13 @@ impl DynptrKind {
             Self::Skb => "skb",
             Self::Xdp => "xdp",
             Self::SkbMeta => "skb_meta",
+            Self::File => "file",
         }
     }
 
     /// Whether the dynptr must be released.
     pub fn is_refcounted(self) -> bool {
-        self == Self::Ringbuf
+        matches!(self, Self::Ringbuf | Self::File)
     }
 }
 
@@ -85,6 +88,11 @@ impl Env<'_> {
     /// kind in the modifiers, sharing the reference `clone_ref_obj_id` when that is not zero. `RDONLY`: the call
     /// leaves it as it is.
     pub fn process_dynptr(&mut self, reg: u8, flags: TypeFlags, clone_ref_obj_id: u32) -> Step {
+        self.process_dynptr_over(reg, flags, clone_ref_obj_id, 0)
+    }
+
+    /// The same; what the dynptr is over rests on the reference `parent`, when that is not zero.
+    pub fn process_dynptr_over(&mut self, reg: u8, flags: TypeFlags, clone_ref_obj_id: u32, parent: u32) -> Step {
         let (r, index) = (*self.reg(reg), reg - 1);
         if r.ty != RegType::of(RegBase::Stack) && r.ty != CONST_DYNPTR {
             return reject(ObjectReason::DynptrNotOnStack { index });
@@ -101,7 +109,7 @@ impl Env<'_> {
             for at in (0..DYNPTR_SIZE).step_by(SLOT_SIZE) {
                 self.check_mem_access(self.path.insn_idx, reg, at, 8, Access::Write, None, false, false)?;
             }
-            return self.mark_dynptr(&r, flags, clone_ref_obj_id);
+            return self.mark_dynptr(&r, flags, clone_ref_obj_id, parent);
         }
         if r.ty == CONST_DYNPTR && !flags.contains(TypeFlags::RDONLY) {
             return reject(ObjectReason::DynptrConst {});
@@ -133,22 +141,22 @@ impl Env<'_> {
         found(&slots[first].spilled).filter(|_| whole)
     }
 
-    fn mark_dynptr(&mut self, r: &RegState, flags: TypeFlags, clone_ref_obj_id: u32) -> Step {
+    fn mark_dynptr(&mut self, r: &RegState, flags: TypeFlags, clone_ref_obj_id: u32, parent: u32) -> Step {
         let frame = r.frameno as usize;
         let (Ok(first), Some(kind)) = (self.stack_object_slot(r, DYNPTR_SLOTS), DynptrKind::of_flags(flags)) else {
             return reject(ObjectReason::DynptrNotUninit {});
         };
         self.destroy_dynptr_slot(frame, first)?;
         self.destroy_dynptr_slot(frame, first - 1)?;
-        // Slices of dynptrs that overwriting does not destroy need no identity.
+        // The reference comes first where dynptrs are known by it.
         let by_reference = kind.is_refcounted() && clone_ref_obj_id == 0 && self.has(Feature::DynptrsByReference);
         let id = if self.has(Feature::GuardedDynptrs) && !by_reference { self.new_id() } else { 0 };
         let ref_obj_id = match clone_ref_obj_id {
             _ if !kind.is_refcounted() => 0,
-            0 => self.acquire_reference(self.path.insn_idx),
+            0 => self.acquire_reference_of(self.path.insn_idx, parent),
             shared => shared,
         };
-        let id = if by_reference { ref_obj_id } else { id };
+        let id = if by_reference { self.new_id() } else { id };
         self.mark_object_write(frame, pair(first));
         let slots = &mut self.path.state.frame_mut(frame).stack.slots;
         for (slot, is_first) in [(first, true), (first - 1, false)] {
@@ -168,6 +176,7 @@ impl Env<'_> {
             self.clear_slots(frame, &[first, first - 1]);
             return Ok(());
         }
+        self.check_children(found.ref_obj_id)?;
         self.release_reference(found.ref_obj_id);
         let is_copy = |s: &StackSlot| {
             s.kinds[0] == SlotKind::Dynptr

@@ -11,7 +11,7 @@ use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{atomic, class, mode, size};
 
 /// Bytes of an access.
-fn access_size(insn: Insn) -> u32 {
+pub(crate) fn access_size(insn: Insn) -> u32 {
     match insn.size_bits() {
         size::B => 1,
         size::H => 2,

@@ -51,9 +51,7 @@ impl Env<'_> {
         if self.has(Feature::PacketsAsRegions)
             && let Ok(range) = u32::try_from(r.range())
         {
-            // What was proved covers the part of the offset that varies.
-            let region = if range == 0 { 0 } else { range.saturating_add(r.umax.min(u64::from(u16::MAX)) as u32) };
-            return self.check_region(reg, off, size, region, zero_size);
+            return self.check_region(reg, off, size, range, zero_size);
         }
         if r.smin < 0 && !self.has(Feature::PacketsAsRegions) {
             return reject(MemoryReason::NegativeIndex { reg });
@@ -111,7 +109,7 @@ impl Env<'_> {
     }
 
     /// What a load of `size` bytes reads of a frozen map; `None` when it is not known.
-    pub(super) fn frozen_value(&self, r: &RegState, off: i32, size: u32) -> Option<u64> {
+    pub(crate) fn frozen_value(&self, r: &RegState, off: i32, size: u32) -> Option<u64> {
         let def = &self.maps.get(r.map()? as usize)?.def;
         let readable = def.frozen && def.flags & map_flags::RDONLY_PROG != 0 && def.map_type == MapType::Array;
         if !readable || !r.var_off.is_const() {

@@ -21,7 +21,8 @@ pub(super) enum Touch {
 }
 
 /// Kernel structs whose references RCU keeps alive.
-const RCU_PROTECTED: &[&str] = &["prog_test_ref_kfunc", "cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx"];
+const RCU_PROTECTED: &[&str] =
+    &["prog_test_ref_kfunc", "cgroup", "bpf_cpumask", "task_struct", "bpf_crypto_ctx", "bpf_ksock"];
 
 impl Env<'_> {
     /// Checks an access of a map value against its special fields; the kernel pointer that it loads or stores.

@@ -89,13 +89,14 @@ impl Env<'_> {
         let frame = r.frameno as usize;
         let written = self.path.state.frames.get(frame).map_or(0, |f| f.stack.allocated());
         // What was never written is no stack yet for those who may not read it.
-        let readable = if access == Access::Read && !self.allow_uninit_stack() { written } else { STACK_SIZE };
+        let below_all = self.allow_uninit_stack() && (by_call || self.has(Feature::UnwrittenStack));
+        let readable = if access == Access::Read && !below_all { written } else { STACK_SIZE };
         let lowest = -(readable as i64);
         let below = min < lowest || min > -1;
         let above = max.checked_add(size.into()).is_none_or(|end| end > 0);
         if below || above || size < 0 {
             if !known {
-                let var_off = self.bits(r.var_off);
+                let (var_off, off) = self.shown_offset(&r, off);
                 return reject(MemoryReason::StackVariable { access: what, reg, var_off, off, size });
             }
             if below {
@@ -114,6 +115,14 @@ impl Env<'_> {
         let info = &mut self.subprogs[subprog];
         info.stack_depth = info.stack_depth.max((depth as u32).next_multiple_of(SLOT_SIZE as u32));
         Ok(StackRange { frame, min, max, known })
+    }
+
+    /// The parts of an offset as messages show them, of a pointer that is accessed at `off`, its fixed part included.
+    fn shown_offset(&self, r: &RegState, off: i32) -> (String, i32) {
+        if self.has(Feature::WholeOffsets) {
+            return (self.bits(r.folded().var_off), off.wrapping_sub(r.off));
+        }
+        (self.bits(r.var_off), off)
     }
 
     /// Kind of a stack byte.
@@ -286,13 +295,25 @@ impl Env<'_> {
             self.check_stack_buffer(reg, off, size as i32, Access::Read, false, None)?;
             self.check_fastcall_contract(self.path.state.frame(frame).subprog as usize, at);
             let end = max + i64::from(size);
-            let zeros = (at..end).take_while(|&b| self.stack_byte(frame, b) == SlotKind::Zero).count() as i64;
+            let spilled_zeros = self.has(Feature::VariableZeroFills);
+            let is_spilled_zero = |env: &Self, b: i64| {
+                let s = &env.path.state.frame(frame).stack.slots[place(b).0];
+                spilled_zeros && s.kinds[place(b).1] == SlotKind::Spill && s.is_scalar_spill() && s.spilled.is_null()
+            };
+            let is_zero = |&b: &i64| self.stack_byte(frame, b) == SlotKind::Zero || is_spilled_zero(self, b);
+            let zeros = (at..end).take_while(is_zero).count() as i64;
             let zero = zeros == end - at;
             for b in at..end.min(at + zeros + 1) {
                 self.tables.trace.slot(slot_and_byte(b).0);
             }
             if zero {
+                let mut slots: Vec<usize> =
+                    (at..end).filter(|&b| is_spilled_zero(self, b)).map(|b| place(b).0).collect();
+                slots.dedup();
                 self.mark_reg_known_zero(v);
+                for slot in slots {
+                    self.mark_slot_precise(frame, slot)?;
+                }
             } else {
                 self.mark_reg_unknown(v);
             }
@@ -362,6 +383,7 @@ impl Env<'_> {
         if size == 0 && !zero_size_allowed {
             return reject(MemoryReason::ZeroSizedRead {});
         }
+        let written = self.path.state.frames.get(self.reg(reg).frameno as usize).map_or(0, |f| f.stack.allocated());
         let StackRange { frame, min, max, known } = self.stack_range(reg, off, size, access, true)?;
         if !known && !self.bypass_spec() {
             return self.refuse_variable_stack(reg);
@@ -369,7 +391,8 @@ impl Env<'_> {
         let end = max + i64::from(size);
         // At a place that is not known, part of the buffer would stay as it is.
         if let Some(raw) = raw.filter(|_| known) {
-            for at in min..end {
+            let overwrites = self.has(Feature::DynptrsInBuffers);
+            for at in (min..end).filter(|_| !overwrites) {
                 if self.stack_byte(frame, at) == SlotKind::Dynptr {
                     return reject(crate::reason::ObjectReason::DynptrInBuffer { off: at });
                 }
@@ -378,11 +401,14 @@ impl Env<'_> {
             return Ok(());
         }
         let clobbers = access == Access::Write;
+        let whole = self.has(Feature::UnwrittenStack);
+        let below = |at: i64| !whole && at < -(written as i64);
         for at in min..end {
             let (slot, byte) = slot_and_byte(at);
             let s = &self.path.state.frame(frame).stack.slots[slot];
             let readable = match s.kinds[byte] {
                 SlotKind::Misc | SlotKind::Zero => true,
+                SlotKind::Invalid if below(at) => false,
                 SlotKind::Invalid if self.allow_uninit_stack() => true,
                 _ => s.is_spill() && (s.spilled.is_scalar() || self.allow_ptr_leaks()),
             };

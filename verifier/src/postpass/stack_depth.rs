@@ -5,7 +5,6 @@ use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::Feature;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::kfuncs::name;
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
 use ebpfkit_abi::{AttachType, ProgType};
 use ebpfkit_isa::STACK_SIZE;
 use ebpfkit_isa::opcode::MAY_GOTO;
@@ -28,6 +27,8 @@ struct Frame {
     at: usize,
     /// Bytes that this frame adds to the shared stack.
     bytes: u32,
+    /// How many calls lead here from the function whose walk reaches this one.
+    calls: usize,
 }
 
 impl Env<'_> {
@@ -44,7 +45,10 @@ impl Env<'_> {
     /// Whether frames may lie on a stack of their own: kinds of programs that can nest within themselves.
     fn has_private_stacks(&self) -> bool {
         let functions = self.subprogs.len() - 1;
-        if !self.kernel().jit || self.subprogs[..functions].iter().any(|s| s.has_tail_call) {
+        if !self.kernel().jit
+            || !self.has(Feature::PrivateStacks)
+            || self.subprogs[..functions].iter().any(|s| s.has_tail_call)
+        {
             return false;
         }
         match self.prog().prog_type {
@@ -110,19 +114,26 @@ impl Env<'_> {
         if depth + bytes > STACK_SIZE as u32 {
             return reject(ProgramReason::CombinedStackTooLarge { calls: chain.len() + 1, depth: depth + bytes });
         }
-        Ok(Frame { subprog, at: self.subprogs[subprog].start, bytes })
+        Ok(Frame { subprog, at: self.subprogs[subprog].start, bytes, calls: 0 })
     }
 
     fn measure_from(&mut self, root: usize, allowed: bool, private: &mut [Option<bool>]) -> Step {
         let mut tail_call = false;
-        let mut chain = Vec::with_capacity(MAX_CALL_FRAMES);
+        let mut reaching = vec![false; self.subprogs.len()];
+        let mut chain = Vec::with_capacity(self.max_call_frames());
         chain.push(self.enter(root, 0, allowed, private, &chain)?);
         let mut depth = chain[0].bytes;
         while let Some(frame) = chain.last_mut() {
             let (at, subprog) = (frame.at, frame.subprog);
             if at >= self.subprog_end(subprog) {
+                if reaching[subprog] && self.has(Feature::TailCallsByFunction) {
+                    self.check_callbacks(&chain)?;
+                    for frame in &chain {
+                        reaching[frame.subprog] = true;
+                    }
+                }
                 if tail_call {
-                    self.check_tail_call_chain(&chain)?;
+                    self.check_exception_callbacks(&chain)?;
                 }
                 if let Some(done) = chain.pop() {
                     depth -= done.bytes;
@@ -147,24 +158,32 @@ impl Env<'_> {
                 return reject(ProgramReason::DirectExceptionCall { insn: at });
             }
             tail_call |= self.subprogs[callee].has_tail_call;
-            if chain.len() >= MAX_CALL_FRAMES {
-                return reject(ProgramReason::CallChainTooDeep { frames: chain.len() });
+            reaching[callee] |= self.subprogs[callee].has_tail_call;
+            // Global functions are walked on their own.
+            let starts_anew = self.subprogs[callee].global && self.has(Feature::ChainsByWalk);
+            let calls = if starts_anew { 0 } else { chain.last().map_or(0, |f| f.calls) + 1 };
+            if calls >= self.max_call_frames() {
+                return reject(ProgramReason::CallChainTooDeep { frames: calls });
             }
             let entered = self.enter(callee, depth, allowed, private, &chain)?;
             depth += entered.bytes;
-            chain.push(entered);
+            chain.push(Frame { calls, ..entered });
         }
         Ok(())
     }
 
-    fn check_tail_call_chain(&self, chain: &[Frame]) -> Step {
-        for frame in chain {
-            if self.subprogs[frame.subprog].is_cb && self.has(Feature::NoTailCallsInCallbacks) {
-                return reject(CallReason::TailCallInCallback {});
-            }
-            if self.subprogs[frame.subprog].is_exception_cb {
-                return reject(ProgramReason::TailCallInExceptionCb {});
-            }
+    /// Tail calls do not lie in callbacks, nor in what callbacks call.
+    fn check_callbacks(&self, chain: &[Frame]) -> Step {
+        if chain.iter().any(|f| self.subprogs[f.subprog].is_cb) {
+            return reject(CallReason::TailCallInCallback {});
+        }
+        Ok(())
+    }
+
+    /// Nor in exception callbacks.
+    fn check_exception_callbacks(&self, chain: &[Frame]) -> Step {
+        if chain.iter().any(|f| self.subprogs[f.subprog].is_exception_cb) {
+            return reject(ProgramReason::TailCallInExceptionCb {});
         }
         Ok(())
     }

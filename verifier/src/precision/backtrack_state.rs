@@ -1,6 +1,6 @@
 //! The backtracking state: what has to be precise at an instruction of the path that is followed backwards.
 
-use ebpfkit_abi::limits::MAX_CALL_FRAMES;
+use ebpfkit_abi::limits::MAX_LONG_CALL_FRAMES;
 
 /// Registers and stack slots, by frame.
 #[derive(Clone, Copy, Debug, Default)]
@@ -8,9 +8,9 @@ pub struct BacktrackState {
     /// Innermost frame there.
     pub frame: usize,
     /// By frame: bit n for rn.
-    pub regs: [u16; MAX_CALL_FRAMES],
+    pub regs: [u16; MAX_LONG_CALL_FRAMES],
     /// By frame: bit n for slot n.
-    pub slots: [u64; MAX_CALL_FRAMES],
+    pub slots: [u64; MAX_LONG_CALL_FRAMES],
 }
 
 impl BacktrackState {

@@ -82,7 +82,7 @@ impl Env<'_> {
                     || is_multi(attach) && self.has(Feature::TracingMulti)
             }
             ProgType::Lsm => attach != AttachType::LsmCgroup,
-            ProgType::Kprobe | ProgType::StructOps => true,
+            ProgType::Kprobe | ProgType::StructOps => self.has(Feature::SleepableProbes),
             ProgType::RawTracepoint | ProgType::Tracepoint => self.has(Feature::SleepableTracepoints),
             _ => false,
         };
@@ -226,7 +226,7 @@ impl Env<'_> {
         } else if trampolines::DENIED.contains(&func.as_str()) {
             return reject(AttachReason::Denied { func });
         } else if attach != AttachType::TraceFentry && trampolines::NO_RETURN.contains(&func.as_str()) {
-            return reject(AttachReason::NoReturn {});
+            return reject(AttachReason::NoReturn { name: func });
         }
         Ok(())
     }

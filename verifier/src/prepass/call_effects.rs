@@ -13,6 +13,8 @@ pub(crate) struct CallEffects {
     pub changes_pkt_data: bool,
     /// May sleep.
     pub might_sleep: bool,
+    /// Throws.
+    pub might_throw: bool,
 }
 
 impl Env<'_> {
@@ -26,7 +28,8 @@ impl Env<'_> {
     pub(super) fn call_effects(&self, insn: Insn) -> CallEffects {
         if let Some(desc) = self.allowed_kfunc_of(insn) {
             let changes_pkt_data = desc.name == name::XDP_PULL_DATA;
-            return CallEffects { changes_pkt_data, might_sleep: desc.has(KfuncFlags::SLEEPABLE) };
+            let might_throw = desc.is(&[name::THROW]);
+            return CallEffects { changes_pkt_data, might_sleep: desc.has(KfuncFlags::SLEEPABLE), might_throw };
         }
         let Ok((_, proto)) = self.helper_prototype(if insn.src == 0 { insn.imm } else { -1 }) else {
             return CallEffects::default();
@@ -34,6 +37,7 @@ impl Env<'_> {
         CallEffects {
             changes_pkt_data: proto.flags.contains(HelperFlags::CHANGES_PKT_DATA),
             might_sleep: proto.flags.contains(HelperFlags::MIGHT_SLEEP),
+            might_throw: false,
         }
     }
 

@@ -160,6 +160,7 @@ impl Env<'_> {
         let effects = self.call_effects(insn);
         self.subprogs[subprog].changes_pkt_data |= effects.changes_pkt_data;
         self.subprogs[subprog].might_sleep |= effects.might_sleep;
+        self.subprogs[subprog].might_throw |= effects.might_throw;
     }
 
     /// A caller does what the function it calls does.
@@ -168,8 +169,10 @@ impl Env<'_> {
         let callee = target.and_then(|t| self.find_subprog(t));
         let Some(callee) = callee else { return };
         let (pkt, sleep) = (self.subprogs[callee].changes_pkt_data, self.subprogs[callee].might_sleep);
+        let throw = self.subprogs[callee].might_throw;
         let own = self.subprog_at(caller);
         self.subprogs[own].changes_pkt_data |= pkt;
         self.subprogs[own].might_sleep |= sleep;
+        self.subprogs[own].might_throw |= throw;
     }
 }

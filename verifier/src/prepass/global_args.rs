@@ -108,6 +108,9 @@ impl Env<'_> {
         }
         let resolved = btf.resolve(ty);
         if let Some(Type::Ptr(target)) = btf.get(resolved) {
+            if !self.has(Feature::GlobalMemoryArguments) && !self.is_ctx_pointee(btf, target) {
+                return reject(ProgramReason::GlobalArgKind { index, kind: "PTR".to_owned(), func: name.to_owned() });
+            }
             return self.pointer_arg(btf, target, tags, index);
         }
         if tags.any() {

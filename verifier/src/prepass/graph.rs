@@ -1,6 +1,8 @@
 //! The graph of control flow inside functions: postorder, strongly connected components.
 
-use crate::Env;
+use crate::reason::{ProgramReason, reject};
+use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 
 impl Env<'_> {
     /// Lists the reachable instructions of each function so that successors come before their predecessors, as far
@@ -32,6 +34,53 @@ impl Env<'_> {
             self.subprogs[s].postorder = (first, order.len());
         }
         self.postorder = order;
+    }
+
+    /// Looks for functions that call themselves, directly or through others.
+    pub(super) fn find_recursion(&self) -> Step {
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Visit {
+            Never,
+            Open,
+            Done,
+        }
+        if !self.has(Feature::RecursionFoundFirst) {
+            return Ok(());
+        }
+        let functions = self.subprogs.len() - 1;
+        let mut visits = vec![Visit::Never; functions];
+        for root in 0..functions {
+            if visits[root] != Visit::Never {
+                continue;
+            }
+            visits[root] = Visit::Open;
+            // Each function with the position in its postorder from which calls are still to be looked at.
+            let mut path = vec![(root, self.subprogs[root].postorder.0)];
+            while let Some((caller, at)) = path.last_mut() {
+                let (caller, from) = (*caller, *at);
+                if from == self.subprogs[caller].postorder.1 {
+                    visits[caller] = Visit::Done;
+                    path.pop();
+                    continue;
+                }
+                *at += 1;
+                let slot = self.postorder[from];
+                let target = self.insns()[slot].function(slot).and_then(|t| usize::try_from(t).ok());
+                let Some(callee) = target.and_then(|t| self.find_subprog(t)) else { continue };
+                match visits[callee] {
+                    Visit::Open if self.insns()[slot].is_local_call() => {
+                        let name = |s: usize| self.subprogs[s].name.clone();
+                        return reject(ProgramReason::RecursiveCall { from: name(caller), to: name(callee) });
+                    }
+                    Visit::Never => {
+                        visits[callee] = Visit::Open;
+                        path.push((callee, self.subprogs[callee].postorder.0));
+                    }
+                    Visit::Open | Visit::Done => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Numbers the loops: strongly connected components of more than one instruction, or of one that jumps to itself

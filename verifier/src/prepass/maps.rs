@@ -74,7 +74,7 @@ impl Env<'_> {
                 self.check_direct_value(map, off)?;
                 Ok(Some((RegType::of(RegBase::MapValue), RegExtra::Map { map, uid: 0 }, off)))
             }
-            pseudo::FUNC => {
+            pseudo::FUNC if self.has(Feature::FunctionPointers) => {
                 let target = insn.function(at).and_then(|t| usize::try_from(t).ok());
                 let subprog = target.and_then(|t| self.find_subprog(t));
                 let Some(subprog) = subprog else { return reject(ProgramReason::InvalidCallTarget {}) };
@@ -96,6 +96,9 @@ impl Env<'_> {
         let Some(def) = self.object().maps.get(index as usize) else {
             return Err(Stop::unsupported(format!("map number {index} is not in the object")));
         };
+        if def.map_type == MapType::InsnArray {
+            return Err(Stop::unsupported("jumps through arrays of instructions"));
+        }
         if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_USED_MAPS {
             return reject(ProgramReason::TooManyMaps {});
         }
@@ -145,6 +148,12 @@ impl Env<'_> {
         match def.map_type {
             MapType::Array if def.max_entries != 1 || off >= def.value_size => {
                 reject(ProgramReason::DirectValueOutside { value_size: def.value_size, off })
+            }
+            MapType::PercpuArray if self.has(Feature::PercpuGlobals) => {
+                if def.max_entries != 1 || off >= def.value_size {
+                    return reject(ProgramReason::DirectValueOutside { value_size: def.value_size, off });
+                }
+                Ok(())
             }
             MapType::Array => Ok(()),
             MapType::Arena => {

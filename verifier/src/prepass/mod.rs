@@ -10,6 +10,7 @@ mod btf_info;
 pub(crate) mod call_effects;
 mod capabilities;
 mod cfg;
+mod const_fold;
 mod fastcall;
 pub mod global_args;
 pub mod graph;
@@ -30,6 +31,8 @@ impl Env<'_> {
         self.check_cfg()?;
         self.compute_postorder();
         self.check_attach_point()?;
+        self.fold_constants();
+        self.find_recursion()?;
         self.compute_scc();
         self.compute_live_regs();
         self.mark_fastcall_patterns();

@@ -3,6 +3,7 @@
 use crate::program::SubprogInfo;
 use crate::reason::ProgramReason;
 use crate::{Env, Step, reason::reject};
+use ebpfkit_abi::Feature;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_FUNCTIONS;
 use ebpfkit_isa::opcode::{self, class, mode};
@@ -15,7 +16,8 @@ impl Env<'_> {
         let mut starts: BTreeSet<usize> = [0].into();
         for at in 0..self.insns().len() {
             let insn = self.insns()[at];
-            let function = insn.function(at);
+            let by_address = insn.is_func_address();
+            let function = insn.function(at).filter(|_| !by_address || self.has(Feature::FunctionPointers));
             if function.is_none() && !insn.is_kfunc_call() {
                 continue;
             }
@@ -29,7 +31,7 @@ impl Env<'_> {
                 if starts.len() > MAX_FUNCTIONS {
                     return reject(ProgramReason::TooManySubprogs {});
                 }
-            } else {
+            } else if self.has(Feature::KernelFunctions) {
                 self.add_kfunc_call(insn.imm as u32, insn.off)?;
             }
         }

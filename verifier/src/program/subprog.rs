@@ -30,12 +30,15 @@ pub struct SubprogInfo {
     pub is_async_cb: bool,
     /// Is an exception callback.
     pub is_exception_cb: bool,
-    /// Global function that has been called and must be verified.
-    pub called: bool,
+    /// Global function that has been called and must be verified: where it may not sleep, and where it may. Kernels
+    /// that do not tell these apart use the first.
+    pub called: [bool; 2],
     /// Calls something that changes packet data.
     pub changes_pkt_data: bool,
     /// Calls something that may sleep.
     pub might_sleep: bool,
+    /// Throws, or calls a function that may.
+    pub might_throw: bool,
     /// Arguments of a global function, prepared from BTF; prepared by the first passes.
     pub args: Vec<GlobalArg>,
     /// `args` has been filled.

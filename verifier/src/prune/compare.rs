@@ -7,6 +7,7 @@ use crate::state::{SlotKind, Stack, StackSlot};
 use crate::tables::ids::{regs_exact, same_value};
 use crate::tables::saved::Saved;
 use crate::tables::{IdMap, Precise};
+use ebpfkit_abi::Feature;
 
 /// How closely states must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,8 @@ pub(super) fn reg_allows(old: &RegState, cur: &RegState, precise: Precision, how
             // A negative range says on which side of the end the pointer lies; only the same says the same.
             let (o, c) = (old.range(), cur.range());
             let covers = if o < 0 || c < 0 { o == c } else { o <= c };
-            covers && old.off == cur.off && ids.same(old.id, cur.id) && range_within(old, cur)
+            let near = !ids.keeps_distances || old.id == 0 || old.smin == cur.smin;
+            covers && near && old.off == cur.off && ids.same(old.id, cur.id) && range_within(old, cur)
         }
         RegBase::Stack => regs_exact(old, cur, ids) && old.frameno == cur.frameno,
         RegBase::Arena => true,
@@ -210,6 +212,7 @@ impl Env<'_> {
     /// Whether a saved state allows everything that the current state allows.
     pub(super) fn states_equal(&mut self, id: StateId, how: Exactness) -> bool {
         let misc_is_any = self.allow_uninit_stack();
+        let keeps_distances = self.has(Feature::PacketsUntightened);
         let least = least_precision(self.tables.walk.strict_numbers, self.bpf_capable());
         let Self { tables, path, aux, .. } = self;
         let (walk, cur) = (&mut tables.walk, &path.state);
@@ -222,6 +225,7 @@ impl Env<'_> {
         }
         let ids = &mut walk.ids;
         ids.reset(path.last_id());
+        ids.keeps_distances = keeps_distances;
         if !old.res.same(&cur.res, &mut |o, c| ids.same(o, c)) {
             return false;
         }

@@ -167,12 +167,35 @@ impl Env<'_> {
         matches!(slot.map(|s| s.spilled.extra), Some(RegExtra::Iter { state: IterState::Active, .. }))
     }
 
+    /// Numbers whose identity no other number has lose it.
+    fn forget_singular_ids(&mut self) {
+        let base = |r: &RegState| if r.is_scalar() { r.id & !RegState::ADD_CONST } else { 0 };
+        let mut ids: Vec<u32> = Vec::new();
+        let state = &self.path.state;
+        for frame in &state.frames {
+            let slots = frame.stack.slots.iter().filter(|s| s.is_spill()).map(|s| &s.spilled);
+            ids.extend(frame.regs.iter().chain(slots).map(base).filter(|&id| id != 0));
+        }
+        if ids.is_empty() {
+            return;
+        }
+        ids.sort_unstable();
+        let is_single = |id: u32| {
+            let at = ids.partition_point(|&i| i < id);
+            ids.get(at) == Some(&id) && ids.get(at + 1) != Some(&id)
+        };
+        self.path.state.for_each_reg(|r| is_single(base(r)), RegState::clear_scalar_id);
+    }
+
     fn save_state(&mut self, list: usize, insn: usize) {
         self.tables.walk.total_states += 1;
         if self.wants_comparisons() {
             self.observer.event(Event::Saved { insn });
         }
         self.tables.walk.mark_checkpoint(self.insn_processed);
+        if self.has(Feature::SingularIdsForgotten) {
+            self.forget_singular_ids();
+        }
         let history = std::mem::take(&mut self.path.state.history);
         let state = VerifierState { insn_idx: insn, history, ..self.path.state.clone() };
         let id = self.tables.walk.saved.add(list, state);

@@ -52,6 +52,6 @@ reasons! {
         /// The kernel knows no such hook for this type of programs. It says nothing more.
         "EBPF1123" UnknownHook { kind: String, attach: String } EINVAL, "{kind} programs cannot be attached as {attach}";
         /// Nothing runs behind a function that does not return.
-        "EBPF1118" NoReturn {} EINVAL, "Attaching fexit/fmod_ret to __noreturn functions is rejected.";
+        "EBPF1118" NoReturn { name: String } EINVAL, "Attaching fexit/fmod_ret to __noreturn functions is rejected.", with NoreturnNamed "Attaching fexit/fsession/fmod_ret to __noreturn function '{name}' is rejected.";
     }
 }

@@ -42,6 +42,7 @@ reasons! {
         /// Socket maps hold sockets.
         "EBPF0328" SockmapValue {} EINVAL, "invalid arg_type for sockmap/sockhash";
         /// Text must be constant.
+        "EBPF0324" StringPerCpu { reg: u8 } EACCES, "R{reg} points to percpu_array map which cannot be used as const string";
         "EBPF0324" StringNotReadOnly { reg: u8 } EACCES, "R{reg} does not point to a readonly map'";
         /// Text must stand at a known place.
         "EBPF0324" StringNotConstant { reg: u8 } EACCES, "R{reg} is not a constant address'";

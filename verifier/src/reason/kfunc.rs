@@ -53,12 +53,14 @@ reasons! {
         "EBPF1020" NodeNotBorrowed { func: String } EINVAL, "{func} can only take non-owning or refcounted bpf_rb_node pointer";
         /// Comparison functions may not change the tree.
         "EBPF0424" NotInTreeCallback { func: String } EINVAL, "{func} not allowed in rbtree cb";
+        "EBPF0424" LockInTreeCallback {} EINVAL, "can't res_spin_{{lock,unlock}} in rbtree cb";
         /// A function of the program is expected.
         "EBPF1019" NotFunction { index: usize } EINVAL, "arg{index} expected pointer to func";
         /// An allocated object is expected, owned or borrowed.
         "EBPF1020" NotReference { index: usize } EINVAL, "arg#{index} is neither owning or non-owning ref";
         /// The object has no reference count.
         "EBPF1020" NotRefcounted { index: usize } EINVAL, "arg#{index} doesn't point to a type with bpf_refcount field";
+        "EBPF1020" NoRecord {} EFAULT, "verifier bug: Couldn't find btf_record";
         /// Constant text is expected.
         "EBPF0324" NotConstString { index: usize } EINVAL, "arg#{index} doesn't point to a const string";
         /// Interrupt flags are saved on the stack.

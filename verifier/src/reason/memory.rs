@@ -119,6 +119,8 @@ reasons! {
         /// Before the start of a buffer.
         "EBPF0242" BufferNegative { reg: u8, kind: &'static str, off: i32, size: u32 } EACCES, "R{reg} invalid {kind} buffer access: off={off}, size={size}";
         /// Inside a buffer at a place that is not known.
+        /// The same, with the register's offset as one.
+        "EBPF0242" BufferNegativeAt { reg: u8, kind: &'static str, off: i32, var_off: i64 } EACCES, "R{reg} invalid negative {kind} buffer offset: off={off}, var_off={var_off}";
         "EBPF0242" BufferVariable { reg: u8, off: i32, var_off: String } EACCES, "R{reg} invalid variable buffer offset: off={off}, var_off={var_off}";
         /// An empty buffer in the context.
         "EBPF0228" ZeroContextBuffer {} EACCES, "";

@@ -84,7 +84,8 @@ reasons! {
         /// One frame with a stack of its own is too large.
         "EBPF0623" SubprogStackTooLarge { subprog: usize, depth: u32 } EACCES, "stack size of subprog {subprog} is {depth}. Too large";
         /// A chain of calls is too long.
-        "EBPF0305" CallChainTooDeep { frames: usize } E2BIG, "the call stack of {frames} frames is too deep !" | "since Linux 7.2" "recursive call from {from}() to {to}()";
+        "EBPF0305" CallChainTooDeep { frames: usize } E2BIG, "the call stack of {frames} frames is too deep !";
+        "EBPF0305" RecursiveCall { from: String, to: String } EINVAL, "recursive call from {from}() to {to}()";
         /// A tail call below callers that use too much stack.
         "EBPF0623" TailCallStack { depth: u32 } EACCES, "tail_calls are not allowed when call stack of previous frames is {depth} bytes. Too large";
         /// An exception callback is called by name.
@@ -92,7 +93,7 @@ reasons! {
         /// A tail call from an exception callback.
         "EBPF0627" TailCallInExceptionCb {} EINVAL, "cannot tail call within exception cb";
         /// A program type that cannot sleep is marked sleepable.
-        "EBPF0629" NotSleepable {} EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable", with SleepableTracepoints "Program of this type cannot be sleepable";
+        "EBPF0629" NotSleepable {} EINVAL, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable", with SleepableTracepoints "Program of this type cannot be sleepable", without SleepableProbes "Only fentry/fexit/fmod_ret and lsm programs can be sleepable";
         /// An attach point is named by no type.
         "EBPF1102" MissingAttachBtf {} EINVAL, "Tracing programs must provide btf_id";
         /// The program uses more maps than are allowed.
@@ -122,6 +123,7 @@ reasons! {
         /// The context of this program type has another struct.
         "EBPF0901" ArgCtxStruct { index: usize, name: &'static str } EINVAL, "arg#{index} should be `struct {name} *`";
         /// An exception callback takes one number.
+        "EBPF0627" ExceptionCbVoid {} EINVAL, "exception cb cannot return void";
         "EBPF0627" ExceptionCbArgs {} EINVAL, "exception cb only supports single integer argument";
         /// More than one exception callback.
         "EBPF0627" SecondExceptionCb {} EINVAL, "multiple exception callback tags for main subprog";

@@ -7,6 +7,7 @@ reasons! {
     Resource => ResourceReason {
         /// Something acquired is not released.
         "EBPF0401" ReferenceLeak { prefix: String, id: u32, insn: usize } EINVAL, "{prefix} would lead to reference leak", with Explanations "Unreleased reference id={id} alloc_insn={insn}";
+        "EBPF0401" ReleasedBefore { id: u32, insn: usize } EINVAL, "Leaking reference id={id} alloc_insn={insn}. Release it first.";
         /// The same, with what is not released.
         "EBPF0401" Unreleased { before: String, id: u32, insn: usize } EINVAL, "{before}Unreleased reference id={id} alloc_insn={insn}";
         /// The same, where something is held that must not be held there.

@@ -27,7 +27,7 @@ reasons! {
         "EBPF0117" PointerArithmeticNull { reg: u8, kind: Cow<'static, str> } EACCES, "R{reg} pointer arithmetic on {kind} prohibited, null-check it first";
         "EBPF0118" PointerArithmeticKind { reg: u8, kind: Cow<'static, str> } EACCES, "R{reg} pointer arithmetic on {kind} prohibited";
         "EBPF0119" PointerMathTooFar { kind: Cow<'static, str>, value: i64 } EINVAL, "math between {kind} pointer and {value} is not allowed";
-        "EBPF0119" PointerOffsetTooFar { kind: Cow<'static, str>, off: i32 } EINVAL, "{kind} pointer offset {off} is not allowed";
+        "EBPF0119" PointerOffsetTooFar { kind: Cow<'static, str>, off: i64 } EINVAL, "{kind} pointer offset {off} is not allowed";
         "EBPF0121" PointerMathUnbounded { kind: Cow<'static, str> } EINVAL, "math between {kind} pointer and register with unbounded min value is not allowed";
         "EBPF0119" PointerOutOfBounds { value: i64, kind: Cow<'static, str> } EINVAL, "value {value} makes {kind} pointer be out of bounds";
         "EBPF0112" ScalarMinusPointer { reg: u8 } EACCES, "R{reg} tried to subtract pointer from scalar";

@@ -30,7 +30,7 @@ impl Env<'_> {
         };
         let (id, insn) = (self.new_id(), self.path.insn_idx);
         let res = self.path.state.res_mut();
-        res.refs.push(Reference { kind: RefKind::Irq, id, insn, lock_owner: 0 });
+        res.refs.push(Reference { kind: RefKind::Irq, id, insn, parent: 0, lock_owner: 0 });
         res.active_irq_id = id;
         self.mark_object_write(r.frameno as usize, 1 << slot);
         let flag = RegState::pointer(RegType::of(RegBase::Stack), RegExtra::Irq { native });

@@ -69,7 +69,7 @@ impl Env<'_> {
         }
         let insn = self.path.insn_idx;
         let res = self.path.state.res_mut();
-        res.refs.push(Reference { kind: kind.reference(), id: r.id, insn, lock_owner: owner });
+        res.refs.push(Reference { kind: kind.reference(), id: r.id, insn, parent: 0, lock_owner: owner });
         res.active_locks += 1;
         (res.active_lock_id, res.active_lock_owner) = (r.id, owner);
         Ok(())

@@ -10,9 +10,24 @@ use ebpfkit_abi::{Feature, ProgType, TypeFlags};
 impl Env<'_> {
     /// Notes that the instruction at `insn` acquired an object; the identity of the reference.
     pub fn acquire_reference(&mut self, insn: usize) -> u32 {
+        self.acquire_reference_of(insn, 0)
+    }
+
+    /// The same for an object that rests on another reference, in kernels that know of that.
+    pub fn acquire_reference_of(&mut self, insn: usize, parent: u32) -> u32 {
         let id = self.new_id();
-        self.path.state.res_mut().refs.push(Reference { kind: RefKind::Ptr, id, insn, lock_owner: 0 });
+        let parent = if self.has(Feature::NestedReferences) { parent } else { 0 };
+        self.path.state.res_mut().refs.push(Reference { kind: RefKind::Ptr, id, insn, parent, lock_owner: 0 });
         id
+    }
+
+    /// Rejects when a reference is released on which another one rests.
+    pub fn check_children(&self, id: u32) -> Step {
+        let child = self.path.state.res.refs.iter().find(|r| r.kind == RefKind::Ptr && r.parent == id && id != 0);
+        match child {
+            Some(child) => reject(ResourceReason::ReleasedBefore { id: child.id, insn: child.insn }),
+            None => Ok(()),
+        }
     }
 
     /// Whether this object was acquired and not yet released.

@@ -1,6 +1,6 @@
 //! Conditional jumps and what they prove.
 
-use super::linked::LinkedRegs;
+use super::linked::{LinkedRegs, most_linked};
 use crate::domain::compare::{Pair, const_at, negated, swapped};
 use crate::domain::{Numbers, RegBase, RegExtra, RegState, RegType};
 use crate::program::UsedMap;
@@ -51,12 +51,18 @@ struct Compared {
     strict_pointers: bool,
     /// Null in a register is as good as null in the instruction.
     null_registers: bool,
+    /// The offset of a pointer is one, and packets are accessible up to the greatest that was checked.
+    whole_offsets: bool,
 }
 
 impl Compared {
     fn not_null(&self, ptr: &RegState) -> bool {
+        if !self.strict_pointers {
+            return ptr.not_null();
+        }
         let far = ptr.smin <= -MAX_VAR_OFF || ptr.smax >= MAX_VAR_OFF;
-        ptr.not_null() && !(self.strict_pointers && far)
+        let kind = ptr.not_null() || matches!(ptr.ty.base, RegBase::XdpSock | RegBase::Buf) && !ptr.ty.may_be_null();
+        kind && !far
     }
 
     /// Whether a pointer that another one equals says that neither is null.
@@ -160,7 +166,20 @@ pub fn mark_ptr_or_null_regs(state: &mut VerifierState, reg: u8, is_null: bool, 
 }
 
 /// All packet pointers with the same base as this one may now be accessed up to it.
-fn extend_packet_range(state: &mut VerifierState, checked: &RegState, right_open: bool) {
+fn extend_packet_range(state: &mut VerifierState, checked: &RegState, right_open: bool, whole: bool) {
+    if whole {
+        let most = checked.folded().umax;
+        if most > MAX_PACKET_OFF || most == 0 && right_open {
+            return;
+        }
+        let range = most as i32 + i32::from(right_open);
+        let (ty, id) = (checked.ty, checked.id);
+        state.for_each_reg(
+            move |r| r.ty == ty && r.id == id && r.range() < range,
+            move |r| r.extra = RegExtra::Range(range),
+        );
+        return;
+    }
     if checked.off < 0 || checked.off == 0 && right_open {
         return;
     }
@@ -183,7 +202,7 @@ fn is_origin(r: &RegState, ty: RegType) -> bool {
 
 /// Learns from a comparison of a packet pointer with the end, or of packet metadata with the packet; whether this
 /// was such a comparison.
-fn learn_packet_range(state: &mut VerifierState, insn: Insn, taken: bool) -> bool {
+fn learn_packet_range(state: &mut VerifierState, insn: Insn, taken: bool, whole: bool) -> bool {
     if !insn.is_src_reg() || insn.class() == class::JMP32 {
         return false;
     }
@@ -207,7 +226,7 @@ fn learn_packet_range(state: &mut VerifierState, insn: Insn, taken: bool) -> boo
         _ => return false,
     };
     if taken == inside_when {
-        extend_packet_range(state, &checked, strict);
+        extend_packet_range(state, &checked, strict, whole);
     } else if checked.ty == PACKET {
         state.reg_mut(reg).extra = RegExtra::Range(if strict { AT_PKT_END } else { BEYOND_PKT_END });
     }
@@ -267,7 +286,7 @@ fn learn(
         mark_ptr_or_null_regs(state, insn.dst, taken == (op == jmp::JEQ), maps);
         true
     } else {
-        learn_packet_range(state, insn, taken)
+        learn_packet_range(state, insn, taken, rules.whole_offsets)
     };
     Learned { contradictions, harmless }
 }
@@ -324,6 +343,7 @@ impl Env<'_> {
             equal_is_not_null: self.has(Feature::NullnessByComparison),
             strict_pointers: self.has(Feature::StrictNonNull),
             null_registers: self.has(Feature::NullRegisters),
+            whole_offsets: self.has(Feature::WholeOffsets),
         };
         if let Some(taken) = branch_taken(&dst, &src, op, w32, &by) {
             if dst.is_scalar() {
@@ -341,13 +361,18 @@ impl Env<'_> {
             return Ok(());
         }
 
+        let tells_null = insn.is_src_reg() && !w32 && matches!(op, jmp::JEQ | jmp::JNE) && src.is_null();
+        if tells_null && dst.ty.may_be_null() && self.has(Feature::PreciseNulls) {
+            self.mark_chain_precision(insn.src)?;
+        }
         let live = self.has(Feature::LiveRegisterPass);
+        let most = most_linked(self.max_call_frames());
         let mut linked = LinkedRegs::default();
         if insn.is_src_reg() && src.is_scalar() && src.id != 0 {
-            linked.collect(&mut self.path.state, src.id, live.then_some(&self.aux));
+            linked.collect(&mut self.path.state, src.id, live.then_some(&self.aux), most);
         }
         if dst.is_scalar() && dst.id != 0 {
-            linked.collect(&mut self.path.state, dst.id, live.then_some(&self.aux));
+            linked.collect(&mut self.path.state, dst.id, live.then_some(&self.aux), most);
         }
         if linked.0.len() > 1 {
             self.push_history(StackUse::NONE, linked.pack())?;

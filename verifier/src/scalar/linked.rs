@@ -3,14 +3,25 @@
 use crate::domain::{Numbers, RegState};
 use crate::program::InsnAux;
 use crate::state::VerifierState;
+use ebpfkit_abi::limits;
 use ebpfkit_isa::R10;
 
-const FRAME_BITS: u32 = 3;
 const INDEX_BITS: u32 = 6;
-const ENTRY_BITS: u32 = FRAME_BITS + INDEX_BITS + 1;
 const COUNT_BITS: u32 = 4;
-/// As many as fit one packed word.
+/// As many as fit one packed word where chains of calls have 8 frames.
 const MOST: usize = 6;
+/// The same for 16 frames.
+const MOST_IN_LONG_CHAINS: usize = 5;
+
+/// Bits of a frame's number in an entry of a packed word with so many entries.
+const fn frame_bits(entries: usize) -> u32 {
+    if entries > MOST_IN_LONG_CHAINS { 3 } else { 4 }
+}
+
+/// How many numbers are linked at most, where a chain of calls has so many frames.
+pub(super) const fn most_linked(frames: usize) -> usize {
+    if frames > limits::MAX_CALL_FRAMES { MOST_IN_LONG_CHAINS } else { MOST }
+}
 
 /// Where a linked number is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +41,11 @@ pub struct LinkedRegs(pub Vec<LinkedReg>);
 impl LinkedRegs {
     /// One word, for [`crate::state::HistoryEntry::linked_regs`].
     pub fn pack(&self) -> u64 {
+        let frame_bits = frame_bits(self.0.len());
         let entries = self.0.iter().take(MOST).fold(0u64, |word, e| {
             let index = u64::from(e.index) & ((1 << INDEX_BITS) - 1);
-            let entry = u64::from(e.frame) | index << FRAME_BITS | u64::from(e.is_reg) << (FRAME_BITS + INDEX_BITS);
-            word << ENTRY_BITS | entry
+            let entry = u64::from(e.frame) | index << frame_bits | u64::from(e.is_reg) << (frame_bits + INDEX_BITS);
+            word << (frame_bits + INDEX_BITS + 1) | entry
         });
         entries << COUNT_BITS | self.0.len().min(MOST) as u64
     }
@@ -41,20 +53,21 @@ impl LinkedRegs {
     /// From the packed word; empty for zero.
     pub fn unpack(word: u64) -> Self {
         let count = (word & ((1 << COUNT_BITS) - 1)) as usize;
+        let frame_bits = frame_bits(count);
         let entry = |i: usize| {
-            let e = word >> (COUNT_BITS + ENTRY_BITS * i as u32);
+            let e = word >> (COUNT_BITS + (frame_bits + INDEX_BITS + 1) * i as u32);
             LinkedReg {
-                frame: (e & ((1 << FRAME_BITS) - 1)) as u8,
-                index: (e >> FRAME_BITS & ((1 << INDEX_BITS) - 1)) as u8,
-                is_reg: e >> (FRAME_BITS + INDEX_BITS) & 1 != 0,
+                frame: (e & ((1 << frame_bits) - 1)) as u8,
+                index: (e >> frame_bits & ((1 << INDEX_BITS) - 1)) as u8,
+                is_reg: e >> (frame_bits + INDEX_BITS) & 1 != 0,
             }
         };
         Self((0..count.min(MOST)).rev().map(entry).collect())
     }
 
-    /// Adds all numbers with this identity that may still be read; `aux` knows which registers may, where the kernel
-    /// does. Those beyond what fits lose it.
-    pub(super) fn collect(&mut self, state: &mut VerifierState, id: u32, aux: Option<&[InsnAux]>) {
+    /// Adds all numbers with this identity that may still be read, up to `most`; `aux` knows which registers may, where
+    /// the kernel does. Those beyond lose it.
+    pub(super) fn collect(&mut self, state: &mut VerifierState, id: u32, aux: Option<&[InsnAux]>, most: usize) {
         let id = id & !RegState::ADD_CONST;
         let matches = |r: &RegState| r.is_scalar() && r.id & !RegState::ADD_CONST == id;
         for frame in (0..state.frames.len()).rev() {
@@ -66,7 +79,7 @@ impl LinkedRegs {
             let found: Vec<_> = regs.chain(slots.map(|(i, _)| (i as u8, false))).collect();
             for (index, is_reg) in found {
                 let e = LinkedReg { frame: frame as u8, index, is_reg };
-                if self.0.len() < MOST {
+                if self.0.len() < most {
                     self.0.push(e);
                 } else if let Some(r) = e.get_mut(state) {
                     r.clear_scalar_id();
@@ -141,5 +154,7 @@ mod tests {
         let all = LinkedRegs((0..6).map(|i| LinkedReg { frame: i % 8, index: 63 - i, is_reg: i % 2 == 0 }).collect());
         assert_eq!(LinkedRegs::unpack(all.pack()), all);
         assert_eq!(LinkedRegs::unpack(0), LinkedRegs::default());
+        let deep = LinkedRegs((0..5).map(|i| LinkedReg { frame: 15 - i, index: 63 - i, is_reg: i % 2 == 0 }).collect());
+        assert_eq!(LinkedRegs::unpack(deep.pack()), deep);
     }
 }

@@ -20,7 +20,7 @@ fn check_sane_offset(reg: &RegState, ty: RegType) -> Step {
         return reject(ScalarReason::PointerMathTooFar { kind: reg_type_str(ty), value });
     }
     if far(reg.off.into()) {
-        return reject(ScalarReason::PointerOffsetTooFar { kind: reg_type_str(ty), off: reg.off });
+        return reject(ScalarReason::PointerOffsetTooFar { kind: reg_type_str(ty), off: reg.off.into() });
     }
     if reg.smin == i64::MIN {
         return reject(ScalarReason::PointerMathUnbounded { kind: reg_type_str(ty) });
@@ -29,6 +29,18 @@ fn check_sane_offset(reg: &RegState, ty: RegType) -> Step {
         return reject(ScalarReason::PointerOutOfBounds { kind: reg_type_str(ty), value: reg.smin });
     }
     Ok(())
+}
+
+/// The same for a pointer whose offset is one.
+fn check_sane_whole(ptr: &RegState, ty: RegType) -> Step {
+    let far = |v: i64| v >= MAX_VAR_OFF || v <= -MAX_VAR_OFF;
+    let whole = ptr.folded();
+    let value = whole.var_off.value as i64;
+    let wrong = if whole.var_off.is_const() && far(value) { Some(value) } else { Some(whole.smin).filter(|v| far(*v)) };
+    match wrong {
+        Some(off) => reject(ScalarReason::PointerOffsetTooFar { kind: reg_type_str(ty), off }),
+        None => Ok(()),
+    }
 }
 
 /// The sum or difference with a constant, when it fits the fixed offset.
@@ -112,7 +124,9 @@ impl Env<'_> {
             return reject(ScalarReason::PointerArithmeticKind { reg, kind: self.kind_name(ptr.ty) });
         }
         check_sane_offset(&off, ptr.ty)?;
-        check_sane_offset(&ptr, ptr.ty)?;
+        let whole = self.has(Feature::WholeOffsets);
+        let check_sane = if whole { check_sane_whole } else { check_sane_offset };
+        check_sane(&ptr, ptr.ty)?;
 
         let mut masking = Masking::default();
         if matches!(op, alu::ADD | alu::SUB) {
@@ -126,12 +140,16 @@ impl Env<'_> {
             }
         }
         dst.set_unbounded32();
+        // An offset that is one is kept as the fixed part while it is known, and in the variable part from then on.
+        let fixed = known && !(whole && !ptr.var_off.is_const());
+        let from = if whole { ptr.folded() } else { ptr };
         match op {
-            alu::ADD => match fixed_offset(&ptr, off.smin, op).filter(|_| known) {
+            alu::ADD => match fixed_offset(&ptr, off.smin, op).filter(|_| fixed) {
                 Some(o) => dst.off = o,
                 None => {
-                    add_variable(&mut dst, &ptr, &off);
-                    if ptr.is_pkt() {
+                    add_variable(&mut dst, &from, &off);
+                    dst.off = from.off;
+                    if ptr.is_pkt() && !(whole && known) {
                         dst.id = self.new_id();
                         dst.extra = RegExtra::Range(0);
                     }
@@ -144,11 +162,12 @@ impl Env<'_> {
                 if ptr.ty == RegType::of(RegBase::Stack) {
                     return reject(ScalarReason::StackPointerSub { reg });
                 }
-                match fixed_offset(&ptr, off.smin, op).filter(|_| known) {
+                match fixed_offset(&ptr, off.smin, op).filter(|_| fixed) {
                     Some(o) => dst.off = o,
                     None => {
-                        sub_variable(&mut dst, &ptr, &off);
-                        if ptr.is_pkt() {
+                        sub_variable(&mut dst, &from, &off);
+                        dst.off = from.off;
+                        if ptr.is_pkt() && !(whole && known) {
                             dst.id = self.new_id();
                             if off.smin < 0 {
                                 dst.extra = RegExtra::Range(0);
@@ -162,8 +181,17 @@ impl Env<'_> {
             }
             _ => return reject(ScalarReason::PointerOperator { reg, op: alu_str(op) }),
         }
-        check_sane_offset(&dst, ptr.ty)?;
-        self.numbers().sync(&mut dst);
+        if dst.range() < 0 && self.has(Feature::MovedFromPacketEnd) {
+            dst.extra = RegExtra::Range(0);
+        }
+        check_sane(&dst, ptr.ty)?;
+        // Where a packet pointer keeps what checks have proved, its greatest offset is the one that was checked.
+        let untightened = ptr.is_pkt() && self.has(Feature::PacketsUntightened);
+        if untightened && (known || dst.range() > 0) {
+            dst.bounds32_from_tnum();
+        } else {
+            self.numbers().sync(&mut dst);
+        }
         self.check_sanitized_bounds(insn, &dst)?;
         if matches!(op, alu::ADD | alu::SUB) {
             self.sanitize_moved_pointer(insn, &dst, &off, &masking)?;

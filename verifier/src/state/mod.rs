@@ -73,6 +73,8 @@ pub struct Reference {
     pub id: u32,
     /// Slot of the instruction that acquired it.
     pub insn: usize,
+    /// The reference that it rests on, which must be released later; zero for none.
+    pub parent: u32,
     /// For locks: the map (index) or allocated object (identity) that holds it.
     pub lock_owner: u64,
 }
@@ -123,16 +125,16 @@ pub struct StateId(pub u32);
 pub struct StackUse(u16);
 
 impl StackUse {
-    const ACCESS: u16 = 1 << 9;
-    const SRC_IS_STACK: u16 = 1 << 10;
-    const DST_IS_STACK: u16 = 1 << 11;
+    const ACCESS: u16 = 1 << 10;
+    const SRC_IS_STACK: u16 = 1 << 11;
+    const DST_IS_STACK: u16 = 1 << 12;
 
     /// Nothing.
     pub const NONE: Self = Self(0);
 
     /// Spilled a register to, or filled it from, a slot of a frame.
     pub const fn access(frame: usize, slot: usize) -> Self {
-        Self(Self::ACCESS | (slot as u16 & 63) << 3 | frame as u16 & 7)
+        Self(Self::ACCESS | (slot as u16 & 63) << 4 | frame as u16 & 15)
     }
 
     /// A comparison whose operands are stack pointers, which have no precision.
@@ -142,7 +144,7 @@ impl StackUse {
 
     /// Frame and slot of a spill or fill.
     pub const fn slot(self) -> Option<(usize, usize)> {
-        if self.0 & Self::ACCESS != 0 { Some(((self.0 & 7) as usize, (self.0 >> 3 & 63) as usize)) } else { None }
+        if self.0 & Self::ACCESS != 0 { Some(((self.0 & 15) as usize, (self.0 >> 4 & 63) as usize)) } else { None }
     }
 
     /// The source of the comparison is a stack pointer.

@@ -8,6 +8,8 @@ pub struct IdMap {
     pairs: Vec<(u32, u32)>,
     /// Next identity for numbers that have none.
     temporary: u32,
+    /// Pointers into packets that share an identity keep their distances.
+    pub keeps_distances: bool,
 }
 
 impl IdMap {

@@ -3,11 +3,12 @@
 
 use crate::program::InsnAux;
 use crate::state::{StateId, VerifierState};
+use ebpfkit_abi::limits::MAX_LONG_CALL_FRAMES;
 
 /// A loop in a chain of calls: call sites that lead to it, then its component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct SccCallchain {
-    pub(crate) callsites: [u32; 8],
+    pub(crate) callsites: [u32; MAX_LONG_CALL_FRAMES],
     pub(crate) depth: u8,
     pub(crate) scc: u32,
 }

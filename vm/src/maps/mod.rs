@@ -271,7 +271,7 @@ fn new_kind(facts: &Facts, fields: &Record, template: (Facts, Record)) -> Result
     Ok(Some(match facts.map_type {
         MapType::Array => Kind::Array(Array::new(facts, fields)?),
         MapType::PercpuArray => Kind::PercpuArray(PercpuArray::new(facts, fields)?),
-        MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
+        MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash | MapType::Rhash => {
             Kind::Hash(HashMap::new(facts, fields)?)
         }
         MapType::LpmTrie => Kind::Lpm(Lpm::new(facts, fields)?),

@@ -86,7 +86,7 @@ impl Env<'_> {
             let role = self.check_kfunc_pointer(arg, meta)?;
             skip = role == Role::MemSize;
         }
-        if desc.has(F::RELEASE) && meta.release.is_none() {
+        if desc.has(F::RELEASE) && meta.release.is_none() && meta.released_dynptr.is_none() {
             return reject(KfuncReason::ReleasesNothing { func: desc.name.clone() });
         }
         Ok(())
@@ -141,7 +141,9 @@ impl Env<'_> {
             }
         }
         let name = pointee_name(a.btf, a.param);
-        if name == "bpf_dynptr" || name == "bpf_dynptr_kern" && a.param.has("__uninit") {
+        if name == "bpf_dynptr"
+            || name == "bpf_dynptr_kern" && (a.param.has("__uninit") || !self.has(Feature::GuardedDynptrs))
+        {
             return Ok(Role::Dynptr);
         }
         let is_iter_api = a.desc.has(F::ITER_NEW) || a.desc.has(F::ITER_NEXT) || a.desc.has(F::ITER_DESTROY);
@@ -170,6 +172,9 @@ impl Env<'_> {
             _ if a.param.has("__irq_flag") => return Ok(Role::IrqFlag),
             _ => {}
         }
+        if self.has(Feature::StructsFirst) {
+            return self.kfunc_role_by_type(a);
+        }
         if self.as_btf(&r)?.is_some() {
             if !is_struct(a.btf, a.target) {
                 let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
@@ -191,13 +196,45 @@ impl Env<'_> {
         if !(plain || sized && a.target == 0) {
             let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
             let void = if sized { "void, " } else { "" };
-            if self.has(Feature::StructsFirst) && is_struct(a.btf, a.target) {
-                let (ty, expected) = (self.kind_name(r.ty).into_owned(), format!("{kind} {ty}"));
-                return reject(KfuncReason::OtherKind { reg: a.reg, ty, expected });
-            }
             return reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void });
         }
         Ok(if sized { Role::MemSize } else { Role::Mem })
+    }
+
+    /// What is left of [`Self::kfunc_role`] where types alone say what an argument is; the register decides only whether a
+    /// struct of numbers is a struct or memory.
+    fn kfunc_role_by_type(&mut self, a: Arg<'_>) -> Step<Role> {
+        let r = *self.reg(a.reg);
+        if matches!(a.btf.get(a.btf.resolve(a.target)), Some(Type::FuncProto { .. })) {
+            return Ok(Role::Callback);
+        }
+        let is_struct = is_struct(a.btf, a.target);
+        let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
+        let plain = is_scalar(a.btf, a.target)
+            || match is_scalar_struct(a.btf, a.target, 0) {
+                Some(fits) => fits,
+                None => {
+                    self.verbose(format_args!("max struct nesting depth exceeded\n"));
+                    false
+                }
+            };
+        if a.desc.params.get(a.index + 1).is_some_and(|next| is_size(a.btf, next)) {
+            if plain || a.target == 0 {
+                return Ok(Role::MemSize);
+            }
+            return reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void: "void, " });
+        }
+        if is_struct && self.as_btf(&r)?.is_some() {
+            return Ok(Role::Struct);
+        }
+        if plain {
+            return Ok(Role::Mem);
+        }
+        if is_struct {
+            let (ty, expected) = (self.kind_name(r.ty).into_owned(), format!("{kind} {ty}"));
+            return reject(KfuncReason::OtherKind { reg: a.reg, ty, expected });
+        }
+        reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void: "" })
     }
 
     fn check_kfunc_pointer(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step<Role> {
@@ -228,6 +265,11 @@ impl Env<'_> {
         if role == Role::Map {
             self.note_kfunc_map(a, meta)?;
         }
+        let release = if a.desc.has(F::RELEASE) && r.ref_obj_id != 0 { TypeFlags::RELEASE } else { TypeFlags::empty() };
+        let place = ArgType { base: ArgBase::DontCare, flags: release, size: 0, btf: "" };
+        if self.has(Feature::StructsFirst) {
+            self.check_arg_offset(place, a.reg)?;
+        }
         if matches!(role, Role::Map | Role::Alloc | Role::Struct) && (trusted || rcu) && !r.is_trusted() {
             if !rcu {
                 return reject(KfuncReason::NotTrusted { reg: a.reg });
@@ -236,8 +278,9 @@ impl Env<'_> {
                 return reject(KfuncReason::NotRcu { reg: a.reg });
             }
         }
-        let release = if a.desc.has(F::RELEASE) && r.ref_obj_id != 0 { TypeFlags::RELEASE } else { TypeFlags::empty() };
-        self.check_arg_offset(ArgType { base: ArgBase::DontCare, flags: release, size: 0, btf: "" }, a.reg)?;
+        if !self.has(Feature::StructsFirst) {
+            self.check_arg_offset(place, a.reg)?;
+        }
         self.check_kfunc_role(a, role, meta)?;
         Ok(role)
     }
@@ -312,9 +355,9 @@ impl Env<'_> {
                     return reject(KfuncReason::NotReference { index });
                 }
                 meta.owning |= !r.is_non_owning() && r.ref_obj_id != 0;
-                let counted =
-                    self.record_of(&r).is_some_and(|rec| rec.has(ebpfkit_object::record::FieldKind::Refcount));
-                if !counted {
+                let record = self.record_of(&r).filter(|rec| !rec.fields.is_empty());
+                let Some(record) = record else { return reject(KfuncReason::NoRecord {}) };
+                if !record.has(ebpfkit_object::record::FieldKind::Refcount) {
                     return reject(KfuncReason::NotRefcounted { index });
                 }
                 meta.object = r.btf();
@@ -340,6 +383,9 @@ impl Env<'_> {
             Role::ResLock => {
                 if r.ty != MAP_VALUE && r.ty != ALLOC {
                     return reject(KfuncReason::LockNotInObject { index });
+                }
+                if self.has(Feature::NoLocksInTreeCallbacks) && self.in_tree_callback() {
+                    return reject(KfuncReason::LockInTreeCallback {});
                 }
                 let kind = if a.desc.name.contains("irq") { LockKind::ResilientIrq } else { LockKind::Resilient };
                 if a.desc.name.contains("unlock") {
@@ -423,6 +469,7 @@ impl Env<'_> {
             name::DYNPTR_FROM_SKB => TypeFlags::DYNPTR_SKB,
             name::DYNPTR_FROM_XDP => TypeFlags::DYNPTR_XDP,
             name::DYNPTR_FROM_SKB_META => TypeFlags::DYNPTR_SKB_META,
+            name::DYNPTR_FROM_FILE | name::DYNPTR_FILE_DISCARD => TypeFlags::DYNPTR_FILE,
             name::DYNPTR_CLONE if uninit => {
                 let Some(parent) = meta.dynptr else { return Err(Stop::unsupported("a copy of no dynptr")) };
                 shared = parent.ref_obj_id;
@@ -430,9 +477,13 @@ impl Env<'_> {
             }
             _ => TypeFlags::empty(),
         };
-        self.process_dynptr(a.reg, flags, shared)?;
+        let parent = meta.ref_obj_id;
+        self.process_dynptr_over(a.reg, flags, shared, parent)?;
         if !uninit {
             meta.dynptr = self.dynptr_at(&r);
+        }
+        if a.desc.has(F::RELEASE) {
+            meta.released_dynptr = Some(a.reg);
         }
         Ok(())
     }
@@ -528,6 +579,10 @@ impl Env<'_> {
     fn check_kfunc_buffer(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step {
         let (saved, size_reg) = (*self.reg(a.reg), a.reg + 1);
         let optional = a.param.has("__opt") || a.param.has("__nullable");
+        let exact = a.desc.params[a.index + 1].has("__szk");
+        if exact && self.has(Feature::StructsFirst) && !self.reg(size_reg).var_off.is_const() {
+            return reject(KfuncReason::NotConstant { reg: size_reg });
+        }
         if !(saved.is_null() && optional) {
             if saved.ty.may_be_null() {
                 self.assume_not_null(a.reg);
@@ -539,6 +594,7 @@ impl Env<'_> {
                 *self.reg_mut(a.reg) = saved;
             }
             match fits {
+                Err(Stop::Reject(why)) if self.is_explained(&why) => return Err(Stop::Reject(why)),
                 Err(Stop::Reject(why)) => {
                     self.because(&why);
                     return reject(KfuncReason::BadBuffer { index: a.index, size: a.index + 1 });
@@ -546,7 +602,7 @@ impl Env<'_> {
                 other => other?,
             }
         }
-        if a.desc.params[a.index + 1].has("__szk") {
+        if exact {
             let size = *self.reg(size_reg);
             if !size.var_off.is_const() {
                 return reject(KfuncReason::NotConstant { reg: size_reg });

@@ -5,7 +5,7 @@ use crate::memory::types::{is_scalar, pointee};
 use crate::reason::{KfuncReason, reject};
 use crate::tables::kfuncs::{Desc, Param};
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::kfuncs::{self, KfuncFlags};
+use ebpfkit_abi::kfuncs::{self, KfuncFlags, Only};
 use ebpfkit_abi::{Feature, ProgType};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::Btf;
@@ -48,7 +48,8 @@ impl Env<'_> {
         if raw && self.has(Feature::RawTracepointKfuncs) {
             kind = ProgType::Tracepoint;
         }
-        desc.row.is_some_and(|r| r.allowed(kind, attach))
+        let sends = self.lsm_hook() == Some("socket_sendmsg");
+        desc.row.is_some_and(|r| r.allowed(kind, attach) && !(sends && r.only == Only::NotSending))
     }
 
     /// The kernel function that an instruction calls, when the program may call it.
@@ -90,11 +91,10 @@ fn describe(btf: &Btf, id: u32) -> Option<Desc> {
     let name = btf.name(id).to_owned();
     let params =
         btf.params(proto).map(|p| Param { name: p.name.to_owned(), ty: btf.resolve(p.ty) }).collect::<Vec<_>>();
-    let mut full_name = String::new();
-    let row = kfuncs::find(&name).or_else(|| {
-        let full = format!("{name}_impl");
-        kfuncs::find(&full).inspect(|_| full_name = full)
-    });
+    let full = format!("{name}_impl");
+    let full_row = kfuncs::find(&full);
+    let full_name = if full_row.is_some() { full } else { String::new() };
+    let row = kfuncs::find(&name).or(full_row);
     let flags = row.map_or(KfuncFlags::empty(), |r| r.flags);
     Some(Desc { id, name, full_name, flags, row, params, ret: btf.resolve(ret) })
 }

@@ -37,6 +37,8 @@ pub(super) struct KfuncMeta {
     pub list: Option<Field>,
     /// Tree root.
     pub tree: Option<Field>,
+    /// The register with the dynptr that the call releases.
+    pub released_dynptr: Option<u8>,
     /// The initialised dynptr.
     pub dynptr: Option<DynptrArg>,
     /// The iterator.

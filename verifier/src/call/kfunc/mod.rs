@@ -52,9 +52,14 @@ impl Env<'_> {
         self.check_kfunc_regions(&desc, sleepable)?;
         if let Some(reg) = meta.release {
             let id = self.reg(reg).ref_obj_id;
+            self.check_children(id)?;
             if !self.release_reference(id) {
                 return reject(KfuncReason::NotAcquired { func: desc.name.clone(), id: desc.id });
             }
+        }
+        if let Some(reg) = meta.released_dynptr {
+            let r = *self.reg(reg);
+            self.release_dynptr(&r)?;
         }
         if desc.adds_node() {
             let id = self.reg(2).ref_obj_id;
@@ -131,6 +136,9 @@ impl Env<'_> {
         args[0] = of_map(RegBase::ConstMap);
         args[1] = of_map(RegBase::MapKey);
         args[2] = of_map(RegBase::MapValue);
+        if self.has(Feature::ElementIdentities) {
+            args[2].id = self.new_id();
+        }
         self.push_async_callback(subprog, args, true)
     }
 

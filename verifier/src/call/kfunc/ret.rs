@@ -10,7 +10,7 @@ use crate::reason::{KfuncReason, reject};
 use crate::tables::kfuncs::Desc;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::{KfuncFlags as F, name};
-use ebpfkit_abi::{TypeFlags, ctx_types};
+use ebpfkit_abi::{Feature, TypeFlags, ctx_types};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 
@@ -89,6 +89,8 @@ impl Env<'_> {
             flags |= TypeFlags::UNTRUSTED;
         } else if desc.has(F::RCU_PROTECTED) {
             flags |= TypeFlags::RCU;
+        } else if !desc.has(F::ITER_NEXT) && self.has(Feature::TrustedResults) {
+            flags |= TypeFlags::TRUSTED;
         }
         if desc.has(F::ITER_NEXT)
             && let Some(iter) = &meta.iter

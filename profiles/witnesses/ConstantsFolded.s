@@ -1,0 +1,13 @@
+# A loop that a constant keeps from ending; nothing reads the constant any more.
+# with: rejected
+# with message: old state: R10=fp0
+# without: rejected
+.license "GPL"
+.section tc
+.func int witness(struct __sk_buff *ctx)
+    r0 = 0
+again:
+    goto test
+test:
+    if r0 < 4 goto again
+    exit
