@@ -97,7 +97,7 @@ impl Env<'_> {
                             | M::InvalidMemAccess { .. }
                     )
                     | Reason::Object(
-                        O::DynptrPlace { .. }
+                        O::DynptrNotOnStack { .. }
                             | O::DynptrNotUninit {}
                             | O::DynptrConst {}
                             | O::DynptrNotInit { .. }

@@ -297,8 +297,11 @@ impl Env<'_> {
             let end = max + i64::from(size);
             let spilled_zeros = self.has(Feature::VariableZeroFills);
             let is_spilled_zero = |env: &Self, b: i64| {
-                let s = &env.path.state.frame(frame).stack.slots[place(b).0];
-                spilled_zeros && s.kinds[place(b).1] == SlotKind::Spill && s.is_scalar_spill() && s.spilled.is_null()
+                let s = &env.path.state.frame(frame).stack.slots[slot_and_byte(b).0];
+                spilled_zeros
+                    && s.kinds[slot_and_byte(b).1] == SlotKind::Spill
+                    && s.is_scalar_spill()
+                    && s.spilled.is_null()
             };
             let is_zero = |&b: &i64| self.stack_byte(frame, b) == SlotKind::Zero || is_spilled_zero(self, b);
             let zeros = (at..end).take_while(is_zero).count() as i64;
@@ -308,7 +311,7 @@ impl Env<'_> {
             }
             if zero {
                 let mut slots: Vec<usize> =
-                    (at..end).filter(|&b| is_spilled_zero(self, b)).map(|b| place(b).0).collect();
+                    (at..end).filter(|&b| is_spilled_zero(self, b)).map(|b| slot_and_byte(b).0).collect();
                 slots.dedup();
                 self.mark_reg_known_zero(v);
                 for slot in slots {
