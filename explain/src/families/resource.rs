@@ -218,7 +218,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
     Some(match reason {
         R::ReferenceLeak { prefix, .. } => return open(case, prefix),
         R::ReleasedBefore { insn, .. } => Draft::new(
-            format!("{} releases what {} rests on, which is not released yet", callee(), case.place(*insn)),
+            format!("{} releases what {} rests on, which is not released yet", callee(), case.line_of(*insn)),
             "released too early",
         )
         .span(case.span(*insn, "acquired here, and not released"))
