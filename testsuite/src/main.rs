@@ -21,6 +21,8 @@ enum Command {
     Captures(cmd::captures::Args),
     /// Run random programs in every engine and in the running kernel
     Engines(cmd::engines::Args),
+    /// Count the places where neighbouring kernels answer differently, and those that are explained
+    Flips(cmd::flips::Args),
     /// Call helpers and kernel functions from unverified programs with arguments of every kind
     Helpers(cmd::helpers::Args),
     /// Open every object of a folder as libbpf does, load it, and compare with the recorded answers
@@ -48,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Bench(a) => cmd::bench::run(&a),
         Command::Captures(a) => cmd::captures::run(&a),
         Command::Engines(a) => cmd::engines::run(&a),
+        Command::Flips(a) => cmd::flips::run(&a),
         Command::Helpers(a) => cmd::helpers::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
         Command::LogDiff(a) => cmd::log_diff::run(&a),

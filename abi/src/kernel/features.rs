@@ -193,7 +193,8 @@ features! {
 
     /// A mask of all bits or none is followed as either where a constant is combined with it.
     ForkedMasks: (7, 0), [Verdict, Steps],
-        commit "bffacdb80b93" "bpf: Recognize special arithmetic shift in the verifier", [(6, 12, 80), (6, 18, 10)];
+        commit "bffacdb80b93" "bpf: Recognize special arithmetic shift in the verifier",
+        [(6, 12, 80), (6, 18, 16), (6, 19, 6)];
 
     /// Numbers that a constant was added to stay linked with those they were copied from.
     LinkedDistances: (6, 11), [Verdict, Steps], commit "98d7ca374ba4" "bpf: Track delta between \"linked\" registers.";

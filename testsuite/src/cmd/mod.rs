@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod captures;
 pub mod engines;
+pub mod flips;
 pub mod helpers;
 pub mod loader_check;
 pub mod log_diff;
