@@ -1,5 +1,6 @@
 # A tag says that an argument is never null; kernels that do not know it take an argument that may be.
 # with: rejected
+# with message: Caller passes invalid args into func#1 ('other')
 # without: accepted
 .license "GPL"
 .map numbers hash key=u32 value=u32 max_entries=1

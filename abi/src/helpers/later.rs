@@ -30,6 +30,8 @@ pub static ROWS: &[Later] = &[
     ),
     row(id::SETSOCKOPT, SOCK_ADDR, Feature::SockoptsOfAddresses),
     row(id::GETSOCKOPT, SOCK_ADDR, Feature::SockoptsOfAddresses),
+    row(id::SETSOCKOPT, &[P::Tracing], Feature::SockoptsOfIterators),
+    row(id::GETSOCKOPT, &[P::Tracing], Feature::SockoptsOfIterators),
     row(id::SETSOCKOPT, &[P::CgroupSock], Feature::SockoptsOfNewSockets),
     row(id::GETSOCKOPT, &[P::CgroupSock], Feature::SockoptsOfNewSockets),
     row(id::GET_NETNS_COOKIE, &[P::SkMsg, P::SockOps, P::CgroupSockopt], Feature::NetnsCookiesOfSockets),

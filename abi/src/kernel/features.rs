@@ -671,6 +671,54 @@ features! {
     DynptrsInBuffers: (7, 3), [Verdict, Message],
         inferred "7.2.12 lacks it, 7.3.4 has it";
 
+    /// Functions of trees take nodes that the program owns with others.
+    OwnedNodesInTrees: (6, 16), [Verdict, Message],
+        inferred "6.12.117 lacks it, 6.18.44 has it; the kernels between were not asked";
+
+    /// Memory that may be anywhere is read through pointers that are known by nothing else.
+    UntrustedMemory: (6, 17), [Verdict, Message],
+        inferred "6.12.117 lacks it, 6.18.44 has it; the kernels between were not asked";
+
+    /// Constants are stored into contexts as registers are.
+    ContextConstants: (6, 4), [Verdict, Message],
+        inferred "6.1.192 lacks it, 6.12.117 has it; the kernels between were not asked";
+
+    /// Negative offsets of pointers that must not be moved have a message of their own.
+    NegativeOffsetsNamed: (5, 18), [Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// A helper that releases says so of an argument that nothing holds.
+    ReleasedArguments: (5, 19), [Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Half of a pointer in a context is no number.
+    WholeContextPointers: (6, 16), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked", [(6, 12, 40), (6, 1, 150), (5, 15, 190)];
+
+    /// Packets say what their time stamp is.
+    TimestampTypes: (5, 18), [Verdict],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Programs that sleep use more types of maps than hashes and arrays.
+    SleepableMaps: (5, 12), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Programs do not attach to security hooks that are not meant for them.
+    DisabledHooks: (6, 12), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked", [(6, 1, 100), (6, 6, 60)];
+
+    /// Iterators over sockets have the sockets' options.
+    SockoptsOfIterators: (5, 16), [Verdict],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// How many bytes of a task's stack there are is known.
+    TaskStackBounds: (5, 18), [Verdict],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// What the kernel cannot translate is called a bug of its own.
+    TranslationsNamed: (6, 16), [Message],
+        inferred "6.12.117 lacks it, 6.18.44 has it; the kernels between were not asked";
+
     /// A reference that another one rests on is released after it.
     NestedReferences: (7, 2), [Verdict],
         inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";

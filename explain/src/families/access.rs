@@ -41,6 +41,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
             let c = callee.unwrap_or_else(|| "the call".into());
             Draft::new(format!("{c} gets a size of zero, and reads at least one byte"), "a size of zero").help("pass the size of the buffer, which is at least 1")
         }
+        M::ConstantStore { reg, ty } => about(*reg, format!("a constant is stored through {{}}, which is {{has}} ({ty}): older kernels store registers there only"), "{} is {has}").help("put the constant into a register, and store that"),
         M::AtomicStore { reg, ty } | M::AtomicLoad { reg, ty } => {
             about(*reg, format!("an atomic operation goes through {{}}, which is {{has}} ({ty}): such memory has no atomics"), "{} is {has}").help("use plain loads and stores there, or keep the counter in a map's value")
         }

@@ -208,7 +208,7 @@ impl Env<'_> {
                 return reject(CallReason::UnacquiredArgument { reg });
             }
         } else if r.ref_obj_id == 0 && !r.is_null() {
-            return reject(CallReason::NotReferenced { reg, func: row.name });
+            return reject(CallReason::NotReferenced { reg, func: row.name, id: row.id });
         }
         Ok(())
     }

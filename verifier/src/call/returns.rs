@@ -120,7 +120,8 @@ impl Env<'_> {
 
     /// Bounds of numbers that some helpers return.
     fn bound_return(&self, row: &Helper, proto: &Prototype, meta: &CallMeta, r0: &mut RegState) {
-        if proto.flags.contains(HelperFlags::RETURNS_SIZE) {
+        let known = row.id != id::GET_TASK_STACK || self.has(Feature::TaskStackBounds);
+        if proto.flags.contains(HelperFlags::RETURNS_SIZE) && known {
             (r0.smin, r0.smax) = (i64::from(-Errno::MAX), meta.size_max as i64);
             (r0.s32_min, r0.s32_max) = (-Errno::MAX, meta.size_max as i32);
             self.numbers().sync(r0);

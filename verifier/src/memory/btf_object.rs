@@ -121,6 +121,7 @@ impl Env<'_> {
         let Some(v) = value_reg else { return Ok(()) };
         match found {
             Found::Number => self.mark_reg_unknown(v),
+            Found::Probed if !self.has(Feature::UntrustedMemory) => self.mark_reg_unknown(v),
             Found::Probed => *self.reg_mut(v) = probed_memory(),
             Found::Pointer { id: target, flags, member } => {
                 let flags = self.loaded_trust(&types, &r, id, target, flags, &member);
@@ -286,6 +287,7 @@ impl Env<'_> {
         let Some(v) = value_reg else { return Ok(()) };
         match found {
             Found::Number => self.mark_reg_unknown(v),
+            Found::Probed if !self.has(Feature::UntrustedMemory) => self.mark_reg_unknown(v),
             Found::Probed => *self.reg_mut(v) = probed_memory(),
             Found::Pointer { id, flags, .. } => self.mark_btf_reg(v, BtfRef::Vmlinux, id, flags),
         }

@@ -16,6 +16,12 @@ fn is_timestamp(off: i32) -> bool {
     TSTAMP.contains(&off)
 }
 
+/// Whether `struct __sk_buff` has nothing at `off` where time stamps have no types, although it goes on behind.
+fn is_hole(kind: ProgType, off: i32) -> bool {
+    use ProgType as P;
+    matches!(kind, P::SocketFilter | P::SchedCls | P::SchedAct | P::CgroupSkb | P::SkSkb) && (180..184).contains(&off)
+}
+
 impl Env<'_> {
     /// A pointer that must stand at its start.
     pub(crate) fn check_unmoved(&self, reg: u8) -> Step {
@@ -53,6 +59,16 @@ impl Env<'_> {
         // Registers are written where they may be read.
         let writes_regs = kind == ProgType::Kprobe && touch.write && self.has(Feature::ProbesWriteRegisters);
         let asked = if writes_regs { Touch { write: false, ..touch } } else { touch };
+        if !touch.write
+            && (is_hole(kind, off) && !self.has(Feature::TimestampTypes) || self.is_half_pointer(kind, touch))
+        {
+            // It passes, and nothing can be made of it.
+            self.untranslatable = true;
+            if let Some(r) = value_reg {
+                self.mark_reg_unknown(r);
+            }
+            return Ok(());
+        }
         if !ebpfkit_abi::ctx::is_there(kind, off, self.kernel().version, |feature| self.has(feature)) {
             return invalid();
         }
@@ -115,6 +131,16 @@ impl Env<'_> {
                 btf_reg(BtfRef::Vmlinux, id, self.known_trust(TypeFlags::TRUSTED))
             }
         })
+    }
+
+    /// Whether a load takes the upper half of a pointer, in kernels that let it pass.
+    fn is_half_pointer(&self, kind: ProgType, touch: Touch) -> bool {
+        let whole = Touch { off: touch.off - 4, size: 8, write: false };
+        touch.size == 4
+            && touch.off >= 4
+            && touch.off % 8 == 4
+            && !self.has(Feature::WholeContextPointers)
+            && access(kind, self.prog().attach_type, whole).is_some_and(|loaded| loaded != Loaded::Number)
     }
 
     /// A load from a socket that the program holds a pointer to.

@@ -88,6 +88,10 @@ impl Env<'_> {
         }
         self.check_reg_arg(insn.dst, SrcOp)?;
         let ty = self.reg(insn.dst).ty;
+        if !from_reg && ty == RegType::of(RegBase::Ctx) && !self.has(Feature::ContextConstants) {
+            let ty = reg_type_str(ty).into_owned();
+            return reject(MemoryReason::ConstantStore { reg: insn.dst, ty });
+        }
         let (at, size, value) = (self.path.insn_idx, access_size(insn), from_reg.then_some(insn.src));
         self.check_mem_access(at, insn.dst, insn.off.into(), size, Access::Write, value, aligned, false)?;
         self.note_pointer_kind(ty, false)

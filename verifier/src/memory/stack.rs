@@ -162,7 +162,7 @@ impl Env<'_> {
         };
         let spilled = match (value, stored_imm) {
             (Some(v), _) if v.is_scalar() && at % 8 == 0 && self.bpf_capable() && numbers_spill(&v) => {
-                let fits = v.width() <= size * 8;
+                let fits = if self.has(Feature::IdsOnSpill) { v.width() <= size * 8 } else { size == 8 };
                 Some(RegState { id: if fits { v.id } else { 0 }, ..v })
             }
             (Some(v), _) if is_spillable(&v) => {

@@ -215,8 +215,8 @@ impl Env<'_> {
             if !self.is_gpl_compatible() {
                 return reject(AttachReason::LsmGpl {});
             }
-            let disabled =
-                lsm::DISABLED.contains(&hook) || hook == lsm::FILE_ALLOC && self.has(Feature::NoFileAllocHook);
+            let disabled = lsm::DISABLED.contains(&hook) && self.has(Feature::DisabledHooks)
+                || hook == lsm::FILE_ALLOC && self.has(Feature::NoFileAllocHook);
             if disabled {
                 return reject(AttachReason::DisabledHook { id, func });
             }

@@ -37,7 +37,9 @@ impl Env<'_> {
             return reject(ProgramReason::StructOpsMap {});
         }
         let tail_calls = map_type == M::ProgArray && self.has(Feature::SleepableTailCalls);
-        if self.prog().flags.has(ProgramFlags::SLEEPABLE) && !map_type.is(MapTraits::SLEEPABLE) && !tail_calls {
+        let few = !self.has(Feature::SleepableMaps) && !matches!(map_type, M::Hash | M::LruHash | M::Array);
+        let fits = tail_calls || map_type.is(MapTraits::SLEEPABLE) && !few;
+        if self.prog().flags.has(ProgramFlags::SLEEPABLE) && !fits {
             return reject(ProgramReason::SleepableMap {});
         }
         Ok(())

@@ -50,9 +50,9 @@ reasons! {
         /// An object that the program owns is expected.
         "EBPF1020" NotReferenced {} EINVAL, "allocated object must be referenced";
         /// A node of the tree is expected.
-        "EBPF1020" NodeNotBorrowed { func: String } EINVAL, "{func} can only take non-owning or refcounted bpf_rb_node pointer";
+        "EBPF1020" NodeNotBorrowed { func: String } EINVAL, "{func} can only take non-owning or refcounted bpf_rb_node pointer", without OwnedNodesInTrees "rbtree_remove node input must be non-owning ref";
         /// Comparison functions may not change the tree.
-        "EBPF0424" NotInTreeCallback { func: String } EINVAL, "{func} not allowed in rbtree cb";
+        "EBPF0424" NotInTreeCallback { func: String } EINVAL, "{func} not allowed in rbtree cb", without OwnedNodesInTrees "rbtree_remove not allowed in rbtree cb";
         "EBPF0424" LockInTreeCallback {} EINVAL, "can't res_spin_{{lock,unlock}} in rbtree cb";
         /// A function of the program is expected.
         "EBPF1019" NotFunction { index: usize } EINVAL, "arg{index} expected pointer to func";
@@ -120,7 +120,7 @@ reasons! {
         /// The type of a cast does not exist.
         "EBPF1053" UnknownCastType { id: i64 } EINVAL, "Unknown type ID {id} passed to kfunc bpf_rdonly_cast";
         /// A cast to something that is neither struct nor void.
-        "EBPF1053" CastType {} EINVAL, "kfunc bpf_rdonly_cast type ID argument must be of a struct or void" | "up to Linux 6.12" "kfunc bpf_rdonly_cast type ID argument must be of a struct";
+        "EBPF1053" CastType {} EINVAL, "kfunc bpf_rdonly_cast type ID argument must be of a struct or void", without UntrustedMemory "kfunc bpf_rdonly_cast type ID argument must be of a struct";
         /// This program type may not write packets.
         "EBPF0210" PacketWrites {} EINVAL, "the prog does not allow writes to packet data";
         /// Exceptions in a callback.

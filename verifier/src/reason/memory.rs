@@ -87,7 +87,7 @@ reasons! {
         /// The context has no such field, or not for this access.
         "EBPF0220" ContextAccess { off: i32, size: u32 } EACCES, "invalid bpf_context access off={off} size={size}";
         /// A pointer that must not be moved lies before its start.
-        "EBPF0222" NegativeOffset { ty: String, reg: u8, off: i32 } EACCES, "negative offset {ty} ptr R{reg} off={off} disallowed";
+        "EBPF0222" NegativeOffset { ty: String, reg: u8, off: i32 } EACCES, "negative offset {ty} ptr R{reg} off={off} disallowed", without NegativeOffsetsNamed "dereference of modified {ty} ptr R{reg} off={off} disallowed";
         /// A pointer that must not be moved was.
         "EBPF0222" ModifiedPointer { ty: String, reg: u8, off: i32 } EACCES, "dereference of modified {ty} ptr R{reg} off={off} disallowed";
         /// A pointer that must not be moved was, by an unknown amount.
@@ -97,7 +97,8 @@ reasons! {
         /// Atomics are four or eight bytes wide.
         "EBPF0224" AtomicSize {} EINVAL, "invalid atomic operand size";
         /// Memory that has no atomics.
-        "EBPF0226" AtomicStore { reg: u8, ty: String } EACCES, "BPF_ATOMIC stores into R{reg} {ty} is not allowed" | "up to Linux 5.11" "BPF_XADD stores into R{reg} {ty} is not allowed";
+        "EBPF0226" AtomicStore { reg: u8, ty: String } EACCES, "BPF_ATOMIC stores into R{reg} {ty} is not allowed", without Atomics "BPF_XADD stores into R{reg} {ty} is not allowed";
+        "EBPF0226" ConstantStore { reg: u8, ty: String } EACCES, "BPF_ST stores into R{reg} {ty} is not allowed";
         /// A size may be negative.
         "EBPF0227" NegativeSize { reg: u8 } EACCES, "R{reg} min value is negative, either use unsigned or 'var &= const'";
         /// A size may be zero.

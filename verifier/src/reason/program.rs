@@ -103,7 +103,7 @@ reasons! {
         /// A map of operations is no data.
         "EBPF0638" StructOpsMap {} EINVAL, "bpf_struct_ops map cannot be used in prog";
         /// The map cannot be used while sleeping.
-        "EBPF0638" SleepableMap {} EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps";
+        "EBPF0638" SleepableMap {} EINVAL, "Sleepable programs can only use array, hash, ringbuf and local storage maps", without SleepableMaps "Sleepable programs can only use array and hash maps";
         /// A tag that is none of an argument's.
         "EBPF0901" ArgTagUnknown { index: usize } EOPNOTSUPP, "arg#{index} has unsupported set of tags";
         /// Tags that contradict each other.
@@ -144,7 +144,7 @@ reasons! {
         /// A pointer argument to memory of unknown size.
         "EBPF0901" GlobalArgSize { index: usize, ty: String, name: String, error: String } EINVAL, "arg#{index} reference type('{ty} {name}') size cannot be determined: {error}";
         /// A load of a context's field that the kernel allows and cannot translate.
-        "EBPF0513" Untranslatable {} EINVAL, "verifier bug: error during ctx access conversion (0)";
+        "EBPF0513" Untranslatable {} EINVAL, "verifier bug: error during ctx access conversion (0)", without TranslationsNamed "bpf verifier is misconfigured";
         /// The address of a callback that is never called, so that the kernel has removed it. The target is counted
         /// before the kernel expands instructions.
         "EBPF0509" NoFunction { target: usize } EFAULT, "verifier bug: No program to jit at insn {target} (subprog < 0)";

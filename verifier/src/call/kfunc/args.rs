@@ -241,7 +241,8 @@ impl Env<'_> {
         let r = *self.reg(a.reg);
         let (trusted, rcu) = (a.desc.trusted_args(), a.desc.has(F::RCU));
         let nullable = a.param.has("__nullable");
-        if (trusted || rcu) && (r.is_null() || r.ty.may_be_null()) && !nullable {
+        let looks = self.has(Feature::TrustedPointers);
+        if looks && (trusted || rcu) && (r.is_null() || r.ty.may_be_null()) && !nullable {
             return reject(KfuncReason::PossiblyNull { index: a.index });
         }
         if r.ref_obj_id != 0 {
@@ -322,7 +323,8 @@ impl Env<'_> {
                 if a.desc.is(&[name::RBTREE_ADD_IMPL]) {
                     self.check_owned_node(&r, index)?;
                 } else {
-                    if !r.is_non_owning() && r.ref_obj_id == 0 {
+                    let owned = r.ref_obj_id != 0 && self.has(Feature::OwnedNodesInTrees);
+                    if !r.is_non_owning() && !owned {
                         return reject(KfuncReason::NodeNotBorrowed { func: a.desc.name.clone() });
                     }
                     if self.in_tree_callback() {

@@ -177,7 +177,7 @@ impl Env<'_> {
         if is_struct(btf, id) {
             return Ok(btf_reg(BtfRef::Vmlinux, id, TypeFlags::UNTRUSTED));
         }
-        if id != 0 {
+        if id != 0 || !self.has(Feature::UntrustedMemory) {
             return reject(KfuncReason::CastType {});
         }
         Ok(probed_memory())
