@@ -3,6 +3,7 @@
 # with message: recursive call from again() to again()
 # without: rejected
 # without message: the call stack of 9 frames is too deep
+# without message: the call stack of 17 frames is too deep
 # without message: back-edge from insn 5 to 4
 .license "GPL"
 .section tc
