@@ -2,11 +2,11 @@
 
 mod test_run;
 
-pub use test_run::{data_out, output};
+pub use test_run::{context_for, data_out, output, unwrap_frame};
 
 use crate::Errno;
 pub use crate::packet::Origin;
-use crate::packet::starts_at_link;
+use crate::packet::{FRAME, HEADROOM, starts_at_link};
 use crate::run::Run;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, context_of};
@@ -137,10 +137,24 @@ pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result
 pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
     let at_link = starts_at_link(kind, origin);
     run.network_offset = if at_link { ETH_HLEN } else { 0 };
+    if frame.len() > LINEAR && origin == Origin::Wire && kind == ProgType::Xdp && run.program().has_frags() {
+        return set_pieces(run, frame);
+    }
     run.receive(frame, at_link);
     if let Some(fields) = run.ctx.skb() {
         run.ctx.set_u32(fields.wire_len, frame.len() as u32);
     }
+}
+
+/// Bytes of a packet in the first page of a driver's, behind the headroom.
+const LINEAR: usize = FRAME - HEADROOM;
+
+/// A frame that a driver puts into several pages, for a program that takes such.
+#[cold]
+fn set_pieces(run: &mut Run, frame: &[u8]) {
+    let (linear, frags) = frame.split_at(LINEAR);
+    run.receive(linear, true);
+    run.packet.set_frags(frags);
 }
 
 fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
@@ -199,8 +213,8 @@ pub fn fate(kind: ProgType, retval: u32) -> Fate {
     if passes { Fate::Passes { keep: usize::MAX } } else { Fate::Ends }
 }
 
-/// The frame as it leaves a program: what the program sees, behind the Ethernet header if that was kept from it. It is
-/// put together in `buffer` where it does not stand in the run as it is.
+/// The frame as it leaves a program: what the program sees, behind the Ethernet header if that was kept from it, with
+/// the pages that it does not see. It is put together in `buffer` where it does not stand in the run as it is.
 pub fn frame_after<'a>(
     run: &'a Run,
     kind: ProgType,
@@ -208,11 +222,15 @@ pub fn frame_after<'a>(
     before: &[u8],
     buffer: &'a mut Vec<u8>,
 ) -> &'a [u8] {
-    if starts_at_link(kind, origin) {
+    let at_link = starts_at_link(kind, origin);
+    if at_link && run.packet.frags().is_empty() {
         return run.packet.bytes();
     }
     buffer.clear();
-    buffer.extend_from_slice(&before[..ETH_HLEN.min(before.len())]);
+    if !at_link {
+        buffer.extend_from_slice(&before[..ETH_HLEN.min(before.len())]);
+    }
     buffer.extend_from_slice(run.packet.bytes());
+    buffer.extend_from_slice(run.packet.frags());
     buffer
 }

@@ -18,8 +18,9 @@ pub struct Instance {
     links: Vec<(usize, u32, usize)>,
     /// Where programs get the kernel's types from.
     kernel: KernelModel,
-    /// The user's helpers, by number.
+    /// The user's helpers, by number, and kernel functions, by name.
     helpers: Vec<(u32, UserHelper)>,
+    kfuncs: Vec<(String, UserHelper)>,
 }
 
 /// A program with those that its object's prog arrays hold.
@@ -62,6 +63,7 @@ impl Instance {
             links: Vec::new(),
             kernel: kernel.clone(),
             helpers: Vec::new(),
+            kfuncs: Vec::new(),
         };
         for (number, def) in object.maps.iter().enumerate() {
             if let Err(e) = this.fill(number, def) {
@@ -113,6 +115,12 @@ impl Instance {
         self.helpers.push((id, function));
     }
 
+    /// Registers a kernel function for programs that are loaded from now on; see [`Loader::kfunc`].
+    pub fn set_kfunc(&mut self, name: &str, function: UserHelper) {
+        self.kfuncs.retain(|(n, _)| n != name);
+        self.kfuncs.push((name.to_owned(), function));
+    }
+
     /// Whether any program has been loaded.
     pub fn has_loaded(&self) -> bool {
         self.programs.iter().any(Option::is_some)
@@ -137,6 +145,7 @@ impl Instance {
         };
         let maps = self.maps.iter().map(|m| m.as_ref().ok().cloned());
         let loader = self.helpers.iter().fold(loader, |loader, (id, function)| loader.helper(*id, *function));
+        let loader = self.kfuncs.iter().fold(loader, |loader, (name, function)| loader.kfunc(name, *function));
         let loader = loader.btf(object.btf.clone()).kernel_types(|| self.kernel.btf().cloned()).maps(maps);
         let loaded = loader.load_with(kfunc);
         let loaded = loaded.map_err(|e| match e {

@@ -17,6 +17,20 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Puts a frame in of which programs see what follows its network header, as those that choose a socket do; headers
+    /// before it are found by where they begin.
+    pub fn set_transport(&mut self, frame: &[u8], transport: usize) {
+        self.packet.set(frame);
+        self.has_packet = true;
+        self.packet.pull_front(transport);
+        self.state.skb = Skb::default();
+        let mac = -(transport.min(frame.len()) as i64);
+        (self.state.skb.mac, self.state.skb.network) = (mac, (mac + ETH_HLEN as i64).min(0));
+        self.packet_moved();
+    }
+}
+
 /// Addressed to this host, to all, to several, or to another host (`PACKET_*`). The loopback device has no broadcast
 /// address.
 fn packet_type(to: &[u8], device: Option<&Device>) -> u32 {

@@ -1,7 +1,6 @@
-//! The packets of a capture, one after the other, through a program: as a stream, so that memory does not grow with the
-//! capture. The run's clock follows the capture's.
+//! The packets of a capture, one after the other, through a program. The run's clock follows the capture's.
 
-use crate::capture::{CaptureError, LinkError, Reader, Record, ethernet_frame};
+use crate::capture::{LinkError, Record, ethernet_frame};
 use crate::helpers::{collect, run_timers};
 use crate::input::{Origin, frame_after, set_frame};
 use crate::{Engine, Fault, Run};
@@ -11,9 +10,6 @@ use ebpfkit_abi::ProgType;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// The capture cannot be read any further.
-    #[error(transparent)]
-    Capture(#[from] CaptureError),
     /// A packet that no frame can be made of.
     #[error("packet {packet}: {error}")]
     Link {
@@ -32,14 +28,11 @@ pub enum ReplayError {
     },
 }
 
-/// A capture on its way through a program.
-pub struct Replay<'r, 'c> {
+/// A run that is given the packets of a capture, whoever reads them.
+pub struct Feed<'r> {
     run: &'r mut Run,
     engine: &'r dyn Engine,
     kind: ProgType,
-    reader: Reader<'c>,
-    /// A frame that was put together.
-    frame: Vec<u8>,
     /// The world's clock at the first packet, and the first packet's time.
     start: u64,
     first_time: Option<u64>,
@@ -68,16 +61,16 @@ impl Replayed<'_> {
     }
 }
 
-impl<'r, 'c> Replay<'r, 'c> {
-    /// Gets ready to run the run's program on every packet.
-    pub fn new(run: &'r mut Run, engine: &'r dyn Engine, reader: Reader<'c>) -> Self {
+impl<'r> Feed<'r> {
+    /// Gets ready to run the run's program on packets.
+    pub fn new(run: &'r mut Run, engine: &'r dyn Engine) -> Self {
         let (kind, start) = (run.program().prog_type(), run.world().monotonic_ns);
-        Self { run, engine, kind, reader, frame: Vec::new(), start, first_time: None, packets: 0 }
+        Self { run, engine, kind, start, first_time: None, packets: 0 }
     }
 
-    /// The capture.
-    pub fn reader(&self) -> &Reader<'c> {
-        &self.reader
+    /// Says when the capture's first packet came, where another run gets that.
+    pub fn set_first_time(&mut self, time_ns: u64) {
+        self.first_time = Some(time_ns);
     }
 
     /// Packets that ran to the end so far.
@@ -85,15 +78,16 @@ impl<'r, 'c> Replay<'r, 'c> {
         self.packets
     }
 
-    /// Runs the program on the next packet; `None` at the capture's end.
+    /// The run.
+    pub fn run(&self) -> &Run {
+        self.run
+    }
+
+    /// Runs the program on a packet, which is an Ethernet frame.
     #[inline]
-    #[expect(clippy::should_implement_trait, reason = "what it lends ends with the next call")]
-    pub fn next(&mut self) -> Result<Option<Replayed<'_>>, ReplayError> {
-        let Some((record, data)) = self.reader.next()? else { return Ok(None) };
+    pub fn packet<'s>(&'s mut self, record: Record, frame: &'s [u8]) -> Result<Replayed<'s>, ReplayError> {
         let packet = record.number;
-        let before = ethernet_frame(record.link_type, data, &mut self.frame)
-            .map_err(|error| ReplayError::Link { packet, error })?;
-        set_frame(self.run, self.kind, Origin::Wire, before);
+        set_frame(self.run, self.kind, Origin::Wire, frame);
         let first = *self.first_time.get_or_insert(record.time_ns);
         let now = self.start + record.time_ns.saturating_sub(first);
         if !self.run.state().timers.is_empty() {
@@ -107,6 +101,13 @@ impl<'r, 'c> Replay<'r, 'c> {
             Err(fault) => return Err(ReplayError::Fault { packet, fault }),
         };
         self.packets += 1;
-        Ok(Some(Replayed { packet, record, before, retval, run: self.run, kind: self.kind }))
+        Ok(Replayed { packet, record, before: frame, retval, run: self.run, kind: self.kind })
     }
+}
+
+/// The Ethernet frame of a captured packet; see [`ethernet_frame`].
+#[inline]
+pub fn framed<'a>(record: Record, data: &'a [u8], buffer: &'a mut Vec<u8>) -> Result<&'a [u8], ReplayError> {
+    let packet = record.number;
+    ethernet_frame(record.link_type, data, buffer).map_err(|error| ReplayError::Link { packet, error })
 }

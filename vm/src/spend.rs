@@ -37,6 +37,12 @@ impl Run {
         handle
     }
 
+    /// Lets a handle that other runs have stop this one too.
+    pub fn set_stop_handle(&mut self, handle: StopHandle) {
+        self.budget.stop = Some(handle);
+        self.budget.begin();
+    }
+
     /// Whether the time is over, or the run is to be stopped.
     pub fn interrupted(&self) -> Option<FaultKind> {
         self.budget.interruption()

@@ -61,6 +61,16 @@ impl HelperCall<'_> {
         Some(unsafe { helper(self.0, args) })
     }
 
+    /// Does what the built-in kernel function of a name does; see [`HelperCall::builtin`].
+    pub fn builtin_kfunc(&mut self, name: &str, args: [u64; 5]) -> Option<Result<u64, Fault>> {
+        if !self.0.is_checked() {
+            return None;
+        }
+        let function = crate::helpers::kfunc(name)?;
+        // SAFETY: as in `builtin`: a call of the program has led here, and with checks any arguments will do.
+        Some(unsafe { function(self.0, args) })
+    }
+
     /// The world.
     pub fn world_mut(&mut self) -> &mut World {
         self.0.world_mut()

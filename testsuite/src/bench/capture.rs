@@ -5,6 +5,7 @@ use crate::engines::verified;
 use crate::root;
 use anyhow::{Context, Result, anyhow, bail};
 use ebpfkit_jit::{Jit, compile};
+use ebpfkit_kernel::{Kernel, LogLevel, Session, TestRun, machine};
 use ebpfkit_object::{Object, Prepared};
 use ebpfkit_vm::capture::Reader;
 use ebpfkit_vm::input::{Origin, set_frame};
@@ -36,8 +37,9 @@ const STEPS: [&str; 4] = ["reading the file", "finding the packets", "giving the
 const PARTS: [&str; 5] = ["reading", "finding packets", "setting up runs", "running", "clock, counts, events, timing"];
 
 /// The command, with its options.
-const COMMANDS: [(&str, &[&str], &[&str]); 7] = [
+const COMMANDS: [(&str, &[&str], &[&str]); 8] = [
     ("`run --engine jit`", BALANCER, &["--engine", "jit"]),
+    ("`run --engine jit --jobs 2`", BALANCER, &["--engine", "jit", "--jobs", "2"]),
     ("`run --engine interp`", BALANCER, &["--engine", "interp"]),
     ("`run --engine interp --checked`", BALANCER, &["--engine", "interp", "--checked"]),
     ("`run --engine jit --write`", BALANCER, &["--engine", "jit", "--write"]),
@@ -168,6 +170,45 @@ fn command(path: &Path, object: &[&str], extra: &[&str], out: &Path) -> Result<(
     Ok((whole, said(&output.stdout).unwrap_or(whole)))
 }
 
+/// Packets that the kernel runs, and how often it repeats each.
+const KERNEL_PACKETS: usize = 256;
+const KERNEL_REPEAT: u32 = 20_000;
+/// How many CPUs it does that on, each with maps of its own.
+const KERNEL_METHODS: [(&str, usize); 2] =
+    [("the kernel's test-run, each packet repeated", 1), ("the same on two CPUs at a time", 2)];
+
+/// Seconds that the kernel would take for so many packets like the capture's first ones: those are test-run again and again
+/// on so many CPUs at a time. Nothing where there is no kernel to ask.
+fn in_kernel(path: &Path, example: &Example, packets: u64, cpus: usize) -> Result<Option<f64>> {
+    let Ok(kernel) = Kernel::open() else { return Ok(None) };
+    let mut frames = Vec::new();
+    let mut reader = Reader::new(File::open(path)?)?;
+    while let (true, Some((_, data))) = (frames.len() < KERNEL_PACKETS, reader.next()?) {
+        frames.push(data.to_vec());
+    }
+    let one = &|cpu: usize| -> Result<f64> {
+        machine::stay_on_cpu(cpu as u32);
+        let session = Session::new(kernel, &example.prepared)?;
+        let loaded = session.load(0, LogLevel::NONE)?.program.map_err(|_| anyhow!("the kernel refuses the example"))?;
+        for e in example.entries.iter() {
+            session.map(e.map)?.update(e.key, e.value, 0)?;
+        }
+        let mut ns = 0.0;
+        for frame in &frames {
+            let test = TestRun::of(ebpfkit_abi::ProgType::Xdp, Some(frame), &[], KERNEL_REPEAT);
+            ns += f64::from(kernel.test_run(&loaded, &test)?.duration_ns);
+        }
+        Ok(ns / frames.len().max(1) as f64)
+    };
+    let each: Result<Vec<f64>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cpus).map(|cpu| scope.spawn(move || one(cpu))).collect();
+        threads.into_iter().map(|t| t.join().map_err(|_| anyhow!("a thread has panicked"))?).collect()
+    });
+    // Packets a nanosecond of all CPUs together.
+    let rate: f64 = each?.iter().map(|ns| 1.0 / ns.max(1.0)).sum();
+    Ok(Some(packets as f64 / rate / 1e9))
+}
+
 /// Goes through a capture in each way, in turns, and keeps the best of `iterations`. The `ebpfkit` beside this program runs.
 pub fn measure(path: &Path, iterations: u32) -> Result<Figures> {
     let out = std::env::temp_dir().join(format!("ebpfkit-bench-{}.pcap", std::process::id()));
@@ -177,6 +218,7 @@ pub fn measure(path: &Path, iterations: u32) -> Result<Figures> {
     let mut packets = 0;
     let mut steps = [f64::INFINITY; STEPS.len()];
     let mut commands = [(f64::INFINITY, f64::INFINITY); COMMANDS.len()];
+    let mut kernel = [f64::INFINITY; KERNEL_METHODS.len()];
     for _ in 0..iterations.max(1) {
         let (count, found) = each(path, |data| {
             std::hint::black_box(data);
@@ -199,14 +241,20 @@ pub fn measure(path: &Path, iterations: u32) -> Result<Figures> {
             let (whole, stream) = command(path, object, extra, &out)?;
             *best = (best.0.min(whole), best.1.min(stream));
         }
+        for (best, (_, cpus)) in kernel.iter_mut().zip(KERNEL_METHODS) {
+            *best = best.min(in_kernel(path, &example, packets, cpus)?.unwrap_or(f64::INFINITY));
+        }
     }
     std::fs::remove_file(&out)?;
     // Each step less the one before, and the stream of the command less the last.
     let ends = steps.into_iter().chain([commands[0].1]);
     let parts =
         PARTS.into_iter().zip(ends.scan(0.0, |before, end| Some((end - std::mem::replace(before, end)).max(0.0))));
-    let methods =
-        STEPS.into_iter().zip(steps).chain(COMMANDS.into_iter().zip(commands).map(|((what, ..), (s, _))| (what, s)));
+    let methods = STEPS
+        .into_iter()
+        .zip(steps)
+        .chain(COMMANDS.into_iter().zip(commands).map(|((what, ..), (s, _))| (what, s)))
+        .chain(KERNEL_METHODS.into_iter().zip(kernel).map(|((what, _), s)| (what, s)).filter(|w| w.1.is_finite()));
     Ok(Figures { packets, methods: methods.collect(), parts: parts.collect() })
 }
 

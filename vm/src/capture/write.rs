@@ -6,6 +6,11 @@ use std::io::Write;
 /// Most bytes of a packet that readers expect.
 const SNAP_LEN: u32 = 262_144;
 
+/// Longest comment on a packet: the option has its length in 16 bits.
+const MAX_COMMENT: usize = u16::MAX as usize;
+/// The option of pcapng that is a comment.
+const OPT_COMMENT: u32 = 1;
+
 /// File format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Format {
@@ -56,8 +61,18 @@ impl<W: Write> Writer<W> {
         Ok(Self { out, format })
     }
 
+    /// Whether comments on packets can be written.
+    pub fn takes_comments(&self) -> bool {
+        self.format == Format::Pcapng
+    }
+
     /// Appends a packet.
     pub fn write(&mut self, record: &Record, data: &[u8]) -> Result<(), CaptureError> {
+        self.write_with(record, data, "")
+    }
+
+    /// Appends a packet with a comment, which only pcapng has place for; an empty one is none.
+    pub fn write_with(&mut self, record: &Record, data: &[u8], comment: &str) -> Result<(), CaptureError> {
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let wire_len = record.wire_len.max(len);
         match self.format {
@@ -68,11 +83,22 @@ impl<W: Write> Writer<W> {
             }
             Format::Pcapng => {
                 let padding = len.next_multiple_of(4) - len;
-                let total = 32 + len + padding;
+                let comment = &comment.as_bytes()[..comment.len().min(MAX_COMMENT)];
+                let comment_len = comment.len() as u32;
+                let comment_padding = comment_len.next_multiple_of(4) - comment_len;
+                // The option, and the one that ends them.
+                let options = if comment.is_empty() { 0 } else { 8 + comment_len + comment_padding };
+                let total = 32 + len + padding + options;
                 let (high, low) = ((record.time_ns >> 32) as u32, record.time_ns as u32);
                 words(&mut self.out, &[6, total, 0, high, low, len, wire_len])?;
                 self.out.write_all(data)?;
                 self.out.write_all(&[0; 3][..padding as usize])?;
+                if options != 0 {
+                    words(&mut self.out, &[OPT_COMMENT | comment_len << 16])?;
+                    self.out.write_all(comment)?;
+                    self.out.write_all(&[0; 3][..comment_padding as usize])?;
+                    words(&mut self.out, &[0])?;
+                }
                 words(&mut self.out, &[total])?;
             }
         }

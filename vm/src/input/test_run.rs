@@ -209,6 +209,32 @@ pub fn output(run: &Run, context: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (data_out(run), output_context(run, run.program().prog_type(), context))
 }
 
+/// What a test-run has given back, as the frame that it is: its link header stands before it again, and metadata is taken
+/// away. The answer is that.
+pub fn unwrap_frame(kind: ProgType, before: &[u8], data: &mut Vec<u8>, context: &[u8]) -> Vec<u8> {
+    if !starts_at_link(kind, Origin::TestRun) {
+        let header = ETH_HLEN.min(data.len()).min(before.len());
+        data[..header].copy_from_slice(&before[..header]);
+    }
+    let meta = match (kind, context.first_chunk()) {
+        (ProgType::Xdp, Some(len)) => (u32::from_ne_bytes(*len) as usize).min(data.len()),
+        _ => 0,
+    };
+    data.drain(..meta).collect()
+}
+
+/// The context of a test-run with a packet, in which that of XDP programs says how long it is.
+pub fn context_for(kind: ProgType, context: &[u8], frame: &[u8]) -> Vec<u8> {
+    let mut context = context.to_vec();
+    if let (ProgType::Xdp, Some(Context::Fields { layout, .. })) = (kind, context_of(kind)) {
+        context.resize(context.len().max(layout.size.into()), 0);
+        if let Some(end) = layout.fields.iter().find(|f| f.name == "data_end") {
+            context[usize::from(end.offset)..][..4].copy_from_slice(&(frame.len() as u32).to_ne_bytes());
+        }
+    }
+    context
+}
+
 fn output_context(run: &Run, kind: ProgType, before: &[u8]) -> Vec<u8> {
     if before.is_empty() {
         return Vec::new();

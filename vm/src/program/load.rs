@@ -52,8 +52,9 @@ pub(crate) struct Pieces {
     /// By slot of a call: why there is nothing to call; and of other instructions that nothing can do. What is never
     /// reached stops no program.
     unavailable: Vec<(usize, String)>,
-    /// Registered by the user, by number.
+    /// Registered by the user, by number, and kernel functions by name.
     own: Vec<(u32, UserHelper)>,
+    own_kfuncs: Vec<(String, UserHelper)>,
     ctx: Option<Arc<CtxLayout>>,
     pub btf: Option<Arc<Btf>>,
     /// The kernel's, where a helper or a variable of the kernel needs them.
@@ -123,11 +124,20 @@ impl Pieces {
         own.map(|(_, f)| crate::user::as_helper(*f)).or_else(|| helpers::find(id))
     }
 
-    /// Whether the program may call a function that the user has registered.
-    fn calls_own(&self) -> bool {
-        let calls = |i: &Insn| i.class() == class::JMP && i.code & 0xf0 == jmp::CALL;
-        let is_own = |i: &Insn| i.src == 0 && self.own.iter().any(|(n, _)| *n == i.imm as u32);
-        self.insns.iter().any(|i| calls(i) && is_own(i))
+    fn find_kfunc(&self, name: &str) -> Option<HelperFn> {
+        let own = self.own_kfuncs.iter().find(|(n, _)| n == name);
+        own.map(|(_, f)| crate::user::as_helper(*f)).or_else(|| helpers::kfunc(name))
+    }
+
+    /// Whether a call goes to a function that the user has registered.
+    fn is_own(&self, call: CallKind, kfunc: KfuncName<'_>) -> bool {
+        match call {
+            CallKind::Helper(id) => self.own.iter().any(|(n, _)| *n == id),
+            CallKind::Kfunc { id, btf_index } if !self.own_kfuncs.is_empty() => {
+                kfunc(id, btf_index).is_some_and(|name| self.own_kfuncs.iter().any(|(n, _)| *n == name))
+            }
+            _ => false,
+        }
     }
 
     /// Notes what the call at a slot goes to.
@@ -281,6 +291,12 @@ impl Loader {
         self
     }
 
+    /// Registers a kernel function under a name, as [`Loader::helper`] does a helper.
+    pub fn kfunc(mut self, name: &str, function: UserHelper) -> Self {
+        self.pieces.own_kfuncs.insert(0, (name.to_owned(), function));
+        self
+    }
+
     /// Loads a program that calls no kernel functions.
     pub fn load(self) -> Result<Arc<Program>, LoadError> {
         self.load_with(&|_, _| None)
@@ -303,7 +319,6 @@ impl Loader {
         };
         let is_verified = pieces.verified.is_some();
         scan(&mut pieces, if is_verified { &known } else { kfunc })?;
-        pieces.replaced = pieces.calls_own();
         let contract = pieces.verified.as_ref().map(|v| Contract::of(v, &pieces.supplied)).transpose()?;
         let arena = |m: &&Arc<Map>| m.facts().map_type == MapType::Arena;
         pieces.arena = pieces.maps.iter().find(arena).cloned();
@@ -402,6 +417,9 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
         if pieces.insns[at].writes_frame_pointer() {
             pieces.add_fault(at, "frame pointer is read only".into());
         }
+        if let Op::Call(call) = op {
+            pieces.replaced |= pieces.is_own(call, kfunc);
+        }
         let function = match op {
             Op::Call(CallKind::Helper(id)) if id != id::TAIL_CALL => {
                 let found = pieces.find_helper(id).ok_or_else(|| helper_name(id));
@@ -412,7 +430,7 @@ fn scan(pieces: &mut Pieces, kfunc: KfuncName<'_>) -> Result<(), LoadError> {
                 let unknown = || format!("the kernel function of BTF id {id}, whose name is unknown");
                 let name = kfunc(id, btf_index).ok_or_else(unknown);
                 pieces.is_unbounded |= name.as_ref().is_ok_and(|n| steps_iterator(n));
-                let found = name.and_then(|n| helpers::kfunc(&n).ok_or_else(|| format!("kernel function {n}")));
+                let found = name.and_then(|n| pieces.find_kfunc(&n).ok_or_else(|| format!("kernel function {n}")));
                 pieces.add_call(at, found);
                 None
             }

@@ -274,12 +274,17 @@ impl Program {
         self.maps().iter().flat_map(slots).collect()
     }
 
+    /// Whether it is an XDP program for packets in several pieces (`BPF_F_XDP_HAS_FRAGS`).
+    pub fn has_frags(&self) -> bool {
+        self.pieces.flags.has(ProgramFlags::XDP_HAS_FRAGS)
+    }
+
     /// What has to be the same of all programs of a prog array.
     pub(crate) fn owner(&self) -> Owner {
         Owner {
             prog_type: self.pieces.prog_type,
             attach_type: self.pieces.attach_type,
-            xdp_has_frags: self.pieces.flags.has(ProgramFlags::XDP_HAS_FRAGS),
+            xdp_has_frags: self.has_frags(),
             sleepable: self.pieces.flags.has(ProgramFlags::SLEEPABLE),
         }
     }

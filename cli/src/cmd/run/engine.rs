@@ -11,19 +11,19 @@ pub enum EngineKind {
     Interp,
     /// Native code
     Jit,
-    /// The running kernel (bpf(2), single runs only)
+    /// The running kernel (bpf(2): BPF_PROG_TEST_RUN)
     Kernel,
 }
 
-/// Makes an engine for a run, with the run's program compiled; the kernel is no such engine, as it has memory of its
+/// The engine for a run, with the run's program compiled; the kernel is no such engine, as it has memory of its
 /// own.
-pub fn make(kind: EngineKind, run: &Run) -> Result<Box<dyn Engine>> {
+pub fn make(kind: EngineKind, run: &Run) -> Result<&'static (dyn Engine + Sync)> {
     match kind {
-        EngineKind::Interp => Ok(Box::new(Interpreter)),
+        EngineKind::Interp => Ok(&Interpreter),
         EngineKind::Jit => {
             ebpfkit_jit::compile(run.program(), run.is_checked())?;
-            Ok(Box::new(Jit))
+            Ok(&Jit)
         }
-        EngineKind::Kernel => bail!("the kernel runs single inputs only"),
+        EngineKind::Kernel => bail!("the kernel is no engine of this process"),
     }
 }

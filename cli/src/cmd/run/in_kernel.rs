@@ -1,16 +1,15 @@
 //! Runs in the running kernel (`BPF_PROG_TEST_RUN`).
 
 use super::single::{Outcome, read_input, show, write};
-use super::{Args, maps, no_kernel, print};
+use super::{Args, Chosen, maps, no_kernel, print};
 use crate::cmd::head;
 use crate::end::End;
 use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Result, bail};
 use ebpfkit_abi::retval_name;
-use ebpfkit_kernel::{Answer, Kernel, LogLevel, Session, TestRun};
-use ebpfkit_object::{Prepared, Program};
-use ebpfkit_vm::show::Entries;
+use ebpfkit_kernel::{Answer, Kernel, LoadedProgram, LogLevel, Session, TestRun};
+use ebpfkit_object::Program;
 use serde::Serialize;
 
 /// A program that the kernel does not take; documented in `docs/json.md`.
@@ -24,23 +23,42 @@ struct Refused<'a> {
     message: String,
 }
 
-/// Runs the program on one input.
-pub fn run(args: &Args, prepared: &Prepared, index: usize, entries: &Entries) -> Result<End> {
+/// A program that the kernel has loaded, with its maps.
+pub struct Ready<'p> {
+    pub kernel: Kernel,
+    pub session: Session<'p>,
+    pub loaded: LoadedProgram,
+}
+
+/// Loads a program into the kernel and sets its maps. The inner error is how the command ends.
+pub fn ready<'p>(args: &Args, chosen: &'p Chosen) -> Result<Result<Ready<'p>, End>> {
+    let Chosen { prepared, index, entries, .. } = chosen;
+    let index = *index;
     let program = &prepared.object.programs[index];
-    let kind = program.prog_type;
+    let kernel = Kernel::open().map_err(no_kernel)?;
+    let session = Session::new(kernel, prepared).map_err(no_kernel)?;
+    let loaded = match session.load(index, LogLevel::NONE).map_err(no_kernel)?.program {
+        Ok(loaded) => loaded,
+        Err(_) => return refused(args, program, &session.judge(index).answer).map(Err),
+    };
+    maps::set_in_kernel(entries, prepared, &session)?;
+    session.load_prog_arrays(index, &loaded).map_err(no_kernel)?;
+    Ok(Ok(Ready { kernel, session, loaded }))
+}
+
+/// Runs the program on one input.
+pub fn run(args: &Args, chosen: &Chosen) -> Result<End> {
+    let prepared = &chosen.prepared;
+    let kind = prepared.object.programs[chosen.index].prog_type;
     let once = TestRun::runs_once(kind);
     if once && args.repeat > 1 {
         bail!("the kernel runs {kind} programs once and does not time them; leave out --repeat");
     }
     let (data, ctx) = read_input(args, kind)?;
-    let kernel = Kernel::open().map_err(no_kernel)?;
-    let session = Session::new(kernel, prepared).map_err(no_kernel)?;
-    let loaded = match session.load(index, LogLevel::NONE).map_err(no_kernel)?.program {
-        Ok(loaded) => loaded,
-        Err(_) => return refused(args, program, &session.judge(index).answer),
+    let Ready { kernel, session, loaded } = match ready(args, chosen)? {
+        Ok(ready) => ready,
+        Err(end) => return Ok(end),
     };
-    maps::set_in_kernel(entries, prepared, &session)?;
-    session.load_prog_arrays(index, &loaded).map_err(no_kernel)?;
     let test = TestRun::of(kind, data.as_deref(), &ctx, args.repeat);
     let result = kernel.test_run(&loaded, &test).map_err(no_kernel)?;
     write(args.data_out.as_deref(), &result.data)?;

@@ -4,6 +4,8 @@ use crate::end::End;
 use crate::files;
 use ebpfkit_vm::{FaultKind, Run, StopHandle};
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,11 +65,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Gives a run its time, and lets the first Ctrl-C stop it; the second one ends the process.
-    pub fn set(run: &mut Run, timeout: Option<Duration>) -> Self {
+    /// Limits that runs are given; the first Ctrl-C stops those, the second one ends the process.
+    pub fn new(timeout: Option<Duration>) -> Self {
         let deadline = timeout.and_then(|t| Instant::now().checked_add(t));
-        run.set_deadline(deadline);
-        let stop = run.stop_handle();
+        let stop = StopHandle::default();
         let handle = stop.clone();
         // Where there are no signals, Ctrl-C does what it always does.
         let _ = ctrlc::set_handler(move || {
@@ -80,6 +81,19 @@ impl Limits {
         Self { stop, deadline }
     }
 
+    /// Gives a run its time, and lets it be stopped.
+    pub fn give(&self, run: &mut Run) {
+        run.set_deadline(self.deadline);
+        run.set_stop_handle(self.stop.clone());
+    }
+
+    /// Limits for these runs.
+    pub fn set<'r>(runs: impl IntoIterator<Item = &'r mut Run>, timeout: Option<Duration>) -> Self {
+        let this = Self::new(timeout);
+        runs.into_iter().for_each(|run| this.give(run));
+        this
+    }
+
     /// Why to end now, if so.
     #[inline]
     pub fn reached(&self) -> Option<Stop> {
@@ -90,8 +104,20 @@ impl Limits {
     }
 }
 
+/// How many chunks of a live source have come and are not read yet.
+#[derive(Clone, Default)]
+pub struct Pending(Arc<AtomicUsize>);
+
+impl Pending {
+    /// Whether there are none, so that reading may have to wait.
+    pub fn is_empty(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+}
+
 /// A source that may have nothing to say for a while, such as a pipe; it ends when a limit is reached.
 pub struct Live {
+    pending: Pending,
     chunks: Receiver<io::Result<Vec<u8>>>,
     chunk: io::Cursor<Vec<u8>>,
     limits: Limits,
@@ -101,6 +127,8 @@ impl Live {
     /// Reads from a source in a thread of its own.
     pub fn new(mut source: impl Read + Send + 'static, limits: Limits) -> Self {
         let (to, chunks) = sync_channel(16);
+        let pending = Pending::default();
+        let come = pending.clone();
         thread::spawn(move || {
             loop {
                 let mut chunk = vec![0; CHUNK];
@@ -109,12 +137,18 @@ impl Live {
                     chunk
                 });
                 let ends = !matches!(&result, Ok(chunk) if !chunk.is_empty());
+                come.0.fetch_add(1, Relaxed);
                 if to.send(result).is_err() || ends {
                     return;
                 }
             }
         });
-        Self { chunks, chunk: io::Cursor::default(), limits }
+        Self { pending, chunks, chunk: io::Cursor::default(), limits }
+    }
+
+    /// What has come and is not read yet.
+    pub fn pending(&self) -> Pending {
+        self.pending.clone()
     }
 }
 
@@ -130,6 +164,7 @@ impl Read for Live {
             }
             match self.chunks.recv_timeout(TICK) {
                 Ok(chunk) => {
+                    self.pending.0.fetch_sub(1, Relaxed);
                     self.chunk = io::Cursor::new(chunk?);
                     if self.chunk.get_ref().is_empty() {
                         return Ok(0);

@@ -18,12 +18,16 @@ pub use events::difference;
 use crate::cmd::{Selection, TypeArgs, load as open};
 use crate::end::{End, Failure};
 use crate::files;
-use crate::host::KernelArgs;
+use crate::host::{Host, KernelArgs};
 use crate::out;
 pub use recorded::record;
 
 use anyhow::{Result, bail};
+use ebpfkit_object::Prepared;
+use ebpfkit_vm::World;
+use ebpfkit_vm::show::Entries;
 use engine::EngineKind;
+use load::Loaded;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -64,6 +68,14 @@ pub struct Args {
     /// Write the packets for which the program returns one of these values instead: XDP_TX, 3
     #[arg(long, value_name = "VALUE", value_delimiter = ',', requires = "write")]
     write_if: Vec<String>,
+    /// Run packets on so many CPUs at a time, those of a flow on one; per-CPU maps have a value for each
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "packet",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Run each packet in the running kernel too and show what it does otherwise; exit code 1 then. Both get packets as
+    /// BPF_PROG_TEST_RUN gives them: socket filters see what follows the Ethernet header
+    #[arg(long, requires = "packet")]
+    compare: bool,
     /// Leave out packets that were cut when they were captured
     #[arg(long, requires = "packet")]
     skip_cut: bool,
@@ -136,6 +148,45 @@ pub fn run(args: &Args) -> Result<End> {
     result
 }
 
+/// A program that was chosen to be run, with what it runs in.
+struct Chosen {
+    host: Host,
+    world: World,
+    prepared: Prepared,
+    index: usize,
+    entries: Entries,
+}
+
+impl Chosen {
+    /// Chooses the one program that is meant, and sets the variables that the file of maps has for it.
+    fn of(args: &Args, host: Host, mut world: World, mut prepared: Prepared) -> Result<Self> {
+        let index = load::choose(args, &prepared)?;
+        events::check_input(args, &host, &prepared, index)?;
+        if args.engine == EngineKind::Kernel || args.compare {
+            world.cpus = ebpfkit_kernel::machine::possible_cpus();
+        }
+        let jobs = u32::from(args.jobs);
+        if jobs > world.cpus {
+            if args.world.is_some() {
+                bail!("--jobs {jobs}: the world has {} CPUs; set `cpus` in the file of --world", world.cpus);
+            }
+            world.cpus = jobs;
+        }
+        // Variables are set before verification, as the verifier knows the values of constants.
+        let entries = maps::read(args.maps.as_deref(), &mut prepared.object, world.cpus)?;
+        Ok(Self { host, world, prepared, index, entries })
+    }
+
+    /// Verifies and loads it, with its maps set. The inner error is how the command ends.
+    fn load(&self, args: &Args) -> Result<Result<Loaded, End>> {
+        let loaded = load::load(args, &self.host, &self.prepared, self.index, &self.world)?;
+        if let Ok(loaded) = &loaded {
+            maps::set(&self.entries, &self.prepared, &loaded.instance)?;
+        }
+        Ok(loaded)
+    }
+}
+
 fn run_file(args: &Args) -> Result<End> {
     args.check()?;
     let host = args.kernel.host()?;
@@ -143,28 +194,25 @@ fn run_file(args: &Args) -> Result<End> {
     if let Some(path) = &args.events {
         return events::run(args, &host, world, path);
     }
-    let mut prepared = open(&args.file, &host, &args.types, &args.selection)?;
+    let prepared = open(&args.file, &host, &args.types, &args.selection)?;
     if args.example_events {
         return events::examples(args, &host, &prepared);
     }
-    let index = load::choose(args, &prepared)?;
-    events::check_input(args, &host, &prepared, index)?;
-    let kernel = args.engine == EngineKind::Kernel;
-    let cpus = if kernel { ebpfkit_kernel::machine::possible_cpus() } else { world.cpus };
-    // Variables are set before verification, as the verifier knows the values of constants.
-    let entries = maps::read(args.maps.as_deref(), &mut prepared.object, cpus)?;
-    if kernel {
-        return in_kernel::run(args, &prepared, index, &entries);
+    let chosen = Chosen::of(args, host, world, prepared)?;
+    if args.engine == EngineKind::Kernel {
+        return match &args.packet {
+            Some(path) => packets::run_in_kernel(args, &chosen, None, path),
+            None => in_kernel::run(args, &chosen),
+        };
     }
-    let loaded = match load::load(args, &host, &prepared, index, &world)? {
+    let loaded = match chosen.load(args)? {
         Ok(loaded) => loaded,
         Err(end) => return Ok(end),
     };
-    maps::set(&entries, &prepared, &loaded.instance)?;
-    drop(entries);
     match &args.packet {
-        Some(path) => packets::run(args, &prepared, loaded, world, path),
-        None => single::run(args, &prepared, loaded, world),
+        Some(path) if args.compare => packets::run_in_kernel(args, &chosen, Some(loaded), path),
+        Some(path) => packets::run(args, &chosen.prepared, loaded, chosen.world, path),
+        None => single::run(args, &chosen.prepared, loaded, chosen.world),
     }
 }
 
@@ -189,7 +237,8 @@ impl Args {
     fn check(&self) -> Result<()> {
         if self.engine == EngineKind::Kernel {
             let refused = [
-                (self.packet.is_some(), "--packet"),
+                (self.compare, "--compare"),
+                (self.jobs > 1, "--jobs"),
                 (self.events.is_some(), "--events"),
                 (self.checked, "--checked"),
                 (self.unverified, "--unverified"),
@@ -197,15 +246,25 @@ impl Args {
                 (self.kernel.kernel.is_some(), "--kernel"),
                 (self.kernel.btf.is_some(), "--btf"),
                 (self.budget != ebpfkit_vm::DEFAULT_BUDGET, "--budget"),
-                (self.timeout.is_some(), "--timeout"),
+                (self.timeout.is_some() && self.packet.is_none(), "--timeout"),
             ];
             if let Some((_, option)) = refused.iter().find(|(present, _)| *present) {
-                let instead = if *option == "--packet" { "; give one packet with --data-in FILE" } else { "" };
-                bail!("{option} has no effect on the running kernel (--engine kernel){instead}");
+                bail!("{option} has no effect on the running kernel (--engine kernel)");
             }
         }
-        if self.events.is_some() && self.timeout.is_some() {
-            bail!("--timeout has no effect with --events; `ebpfkit test --timeout` ends tests");
+        if self.compare {
+            let refused = [
+                (self.jobs > 1, "--jobs"),
+                (self.kernel.kernel.is_some(), "--kernel"),
+                (self.kernel.btf.is_some(), "--btf"),
+                (self.recording.is_given(), "--coverage and --profile"),
+            ];
+            if let Some((_, option)) = refused.iter().find(|(present, _)| *present) {
+                bail!("--compare runs packets one by one, here and in the running kernel; leave out {option}");
+            }
+        }
+        if self.jobs > 1 && self.recording.is_given() {
+            bail!("--coverage and --profile count what one CPU executes; leave out --jobs");
         }
         if self.packet.is_none() {
             let refused = [(self.write.is_some(), "--write"), (self.verbose, "--verbose")];

@@ -10,9 +10,10 @@ use ebpfkit_explain::source::{self, SourceLine};
 use ebpfkit_kernel::{KernelMap, Session};
 use ebpfkit_object::{Map, Prepared};
 use ebpfkit_vm::show::{Dump, Shape, UserMap};
-use ebpfkit_vm::{Event, Fault, Instance, Run};
+use ebpfkit_vm::{Event, Fault, Instance, Lost};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// An event as JSON.
@@ -40,7 +41,8 @@ impl From<&Event> for JsonEvent {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -55,8 +57,7 @@ pub fn event(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
 }
 
 /// Says on standard error what the program did not get because of the world's limits.
-pub fn lost(run: &Run) {
-    let lost = run.state().lost;
+pub fn lost(lost: Lost) {
     if !lost.is_nothing() {
         note!("{} {lost}", paint::warning("lost:"));
     }
@@ -86,24 +87,23 @@ pub struct JsonFault {
 }
 
 impl JsonFault {
-    /// A fault of a run.
-    pub fn new(prepared: &Prepared, run: &Run, fault: &Fault, packet: Option<u64>) -> Self {
-        let source = line(prepared, run, fault).as_ref().map(SourceResult::from);
-        let program = run.current().name().to_owned();
-        Self { packet, program, message: fault.kind.to_string(), insn: fault.insn, source }
+    /// A fault of a program.
+    pub fn new(prepared: &Prepared, program: &str, fault: &Fault, packet: Option<u64>) -> Self {
+        let source = line(prepared, program, fault).as_ref().map(SourceResult::from);
+        Self { packet, program: program.to_owned(), message: fault.kind.to_string(), insn: fault.insn, source }
     }
 }
 
 /// The source line of a fault.
-fn line(prepared: &Prepared, run: &Run, fault: &Fault) -> Option<SourceLine> {
-    let program = prepared.object.programs.iter().find(|p| p.name == run.current().name())?;
+fn line(prepared: &Prepared, program: &str, fault: &Fault) -> Option<SourceLine> {
+    let program = prepared.object.programs.iter().find(|p| p.name == program)?;
     source::line_of(program, prepared.object.btf.as_deref()?, fault.insn?)
 }
 
 /// Prints a fault with its source line, as far as it is known.
-pub fn fault(prepared: &Prepared, run: &Run, fault: &Fault) {
-    note!("{} {}: {fault}", paint::error("fault"), run.current().name());
-    if let Some(line) = line(prepared, run, fault) {
+pub fn fault(prepared: &Prepared, program: &str, fault: &Fault) {
+    note!("{} {program}: {fault}", paint::error("fault"));
+    if let Some(line) = line(prepared, program, fault) {
         note!("  --> {}:{}\n   | {}", line.file, line.line, line.text.trim());
     }
 }
@@ -136,14 +136,14 @@ pub struct JsonLost {
 
 impl JsonLost {
     /// What was lost, if anything.
-    pub fn of(run: &Run) -> Option<Self> {
-        let l = run.state().lost;
+    pub fn of(l: Lost) -> Option<Self> {
         let lost = Self { events: l.events, bytes: l.bytes, objects: l.objects, timers: l.timers };
         (!l.is_nothing()).then_some(lost)
     }
 }
 
 /// Where the maps are.
+#[derive(Clone, Copy)]
 enum Holder<'a> {
     Instance(&'a Instance),
     Kernel(&'a Session<'a>),
@@ -195,6 +195,46 @@ impl<'a> Maps<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What the maps hold as text: by the map and the key, or by the variable's name.
+    fn contents(&self) -> BTreeMap<String, String> {
+        let all = Self { prepared: self.prepared, holder: self.holder, limit: usize::MAX };
+        let mut found = BTreeMap::new();
+        let listed = all.each::<std::convert::Infallible>(|def, dump| {
+            match dump.variables() {
+                Some(variables) => found.extend(variables.iter().map(|(name, v)| (name.to_string(), v.to_string()))),
+                None => found.extend(
+                    dump.entries().map(|e| (format!("{}, entry {}", def.name, e.key()), e.value().to_string())),
+                ),
+            }
+            Ok(())
+        });
+        match listed {
+            Ok(()) => found,
+        }
+    }
+
+    /// What other maps of the same definitions hold otherwise: the place, and the value of each.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let (mut ours, mut theirs) = (self.contents(), other.contents());
+        theirs.retain(|place, value| {
+            let same = ours.get(place) == Some(value);
+            if same {
+                ours.remove(place);
+            }
+            !same
+        });
+        let nothing = || "nothing".to_owned();
+        let mut all: Vec<_> = ours
+            .into_iter()
+            .map(|(place, value)| {
+                let other = theirs.remove(&place).unwrap_or_else(nothing);
+                (place, value, other)
+            })
+            .collect();
+        all.extend(theirs.into_iter().map(|(place, value)| (place, nothing(), value)));
+        all
     }
 
     /// Prints them for people.

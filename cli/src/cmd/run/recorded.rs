@@ -1,6 +1,6 @@
 //! A run that is recorded step by step, for the debugger.
 
-use super::{Args, engine::EngineKind, load, maps, single, world};
+use super::{Args, Chosen, engine::EngineKind, single, world};
 use crate::cmd::load as open;
 use anyhow::{Context, Result, bail};
 use ebpfkit_abi::retval_name;
@@ -22,23 +22,22 @@ pub fn record(args: &Args) -> Result<Exploration> {
     }
     let host = args.kernel.host()?;
     let world = world::read(args.world.as_deref())?;
-    let mut prepared = open(&args.file, &host, &args.types, &args.selection)?;
-    let index = load::choose(args, &prepared)?;
-    let entries = maps::read(args.maps.as_deref(), &mut prepared.object, world.cpus)?;
-    let loaded = match load::load(args, &host, &prepared, index, &world)? {
+    let prepared = open(&args.file, &host, &args.types, &args.selection)?;
+    let chosen = Chosen::of(args, host, world, prepared)?;
+    let program = &chosen.prepared.object.programs[chosen.index];
+    let loaded = match chosen.load(args)? {
         Ok(loaded) => loaded,
-        Err(_) => bail!("{}: it does not run", prepared.object.programs[index].name),
+        Err(_) => bail!("{}: it does not run", program.name),
     };
-    maps::set(&entries, &prepared, &loaded.instance)?;
     let kind = loaded.program.prog_type();
     let (data, ctx) = single::read_input(args, kind)?;
-    let mut run = Run::new(&loaded.program, world);
+    let mut run = Run::new(&loaded.program, chosen.world.clone());
     run.set_budget(args.budget);
     if args.checked {
         run.set_checked(true);
     }
     input::set_input(&mut run, data.as_deref(), &ctx)?;
-    let steps = Arc::new(Mutex::new(RunSteps::new(&prepared.object, &prepared.object.programs[index])));
+    let steps = Arc::new(Mutex::new(RunSteps::new(&chosen.prepared.object, program)));
     let (recorder, own) = (steps.clone(), loaded.program.id());
     run.set_watcher(Some(Watcher::new(move |run, slot, regs| {
         if run.current().id() == own {

@@ -87,7 +87,7 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     let context = if ctx.is_empty() { run.ctx().to_struct() } else { ctx };
     let counter = args.recording.start(&mut run);
     let engine = engine::make(args.engine, &run)?;
-    let limits = Limits::set(&mut run, args.timeout);
+    let limits = Limits::set([&mut run], args.timeout);
     let (mut result, mut runs, mut stop) = (Ok(0), 0, None);
     let clock = Clock::start();
     while runs < args.repeat {
@@ -122,9 +122,9 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
     let name = retval.and_then(|r| retval_name(kind, r));
     let maps = print::Maps::of(args, prepared, &loaded.instance);
     if args.json {
-        let fault = fault.as_ref().map(|f| print::JsonFault::new(prepared, &run, f, None));
+        let fault = fault.as_ref().map(|f| print::JsonFault::new(prepared, run.current().name(), f, None));
         let events = events.iter().map(print::JsonEvent::from).collect();
-        let (lost, maps) = (print::JsonLost::of(&run), (!args.no_maps).then_some(&maps));
+        let (lost, maps) = (print::JsonLost::of(run.state().lost), (!args.no_maps).then_some(&maps));
         out::json(&Outcome { retval, name, fault, duration_ns, events, lost, maps })?;
     } else {
         print::events(&events)?;
@@ -136,9 +136,9 @@ pub fn run(args: &Args, prepared: &Prepared, loaded: Loaded, world: World) -> Re
         }
     }
     recording::write(args, &prepared.object, &loaded, counter)?;
-    print::lost(&run);
+    print::lost(run.state().lost);
     if let Some(fault) = fault {
-        print::fault(prepared, &run, &fault);
+        print::fault(prepared, run.current().name(), &fault);
         return Ok(End::Bad);
     }
     if let Some(stop) = stop {
