@@ -31,6 +31,11 @@ pub fn line(text: Arguments<'_>) -> anyhow::Result<()> {
     out.write_fmt(text).and_then(|()| out.write_all(b"\n")).context(STDOUT)
 }
 
+/// Prints a text as it is.
+pub fn text(text: &str) -> anyhow::Result<()> {
+    results().write_all(text.as_bytes()).context(STDOUT)
+}
+
 /// Writes out what is buffered.
 pub fn flush() -> anyhow::Result<()> {
     results().flush().context(STDOUT)

@@ -2,19 +2,10 @@
 
 use crate::functions;
 use crate::source::line_of;
+use ebpfkit_object::counts::Counts;
 use ebpfkit_object::{Object, Program};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-
-/// What a program has executed, by slot.
-pub struct Executed<'a> {
-    /// The program.
-    pub program: &'a Program,
-    /// How often each instruction was executed; none of a program that never ran.
-    pub executed: &'a [u64],
-    /// How often each jumped.
-    pub jumped: &'a [u64],
-}
 
 /// A conditional jump of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,17 +99,18 @@ pub struct Totals {
 }
 
 impl Coverage {
-    /// The coverage of programs of one object.
-    pub fn of(object: &Object, programs: &[Executed<'_>]) -> Self {
+    /// The coverage of programs of one object; those that never ran are there too.
+    pub fn of(object: &Object, programs: &[&Program], counts: &Counts) -> Self {
         let mut this = Self::default();
-        for executed in programs {
-            this.add_program(object, executed);
+        for program in programs {
+            this.add_program(object, program, counts);
         }
         this
     }
 
-    fn add_program(&mut self, object: &Object, executed: &Executed<'_>) {
-        let program = executed.program;
+    fn add_program(&mut self, object: &Object, program: &Program, counts: &Counts) {
+        let ran = counts.of(&program.name);
+        let (executed, jumped) = ran.map_or((&[][..], &[][..]), |c| (&c.executed, &c.jumped));
         let count = |counts: &[u64], slot: usize| counts.get(slot).copied().unwrap_or(0);
         // Each program counts its lines by itself, as the same function may stand in several of them.
         let mut lines: HashMap<(String, u32), Line> = HashMap::new();
@@ -134,19 +126,19 @@ impl Coverage {
             let insn = program.insns[slot];
             let (file, number, text) = source(slot);
             let line = lines.entry((file, number)).or_insert_with(|| Line { text, ..Line::default() });
-            let (hits, flow) = (count(executed.executed, slot), insn.successors(slot));
+            let (hits, flow) = (count(executed, slot), insn.successors(slot));
             line.hits = line.hits.max(hits);
             line.insns += 1;
             line.executed_insns += usize::from(hits > 0);
             if flow.fallthrough.is_some() && flow.jump.is_some() {
-                let jumped = count(executed.jumped, slot);
+                let jumped = count(jumped, slot);
                 line.branches.push(Branch { jumped, went_on: hits.saturating_sub(jumped) });
             }
             slot += insn.slots();
         }
         for (start, name) in functions::functions(object, program) {
             let (file, line, _) = source(start);
-            let hits = count(executed.executed, start);
+            let hits = count(executed, start);
             self.files.entry(file).or_default().add_function(Function { name, line, hits });
         }
         for ((file, number), line) in lines {

@@ -2,32 +2,11 @@
 
 use crate::functions;
 use crate::source::line_of;
-use ebpfkit_object::{Object, Program};
+use ebpfkit_object::Object;
+use ebpfkit_object::counts::Counts;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-
-/// What a program has executed, by slot.
-pub struct Executed<'a> {
-    /// The program.
-    pub program: &'a Program,
-    /// How often each instruction was executed.
-    pub executed: &'a [u64],
-    /// Nanoseconds that each took.
-    pub time_ns: &'a [u64],
-}
-
-/// A function with those that called it.
-pub struct Call {
-    /// The call that this one was made from, by index, which is lower.
-    pub caller: Option<usize>,
-    /// The program, by index.
-    pub program: usize,
-    /// First slot of the function.
-    pub function: usize,
-    /// Instructions executed in the function itself.
-    pub insns: u64,
-}
 
 /// What something has cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -81,15 +60,16 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The profile of programs of one object.
-    pub fn of(object: &Object, programs: &[Executed<'_>], calls: &[Call]) -> Self {
+    /// The profile of an object's programs that have run; nothing where one of them is not the object's.
+    pub fn of(object: &Object, counts: &Counts) -> Self {
         let mut this = Self::default();
         let mut lines: BTreeMap<(String, String, u32), LineCost> = BTreeMap::new();
-        let names: Vec<_> = programs.iter().map(|p| functions::functions(object, p.program)).collect();
-        for (executed, names) in programs.iter().zip(&names) {
-            let program = executed.program;
+        let of_object = |c: &ebpfkit_object::counts::ProgramCounts| object.programs.iter().find(|p| p.name == c.name);
+        let Some(programs) = counts.programs.iter().map(of_object).collect::<Option<Vec<_>>>() else { return this };
+        let names: Vec<_> = programs.iter().map(|p| functions::functions(object, p)).collect();
+        for ((program, executed), names) in programs.iter().zip(&counts.programs).zip(&names) {
             let mut costs: BTreeMap<&str, Cost> = BTreeMap::new();
-            for (slot, (insns, time_ns)) in executed.executed.iter().zip(executed.time_ns).enumerate() {
+            for (slot, (insns, time_ns)) in executed.executed.iter().zip(&executed.time_ns).enumerate() {
                 if *insns == 0 {
                     continue;
                 }
@@ -123,14 +103,14 @@ impl Profile {
         this.lines = lines.into_values().collect();
         this.lines.sort_by_key(|l| std::cmp::Reverse(l.cost.insns));
         this.functions.sort_by_key(|f| std::cmp::Reverse(f.cost.insns));
-        let mut stacks: Vec<String> = Vec::with_capacity(calls.len());
-        for call in calls {
+        let mut stacks: Vec<String> = Vec::with_capacity(counts.calls.len());
+        for call in &counts.calls {
             let name = functions::at(&names[call.program], call.function);
             // Stacks are written with semicolons between names.
             let name = name.replace([';', ' '], "_");
             stacks.push(call.caller.map_or_else(|| name.clone(), |caller| format!("{};{name}", stacks[caller])));
         }
-        this.stacks = stacks.into_iter().zip(calls.iter().map(|c| c.insns)).filter(|s| s.1 > 0).collect();
+        this.stacks = stacks.into_iter().zip(counts.calls.iter().map(|c| c.insns)).filter(|s| s.1 > 0).collect();
         this
     }
 

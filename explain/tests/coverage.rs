@@ -1,8 +1,9 @@
 //! Coverage and profiles of counts that were made by hand.
 
 use ebpfkit_explain::coverage::{self, Coverage};
-use ebpfkit_explain::profile::{self, Profile};
+use ebpfkit_explain::profile::Profile;
 use ebpfkit_object::Object;
+use ebpfkit_object::counts::{Call, Counts, ProgramCounts};
 
 const SOURCE: &str = "\
 .section xdp
@@ -26,10 +27,15 @@ fn object() -> Object {
     ebpfkit_asm::assemble_object("two.s", SOURCE).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn coverage(executed: &[u64]) -> Coverage {
+fn counts() -> Counts {
+    let name = object().programs[0].name.clone();
+    let (executed, jumped) = (EXECUTED.to_vec(), JUMPED.to_vec());
+    Counts { programs: vec![ProgramCounts { name, executed, jumped, time_ns: vec![10; 6] }], calls: Vec::new() }
+}
+
+fn coverage(counts: &Counts) -> Coverage {
     let object = object();
-    let jumped = &JUMPED[..executed.len()];
-    Coverage::of(&object, &[coverage::Executed { program: &object.programs[0], executed, jumped }])
+    Coverage::of(&object, &[&object.programs[0]], counts)
 }
 
 #[test]
@@ -57,15 +63,15 @@ LF:6
 LH:6
 end_of_record
 ";
-    assert_eq!(coverage::lcov(&coverage(&EXECUTED)), expected);
+    assert_eq!(coverage::lcov(&coverage(&counts())), expected);
 }
 
 #[test]
 fn runs_add_up_and_what_never_ran_counts() {
-    let mut all = coverage(&[]);
+    let mut all = coverage(&Counts::default());
     assert_eq!((all.totals().lines.hit, all.totals().lines.all), (0, 6));
-    all.add(coverage(&EXECUTED));
-    all.add(coverage(&EXECUTED));
+    all.add(coverage(&counts()));
+    all.add(coverage(&counts()));
     let file = &all.files["two.s"];
     assert_eq!(file.lines[&3].hits, 4);
     assert_eq!((file.functions[0].hits, file.functions[1].hits), (4, 2));
@@ -77,12 +83,9 @@ fn runs_add_up_and_what_never_ran_counts() {
 #[test]
 fn stacks_name_the_callers() {
     let object = object();
-    let (program, time_ns) = (&object.programs[0], &[10; 6][..]);
-    let calls = [
-        profile::Call { caller: None, program: 0, function: 0, insns: 7 },
-        profile::Call { caller: Some(0), program: 0, function: 4, insns: 2 },
-    ];
-    let profile = Profile::of(&object, &[profile::Executed { program, executed: &EXECUTED, time_ns }], &calls);
+    let call = |caller, function, insns| Call { caller, program: 0, function, insns, time_ns: 0 };
+    let counts = Counts { calls: vec![call(None, 0, 7), call(Some(0), 4, 2)], ..counts() };
+    let profile = Profile::of(&object, &counts);
     assert_eq!(profile.folded(), "main 7\nmain;helper 2\n");
     assert_eq!((profile.total.insns, profile.total.time_ns), (9, 60));
     assert_eq!(profile.functions[1].function, "helper");

@@ -9,6 +9,8 @@
 
 pub mod btf;
 mod core_relo;
+pub mod counts;
+pub mod extend;
 pub mod link;
 pub mod map_rules;
 pub mod model;

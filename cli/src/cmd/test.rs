@@ -148,7 +148,7 @@ pub fn run(args: &Args) -> Result<End> {
         say!("{}", parts.join(", "))?;
     }
     if let Some(path) = &args.junit {
-        files::write(path, junit(&results).as_bytes())?;
+        files::write(path, junit(&results, std::time::SystemTime::now()).as_bytes())?;
     }
     Ok(if summary.failed > 0 { End::Bad } else { End::Good })
 }
@@ -336,20 +336,24 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// The results as JUnit XML.
-fn junit(results: &[Done<'_>]) -> String {
+/// The results as JUnit XML, in the form that all its schemas allow: some want what others only permit.
+fn junit(results: &[Done<'_>], now: std::time::SystemTime) -> String {
     let seconds = |d: &Duration| format!("{:.3}", d.as_secs_f64());
     let count = |name: &str| results.iter().filter(|(_, o, _)| o.name() == name).count();
     let total: Duration = results.iter().map(|(.., took)| *took).sum();
-    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let numbers = format!(
-        "tests=\"{}\" failures=\"{}\" skipped=\"{}\" errors=\"0\" time=\"{}\"",
+    // Without the zone, which the schema leaves out.
+    let timestamp = humantime::format_rfc3339_seconds(now).to_string();
+    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
+    let _ = writeln!(
+        text,
+        "  <testsuite name=\"ebpfkit\" package=\"\" id=\"0\" timestamp=\"{}\" hostname=\"localhost\" tests=\"{}\" \
+         failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{}\">\n    <properties/>",
+        timestamp.trim_end_matches('Z'),
         results.len(),
         count("failed"),
         count("skipped"),
         seconds(&total)
     );
-    let _ = writeln!(text, "<testsuites {numbers}>\n  <testsuite name=\"ebpfkit\" {numbers}>");
     for (case, outcome, took) in results {
         let object = escaped(&files::name(&case.object));
         let name = escaped(&case.name);
@@ -359,7 +363,8 @@ fn junit(results: &[Done<'_>]) -> String {
                 let why = escaped(why);
                 writeln!(
                     text,
-                    ">\n      <failure message=\"something else was printed\">{why}</failure>\n    </testcase>"
+                    ">\n      <failure type=\"difference\" message=\"something else was printed\">{why}</failure>\n    \
+                     </testcase>"
                 )
             }
             Outcome::Skipped(why) => {
@@ -368,7 +373,7 @@ fn junit(results: &[Done<'_>]) -> String {
             _ => writeln!(text, "/>"),
         };
     }
-    text + "  </testsuite>\n</testsuites>\n"
+    text + "    <system-out/>\n    <system-err/>\n  </testsuite>\n</testsuites>\n"
 }
 
 #[cfg(test)]
@@ -384,9 +389,28 @@ mod tests {
             expected: "events.expected".into(),
         };
         let took = Duration::from_millis(5);
-        let results = [(&case, Outcome::Failed("<\u{1}>".into()), took), (&case, Outcome::Passed, took)];
-        let text = junit(&results);
-        assert!(text.contains("tests=\"2\" failures=\"1\" skipped=\"0\""), "{text}");
-        assert!(text.contains("name=\"a &amp; b\"") && text.contains("&lt;\u{fffd}&gt;"), "{text}");
+        let results = [
+            (&case, Outcome::Failed("<\u{1}>".into()), took),
+            (&case, Outcome::Passed, took),
+            (&case, Outcome::Skipped("no \"types\"".into()), took),
+        ];
+        let text = junit(&results, std::time::UNIX_EPOCH + Duration::from_secs(86_400));
+        let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites>
+  <testsuite name="ebpfkit" package="" id="0" timestamp="1970-01-02T00:00:00" hostname="localhost" tests="3" failures="1" errors="0" skipped="1" time="0.015">
+    <properties/>
+    <testcase classname="a.o" name="a &amp; b" time="0.005">
+      <failure type="difference" message="something else was printed">&lt;CONTROL&gt;</failure>
+    </testcase>
+    <testcase classname="a.o" name="a &amp; b" time="0.005"/>
+    <testcase classname="a.o" name="a &amp; b" time="0.005">
+      <skipped message="no &quot;types&quot;"/>
+    </testcase>
+    <system-out/>
+    <system-err/>
+  </testsuite>
+</testsuites>
+"#;
+        assert_eq!(text, expected.replace("CONTROL", "\u{fffd}"));
     }
 }

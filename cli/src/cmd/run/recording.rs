@@ -3,13 +3,15 @@
 use super::Args;
 use super::engine::EngineKind;
 use super::load::Loaded;
+use crate::cmd::cfg as graph;
 use crate::cmd::out_text::{flame_graph, put};
-use crate::files::is_standard;
+use crate::files::{self, is_standard};
 use anyhow::{Result, bail};
-use ebpfkit_explain::{coverage, profile};
+use ebpfkit_explain::coverage::{self, Coverage};
+use ebpfkit_explain::profile::Profile;
 use ebpfkit_object::{Object, Program};
 use ebpfkit_vm::Run;
-use ebpfkit_vm::counts::{Counter, Counts};
+use ebpfkit_vm::counts::Counter;
 use std::path::{Path, PathBuf};
 
 /// Rows of a profile's tables.
@@ -19,7 +21,7 @@ const TOP: usize = 20;
 #[derive(clap::Args)]
 pub struct RecordingArgs {
     /// Show how often each line, branch and instruction was executed, or write it to a file: lcov (.info), Cobertura
-    /// (.xml), otherwise text
+    /// (.xml), a picture of the control flow (.svg), counts for `ebpfkit cfg --coverage` (.json), otherwise text
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     coverage: Option<PathBuf>,
     /// Show which lines and functions executed most instructions, or write it to a file: flame graph (.svg), folded
@@ -49,9 +51,14 @@ impl RecordingArgs {
         Ok(())
     }
 
+    /// Whether anything is wanted.
+    pub fn is_given(&self) -> bool {
+        self.coverage.is_some() || self.profile.is_some()
+    }
+
     /// A counter for any number of runs, if anything is to be recorded.
     pub fn counter(&self) -> Option<Counter> {
-        (self.coverage.is_some() || self.profile.is_some()).then(Counter::default)
+        self.is_given().then(Counter::default)
     }
 
     /// Starts to record a run, if anything is wanted.
@@ -82,16 +89,18 @@ pub fn write_programs(
     let mut names = std::collections::HashSet::new();
     programs.retain(|p| names.insert(p.name.as_str()));
     if let Some(path) = &args.recording.coverage {
-        let coverage = coverage_of(object, &programs, &counts);
+        let coverage = || Coverage::of(object, &programs, &counts);
         let text = match extension(path) {
-            "info" | "lcov" => coverage::lcov(&coverage),
-            "xml" => coverage::cobertura(&coverage),
-            _ => coverage::text(&coverage, &|file| source(&args.file, file)),
+            "info" | "lcov" => coverage::lcov(&coverage()),
+            "xml" => coverage::cobertura(&coverage()),
+            "json" => serde_json::to_string(&graph::Executed::of(&programs, &counts))?,
+            "svg" => graph::picture(object, &programs, Some(&graph::Executed::of(&programs, &counts))),
+            _ => coverage::text(&coverage(), &|file| files::source_of(&args.file, file)),
         };
         put(path, text.as_bytes())?;
     }
     if let Some(path) = &args.recording.profile {
-        let profile = profile_of(object, &programs, &counts);
+        let profile = Profile::of(object, &counts);
         let text = match extension(path) {
             "folded" => profile.folded().into_bytes(),
             "json" => serde_json::to_vec_pretty(&profile)?,
@@ -103,45 +112,6 @@ pub fn write_programs(
     Ok(())
 }
 
-/// The text of a source file, where the compiler named it or beside the object.
-fn source(object: &Path, file: &str) -> Option<String> {
-    let beside = object.parent().map(|folder| folder.join(file));
-    std::iter::once(PathBuf::from(file)).chain(beside).find_map(|path| std::fs::read_to_string(path).ok())
-}
-
 fn extension(path: &Path) -> &str {
     path.extension().and_then(|e| e.to_str()).unwrap_or_default()
-}
-
-fn coverage_of(object: &Object, programs: &[&Program], counts: &Counts) -> coverage::Coverage {
-    let executed: Vec<_> = programs
-        .iter()
-        .map(|program| {
-            let counts = counts.programs.iter().find(|c| c.name == program.name);
-            coverage::Executed {
-                program,
-                executed: counts.map_or(&[], |c| &c.executed),
-                jumped: counts.map_or(&[], |c| &c.jumped),
-            }
-        })
-        .collect();
-    coverage::Coverage::of(object, &executed)
-}
-
-fn profile_of(object: &Object, programs: &[&Program], counts: &Counts) -> profile::Profile {
-    // The programs in the order of the counts, by which the calls name them.
-    let executed: Option<Vec<_>> = counts
-        .programs
-        .iter()
-        .map(|c| {
-            let program = programs.iter().find(|p| p.name == c.name)?;
-            Some(profile::Executed { program, executed: &c.executed, time_ns: &c.time_ns })
-        })
-        .collect();
-    let calls: Vec<_> = counts
-        .calls
-        .iter()
-        .map(|c| profile::Call { caller: c.caller, program: c.program, function: c.function, insns: c.insns })
-        .collect();
-    profile::Profile::of(object, &executed.unwrap_or_default(), &calls)
 }
