@@ -193,6 +193,16 @@ impl Prototype {
         word
     }
 
+    /// Whether a value of 32 bits is returned, which leaves the upper half of its register zero.
+    pub fn returns_word(&self, btf: Option<&Btf>) -> bool {
+        self.ret != 0 && btf.is_some_and(|btf| btf.size_of(self.ret).is_some_and(|size| size <= 4))
+    }
+
+    /// Whether a pointer is returned.
+    pub fn returns_pointer(&self, btf: Option<&Btf>) -> bool {
+        btf.is_some_and(|btf| matches!(btf.get(btf.resolve(self.ret)), Some(Type::Ptr(_))))
+    }
+
     /// The returned value as a register holds it.
     pub fn returned(&self, btf: Option<&Btf>, ret: Option<&Typed>, builder: &mut Builder<'_>) -> Result<u64, String> {
         let Some(ret) = ret else { return Ok(0) };

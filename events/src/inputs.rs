@@ -329,12 +329,44 @@ impl Session<'_> {
                 more = ops.fields.as_ref();
             }
             What::Data(text, data) => {
-                let bytes = crate::options::payload(text).map_err(|e| format!("{}: {e}", item.key))?;
-                let (local, remote) = (end("local", &data.local)?, end("remote", &data.remote)?);
-                let protocol = data.protocol.as_deref().unwrap_or(if item.key == "sk_msg" { "tcp" } else { "udp" });
+                let (mut local, mut remote) = (end("local", &data.local)?, end("remote", &data.remote)?);
+                let (bytes, frame) = match packet::is_described(text) {
+                    true if item.key == "sk_msg" => {
+                        return Err("sk_msg: a message is bytes, or `text:` and a text; it has no headers".into());
+                    }
+                    true => (Vec::new(), Some(packet::frame(text).map_err(|e| format!("{}: {e}", item.key))?)),
+                    false => (crate::options::payload(text).map_err(|e| format!("{}: {e}", item.key))?, None),
+                };
+                let said = data.protocol.as_deref();
+                let protocol = match &frame {
+                    Some(_) => text.split(' ').next().unwrap_or("udp"),
+                    None => said.unwrap_or(if item.key == "sk_msg" { "tcp" } else { "udp" }),
+                };
+                // Who chooses a socket sees the packet from its transport header on.
+                let frame = match (frame, local, remote) {
+                    (None, Some(to), Some(from)) if item.key == "sk_reuseport" => {
+                        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+                        let payload = if hex.is_empty() { String::new() } else { format!(" hex {hex}") };
+                        packet::frame(&format!("{protocol} {from} > {to}{payload}")).ok()
+                    }
+                    (frame, ..) => frame,
+                };
+                let bytes = match &frame {
+                    Some(frame) => {
+                        let ends = packet::ends(frame);
+                        local = local.or(ends.map(|(_, to)| to));
+                        remote = remote.or(ends.map(|(from, _)| from));
+                        let transport = packet::transport(frame);
+                        run.set_transport(frame, transport);
+                        frame[transport.min(frame.len())..].to_vec()
+                    }
+                    None => {
+                        run.set_packet(&bytes);
+                        bytes
+                    }
+                };
                 let (number, _) = fields::protocol(protocol)?;
                 fields::set_ends(run, local, remote);
-                run.set_packet(&bytes);
                 for (name, value) in
                     [("size", bytes.len() as u64), ("len", bytes.len() as u64), ("ip_protocol", number)]
                 {

@@ -9,6 +9,7 @@ mod calls;
 mod fields;
 pub mod hooks;
 mod inputs;
+mod iterators;
 mod maps;
 pub mod memory;
 mod mocks;

@@ -11,7 +11,10 @@ use std::sync::Arc;
 /// A map of the object by name.
 fn find<'a>(object: &'a Object, instance: &'a Instance, name: &str) -> Result<(&'a Definition, &'a Arc<Map>), String> {
     let names = || object.maps.iter().map(|m| m.name.as_str());
-    let n = object.maps.iter().position(|m| m.name == name).ok_or_else(|| match nearest(name, names()) {
+    // Sections of data have the object's name before their own.
+    let of_section = || object.maps.iter().position(|m| name.starts_with('.') && m.name.ends_with(name));
+    let found = object.maps.iter().position(|m| m.name == name).or_else(of_section);
+    let n = found.ok_or_else(|| match nearest(name, names()) {
         Some(like) => format!("map: the object has no map `{name}`; did you mean `{like}`?"),
         None => format!("map: the object has no map `{name}`; it has {}", names().collect::<Vec<_>>().join(", ")),
     })?;

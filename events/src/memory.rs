@@ -95,6 +95,11 @@ impl Memory {
         Ok(address)
     }
 
+    /// How many objects have names.
+    pub fn count_named(&self) -> usize {
+        self.named.len()
+    }
+
     /// The address of a named object.
     pub fn named(&self, name: &str) -> Option<u64> {
         self.named.get(name).copied()

@@ -4,7 +4,7 @@ use crate::hooks::{Order, PacketHook};
 use crate::report::{Change, Emitted, Ran, Text};
 use crate::schema::{Item, What};
 use crate::session::Session;
-use ebpfkit_abi::{Errno, ProgType as P, retval_name};
+use ebpfkit_abi::{AttachType, Errno, ProgType as P, retval_name};
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::{Btf, Object};
 use ebpfkit_vm::input::{Origin, frame_after};
@@ -52,7 +52,13 @@ pub fn name(item: &Item, hook: Option<&PacketHook>) -> String {
 }
 
 /// Sets what a program returned.
-pub fn returned(ran: &mut Ran, kind: P, r0: u64) {
+pub fn returned(ran: &mut Ran, program: &ebpfkit_object::Program, r0: u64) {
+    let kind = program.prog_type;
+    if program.attach_type == AttachType::SkSkbStreamParser {
+        // The length of a message, or an error.
+        ran.retval = Some((r0 as u32 as i32).into());
+        return;
+    }
     let signed = !matches!(kind, P::SocketFilter | P::Xdp | P::SkMsg | P::SkSkb | P::SkLookup | P::SkReuseport);
     ran.retval = Some(if signed { (r0 as u32 as i32).into() } else { (r0 as u32).into() });
     ran.name = retval_name(kind, r0 as u32);

@@ -20,6 +20,43 @@ pub fn hex(text: &str) -> Option<Vec<u8>> {
     digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?)).collect()
 }
 
+/// Whether a packet is described in words.
+pub fn is_described(text: &str) -> bool {
+    matches!(text.split_whitespace().next(), Some("tcp" | "udp" | "icmp"))
+}
+
+/// Where the transport header of a frame begins; the frame's end where there is none.
+pub fn transport(frame: &[u8]) -> usize {
+    let Some((network, version)) = network(frame) else { return frame.len() };
+    let header = match version {
+        4 => usize::from(frame[network] & 15) * 4,
+        _ => 40,
+    };
+    (network + header).min(frame.len())
+}
+
+/// Where the network header of a frame begins, and its version of IP.
+fn network(frame: &[u8]) -> Option<(usize, u8)> {
+    let at = if frame.get(12..14) == Some(&[0x81, 0]) { 18 } else { 14 };
+    let version = frame.get(at)? >> 4;
+    matches!(version, 4 | 6).then_some((at, version))
+}
+
+/// Where a frame of TCP or UDP comes from and goes to.
+pub fn ends(frame: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
+    let (network, version) = network(frame)?;
+    let transport = transport(frame);
+    let port = |n: usize| Some(u16::from_be_bytes(*frame.get(transport + 2 * n..)?.first_chunk()?));
+    let address = |n: usize| {
+        Some(match version {
+            4 => IpAddr::from(*frame.get(network + 12 + 4 * n..)?.first_chunk::<4>()?),
+            _ => IpAddr::from(*frame.get(network + 8 + 16 * n..)?.first_chunk::<16>()?),
+        })
+    };
+    let end = |n: usize| Some(SocketAddr::new(address(n)?, port(n)?));
+    Some((end(0)?, end(1)?))
+}
+
 /// An Ethernet frame from its description: hexadecimal bytes, or protocol, ends and what else is said of it:
 ///
 /// - `tcp 192.0.2.1:1234 > 198.51.100.1:80 syn,ack`, `udp A > B`, `icmp A > B` (echo requests); IPv6 addresses in brackets
@@ -27,8 +64,7 @@ pub fn hex(text: &str) -> Option<Vec<u8>> {
 ///   `from MAC`, `to MAC`, `zeros N` (so many zero bytes of payload), `hex BYTES`, `text REST` (to the end)
 pub fn frame(text: &str) -> Result<Vec<u8>, String> {
     let text = text.trim();
-    let first = text.split_whitespace().next().unwrap_or_default();
-    if !matches!(first, "tcp" | "udp" | "icmp") {
+    if !is_described(text) {
         return hex(text.strip_prefix("0x").unwrap_or(text)).ok_or_else(|| EXPECTED.to_owned());
     }
     Description::parse(text)?.build()

@@ -216,6 +216,16 @@ pub struct Record {
     pub ret: Option<i64>,
 }
 
+/// What an iterator goes over.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IterOver {
+    /// Its elements, in order: members of the iterator's `struct bpf_iter__...` besides `meta`, or the first of them.
+    pub elements: Option<Vec<Typed>>,
+    /// The map whose elements they are (`bpf_map_elem`).
+    pub map: Option<String>,
+}
+
 /// Nothing but what every event may say.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -374,17 +384,24 @@ pub struct MapSet {
     pub max_entries: Option<u32>,
 }
 
-/// What a helper gives instead of what it does.
+/// What a helper or kernel function gives instead of what it does.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mock {
-    /// The value.
-    #[serde(rename = "return")]
-    pub value: Option<i64>,
+    /// The value; an object for a pointer to a struct, `null` for one that leads nowhere.
+    #[serde(rename = "return", deserialize_with = "given")]
+    pub value: Option<Typed>,
     /// The error: `EPERM`.
     pub errno: Option<String>,
     /// Which call, from 1 in each event; all where nothing is said.
     pub call: Option<u64>,
+    /// Only calls with these arguments, in order; `null` for any.
+    pub args: Option<Vec<Option<i64>>>,
+}
+
+/// A value that is there, be it `null`.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Typed>, D::Error> {
+    Typed::deserialize(from).map(Some)
 }
 
 /// What a record of a ring buffer or perf event array is.
@@ -409,7 +426,7 @@ pub enum What {
     /// A sample of a performance event.
     PerfEvent(Sample),
     /// An iterator.
-    Iter(String, Nothing),
+    Iter(String, IterOver),
     /// A call of a `syscall` program.
     Syscall(Typed, Nothing),
     /// A packet.
@@ -442,7 +459,7 @@ pub enum What {
     Variables(Map<String, Value>, Nothing),
     /// Contents of a map.
     Map(String, MapSet),
-    /// A replaced helper.
+    /// A replaced helper or kernel function.
     Mock(String, Mock),
     /// The type of a map's records.
     Records(String, Records),
@@ -525,7 +542,7 @@ rows! {
     "tp_btf" true Call(String, Call) "a tracepoint with typed arguments";
     "lsm" true Call(String, Call) "a security hook";
     "struct_ops" true Call(String, Call) "an operation of a struct_ops map, `map.member` or `member`";
-    "iter" true Iter(String, Nothing) "an iterator is read";
+    "iter" true Iter(String, IterOver) "an iterator is read, `task`, `tcp`, `bpf_map_elem`...";
     "syscall" true Syscall(Typed, Nothing) "a `syscall` program is called with this context";
     "packet" true Packet(String, PacketAt) "a packet: hexadecimal bytes, or in words";
     "capture" true Capture(String, PacketAt) "packets of a capture";
@@ -551,13 +568,13 @@ rows! {
     "cgroup_device" true Device(String, DeviceAccess) "a task uses a device, `c 1:3`";
     "sockops" true SockOps(Constant, SockOps) "something happens to a TCP connection: `tcp_connect`, `state`, `rto`...";
     "sk_msg" true Data(String, SockData) "a task sends bytes, hexadecimal or with `text:` before them";
-    "sk_reuseport" true Data(String, SockData) "a packet reaches sockets that share a port";
+    "sk_reuseport" true Data(String, SockData) "a packet, in words or as what follows its ends, reaches sockets that share a port";
     "sk_lookup" true Lookup(String, SockData) "a packet looks for a socket at `address:port`";
     "lirc" true Lirc(u32, Nothing) "a sample of a remote control";
     "attach" false Attach(String, Attach) "what a program is attached to, where its loader decides";
     "variables" false Variables(Map<String, Value>, Nothing) "global variables by name; constants before the first event";
     "map" false Map(String, MapSet) "contents of a map";
-    "mock" false Mock(String, Mock) "what a helper gives instead of what it does";
+    "mock" false Mock(String, Mock) "what a helper or kernel function gives instead of what it does";
     "records" false Records(String, Records) "the type of the records of a ring buffer or perf event array";
     "new_task" false Task(TaskSpec, Nothing) "a task that there is";
     "object" false Object(Typed, Nothing) "an object, with `$id` and `$type`, that later events may name";

@@ -10,12 +10,10 @@ use crate::records::Records;
 use crate::report::{Ran, Report};
 use crate::schema::{Item, PacketAt, Time, Typed, What};
 use crate::tasks::Tasks;
-use ebpfkit_object::btf::Kind;
 use ebpfkit_object::{Btf, Object};
 use ebpfkit_vm::capture::Reader;
 use ebpfkit_vm::helpers::{collect, run_timers};
-use ebpfkit_vm::show::Value;
-use ebpfkit_vm::{Engine, Instance, Program, Run, Space, World};
+use ebpfkit_vm::{Engine, Instance, Program, Run, World};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,7 +43,7 @@ pub struct Session<'o> {
     pub(crate) instance: Instance,
     pub(crate) world: World,
     pub(crate) memory: Memory,
-    tasks: Tasks,
+    pub(crate) tasks: Tasks,
     engine: Box<dyn Engine>,
     load: Load<'o>,
     /// A run for each program that has run.
@@ -220,7 +218,8 @@ impl<'o> Session<'o> {
             }
             What::Attach(..) => Err("attach: it belongs before the first event".into()),
             What::Mock(name, mock) => {
-                self.mocks.set(name, mock, &mut self.instance)?;
+                let types = self.types.clone();
+                self.mocks.set(name, mock, &mut self.instance, (types.as_deref(), &mut self.memory))?;
                 Ok(None)
             }
             _ => self.event(item).map(Some),
@@ -414,7 +413,7 @@ impl<'o> Session<'o> {
         Ok(run)
     }
 
-    fn run_program(
+    pub(crate) fn run_program(
         &mut self,
         item: &Item,
         hook: Option<&PacketHook>,
@@ -440,7 +439,7 @@ impl<'o> Session<'o> {
         let program = &self.object.programs[n];
         let mut ran = Ran { program: program.name.clone(), notes, ..Ran::default() };
         match result {
-            Ok(r0) => outcome::returned(&mut ran, run.program().prog_type(), r0),
+            Ok(r0) => outcome::returned(&mut ran, program, r0),
             Err(fault) => ran.fault = Some(fault.to_string()),
         }
         ran.changed = fields::changes(run, &before);
@@ -456,47 +455,5 @@ impl<'o> Session<'o> {
         outcome::answers(&mut ran, item, run);
         ran.emitted = outcome::emitted(self, run);
         ran
-    }
-
-    /// Runs an iterator's program for each element, and once more at the end.
-    fn iterate(&mut self, item: &Item, n: usize, report: &mut Report) -> Result<(), String> {
-        let What::Iter(kind, _) = &item.what else { return Ok(()) };
-        let types = self.types.clone();
-        let btf = types.as_deref();
-        let mut elements = match kind.as_str() {
-            "task" => {
-                let mut all = Vec::new();
-                for task in self.tasks.named() {
-                    let mut builder = Builder::new(&mut self.memory);
-                    all.push(self.tasks.address(task, btf, &mut builder).map_err(|e| e.to_string())?);
-                }
-                all
-            }
-            other => return Err(format!("iter: `{other}` has no elements here yet; expected task")),
-        };
-        elements.push(0);
-        let meta_type = btf.and_then(|b| b.find("bpf_iter_meta", Kind::Struct));
-        for (number, element) in elements.into_iter().enumerate() {
-            let mut builder = Builder::new(&mut self.memory);
-            let meta = match (btf, meta_type) {
-                (Some(btf), Some(ty)) => {
-                    let seq = builder.memory.store(vec![0; 256], Space::Kernel).map_err(|e| e.to_string())?;
-                    let members = vec![
-                        ("seq".to_owned(), Value::Pointer(seq)),
-                        ("seq_num".to_owned(), Value::Int(number as i128)),
-                    ];
-                    builder.pointee(btf, ty, &Value::Struct(members)).map_err(|e| e.to_string())?
-                }
-                _ => 0,
-            };
-            let bytes: Vec<u8> = [meta, element].iter().flat_map(|w| w.to_ne_bytes()).collect();
-            let ran = self.run_program(item, None, n, &mut Input::Plain(bytes))?;
-            let ends = ran.fault.is_some();
-            outcome::merge(&mut report.programs, ran);
-            if ends {
-                break;
-            }
-        }
-        Ok(())
     }
 }

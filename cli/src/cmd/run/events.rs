@@ -1,5 +1,6 @@
 //! Runs of a file of events.
 
+use super::limits::Limits;
 use super::{Args, engine, load, maps, print, recording};
 use crate::cmd::{head, open};
 use crate::end::{End, Failure};
@@ -8,14 +9,17 @@ use crate::host::Host;
 use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Context, Result, anyhow};
+use ebpfkit_abi::ProgType;
 use ebpfkit_events::parse::{Format, Items};
 use ebpfkit_events::schema::{self, Item, What};
 use ebpfkit_events::{Report, Session};
+use ebpfkit_object::extend::extend_all;
 use ebpfkit_object::{Object, Prepared};
 use ebpfkit_vm::show::fill;
 use ebpfkit_vm::{Engine, Instance, Interpreter, World};
 use serde::Serialize;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -26,6 +30,8 @@ struct Summary<'a> {
     events: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maps: Option<&'a print::Maps<'a>>,
 }
@@ -63,8 +69,11 @@ fn format(path: &Path, from: &mut impl BufRead) -> Result<Format> {
     Ok(if matches!(first, Some(b'-' | b'a'..=b'z')) { Format::Yaml } else { Format::JsonLines })
 }
 
+/// Where extensions go, by their names.
+type Extensions = BTreeMap<String, String>;
+
 /// Opens and prepares the object as the first items say, before any program is loaded.
-fn apply(item: &Item, object: &mut Object, cpus: u32) -> Result<bool, String> {
+fn apply(item: &Item, object: &mut Object, extensions: &mut Extensions, cpus: u32) -> Result<bool, String> {
     let set = match &item.what {
         What::Attach(name, attach) => {
             let names = || object.programs.iter().map(|p| p.name.as_str());
@@ -73,6 +82,10 @@ fn apply(item: &Item, object: &mut Object, cpus: u32) -> Result<bool, String> {
                 let meant = like.map_or_else(String::new, |l| format!("; did you mean `{l}`?"));
                 return Err(format!("attach: the object has no program `{name}`{meant}"));
             };
+            if object.programs[n].prog_type == ProgType::Ext {
+                extensions.insert(name.clone(), attach.to.clone());
+                return Ok(true);
+            }
             object.programs[n].attach_target.clone_from(&attach.to);
             object.programs[n].attach_btf_id = 0;
             return Ok(true);
@@ -107,11 +120,11 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
     let mut items = items.map(|node| node.and_then(|node| schema::read(&node)));
     let mut object = open(&args.file)?;
     args.types.apply(&mut object, &args.selection);
-    let mut first = Vec::new();
+    let (mut first, mut extensions) = (Vec::new(), Extensions::new());
     // What comes before the first event may say what loaders decide.
     for item in items.by_ref() {
         let item = item.map_err(|e| anyhow!(e).context(source()))?;
-        let applied = apply(&item, &mut object, world.cpus);
+        let applied = apply(&item, &mut object, &mut extensions, world.cpus);
         let applied = applied.map_err(|e| anyhow!("line {}: {e}", item.line).context(source()))?;
         let is_event = schema::ROWS.iter().any(|row| row.key == item.key && row.is_event) || item.key == "time";
         if !applied {
@@ -126,6 +139,9 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
     let mut prepared = object.prepare(&target).with_context(|| files::name(&args.file))?;
     for program in &mut prepared.object.programs {
         program.autoload &= args.selection.fits(program);
+    }
+    for (name, why) in extend_all(&mut prepared.object, &extensions) {
+        note!("{} {name} replaces nothing: {why}", paint::warning("note:"));
     }
     let prepared = prepared;
     let instance = Instance::in_world(&prepared.object, &host.model, &world);
@@ -156,7 +172,10 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
     session.set_files(Box::new(move |name| files::read(&folder.join(name)).map_err(|e| out::text_of(&e))));
     let counter = args.recording.counter();
     let watched = counter.clone();
+    let limits = Limits::new(args.timeout);
+    let given = limits.clone();
     session.set_begin(Box::new(move |run| {
+        given.give(run);
         if args.checked {
             run.set_checked(true);
         }
@@ -165,7 +184,7 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
         }
     }));
     let mut to = if args.expect.is_some() { To::Text(String::new()) } else { To::Output };
-    let (mut end, mut count, mut error) = (End::Good, 0, None);
+    let (mut end, mut count, mut error, mut stopped) = (End::Good, 0, None, None);
     for item in first.into_iter().map(Ok).chain(items) {
         let is_expectation = item.as_ref().is_ok_and(|i| i.key == "expect");
         let mut written = Ok(());
@@ -190,11 +209,17 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
             end = if is_expectation { End::Bad } else { refused.get().unwrap_or(End::Usage) };
             break;
         }
+        if let Some(stop) = limits.reached() {
+            note!("{} after event {count}: {stop}", paint::error("stopped"));
+            stopped = Some(stop.to_string());
+            end = stop.end();
+            break;
+        }
     }
     let maps = print::Maps::of(args, &prepared, session.instance());
     let shown = (!args.no_maps).then_some(&maps);
     if args.json {
-        to.line(&serde_json::to_string(&Summary { events: count, error, maps: shown })?)?;
+        to.line(&serde_json::to_string(&Summary { events: count, error, stopped, maps: shown })?)?;
     } else if let Some(maps) = shown {
         let mut text = Vec::new();
         maps.write(&mut text)?;
@@ -202,7 +227,7 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
             to.line(String::from_utf8_lossy(&text).trim_end())?;
         }
     }
-    session.runs().for_each(print::lost);
+    session.runs().for_each(|run| print::lost(run.state().lost));
     let targets = session.instance().tail_call_targets();
     let programs = session.programs().chain(targets).filter_map(|n| prepared.object.programs.get(n)).collect();
     recording::write_programs(args, &prepared.object, programs, counter)?;
