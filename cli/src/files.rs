@@ -44,6 +44,12 @@ pub fn source_of(object: &Path, name: &str) -> Option<String> {
     if size > MOST_SOURCE { None } else { std::fs::read_to_string(found).ok() }
 }
 
+/// A better name for a source file that an object names: where it is not found by that name, but beside the object.
+pub fn found_beside(object: &Path, name: &str) -> Option<String> {
+    let beside = object.parent()?.join(name.trim_start_matches("./"));
+    (!Path::new(name).is_file() && beside.is_file()).then(|| beside.display().to_string())
+}
+
 /// Reads a text.
 pub fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(read(path)?).ok().with_context(|| format!("{}: expected text in UTF-8", name(path)))

@@ -35,7 +35,7 @@ impl From<Members> for Element {
 }
 
 /// The struct that an iterator's programs get.
-fn context(btf: &Btf, kind: &str) -> Result<TypeId, String> {
+pub fn context(btf: &Btf, kind: &str) -> Result<TypeId, String> {
     btf.find(&format!("{CONTEXT}{kind}"), Kind::Struct).ok_or_else(|| {
         let names: Vec<&str> = (1..)
             .map_while(|id| btf.kind(id).map(|kind| (id, kind)))
@@ -50,7 +50,7 @@ fn context(btf: &Btf, kind: &str) -> Result<TypeId, String> {
 }
 
 /// Names of the members that tell of an element.
-fn own_members(btf: &Btf, ty: TypeId) -> Vec<String> {
+pub fn own_members(btf: &Btf, ty: TypeId) -> Vec<String> {
     let mut names = Vec::new();
     for m in btf.members(ty) {
         let inner = btf.members(btf.resolve(m.ty)).find(|i| m.name.is_empty() && !i.name.is_empty());

@@ -3,10 +3,11 @@
 use crate::calls::{self, Layout, Prototype};
 use crate::hooks::{PACKET_HOOKS, kind_of, member_at, syscall_of};
 use crate::inputs::context_type;
+use crate::iterators;
 use ebpfkit_abi::{AttachType as A, ProgType as P, syscalls};
 use ebpfkit_object::btf::{Type, TypeId};
 use ebpfkit_object::{Btf, MapInit, Object};
-use ebpfkit_vm::show::Value;
+use ebpfkit_vm::show::{Value, member};
 
 /// What examples are made of: unlike a map of JSON it keeps the order of its members.
 trait IntoValue {
@@ -83,7 +84,7 @@ pub fn example(object: &Object, types: Option<&Btf>, number: usize) -> Option<Va
             A::TraceRawTp => {
                 json!({"tp_btf": to, "task": "bash", "args": arguments(types, &Prototype::of_tracepoint(types, to))})
             }
-            A::TraceIter => json!({"iter": to}),
+            A::TraceIter => iterator(object, types, to),
             attach => {
                 let (key, ret) = match attach {
                     A::TraceFexit => ("fexit", Some(0)),
@@ -132,6 +133,31 @@ pub fn example(object: &Object, types: Option<&Btf>, number: usize) -> Option<Va
         members.push(("programs".into(), json!([program.name.as_str()])));
     }
     Some(event)
+}
+
+/// An iterator with what it goes over, unless that is there by itself.
+fn iterator(object: &Object, types: Option<&Btf>, kind: &str) -> Value {
+    let mut event = json!({"iter": kind});
+    let over = match kind {
+        "task" | "bpf_map" => None,
+        "bpf_map_elem" => {
+            let listed = |m: &&ebpfkit_object::Map| m.key_type != 0 && m.value_type != 0;
+            object.maps.iter().find(listed).map(|m| ("map", json!(m.name.as_str())))
+        }
+        kind => types.and_then(|btf| {
+            let ty = iterators::context(btf, kind).ok()?;
+            let one = |name: &String| {
+                let value = member(btf, ty, name).map_or(UNKNOWN, |m| value(btf, m.ty, 0));
+                (name.clone(), if name == "task" { json!("bash") } else { value })
+            };
+            let element = Value::Struct(iterators::own_members(btf, ty).iter().map(one).collect());
+            Some(("elements", json!([element])))
+        }),
+    };
+    if let (Some((name, over)), Value::Struct(members)) = (over, &mut event) {
+        members.push((name.to_owned(), over));
+    }
+    event
 }
 
 fn probe(types: Option<&Btf>, section: &str, to: &str) -> Value {
@@ -186,7 +212,7 @@ fn value(btf: &Btf, ty: TypeId, depth: usize) -> Value {
             Some(Type::Int { size: 1, .. }) => json!("a text"),
             Some(Type::Struct(_)) => match btf.name(btf.resolve(to)) {
                 "file" | "path" | "dentry" | "filename" => json!("/etc/passwd"),
-                "sock" | "socket" => json!("tcp 192.0.2.1:40000 > 198.51.100.1:443 established"),
+                "sock" | "sock_common" => json!("tcp 192.0.2.1:40000 > 198.51.100.1:443 established"),
                 "sk_buff" => json!("tcp 192.0.2.1:40000 > 198.51.100.1:443 syn"),
                 "qstr" => json!("passwd"),
                 _ => json!({}),
@@ -210,7 +236,11 @@ fn value(btf: &Btf, ty: TypeId, depth: usize) -> Value {
 }
 
 fn members(btf: &Btf, ty: TypeId) -> Value {
-    let named = btf.members(btf.resolve(ty)).filter(|m| !m.name.is_empty()).take(MAX_MEMBERS);
+    // What is left out is zero, so that nobody has to see long lists of that.
+    let is_long =
+        |ty| matches!(btf.get(btf.resolve(ty)), Some(Type::Array { elem, .. }) if btf.size_of(elem) != Some(1));
+    let shown = |m: &ebpfkit_object::btf::Member<'_>| !m.name.is_empty() && !is_long(m.ty);
+    let named = btf.members(btf.resolve(ty)).filter(shown).take(MAX_MEMBERS);
     Value::Struct(named.map(|m| (m.name.to_owned(), value(btf, m.ty, 0))).collect())
 }
 

@@ -146,6 +146,14 @@ impl Coverage {
         }
     }
 
+    /// Gives files other names, where there is a better one.
+    pub fn rename(&mut self, name: &dyn Fn(&str) -> Option<String>) {
+        for (old, file) in std::mem::take(&mut self.files) {
+            let new = name(&old).unwrap_or(old);
+            self.add(Self { files: BTreeMap::from([(new, file)]) });
+        }
+    }
+
     /// Adds what another run, or another object, has executed.
     pub fn add(&mut self, other: Self) {
         for (name, file) in other.files {

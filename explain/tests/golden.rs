@@ -9,6 +9,7 @@ use ebpfkit_explain::source::no_sources;
 use ebpfkit_object::{Object, Target};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Goes through the inputs of a folder and holds what comes of each against the file beside it.
@@ -53,6 +54,8 @@ fn graphs() {
             title: object.programs[n].name.clone(),
             insns: &object.programs[n].insns,
             functions: ebpfkit_asm::functions(&object, n).into_iter().map(|f| (f.name, f.lines)).collect(),
+            lines: BTreeMap::new(),
+            executed: None,
         };
         dot(&object.name, &(0..object.programs.len()).map(program).collect::<Vec<_>>())
     });

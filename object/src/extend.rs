@@ -201,7 +201,13 @@ pub fn extend_all(object: &mut Object, choose: &BTreeMap<String, String>) -> Vec
             .collect();
         if found.is_empty() {
             let of = of.map_or_else(|| "no program has a".to_owned(), |of| format!("program `{of}` has no"));
-            left.push((name.clone(), format!("{of} function `{function}`")));
+            let of_program = |p: &&Program| p.prog_type != ProgType::Ext;
+            let names: Vec<String> =
+                object.programs.iter().filter(of_program).flat_map(|p| functions(object, p)).map(|f| f.0).collect();
+            let others = names.iter().map(String::as_str).filter(|name| *name != function);
+            let like = crate::nearest(function, others);
+            let meant = like.map_or_else(String::new, |like| format!("; did you mean `{like}`?"));
+            left.push((name.clone(), format!("{of} function `{function}`{meant}")));
         }
         for program in found {
             if let Err(e) = extend(object, program, function, n) {

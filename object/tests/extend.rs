@@ -58,5 +58,11 @@ fn what_does_not_fit_is_said() {
     assert_eq!(extend(&mut object, filter, "policy", filter), Err(ExtendError::NoExtension("filter".into())));
     let elsewhere = BTreeMap::from([("no_tags".to_owned(), "other:policy".to_owned())]);
     let left = extend_all(&mut object, &elsewhere);
-    assert_eq!(left, [("no_tags".to_owned(), "program `other` has no function `policy`".to_owned())]);
+    assert_eq!(left[0].1, "program `other` has no function `policy`");
+    let elsewhere = BTreeMap::from([("no_tags".to_owned(), "policyy".to_owned())]);
+    let left = extend_all(&mut object, &elsewhere);
+    assert_eq!(
+        left,
+        [("no_tags".to_owned(), "no program has a function `policyy`; did you mean `policy`?".to_owned())]
+    );
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_explain::cfg::{Program, dot, svg};
 use ebpfkit_explain::source::line_of;
 use ebpfkit_object::Object;
-use ebpfkit_object::counts::Counts;
+use ebpfkit_object::counts::{Counts, ProgramCounts};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,22 @@ impl Executed {
         Ok(())
     }
 
-    fn read(path: &Path) -> Result<Self> {
+    /// The counts of programs that an object has as they were run; a program that was changed before is left out.
+    pub fn counts(self, object: &Object) -> Counts {
+        let same = |p: &ProgramExecuted| {
+            object.programs.iter().any(|own| own.name == p.name && own.insns.len() == p.executed.len())
+        };
+        let programs = self.programs.into_iter().filter(same).map(|p| ProgramCounts {
+            name: p.name,
+            executed: p.executed,
+            jumped: p.jumped,
+            time_ns: Vec::new(),
+        });
+        Counts { programs: programs.collect(), calls: Vec::new() }
+    }
+
+    /// Reads what `run --coverage=FILE.json` has written.
+    pub fn read(path: &Path) -> Result<Self> {
         let read: Self = serde_json::from_str(&files::read_text(path)?).with_context(|| files::name(path))?;
         match read.programs.iter().find(|p| p.executed.len() != p.jumped.len()) {
             Some(p) => bail!("{}: {}: `executed` and `jumped` have different lengths", files::name(path), p.name),

@@ -1,13 +1,17 @@
 //! `test`: folders of programs with what happens to them and what is expected.
 
-use crate::cmd::run::difference;
+use crate::cmd::cfg::Executed;
+use crate::cmd::out_text::put;
+use crate::cmd::run::{coverage_text, difference};
 use crate::end::End;
 use crate::files;
 use crate::out::{self, say};
 use crate::paint;
 use anyhow::{Context, Result, bail};
+use ebpfkit_abi::ProgType;
+use ebpfkit_explain::coverage::Coverage;
 use ebpfkit_kernel::machine;
-use ebpfkit_object::Object;
+use ebpfkit_object::{Object, Program};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -37,6 +41,10 @@ pub struct Args {
     /// What runs the programs
     #[arg(long, value_enum, default_value = "interp")]
     engine: TestEngine,
+    /// Show how often the tests have executed each line and branch, or write it to a file: lcov (.info), Cobertura
+    /// (.xml), otherwise text
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    coverage: Option<PathBuf>,
     /// End a test after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
@@ -117,6 +125,12 @@ pub fn run(args: &Args) -> Result<End> {
         say!("{}", serde_json::to_string_pretty(&ebpfkit_events::schema::json_schema())?)?;
         return Ok(End::Good);
     }
+    if args.coverage.is_some() && matches!(args.engine, TestEngine::Jit) {
+        bail!("--coverage counts what the interpreter executes; leave out --engine");
+    }
+    if args.json && args.coverage.as_deref().is_some_and(files::is_standard) {
+        bail!("--coverage prints text, which does not go with JSON; give it a file: --coverage=FILE");
+    }
     let mut cases = Vec::new();
     for folder in &args.folders {
         find(folder, &mut cases, 0)?;
@@ -126,7 +140,7 @@ pub fn run(args: &Args) -> Result<End> {
         let folders: Vec<String> = args.folders.iter().map(|f| files::name(f)).collect();
         bail!("{}: no tests; expected files of events (NAME.jsonl, NAME.yaml) beside objects", folders.join(", "));
     }
-    let results = run_all(args, &cases)?;
+    let (results, coverage) = run_all(args, &cases)?;
     let mut summary = Summary::default();
     for (_, outcome, _) in &results {
         match outcome {
@@ -146,6 +160,9 @@ pub fn run(args: &Args) -> Result<End> {
             }
         }
         say!("{}", parts.join(", "))?;
+    }
+    if let Some(path) = &args.coverage {
+        put(path, coverage_text(path, &coverage, Path::new("")).as_bytes())?;
     }
     if let Some(path) = &args.junit {
         files::write(path, junit(&results, std::time::SystemTime::now()).as_bytes())?;
@@ -193,10 +210,10 @@ fn find(folder: &Path, cases: &mut Vec<Case>, depth: usize) -> Result<()> {
 type Done<'c> = (&'c Case, Outcome, Duration);
 
 /// Runs the tests, several at a time, and tells of each when it and those before it have ended.
-fn run_all<'c>(args: &Args, cases: &'c [Case]) -> Result<Vec<Done<'c>>> {
+fn run_all<'c>(args: &Args, cases: &'c [Case]) -> Result<(Vec<Done<'c>>, Coverage)> {
     let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()), usize::from);
     let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<(Outcome, Duration)>>> = Mutex::new(vec![None; cases.len()]);
+    let results: Mutex<Vec<Option<(Outcome, Coverage, Duration)>>> = Mutex::new(vec![None; cases.len()]);
     std::thread::scope(|scope| {
         for _ in 0..jobs.min(cases.len()) {
             scope.spawn(|| {
@@ -204,18 +221,20 @@ fn run_all<'c>(args: &Args, cases: &'c [Case]) -> Result<Vec<Done<'c>>> {
                     let n = next.fetch_add(1, Relaxed);
                     let Some(case) = cases.get(n) else { break };
                     let start = Instant::now();
-                    let outcome = run_one(args, case).unwrap_or_else(|e| Outcome::Failed(out::text_of(&e)));
+                    let failed = |e| (Outcome::Failed(out::text_of(&e)), Coverage::default());
+                    let (outcome, coverage) = run_one(args, case).unwrap_or_else(failed);
                     if let Ok(mut results) = results.lock() {
-                        results[n] = Some((outcome, start.elapsed()));
+                        results[n] = Some((outcome, coverage, start.elapsed()));
                     }
                 }
             });
         }
     });
     let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut done = Vec::new();
+    let (mut done, mut coverage) = (Vec::new(), Coverage::default());
     for (case, result) in cases.iter().zip(results) {
-        let (outcome, took) = result.context("a test did not end")?;
+        let (outcome, covered, took) = result.context("a test did not end")?;
+        coverage.add(covered);
         if args.json {
             let (test, why) = (case.name.as_str(), outcome.why());
             out::json(&JsonCase { test, outcome: outcome.name(), why, duration_ms: took.as_millis() })?;
@@ -234,24 +253,21 @@ fn run_all<'c>(args: &Args, cases: &'c [Case]) -> Result<Vec<Done<'c>>> {
         }
         done.push((case, outcome, took));
     }
-    Ok(done)
+    Ok((done, coverage))
 }
 
 fn indented(text: &str) -> String {
     text.lines().map(|l| format!("  {l}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a test needs the kernel's types on a machine that has none.
-fn lacks_types(object: &Path) -> Result<bool> {
-    let bytes = files::read(object)?;
-    let opened = Object::open(&files::name(object), &bytes).with_context(|| files::name(object))?;
-    Ok(opened.needs().types && machine::btf().is_none())
-}
-
-/// Runs one test in a process of its own.
-fn run_one(args: &Args, case: &Case) -> Result<Outcome> {
-    if lacks_types(&case.object)? {
-        return Ok(Outcome::Skipped("it needs the kernel's types, which this machine does not have".into()));
+/// Runs one test in a process of its own; the answer is how it ended, and what it has executed if that is wanted.
+fn run_one(args: &Args, case: &Case) -> Result<(Outcome, Coverage)> {
+    let nothing = Coverage::default;
+    let bytes = files::read(&case.object)?;
+    let object = Object::open(&files::name(&case.object), &bytes).with_context(|| files::name(&case.object))?;
+    if object.needs().types && machine::btf().is_none() {
+        let why = "it needs the kernel's types, which this machine does not have";
+        return Ok((Outcome::Skipped(why.into()), nothing()));
     }
     let folder = case.events.parent().unwrap_or(Path::new("."));
     let mut command = Command::new(std::env::current_exe().context("this command")?);
@@ -265,11 +281,27 @@ fn run_one(args: &Args, case: &Case) -> Result<Outcome> {
     if matches!(args.engine, TestEngine::Jit) {
         command.arg("--engine").arg("jit");
     }
+    let counts = match &args.coverage {
+        Some(_) => Some(tempfile::Builder::new().suffix(".json").tempfile().context("a file for what was executed")?),
+        None => None,
+    };
+    if let Some(file) = &counts {
+        command.arg(format!("--coverage={}", file.path().display()));
+    }
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (status, stdout, stderr) = wait(child, Duration::from_secs(args.timeout))?;
     let Some(status) = status else {
-        return Ok(Outcome::Failed(format!("not ended after {} seconds", args.timeout)));
+        return Ok((Outcome::Failed(format!("not ended after {} seconds", args.timeout)), nothing()));
     };
+    // A run that ended before it began has written none.
+    let executed =
+        counts.filter(|f| std::fs::metadata(f.path()).is_ok_and(|m| m.len() > 0)).map(|f| Executed::read(f.path()));
+    let coverage = executed.transpose()?.map_or_else(nothing, |executed| {
+        let programs: Vec<&Program> = object.programs.iter().filter(|p| p.prog_type != ProgType::Ext).collect();
+        let mut coverage = Coverage::of(&object, &programs, &executed.counts(&object));
+        coverage.rename(&|name| files::found_beside(&case.object, name));
+        coverage
+    });
     let mut said = String::from_utf8_lossy(&stdout).into_owned();
     if !stderr.is_empty() {
         write!(said, "--- standard error\n{}", String::from_utf8_lossy(&stderr))?;
@@ -279,12 +311,14 @@ fn run_one(args: &Args, case: &Case) -> Result<Outcome> {
     }
     if args.bless {
         files::write(&case.expected, said.as_bytes())?;
-        return Ok(Outcome::Blessed);
+        return Ok((Outcome::Blessed, coverage));
     }
     let Ok(expected) = std::fs::read_to_string(&case.expected) else {
-        return Ok(Outcome::Failed(format!("{}: missing; --bless writes it", files::name(&case.expected))));
+        let why = format!("{}: missing; --bless writes it", files::name(&case.expected));
+        return Ok((Outcome::Failed(why), coverage));
     };
-    Ok(if expected == said { Outcome::Passed } else { Outcome::Failed(difference(&expected, &said)) })
+    let outcome = if expected == said { Outcome::Passed } else { Outcome::Failed(difference(&expected, &said)) };
+    Ok((outcome, coverage))
 }
 
 type Waited = (Option<std::process::ExitStatus>, Vec<u8>, Vec<u8>);

@@ -245,6 +245,10 @@ pub fn examples(args: &Args, host: &Host, prepared: &Prepared) -> Result<End> {
         let name = head(&object.programs[n]);
         match ebpfkit_events::example(object, types.map(|t| &**t), n) {
             Some(event) => out::line(format_args!("# {name}\n{}", serde_json::to_string(&event)?))?,
+            None if object.programs[n].prog_type == ProgType::Ext => {
+                let function = &object.programs[n].attach_target;
+                note!("{} {name} runs where `{function}` does, in its place", paint::warning("note:"));
+            }
             None => note!("{} {name}: no event reaches programs of this type", paint::warning("note:")),
         }
     }

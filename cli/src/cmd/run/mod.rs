@@ -21,6 +21,7 @@ use crate::files;
 use crate::host::{Host, KernelArgs};
 use crate::out;
 pub use recorded::record;
+pub use recording::coverage_text;
 
 use anyhow::{Result, bail};
 use ebpfkit_object::Prepared;

@@ -89,13 +89,15 @@ pub fn write_programs(
     let mut names = std::collections::HashSet::new();
     programs.retain(|p| names.insert(p.name.as_str()));
     if let Some(path) = &args.recording.coverage {
-        let coverage = || Coverage::of(object, &programs, &counts);
+        let executed = || graph::Executed::of(&programs, &counts);
         let text = match extension(path) {
-            "info" | "lcov" => coverage::lcov(&coverage()),
-            "xml" => coverage::cobertura(&coverage()),
-            "json" => serde_json::to_string(&graph::Executed::of(&programs, &counts))?,
-            "svg" => graph::picture(object, &programs, Some(&graph::Executed::of(&programs, &counts))),
-            _ => coverage::text(&coverage(), &|file| files::source_of(&args.file, file)),
+            "json" => serde_json::to_string(&executed())?,
+            "svg" => graph::picture(object, &programs, Some(&executed())),
+            _ => {
+                let mut coverage = Coverage::of(object, &programs, &counts);
+                coverage.rename(&|name| files::found_beside(&args.file, name));
+                coverage_text(path, &coverage, &args.file)
+            }
         };
         put(path, text.as_bytes())?;
     }
@@ -110,6 +112,15 @@ pub fn write_programs(
         put(path, &text)?;
     }
     Ok(())
+}
+
+/// Coverage in the form that a file's name asks for.
+pub fn coverage_text(path: &Path, coverage: &Coverage, object: &Path) -> String {
+    match extension(path) {
+        "info" | "lcov" => coverage::lcov(coverage),
+        "xml" => coverage::cobertura(coverage),
+        _ => coverage::text(coverage, &|file| files::source_of(object, file)),
+    }
 }
 
 fn extension(path: &Path) -> &str {
