@@ -86,8 +86,8 @@ impl Session<'_> {
             let mut members = element.members;
             members.push(("meta".to_owned(), meta));
             let mut builder = Builder::new(&mut self.memory);
-            let place = || format!("elements[{number}]");
-            let bytes = builder.bytes(&btf, ty, &Value::Struct(members)).map_err(|e| e.inside(&place()).to_string())?;
+            let path = || format!("elements[{number}]");
+            let bytes = builder.bytes(&btf, ty, &Value::Struct(members)).map_err(|e| e.inside(&path()).to_string())?;
             let ran = self.run_program(item, None, n, &mut Input::Plain(bytes))?;
             let ends = ran.fault.is_some();
             outcome::merge(&mut report.programs, ran);
@@ -106,10 +106,10 @@ impl Session<'_> {
         if over.map.is_some() && kind != "bpf_map_elem" {
             return Err(format!("map: `{kind}` goes over no map"));
         }
-        if let Some(given) = &over.elements {
+        if let Some(listed) = &over.elements {
             let names = own_members(btf, ty);
             let mut elements = Vec::new();
-            for (number, value) in given.iter().enumerate() {
+            for (number, value) in listed.iter().enumerate() {
                 let members = match &value.0 {
                     Value::Struct(members) if members.iter().all(|(name, _)| names.contains(name)) => members.clone(),
                     other => {
@@ -204,9 +204,9 @@ impl Session<'_> {
             let next = next.map_err(|()| format!("map: the elements of `{name}` cannot be listed"))?;
             let Some(found) = next else { break };
             if let Some(value) = UserMap::lookup(&*map, &found) {
-                let mut place =
+                let mut store =
                     |bytes: Vec<u8>| self.memory.store(bytes, Space::Kernel).map_err(|e| e.inside("map").to_string());
-                let (key, value) = (place(found.clone())?, place(value)?);
+                let (key, value) = (store(found.clone())?, store(value)?);
                 let mut members = of_map.clone();
                 members.push(("key".to_owned(), Value::Pointer(key)));
                 members.push(("value".to_owned(), Value::Pointer(value)));

@@ -389,7 +389,7 @@ pub struct MapSet {
 #[serde(deny_unknown_fields, default)]
 pub struct Mock {
     /// The value; an object for a pointer to a struct, `null` for one that leads nowhere.
-    #[serde(rename = "return", deserialize_with = "given")]
+    #[serde(rename = "return", deserialize_with = "present")]
     pub value: Option<Typed>,
     /// The error: `EPERM`.
     pub errno: Option<String>,
@@ -400,7 +400,7 @@ pub struct Mock {
 }
 
 /// A value that is there, be it `null`.
-fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Typed>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Typed>, D::Error> {
     Typed::deserialize(from).map(Some)
 }
 

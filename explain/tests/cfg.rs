@@ -73,7 +73,7 @@ fn functions_loops_callbacks_and_lines_are_there() {
 }
 
 #[test]
-fn ways_say_how_often_they_were_taken() {
+fn edges_say_how_often_they_were_taken() {
     let object = object();
     assert_eq!(object.programs[0].insns.len(), EXECUTED.len());
     let text = picture(&object, Some((EXECUTED.to_vec(), JUMPED.to_vec())));

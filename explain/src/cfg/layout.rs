@@ -1,4 +1,4 @@
-//! Places for the boxes of a graph and ways for its edges: boxes stand in rows, so that edges lead down unless they
+//! Where the boxes of a graph and its edges go: boxes stand in rows, so that edges lead down unless they
 //! close a loop; an edge that passes rows has a place of its own in each of them.
 
 /// Between two boxes of a row, and between two edges.
@@ -7,7 +7,7 @@ const LANE: f64 = 14.0;
 /// Between two rows, and what each edge between them adds.
 const ROW_GAP: f64 = 44.0;
 const EDGE_GAP: f64 = 2.0;
-/// How often rows are put in order, and boxes drawn towards what they are joined with.
+/// How often rows are put in order, and boxes drawn towards what they are connected with.
 const SWEEPS: usize = 8;
 const PULLS: usize = 12;
 /// Most places of edges in rows that are not theirs.
@@ -20,14 +20,14 @@ pub type Point = (f64, f64);
 pub struct Layout {
     /// The upper left corner of each box.
     pub boxes: Vec<Point>,
-    /// The way of each edge. Those that lead down pass their points with smooth curves, those of loops with corners.
-    pub ways: Vec<Way>,
+    /// The route of each edge. Those that lead down pass their points with smooth curves, those of loops with corners.
+    pub routes: Vec<Route>,
     /// What all of it takes.
     pub size: Point,
 }
 
-/// The way of an edge.
-pub struct Way {
+/// The route of an edge.
+pub struct Route {
     /// Its points, from the source to the target.
     pub points: Vec<Point>,
     /// It closes a loop.
@@ -42,7 +42,7 @@ enum Item {
     Lane(usize),
 }
 
-/// The edges that lead back to a box on the way to their source.
+/// The edges that lead back to a box on the route to their source.
 pub fn back_edges(count: usize, edges: &[(usize, usize)]) -> Vec<bool> {
     search(count, edges).0
 }
@@ -55,7 +55,7 @@ fn search(count: usize, edges: &[(usize, usize)]) -> (Vec<bool>, Vec<usize>) {
     }
     let mut is_back = vec![false; edges.len()];
     let mut order = Vec::with_capacity(count);
-    // Not seen, on the way, done.
+    // Not seen, on the route, done.
     let mut state = vec![0u8; count];
     for root in 0..count {
         if state[root] != 0 {
@@ -161,7 +161,7 @@ pub fn layout(sizes: &[Point], edges: &[(usize, usize)]) -> Option<Layout> {
         }
     }
     let ports = ports(sizes, edges, &is_back, &boxes, &lanes);
-    let way = |e: usize| {
+    let route = |e: usize| {
         let (from, to) = edges[e];
         let lanes = &lanes[e];
         let points = if is_back[e] {
@@ -190,13 +190,13 @@ pub fn layout(sizes: &[Point], edges: &[(usize, usize)]) -> Option<Layout> {
             points.push((ports[e].1, boxes[to].1));
             points
         };
-        Way { points, is_back: is_back[e] }
+        Route { points, is_back: is_back[e] }
     };
-    let ways = (0..edges.len()).map(way).collect();
-    Some(Layout { boxes, ways, size: (right + GAP, y) })
+    let routes = (0..edges.len()).map(route).collect();
+    Some(Layout { boxes, routes, size: (right + GAP, y) })
 }
 
-/// For each item of each row: what it is joined with in the row above, in the row below and in its own, by index.
+/// For each item of each row: what it is connected with in the row above, in the row below and in its own, by index.
 struct Near {
     above: Vec<Vec<Vec<Item>>>,
     below: Vec<Vec<Vec<Item>>>,
@@ -217,7 +217,7 @@ fn neighbours(rows: &[Vec<Item>], edges: &[(usize, usize)], is_back: &[bool], ra
             at.insert(key, n);
         }
     }
-    let mut join = |r: usize, upper: Item, lower: Item| {
+    let mut connect = |r: usize, upper: Item, lower: Item| {
         let index = |row: usize, item: Item| match item {
             Item::Box(b) => at.get(&(row, false, b)),
             Item::Lane(e) => at.get(&(row, true, e)),
@@ -230,19 +230,19 @@ fn neighbours(rows: &[Vec<Item>], edges: &[(usize, usize)], is_back: &[bool], ra
     for (e, (from, to)) in edges.iter().enumerate() {
         let lane = Item::Lane(e);
         if is_back[e] {
-            (rank[*to]..rank[*from]).for_each(|r| join(r, lane, lane));
+            (rank[*to]..rank[*from]).for_each(|r| connect(r, lane, lane));
             continue;
         }
         for r in rank[*from]..rank[*to] {
             let upper = if r == rank[*from] { Item::Box(*from) } else { lane };
             let lower = if r + 1 == rank[*to] { Item::Box(*to) } else { lane };
-            join(r, upper, lower);
+            connect(r, upper, lower);
         }
     }
     near
 }
 
-/// Puts the items of each row in an order with few crossings: each where those are that it is joined with.
+/// Puts the items of each row in an order with few crossings: each where those are that it is connected with.
 fn sort(rows: &mut [Vec<Item>], near: &Near) {
     for sweep in 0..SWEEPS {
         let down = sweep % 2 == 0;
@@ -250,18 +250,19 @@ fn sort(rows: &mut [Vec<Item>], near: &Near) {
             if down { (1..rows.len()).collect() } else { (0..rows.len().saturating_sub(1)).rev().collect() };
         for r in order {
             let other = if down { r - 1 } else { r + 1 };
-            let place = positions(&rows[other]);
-            let joined = if down { &near.above[r] } else { &near.below[r] };
+            let position = positions(&rows[other]);
+            let connected = if down { &near.above[r] } else { &near.below[r] };
             let own = positions(&rows[r]);
             let mut keyed: Vec<(f64, usize, Item)> = near.start[r]
                 .iter()
-                .zip(joined)
-                .map(|(item, joined)| {
+                .zip(connected)
+                .map(|(item, connected)| {
                     let now = own[item_key(*item)];
-                    let places: Vec<usize> = joined.iter().filter_map(|j| place.get(item_key(*j)).copied()).collect();
-                    let mean = match places.len() {
+                    let found: Vec<usize> =
+                        connected.iter().filter_map(|j| position.get(item_key(*j)).copied()).collect();
+                    let mean = match found.len() {
                         0 => now as f64 * rows[other].len() as f64 / rows[r].len().max(1) as f64,
-                        n => places.iter().sum::<usize>() as f64 / n as f64,
+                        n => found.iter().sum::<usize>() as f64 / n as f64,
                     };
                     (mean, now, *item)
                 })
@@ -273,9 +274,9 @@ fn sort(rows: &mut [Vec<Item>], near: &Near) {
 }
 
 /// Items by a key that tells boxes from edges.
-struct Places(std::collections::HashMap<(bool, usize), usize>);
+struct Positions(std::collections::HashMap<(bool, usize), usize>);
 
-impl std::ops::Index<(bool, usize)> for Places {
+impl std::ops::Index<(bool, usize)> for Positions {
     type Output = usize;
 
     fn index(&self, key: (bool, usize)) -> &usize {
@@ -283,7 +284,7 @@ impl std::ops::Index<(bool, usize)> for Places {
     }
 }
 
-impl Places {
+impl Positions {
     fn get(&self, key: (bool, usize)) -> Option<&usize> {
         self.0.get(&key)
     }
@@ -296,11 +297,11 @@ fn item_key(item: Item) -> (bool, usize) {
     }
 }
 
-fn positions(row: &[Item]) -> Places {
-    Places(row.iter().enumerate().map(|(n, item)| (item_key(*item), n)).collect())
+fn positions(row: &[Item]) -> Positions {
+    Positions(row.iter().enumerate().map(|(n, item)| (item_key(*item), n)).collect())
 }
 
-/// The middle of each item: as near to those that it is joined with as its neighbours in the row leave it.
+/// The middle of each item: as near to those that it is connected with as its neighbours in the row leave it.
 fn columns(rows: &[Vec<Item>], near: &Near, width: &dyn Fn(Item) -> f64) -> Vec<Vec<f64>> {
     let distance = |a: Item, b: Item| {
         let gap = if matches!((a, b), (Item::Lane(_), Item::Lane(_))) { 0.0 } else { GAP };
@@ -319,13 +320,13 @@ fn columns(rows: &[Vec<Item>], near: &Near, width: &dyn Fn(Item) -> f64) -> Vec<
             all.iter().map(|x| x - middle).collect()
         })
         .collect();
-    let index: Vec<Places> = rows.iter().map(|row| positions(row)).collect();
-    let started: Vec<Places> = near.start.iter().map(|row| positions(row)).collect();
+    let index: Vec<Positions> = rows.iter().map(|row| positions(row)).collect();
+    let started: Vec<Positions> = near.start.iter().map(|row| positions(row)).collect();
     for pull in 0..PULLS {
         let order: Vec<usize> = if pull % 2 == 0 { (0..rows.len()).collect() } else { (0..rows.len()).rev().collect() };
         for r in order {
             let row = &rows[r];
-            let wanted: Vec<f64> = row
+            let ideal: Vec<f64> = row
                 .iter()
                 .enumerate()
                 .map(|(n, item)| {
@@ -342,8 +343,8 @@ fn columns(rows: &[Vec<Item>], near: &Near, width: &dyn Fn(Item) -> f64) -> Vec<
                     if count == 0 { centres[r][n] } else { sum / f64::from(count) }
                 })
                 .collect();
-            // Two answers keep the distances: one that never goes left of what is wanted, one that never goes right.
-            let (mut low, mut high) = (wanted.clone(), wanted);
+            // Two answers keep the distances: one that never goes left of what is ideal, one that never goes right.
+            let (mut low, mut high) = (ideal.clone(), ideal);
             for n in 1..row.len() {
                 low[n] = low[n].max(low[n - 1] + distance(row[n - 1], row[n]));
             }
@@ -409,7 +410,7 @@ mod tests {
         let laid_out = layout(&[(80.0, 40.0); 4], &edges).expect("few edges");
         let y = |n: usize| laid_out.boxes[n].1;
         assert!(y(0) < y(1) && y(1) < y(2) && y(1) < y(3));
-        assert_eq!(laid_out.ways.iter().map(|w| w.is_back).collect::<Vec<_>>(), [false, false, true, false, true]);
+        assert_eq!(laid_out.routes.iter().map(|w| w.is_back).collect::<Vec<_>>(), [false, false, true, false, true]);
     }
 
     proptest! {
@@ -428,13 +429,13 @@ mod tests {
                     prop_assert!(!overlap(*a, *b));
                 }
             }
-            for ((from, to), way) in edges.iter().zip(&laid_out.ways) {
+            for ((from, to), route) in edges.iter().zip(&laid_out.routes) {
                 let touches = |node: usize, (x, y): Point| {
                     let ((bx, by), (w, h)) = all[node];
                     x >= bx - 0.01 && x <= bx + w + 0.01 && y >= by - 0.01 && y <= by + h + 0.01
                 };
-                prop_assert!(touches(*from, way.points[0]));
-                prop_assert!(touches(*to, way.points[way.points.len() - 1]));
+                prop_assert!(touches(*from, route.points[0]));
+                prop_assert!(touches(*to, route.points[route.points.len() - 1]));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Control flow of programs: basic blocks with the ways between them, as DOT or as a picture.
+//! Control flow of programs: basic blocks with the edges between them, as DOT or as a picture.
 
 mod dot;
 mod layout;
@@ -35,7 +35,7 @@ enum Kind {
     Yes,
 }
 
-/// A way from a block to another of the same function.
+/// An edge from a block to another of the same function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Edge {
     /// First slot of the block that it leads to.

@@ -1,7 +1,7 @@
 //! Control flow as one picture: programs and their functions below each other, the blocks of a function in rows. Blocks of
 //! loops are tinted, deeper ones more; with what runs have executed, edges say how often they were taken.
 
-use super::layout::{Layout, Point, Way, back_edges, layout};
+use super::layout::{Layout, Point, Route, back_edges, layout};
 use super::{Block, Kind, Program, blocks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -182,16 +182,16 @@ impl Picture {
         let laid_out = layout(&sizes, &edges)?;
         let depths = depths(blocks.len(), &edges);
         let _ = writeln!(out, "<g transform=\"translate({:.0} {:.0})\">", at.0, at.1);
-        for (way, (kind, count)) in laid_out.ways.iter().zip(&said) {
-            draw_way(out, way, *kind, *count);
+        for (route, (kind, count)) in laid_out.routes.iter().zip(&said) {
+            draw_route(out, route, *kind, *count);
         }
         for (n, rows) in contents.iter().enumerate() {
             let runs = program.executed.as_ref().map(|(e, _)| e.get(blocks[n].start()).copied().unwrap_or(0));
             draw_box(out, &laid_out, n, sizes[n], rows, depths[n], runs);
         }
         // Above the boxes, so that nothing hides them.
-        for (way, (kind, count)) in laid_out.ways.iter().zip(&said) {
-            draw_label(out, way, *kind, *count);
+        for (route, (kind, count)) in laid_out.routes.iter().zip(&said) {
+            draw_label(out, route, *kind, *count);
         }
         out.push_str("</g>\n");
         Some(laid_out.size)
@@ -228,8 +228,8 @@ fn draw_box(
 }
 
 /// The path of an edge: smooth where it leads down, with corners where it closes a loop.
-fn draw_way(out: &mut String, way: &Way, kind: Kind, count: Option<u64>) {
-    let class = match (count, way.is_back, kind) {
+fn draw_route(out: &mut String, route: &Route, kind: Kind, count: Option<u64>) {
+    let class = match (count, route.is_back, kind) {
         (Some(0), ..) => "w",
         (_, true, _) => "k",
         (_, _, Kind::Yes) => "y",
@@ -239,11 +239,11 @@ fn draw_way(out: &mut String, way: &Way, kind: Kind, count: Option<u64>) {
     // As thick as it is often taken, by the number of digits.
     let width = count.map_or(1.2, |n| 1.0 + 0.5 * f64::from(n.max(1).ilog10()));
     let mut path = String::new();
-    let mut points = way.points.iter();
+    let mut points = route.points.iter();
     let Some(mut before) = points.next().copied() else { return };
     let _ = write!(path, "M{:.1} {:.1}", before.0, before.1);
     for point in points {
-        let straight = way.is_back || (before.0 - point.0).abs() < 0.5;
+        let straight = route.is_back || (before.0 - point.0).abs() < 0.5;
         if straight {
             let _ = write!(path, "L{:.1} {:.1}", point.0, point.1);
         } else {
@@ -259,7 +259,7 @@ fn draw_way(out: &mut String, way: &Way, kind: Kind, count: Option<u64>) {
     );
 }
 
-fn draw_label(out: &mut String, way: &Way, kind: Kind, count: Option<u64>) {
+fn draw_label(out: &mut String, route: &Route, kind: Kind, count: Option<u64>) {
     let word = match kind {
         Kind::Only => "",
         Kind::No => "no",
@@ -271,8 +271,8 @@ fn draw_label(out: &mut String, way: &Way, kind: Kind, count: Option<u64>) {
         (word, None) => word.to_owned(),
         (word, Some(n)) => format!("{word} {n}"),
     };
-    if let Some(start) = way.points.first() {
-        let (dx, dy) = if way.is_back { (4.0, -3.0) } else { (4.0, 12.0) };
+    if let Some(start) = route.points.first() {
+        let (dx, dy) = if route.is_back { (4.0, -3.0) } else { (4.0, 12.0) };
         text(out, "e", (start.0 + dx, start.1 + dy), &said);
     }
 }

@@ -173,9 +173,9 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
     let counter = args.recording.counter();
     let watched = counter.clone();
     let limits = Limits::new(args.timeout);
-    let given = limits.clone();
+    let shared = limits.clone();
     session.set_begin(Box::new(move |run| {
-        given.give(run);
+        shared.give(run);
         if args.checked {
             run.set_checked(true);
         }

@@ -258,13 +258,13 @@ impl Args {
                 (self.jobs > 1, "--jobs"),
                 (self.kernel.kernel.is_some(), "--kernel"),
                 (self.kernel.btf.is_some(), "--btf"),
-                (self.recording.is_given(), "--coverage and --profile"),
+                (self.recording.is_asked(), "--coverage and --profile"),
             ];
             if let Some((_, option)) = refused.iter().find(|(present, _)| *present) {
                 bail!("--compare runs packets one by one, here and in the running kernel; leave out {option}");
             }
         }
-        if self.jobs > 1 && self.recording.is_given() {
+        if self.jobs > 1 && self.recording.is_asked() {
             bail!("--coverage and --profile count what one CPU executes; leave out --jobs");
         }
         if self.packet.is_none() {

@@ -52,13 +52,13 @@ impl RecordingArgs {
     }
 
     /// Whether anything is wanted.
-    pub fn is_given(&self) -> bool {
+    pub fn is_asked(&self) -> bool {
         self.coverage.is_some() || self.profile.is_some()
     }
 
     /// A counter for any number of runs, if anything is to be recorded.
     pub fn counter(&self) -> Option<Counter> {
-        self.is_given().then(Counter::default)
+        self.is_asked().then(Counter::default)
     }
 
     /// Starts to record a run, if anything is wanted.

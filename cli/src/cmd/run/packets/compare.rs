@@ -94,7 +94,7 @@ impl Beside {
     }
 }
 
-/// Runs the program once for each packet in the kernel, and in `beside` too where that is given.
+/// Runs the program once for each packet in the kernel, and in `beside` too where there is one.
 pub fn run(args: &Args, chosen: &Chosen, beside: Option<Loaded>, path: &Path) -> Result<End> {
     let prepared = &chosen.prepared;
     let kind = prepared.object.programs[chosen.index].prog_type;
@@ -105,7 +105,7 @@ pub fn run(args: &Args, chosen: &Chosen, beside: Option<Loaded>, path: &Path) ->
         Ok(ready) => ready,
         Err(end) => return Ok(end),
     };
-    let given = args.ctx_in.as_deref().map(files::read).transpose()?.unwrap_or_default();
+    let user_ctx = args.ctx_in.as_deref().map(files::read).transpose()?.unwrap_or_default();
     let taking = Taking::of(args, kind)?;
     // Values of per-CPU maps can be compared where both run on one CPU.
     let cpu = (0..machine::possible_cpus()).find(|cpu| machine::stay_on_cpu(*cpu));
@@ -127,7 +127,8 @@ pub fn run(args: &Args, chosen: &Chosen, beside: Option<Loaded>, path: &Path) ->
     let limits = Limits::set(ours.iter_mut().map(|o| &mut o.run), args.timeout);
     let mut source = Source::open(args, path, &limits)?;
     let mut sink = Sink::open(args, source.pending.is_some() || out::is_watched())?;
-    let mut each = Each { taking: &taking, kind, kernel, loaded: &loaded, given: &given, refused: 0, differences: 0 };
+    let mut each =
+        Each { taking: &taking, kind, kernel, loaded: &loaded, user_ctx: &user_ctx, refused: 0, differences: 0 };
     let mut streamed = stream(&mut source, &mut sink, &limits, |source, sink| {
         let mut buffer = Vec::new();
         loop {
@@ -170,7 +171,7 @@ struct Each<'a> {
     kernel: Kernel,
     loaded: &'a LoadedProgram,
     /// The context that the user gives.
-    given: &'a [u8],
+    user_ctx: &'a [u8],
     refused: u64,
     differences: u64,
 }
@@ -183,7 +184,7 @@ impl Each<'_> {
         ours: Option<&mut Beside>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Ended> {
-        let ctx = context_for(self.kind, self.given, frame);
+        let ctx = context_for(self.kind, self.user_ctx, frame);
         let here = ours.map(|ours| ours.packet(record, frame, &ctx)).transpose()?;
         let needs_output = here.is_some() || self.taking.keeps() || self.taking.tells();
         let kernel = self.in_kernel(frame, &ctx, needs_output).map_err(Ended::Error)?;
