@@ -26,7 +26,7 @@ fn long_capture(example: &str, to: &Path) {
 
 /// What the command prints, without how long it took, and the packets that it writes.
 fn run(object: &str, capture: &Path, more: &[&str]) -> (String, Vec<u8>) {
-    let out = capture.with_extension(format!("{}.pcapng", more.join("")));
+    let out = capture.with_extension(format!("{}.pcapng", more.last().unwrap_or(&"")));
     let output = Command::new(env!("CARGO_BIN_EXE_ebpfkit"))
         .current_dir(root())
         .args(["run", object, "--packet"])
