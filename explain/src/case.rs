@@ -309,6 +309,58 @@ impl<'a> Case<'a> {
         (first..=last).filter_map(|n| Some((n, lines.get(n as usize - 1)?.clone()))).collect()
     }
 
+    /// Whether the program is written in Rust.
+    pub(crate) fn is_rust(&self) -> bool {
+        self.main_file().is_some_and(|f| source::is_rust(&f))
+    }
+
+    /// The last instruction of the path, before a step, whose line is in the program's own file.
+    pub(crate) fn own_line_before(&self, step: usize) -> Option<usize> {
+        let file = self.main_file()?;
+        let mut before = self.trace.steps.iter().take(step + 1).rev().map(|s| s.insn);
+        before.find(|&at| self.source(at).is_some_and(|l| l.file == file && l.line != 0))
+    }
+
+    /// What a pointer is called whose name is not known: by its register where the line is an instruction.
+    pub(crate) fn pointer_name(&self, reg: u8) -> String {
+        match self.source(self.at()).is_some_and(|l| !source::is_assembly(&l.file)) {
+            true => "the pointer".into(),
+            false => format!("r{reg}"),
+        }
+    }
+
+    /// Lines of the C function that is written around a line, its head first: numbers and texts.
+    pub(crate) fn scope(&self, line: &SourceLine) -> Vec<(u32, String)> {
+        let Some(lines) = self.file(&line.file) else { return Vec::new() };
+        let here = (line.line as usize).min(lines.len());
+        let starts =
+            |t: &String| t.starts_with(|c: char| c.is_alphabetic() || c == '_') && !t.trim_end().ends_with(':');
+        let head = lines[..here].iter().rposition(starts).unwrap_or(0);
+        lines[head..here].iter().enumerate().map(|(n, t)| ((head + n + 1) as u32, t.clone())).collect()
+    }
+
+    /// Whether a name can be used at a line of C: it stands before it in the same function. Without the file nothing is
+    /// known, and it is taken for one.
+    pub(crate) fn is_known_at(&self, line: &SourceLine, name: &str) -> bool {
+        let scope = self.scope(line);
+        scope.is_empty() || scope.iter().any(|(n, t)| *n < line.line && source::find_word(t, name).is_some())
+    }
+
+    /// Whether a variable is declared as an unsigned number, in the function around a line or at the file's own level.
+    pub(crate) fn is_unsigned(&self, line: &SourceLine, name: &str) -> bool {
+        if self.scope(line).iter().any(|(_, t)| source::declares_unsigned(t, name)) {
+            return true;
+        }
+        let lines = self.file(&line.file).unwrap_or_default();
+        lines.iter().any(|t| !t.starts_with(char::is_whitespace) && source::declares_unsigned(t, name))
+    }
+
+    /// Whether the program's own text has a word.
+    pub(crate) fn uses_word(&self, word: &str) -> bool {
+        let lines = self.main_file().and_then(|f| self.file(&f)).unwrap_or_default();
+        lines.iter().any(|t| source::find_word(t, word).is_some())
+    }
+
     /// The one `return` of the function around a slot that returns a constant.
     pub(crate) fn return_line(&self, insn: usize, value: i32) -> Option<(String, u32, String)> {
         let file = self.main_file()?;

@@ -111,6 +111,15 @@ fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
         secondary.push(span);
     }
     notes.dedup();
+    // What was inlined from elsewhere is refused for what the program's own line asks.
+    let own = case.main_file().filter(|f| {
+        !f.is_empty() && primary.has_source() && primary.file != *f && secondary.iter().all(|s| s.file != *f)
+    });
+    if let (Some(_), Some(step)) = (own, case.step())
+        && let Some(at) = case.own_line_before(step)
+    {
+        secondary.push(case.span(at, "this part of the program leads there"));
+    }
     let suggestions = draft.help.into_iter().map(|text| Suggestion { text, ..Suggestion::default() }).collect();
     Diagnosis {
         code: case.reason().code().to_owned(),

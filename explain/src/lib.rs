@@ -15,6 +15,7 @@ pub mod foreign;
 mod functions;
 pub mod judge;
 pub mod loader;
+mod members;
 mod mend;
 mod names;
 mod origin;

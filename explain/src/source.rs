@@ -40,11 +40,21 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// Whether a file has instructions as its lines.
+pub(crate) fn is_assembly(file: &str) -> bool {
+    file.rsplit('.').next().is_some_and(|e| e.eq_ignore_ascii_case("s") || e == "asm")
+}
+
+/// Whether a file is in Rust.
+pub(crate) fn is_rust(file: &str) -> bool {
+    file.ends_with(".rs")
+}
+
 /// First column of what a record means, and the column behind it: a word with the call or index that follows it. Zeros
 /// where the column is unknown or not inside of the text.
 pub(crate) fn extent(line: &SourceLine) -> (u32, u32) {
     // A line of assembly is one instruction.
-    if line.file.rsplit('.').next().is_some_and(|e| e.eq_ignore_ascii_case("s") || e == "asm") {
+    if is_assembly(&line.file) {
         return (0, 0);
     }
     let chars: Vec<char> = line.text.chars().collect();
@@ -90,6 +100,10 @@ pub(crate) fn assigned(text: &str, made_by: &str) -> Option<String> {
     let made_by = made_by.rsplit('.').next().unwrap_or(made_by);
     let made_at = words_at(text, made_by).last()?;
     let sign = assignment(&text[..made_at])?;
+    // What it points to is another thing.
+    if text[sign + 1..made_at].trim_end().ends_with('*') {
+        return None;
+    }
     last_word(&text[..sign])
 }
 
@@ -127,20 +141,125 @@ pub(crate) fn last_word(text: &str) -> Option<String> {
 
 /// The pointer expression through which a line accesses memory at its column: `p` of `p->member`, `*p` and `p[i]`.
 pub(crate) fn base_at(line: &SourceLine) -> Option<String> {
+    let text = expression_at(line)?;
+    // A cast changes nothing of what is pointed to.
+    let Some(inner) = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')) else { return Some(text) };
+    if inner.starts_with('*') && inner[1..].chars().all(is_word) {
+        return Some(inner.to_owned());
+    }
+    inner.starts_with('(').then(|| last_word(inner)).flatten()
+}
+
+/// The same as it stands there, with its casts.
+pub(crate) fn expression_at(line: &SourceLine) -> Option<String> {
     let at = (line.column as usize).checked_sub(1)?;
     let text: String = line.text.chars().take(at).collect();
     let rest: String = line.text.chars().skip(at).collect();
     if let Some(before) = text.strip_suffix("->").or_else(|| text.strip_suffix('.')) {
+        if before.ends_with(')') {
+            return parenthesis(before);
+        }
         return last_word(before);
+    }
+    // A parenthesis that is followed by an access.
+    if rest.starts_with('(') {
+        let mut depth = 0;
+        let close = rest.char_indices().find(|(_, c)| {
+            depth += i32::from(*c == '(') - i32::from(*c == ')');
+            depth == 0
+        });
+        let (group, follows) = rest.split_at(close?.0 + 1);
+        return (follows.starts_with("->") || follows.starts_with('[')).then(|| group.to_owned());
+    }
+    if let Some(stored) = stored_to(&text, &rest) {
+        return Some(stored);
     }
     let word_end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
     if let Some(rest) = rest.strip_prefix('*') {
         let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
-        return Some(rest[..end].to_owned()).filter(|w| !w.is_empty());
+        return Some(rest[..end].to_owned()).filter(|w| !w.is_empty() && !rest[end..].starts_with('('));
     }
     let word = &rest[..word_end];
     let follows = rest[word_end..].trim_start();
     (!word.is_empty() && (follows.starts_with("->") || follows.starts_with('['))).then(|| word.to_owned())
+}
+
+/// The pointer through which an assignment or an increment stores, from the texts before and behind its sign.
+fn stored_to(before: &str, sign: &str) -> Option<String> {
+    let is_sign = sign.starts_with("++")
+        || sign.starts_with("--")
+        || sign.starts_with('=') && !sign.starts_with("==")
+        || sign.get(1..2) == Some("=") && !sign.starts_with(['=', '!', '<', '>'])
+        || sign.starts_with("<<=")
+        || sign.starts_with(">>=");
+    if !is_sign {
+        return None;
+    }
+    let target = before.trim_end();
+    if let Some(indexed) = target.strip_suffix(']') {
+        let mut depth = 1;
+        let open = indexed.char_indices().rev().find(|(_, c)| {
+            depth += i32::from(*c == ']') - i32::from(*c == '[');
+            depth == 0
+        });
+        return last_word(&indexed[..open?.0]);
+    }
+    let whole = last_word(target)?;
+    let start = target.len() - whole.len();
+    if let Some((base, _)) = whole.rsplit_once("->") {
+        return Some(base.to_owned());
+    }
+    (target[..start].ends_with('*') && !whole.contains('.')).then_some(whole)
+}
+
+/// The parenthesis that a text ends with; none where it belongs to a call.
+fn parenthesis(text: &str) -> Option<String> {
+    let mut depth = 0;
+    for (at, c) in text.char_indices().rev() {
+        depth += i32::from(c == ')') - i32::from(c == '(');
+        if depth == 0 {
+            let is_call = text[..at].chars().next_back().is_some_and(is_word);
+            return (!is_call).then(|| text[at..].to_owned());
+        }
+    }
+    None
+}
+
+/// The chain of members that begins at a line's column: `a->b.c`.
+pub(crate) fn chain_at(line: &SourceLine) -> Option<String> {
+    let at = (line.column as usize).checked_sub(1)?;
+    let rest: String = line.text.chars().skip(at).collect();
+    let mut end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+    while let Some(next) = rest[end..].strip_prefix("->").or_else(|| rest[end..].strip_prefix('.')) {
+        let len = next.find(|c: char| !is_word(c)).unwrap_or(next.len());
+        if len == 0 {
+            break;
+        }
+        end = rest.len() - next.len() + len;
+    }
+    Some(rest[..end].to_owned()).filter(|t| !t.is_empty())
+}
+
+/// Whether a text declares a variable or parameter as an unsigned number.
+pub(crate) fn declares_unsigned(text: &str, name: &str) -> bool {
+    const UNSIGNED: [&str; 17] = [
+        "unsigned", "__u8", "__u16", "__u32", "__u64", "u8", "u16", "u32", "u64", "uint8_t", "uint16_t", "uint32_t",
+        "uint64_t", "size_t", "__be16", "__be32", "bool",
+    ];
+    words_at(text, name).any(|at| {
+        // From the start of the declaration: of the statement, or of the parameter.
+        let before = &text[..at];
+        let in_list = before.rfind('(').filter(|&o| !before[o..].contains(')'));
+        let start = match in_list {
+            Some(open) => open + 1 + before[open + 1..].rfind(',').map_or(0, |c| c + 1),
+            None => before.rfind([';', '{', '}']).map_or(0, |c| c + 1),
+        };
+        let mut words = before[start..].split_whitespace();
+        let kind = words.find(|w| !matches!(*w, "const" | "volatile" | "static" | "register"));
+        kind.is_some_and(|k| UNSIGNED.contains(&k))
+            && !before[start..].trim_end().ends_with('*')
+            && !before[start..].trim_end().ends_with(['>', '.', '&'])
+    })
 }
 
 /// The word at a line's column.
@@ -167,6 +286,27 @@ pub(crate) fn index_at(line: &SourceLine) -> Option<String> {
         }
     }
     None
+}
+
+/// The indices of the access at a line's column: `i` and `j` of `p[i][j]`.
+pub(crate) fn indices_at(line: &SourceLine) -> Vec<String> {
+    let mut out = Vec::new();
+    let Some(first) = index_at(line) else { return out };
+    let mut rest = match line.text.find(&format!("[{first}]")) {
+        Some(at) => &line.text[at..],
+        None => return vec![first],
+    };
+    while rest.starts_with('[') {
+        let mut depth = 0;
+        let close = rest.char_indices().find(|(_, c)| {
+            depth += i32::from(*c == '[') - i32::from(*c == ']');
+            depth == 0
+        });
+        let Some((close, _)) = close else { break };
+        out.push(rest[1..close].trim().to_owned());
+        rest = &rest[close + 1..];
+    }
+    out
 }
 
 /// The text of an argument of a call that a line contains, from 0.
@@ -201,6 +341,16 @@ mod tests {
         assert_eq!(assigned("s->v = bpf_ktime_get_ns();", "bpf_ktime_get_ns").as_deref(), Some("s->v"));
         assert_eq!(assigned("if (x == bpf_ktime_get_ns())", "bpf_ktime_get_ns"), None);
         assert_eq!(assigned("x = f();", "g"), None);
+        assert_eq!(assigned("x = *f();", "f"), None);
+    }
+
+    #[test]
+    fn declarations_of_unsigned_numbers() {
+        assert!(declares_unsigned("\t__u32 a = b, i = c;", "i"));
+        assert!(declares_unsigned("static int f(void *p, const unsigned int i)", "i"));
+        assert!(!declares_unsigned("\tint i = (__u32)x;", "i"));
+        assert!(!declares_unsigned("\t__u32 *i = x;", "i"));
+        assert!(!declares_unsigned("\treturn i;", "i"));
     }
 
     #[test]
@@ -209,7 +359,18 @@ mod tests {
         assert_eq!(base_at(&line("parent = task->tgid;", 16)).as_deref(), Some("task"));
         assert_eq!(base_at(&line("x = *p;", 5)).as_deref(), Some("p"));
         assert_eq!(base_at(&line("x = names[i];", 5)).as_deref(), Some("names"));
+        assert_eq!(base_at(&line("x = ((struct a *)p)->b;", 22)).as_deref(), Some("p"));
+        assert_eq!(base_at(&line("x = (*p)->b;", 11)).as_deref(), Some("*p"));
+        assert_eq!(base_at(&line("x = f(p)->b;", 11)), None);
+        assert_eq!(base_at(&line("x = ((char *)p)[4];", 5)).as_deref(), Some("p"));
+        assert_eq!(base_at(&line("p->a = 7;", 6)).as_deref(), Some("p"));
+        assert_eq!(base_at(&line("p->a[i]++;", 8)).as_deref(), Some("p->a"));
+        assert_eq!(base_at(&line("buf[n - 1] = 0;", 12)).as_deref(), Some("buf"));
+        assert_eq!(base_at(&line("*p += 2;", 4)).as_deref(), Some("p"));
+        assert_eq!(base_at(&line("x = y;", 3)), None);
+        assert_eq!(chain_at(&line("return a->b.c[0];", 8)).as_deref(), Some("a->b.c"));
         assert_eq!(index_at(&line("x = names[i + 1];", 5)).as_deref(), Some("i + 1"));
+        assert_eq!(indices_at(&line("x = names[i[2]][j] + k[0];", 5)), ["i[2]", "j"]);
         assert_eq!(argument("r = f(a, g(b, c), d);", "f", 1).as_deref(), Some("g(b, c)"));
         assert_eq!(extent(&line("x = f(a, b) + 1;", 5)), (5, 12));
     }

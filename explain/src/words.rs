@@ -79,6 +79,16 @@ fn offset(r: &RegState) -> String {
     text
 }
 
+/// The memory that a pointer leads to.
+pub(crate) fn memory(case: &Case<'_>, r: &RegState) -> String {
+    let whole = RegState { ty: RegType::with(r.ty.base, r.ty.flags.difference(TypeFlags::MAYBE_NULL)), ..*r };
+    let text = value(case, &whole);
+    match text.strip_prefix("a pointer to ").or_else(|| text.strip_prefix("the address of ")) {
+        Some(what) => what.to_owned(),
+        None => text,
+    }
+}
+
 /// What a register holds where a rejection is explained.
 pub(crate) fn value(case: &Case<'_>, r: &RegState) -> String {
     value_of(&case.names(), r)
@@ -120,6 +130,9 @@ pub(crate) fn value_of(names: &Names<'_>, r: &RegState) -> String {
             };
             let which = if r.ty.has(TypeFlags::USER) { " of user space" } else { "" };
             format!("{trust} to struct {name}{which}{at}{or_null}")
+        }
+        RegBase::Mem if r.ty.has(TypeFlags::UNTRUSTED) => {
+            format!("an address of the kernel's memory that is not vouched for{at}{or_null}")
         }
         RegBase::Mem => match r.extra {
             ebpfkit_verifier::RegExtra::Mem { size, .. } => {

@@ -72,7 +72,7 @@ fn ui() {
         let name = Path::new(name).file_name()?;
         std::fs::read_to_string(folder.join(name)).ok()
     };
-    let (mut wrong, mut programs, mut general) = (Vec::new(), 0, Vec::new());
+    let (mut wrong, mut programs, mut general, mut rejected) = (Vec::new(), 0, Vec::new(), Vec::new());
     let mut inputs: Vec<PathBuf> =
         std::fs::read_dir(&folder).expect("inputs").map(|e| e.expect("an input").path()).collect();
     inputs.retain(|p| p.extension().is_some_and(|e| e == "o" || e == "s"));
@@ -98,6 +98,8 @@ fn ui() {
                 continue;
             };
             programs += 1;
+            let file = path.file_stem().expect("a name").to_string_lossy();
+            rejected.push(format!("{file}.{}", prepared.object.programs[index].name));
             if !is_specific(&diagnosis) {
                 general.push(diagnosis.headline.clone());
             }
@@ -122,6 +124,33 @@ fn ui() {
     assert!(programs > 60, "{programs} rejected programs");
     // Almost all say what it is about in terms of the program.
     assert!(general.len() * 20 <= programs, "{general:#?}");
+    classes(&std::fs::read_to_string(folder.join("classes.txt")).expect("a list of classes"), &rejected);
+}
+
+/// Every rejected program belongs to a class of the list, and every class has programs of at least three shapes.
+fn classes(list: &str, rejected: &[String]) {
+    let lines = list.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty());
+    let classes: Vec<(&str, Vec<&str>)> = lines
+        .map(|l| l.split_once(": ").unwrap_or_else(|| panic!("{l} has no colon")))
+        .map(|(name, programs)| (name, programs.split_whitespace().collect()))
+        .collect();
+    let mut counts = vec![0; classes.len()];
+    for program in rejected {
+        let file = program.split_once('.').map_or(program.as_str(), |(file, _)| file);
+        // A program by its own name, or else with its file.
+        let named = |name: &str| -> Vec<usize> {
+            classes.iter().enumerate().filter(|(_, c)| c.1.contains(&name)).map(|(n, _)| n).collect()
+        };
+        let by_name = named(program);
+        let found = if by_name.is_empty() { named(file) } else { by_name };
+        let [class] = found.as_slice() else { panic!("{program} belongs to {} classes", found.len()) };
+        counts[*class] += 1;
+    }
+    let few: Vec<&str> = classes.iter().zip(&counts).filter(|(_, n)| **n < 3).map(|(c, _)| c.0).collect();
+    assert!(few.is_empty(), "classes with fewer than three programs: {few:?}");
+    let known = |name: &&str| !rejected.iter().any(|p| p == *name || p.split('.').next() == Some(*name));
+    let stale: Vec<&str> = classes.iter().flat_map(|c| c.1.iter().copied()).filter(|n| known(&n)).collect();
+    assert!(stale.is_empty(), "the list names what is not rejected: {stale:?}");
 }
 
 /// Whether a diagnosis names something of the program: a register, a size, a call, a map, a variable.

@@ -43,7 +43,7 @@ fn expected_words(expected: &str) -> String {
 pub(crate) fn subject(case: &Case<'_>, reg: u8) -> String {
     let text =
         bounds::argument_text(case, reg).filter(|t| t.len() <= 32 && !t.starts_with(|c: char| c.is_ascii_digit()));
-    text.or_else(|| case.name(&case.history(reg))).unwrap_or_else(|| format!("r{reg}"))
+    text.or_else(|| case.name(&case.history(reg))).unwrap_or_else(|| pointer::unnamed(case, reg))
 }
 
 fn callee(case: &Case<'_>) -> String {
@@ -60,6 +60,10 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
     if ty.contains("or_null")
         && expected.split(", ").any(|k| ty.replace("_or_null", "") == k || ty.replace("or_null_", "") == k)
     {
+        return pointer::null(case, reg, Some(&name));
+    }
+    // A map that was looked up.
+    if expected.contains("map_ptr") && case.reg(reg).is_some_and(|r| r.ty.may_be_null() && pointer::is_inner(case, r)) {
         return pointer::null(case, reg, Some(&name));
     }
     let has = case.reg(reg).map_or_else(|| ty.to_owned(), |r| words::value(case, r));
@@ -93,7 +97,15 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
     if expected == "scalar" {
         return d.help("pass the number itself rather than its address");
     }
+    let untrusted = case.reg(reg).is_some_and(|r| r.ty.has(ebpfkit_abi::TypeFlags::UNTRUSTED));
+    let in_map = expected == "map_value, ptr_" && case.reg(reg).is_some_and(|r| r.ty.base == RegBase::Stack);
     match case.reg(reg).map(|r| r.ty.base) {
+        Some(RegBase::Stack) if in_map => d.help(format!(
+            "what {name} works on is shared: make it a member of a map's value, look that up, and pass the member's address"
+        )),
+        Some(RegBase::Mem) if untrusted => {
+            d.help("copy it to the stack first (bpf_probe_read_kernel, for text bpf_probe_read_kernel_str), and pass that copy")
+        }
         Some(RegBase::BtfId) => {
             d.help("copy the bytes to the stack first (bpf_probe_read_kernel, BPF_CORE_READ_INTO), and pass that copy")
         }
@@ -114,6 +126,14 @@ pub(crate) fn map_type(case: &Case<'_>, number: u32, name: &str) -> Draft {
         (reg.ty.base == RegBase::ConstMap).then(|| case.map(reg)).flatten()
     });
     let shown = map.map_or_else(|| "this map".to_owned(), |m| format!("map '{}'", m.name));
+    // Helpers for plain elements.
+    if fits.len() > SPECIAL_MAPS {
+        let d = Draft::new(
+            format!("{name} does not work on {shown}, which is declared as {kind}: its elements are no plain values"),
+            format!("{shown} is {} {kind} map", words::article(&kind)),
+        );
+        return d.help(instead(MapType(number), map.map_or("map", |m| m.name.as_str())));
+    }
     let wants = if fits.is_empty() { String::new() } else { format!("; it works on {}", list(&fits)) };
     let d = Draft::new(
         format!("{name} does not work on {shown}, which is declared as {kind}{wants}"),
@@ -121,13 +141,45 @@ pub(crate) fn map_type(case: &Case<'_>, number: u32, name: &str) -> Draft {
     );
     match (map, fits.as_slice()) {
         (Some(m), [one]) => {
-            d.help(format!("declare '{}' with `__uint(type, BPF_MAP_TYPE_{})`", m.name, one.to_uppercase()))
+            let d = d.help(format!("declare '{}' with `__uint(type, BPF_MAP_TYPE_{})`", m.name, one.to_uppercase()));
+            match MapType(number) {
+                MapType::Ringbuf => {
+                    d.help(format!("or keep it, and use what belongs to it: {}", instead(MapType(number), &m.name)))
+                }
+                _ => d,
+            }
         }
         (Some(m), [_, ..]) => d.help(format!(
             "declare '{}' with one of these types, or use the helper that belongs to {kind} maps",
             m.name
         )),
         _ => d.help(format!("use the helper that belongs to {kind} maps")),
+    }
+}
+
+/// More types of maps than this are not what a helper is made for, but all that have plain elements.
+pub(crate) const SPECIAL_MAPS: usize = 6;
+
+/// What a map without plain elements is used by.
+fn instead(kind: MapType, name: &str) -> String {
+    match kind {
+        MapType::ProgArray => {
+            format!("programs only jump through it (`bpf_tail_call(ctx, &{name}, index)`); user space fills it in")
+        }
+        MapType::PerfEventArray => {
+            format!("programs send to it (`bpf_perf_event_output(ctx, &{name}, BPF_F_CURRENT_CPU, data, size)`)")
+        }
+        MapType::Ringbuf => format!(
+            "programs send to it: bpf_ringbuf_reserve(&{name}, size, 0) and bpf_ringbuf_submit, or bpf_ringbuf_output"
+        ),
+        MapType::UserRingbuf => format!("programs take from it: bpf_user_ringbuf_drain(&{name}, callback, ctx, 0)"),
+        MapType::TaskStorage => format!("bpf_task_storage_get(&{name}, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE)"),
+        MapType::SkStorage => format!("bpf_sk_storage_get(&{name}, sk, 0, BPF_SK_STORAGE_GET_F_CREATE)"),
+        MapType::Queue | MapType::Stack => {
+            format!("bpf_map_push_elem, bpf_map_pop_elem and bpf_map_peek_elem on &{name}")
+        }
+        MapType::StackTrace => format!("bpf_get_stackid(ctx, &{name}, flags)"),
+        _ => format!("use the helper that belongs to {kind} maps, or a map of plain values"),
     }
 }
 
@@ -161,7 +213,9 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
         R::NotReferenced { reg, .. } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release: it is {}", nth(*reg), has(*reg)), "was not acquired")
             .help("release only what an acquiring call returned, once, on the same path"),
         R::NotConstant { reg } => {
-            let shown = subject(case, *reg);
+            let shown = bounds::argument_text(case, *reg)
+                .filter(|t| t.len() <= 40)
+                .unwrap_or_else(|| subject(case, *reg));
             let state = case.reg(*reg).copied().unwrap_or(RegState::UNKNOWN);
             let d = Draft::new(
                 format!("the {} argument of {name} has to be a constant; {shown} is {}", nth(*reg), words::scalar(&state)),
@@ -185,14 +239,23 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
         R::UnacquiredArgument { reg } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release", nth(*reg)), "was not acquired, or was released before")
             .help("release a record or dynptr once, and only where it was acquired on the same path"),
         R::UnownedDynptr {} => arg(1, format!("{name} releases a dynptr, and {{}} was given to the program by the kernel"), "is not the program's own").help("leave the release to the kernel"),
-        R::OtherMapThanTimer { .. } => arg(1, format!("the timer that {name} gets lies in a value of another map than the one that is passed: {{}} is {}", has(1)), "lies in another map").help("pass the map in whose value the timer lies"),
+        R::OtherMapThanTimer { .. } => arg(1, format!("the timer that {name} gets lies in a value of another map than the one that is passed: {{}} is {}", has(1)), "lies in another map").help(format!("pass the map in whose value the timer lies: {}", case.reg(1).and_then(|r| case.map(r)).map_or_else(|| "the one that was looked up in".to_owned(), |m| format!("`&{}`", m.name)))),
         R::StringUnterminated {} => arg(3, format!("the text that {name} gets has no terminating zero: {{}} is {}", has(3)), "has no zero at its end").help("use a string literal, or make the array one longer than the text"),
         R::DynptrSource { ty } => arg(1, format!("{name} makes dynptrs over values of maps alone; {{}} is {} ({ty})", has(1)), "is no value of a map").help("put the data into a map's value, and make the dynptr over that"),
         R::NoKptr { reg, .. } => arg(*reg, format!("{name} exchanges a kernel pointer, and there is none in what {{}} leads to: {}", has(*reg)), "holds no kernel pointer").help("declare the member with __kptr, and pass its address"),
         R::NotAtKptr { off } | R::KptrNotReferenced { off } => arg(1, format!("{name} exchanges a kernel pointer, and byte {off} of what {{}} leads to is none that owns its object"), "is no such pointer").help("declare the member with __kptr, and pass its address"),
         R::FormatString {} => arg(1, format!("{name} cannot use this format: {{}} has a conversion that it does not know, or more conversions than values"), "is the format").help("use %d %u %x %ld %lld %s %p %pks %pus %pi4 %pI6, with one value of eight bytes for each"),
         R::NoTimer { map } => Draft::new(format!("the values of map '{map}' have no bpf_timer"), "no timer").help("add a member `struct bpf_timer` to the value's struct"),
-        R::WrongTimerOffset { off, at } => Draft::new(format!("byte {off} of the value is not its bpf_timer, which is at byte {at}"), format!("byte {off}")).help("pass the address of the timer"),
+        R::WrongTimerOffset { off, at } => {
+            let member = case.reg(1).and_then(|r| {
+                let (btf, ty) = (case.btf()?, case.map(r)?.value_type);
+                let m = btf.members(btf.resolve(ty)).find(|m| i64::from(m.bit_offset / 8) == i64::from(*at))?;
+                Some(m.name.to_owned())
+            });
+            let named = case.name(&case.history(1)).unwrap_or_else(|| "value".into());
+            let address = member.map_or_else(|| "the address of the timer".to_owned(), |m| format!("`&{named}->{m}`"));
+            Draft::new(format!("byte {off} of the value is not its bpf_timer, which is at byte {at}"), format!("byte {off}")).help(format!("pass {address}"))
+        }
         R::MapType { map_type, name, .. } => self::map_type(case, *map_type, name),
         R::NoProgArray {} => self::map_type_of_tail_call(case),
         _ => return None,
@@ -222,8 +285,14 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
     let nth = |reg: u8| words::ordinal(reg.into());
     Some(match reason {
         R::PossiblyNull { index } => pointer::null(case, *index as u8 + 1, Some(&name)),
+        R::Trap {} => super::uninit::trap(case),
+        R::NotTrusted { reg } | R::NotRcu { reg } if other_struct(case, &name, *reg).is_some() => {
+            let (want, has) = other_struct(case, &name, *reg).unwrap_or_default();
+            about(*reg, format!("{name} wants a struct {want} as its {} argument; {{}} is a struct {has}", nth(*reg)))
+                .help(format!("get a pointer to struct {want}: a C cast does not change what the verifier knows"))
+        }
         R::NotTrusted { reg } => about(*reg, format!("{name} wants a pointer that the kernel vouches for as its {} argument; {{}} is {{has}}", nth(*reg)))
-            .help("pass a pointer that an acquiring kernel function returned, or an argument of a tp_btf, fentry or LSM program; pointers that were read from structs are trusted only where the kernel says so")
+            .help("pass a pointer that an acquiring kernel function returned, or an argument of a tp_btf or LSM program (those of fentry and fexit are not vouched for); pointers that were read from structs are trusted only where the kernel says so")
             .help("acquire it first (bpf_task_acquire, bpf_cgroup_acquire, ...) inside of bpf_rcu_read_lock, check the result for NULL, and release it"),
         R::NotRcu { reg } => about(*reg, format!("{name} wants a pointer that RCU protects as its {} argument; {{}} is {{has}}", nth(*reg)))
             .help("read the pointer between bpf_rcu_read_lock and bpf_rcu_read_unlock, and use it there"),
@@ -307,7 +376,7 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
         R::NoField { map, field } => Draft::new(format!("the values of map '{map}' have no {field}"), "no such field").help(format!("add a member `struct {field}` to the value's struct")),
         R::WrongFieldOffset { off, field, at } => Draft::new(format!("byte {off} of the value is not its {field}, which is at byte {at}"), format!("byte {off}")).help(format!("pass the address of the {field}")),
         R::NeedsSleepable { func } => Draft::new(format!("{func} may sleep, and this program may not"), "called where nothing may sleep")
-            .help("make the program sleepable (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"syscall\"))"),
+            .help(super::environment::sleepable(&case.program.section)),
         R::NeedsGpl {} => Draft::new(
             format!("{name} is a kernel function, which only programs under the GPL may call; the license is '{}'", case.object.license),
             "a kernel function is called here",
@@ -322,6 +391,18 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
             about(reg, format!("the {} argument of {name} {}; {{}} is {{has}}", nth(reg), what.replace("expected pointer", "has to be a pointer")))
         }
     })
+}
+
+/// The struct that a kernel function's argument leads to, and that of what it is given, where they are two.
+fn other_struct(case: &Case<'_>, function: &str, reg: u8) -> Option<(String, String)> {
+    use ebpfkit_object::btf::{Kind, Type};
+    let has = case.struct_name(case.reg(reg)?)?;
+    let btf = case.kernel.btf()?;
+    let Some(Type::Func { proto, .. }) = btf.get(btf.find(function, Kind::Func)?) else { return None };
+    let param = btf.params(proto).nth(usize::from(reg).checked_sub(1)?)?;
+    let Some(Type::Ptr(to)) = btf.get(btf.resolve(param.ty)) else { return None };
+    let want = btf.name(btf.resolve(to)).to_owned();
+    (!want.is_empty() && want != has).then_some((want, has))
 }
 
 /// What a root is called.

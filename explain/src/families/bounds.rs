@@ -3,6 +3,7 @@
 use super::general;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
+use crate::members::{self, Array, array_at};
 use crate::origin::{Event, How, Location};
 use crate::source;
 use crate::words;
@@ -12,10 +13,48 @@ use ebpfkit_verifier::{RegBase, RegState, RegType};
 
 /// What the source accesses at the rejected instruction: `p` of `p->x`, `p[i]` and `*p`.
 pub(crate) fn accessed(case: &Case<'_>) -> Option<String> {
-    if case.here().is_call() {
+    let insn = case.here();
+    if insn.is_call() {
         return None;
     }
-    source::base_at(&case.source(case.at())?)
+    let line = case.source(case.at())?;
+    let base = source::base_at(&line)?;
+    // `a->b[i]`, where the pointer b was read in the same line.
+    let chain = source::chain_at(&line).filter(|c| c.len() > base.len() && c.starts_with(&base));
+    if let (Some(chain), Some(reg)) = (chain, insn.memory_base())
+        && let Some(loaded) =
+            case.history(reg).iter().find(|e| !matches!(e.how, How::Copied | How::Spilled | How::Filled))
+        && matches!(loaded.how, How::Loaded { .. })
+        && let Some(from) = case.source(case.event_insn(loaded))
+        && from.line == line.line
+        && source::word_at(&from).is_some_and(|w| chain.ends_with(&w) && chain.len() > w.len())
+    {
+        return Some(chain);
+    }
+    Some(base)
+}
+
+/// Bytes from the rejected access on that the accesses of its line through the same register reach.
+pub(crate) fn line_reach(case: &Case<'_>, reg: u8, size: i64) -> i64 {
+    let at = case.at();
+    let here = case.here();
+    if here.is_call() || here.memory_base() != Some(reg) || case.source(at).is_none() {
+        return size;
+    }
+    let mut end = size;
+    for i in at + 1..(at + 256).min(case.program.insns.len()) {
+        let insn = case.insn(i);
+        if !case.same_line(at, i) || insn.is_call() || insn.is_jump_class() {
+            break;
+        }
+        if insn.memory_base() == Some(reg) && insn.class() == here.class() {
+            end = end.max(i64::from(insn.off) + crate::origin::access_size(insn) - i64::from(here.off));
+        }
+        if insn.writes().contains(reg) {
+            break;
+        }
+    }
+    end
 }
 
 /// The event that added a number which is not constant to a pointer, and the register of the number.
@@ -34,7 +73,14 @@ fn region_name(case: &Case<'_>, a: &Outside) -> (String, String) {
     let state = case.reg(a.reg);
     let found = state.and_then(|r| case.map(r));
     let map = found.map(|m| m.name.clone());
-    if let Some((name, size)) = found.and_then(|m| variable_at(case, m, a.off.saturating_sub(1))) {
+    // With an index the variable is the one where the index counts from.
+    let fixed = state
+        .filter(|r| !r.var_off.is_const())
+        .map(|r| i64::from(r.off) + if case.here().is_call() { 0 } else { i64::from(case.here().off) });
+    if let Some((name, size)) = found.and_then(|m| variable_at(case, m, fixed.unwrap_or(a.off.saturating_sub(1)))) {
+        if fixed.is_some() {
+            return (format!("the variable '{name}' has {}", words::bytes(size)), "value".into());
+        }
         return (
             format!(
                 "the variable '{name}' has {}, at the end of map '{}' ({})",
@@ -80,8 +126,9 @@ fn made_by(case: &Case<'_>, reg: u8) -> Option<String> {
 pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
     let (region, what) = region_name(case, &a);
     let history = case.history(a.reg);
-    let name = accessed(case).or_else(|| case.name(&history));
-    let subject = name.clone().unwrap_or_else(|| format!("r{}", a.reg));
+    let argument = argument_text(case, a.reg).filter(|t| t.len() <= 32);
+    let name = accessed(case).or(argument).or_else(|| case.name(&history));
+    let subject = name.clone().unwrap_or_else(|| case.pointer_name(a.reg));
     let does = if case.here().is_call() {
         format!("{} accesses", case.callee(case.at()).unwrap_or_else(|| "the call".into()))
     } else if case.here().class() == class::LDX {
@@ -102,9 +149,19 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
         _ if past > 0 => format!("{region}; {does} {reach}: {} past the end", words::bytes(past)),
         _ => format!("{region}; {does} {reach}"),
     };
-    let mut d = Draft::new(headline, format!("{reach} of {subject}"));
-    d = general::with_origin(case, d, &history, &subject);
+    let of = case.reg(a.reg).map_or_else(|| subject.clone(), |r| words::memory(case, &RegState { off: 0, ..*r }));
+    let mut d = Draft::new(headline, format!("{reach} of {of}"));
+    let plain = if subject.chars().all(|c| c.is_alphanumeric() || c == '_') { subject.as_str() } else { "the pointer" };
+    d = general::with_origin(case, d, &history, plain);
     d = sized_by(case, d, &history, a.region);
+    if past > 0
+        && let Some(by_size) = too_long(case, &a)
+    {
+        d.spans.extend(by_size.spans);
+        d.notes.extend(by_size.notes);
+        d.help.extend(by_size.help);
+        return d;
+    }
     let fixed = if what == "value" {
         format!(
             "make the map's value at least {end} bytes large (is the map's value type the struct that is accessed?), or access less"
@@ -114,7 +171,81 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
             "reserve at least {end} bytes, or access less: is the size `sizeof` of the struct rather than of a pointer?"
         )
     };
-    tested_late(case, d).help(fixed)
+    let mut d = tested_late(case, d);
+    if let Some((text, what, len)) = too_far(case, &a) {
+        d.spans.retain(|s| !s.label.contains("is moved by"));
+        d = d.note(text);
+        return match d.help.is_empty() {
+            true => d.help(format!("keep it below {len}: test `{what} < {len}` before the access")),
+            false => d,
+        };
+    }
+    d.help(fixed)
+}
+
+/// An index whose value is known and too large: what is said of it, what it is called, and the number of elements.
+fn too_far(case: &Case<'_>, a: &Outside) -> Option<(String, String, i64)> {
+    let what = source::index_at(&case.source(case.at())?)?;
+    let state = case.reg(a.reg)?;
+    let last = a.off.min(a.region).checked_sub(1)?;
+    let array = members::innermost_at(case, state, last).filter(|_| !case.here().is_call())?;
+    let end = last + array.rest;
+    if a.off < end || what.chars().all(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let index = array.len + (a.off - end) / array.size.max(1);
+    let name = if array.name.is_empty() { "the array".to_owned() } else { format!("'{}'", array.name) };
+    let plain = what.trim_end_matches("++").to_owned();
+    Some((format!("{name} has {} elements, and the index `{what}` is {index} here", array.len), plain, array.len))
+}
+
+/// What the size of a call that reaches too far comes from, where it is the size that is to be mended.
+fn too_long(case: &Case<'_>, a: &Outside) -> Option<Draft> {
+    let size = a.reg + 1;
+    let state = case.reg(size).filter(|r| size <= 5 && r.is_scalar())?;
+    if state.umax != u64::from(a.size) {
+        return None;
+    }
+    let what = argument_text(case, size).unwrap_or_else(|| "the size".into());
+    let room = buffer_size(case, a.reg)?;
+    let start = case.reg(a.reg).map_or(0, members::fixed);
+    let mut d = Draft::default();
+    if let Some(at) = set_elsewhere(case, size) {
+        d = d.span(case.span(at, format!("{what} is {} on this path", words::number(a.size.into()))));
+        return Some(d.help(format!("bound it by what the buffer has: `if ({what} > {room}) {what} = {room};`")));
+    }
+    if start > 0 && i64::from(a.size) == a.region {
+        return Some(
+            d.note(format!(
+                "the size is that of the whole {}, and the pointer begins {} behind its start",
+                words::bytes(a.region),
+                words::bytes(start)
+            ))
+            .help(format!("pass the start of it with this size, or at most {} from here", words::bytes(room))),
+        );
+    }
+    Some(d.help(format!("pass at most {}: that is what is left there", words::bytes(room))))
+}
+
+/// Where the constant that a register holds at a call was set, if that is another line than the call's.
+pub(crate) fn set_elsewhere(case: &Case<'_>, reg: u8) -> Option<usize> {
+    let history = case.history(reg);
+    let set = history.iter().find(|e| e.how == How::Constant).map(|e| case.event_insn(e))?;
+    let known = case.source(set).is_some() && !case.same_line(set, case.at());
+    // Arguments are often set early; what was compared is no plain constant.
+    let head = case
+        .source(set)
+        .is_some_and(|l| argument_text(case, reg).is_some_and(|t| source::find_word(&l.text, &t).is_some()));
+    (known && head).then_some(set)
+}
+
+/// Bytes that a pointer argument of a call leads to: those of the array that is named, or else all that is left.
+pub(crate) fn buffer_size(case: &Case<'_>, reg: u8) -> Option<i64> {
+    let state = case.reg(reg)?;
+    let whole = members::bytes_left(case, state)?;
+    let is_member = argument_text(case, reg).is_some_and(|t| t.contains("->") || t.contains(['.', '[']));
+    let array = members::innermost_at(case, state, members::fixed(state)).filter(|_| is_member);
+    Some(array.map_or(whole, |a| a.rest.min(whole)))
 }
 
 /// An index that the same line tests only after it was used.
@@ -170,7 +301,12 @@ fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &s
         let inner = case.history_at(event.step, Location::Reg(reg));
         case.name(&inner)
     });
-    let what = index_name.clone().unwrap_or_else(|| "the offset".into());
+    let indices = line.as_ref().map(source::indices_at).unwrap_or_default();
+    let several = indices.len() > 1 && !case.here().is_call();
+    let what = match several {
+        true => indices.join(" and "),
+        false => index_name.clone().unwrap_or_else(|| "the offset".into()),
+    };
     let size = i64::from(a.size);
     let state = case.reg(a.reg).copied().unwrap_or(RegState::UNKNOWN);
     let (low, high) = (state.smin.saturating_add(0), state.umax.min(1 << 40) as i64);
@@ -206,14 +342,38 @@ fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &s
         d = d.span(case.span(case.event_insn(made), what));
     }
     let most = a.region.saturating_sub(size).saturating_sub(fixed);
-    let scale = scale_of(case, event.step, reg);
-    let limit = if most >= 0 { most / scale.max(1) + 1 } else { 0 };
+    let scale = scale_of(case, event.step, reg).max(1);
+    let mut limit = if most >= 0 { most / scale + 1 } else { 0 };
+    let dimensions = members::dimensions_at(case, &state, fixed);
+    if several && dimensions.len() >= indices.len() {
+        let inner = &dimensions[dimensions.len() - indices.len()..];
+        let tests: Vec<String> = indices.iter().zip(inner).map(|(i, d)| format!("`{i} < {}`", d.len)).collect();
+        for array in inner {
+            d = d.note(has_elements(array));
+        }
+        return d.help(format!("before the access, keep each index below its own number: {}", tests.join(" and ")));
+    }
+    if let Some(array) = array_at(case, &state, fixed, scale) {
+        limit = limit.min(array.limit(line_reach(case, a.reg, size)));
+        d = d.note(has_elements(&array));
+    }
     if limit > 0 {
-        let power = limit.count_ones() == 1;
+        if what.starts_with("the ") {
+            return d.help(format!("compare it right before the access: it has to be less than {limit}"));
+        }
+        let power = limit.count_ones() == 1 && !is_computed(&what);
+        let what = if is_computed(&what) { format!("({what})") } else { what };
         let mask = if power { format!(", or mask it: `{what} &= {}`", limit - 1) } else { String::new() };
         d = d.help(format!("before the access, on an unsigned copy of it: `if ({what} >= {limit}) return`{mask}"));
     }
     d
+}
+
+/// How many elements an array has, as a sentence.
+fn has_elements(array: &Array) -> String {
+    let elements = if array.len == 1 { "1 element".to_owned() } else { format!("{} elements", array.len) };
+    let name = if array.name.is_empty() { "the array".to_owned() } else { format!("'{}'", array.name) };
+    format!("{name} has {elements} of {}", words::bytes(array.size))
 }
 
 /// By how much the number in a register was multiplied last.
@@ -244,7 +404,7 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
     let inner = case.name(&history);
     let whole = what;
     let within = inner.as_deref().filter(|n| *n != whole && source::find_word(whole, n).is_some());
-    let what = within.unwrap_or(whole);
+    let what = within.unwrap_or(if is_computed(whole) { "a part of it" } else { whole });
     for e in &history {
         let insn = case.event_insn(e);
         let after = |s: usize| match e.location {
@@ -254,7 +414,12 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
         match e.how {
             How::Bounded if bounded < 3 => {
                 let Some(r) = after(e.step + 1) else { continue };
-                d = d.span(case.span(insn, format!("after this comparison {what} is {}", words::scalar(&r))));
+                let nothing = (r.smin, r.smax, r.umin, r.umax) == (i64::MIN, i64::MAX, 0, u64::MAX);
+                let text = match nothing {
+                    true => format!("this comparison tells nothing of the 64 bits of {what} that are used"),
+                    false => format!("after this comparison {what} is {}", words::scalar(&r)),
+                };
+                d = d.span(case.span(insn, text));
                 bounded += 1;
             }
             How::Narrow { bits } => {
@@ -282,7 +447,7 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
             How::Computed { op: alu::RSH | alu::ARSH, .. } if shifted.is_none() => {}
             How::Loaded { base } => {
                 let base_state = case.trace.reg(e.step, base);
-                let from = base_state.map(|b| words::value(case, b)).unwrap_or_default();
+                let from = base_state.map(|b| words::memory(case, b)).unwrap_or_default();
                 d = d.span(case.span(
                     insn,
                     format!(
@@ -327,6 +492,11 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
         d = dropped_check(case, d, what);
     }
     checked_copy(case, d, step, reg, &history, whole)
+}
+
+/// Whether an expression is made of several.
+fn is_computed(text: &str) -> bool {
+    [" + ", " - ", " & ", " | ", " * ", " / ", " % ", " << ", " >> "].iter().any(|o| text.contains(o))
 }
 
 /// A comparison of a variable that stands in the source before the access, and of which no instruction is left.
@@ -430,6 +600,25 @@ fn checked_copy(case: &Case<'_>, d: Draft, step: usize, reg: u8, history: &[Even
     d
 }
 
+/// What a parameter of a global function promises that an access goes beyond.
+fn promised(case: &Case<'_>, d: Draft, state: &RegState, history: &[Event]) -> Draft {
+    let size = match state.extra {
+        ebpfkit_verifier::RegExtra::Mem { size, .. } if state.ty.base == RegBase::Mem => size,
+        _ => return d,
+    };
+    let Some(Event { how: How::Entry, location: Location::Reg(r), .. }) = history.last() else { return d };
+    let start = case.function_start(case.at());
+    let params = case.params(start);
+    let Some((name, _)) = params.get(usize::from(*r).wrapping_sub(1)) else { return d };
+    let function = case.function_at(start).unwrap_or_else(|| "the function".into());
+    let mut d = d.note(format!(
+        "{function} is a global function: it is verified on its own, and the type of {name} promises {} and no more",
+        words::bytes(size.into())
+    ));
+    d.help.insert(0, format!("make {function} static (`static __noinline`), or declare {name} as a pointer to all that is accessed: `struct data *{name}`, `char (*{name})[16]`"));
+    d
+}
+
 /// An offset that may be negative, or has no upper bound.
 pub(crate) fn unbounded(case: &Case<'_>, reg: u8, negative: bool) -> Draft {
     let history = case.history(reg);
@@ -455,12 +644,27 @@ pub(crate) fn unbounded(case: &Case<'_>, reg: u8, negative: bool) -> Draft {
         }
         d = story(case, d, e.step, r, &what);
     }
-    let limit = case.map(&state).map(|m| i64::from(m.value_size));
+    let fixed = i64::from(state.off) + if case.here().is_call() { 0 } else { i64::from(case.here().off) };
+    let scale = index.map_or(1, |(e, r)| scale_of(case, e.step, r).max(1));
+    let array = array_at(case, &state, fixed, scale);
+    let limit = match &array {
+        Some(a) => Some(a.limit(1)),
+        None => members::bytes_left(case, &RegState { var_off: RegState::known(0).var_off, ..state })
+            .map(|b| b / scale)
+            .filter(|b| *b > 0),
+    };
+    if let Some(array) = &array {
+        d = d.note(has_elements(array));
+    }
     let bound = limit.map_or_else(|| "N".to_owned(), |l| l.to_string());
+    let what = if is_computed(&what) { format!("({what})") } else { what };
+    let d = promised(case, d, &state, &history);
     match (negative, is_packet) {
         (_, true) => d.help(format!("make {what} unsigned and bound it before the addition: `if ({what} > 1500) return`, then compare with data_end")),
         (true, _) => d.help(format!("make {what} unsigned, or rule out negative values too, on the variable that is used: `if ({what} < 0 || {what} >= {bound}) return`")),
-        (false, _) => d.help(format!("compare it right before the access: `if ({what} >= {bound}) return`, or mask it (`{what} &= N - 1`)")),
+        (false, _) if bound == "1" => d,
+        (false, _) if what.chars().all(|c| c.is_alphanumeric() || c == '_') => d.help(format!("compare it right before the access: `if ({what} >= {bound}) return`, or mask it (`{what} &= N - 1`)")),
+        (false, _) => d.help(format!("compare it right before the access: `if ({what} >= {bound}) return`")),
     }
 }
 
@@ -494,7 +698,18 @@ pub(crate) fn arithmetic(case: &Case<'_>, kind: &str) -> Draft {
     if history.iter().any(|e| e.how == How::Bounded) && state.smin < 0 {
         d = d.note("a signed comparison from above leaves values below zero");
     }
-    d.help(format!("bound it on both sides before it is used as an index, on one unsigned variable: `if ({what} >= N) return` with `{what}` unsigned, or `if ({what} < 0 || {what} >= N) return`"))
+    let array = pointer.and_then(|p| {
+        let base = case.reg(p)?;
+        let next = (case.at() + 1..(case.at() + 12).min(case.program.insns.len())).map(|i| case.insn(i));
+        let then = next.take_while(|i| !i.is_call()).find(|i| i.memory_base() == Some(insn.dst))?;
+        let scale = scale_of(case, step, reg).max(1);
+        array_at(case, base, members::fixed(base) + i64::from(then.off), scale)
+    });
+    let n = array.as_ref().map_or_else(|| "N".to_owned(), |a| a.limit(1).to_string());
+    if let Some(array) = &array {
+        d = d.note(has_elements(array));
+    }
+    d.help(format!("bound it on both sides before it is used as an index, on one unsigned variable: `if ({what} >= {n}) return` with `{what}` unsigned, or `if ({what} < 0 || {what} >= {n}) return`"))
 }
 
 /// The size of a buffer that is given to a call.
@@ -508,12 +723,23 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
         .unwrap_or_else(|| "the size".into());
     let known = words::scalar(&state);
     let code = if what.contains(' ') { "size" } else { what.as_str() };
+    let text = argument_text(case, reg).filter(|t| t.len() <= 40 && !is_simple(t));
+    let room = reg.checked_sub(1).and_then(|b| buffer_size(case, b)).filter(|r| *r > 0);
+    let limit = room.map_or_else(|| "sizeof(buf)".to_owned(), |r| r.to_string());
+    let buffer = reg.checked_sub(1).and_then(|b| argument_text(case, b)).filter(|t| is_simple(t));
+    let fails =
+        history.iter().find(|e| e.how == How::Result && state.smin < 0).and_then(|e| case.callee(case.event_insn(e)));
     let (headline, help) = match fault {
         SizeFault::Negative => (
             format!("the size that {callee} gets as its {} argument may be negative", words::ordinal(reg.into())),
-            format!(
-                "make {what} unsigned, or rule it out before the call: `if ({code} < 0) return`; a mask (`{code} &= 0xff`) works too"
-            ),
+            match fails {
+                Some(by) => format!(
+                    "{by} returns a negative number on errors: leave then, before the call: `if ({code} < 0) return`"
+                ),
+                None => format!(
+                    "make {what} unsigned, or rule it out before the call: `if ({code} < 0) return`; a mask (`{code} &= 0xff`) works too"
+                ),
+            },
         ),
         SizeFault::Zero => (
             format!(
@@ -525,11 +751,22 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
         SizeFault::Unbounded => (
             format!("the size that {callee} gets as its {} argument has no upper bound", words::ordinal(reg.into())),
             format!(
-                "compare it with the size of the buffer right before the call: `if ({code} > sizeof(buf)) return`, or mask it"
+                "compare it with the size of the buffer right before the call: `if ({code} > {limit}) return`, or mask it"
             ),
         ),
     };
-    let mut d = Draft::new(headline, format!("{what} is {known} here"));
+    // A size without a name, or in a language with other words.
+    let help = match (case.is_rust() || code == "the size" && fault != SizeFault::Zero, room) {
+        (true, Some(room)) if fault != SizeFault::Zero => {
+            format!("compare the size before the call, as an unsigned number: it has to be at most {room}")
+        }
+        _ => help,
+    };
+    let mut d =
+        Draft::new(headline, format!("{} is {known} here", text.as_deref().map_or(what.clone(), |t| format!("`{t}`"))));
+    if let (Some(b), Some(r), SizeFault::Unbounded) = (buffer, room, fault) {
+        d = d.note(format!("there is room for {} at {b}", words::bytes(r)));
+    }
     let narrow = history.iter().any(|e| matches!(e.how, How::Narrow { bits: 32 }));
     if fault == SizeFault::Unbounded && narrow && history.iter().any(|e| e.how == How::Bounded) {
         d = d.note(format!("as an unsigned number a negative {what} is about four billion: a comparison from above alone, of a signed variable, does not rule that out"));

@@ -61,11 +61,20 @@ pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
                     };
                     d.help(format!("access '{}' as a whole, and through a volatile pointer where the compiler merges accesses: `*(volatile __u{} *)&ctx->{}`", f.name, f.size * 8, f.name))
                 }
-                Some(f) => Draft::new(
-                    format!("the field '{}' of {name} cannot be {verb} here", f.name),
-                    format!("'{}'", f.name),
-                )
-                .help("read only what this type of program has"),
+                Some(f) => {
+                    let section = &case.program.section;
+                    let d = Draft::new(
+                        format!("the field '{}' of {name} cannot be {verb} by a program of SEC(\"{section}\")", f.name),
+                        format!("'{}' is not for programs that are attached so", f.name),
+                    );
+                    match elsewhere(f.name, name) {
+                        Some((sections, instead)) => d.help(format!(
+                            "it is for {sections}{}",
+                            if instead.is_empty() { String::new() } else { format!("; here use {instead}") }
+                        )),
+                        None => d.help("access only what this type of program has at this attach point"),
+                    }
+                }
                 None => Draft::new(
                     format!("{name} has no field at {at} that a {kind} program can access"),
                     format!("{at} of the context"),
@@ -96,6 +105,22 @@ pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
     };
     let _ = kind == ProgType::Tracing;
     d
+}
+
+/// Sections whose programs have a field that others of the same type lack, and what those have in its place.
+fn elsewhere(field: &str, context: &str) -> Option<(&'static str, &'static str)> {
+    Some(match (context, field) {
+        ("bpf_sock_addr", "user_ip6") => ("hooks of IPv6 (cgroup/connect6, bind6, sendmsg6, ...)", "user_ip4"),
+        ("bpf_sock_addr", "user_ip4") => ("hooks of IPv4 (cgroup/connect4, bind4, sendmsg4, ...)", "user_ip6"),
+        ("bpf_sock_addr", "msg_src_ip4") => ("SEC(\"cgroup/sendmsg4\")", ""),
+        ("bpf_sock_addr", "msg_src_ip6") => ("SEC(\"cgroup/sendmsg6\")", ""),
+        ("xdp_md", "egress_ifindex") => ("programs behind a device map (SEC(\"xdp/devmap\"))", "ingress_ifindex"),
+        ("bpf_sockopt", "retval") => ("SEC(\"cgroup/getsockopt\")", ""),
+        ("bpf_sock", "src_ip4" | "src_ip6" | "src_port" | "src_ip6[0]") => {
+            ("hooks after the bind (cgroup/post_bind4, post_bind6)", "")
+        }
+        _ => return None,
+    })
 }
 
 /// An argument that the traced function does not have.
@@ -150,9 +175,26 @@ pub(crate) fn modified(case: &Case<'_>, reg: u8, off: i64, ty: &str) -> Draft {
         d = d
             .blame(Blame::Compiler)
             .note("the compiler made one access at a chosen offset out of several accesses of fields");
+        // The source itself takes the addresses of fields.
+        let taken = d.spans.iter().find_map(|s| {
+            let (at, context) = (s.text.find("&ctx->").or_else(|| s.text.find("&skb->"))?, &s.text);
+            Some(context[at + 1..at + 4].to_owned())
+        });
+        if let Some(context) = taken {
+            d.notes.retain(|n| !n.starts_with("the compiler"));
+            return d
+                .blame(Blame::Program)
+                .help(format!("choose between the values, not between their addresses: read `{context}->field` into a variable on each side"))
+                .help("where the compiler merges the two loads into one again, put `asm volatile(\"\" ::: \"memory\")` behind each");
+        }
+        let fixed = if case.program.prog_type == ProgType::Kprobe {
+            "or read a fixed register (`PT_REGS_PARM1(ctx)`), or copy the fields to local variables before choosing"
+        } else {
+            "or copy the fields to local variables before choosing"
+        };
         return d
             .help("keep one load for each field: put a different `asm volatile(\"\" ::: \"memory\")` or `barrier_var()` after each, so that they are not merged")
-            .help("or read a fixed field (`PT_REGS_PARM1(ctx)`), or copy the fields to local variables before choosing");
+            .help(fixed);
     }
     d.help(format!("read the field directly through {what} (`ctx->field`), without computing a pointer to it first"))
 }

@@ -51,7 +51,9 @@ fn instead(name: &str, kind: ProgType) -> Option<&'static str> {
             | "bpf_probe_read_kernel_str",
             _,
         ) => "programs of the network see their packet and maps alone; kernel memory is read in tracing programs",
-        ("bpf_override_return", _) => "it is for kprobes at functions that allow error injection",
+        ("bpf_override_return", _) => {
+            "it is for kprobes at functions that allow error injection, in kernels with CONFIG_BPF_KPROBE_OVERRIDE; fmod_ret and LSM programs change return values too"
+        }
         ("bpf_send_signal", _) => "it is for tracing programs",
         _ => return None,
     })
@@ -61,12 +63,23 @@ fn instead(name: &str, kind: ProgType) -> Option<&'static str> {
 fn not_offered(case: &Case<'_>, name: &str) -> Draft {
     let kind = case.program.prog_type;
     let types = types_with(name);
-    let mut d = Draft::new(
-        format!("{name} is not offered to {kind} programs (SEC(\"{}\"))", case.program.section),
-        format!("{kind} programs do not have {name}"),
-    )
+    // Programs of this type have it, but not this one.
+    let here = types.contains(&kind.to_string());
+    let mut d = match here {
+        true => Draft::new(
+            format!("{name} is not offered to this {kind} program (SEC(\"{}\"))", case.program.section),
+            format!("{name} is not there for it"),
+        )
+        .note(format!("{kind} programs have {name} at certain attach points, and in kernels that are built with it")),
+        false => Draft::new(
+            format!("{name} is not offered to {kind} programs (SEC(\"{}\"))", case.program.section),
+            format!("{kind} programs do not have {name}"),
+        ),
+    }
     .blame(Blame::Environment);
-    if types.is_empty() {
+    if here {
+        // Nothing more is known.
+    } else if types.is_empty() {
         d = d.note(format!("{name} is offered at certain attach points only"));
     } else {
         let shown: Vec<&str> = types.iter().take(12).map(String::as_str).collect();
@@ -84,6 +97,17 @@ fn not_offered(case: &Case<'_>, name: &str) -> Draft {
     d.help("move the call to a program of a type that has the helper, or use what this type offers instead")
 }
 
+/// How a program of a section is made one that may sleep.
+pub(crate) fn sleepable(section: &str) -> String {
+    let (kind, rest) = section.split_once('/').unwrap_or((section, ""));
+    let can = ["fentry", "fexit", "fmod_ret", "lsm", "iter", "uprobe", "uretprobe", "usdt"];
+    match can.contains(&kind) {
+        true if rest.is_empty() => format!("make the program sleepable: SEC(\"{kind}.s\")"),
+        true => format!("make the program sleepable: SEC(\"{kind}.s/{rest}\")"),
+        false => "call it from a sleepable program (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"syscall\")): this type cannot sleep".into(),
+    }
+}
+
 /// Explains rejections of calls by what is offered.
 pub(crate) fn call(case: &Case<'_>, reason: &CallReason, message: Option<&str>) -> Option<Draft> {
     use CallReason as R;
@@ -97,7 +121,7 @@ pub(crate) fn call(case: &Case<'_>, reason: &CallReason, message: Option<&str>) 
         R::SleepsInNonSleepable { .. } => {
             Draft::new(format!("{} may sleep, and this program may not", name()), "called where nothing may sleep")
                 .blame(Blame::Environment)
-                .help("make the program sleepable (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"uprobe.s/...\"))")
+                .help(sleepable(&case.program.section))
         }
         R::GplOnly {} => Draft::new(
             format!(
@@ -117,7 +141,6 @@ pub(crate) fn call(case: &Case<'_>, reason: &CallReason, message: Option<&str>) 
 fn unknown(case: &Case<'_>, id: i32, message: Option<&str>) -> Draft {
     match message {
         Some(text) => {
-            let missing = case.program.poison.iter().find(|(at, _)| *at == case.at());
             let relocation = text.contains("relocation") || text.contains("CO-RE");
             let first = text.lines().next().unwrap_or(text).trim_start_matches("<").trim_end_matches(">");
             let d = Draft::new(
@@ -130,9 +153,25 @@ fn unknown(case: &Case<'_>, id: i32, message: Option<&str>) -> Draft {
                 "the loader put a call of no helper here, because this cannot be resolved",
             )
             .blame(Blame::Environment);
-            let d = if missing.is_some() { d.note(first.to_owned()) } else { d };
             if relocation {
-                d.help("guard the access with `if (bpf_core_field_exists(...))`, so that it is only reached where the kernel has the field")
+                let what = named(text).unwrap_or_default();
+                let what = what.trim_matches('\'');
+                let (test, member) = guard(what);
+                // The line that names it may be another than the one that is refused.
+                let line = member.as_deref().and_then(|m| {
+                    let here = case.source(case.at())?;
+                    if crate::source::find_word(&here.text, m).is_some() {
+                        return None;
+                    }
+                    let lines = case.function_lines(case.at());
+                    let (number, _) = lines.iter().find(|(_, t)| crate::source::find_word(t, m).is_some())?;
+                    case.span_at(&here.file, *number, format!("{m} is accessed here"))
+                });
+                let d = match line {
+                    Some(span) => d.span(span),
+                    None => d,
+                };
+                d.help(format!("guard it with `if ({test})`, so that it is only reached where the kernel has it"))
                     .help("or declare the other form of the struct too (`struct name___v2 { ... } __attribute__((preserve_access_index))`)")
             } else {
                 d.help("declare the extern `__weak` and test it before the call (`if (bpf_ksym_exists(f))`), or load the program on a kernel that has it")
@@ -149,6 +188,22 @@ fn unknown(case: &Case<'_>, id: i32, message: Option<&str>) -> Draft {
             }
             d.help("use a helper that the kernel has (the number may belong to a newer kernel), or rebuild with matching headers")
         }
+    }
+}
+
+/// The test whether something of the kernel's types is there, and the member or value that is meant.
+fn guard(what: &str) -> (String, Option<String>) {
+    if let Some((kind, value)) = what.split_once("::") {
+        let value = value.split([' ', '=']).next().unwrap_or(value);
+        return (format!("bpf_core_enum_value_exists({kind}, {value})"), Some(value.to_owned()));
+    }
+    match what.split_once('.') {
+        Some((kind, path)) => {
+            let last = path.rsplit('.').next().unwrap_or(path).split('[').next().unwrap_or(path);
+            (format!("bpf_core_field_exists({kind}, {path})"), Some(last.to_owned()))
+        }
+        None if what.is_empty() => ("bpf_core_field_exists(...)".into(), None),
+        None => (format!("bpf_core_type_exists({what})"), None),
     }
 }
 

@@ -26,11 +26,11 @@ fn meaning(case: &Case<'_>, min: i32, max: i32) -> Option<String> {
             | ProgType::CgroupSockopt
             | ProgType::CgroupSkb
     ) || case.program.attach_type == AttachType::LsmCgroup;
-    if refuses && (min, max) == (0, 1) {
+    if refuses && min == 0 {
         return Some("0 refuses (the caller sees EPERM), 1 allows; bpf_set_retval sets another error number".into());
     }
     if kind == ProgType::Lsm {
-        return Some("0 allows, a negative error number refuses".into());
+        return Some("0 allows, a negative error number refuses (`-EPERM` is -1, `-EACCES` is -13)".into());
     }
     None
 }
@@ -155,4 +155,36 @@ pub(crate) fn callback(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
         }
         _ => return None,
     })
+}
+
+/// A callback that is a global function.
+pub(crate) fn global_callback(case: &Case<'_>) -> Draft {
+    let address = case.here().is_func_address().then(|| case.here().function(case.at())).flatten();
+    let name = address.and_then(|a| case.function_at(usize::try_from(a).ok()?));
+    let shown = name.clone().unwrap_or_else(|| "the callback".into());
+    let d = Draft::new(
+        format!(
+            "{shown} is a global function, and callbacks have to be static: they are verified where they are called from"
+        ),
+        format!("the address of {shown} is taken here"),
+    );
+    let d = match name.as_deref().and_then(|n| case.declaration(n)) {
+        Some((file, line, _)) => match case.span_at(&file, line, format!("{shown} is declared here, without `static`"))
+        {
+            Some(span) => d.span(span),
+            None => d,
+        },
+        None => d,
+    };
+    d.help(format!("declare {shown} `static`"))
+}
+
+/// A tail call in a callback.
+pub(crate) fn tail_call_in_callback(case: &Case<'_>) -> Draft {
+    let function = case.function_at(case.at()).unwrap_or_else(|| "the callback".into());
+    Draft::new(
+        format!("{function} runs as a callback, and makes a tail call: that would leave the helper that runs it in the middle"),
+        "a tail call in a callback",
+    )
+    .help(format!("return 1 from {function} to end the loop, and make the tail call behind the call that takes the callback"))
 }

@@ -61,6 +61,24 @@ fn invalid_args(case: &Case<'_>, name: &str) -> Draft {
         }
         Some(why) => {
             let (reg, text) = argument_fault(case, why);
+            let object = reg.is_none().then(|| {
+                (1..=5u8).find(|r| case.reg(*r).is_some_and(|s| s.ty.base == ebpfkit_verifier::RegBase::BtfId))
+            });
+            if let Some(reg) = object.flatten() {
+                let shown = argument::subject(case, reg);
+                let has = case.reg(reg).map(|r| words::value(case, r)).unwrap_or_default();
+                let nth = words::ordinal(reg.into());
+                let d = Draft::new(
+                    format!(
+                        "the global function {name} takes plain memory as its {nth} argument, and {shown} is {has}: an object of the kernel's"
+                    ),
+                    format!("{shown} is {has}"),
+                );
+                let d = general::with_origin(case, d, &case.history(reg), &shown);
+                return declared(d, format!("{name} is verified on its own, for any memory of that size"))
+                    .help(format!("tag the parameter: `__arg_trusted` behind its name says that {name} takes a trusted object of the kernel's, and no NULL"))
+                    .help(format!("or make {name} static (`static __noinline`), so that it is verified for the arguments that it is called with"));
+            }
             let Some(reg) = reg else {
                 return declared(
                     Draft::new(

@@ -50,7 +50,7 @@ fn condition_text(case: &Case<'_>, step: usize, at: usize) -> Option<String> {
             let b = case.trace.reg(made.step, base)?;
             format!(
                 "what this tests is read from {} at {}: the verifier cannot know when it ends",
-                words::value(case, b),
+                words::memory(case, b),
                 case.line_of(from)
             )
         }
@@ -250,7 +250,7 @@ fn frames(case: &Case<'_>) -> Vec<(usize, usize, i64)> {
 }
 
 /// Declarations of large variables in the source of a function.
-fn large_variables(case: &Case<'_>, start: usize) -> Vec<Span> {
+pub(super) fn large_variables(case: &Case<'_>, start: usize) -> Vec<Span> {
     let (Some(btf), Some(file)) = (case.btf(), case.main_file()) else { return Vec::new() };
     let mut out = Vec::new();
     for (number, text) in case.function_lines(start) {

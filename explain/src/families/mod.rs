@@ -21,10 +21,12 @@ mod whole;
 
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
+pub(crate) use argument::SPECIAL_MAPS;
 use bounds::SizeFault;
-pub(crate) use bounds::{argument_text, index_of, is_simple, scale_of};
+pub(crate) use bounds::{argument_text, buffer_size, index_of, is_simple, line_reach, scale_of, set_elsewhere};
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
+pub(crate) use pointer::{is_user_memory, unnamed};
 
 /// Explains a rejection. `message` is what the loader says in the place of the kernel's message.
 pub(crate) fn explain(case: &Case<'_>, message: Option<&str>) -> Draft {
@@ -48,6 +50,12 @@ pub(crate) fn explain(case: &Case<'_>, message: Option<&str>) -> Draft {
         Reason::Kfunc(reason) => argument::kfunc(case, reason),
         Reason::Attach(reason) => Some(environment::attach(case, reason)),
         Reason::Explore(ExploreReason::MissingFuncInfo {}) => Some(without_func_info(case)),
+        Reason::Explore(ExploreReason::CallbackNotStatic {}) => Some(exits::global_callback(case)),
+        Reason::Explore(ExploreReason::PreciseRegs { .. })
+            if case.callee(case.at()).as_deref() == Some("bpf_tail_call") =>
+        {
+            Some(exits::tail_call_in_callback(case))
+        }
         Reason::Explore(reason) => limits::walk(case, reason).or_else(|| exits::explain(case, reason)),
         Reason::Program(reason) => limits::program(case, reason)
             .or_else(|| environment::program(case, reason))
@@ -128,27 +136,50 @@ fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
             case.reg(r).is_some_and(|s| s.map().is_some() && s.ty.base != ebpfkit_verifier::RegBase::ConstMap)
         })
     });
-    let has = reg.and_then(|r| case.reg(r)).map(|r| words::value(case, r)).unwrap_or_default();
+    let whole = reg.and_then(|r| case.reg(r)).map(|r| ebpfkit_verifier::RegState { off: 0, ..*r });
+    let has = whole.map(|r| words::memory(case, &r)).unwrap_or_default();
+    let shown = bounds::accessed(case).or_else(|| {
+        let reg = reg?;
+        bounds::argument_text(case, reg).filter(|t| is_simple(t)).or_else(|| case.name(&case.history(reg)))
+    });
+    let map = whole.and_then(|r| case.map(&r));
+    let map_name = map.map_or_else(|| "the map".to_owned(), |m| format!("map '{}'", m.name));
+    let constant = map.is_some_and(|m| m.frozen || m.section.starts_with(".rodata"));
     let d = match reason {
         MemoryReason::MapReadOnly { off, size, .. } => Draft::new(
-            format!("{} of {has} are written, and programs may only read that map", words::range_of(*off, (*size).into())),
+            format!(
+                "{} of {has} are written, and programs may only read that map",
+                words::range_of(*off, (*size).into())
+            ),
             "a write",
         )
-        .help("constants (`const`, string literals) lie in .rodata, which is read only: leave `const` off what is written; create the map without BPF_F_RDONLY_PROG"),
+        .help(if constant {
+            "constants (`const`, string literals) lie in .rodata, which is read only: leave `const` off what is written"
+                .to_owned()
+        } else {
+            format!("declare {map_name} without BPF_F_RDONLY_PROG, if programs are to write it")
+        }),
         MemoryReason::MapWriteOnly { off, size, .. } => Draft::new(
-            format!("{} of {has} are read, and programs may only write that map", words::range_of(*off, (*size).into())),
+            format!(
+                "{} of {has} are read, and programs may only write that map",
+                words::range_of(*off, (*size).into())
+            ),
             "a read",
         )
-        .help("create the map without BPF_F_WRONLY_PROG"),
+        .help(format!("declare {map_name} without BPF_F_WRONLY_PROG, if programs are to read it")),
         MemoryReason::PacketReadOnly {} => Draft::new(
             format!("{} programs may only read the packet, and this writes to it", case.program.prog_type),
             "a write to the packet",
         )
         .help("change packets in tc or XDP programs, or by a helper (bpf_skb_store_bytes)"),
-        _ => Draft::new(format!("this writes through {has}, which may only be read"), "a write").help("copy the data, change the copy, and write it back by the helper that belongs to it"),
+        _ => Draft::new(format!("this writes through {has}, which may only be read"), "a write")
+            .help("copy the data, change the copy, and write it back by the helper that belongs to it"),
     };
     Some(match reg {
-        Some(r) => general::with_origin(case, d, &case.history(r), &format!("r{r}")),
+        Some(r) => {
+            let shown = shown.unwrap_or_else(|| case.pointer_name(r));
+            general::with_origin(case, d, &case.history(r), &shown)
+        }
         None => d,
     })
 }

@@ -43,7 +43,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &TypeReason) -> Option<Draft> {
             let whole = case.kernel.btf().and_then(|b| b.size_of(b.find(name, ebpfkit_object::btf::Kind::Struct)?));
             let whole = whole.map(|w| format!(", which has {}", words::bytes(w.into()))).unwrap_or_default();
             let d = Draft::new(
-                format!("{subject} is a struct {name} to the verifier{whole}: {} lie behind its end", words::range_of((*off).into(), (*size).into())),
+                format!("{subject} is a struct {name} to the verifier{whole}: {} {} behind its end", words::range_of((*off).into(), (*size).into()), if *size == 1 { "lies" } else { "lie" }),
                 format!("{} of struct {name}", words::range_of((*off).into(), (*size).into())),
             )
             .note("a cast in C does not change what the verifier knows of a pointer");
@@ -65,7 +65,13 @@ pub(crate) fn explain(case: &Case<'_>, reason: &TypeReason) -> Option<Draft> {
             made(Draft::new(format!("the {field} in a value cannot be {what} directly: its functions alone may touch it"), format!("over a {field}"))).help(format!("leave the {field} out when values are copied: copy the members before and behind it one by one, and use its functions"))
         }
         R::KptrByCall { field } => Draft::new(format!("{} would access the {field} in the value as plain bytes", case.callee(case.at()).unwrap_or_else(|| "the call".into())), "over a kernel pointer").help("pass a buffer without the kernel pointer"),
-        R::KptrVariable { field } | R::KptrSize { field } | R::KptrStore { field } => made(Draft::new(format!("the {field} in a value is accessed in another way than it may be"), "a kernel pointer")).help("load it whole at its constant place; change it by bpf_kptr_xchg"),
+        R::KptrStore { field } => {
+            let member = text.split('=').next().and_then(crate::source::last_word);
+            let shown = member.map_or_else(|| format!("the {field} in a value"), |m| format!("{m}, a {field},"));
+            made(Draft::new(format!("{shown} is written like a number: the map owns what it points to"), "stored directly"))
+                .help("put an acquired pointer in by bpf_kptr_xchg(&value->member, p), and release the pointer that it returns where that is not NULL")
+        }
+        R::KptrVariable { field } | R::KptrSize { field } => made(Draft::new(format!("the {field} in a value is accessed in another way than it may be"), "a kernel pointer")).help("load it whole at its constant place; change it by bpf_kptr_xchg"),
         R::KptrMisaligned { field, at, off } => made(Draft::new(format!("the {field} begins at byte {at}, and byte {off} is accessed"), "beside its start")).help("access it whole, at its start"),
         R::KptrType { name, target, .. } => made(Draft::new(format!("a pointer to {name} is stored where the value declares a kptr to struct {target}"), format!("struct {name}"))).help(format!("store a pointer to struct {target}")),
         R::TracingField { .. } | R::SocketFilterLock {} => {

@@ -17,7 +17,7 @@ pub(crate) fn invalid(case: &Case<'_>, reg: u8, ty: &str) -> Draft {
         return null(case, reg, None);
     }
     let history = case.history(reg);
-    let subject = bounds::accessed(case).or_else(|| case.name(&history)).unwrap_or_else(|| format!("r{reg}"));
+    let subject = bounds::accessed(case).or_else(|| case.name(&history)).unwrap_or_else(|| case.pointer_name(reg));
     let verb = if case.here().class() == class::LDX { "read" } else { "written" };
     if ty == "scalar" || ty == "?" {
         return number(
@@ -167,6 +167,21 @@ fn taken_away(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, headline:
 fn result(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, callee: &str) -> Draft {
     let at = case.event_insn(e);
     let insn = case.insn(at);
+    let is_null = match e.location {
+        Location::Reg(r) => case.trace.reg(e.step + 1, r).is_some_and(RegState::is_null),
+        Location::Slot(_) => false,
+    };
+    if is_null {
+        let ended = if callee.starts_with("bpf_iter_") { " where the iterator is at its end" } else { "" };
+        d.headline = format!("{callee} returns NULL{ended}, and that is used without a check");
+        d = d.span(
+            case.span(at, format!("NULL on this path{}", if ended.is_empty() { "" } else { ": the end is reached" })),
+        );
+        let value = crate::mend::exit_value(case, case.step().unwrap_or(0));
+        return d.help(format!(
+            "keep what {callee} returns in a variable, and leave where that is NULL: `if (!p) return {value};`"
+        ));
+    }
     d = d.span(case.span(at, format!("{subject} is what {callee} returns: a number")));
     let row = u32::try_from(insn.imm).ok().filter(|_| insn.src == 0).and_then(helpers::find);
     let integer = row.is_some_and(|h| h.prototypes.iter().all(|p| p.ret.base == RetBase::Integer));
@@ -209,7 +224,7 @@ fn loaded(case: &Case<'_>, mut d: Draft, e: &Event, base: u8, subject: &str) -> 
     let at = case.event_insn(e);
     let Some(b) = case.trace.reg(e.step, base) else { return d };
     let off = i64::from(case.insn(at).off) + i64::from(b.off);
-    let from = words::value(case, &RegState { off: 0, ..*b });
+    let from = words::memory(case, &RegState { off: 0, ..*b });
     match b.ty.base {
         RegBase::Ctx => {
             let plain = matches!(context_of(case.program.prog_type), Some(Context::Plain { .. }));
@@ -218,12 +233,31 @@ fn loaded(case: &Case<'_>, mut d: Draft, e: &Event, base: u8, subject: &str) -> 
             let what = match field {
                 Some(f) => format!("the field {f} of the context"),
                 None if is_regs => "a register of the traced function".to_owned(),
-                None => format!("byte {off} of the context"),
+                None if case.program.prog_type == ProgType::RawTracepoint => {
+                    format!("args[{}] of the raw tracepoint", off / 8)
+                }
+                None => match case.source(at).and_then(|l| crate::source::word_at(&l)) {
+                    Some(word) if case.text(at).contains(&format!("->{word}")) => {
+                        format!("the field {word} of the context")
+                    }
+                    _ => format!("byte {off} of the context"),
+                },
             };
+            let of_user = is_user_memory(case, std::slice::from_ref(e));
             d.headline = format!(
                 "{subject} is {what}, which is a number to the verifier: memory cannot be accessed through it directly"
             );
             d = d.span(case.span(at, format!("{subject} is read from the context here: a number")));
+            if of_user {
+                return d.help(format!(
+                    "{subject} is an address of the process: copy what it points to with bpf_probe_read_user, or text with bpf_probe_read_user_str"
+                ));
+            }
+            if case.is_rust() {
+                return d.help(format!(
+                    "read what {subject} points to with bpf_probe_read_kernel (`bpf_probe_read_kernel(addr_of!((*{subject}).field))`), or bpf_probe_read_user for memory of a process"
+                ));
+            }
             if plain || field.is_none() {
                 d = d.help(format!("read what {subject} points to with BPF_CORE_READ({subject}, ...) or bpf_probe_read_kernel (bpf_probe_read_user for memory of a process)"));
                 if is_regs {
@@ -281,11 +315,15 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
     let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
     let name = passed_to.is_none().then(|| bounds::accessed(case)).flatten();
     let argument = passed_to.and_then(|_| bounds::argument_text(case, reg)).filter(|t| bounds::is_simple(t));
-    let subject = name.or_else(|| case.name(&history)).or(argument).unwrap_or_else(|| format!("r{reg}"));
+    let named = name.or_else(|| case.name(&history)).or(argument);
+    let subject = named.clone().unwrap_or_else(|| unnamed(case, reg));
     let made = history.iter().find(|e| matches!(e.how, How::Result | How::Loaded { .. } | How::Returned | How::Entry));
     let callee = made.and_then(|e| case.callee(case.event_insn(e)));
     let map = case.map(&state).map(|m| format!(" on map '{}'", m.name)).unwrap_or_default();
     let why = match callee.as_deref() {
+        Some(c) if c.contains("lookup_elem") && is_inner(case, &state) => {
+            format!("{c}{map} returns NULL where no map was put under the key")
+        }
         Some(c) if c.contains("lookup_elem") => format!("{c}{map} returns NULL where there is no such key"),
         Some(c) if c.contains("reserve") => format!("{c} returns NULL when the ring buffer is full"),
         Some(c) => format!("{c} may return NULL"),
@@ -312,10 +350,52 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
         d = d.span(case.span(case.event_insn(e), format!("{subject} is moved here before it was checked")));
     }
     d = other_check(case, d, reg, &state, &subject);
-    d.help(format!(
-        "leave before it is used: `if (!{subject}) return 0;`, after {}",
-        made.map_or_else(|| "it was set".into(), |e| case.line_of(case.event_insn(e)))
-    ))
+    let value = crate::mend::exit_value(case, case.step().unwrap_or(0));
+    let at = made.map(|e| case.event_insn(e));
+    let by = callee.unwrap_or_else(|| "the call".into());
+    if case.is_rust() {
+        return d.help(format!(
+            "take it apart before it is used: `let Some(value) = ... else {{ return {value} }};` (what maps give is an Option, which unwrap_unchecked and `&mut *p` do not look at)"
+        ));
+    }
+    d.help(match (at, named) {
+        (_, None) => {
+            format!("keep what {by} returns in a variable, and leave where that is NULL: `if (!p) return {value};`")
+        }
+        (Some(at), Some(_)) if !case.same_line(at, case.at()) => {
+            format!("leave before it is used: `if (!{subject}) return {value};`, after {}", case.line_of(at))
+        }
+        _ => format!("leave before it is used: `if (!{subject}) return {value};`"),
+    })
+}
+
+/// What a pointer without a name in the source is called.
+pub(crate) fn unnamed(case: &Case<'_>, reg: u8) -> String {
+    let history = case.history(reg);
+    let made = history.iter().find(|e| matches!(e.how, How::Result | How::Returned)).map(|e| case.event_insn(e));
+    match made.filter(|m| case.source(*m).is_some()).and_then(|m| case.callee(m)) {
+        Some(callee) => format!("what {callee} returns"),
+        None => format!("r{reg}"),
+    }
+}
+
+/// Whether a value of a map is a map itself.
+pub(crate) fn is_inner(case: &Case<'_>, state: &RegState) -> bool {
+    use ebpfkit_abi::MapType;
+    state.ty.base == RegBase::MapValue
+        && case.map(state).is_some_and(|m| matches!(m.map_type, MapType::ArrayOfMaps | MapType::HashOfMaps))
+}
+
+/// Whether a number is an address of the process that runs: an argument of a system call or of a function of the process.
+pub(crate) fn is_user_memory(case: &Case<'_>, history: &[Event]) -> bool {
+    let section = case.program.section.as_str();
+    let of_process = ["uprobe", "uretprobe", "usdt"].iter().any(|s| section.starts_with(s));
+    let of_call = ["tracepoint/syscalls/sys_enter", "tp/syscalls/sys_enter"].iter().any(|s| section.starts_with(s));
+    let from_ctx = history.iter().find_map(|e| match e.how {
+        How::Loaded { base } => Some(case.trace.reg(e.step, base).is_some_and(|b| b.ty.base == RegBase::Ctx)),
+        _ => None,
+    });
+    (of_process || of_call) && from_ctx == Some(true)
 }
 
 /// Another pointer of the same origin that was compared with NULL.

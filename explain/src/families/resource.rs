@@ -41,7 +41,7 @@ fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     let refs: Vec<_> = held.refs.iter().filter(|r| r.kind == RefKind::Ptr || r.kind == RefKind::Irq).collect();
     let first = refs.first()?;
     let by = case.callee(first.insn).unwrap_or_else(|| "a call".into());
-    let what = crate::source::assigned(&case.text(first.insn), &by).unwrap_or_else(|| "what it returned".into());
+    let what = opened_by(case, first.insn, &by);
     let where_ = case.line_of(first.insn);
     let end = returned(case, last);
     let ends = if exits {
@@ -66,7 +66,27 @@ fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
         d = d.span(case.span(r.insn, format!("{verb} here by {by}")));
     }
     d = decided(case, d, first.insn, last);
-    Some(d.help(format!("call {} on {what} before this path returns", releases(&by))))
+    if by.contains("dynptr") {
+        d = d.note(format!("what {by} has made is to be submitted or discarded where the call failed, too"));
+    }
+    let close = match by.strip_suffix("_new") {
+        Some(iterator) if by.starts_with("bpf_iter_") => format!("{iterator}_destroy"),
+        _ => releases(&by).to_owned(),
+    };
+    Some(d.help(format!("call {close} on {what} before this path returns")))
+}
+
+/// What the source calls something that a call has opened: the variable that has its result, or in which it lies.
+fn opened_by(case: &Case<'_>, at: usize, by: &str) -> String {
+    let text = case.text(at);
+    let place = match by {
+        "bpf_ringbuf_reserve_dynptr" => Some(3),
+        _ if by.starts_with("bpf_iter_") || by == "bpf_local_irq_save" => Some(0),
+        _ => None,
+    };
+    let lies = place.and_then(|n| crate::source::argument(&text, by, n));
+    let lies = lies.map(|t| t.trim_start_matches('&').to_owned());
+    lies.or_else(|| crate::source::assigned(&text, by)).unwrap_or_else(|| format!("what {by} returns"))
 }
 
 /// The instruction on the path that stands for the return: the last line before the common exit.
@@ -179,8 +199,17 @@ fn locked(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     };
     let text = case.text(lock.insn);
     let what = crate::source::argument(&text, &by, 0).unwrap_or_else(|| "the lock".into());
-    let end = if exits { returned(case, last) } else { case.at() };
-    let does = if exits {
+    // The function that took it may have returned before.
+    let taken = (0..last).rev().find(|&s| case.trace.steps[s].insn == lock.insn);
+    let left = taken.and_then(|t| {
+        let depth = case.trace.steps[t].depth;
+        (t + 1..=last).find(|&s| case.trace.steps[s].depth < depth).map(|s| s - 1)
+    });
+    let end = if exits { returned(case, left.unwrap_or(last)) } else { case.at() };
+    let function = left.filter(|_| exits).and_then(|_| case.function_at(end));
+    let does = if let Some(name) = function {
+        format!("{name} returns")
+    } else if exits {
         "the program returns".to_owned()
     } else {
         format!("{} is called", case.callee(case.at()).unwrap_or_else(|| prefix.to_owned()))
@@ -191,7 +220,7 @@ fn locked(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     )
     .at(end)
     .span(case.span(lock.insn, format!("{what} is taken here")));
-    let d = decided(case, d, lock.insn, last);
+    let d = if left.is_some() { d } else { decided(case, d, lock.insn, last) };
     Some(if exits {
         d.help(format!("call {unlock}({what}) before this return"))
     } else {
@@ -236,7 +265,34 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
                 format!("the {region} region is still open"),
             )
             .at(end);
-            with_opener(d, &[open], "the region begins here").help(format!("call {close} before"))
+            let d = with_opener(d, &[open], "the region begins here");
+            let d = match opened(&[open]).filter(|_| exits) {
+                Some(from) => decided(case, d, from, last),
+                None => d,
+            };
+            let before = if exits { "this return" } else { "this" };
+            d.help(format!("call {close} before {before}"))
+        }
+        R::CallUnderLock {} if callee() == "bpf_spin_lock" => {
+            let held = opened(&["spin_lock"]);
+            let of = |at: usize| crate::source::argument(&case.text(at), "bpf_spin_lock", 0);
+            let (first, second) = (held.and_then(of), of(case.at()));
+            let since = held.map(|h| format!(" since {}", case.line_of(h))).unwrap_or_default();
+            let headline = match (&first, &second) {
+                (Some(a), Some(b)) if a == b => {
+                    format!("{b} is taken again: it is held{since}, and would be waited for for ever")
+                }
+                (Some(a), Some(b)) => {
+                    format!("{b} is taken while {a} is held{since}: a program holds one bpf_spin_lock at a time")
+                }
+                _ => format!("a second lock is taken while one is held{since}"),
+            };
+            let d = Draft::new(headline, "a lock is held here");
+            with_opener(d, &["spin_lock"], "the lock is taken here")
+                .help(
+                    "give the first lock back before the second is taken, or keep what belongs together under one lock",
+                )
+                .help("bpf_res_spin_lock allows more than one, and fails rather than waiting for ever")
         }
         R::CallUnderLock {} | R::GlobalUnderLock {} => {
             let d = Draft::new(format!("{} is called while a lock is held", callee()), "a lock is held here");

@@ -30,7 +30,20 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
     } else {
         (format!("{by} the stack at {range}, which is not allowed here"), "access variables inside of their bounds")
     };
-    let d = Draft::new(headline, format!("{} at fp{off:+}", words::bytes(size)));
+    let mut d = Draft::new(headline, format!("{} at fp{off:+}", words::bytes(size)));
+    if off < -(STACK_SIZE as i64) {
+        let needed = crate::mend::stack_used(case, case.at());
+        let function = case.function_at(case.at()).unwrap_or_else(|| "this function".into());
+        d = d.note(format!("the variables of {function} take {needed} bytes of stack together"));
+        d.spans.extend(super::limits::large_variables(case, case.function_start(case.at())));
+        d.help.push(
+            "what is sent can be made where it is sent from: reserve it (bpf_ringbuf_reserve) and fill it in there"
+                .into(),
+        );
+        d.help.retain(|_| case.object.maps.iter().any(|m| m.map_type == ebpfkit_abi::MapType::Ringbuf));
+        d.help.insert(0, help.into());
+        return general::with_origin(case, d, &case.history(reg), &format!("r{reg}"));
+    }
     general::with_origin(case, d, &case.history(reg), &format!("r{reg}")).help(help)
 }
 
@@ -45,7 +58,17 @@ pub(crate) fn variable(case: &Case<'_>, reg: u8, access: &str, size: Option<i64>
         case.name(&case.history_at(e.step, crate::origin::Location::Reg(r)))
     });
     let what = what.unwrap_or_else(|| "the index".into());
-    let buffer = bounds::accessed(case).unwrap_or_else(|| "the buffer".into());
+    let indexed = line.as_ref().and_then(|l| {
+        let at = l.text.find(&format!("[{what}]"))?;
+        source::last_word(&l.text[..at])
+    });
+    let passed = bounds::argument_text(case, reg).map(|t| {
+        let name: String =
+            t.trim_start_matches(['&', '(']).chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        name
+    });
+    let buffer = bounds::accessed(case).or(indexed).or(passed.filter(|p| !p.is_empty()));
+    let buffer = buffer.unwrap_or_else(|| "the buffer".into());
     let number = RegState { ty: RegType::SCALAR, ..state };
     let verb = if access.contains("write") { "written" } else { "read" };
     let bytes = size.map_or_else(String::new, |s| format!(" ({})", words::bytes(s)));
@@ -56,7 +79,22 @@ pub(crate) fn variable(case: &Case<'_>, reg: u8, access: &str, size: Option<i64>
     if let Some((e, r)) = found {
         d = bounds::story(case, d, e.step, r, &what);
     }
-    d.help(format!("test {what} before the access, from both sides: `if ({what} < 0 || {what} >= sizeof({buffer})) return` (helpers that return a length return a negative number on errors), or mask it"))
+    let tested = if what.contains(' ') && !what.contains(" - ") { format!("({what})") } else { what.clone() };
+    let unsigned = line.as_ref().is_some_and(|l| case.is_unsigned(l, &what));
+    let most = size.filter(|s| *s > 1).map_or_else(String::new, |s| format!(" - {s}"));
+    let limit =
+        if buffer == "the buffer" { "the size of the buffer".to_owned() } else { format!("sizeof({buffer}){most}") };
+    let compared = if most.is_empty() { ">=" } else { ">" };
+    // Elements that are larger than a byte are counted, not measured.
+    let limit = match found.map(|(e, r)| bounds::scale_of(case, e.step, r)).filter(|s| *s > 1) {
+        Some(scale) => format!("sizeof({buffer}) / {scale}"),
+        None => limit,
+    };
+    let compared = if limit.contains(" / ") { ">=" } else { compared };
+    if unsigned {
+        return d.help(format!("test {what} before the access: `if ({tested} {compared} {limit}) return`, or mask it"));
+    }
+    d.help(format!("test {what} before the access, from both sides: `if ({tested} < 0 || {tested} {compared} {limit}) return` (helpers that return a length return a negative number on errors), or mask it"))
 }
 
 /// An access that is not aligned to its size.

@@ -185,3 +185,23 @@ pub(crate) fn stack(case: &Case<'_>, off: Option<i64>, size: i64, reader: Option
         what.unwrap_or_else(|| "buf".into())
     ))
 }
+
+/// The compiler has put a trap where the source says that nothing comes, or where what is done has no meaning.
+pub(crate) fn trap(case: &Case<'_>) -> Draft {
+    let said = case.text(case.at()).contains("unreachable");
+    let d = match said {
+        true => Draft::new(
+            "the source says that nothing comes here (__builtin_unreachable), and the verifier finds a path that does",
+            "this is reached",
+        ),
+        false => Draft::new(
+            "the compiler saw that this path uses a value that was never set, and ended it with a trap",
+            "the path ends here",
+        ),
+    };
+    let d = decider(case, d);
+    match said {
+        true => d.help("return a value here"),
+        false => d.help("set the variable on every path; compile with -Wall to see which one it is"),
+    }
+}

@@ -4,13 +4,14 @@ use super::patch::Edit;
 use super::{Around, Mend, code, exit_text, plain, source};
 use crate::case::Case;
 use crate::families::index_of;
+use crate::members::{array_at, bytes_left, fixed};
 use crate::origin::{Event, How, Location, access_size};
 use crate::source::index_at;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{alu, jmp};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_verifier::reason::{MemoryReason, Outside, ScalarReason};
-use ebpfkit_verifier::{Reason, RegBase, RegExtra, RegState, RegType};
+use ebpfkit_verifier::{Reason, RegBase, RegState, RegType};
 
 pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
     let Some(step) = case.step().filter(|_| case.is_reached()) else { return Vec::new() };
@@ -77,18 +78,6 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
     out
 }
 
-/// Bytes of the region that a pointer leads into, counted from where its fixed part points.
-fn bytes_left(case: &Case<'_>, r: &RegState) -> Option<i64> {
-    let fixed = i64::from(r.off) + if r.var_off.is_const() { r.var_off.value as i64 } else { 0 };
-    Some(match (r.ty.base, r.extra) {
-        (RegBase::MapValue, _) => i64::from(case.map(r)?.value_size) - fixed,
-        (RegBase::MapKey, _) => i64::from(case.map(r)?.key_size) - fixed,
-        (RegBase::Mem, RegExtra::Mem { size, .. }) => i64::from(size) - fixed,
-        (RegBase::Stack, _) => -fixed,
-        _ => return None,
-    })
-}
-
 /// The name of a size or index in the source, if it is a plain one.
 fn size_name(case: &Case<'_>, reg: u8) -> Option<String> {
     crate::families::argument_text(case, reg).filter(|t| crate::families::is_simple(t))
@@ -104,12 +93,16 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
     let at = case.trace.steps[step].insn;
     let scale = crate::families::scale_of(case, step, reg).max(1);
     let count = most / scale + 1;
+    // A bound that leaves a single index is none that anybody wants.
+    if count <= 1 {
+        return;
+    }
     // The register holds the index as it is written, or without a constant that is added elsewhere: the comparison holds
     // for both.
-    let condition = named.as_deref().and_then(|n| condition(n, count));
+    let condition = named.as_deref().and_then(|n| condition(case, n, count));
     let edit = condition
         .and_then(|c| source::before(case, case.at(), &[format!("if ({c})"), format!("\t{}", exit_text(case, step))]));
-    let named = named.filter(|n| n.chars().all(is_word));
+    let named = named.filter(|n| crate::families::is_simple(n));
     let shown = named.unwrap_or_else(|| format!("r{reg}"));
     let text = format!("leave where {shown} is not from 0 to {}", count - 1);
     out.push(
@@ -122,17 +115,24 @@ fn is_word(c: char) -> bool {
 }
 
 /// The comparison that keeps an index below a count, for plain variables and variables with a constant beside them.
-fn condition(index: &str, count: i64) -> Option<String> {
+fn condition(case: &Case<'_>, index: &str, count: i64) -> Option<String> {
     let index = index.trim();
     let plain = |t: &str| {
+        let t = t.strip_prefix('*').unwrap_or(t);
         !t.is_empty() && t.chars().all(|c| is_word(c) || c == '.') && !t.starts_with(|c: char| c.is_ascii_digit())
     };
     if plain(index) {
-        return Some(format!("{index} < 0 || {index} >= {count}"));
+        return Some(format!("{}{index} >= {count}", below_zero(case, index)));
     }
     let (variable, constant) = index.split_once(" - ")?;
     let least: i64 = constant.trim().parse().ok()?;
     (plain(variable.trim()) && least > 0).then(|| format!("{0} < {least} || {0} >= {count}", variable.trim()))
+}
+
+/// The part of a condition that rules out negative numbers; nothing for unsigned variables.
+fn below_zero(case: &Case<'_>, name: &str) -> String {
+    let unsigned = case.source(case.at()).is_some_and(|l| case.is_unsigned(&l, name));
+    if unsigned { String::new() } else { format!("{name} < 0 || ") }
 }
 
 /// A number that decides where an access lies.
@@ -160,7 +160,13 @@ fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) 
     let Some(whole) = bytes_left(case, &RegState { off: 0, var_off: RegState::known(0).var_off, ..base }) else {
         return;
     };
+    let size = crate::families::line_reach(case, reg, size);
     let most = whole - size - here - base_off - added_const;
+    // The array that is meant may end before the memory does.
+    let scale = crate::families::scale_of(case, event.step, index).max(1);
+    let start = fixed(&base) + added_const + here;
+    let array = array_at(case, &base, start, scale);
+    let most = array.map_or(most, |a| most.min((a.limit(size) - 1) * scale));
     let line = case.source(case.at());
     let named = line
         .as_ref()
@@ -196,6 +202,12 @@ fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
         .filter(|i| i.memory_base() == Some(insn.dst))
         .map(|i| i64::from(i.off) + access_size(i))
         .max();
+    // The constant part of where they lie.
+    let after = (case.at() + 1..(case.at() + 12).min(case.program.insns.len()))
+        .map(|i| case.insn(i))
+        .take_while(|i| !i.is_call())
+        .find(|i| i.memory_base() == Some(insn.dst))
+        .map_or(0, |i| i64::from(i.off));
     let whole = match bytes_left(case, base) {
         Some(w) => w,
         None if matches!(base.ty.base, RegBase::Packet | RegBase::PacketMeta) => 0x3fff,
@@ -203,19 +215,22 @@ fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
     };
     let line = case.source(case.at());
     let named = line.as_ref().and_then(index_at).filter(|n| n.len() < 24 && !n.contains(['(', '[']));
-    bound_at(case, step, index, whole - reach.unwrap_or(1).max(1), named, out);
+    let reach = reach.unwrap_or(1).max(1);
+    let scale = crate::families::scale_of(case, step, index).max(1);
+    let array = array_at(case, base, fixed(base) + after, scale);
+    let most = array.map_or(whole - reach, |a| (whole - reach).min((a.limit(1) - 1) * scale));
+    bound_at(case, step, index, most, named, out);
 }
 
 /// A size that a call gets together with a pointer.
 fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) {
-    let most = case.reg(buffer).and_then(|r| bytes_left(case, r)).filter(|m| (1..=1 << 29).contains(m)).unwrap_or(4095);
+    let most = crate::families::buffer_size(case, buffer).filter(|m| (1..=1 << 29).contains(m)).unwrap_or(4095);
     let (Some(leave), Ok(limit)) = (Around::new(case, step).leave(), i32::try_from(most)) else { return };
     let name = size_name(case, reg);
     let edit = name.as_ref().and_then(|n| {
-        let below = if case.reg(reg).is_some_and(|r| r.smin < 0 || r.umax > i32::MAX as u64) {
-            format!("{n} < 0 || ")
-        } else {
-            String::new()
+        let below = match case.reg(reg) {
+            Some(r) if r.smin < 0 || r.umax > i32::MAX as u64 => below_zero(case, n),
+            _ => String::new(),
         };
         source::before(case, case.at(), &[format!("if ({below}{n} > {most})"), format!("\t{}", exit_text(case, step))])
     });
@@ -239,7 +254,9 @@ fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) 
 /// The sizes that follow a pointer among the arguments of a call.
 fn sizes(case: &Case<'_>, step: usize, pointer: u8, out: &mut Vec<Mend>) {
     let next = pointer + 1;
-    if next <= 5 && case.reg(next).is_some_and(|r| r.ty == RegType::SCALAR && !r.var_off.is_const()) {
+    // A constant that another line has set is one of several that the size may have.
+    let varies = |r: &RegState| !r.var_off.is_const() || crate::families::set_elsewhere(case, next).is_some();
+    if next <= 5 && case.reg(next).is_some_and(|r| r.ty == RegType::SCALAR && varies(r)) {
         size(case, step, next, pointer, out);
     }
 }

@@ -200,9 +200,11 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
     let Changes { new, was, before, slots } = *changes;
     let mut all = so_far.clone();
     // A larger step in the same direction takes the place of a smaller one.
-    let begins = |t: &str| t.split(' ').take(3).collect::<Vec<_>>().join(" ");
-    if all.texts.last().is_some_and(|t| begins(t) == begins(&mend.text)) {
+    let kind = |t: &str| t.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    if all.texts.last().is_some_and(|t| kind(t) == kind(&mend.text)) {
         all.texts.pop();
+        // What it says of a line says the smaller one too.
+        all.source.retain(|e| !mend.source.iter().any(|m| m.file == e.file && m.line == e.line && m.old == e.old));
     }
     all.texts.push(mend.text.clone());
     all.repair.steps.push((mend.clone(), case.function_ends()));
@@ -389,6 +391,8 @@ pub(crate) fn exit_text(case: &Case<'_>, step: usize) -> String {
     let value = exit_value(case, step);
     let nested = case.trace.steps.get(step).is_some_and(|s| s.depth > 0) || case.trace.start != 0;
     let named = if nested { None } else { ebpfkit_abi::retval_name(case.program.prog_type, value as u32) };
+    // Names that the program's headers may not have are only used where it uses them itself.
+    let named = named.filter(|n| n.starts_with("XDP_") || case.uses_word(n));
     format!("return {};", named.map_or_else(|| value.to_string(), str::to_owned))
 }
 

@@ -24,7 +24,18 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         }
         Reason::Call(CallReason::MapType { name, .. }) => map_type(case, name, &mut out),
         Reason::Call(CallReason::NoProgArray {}) => map_type(case, "bpf_tail_call", &mut out),
-        Reason::Global(GlobalReason::InvalidArgs { name, .. }) => make_static(case, name, &mut out),
+        // A number in the place of a pointer is none in a static function either.
+        Reason::Global(GlobalReason::InvalidArgs { name, .. })
+            if !case.trace.because.iter().any(|b| b.to_string().contains("type=scalar")) =>
+        {
+            make_static(case, name, &mut out)
+        }
+        Reason::Explore(ExploreReason::CallbackNotStatic {}) => {
+            let callback = case.here().is_func_address().then(|| case.here().function(case.at())).flatten();
+            if let Some(name) = callback.and_then(|f| case.function_at(usize::try_from(f).ok()?)) {
+                make_static(case, &name, &mut out);
+            }
+        }
         Reason::Explore(ExploreReason::SubprogReturnNoScalar { .. }) => {
             if let Some(name) = case.function_at(case.at()) {
                 make_static(case, &name, &mut out);
@@ -101,11 +112,22 @@ fn parameters(case: &Case<'_>, begin: usize, reg: u8, out: &mut Vec<Mend>) {
     if kind != ProgType::Kprobe && !is_array {
         return;
     }
-    // All that the function is declared with, the last first: r1 is overwritten by none of them.
+    // All that the function is declared with, the last first: r1 is needed until the end.
     let mut load = Vec::new();
     let last = params.len().clamp(usize::from(reg), 5);
-    for r in 2..=last as u8 {
-        let number = usize::from(r) - 2;
+    // Where the first is no context, the function is declared as the traced one is.
+    let named = |p: &(String, u32)| matches!(p.0.as_str(), "ctx" | "regs" | "context" | "");
+    let is_regs = |p: &(String, u32)| {
+        let btf = case.btf();
+        btf.and_then(|b| b.get(b.resolve(p.1)).map(|t| (b, t))).is_some_and(|(b, t)| match t {
+            ebpfkit_object::btf::Type::Ptr(to) => b.name(b.resolve(to)) == "pt_regs",
+            _ => false,
+        })
+    };
+    let has_ctx = params.first().is_none_or(|p| named(p) || is_regs(p));
+    let first = if has_ctx { 2 } else { 1 };
+    for r in (first..=last as u8).rev() {
+        let number = usize::from(r - first);
         let off = if is_array { Some(8 * number as i16) } else { regs_offset(case, regs[number]) };
         let Some(off) = off else { return };
         load.push(code::load(r, 1, off));
@@ -117,7 +139,8 @@ fn parameters(case: &Case<'_>, begin: usize, reg: u8, out: &mut Vec<Mend>) {
         let close = text.rfind(')')?;
         let head = text[..open].trim_end();
         let head = head.strip_suffix(function.as_str())?;
-        let rest = text.get(open + 1..close)?.split_once(',')?.1.trim().to_owned();
+        let all = text.get(open + 1..close)?;
+        let rest = if has_ctx { all.split_once(',')?.1 } else { all }.trim().to_owned();
         let new = format!("{head}{macro_name}({function}, {rest}{}", &text[close..]);
         Some(SourceEdit { file, line: number, old: text.clone(), new: vec![new] })
     });
@@ -154,8 +177,14 @@ fn returned(case: &Case<'_>, min: i32, max: i32, out: &mut Vec<Mend>) {
             && history.iter().all(|e| !matches!(e.how, How::Computed { .. }))
         {
             // What was meant as an error refuses, where that has a value.
-            let value =
-                if (insn.imm < min || insn.imm > max) && insn.imm < 0 { min } else { max.min(insn.imm.max(min)) };
+            let negative = insn.imm.checked_neg().filter(|n| insn.imm > max && *n >= min && min < 0);
+            let value = if let Some(negative) = negative {
+                negative
+            } else if (insn.imm < min || insn.imm > max) && insn.imm < 0 {
+                min
+            } else {
+                max.min(insn.imm.max(min))
+            };
             let edit = case.return_line(case.at(), insn.imm).map(|(file, line, text)| {
                 let pad = &text[..text.len() - text.trim_start().len()];
                 SourceEdit { file, line, old: text.clone(), new: vec![format!("{pad}return {value};")] }
@@ -174,8 +203,9 @@ fn returned(case: &Case<'_>, min: i32, max: i32, out: &mut Vec<Mend>) {
         if min > 0 {
             clamp.extend([code::jump_imm(jmp::JGE, 0, min, 1), code::set(0, min)]);
         }
+        let range = if min == max { format!("{min}") } else { format!("from {min} to {max}") };
         out.push(Mend::new(
-            format!("return {min} where the value is not from {min} to {max}"),
+            format!("return {min} where the value is not {range}"),
             vec![Edit::Before(case.at(), plain(clamp))],
         ));
     } else if state.is_some_and(|s| s.is_scalar()) {
@@ -260,6 +290,17 @@ fn map_type(case: &Case<'_>, name: &str, out: &mut Vec<Mend>) {
         case.trace.maps.get(reg.map()? as usize).copied()
     });
     let Some(map) = number.and_then(|n| Some((n, case.object.maps.get(n)?))) else { return };
+    // Plain elements in the place of what such a map is for, or another map for programs that use this one too.
+    let by_others = case.object.programs.iter().any(|p| {
+        !std::ptr::eq(p, case.program)
+            && p.name != case.program.name
+            && p.insns
+                .iter()
+                .any(|i| i.is_ld_imm64() && matches!(i.src, 1 | 2) && usize::try_from(i.imm).is_ok_and(|n| n == map.0))
+    });
+    if fits.len() > crate::families::SPECIAL_MAPS || by_others {
+        return;
+    }
     for kind in fits.into_iter().take(4) {
         let (key, value) = match kind {
             MapType::ProgArray | MapType::PerfEventArray | MapType::CgroupArray => (4, 4),

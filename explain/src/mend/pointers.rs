@@ -40,7 +40,8 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             }
         }
         Reason::Memory(MemoryReason::OutsidePacket { detail, .. }) => {
-            packet_check(case, step, detail.reg, detail.off + i64::from(detail.size), &mut out);
+            let reach = crate::families::line_reach(case, detail.reg, i64::from(detail.size));
+            packet_check(case, step, detail.reg, detail.off + reach, &mut out);
         }
         Reason::Scalar(ScalarReason::PointerArithmeticKind { .. }) => end_minus(case, step, &mut out),
         Reason::Type(
@@ -73,11 +74,11 @@ fn pointer(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
                         .source(edit),
                 );
             }
-            How::Constant if state.is_null() => null_check(case, step, reg, out),
+            How::Constant | How::Result if state.is_null() => null_check(case, step, reg, out),
             _ => {}
         }
     }
-    if state.is_scalar() {
+    if state.is_scalar() && !state.is_null() {
         probe(case, step, reg, out);
     }
 }
@@ -94,7 +95,7 @@ fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
         .iter()
         .find(|e| matches!(e.how, How::Result | How::Loaded { .. } | How::Returned))
         .map(|e| case.event_insn(e));
-    let shown = name.clone().unwrap_or_else(|| format!("r{reg}"));
+    let shown = name.clone().unwrap_or_else(|| crate::families::unnamed(case, reg));
     let edit = name.as_ref().and_then(|n| {
         let lines = [format!("if (!{n})"), format!("\t{}", exit_text(case, step))];
         made.filter(|&m| case.text(m).contains(n.as_str()))
@@ -112,7 +113,7 @@ fn packet_fields(case: &Case<'_>) -> Option<(i16, i16)> {
     Some((layout.field("data")?.offset as i16, layout.field("data_end")?.offset as i16))
 }
 
-/// Compares with the end of the packet right before the access.
+/// Compares with the end of the packet, or of the metadata, right before the access.
 fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<Mend>) {
     let around = Around::new(case, step);
     let at = case.trace.steps[step].insn;
@@ -122,7 +123,12 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
     let need = end - i64::from(state.off);
     let Ok(need32) = i32::try_from(need) else { return };
     let free = around.free(RegSet::of(reg));
-    let is_end = |r: &RegState| r.ty == RegType::of(RegBase::PacketEnd) && r.off == 0;
+    // Metadata ends where the packet begins.
+    let (edge, field) = match state.ty.base {
+        RegBase::PacketMeta => (RegBase::Packet, "data"),
+        _ => (RegBase::PacketEnd, "data_end"),
+    };
+    let is_end = |r: &RegState| r.ty == RegType::of(edge) && r.off == 0 && r.var_off.is_const() && r.var_off.value == 0;
     let is_ctx = |r: &RegState| r.ty == RegType::of(RegBase::Ctx) && r.off == 0 && r.var_off.is_const();
     let (Some(&scratch), second) = (free.first(), free.get(1).copied()) else { return };
     let mut first = vec![code::mov(scratch, reg), code::add(scratch, need32)];
@@ -138,7 +144,7 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
         first.extend(load);
         end
     } else {
-        let (Some(other), Some((_, end_off))) = (second, packet_fields(case)) else { return };
+        let (Some(other), Some((data_off, end_off))) = (second, packet_fields(case)) else { return };
         let ctx = match around.find(is_ctx) {
             Some(location) => {
                 let (load, ctx) = around.fetch(location, other);
@@ -154,33 +160,22 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
                 other
             }
         };
-        first.push(code::load32(other, ctx, end_off));
+        first.push(code::load32(other, ctx, if field == "data" { data_off } else { end_off }));
         other
     };
     first.extend(code::unless(code::jump_reg(jmp::JLE, scratch, end_reg, 0), &leave));
-    let line = case.source(at);
-    let name = line.as_ref().and_then(base_at).filter(|n| !n.contains(['(', ' ']));
-    let index = line.as_ref().filter(|l| l.text.contains('[')).and_then(crate::source::index_at);
-    let target = match (&name, &index) {
-        (Some(n), Some(i)) if line.as_ref().is_some_and(|l| l.text.contains(&format!("{n}[{i}]"))) => {
-            Some(format!("&{n}[{i}] + 1"))
-        }
-        (Some(n), _) => Some(format!("{n} + 1")),
-        _ => None,
+    let edit = packet_line(case, step, edge, field);
+    let named = edge_name(case, edge, field).unwrap_or_else(|| field.to_owned());
+    let what = match state.var_off.is_const() {
+        true => format!(" ({})", crate::words::bytes(end)),
+        false => String::new(),
     };
-    let end_name = packet_end_name(case);
-    let whole_struct = name.is_some() && index.is_none() && line.as_ref().is_some_and(|l| l.text.contains("->"));
-    let edit = target.filter(|_| whole_struct || index.is_some()).and_then(|t| {
-        let lines = [format!("if ((void *)({t}) > (void *){end_name})"), format!("\t{}", exit_text(case, step))];
-        source::before(case, at, &lines)
-    });
-    let what = crate::words::bytes(end);
     out.push(
         Mend::new(
-            format!("compare with {end_name} right before the access ({what})"),
+            format!("compare with {named} right before the access{what}"),
             kept.iter().cloned().chain([Edit::Before(at, plain(first.clone()))]).collect(),
         )
-        .source(edit.clone()),
+        .source(edit),
     );
     // An offset that may be too large has to be bounded first.
     let history = case.history(reg);
@@ -191,28 +186,53 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
     {
         let bound = Edit::Before(case.event_insn(&e), plain(code::at_most(index, 0x3fff, &early)));
         let mend = Mend::new(
-            format!(
-                "bound the offset before it is added, and compare with {end_name} right before the access ({what})"
-            ),
+            format!("bound the offset before it is added, and compare with {named} right before the access{what}"),
             kept.into_iter().chain([bound, Edit::Before(at, plain(first))]).collect(),
         );
         out.push(mend);
     }
 }
 
-/// What the source calls the end of the packet.
-fn packet_end_name(case: &Case<'_>) -> String {
-    for (s, step) in case.trace.steps.iter().enumerate() {
+/// The comparison with the end as it is written in the line before the access, where all of its names are known there.
+fn packet_line(case: &Case<'_>, step: usize, edge: RegBase, field: &str) -> Option<crate::diagnosis::SourceEdit> {
+    let at = case.trace.steps[step].insn;
+    let line = case.source(at)?;
+    let name = crate::source::expression_at(&line).filter(|n| !n.contains(' ') || n.starts_with("(("))?;
+    let index = crate::source::index_at(&line).filter(|i| line.text.contains(&format!("{name}[{i}]")));
+    // The pointer itself, where it leads to an array rather than being one.
+    let target = match &index {
+        Some(i) => format!("&{name}[{i}] + 1"),
+        None if line.text.contains(&format!("{name}->")) => format!("{name} + 1"),
+        None if line.text.contains(&format!("*{name}")) => format!("{name} + 1"),
+        None => return None,
+    };
+    let known = edge_name(case, edge, field).filter(|n| case.is_known_at(&line, n));
+    let end = known.or_else(|| {
+        let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
+        let ctx = case.params(case.function_start(at)).first()?.0.clone();
+        (whole && case.is_known_at(&line, &ctx)).then(|| format!("(long){ctx}->{field}"))
+    })?;
+    let lines = [format!("if ((void *)({target}) > (void *){end})"), format!("\t{}", exit_text(case, step))];
+    source::before(case, at, &lines)
+}
+
+/// What the source calls the end of the packet, or its start: a variable that has just that.
+fn edge_name(case: &Case<'_>, edge: RegBase, field: &str) -> Option<String> {
+    case.trace.steps.iter().enumerate().find_map(|(s, step)| {
         let insn = case.insn(step.insn);
         let after = case.trace.reg(s + 1, insn.dst);
-        if insn.class() == class::LDX
-            && after.is_some_and(|r| r.ty == RegType::of(RegBase::PacketEnd))
-            && let Some(name) = crate::source::assigned(&case.text(step.insn), "data_end")
-        {
-            return name;
+        if insn.class() != class::LDX || after.is_none_or(|r| r.ty != RegType::of(edge)) {
+            return None;
         }
-    }
-    "data_end".into()
+        let text = case.text(step.insn);
+        let name = crate::source::assigned(&text, field)?;
+        // Nothing is computed of it on the way.
+        let from = text.rfind(&format!("->{field}"))?;
+        let rest = text[from + 2 + field.len()..].trim_start();
+        let set = text[..from].rfind('=')?;
+        let plain = rest.starts_with([',', ';']) && !text[set..from].contains(['+', '-']);
+        (plain && name.chars().all(|c| c.is_alphanumeric() || c == '_')).then_some(name)
+    })
 }
 
 /// Loads packet pointers again after the call that moved the packet.
@@ -335,6 +355,7 @@ fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>) {
         return;
     }
     let around = Around::new(case, step);
+    let of_user = crate::families::is_user_memory(case, &case.history(base));
     let keep = around.live().union(RegSet::of(base)).difference(RegSet::of(insn.dst));
     let used = around.stack_used();
     let Some(buffer) = code::slot_below(used) else { return };
@@ -346,17 +367,22 @@ fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>) {
         code::mov(1, 10),
         code::add(1, buffer.into()),
         code::set(2, access_size(insn) as i32),
-        code::helper(id::PROBE_READ_KERNEL),
+        code::helper(if of_user { id::PROBE_READ_USER } else { id::PROBE_READ_KERNEL }),
     ]);
     first.extend(after);
     first.push(Insn { src: 10, off: buffer, ..insn });
     let line = case.source(at);
-    let edit =
-        line.as_ref().and_then(|l| core_read(&l.text)).and_then(|(old, new)| source::replace(case, at, &old, &new));
-    out.push(
-        Mend::new("read it with bpf_probe_read_kernel (BPF_CORE_READ)", vec![Edit::Replace(at, plain(first))])
-            .source(edit),
-    );
+    let edit = line
+        .as_ref()
+        .filter(|_| !of_user)
+        .and_then(|l| core_read(&l.text))
+        .and_then(|(old, new)| source::replace(case, at, &old, &new));
+    let by = match of_user {
+        true => "bpf_probe_read_user",
+        false if case.is_rust() => "bpf_probe_read_kernel",
+        false => "bpf_probe_read_kernel (BPF_CORE_READ)",
+    };
+    out.push(Mend::new(format!("read it with {by}"), vec![Edit::Replace(at, plain(first))]).source(edit));
 }
 
 /// The chain of members of a line, and the same with BPF_CORE_READ.

@@ -55,10 +55,13 @@ fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Vec<I
     if r.kind != RefKind::Ptr {
         return None;
     }
-    let release = release_of(&case.callee(r.insn)?)?;
-    let location =
-        around.find(|s| s.ref_obj_id == r.id && !s.ty.may_be_null() && s.off == 0 && s.var_off.is_const())?;
-    let mut out = match location {
+    let by = case.callee(r.insn)?;
+    if let Some(found) = on_stack(case, around, r, &by) {
+        return Some(found);
+    }
+    let release = release_of(&by)?;
+    let place = around.find(|s| s.ref_obj_id == r.id && !s.ty.may_be_null() && s.off == 0 && s.var_off.is_const())?;
+    let mut out = match place {
         Location::Reg(reg) => vec![code::mov(1, reg)],
         Location::Slot(off) => vec![code::load(1, 10, off as i16)],
     };
@@ -70,6 +73,28 @@ fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Vec<I
         out.push(code::set(2, 0));
     }
     out.push(call);
+    Some((out, name))
+}
+
+/// Ends a dynptr or an iterator, which lie on the stack.
+fn on_stack(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference, by: &str) -> Option<(Vec<Insn>, String)> {
+    use ebpfkit_verifier::state::SlotKind;
+    let kind = match by {
+        "bpf_ringbuf_reserve_dynptr" => SlotKind::Dynptr,
+        _ if by.starts_with("bpf_iter_") => SlotKind::Iter,
+        _ => return None,
+    };
+    let frame = case.trace.frame(around.step)?;
+    // It begins in the lowest of its slots.
+    let slot = frame.stack.slots.iter().rposition(|s| s.kinds[7] == kind && s.spilled.ref_obj_id == r.id)?;
+    let off = i32::try_from(-8 * (slot as i64 + 1)).ok()?;
+    let mut out = vec![code::mov(1, 10), code::add(1, off)];
+    if kind == SlotKind::Dynptr {
+        out.extend([code::set(2, 0), code::helper(id::RINGBUF_DISCARD_DYNPTR)]);
+        return Some((out, "bpf_ringbuf_discard_dynptr".into()));
+    }
+    let name = format!("{}_destroy", by.strip_suffix("_new")?);
+    out.push(kfunc(case, &name)?);
     Some((out, name))
 }
 
@@ -146,7 +171,18 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         let insn = case.insn(at);
         let next = insn.successors(at);
         let is_branch = insn.is_jump_class() && !insn.is_call() && next.jump.is_some() && next.fallthrough.is_some();
-        if s != last && !is_branch {
+        // The last place of this path before others come in, on which nothing is open.
+        let leads = s != last && !is_branch && s + 1 <= last && {
+            let entered = case.trace.steps[s + 1].insn;
+            case.trace.steps[s + 1].depth == depth
+                && (!insn.is_jump_class() || insn.is_call())
+                && (0..case.program.insns.len()).any(|i| case.insn(i).successors(i).jump == Some(entered as i64))
+        };
+        if s != last && !is_branch && !leads {
+            continue;
+        }
+        // What is used later is not given back yet.
+        if used_after(case, s, &held) {
             continue;
         }
         // The state after the branch.
@@ -164,28 +200,65 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             }
             None => format!("call {} on this path", names.join(" and ")),
         };
-        let fix = (s != last).then(|| release_line(case, at, opened, &names)).flatten();
+        let fix = match s {
+            _ if s == last => None,
+            _ if leads => statement(case, opened, &names).and_then(|text| super::source::after(case, at, &[text])),
+            _ => release_line(case, s, opened, &names),
+        };
         out.push(Mend::new(text, vec![edit]).source(fix));
     }
     out
 }
 
+/// Whether something that is open is read after a step of the path.
+fn used_after(case: &Case<'_>, step: usize, held: &ebpfkit_verifier::state::Resources) -> bool {
+    let after = case.trace.steps.iter().enumerate().skip(step + 1);
+    let mut read = after.flat_map(|(s, t)| case.insn(t.insn).reads().iter().map(move |r| (s, r)).collect::<Vec<_>>());
+    read.any(|(s, r)| {
+        let id = case.trace.reg(s, r).map_or(0, |state| state.ref_obj_id);
+        id != 0 && held.refs.iter().any(|h| h.id == id)
+    })
+}
+
+/// The statement that gives back the one thing that is open.
+fn statement(case: &Case<'_>, opened: Option<usize>, names: &[String]) -> Option<String> {
+    let [name] = names else { return None };
+    if matches!(name.as_str(), "bpf_rcu_read_unlock" | "bpf_preempt_enable") {
+        return Some(format!("{name}();"));
+    }
+    let opened = opened?;
+    let by = case.callee(opened)?;
+    let text = case.text(opened);
+    let what = match name.as_str() {
+        "bpf_spin_unlock" => crate::source::argument(&text, &by, 0)?,
+        "bpf_ringbuf_discard_dynptr" => crate::source::argument(&text, &by, 3)?,
+        _ if name.ends_with("_destroy") => crate::source::argument(&text, &by, 0)?,
+        _ => crate::source::assigned(&text, &by)?,
+    };
+    let flags = if name.contains("ringbuf") { ", 0" } else { "" };
+    Some(format!("{name}({what}{flags});"))
+}
+
 /// The `return` after a branch, with the release before it.
 fn release_line(
     case: &Case<'_>,
-    branch: usize,
+    step: usize,
     opened: Option<usize>,
     names: &[String],
 ) -> Option<crate::diagnosis::SourceEdit> {
+    let branch = case.trace.steps[step].insn;
     let line = case.source(branch)?;
-    let [name] = names else { return None };
-    let opened = opened?;
-    let by = case.callee(opened)?;
-    let what = match name.as_str() {
-        "bpf_spin_unlock" => crate::source::argument(&case.text(opened), &by, 0)?,
-        _ => crate::source::assigned(&case.text(opened), &by)?,
-    };
-    let flags = if name.contains("ringbuf") { ", 0" } else { "" };
+    let release = statement(case, opened, names)?;
+    // Nothing but this return may follow on the path.
+    let exit = case.source(case.at())?;
+    let depth = case.trace.steps[step].depth;
+    let after = case.trace.steps.iter().skip(step + 1).filter(|s| s.depth == depth);
+    let only = after
+        .map(|s| case.source(s.insn))
+        .all(|l| l.is_some_and(|l| l.file == line.file && [line.line, line.line + 1, exit.line].contains(&l.line)));
+    if !only || exit.line == line.line + 2 && exit.text.trim() != "}" {
+        return None;
+    }
     let next = case.line_text(&line.file, line.line + 1)?;
     if !next.trim_start().starts_with("return") || !next.trim_end().ends_with(';') || !source::is_c(&line) {
         return None;
@@ -202,14 +275,14 @@ fn release_line(
             old: format!("{}\n{}", line.text, next),
             new: vec![
                 format!("{} {{", line.text.trim_end()),
-                format!("{pad}{name}({what}{flags});"),
+                format!("{pad}{release}"),
                 next.clone(),
                 format!("{outer}}}"),
             ],
         };
         return Some(edit);
     }
-    new.push(format!("{pad}{name}({what}{flags});"));
+    new.push(format!("{pad}{release}"));
     new.push(next.clone());
     Some(crate::diagnosis::SourceEdit { file: line.file, line: line.line + 1, old: next, new })
 }
