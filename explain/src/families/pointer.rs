@@ -350,7 +350,9 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
         d = d.span(case.span(case.event_insn(e), format!("{subject} is moved here before it was checked")));
     }
     d = other_check(case, d, reg, &state, &subject);
-    let value = crate::mend::exit_value(case, case.step().unwrap_or(0));
+    let step = case.step().unwrap_or(0);
+    let value = crate::mend::exit_value(case, step);
+    let leave = crate::mend::exit_text(case, step);
     let at = made.map(|e| case.event_insn(e));
     let by = callee.unwrap_or_else(|| "the call".into());
     if case.is_rust() {
@@ -358,14 +360,18 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
             "take it apart before it is used: `let Some(value) = ... else {{ return {value} }};` (what maps give is an Option, which unwrap_unchecked and `&mut *p` do not look at)"
         ));
     }
+    let is_code = case.source(case.at()).is_none_or(|l| crate::source::is_assembly(&l.file));
     d.help(match (at, named) {
+        (Some(at), _) if is_code => {
+            format!("leave before it is used: `if {subject} == 0 goto out`, after {}", case.line_of(at))
+        }
         (_, None) => {
-            format!("keep what {by} returns in a variable, and leave where that is NULL: `if (!p) return {value};`")
+            format!("keep what {by} returns in a variable, and leave where that is NULL: `if (!p) {leave}`")
         }
         (Some(at), Some(_)) if !case.same_line(at, case.at()) => {
-            format!("leave before it is used: `if (!{subject}) return {value};`, after {}", case.line_of(at))
+            format!("leave before it is used: `if (!{subject}) {leave}`, after {}", case.line_of(at))
         }
-        _ => format!("leave before it is used: `if (!{subject}) return {value};`"),
+        _ => format!("leave before it is used: `if (!{subject}) {leave}`"),
     })
 }
 
@@ -373,7 +379,8 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
 pub(crate) fn unnamed(case: &Case<'_>, reg: u8) -> String {
     let history = case.history(reg);
     let made = history.iter().find(|e| matches!(e.how, How::Result | How::Returned)).map(|e| case.event_insn(e));
-    match made.filter(|m| case.source(*m).is_some()).and_then(|m| case.callee(m)) {
+    let in_source = |m: &usize| case.source(*m).is_some_and(|l| !crate::source::is_assembly(&l.file));
+    match made.filter(in_source).and_then(|m| case.callee(m)) {
         Some(callee) => format!("what {callee} returns"),
         None => format!("r{reg}"),
     }

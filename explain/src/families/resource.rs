@@ -41,7 +41,8 @@ fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     let refs: Vec<_> = held.refs.iter().filter(|r| r.kind == RefKind::Ptr || r.kind == RefKind::Irq).collect();
     let first = refs.first()?;
     let by = case.callee(first.insn).unwrap_or_else(|| "a call".into());
-    let what = opened_by(case, first.insn, &by);
+    let named = opened_by(case, first.insn, &by);
+    let what = named.clone().unwrap_or_else(|| format!("what {by} returned"));
     let where_ = case.line_of(first.insn);
     let end = returned(case, last);
     let ends = if exits {
@@ -51,7 +52,10 @@ fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     };
     let verb = if by.contains("reserve") { "reserved" } else { "acquired" };
     let mut d = Draft::new(
-        format!("{what} is {verb} by {by} at {where_} and still open at {ends}"),
+        match named {
+            Some(_) => format!("{what} is {verb} by {by} at {where_} and still open at {ends}"),
+            None => format!("{what} at {where_} is still open at {ends}"),
+        },
         if exits {
             format!("the program returns here with {what} still open")
         } else {
@@ -77,7 +81,7 @@ fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
 }
 
 /// What the source calls something that a call has opened: the variable that has its result, or in which it lies.
-fn opened_by(case: &Case<'_>, at: usize, by: &str) -> String {
+fn opened_by(case: &Case<'_>, at: usize, by: &str) -> Option<String> {
     let text = case.text(at);
     let place = match by {
         "bpf_ringbuf_reserve_dynptr" => Some(3),
@@ -86,7 +90,7 @@ fn opened_by(case: &Case<'_>, at: usize, by: &str) -> String {
     };
     let lies = place.and_then(|n| crate::source::argument(&text, by, n));
     let lies = lies.map(|t| t.trim_start_matches('&').to_owned());
-    lies.or_else(|| crate::source::assigned(&text, by)).unwrap_or_else(|| format!("what {by} returns"))
+    lies.or_else(|| crate::source::assigned(&text, by))
 }
 
 /// The instruction on the path that stands for the return: the last line before the common exit.
