@@ -54,7 +54,7 @@ fn one_cpu_and_several_give_the_same() {
             "examples/xdp-balancer/balancer.o",
             &["--maps", "examples/xdp-balancer/maps.json", "--no-maps"],
         ),
-        ("tc-forward", "examples/tc-forward/forward.o", &["--write-if", "TC_ACT_OK"]),
+        ("tc-forward", "examples/tc-forward/forward.o", &["--write-if", "TC_ACT_OK", "--no-maps"]),
         ("xdp-firewall", "cli/tests/inputs/meta.s", &["--engine", "jit"]),
     ];
     for (n, (example, object, options)) in cases.into_iter().enumerate() {
