@@ -5,8 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Options of other programs that documents name.
-const FOREIGN: [&str; 7] =
-    ["--release", "--workspace", "--plugin_path", "--plugin_options", "--fmt", "--all", "--shrink"];
+const FOREIGN: [&str; 9] = [
+    "--release",
+    "--workspace",
+    "--plugin_path",
+    "--plugin_options",
+    "--fmt",
+    "--all",
+    "--shrink",
+    "--locked",
+    "--git",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
@@ -21,6 +30,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     let names = [
         "README.md",
         "docs/asm.md",
+        "docs/ci.md",
         "docs/json.md",
         "docs/world.md",
         "docs/events.md",

@@ -57,25 +57,16 @@ const fn plain(name: &'static str, size: u16, writable: bool) -> Option<Context>
     Some(Context::Plain { name, size, writable })
 }
 
-/// Addresses and ports of an skb's socket.
-const TC_HIDDEN: &[&str] =
-    &["flow_keys", "family", "remote_ip4", "local_ip4", "remote_ip6", "local_ip6", "remote_port", "local_port"];
-const LWT_HIDDEN: &[&str] = &[
-    "flow_keys",
-    "tc_classid",
-    "family",
-    "remote_ip4",
-    "local_ip4",
-    "remote_ip6",
-    "local_ip6",
-    "remote_port",
-    "local_port",
-    "data_meta",
-    "tstamp",
-    "tstamp_type",
-    "wire_len",
-    "hwtstamp",
-];
+/// Fields, and those of an skb's socket: its addresses and ports.
+macro_rules! with_socket {
+    ($($field:literal),*) => {
+        &[$($field,)* "family", "remote_ip4", "local_ip4", "remote_ip6", "local_ip6", "remote_port", "local_port"]
+    };
+}
+
+const TC_HIDDEN: &[&str] = with_socket!["flow_keys"];
+const LWT_HIDDEN: &[&str] =
+    with_socket!["flow_keys", "tc_classid", "data_meta", "tstamp", "tstamp_type", "wire_len", "hwtstamp"];
 
 /// The context of a program type; `None` for types that have none of their own.
 pub const fn context_of(kind: ProgType) -> Option<Context> {
@@ -89,7 +80,7 @@ pub const fn context_of(kind: ProgType) -> Option<Context> {
         ),
         P::SocketFilter => fields(
             &SK_BUFF,
-            &[
+            with_socket![
                 "flow_keys",
                 "tc_classid",
                 "data",
@@ -98,14 +89,7 @@ pub const fn context_of(kind: ProgType) -> Option<Context> {
                 "tstamp",
                 "tstamp_type",
                 "wire_len",
-                "hwtstamp",
-                "family",
-                "remote_ip4",
-                "local_ip4",
-                "remote_ip6",
-                "local_ip6",
-                "remote_port",
-                "local_port",
+                "hwtstamp"
             ],
             &["cb"],
         ),
@@ -124,7 +108,7 @@ pub const fn context_of(kind: ProgType) -> Option<Context> {
         ),
         P::FlowDissector => fields(
             &SK_BUFF,
-            &[
+            with_socket![
                 "len",
                 "pkt_type",
                 "mark",
@@ -141,13 +125,6 @@ pub const fn context_of(kind: ProgType) -> Option<Context> {
                 "hash",
                 "tc_classid",
                 "napi_id",
-                "family",
-                "remote_ip4",
-                "local_ip4",
-                "remote_ip6",
-                "local_ip6",
-                "remote_port",
-                "local_port",
                 "data_meta",
                 "tstamp",
                 "wire_len",
@@ -155,7 +132,7 @@ pub const fn context_of(kind: ProgType) -> Option<Context> {
                 "sk",
                 "gso_size",
                 "tstamp_type",
-                "hwtstamp",
+                "hwtstamp"
             ],
             &[],
         ),

@@ -317,7 +317,7 @@ impl<'t> Resolver<'_, 't> {
     ) -> Option<(ImmKind, Option<Reference<'t>>)> {
         let off = self.u32_of(off, &span)? as i32;
         let Outside::Object(things) = self.outside else {
-            let help = Some("bare instructions have neither maps nor variables; an object has".into());
+            let help = Some("bare instructions have neither maps nor variables; objects have (`asm -o FILE.o`)".into());
             self.problem(span, format!("`{name}` is no label"), help);
             return None;
         };
