@@ -51,6 +51,17 @@ attrs! {
         value: u64,
         flags: u64,
     }
+    /// `BPF_MAP_*_BATCH`
+    struct MapBatch {
+        in_batch: u64,
+        out_batch: u64,
+        keys: u64,
+        values: u64,
+        count: u32,
+        map_fd: u32,
+        elem_flags: u64,
+        flags: u64,
+    }
     /// `BPF_PROG_LOAD`
     struct ProgLoad {
         prog_type: u32,

@@ -19,7 +19,7 @@ mod test_run;
 
 pub use answer::{Answer, Judgement};
 pub use error::KernelError;
-pub use map::{Entry, KernelMap, MapParams};
+pub use map::{Entry, KernelBatch, KernelMap, MapParams};
 pub use prog::{LoadParams, LoadResult, LoadedProgram, LogLevel};
 pub use session::Session;
 pub use test_run::{TestRun, TestRunResult};

@@ -38,6 +38,12 @@ pub fn stay_on_cpu(cpu: u32) -> bool {
     crate::sys::stay_on_cpu(cpu)
 }
 
+/// A descriptor of a process; nothing where there is no such process or no such call.
+#[cfg(unix)]
+pub fn process(pid: u32) -> Option<std::os::fd::OwnedFd> {
+    crate::sys::open_process(pid)
+}
+
 /// Processor time that the calling thread has used; `None` where the system does not say.
 pub fn thread_time() -> Option<std::time::Duration> {
     crate::sys::thread_time()

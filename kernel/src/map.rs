@@ -1,6 +1,6 @@
 //! Maps of the kernel.
 
-use crate::attr::{MapCreate, MapElem, object_name};
+use crate::attr::{MapBatch, MapCreate, MapElem, object_name};
 use crate::error::KernelError;
 use crate::{Kernel, raw, sys};
 use ebpfkit_abi::{MapTraits, MapType};
@@ -50,6 +50,21 @@ pub struct KernelMap {
     pub value_bytes: usize,
     /// Entries.
     pub max_entries: u32,
+}
+
+/// Elements that were read at once.
+#[derive(Clone, Debug)]
+pub struct KernelBatch {
+    /// Keys, one after the other.
+    pub keys: Vec<u8>,
+    /// Values, one after the other.
+    pub values: Vec<u8>,
+    /// Where the next batch starts.
+    pub next: Vec<u8>,
+    /// How many there are.
+    pub count: u32,
+    /// `ENOENT` when these were the last; zero for no error.
+    pub errno: i32,
 }
 
 impl Kernel {
@@ -112,18 +127,42 @@ impl KernelMap {
 
     /// The value of a key; `None` when there is none. `key` is empty for queues and stacks.
     pub fn lookup(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KernelError> {
-        self.read(sys::MAP_LOOKUP_ELEM, "BPF_MAP_LOOKUP_ELEM", key)
+        self.lookup_with(key, 0)
+    }
+
+    /// [`KernelMap::lookup`] with flags (`BPF_F_LOCK` 4).
+    pub fn lookup_with(&self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, KernelError> {
+        self.read(sys::MAP_LOOKUP_ELEM, "BPF_MAP_LOOKUP_ELEM", key, vec![0; self.value_bytes], flags)
+    }
+
+    /// Whether a map without keys, such as a bloom filter, has a value.
+    pub fn has(&self, value: &[u8], flags: u64) -> Result<bool, KernelError> {
+        Self::sized("a value", value, self.value_bytes)?;
+        let found = self.read(sys::MAP_LOOKUP_ELEM, "BPF_MAP_LOOKUP_ELEM", &[], value.to_vec(), flags)?;
+        Ok(found.is_some())
     }
 
     /// The value of a key, which is removed; `None` when there is none.
     pub fn take(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KernelError> {
-        self.read(sys::MAP_LOOKUP_AND_DELETE_ELEM, "BPF_MAP_LOOKUP_AND_DELETE_ELEM", key)
+        self.take_with(key, 0)
     }
 
-    fn read(&self, command: i32, name: &str, key: &[u8]) -> Result<Option<Vec<u8>>, KernelError> {
-        let mut value = vec![0; self.value_bytes];
-        let mut attr =
-            MapElem { key: Self::sized("a key", key, self.key_size)?, value: value.as_mut_ptr() as u64, ..self.elem() };
+    /// [`KernelMap::take`] with flags (`BPF_F_LOCK` 4).
+    pub fn take_with(&self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, KernelError> {
+        let (command, name) = (sys::MAP_LOOKUP_AND_DELETE_ELEM, "BPF_MAP_LOOKUP_AND_DELETE_ELEM");
+        self.read(command, name, key, vec![0; self.value_bytes], flags)
+    }
+
+    fn read(
+        &self,
+        command: i32,
+        name: &str,
+        key: &[u8],
+        mut value: Vec<u8>,
+        flags: u64,
+    ) -> Result<Option<Vec<u8>>, KernelError> {
+        let key = Self::sized("a key", key, self.key_size)?;
+        let mut attr = MapElem { key, value: value.as_mut_ptr() as u64, flags, ..self.elem() };
         match self.run(command, name, &mut attr) {
             Ok(()) => Ok(Some(value)),
             Err(e) if e.errno() == Some(libc::ENOENT) => Ok(None),
@@ -186,6 +225,77 @@ impl KernelMap {
         let mut attr =
             MapElem { key: Self::sized("a key", key, self.key_size)?, value: value.as_ptr() as u64, ..self.elem() };
         self.run(sys::MAP_UPDATE_ELEM, "BPF_MAP_UPDATE_ELEM", &mut attr)
+    }
+
+    /// Elements behind those of an earlier batch, whose `next` is `from`; with `take` they are deleted
+    /// (`BPF_MAP_LOOKUP_BATCH`, `BPF_MAP_LOOKUP_AND_DELETE_BATCH`).
+    pub fn read_batch(
+        &self,
+        take: bool,
+        from: Option<&[u8]>,
+        count: u32,
+        flags: u64,
+    ) -> Result<KernelBatch, KernelError> {
+        let token = self.key_size.max(size_of::<u32>());
+        let from = from.map_or(Ok(0), |from| Self::sized("the start of a batch", from, token))?;
+        let bytes = |one: usize| one.checked_mul(count as usize).ok_or(KernelError::TooLarge { what: "a batch" });
+        let mut batch = KernelBatch {
+            keys: vec![0; bytes(self.key_size)?],
+            values: vec![0; bytes(self.value_bytes)?],
+            next: vec![0; token],
+            count: 0,
+            errno: 0,
+        };
+        let mut attr = MapBatch {
+            in_batch: from,
+            out_batch: batch.next.as_mut_ptr() as u64,
+            keys: batch.keys.as_mut_ptr() as u64,
+            values: batch.values.as_mut_ptr() as u64,
+            count,
+            map_fd: raw(&self.fd) as u32,
+            elem_flags: flags,
+            flags: 0,
+        };
+        let command = if take { sys::MAP_LOOKUP_AND_DELETE_BATCH } else { sys::MAP_LOOKUP_BATCH };
+        (batch.count, batch.errno) = Self::batch(command, &mut attr);
+        batch.keys.truncate(batch.count as usize * self.key_size);
+        batch.values.truncate(batch.count as usize * self.value_bytes);
+        Ok(batch)
+    }
+
+    /// Sets the values of many keys; how many were set before an error, and its number or zero.
+    pub fn update_batch(&self, keys: &[u8], values: &[u8], flags: u64) -> Result<(u32, i32), KernelError> {
+        let count = keys.len().checked_div(self.key_size).unwrap_or(0);
+        Self::sized("values", values, count * self.value_bytes)?;
+        Ok(self.write_batch(sys::MAP_UPDATE_BATCH, keys, values, count, flags))
+    }
+
+    /// Deletes many keys; how many were deleted before an error, and its number or zero.
+    pub fn delete_batch(&self, keys: &[u8], flags: u64) -> (u32, i32) {
+        let count = keys.len().checked_div(self.key_size).unwrap_or(0);
+        self.write_batch(sys::MAP_DELETE_BATCH, keys, &[], count, flags)
+    }
+
+    fn write_batch(&self, command: i32, keys: &[u8], values: &[u8], count: usize, elem_flags: u64) -> (u32, i32) {
+        let mut attr = MapBatch {
+            keys: keys.as_ptr() as u64,
+            values: if values.is_empty() { 0 } else { values.as_ptr() as u64 },
+            count: count as u32,
+            map_fd: raw(&self.fd) as u32,
+            elem_flags,
+            ..MapBatch::default()
+        };
+        Self::batch(command, &mut attr)
+    }
+
+    /// Elements that the kernel got through, and the error number or zero. It leaves the count alone when it refuses all.
+    fn batch(command: i32, attr: &mut MapBatch) -> (u32, i32) {
+        let wanted = attr.count;
+        match sys::call(command, attr) {
+            Ok(_) => (attr.count, 0),
+            Err(errno) if attr.count == wanted && errno != libc::ENOENT => (0, errno),
+            Err(errno) => (attr.count, errno),
+        }
     }
 
     /// No user may write from now on (`BPF_MAP_FREEZE`).

@@ -12,6 +12,10 @@ pub(crate) const PROG_TEST_RUN: i32 = 10;
 pub(crate) const BTF_LOAD: i32 = 18;
 pub(crate) const MAP_LOOKUP_AND_DELETE_ELEM: i32 = 21;
 pub(crate) const MAP_FREEZE: i32 = 22;
+pub(crate) const MAP_LOOKUP_BATCH: i32 = 24;
+pub(crate) const MAP_LOOKUP_AND_DELETE_BATCH: i32 = 25;
+pub(crate) const MAP_UPDATE_BATCH: i32 = 26;
+pub(crate) const MAP_DELETE_BATCH: i32 = 27;
 
 /// An attribute structure of bpf(2): plain old data whose addresses stay valid during the call.
 ///
@@ -68,6 +72,21 @@ pub(crate) fn stay_on_cpu(cpu: u32) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn stay_on_cpu(_: u32) -> bool {
     false
+}
+
+/// A descriptor of a process.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_process(pid: u32) -> Option<OwnedFd> {
+    // SAFETY: the call takes two numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    // SAFETY: a number that is no error is a fresh descriptor that nobody else owns.
+    (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// There is no such call elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open_process(_: u32) -> Option<OwnedFd> {
+    None
 }
 
 /// Processor time of the calling thread.

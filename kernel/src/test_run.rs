@@ -20,6 +20,8 @@ pub struct TestRun<'a> {
     pub cpu: u32,
     /// The program type gives packets and contexts back.
     pub wants_output: bool,
+    /// It takes no packet, and gives contexts back.
+    pub wants_context: bool,
 }
 
 /// Output of a test-run.
@@ -51,6 +53,7 @@ impl<'a> TestRun<'a> {
             ctx,
             repeat: if Self::runs_once(kind) { 0 } else { repeat },
             wants_output: data.is_some(),
+            wants_context: kind == ProgType::SkLookup,
             ..Self::default()
         }
     }
@@ -68,7 +71,8 @@ impl Kernel {
         let mut data = vec![0u8; if input.wants_output { input.data.len() + GROWTH } else { 0 }];
         // A context that has no place of its own to go to is written back to where it came from.
         let mut ctx_in = input.ctx.to_vec();
-        let mut ctx = vec![0u8; if ctx_in.is_empty() || !input.wants_output { 0 } else { ctx_in.len().max(CONTEXT) }];
+        let comes_back = !ctx_in.is_empty() && (input.wants_output || input.wants_context);
+        let mut ctx = vec![0u8; if comes_back { ctx_in.len().max(CONTEXT) } else { 0 }];
         let address = |b: &[u8]| if b.is_empty() { 0 } else { b.as_ptr() as u64 };
         let mut attr = TestRunAttr {
             prog_fd: raw(program) as u32,
@@ -91,7 +95,7 @@ impl Kernel {
         })?;
         data.truncate(attr.data_size_out as usize);
         ctx.truncate(attr.ctx_size_out as usize);
-        if !input.wants_output {
+        if !(input.wants_output || input.wants_context) {
             ctx = ctx_in;
         }
         Ok(TestRunResult { retval: attr.retval, duration_ns: attr.duration, data, ctx })

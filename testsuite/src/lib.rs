@@ -12,11 +12,13 @@ pub mod fuzzing;
 pub mod generate;
 pub mod helpers;
 pub mod logs;
+pub mod map_ops;
 pub mod out_of_bounds;
 pub mod packets;
 pub mod running;
 pub mod sandbox;
 pub mod shrink;
+pub mod test_runs;
 
 use ebpfkit_object::Prepared;
 use std::path::{Path, PathBuf};

@@ -29,6 +29,8 @@ enum Command {
     LoaderCheck(cmd::loader_check::Args),
     /// Compare the logs of walks with those that the kernel wrote
     LogDiff(cmd::log_diff::Args),
+    /// Try random operations on maps of every type, here and in the running kernel
+    Maps(cmd::maps::Args),
     /// Give mutated examples to everything that reads files
     Mutate(cmd::mutate::Args),
     /// Run random accepted programs and compare every step with what was foreseen
@@ -39,6 +41,8 @@ enum Command {
     RunCheck(cmd::run_check::Args),
     /// Try to leave the memory of unverified programs, and run random ones, in both engines that check
     Sandbox(cmd::sandbox::Args),
+    /// Test-run programs of every type on random packets and contexts, here and in the running kernel
+    TestRuns(cmd::test_runs::Args),
     /// Hold verdicts for users without capabilities against what the kernel's own tests expect
     Unpriv(cmd::unpriv::Args),
     /// Judge random programs here and in the running kernel
@@ -54,11 +58,13 @@ fn main() -> anyhow::Result<()> {
         Command::Helpers(a) => cmd::helpers::run(&a),
         Command::LoaderCheck(a) => cmd::loader_check::run(&a),
         Command::LogDiff(a) => cmd::log_diff::run(&a),
+        Command::Maps(a) => cmd::maps::run(&a),
         Command::Mutate(a) => cmd::mutate::run(&a),
         Command::Soundness(a) => cmd::soundness::run(&a),
         Command::Retvals(a) => cmd::retvals::run(&a),
         Command::RunCheck(a) => cmd::run_check::run(&a),
         Command::Sandbox(a) => cmd::sandbox::run(&a),
+        Command::TestRuns(a) => cmd::test_runs::run(&a),
         Command::Unpriv(a) => cmd::unpriv::run(&a),
         Command::Verdicts(a) => cmd::verdicts::run(&a),
     }

@@ -192,7 +192,7 @@ fn constants_stay_what_was_verified() {
     let map = create(&def, &Record::default(), 1).expect("a map");
     assert_eq!(map.update(&[0; 4], &[1; 8], 0, 0), Err(Errno::EACCES), "programs may only read it");
     map.user_update(&[0; 4], &[1; 8], 0).expect("its owner may");
-    map.freeze();
+    map.freeze().expect("it may be written");
     assert_eq!(map.user_update(&[0; 4], &[2; 8], 0), Err(Errno::EPERM));
 }
 

@@ -13,12 +13,18 @@ use ebpfkit_abi::ctx::{Context, Field, Layout, context_of};
 pub struct Translated {
     /// Address, or offset from the start of the kept bytes, depending on who translates.
     pub address: u64,
-    /// Bytes: those of the access, or eight for a pointer.
+    /// Bytes: those of the access, eight for a pointer, or fewer where less of a number is kept.
     pub size: u64,
 }
 
 /// Bytes that a `syscall` program may access: offsets are numbers of 16 bits, behind which stand eight bytes at most.
 const SYSCALL_REACH: usize = u16::MAX as usize + 8;
+
+/// Fields of an `__sk_buff` of which the kernel keeps 16 bits.
+const HALVES: [&str; 3] = ["queue_mapping", "tc_index", "tc_classid"];
+
+/// Values from here on are no number of a queue (`NO_QUEUE_MAPPING`): setting them changes nothing.
+pub(crate) const NO_QUEUE: u64 = 0xffff;
 
 /// How a context is kept: computed once for each program type.
 #[derive(Clone, Debug)]
@@ -135,12 +141,19 @@ impl CtxLayout {
             return None;
         }
         let slot = u64::from(self.slots[number]) * 8;
+        let kept = if write && layout.name == "__sk_buff" && HALVES.contains(&f.name) { size.min(2) } else { size };
         match f.kind.is_pointer() {
             true => {
                 (inside == 0 && size == u64::from(f.size) && !write).then_some(Translated { address: slot, size: 8 })
             }
-            false => Some(Translated { address: slot + inside, size }),
+            false => Some(Translated { address: slot + inside, size: kept }),
         }
+    }
+
+    /// Whether the number at an offset takes values below [`NO_QUEUE`] only, and keeps what it has where others are stored.
+    pub fn is_selective(&self, offset: u64) -> bool {
+        let field = self.layout().filter(|l| l.name == "__sk_buff").and_then(|l| l.at(offset as u16));
+        field.is_some_and(|f| f.name == "queue_mapping")
     }
 
     /// Whether there is such a field, and it holds numbers.
@@ -348,6 +361,11 @@ impl CtxMemory {
     /// Offset of an address in the struct.
     pub(crate) fn offset(&self, address: u64) -> Option<u64> {
         Some(address.wrapping_sub(self.address())).filter(|o| *o < self.size)
+    }
+
+    /// Whether a store of a value changes nothing.
+    pub(crate) fn ignores(&self, address: u64, value: u64) -> bool {
+        value >= NO_QUEUE && self.offset(address).is_some_and(|offset| self.layout.is_selective(offset))
     }
 
     pub(crate) fn window(&self) -> Window {

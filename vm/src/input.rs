@@ -58,6 +58,8 @@ pub enum InputError {
         value: u64,
         /// What is expected.
         why: &'static str,
+        /// The error number that a test-run gives.
+        errno: Errno,
     },
     /// A device that the world does not have.
     #[error("{field} of {name} is {index}: there is no such device")]
@@ -77,6 +79,16 @@ pub enum InputError {
         /// Bytes that the program accesses.
         needed: usize,
     },
+    /// A context with more bytes than one can have.
+    #[error("a context of {found} bytes; {kind} programs get at most {most}")]
+    LongContext {
+        /// Bytes given.
+        found: usize,
+        /// Program type.
+        kind: ProgType,
+        /// Bytes taken.
+        most: usize,
+    },
     /// The program type takes no packet.
     #[error("{0} programs take no packet")]
     NoPacket(ProgType),
@@ -88,6 +100,7 @@ impl InputError {
         match self {
             Self::ContextSize { .. } => Errno::E2BIG,
             Self::NoDevice { .. } => Errno::ENODEV,
+            Self::Field { errno, .. } => *errno,
             // Packets of one page are refused at once, those of several when there are no more pages.
             Self::LongPacket { kind: ProgType::Xdp, .. } => Errno::ENOMEM,
             _ => Errno::EINVAL,
@@ -120,6 +133,11 @@ pub fn takes_packet(kind: ProgType) -> bool {
 /// Programs of link-layer hooks see the whole frame; those of the network layer see what follows the Ethernet header.
 pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result<(), InputError> {
     let kind = run.program().prog_type();
+    if let Some(frame) = packet {
+        test_run::check_frame(kind, frame)?;
+    } else if !context.is_empty() {
+        test_run::check_device(run, kind, context)?;
+    }
     set_context(run, kind, context)?;
     let Some(frame) = packet else { return Ok(()) };
     if !takes_packet(kind) {
@@ -164,7 +182,15 @@ fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), Inpu
         if matches!(context_of(kind), Some(Context::Plain { .. })) && context.len() < needed {
             return Err(InputError::ShortContext { found: context.len(), needed });
         }
-        run.set_ctx(context);
+        match context_of(kind) {
+            // What a shorter context leaves out is zero.
+            Some(Context::Fields { layout, .. }) if context.len() < usize::from(layout.size) => {
+                let mut whole = context.to_vec();
+                whole.resize(layout.size.into(), 0);
+                run.set_ctx(&whole);
+            }
+            _ => run.set_ctx(context),
+        }
         test_run::fill_in(run, kind);
         return Ok(());
     }

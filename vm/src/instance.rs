@@ -104,7 +104,7 @@ impl Instance {
             MapInit::Programs(slots) => self.links.extend(slots.iter().map(|(index, p)| (number, *index, *p))),
         }
         if def.frozen {
-            map.freeze();
+            map.freeze().map_err(fail)?;
         }
         Ok(())
     }

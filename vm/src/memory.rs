@@ -286,6 +286,9 @@ impl Memory {
         value: u64,
     ) -> Result<(), FaultKind> {
         let target = if let Some(target) = ctx.translate(address, size, true) {
+            if ctx.ignores(address, value) {
+                return Ok(());
+            }
             target
         } else if self.allows(native, address, size, true) {
             Translated { address, size }

@@ -155,7 +155,7 @@ fn array_errors() {
     assert_eq!(m.update(&[0; 4], &[0; 4], 8, 0), Err(Errno::EINVAL));
     assert_eq!(m.update(&[0; 4], &[0; 4], 4, 0), Err(Errno::EINVAL), "no lock in the value");
     assert_eq!(m.delete(&[0; 4]), Err(Errno::EINVAL));
-    m.freeze();
+    m.freeze().unwrap();
     assert_eq!(m.user_update(&[0; 4], &[0; 4], 0), Err(Errno::EPERM));
 }
 

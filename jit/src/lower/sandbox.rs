@@ -203,6 +203,9 @@ impl Translator<'_, '_> {
         if hint == RegionHint::Context {
             let layout = self.env.program.ctx_layout();
             layout.layout()?;
+            if write && u64::try_from(off).is_ok_and(|off| layout.is_selective(off)) {
+                return None;
+            }
             let to = layout.translate(u64::try_from(off).ok()?, size, write)?;
             let base = self.get(reg);
             let same = self.b.ins().icmp(IntCC::Equal, base, self.context);
@@ -248,9 +251,9 @@ impl Translator<'_, '_> {
         let fast_path = self.fast_path(dst, off, bytes, true);
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(dst);
-        // Wider stores than the instruction's would be to pointers, which are never written.
-        let Some((condition, offset, _)) = fast_path else { return self.slow_store(base, off, bytes, value) };
-        let ty = int(bytes as u32 * 8);
+        // Wider stores than the instruction's would be to pointers, which are never written; of some numbers less is kept.
+        let Some((condition, offset, kept)) = fast_path else { return self.slow_store(base, off, bytes, value) };
+        let ty = int(kept as u32 * 8);
         let narrow = |t: &mut Self| if ty == I64 { value } else { t.b.ins().ireduce(ty, value) };
         let Some(condition) = condition else {
             let until = self.block.inside_until[usize::from(dst)];

@@ -7,11 +7,13 @@ pub mod flips;
 pub mod helpers;
 pub mod loader_check;
 pub mod log_diff;
+pub mod maps;
 pub mod mutate;
 pub mod retvals;
 pub mod run_check;
 pub mod sandbox;
 pub mod soundness;
+pub mod test_runs;
 pub mod unpriv;
 pub mod verdicts;
 

@@ -99,8 +99,9 @@ impl Dynptr {
         let at = u64::from(self.offset) + u64::from(offset);
         Ok(match self.kind() {
             Kind::Skb | Kind::Xdp => {
-                let range = at as usize..at as usize + len as usize;
-                run.packet.bytes().get(range).map(<[u8]>::to_vec).ok_or(Errno::EFAULT)
+                let mut bytes = vec![0; (len as usize).min(run.packet.full_len())];
+                let whole = bytes.len() == len as usize && run.packet.read_at(at as usize, &mut bytes);
+                whole.then_some(bytes).ok_or(Errno::EFAULT)
             }
             _ => Ok(cx::copy(run, self.data.wrapping_add(at), len as usize)?.to_vec()),
         })
@@ -110,10 +111,7 @@ impl Dynptr {
     pub fn put(self, run: &mut Run, offset: u32, bytes: &[u8]) -> Result<Result<(), Errno>, Fault> {
         let at = u64::from(self.offset) + u64::from(offset);
         match self.kind() {
-            Kind::Skb | Kind::Xdp => {
-                let range = at as usize..at as usize + bytes.len();
-                Ok(run.packet.bytes_mut().get_mut(range).map(|to| to.copy_from_slice(bytes)).ok_or(Errno::EFAULT))
-            }
+            Kind::Skb | Kind::Xdp => Ok(run.packet.write_at(at as usize, bytes).then_some(()).ok_or(Errno::EFAULT)),
             _ => {
                 cx::write(run, self.data.wrapping_add(at), bytes)?;
                 Ok(Ok(()))
@@ -126,8 +124,10 @@ impl Dynptr {
         let at = u64::from(self.offset) + u64::from(offset);
         match self.kind() {
             Kind::Skb | Kind::Xdp => {
-                let range = at as usize..at as usize + len as usize;
-                Ok(run.packet.bytes_mut().get_mut(range).map(|to| to.fill(value)).ok_or(Errno::EFAULT))
+                let fits = at + u64::from(len) <= run.packet.full_len() as u64;
+                Ok((fits && run.packet.write_at(at as usize, &vec![value; len as usize]))
+                    .then_some(())
+                    .ok_or(Errno::EFAULT))
             }
             _ => {
                 cx::fill(run, self.data.wrapping_add(at), len.into(), value)?;
@@ -136,13 +136,16 @@ impl Dynptr {
         }
     }
 
-    /// Address of a range that was checked; `None` when the packet has become shorter.
-    pub fn address(self, run: &Run, offset: u32, len: u32) -> Option<u64> {
+    /// Address of a range that was checked; `None` when it does not lie in one piece, or the packet has become shorter.
+    pub fn address(self, run: &mut Run, offset: u32, len: u32) -> Option<u64> {
         let at = u64::from(self.offset) + u64::from(offset);
         match self.kind() {
             Kind::Skb | Kind::Xdp => {
-                let fits = at + u64::from(len) <= run.packet.len() as u64;
-                fits.then(|| run.packet.addresses().1 + at)
+                let (address, in_page) = run.packet.piece(at as usize, len as usize)?;
+                if in_page {
+                    cx::add_region(run, address, len.into(), "a page of the packet", true);
+                }
+                Some(address)
             }
             _ => Some(self.data.wrapping_add(at)),
         }

@@ -303,7 +303,7 @@ fn adjust_headers(run: &mut Run, by: i32, mode: u32, flags: u64) -> Result<(), E
     let len = len as usize;
     let now = run.packet.len() as i64 - run.state.skb.network;
     let too_short = shrinks && now - (len as i64) < least as i64;
-    let too_long = !shrinks && run.packet.len() as u64 + len as u64 > MAX_LEN && run.ctx.get("gso_size") == Some(0);
+    let too_long = !shrinks && run.packet.len() as u64 + len as u64 > MAX_LEN && !is_segmented(run);
     if too_short || too_long {
         return Err(Errno::ENOTSUPP);
     }
@@ -324,17 +324,22 @@ fn shrink(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Er
     if flags & !(adj_room::FIXED_GSO | adj_room::DECAP | adj_room::NO_CSUM_RESET) != 0 {
         return Err(Errno::EINVAL);
     }
+    if is_segmented(run) {
+        return Err(Errno::ENOTSUPP);
+    }
     shrink_headers(run, offset, len)?;
     match (protocol(run), flags & adj_room::DECAP) {
         (ethertype::IPV4, adj_room::DECAP_IPV6) => set_protocol(run, ethertype::IPV6),
         (ethertype::IPV6, adj_room::DECAP_IPV4) => set_protocol(run, ethertype::IPV4),
         _ => {}
     }
-    resize_segments(run, flags, len as i64);
     Ok(())
 }
 
 fn grow(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errno> {
+    if is_segmented(run) {
+        return Err(Errno::ENOTSUPP);
+    }
     let encap = flags & adj_room::ENCAP;
     let inner_mac = (flags >> adj_room::INNER_MAC_SHIFT) as usize;
     if encap != 0 {
@@ -367,18 +372,13 @@ fn grow(run: &mut Run, offset: usize, len: usize, flags: u64) -> Result<(), Errn
             _ => {}
         }
     }
-    resize_segments(run, flags, -(len as i64));
     Ok(())
 }
 
-/// Headers that grow leave less room in each segment.
-fn resize_segments(run: &mut Run, flags: u64, by: i64) {
-    if let Some(size @ 1..) = run.ctx.get("gso_size") {
-        run.ctx.set("gso_segs", 0);
-        if flags & adj_room::FIXED_GSO == 0 {
-            run.ctx.set("gso_size", (size as i64 + by).max(0) as u64);
-        }
-    }
+/// Whether the packet is to be sent in segments. Of what protocol they are the context does not say, so that the kernel
+/// does not know how to make their headers longer or shorter.
+fn is_segmented(run: &Run) -> bool {
+    run.ctx.get("gso_size").is_some_and(|size| size != 0)
 }
 
 fn change_tail(run: &mut Run, [_, len, flags, ..]: [u64; 5]) -> Ret {
@@ -391,6 +391,10 @@ fn change_tail(run: &mut Run, [_, len, flags, ..]: [u64; 5]) -> Ret {
         Err(Errno::ENOTSUPP)
     } else {
         run.packet.set_len(len as usize);
+        if is_segmented(run) {
+            run.ctx.set("gso_size", 0);
+            run.ctx.set("gso_segs", 0);
+        }
         Ok(())
     };
     moved(run);
@@ -400,8 +404,7 @@ fn change_tail(run: &mut Run, [_, len, flags, ..]: [u64; 5]) -> Ret {
 fn change_head(run: &mut Run, [_, len, flags, ..]: [u64; 5]) -> Ret {
     let len = u64::from(len as u32);
     let whole = run.packet.len() as u64 + len;
-    let segmented = run.ctx.get("gso_size").is_some_and(|s| s != 0);
-    if flags != 0 || !segmented && whole > MAX_LEN || whole > u64::from(u32::MAX) {
+    if flags != 0 || !is_segmented(run) && whole > MAX_LEN || whole > u64::from(u32::MAX) {
         moved(run);
         return cx::fail(Errno::EINVAL);
     }

@@ -85,7 +85,7 @@ fn load(run: &mut Run, range: Option<std::ops::Range<usize>>, to: u64, len: u32)
 }
 
 fn load_bytes(run: &mut Run, [_, offset, to, len, _]: [u64; 5]) -> Ret {
-    let range = range(run, offset as u32, len as u32);
+    let range = range(run, offset as u32, len as u32).filter(|_| !run.state.skb.bare);
     load(run, range, to, len as u32)
 }
 

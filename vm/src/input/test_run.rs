@@ -2,6 +2,7 @@
 //! Source: observed behaviour of Linux 6.18.
 
 use super::{InputError, Origin, set_frame};
+use crate::Errno;
 use crate::packet::starts_at_link;
 use crate::run::Run;
 use ebpfkit_abi::ProgType;
@@ -16,6 +17,11 @@ const GSO_MAX_SEGS: u64 = 65535;
 const GSO_MAX_SIZE: u64 = 65536;
 /// Longest metadata before an XDP packet, in bytes: the headroom without what the kernel keeps there.
 const MAX_META: u64 = 216;
+/// Address families.
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+/// Longest context of a raw tracepoint (`MAX_BPF_FUNC_ARGS`).
+const MAX_ARGUMENTS: usize = 12 * 8;
 /// Longest context, whatever it holds: a page.
 const MAX_CONTEXT: usize = PAGE;
 /// A page, which is what one piece of a packet lies in.
@@ -43,20 +49,79 @@ fn named(layout: &Layout, context: &[u8], name: &str) -> u64 {
     layout.fields.iter().find(|f| f.name == name).map_or(0, |f| value(context, f))
 }
 
+fn refused(layout: &Layout, field: &'static str, value: u64, why: &'static str, errno: Errno) -> InputError {
+    InputError::Field { name: layout.name, field, value, why, errno }
+}
+
 fn bad(layout: &Layout, field: &'static str, value: u64, why: &'static str) -> InputError {
-    InputError::Field { name: layout.name, field, value, why }
+    refused(layout, field, value, why, Errno::EINVAL)
 }
 
 /// Whether a context can be given at all; what depends on the packet comes with the packet.
 pub(super) fn check_context(run: &Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
-    let Some(Context::Fields { layout, .. }) = context_of(kind) else { return Ok(()) };
+    let Some(Context::Fields { layout, .. }) = context_of(kind) else { return check_plain(kind, context) };
     let expected = usize::from(layout.size);
     if context.iter().skip(expected).any(|b| *b != 0) || context.len() > MAX_CONTEXT {
         return Err(InputError::ContextSize { found: context.len(), name: layout.name, expected });
     }
     match layout.name {
         "__sk_buff" => check_skb(run, layout, context),
-        "xdp_md" => check_xdp(run, layout, context),
+        "xdp_md" => check_xdp(layout, context),
+        "bpf_sk_lookup" => check_lookup(layout, context),
+        _ => Ok(()),
+    }
+}
+
+/// Longest contexts of plain bytes.
+fn check_plain(kind: ProgType, context: &[u8]) -> Result<(), InputError> {
+    let most = match kind {
+        ProgType::RawTracepoint => MAX_ARGUMENTS,
+        ProgType::Syscall => usize::from(u16::MAX),
+        _ => return Ok(()),
+    };
+    match context.len() {
+        found if found > most => Err(InputError::LongContext { found, kind, most }),
+        _ => Ok(()),
+    }
+}
+
+/// A socket and what comes behind the ports cannot be given, and addresses are of one of two families.
+fn check_lookup(layout: &'static Layout, context: &[u8]) -> Result<(), InputError> {
+    match named(layout, context, "sk") {
+        0 => {}
+        sk => return Err(bad(layout, "sk", sk, "only zero can be given")),
+    }
+    let behind = layout.fields.iter().find(|f| f.name == "ingress_ifindex").map_or(0, |f| usize::from(f.offset));
+    if context.iter().skip(behind).any(|b| *b != 0) {
+        let index = named(layout, context, "ingress_ifindex");
+        return Err(bad(layout, "ingress_ifindex", index, "only zero can be given, and nothing behind it"));
+    }
+    let port = named(layout, context, "local_port");
+    if port > u64::from(u16::MAX) {
+        return Err(refused(layout, "local_port", port, "expected a port in the host's byte order", Errno::ERANGE));
+    }
+    match named(layout, context, "family") as u16 {
+        AF_INET | AF_INET6 => Ok(()),
+        other => {
+            let why = "expected 2 (AF_INET) or 10 (AF_INET6)";
+            Err(refused(layout, "family", other.into(), why, Errno::EAFNOSUPPORT))
+        }
+    }
+}
+
+/// Whether a packet is of a length that is taken, which is asked before anything else where packets are sockets' buffers.
+pub(super) fn check_frame(kind: ProgType, frame: &[u8]) -> Result<(), InputError> {
+    if kind == ProgType::Xdp || kind == ProgType::Unspec || !super::takes_packet(kind) {
+        return Ok(());
+    }
+    let most = match kind {
+        // It is copied as it is.
+        ProgType::FlowDissector => PAGE,
+        _ => PAGE - SKB_HEADROOM - SHARED_INFO,
+    };
+    match frame.len() {
+        found if found < ETH_HLEN => Err(InputError::ShortPacket(found)),
+        found if found > most => Err(InputError::LongPacket { found, kind, most }),
         _ => Ok(()),
     }
 }
@@ -84,7 +149,7 @@ fn check_skb(run: &Run, layout: &'static Layout, context: &[u8]) -> Result<(), I
     Ok(())
 }
 
-fn check_xdp(run: &Run, layout: &'static Layout, context: &[u8]) -> Result<(), InputError> {
+fn check_xdp(layout: &'static Layout, context: &[u8]) -> Result<(), InputError> {
     for (field, why) in [
         ("data_meta", "metadata starts where the packet's bytes start: only zero can be given"),
         ("egress_ifindex", "packets of test-runs come in: only zero can be given"),
@@ -98,6 +163,14 @@ fn check_xdp(run: &Run, layout: &'static Layout, context: &[u8]) -> Result<(), I
     if !meta.is_multiple_of(4) || meta > MAX_META {
         return Err(bad(layout, "data", meta, "expected the length of the metadata, a multiple of 4 up to 216"));
     }
+    Ok(())
+}
+
+/// The device that an XDP packet comes from. The kernel looks for it when all else of the context is right.
+pub(super) fn check_device(run: &Run, kind: ProgType, context: &[u8]) -> Result<(), InputError> {
+    let Some(Context::Fields { layout, .. }) = context_of(kind).filter(|_| kind == ProgType::Xdp) else {
+        return Ok(());
+    };
     let index = named(layout, context, "ingress_ifindex") as u32;
     let queue = named(layout, context, "rx_queue_index");
     match index {
@@ -116,8 +189,26 @@ pub(super) fn fill_in(run: &mut Run, kind: ProgType) {
     if kind == ProgType::Xdp && run.ctx.get("ingress_ifindex") == Some(0) {
         run.ctx.set("ingress_ifindex", LOOPBACK.into());
     }
+    if kind == ProgType::SkLookup {
+        fill_in_lookup(run);
+    }
     if let Some(size) = run.ctx.get("gso_size") {
         run.ctx.set("gso_size", u64::from(size as u16));
+    }
+}
+
+/// The kernel keeps 16 bits of numbers that have no more, and the addresses of one family.
+fn fill_in_lookup(run: &mut Run) {
+    for name in ["family", "protocol", "remote_port", "local_port"] {
+        let value = run.ctx.get(name).unwrap_or(0);
+        run.ctx.set(name, u64::from(value as u16));
+    }
+    let (absent, words) = match run.ctx.get("family") {
+        Some(family) if family == u64::from(AF_INET) => (["remote_ip6", "local_ip6"], 4),
+        _ => (["remote_ip4", "local_ip4"], 1),
+    };
+    for name in absent {
+        (0..words).for_each(|n| _ = run.ctx.set_element(name, n, 0));
     }
 }
 
@@ -126,14 +217,7 @@ pub(super) fn set_packet(run: &mut Run, kind: ProgType, frame: &[u8], context: &
     if kind == ProgType::Xdp {
         return set_xdp_packet(run, frame, context);
     }
-    let most = PAGE - SKB_HEADROOM - SHARED_INFO;
-    if frame.len() < ETH_HLEN {
-        return Err(InputError::ShortPacket(frame.len()));
-    }
-    if frame.len() > most {
-        return Err(InputError::LongPacket { found: frame.len(), kind, most });
-    }
-    if run.ctx.skb().is_some() {
+    if run.ctx.skb().is_some() && kind != ProgType::FlowDissector {
         let header = match (frame[12], frame[13]) {
             (0x08, 0x00) => 20,
             (0x86, 0xdd) => 40,
@@ -144,6 +228,10 @@ pub(super) fn set_packet(run: &mut Run, kind: ProgType, frame: &[u8], context: &
         }
     }
     set_frame(run, kind, Origin::TestRun, frame);
+    if kind == ProgType::FlowDissector {
+        run.state.skb.bare = true;
+        return Ok(());
+    }
     if run.ctx.skb().is_some() {
         set_wire_len(run, kind, context)?;
         crate::helpers::attach_dummy_socket(run);
@@ -180,6 +268,9 @@ fn set_xdp_packet(run: &mut Run, frame: &[u8], context: &[u8]) -> Result<(), Inp
     if frame.len() - meta < ETH_HLEN {
         return Err(InputError::ShortPacket(frame.len() - meta));
     }
+    if !context.is_empty() {
+        check_device(run, kind, context)?;
+    }
     let most = PAGE - XDP_HEADROOM + meta - SHARED_INFO;
     let (linear, frags) = frame.split_at(end.min(most));
     if frags.len() > MAX_FRAGS * PAGE {
@@ -196,12 +287,26 @@ fn set_xdp_packet(run: &mut Run, frame: &[u8], context: &[u8]) -> Result<(), Inp
 /// where programs see what follows the Ethernet header with an empty one.
 pub fn data_out(run: &Run) -> Vec<u8> {
     let kind = run.program().prog_type();
+    if let Some(keys) = run.flow_keys().filter(|_| kind == ProgType::FlowDissector) {
+        return found_keys(keys, run.packet.len());
+    }
     let before: &[u8] = match kind {
         ProgType::Xdp => run.packet.meta(),
         _ if run.has_packet() && !starts_at_link(kind, Origin::TestRun) => &[0; ETH_HLEN],
         _ => &[],
     };
     [before, run.packet.bytes(), run.packet.frags()].concat()
+}
+
+/// Flow keys as the kernel takes them from a program: offsets that lie in the packet, behind the link header.
+fn found_keys(mut keys: Vec<u8>, len: usize) -> Vec<u8> {
+    let offset = |at: usize, keys: &[u8]| u16::from_ne_bytes([keys[at], keys[at + 1]]);
+    let len = len.min(usize::from(u16::MAX)) as u16;
+    let network = offset(0, &keys).clamp(ETH_HLEN as u16, len.max(ETH_HLEN as u16));
+    let transport = offset(2, &keys).clamp(network, len.max(network));
+    keys[..2].copy_from_slice(&network.to_ne_bytes());
+    keys[2..4].copy_from_slice(&transport.to_ne_bytes());
+    keys
 }
 
 /// The packet and the context that a test-run gives back. No context comes back where none was given.
@@ -255,6 +360,8 @@ fn output_context(run: &Run, kind: ProgType, before: &[u8]) -> Vec<u8> {
             put("data_end", (meta + run.packet.len()) as u32);
             out[8..].copy_from_slice(&before[8..]);
         }
+        // What was given, with the socket's cookie, of which a run here has none.
+        "bpf_sk_lookup" => out.copy_from_slice(&before[..usize::from(layout.size)]),
         // Only what can be given comes back.
         "__sk_buff" => {
             for f in layout.fields.iter().filter(|f| !SKB_FIELDS.contains(&f.name) || f.name == "gso_size") {

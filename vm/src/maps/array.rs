@@ -1,6 +1,7 @@
 //! Arrays, plain and per CPU.
 
 use super::check::flag;
+use super::commands::Batches;
 use super::elements::{Elements, index};
 use super::mem::Region;
 use super::value::ValueLayout;
@@ -240,6 +241,10 @@ impl PercpuArray {
 }
 
 impl Elements for Array {
+    fn batches(&self) -> Batches {
+        Batches::LOOKUP | Batches::UPDATE
+    }
+
     fn lookup(&self, key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
         self.lookup(index(key))
     }
@@ -278,6 +283,10 @@ impl Elements for Array {
 }
 
 impl Elements for PercpuArray {
+    fn batches(&self) -> Batches {
+        Batches::LOOKUP | Batches::UPDATE
+    }
+
     fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
         self.lookup(index(key), cpu)
     }

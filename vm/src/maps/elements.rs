@@ -1,5 +1,6 @@
 //! What the kinds of maps have in common: the operations of programs and of user space on elements.
 
+use super::commands::{Batches, Descriptor};
 use super::{ArrayLayout, ValueLayout, Visit};
 use crate::Errno;
 use std::ptr::NonNull;
@@ -68,6 +69,21 @@ pub(super) trait Elements {
     /// Copies a value out and removes it.
     fn user_take(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
         Err(Errno::ENOTSUPP)
+    }
+
+    /// The same for one of many elements.
+    fn take_of_batch(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.user_take(key, out, flags)
+    }
+
+    /// Puts in what a descriptor of user space stands for.
+    fn put(&self, _key: &[u8], _descriptor: Descriptor<'_>, _flags: u64) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    /// Which operations user space has on many elements at once.
+    fn batches(&self) -> Batches {
+        Batches::empty()
     }
 
     /// Layout of the values, where they are the map's own memory.

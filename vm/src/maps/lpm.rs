@@ -5,6 +5,7 @@
 //! over when it has moved. Nodes are never given back while the map lives.
 
 use super::check::flag;
+use super::commands::Batches;
 use super::elements::Elements;
 use super::mem::{self, Region};
 use super::{Account, Facts, value::ValueLayout};
@@ -417,6 +418,10 @@ impl Lpm {
 }
 
 impl Elements for Lpm {
+    fn batches(&self) -> Batches {
+        Batches::LOOKUP | Batches::UPDATE | Batches::DELETE
+    }
+
     fn lookup(&self, key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
         self.lookup(key)
     }

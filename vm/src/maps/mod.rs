@@ -21,6 +21,7 @@ mod account;
 mod arena;
 mod array;
 pub mod check;
+mod commands;
 mod elements;
 mod engine;
 mod hash;
@@ -38,6 +39,7 @@ mod value;
 pub use account::Account;
 pub use arena::Arena;
 pub use array::{Array, ArrayLayout, PercpuArray, StructOps};
+pub use commands::{Batch, Descriptor};
 pub use engine::Lookup;
 pub use hash::{Find, HashMap};
 pub use lpm::Lpm;
@@ -229,6 +231,9 @@ pub fn create_outer(def: &Def, fields: &Record, inner_fields: &Record, around: &
         unsupported,
     };
     check::check(def).map_err(|(errno, what)| fail(errno, &what, false))?;
+    if !fields.fields.is_empty() && def.flags & flag::PROG_ACCESS != 0 {
+        return Err(fail(Errno::EACCES, "special fields in values that programs may not both read and write", false));
+    }
     let facts = facts_of(def, around);
     let no_memory = |errno| fail(errno, &around.account.explain(), false);
     let template = match (def.map_type.is(MapTraits::MAPS), &def.inner) {
@@ -340,14 +345,6 @@ impl Map {
         self.facts.value_size as usize
     }
 
-    /// Bytes of a value in the user's view.
-    pub fn user_value_size(&self) -> usize {
-        if self.facts.map_type.is(MapTraits::PER_CPU) {
-            return self.value_size().next_multiple_of(8) * self.facts.cpus as usize;
-        }
-        self.value_size()
-    }
-
     /// Base address and stride when the values lie in one block and keys are indices.
     pub fn array(&self) -> Option<ArrayLayout> {
         each!(self, e => e.array())
@@ -436,76 +433,6 @@ impl Map {
             Kind::Hash(h) => h.element_around(address),
             _ => None,
         }
-    }
-
-    /// `BPF_MAP_GET_NEXT_KEY`: the key after `key`, or the first one. [`Errno::ENOENT`] after the last.
-    pub fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        let key = key.map(|k| self.key(k)).transpose()?;
-        let next = next.get_mut(..self.key_size()).ok_or(Errno::EINVAL)?;
-        each!(self, e => Elements::next_key(e, key, next))
-    }
-
-    /// `BPF_MAP_LOOKUP_ELEM`: copies a value out.
-    pub fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        self.readable()?;
-        self.lookup_flags(flags, flag::LOCK)?;
-        let key = self.key(key)?;
-        let out = out.get_mut(..self.user_value_size()).ok_or(Errno::EINVAL)?;
-        each!(self, e => Elements::user_lookup(e, key, out, flags))
-    }
-
-    /// `BPF_MAP_UPDATE_ELEM`. Entries that are descriptors in the kernel are numbers here: what the owner of the map
-    /// takes for a program, a socket or a device. Inner maps are set with [`Maps::set`].
-    pub fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        self.writable()?;
-        if flags & flag::LOCK != 0 && !self.has_lock() {
-            return Err(Errno::EINVAL);
-        }
-        let key = self.key(key)?;
-        let value = self.value(value, self.user_value_size())?;
-        each!(self, e => Elements::user_update(e, key, value, flags))
-    }
-
-    /// `BPF_MAP_DELETE_ELEM`.
-    pub fn user_delete(&self, key: &[u8]) -> Result<(), Errno> {
-        self.writable()?;
-        self.delete(key)
-    }
-
-    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`: copies a value out and deletes it.
-    pub fn user_take(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        self.readable()?;
-        self.writable()?;
-        self.lookup_flags(flags, flag::LOCK)?;
-        let key = self.key(key)?;
-        let out = out.get_mut(..self.user_value_size()).ok_or(Errno::EINVAL)?;
-        each!(self, e => Elements::user_take(e, key, out, flags))
-    }
-
-    /// `BPF_MAP_FREEZE`: user space can no longer write.
-    pub fn freeze(&self) {
-        self.frozen.store(true, Ordering::Release);
-    }
-
-    /// Whether the map is frozen.
-    pub fn is_frozen(&self) -> bool {
-        self.frozen.load(Ordering::Acquire)
-    }
-
-    fn has_lock(&self) -> bool {
-        self.value_layout().is_some_and(|l| l.spin_lock().is_some())
-    }
-
-    fn lookup_flags(&self, flags: u64, known: u64) -> Result<(), Errno> {
-        if flags & !known != 0 || flags & flag::LOCK != 0 && !self.has_lock() { Err(Errno::EINVAL) } else { Ok(()) }
-    }
-
-    fn readable(&self) -> Result<(), Errno> {
-        if self.facts.flags & flag::WRONLY != 0 { Err(Errno::EPERM) } else { Ok(()) }
-    }
-
-    fn writable(&self) -> Result<(), Errno> {
-        if self.facts.flags & flag::RDONLY != 0 || self.is_frozen() { Err(Errno::EPERM) } else { Ok(()) }
     }
 }
 

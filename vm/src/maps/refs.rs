@@ -1,6 +1,7 @@
 //! Maps whose entries stand for something else: programs, maps, perf events, cgroups, devices, CPUs, sockets.
 
 use super::check::flag;
+use super::commands::{Batches, Descriptor};
 use super::elements::{Elements, index};
 use super::hash::HashMap;
 use super::mem::Region;
@@ -95,6 +96,13 @@ impl Slots {
         Ok(())
     }
 
+    fn fits_socket(&self, index: u32, flags: u64) -> Result<(), Errno> {
+        if flags > flag::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        if index < self.words.count { Ok(()) } else { Err(Errno::E2BIG) }
+    }
+
     /// Whether the programs of the map are of this kind; true for maps that hold no programs.
     pub(crate) fn claim(&self, owner: &Owner) -> bool {
         self.map_type != MapType::ProgArray || self.owner.get_or_init(|| owner.clone()) == owner
@@ -130,6 +138,23 @@ impl Slots {
     /// Lets go of all programs.
     pub fn clear_programs(&self) {
         self.programs.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Refusals of an entry that a descriptor stands for, in an array.
+fn fits(key: &[u8], count: u32, flags: u64) -> Result<(), Errno> {
+    if flags != flag::ANY {
+        return Err(Errno::EINVAL);
+    }
+    if index(key) < count { Ok(()) } else { Err(Errno::E2BIG) }
+}
+
+/// The socket that a descriptor stands for.
+fn cookie(descriptor: Descriptor<'_>) -> Result<u64, Errno> {
+    match descriptor {
+        Descriptor::Socket(cookie) => Ok(cookie),
+        Descriptor::Closed => Err(Errno::EBADF),
+        _ => Err(Errno::ENOTSOCK),
     }
 }
 
@@ -243,12 +268,7 @@ impl Maps {
     /// Puts a map in; [`Errno::EINVAL`] when it is unlike the template.
     pub fn set(&self, key: &[u8], map: &Arc<Map>, flags: u64) -> Result<(), Errno> {
         if let Entries::Array { count, .. } = &self.entries {
-            if flags != flag::ANY {
-                return Err(Errno::EINVAL);
-            }
-            if index(key) >= *count {
-                return Err(Errno::E2BIG);
-            }
+            fits(key, *count, flags)?;
         }
         self.like_template(map)?;
         {
@@ -324,6 +344,29 @@ impl Maps {
 }
 
 impl Elements for Slots {
+    fn put(&self, key: &[u8], descriptor: Descriptor<'_>, flags: u64) -> Result<(), Errno> {
+        use Descriptor as D;
+        if matches!(self.map_type, MapType::Xskmap | MapType::ReuseportSockarray) {
+            self.fits_socket(index(key), flags)?;
+        }
+        if matches!(self.map_type, MapType::Sockmap | MapType::Xskmap | MapType::ReuseportSockarray) {
+            return self.user_update(key, &cookie(descriptor)?.to_ne_bytes(), flags);
+        }
+        fits(key, self.words.count, flags)?;
+        match (self.map_type, descriptor) {
+            (MapType::ProgArray, D::Program(program)) => {
+                self.set_program(index(key), program.id().into(), program.clone())
+            }
+            (MapType::PerfEventArray, D::PerfEvent(n)) | (MapType::CgroupArray, D::Cgroup(n)) => {
+                self.set(index(key), n)
+            }
+            (MapType::ProgArray, D::Map(_) | D::PerfEvent(_) | D::Cgroup(_) | D::Socket(_) | D::Other) => {
+                Err(Errno::EINVAL)
+            }
+            _ => Err(Errno::EBADF),
+        }
+    }
+
     fn update(&self, key: &[u8], value: &[u8], flags: u64, _cpu: u32) -> Result<(), Errno> {
         self.user_update(key, value, flags)
     }
@@ -364,16 +407,10 @@ impl Elements for Slots {
         match self.map_type {
             // Sockets: the kernel takes all three update flags.
             MapType::Sockmap | MapType::Xskmap | MapType::ReuseportSockarray => {
-                if flags > flag::EXIST {
-                    return Err(Errno::EINVAL);
-                }
-                let used = self.get(index).is_some();
-                if index >= self.words.count {
-                    return Err(Errno::E2BIG);
-                }
-                match flags {
-                    flag::NOEXIST if used => return Err(Errno::EEXIST),
-                    flag::EXIST if !used => return Err(Errno::ENOENT),
+                self.fits_socket(index, flags)?;
+                match (flags, self.get(index).is_some()) {
+                    (flag::NOEXIST, true) => return Err(Errno::EEXIST),
+                    (flag::EXIST, false) => return Err(Errno::ENOENT),
                     _ => {}
                 }
             }
@@ -432,6 +469,29 @@ impl Elements for Targets {
 }
 
 impl Elements for Maps {
+    fn batches(&self) -> Batches {
+        match &self.entries {
+            Entries::Array { .. } => Batches::LOOKUP | Batches::UPDATE,
+            Entries::Hash(_) => Batches::all(),
+        }
+    }
+
+    fn put(&self, key: &[u8], descriptor: Descriptor<'_>, flags: u64) -> Result<(), Errno> {
+        if let Entries::Array { count, .. } = &self.entries {
+            fits(key, *count, flags)?;
+        }
+        match descriptor {
+            Descriptor::Map(map) => self.set(key, map, flags),
+            Descriptor::Closed => Err(Errno::EBADF),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn take_of_batch(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        self.user_lookup(key, out, flags)?;
+        self.delete(key)
+    }
+
     fn lookup(&self, key: &[u8], _cpu: u32) -> Option<NonNull<u8>> {
         self.lookup(key).map(NonNull::cast)
     }
@@ -482,6 +542,12 @@ impl Elements for DevmapHash {
 pub struct Sockhash(pub(super) HashMap);
 
 impl Elements for Sockhash {
+    fn put(&self, key: &[u8], descriptor: Descriptor<'_>, flags: u64) -> Result<(), Errno> {
+        let mut value = [0; 8];
+        value.copy_from_slice(&cookie(descriptor)?.to_ne_bytes());
+        self.0.update(key, &value[..self.0.value_layout().size()], flags, None)
+    }
+
     fn inner(&self) -> Option<&dyn Elements> {
         Some(&self.0)
     }

@@ -116,6 +116,11 @@ impl Elements for StackTrace {
         self.user_lookup(index(key), out)
     }
 
+    fn user_take(&self, key: &[u8], out: &mut [u8], _flags: u64) -> Result<(), Errno> {
+        self.user_lookup(index(key), out)?;
+        self.delete(index(key))
+    }
+
     fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
         Err(Errno::EINVAL)
     }

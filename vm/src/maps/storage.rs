@@ -1,5 +1,6 @@
 //! Storage that belongs to something else: a socket, a task, an inode, a cgroup.
 
+use super::check::flag;
 use super::elements::Elements;
 use super::mem::Region;
 use super::{Account, Facts, ValueLayout};
@@ -23,6 +24,9 @@ pub struct Storage {
     layout: ValueLayout,
     stride: usize,
     cpus: u32,
+    /// Cgroups have it through the programs that are attached to them, and user space names them by their paths.
+    of_cgroups: bool,
+    per_cpu: bool,
     values: Mutex<Values>,
     account: Account,
 }
@@ -39,10 +43,13 @@ struct Values {
 impl Storage {
     pub(super) fn new(facts: &Facts, fields: &Record) -> Self {
         let size = facts.value_size as usize;
-        let cpus = if facts.map_type == MapType::PercpuCgroupStorage { facts.cpus } else { 1 };
+        let per_cpu = facts.map_type == MapType::PercpuCgroupStorage;
+        let cpus = if per_cpu { facts.cpus } else { 1 };
         let stride = size.next_multiple_of(8);
         let account = facts.account.clone();
-        Self { layout: ValueLayout::new(size, fields), stride, cpus, values: Mutex::default(), account }
+        let of_cgroups = matches!(facts.map_type, MapType::CgroupStorage | MapType::PercpuCgroupStorage);
+        let layout = ValueLayout::new(size, fields);
+        Self { layout, stride, cpus, of_cgroups, per_cpu, values: Mutex::default(), account }
     }
 
     pub(super) fn contains(&self, address: u64, len: u64) -> bool {
@@ -119,13 +126,61 @@ impl Storage {
     }
 }
 
+/// The owner that a key of user space names.
+fn owner(key: &[u8]) -> u64 {
+    key.first_chunk().map_or(0, |k| u64::from_ne_bytes(*k))
+}
+
 impl Elements for Storage {
-    fn user_lookup(&self, _key: &[u8], _out: &mut [u8], _flags: u64) -> Result<(), Errno> {
-        Err(Errno::EBADF)
+    fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        if self.of_cgroups { Err(Errno::EINVAL) } else { self.remove(owner(key)) }
     }
 
-    fn user_update(&self, _key: &[u8], _value: &[u8], _flags: u64) -> Result<(), Errno> {
-        Err(Errno::EBADF)
+    fn next_key(&self, _key: Option<&[u8]>, _next: &mut [u8]) -> Result<(), Errno> {
+        if self.of_cgroups { Err(Errno::ENOENT) } else { Err(Errno::ENOTSUPP) }
+    }
+
+    fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
+        if self.of_cgroups {
+            return Err(Errno::ENOENT);
+        }
+        let value = self.get(owner(key), false, None, 0)?.as_ptr();
+        // SAFETY: the address is a value of this map, and `out` has its size.
+        unsafe {
+            match flags & flag::LOCK != 0 {
+                true => self.layout.read_locked(value, out)?,
+                false => self.layout.read(value, out),
+            }
+        }
+        Ok(())
+    }
+
+    fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
+        if self.of_cgroups {
+            // Programs make it, so that there is only something to replace.
+            let known = if self.per_cpu { flag::EXIST } else { flag::EXIST | flag::LOCK };
+            return Err(if flags & !known != 0 { Errno::EINVAL } else { Errno::ENOENT });
+        }
+        if flags & !flag::LOCK > flag::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        let owner = owner(key);
+        let old = self.get(owner, false, None, 0).ok();
+        match (old, flags & !flag::LOCK) {
+            (Some(_), flag::NOEXIST) => return Err(Errno::EEXIST),
+            (None, flag::EXIST) => return Err(Errno::ENOENT),
+            (None, _) => return self.get(owner, true, Some(value), 0).map(drop),
+            _ => {}
+        }
+        let Some(old) = old.map(NonNull::as_ptr) else { return Ok(()) };
+        // SAFETY: the address is a value of this map, and `value` has its size.
+        unsafe {
+            match flags & flag::LOCK != 0 {
+                true => self.layout.write_locked(old, value)?,
+                false => self.layout.write(old, value),
+            }
+        }
+        Ok(())
     }
 
     fn value_layout(&self) -> Option<&ValueLayout> {

@@ -157,6 +157,16 @@ impl Packet {
         self.len() + self.frags.len()
     }
 
+    /// Address of bytes that lie in one piece, and whether that is a page behind those that programs see.
+    pub(crate) fn piece(&self, offset: usize, len: usize) -> Option<(u64, bool)> {
+        let end = offset.checked_add(len).filter(|end| *end <= self.full_len())?;
+        let Some(behind) = offset.checked_sub(self.len()).filter(|_| !self.frags.is_empty()) else {
+            return (end <= self.len()).then(|| (self.addresses().1 + offset as u64, false));
+        };
+        let one = behind % PAGE + len <= PAGE;
+        one.then(|| (self.frags.as_ptr() as u64 + behind as u64, true))
+    }
+
     /// Copies out of the packet, [`Packet::frags`] included; false when it has not so many bytes.
     pub(crate) fn read_at(&self, offset: usize, out: &mut [u8]) -> bool {
         if offset.checked_add(out.len()).is_none_or(|end| end > self.full_len()) {

@@ -52,6 +52,8 @@ pub struct Skb {
     headroom: i64,
     /// Checksum state.
     pub checksum: Checksum,
+    /// The packet is bytes alone: there is no `sk_buff` around it.
+    pub bare: bool,
     /// There is an inner packet.
     pub encapsulated: bool,
     /// Tunnel that the packet came from, or that the program has chosen.
@@ -69,6 +71,7 @@ impl Default for Skb {
             transport: None,
             headroom: PAD,
             checksum: Checksum::None,
+            bare: false,
             encapsulated: false,
             tunnel: None,
         }

@@ -147,7 +147,7 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
             };
             make(op, dst, src, off, 0)
         }
-        Isa::Store { size, dst, src, off } if translate && pieces.is_arena(at) => {
+        Isa::Store { size, dst, src, off } if translate && pieces.is_indirect(at, off, src) => {
             let (reg, imm) = operand(Width::W64, src);
             match src {
                 Operand::Reg(_) => make(Op::StoreArenaX, dst, reg, off.into(), size.bytes() as u64),
@@ -229,15 +229,19 @@ fn address(
     let Some(layout) = pieces.object_layout(at).filter(|_| translate) else { return Ok((size, off.into())) };
     let to = u64::try_from(off).ok().and_then(|o| layout.translate(o, size.bytes() as u64, write));
     let to = to.ok_or_else(|| unsupported(at, format!("access to offset {off} of {}", layout.name())))?;
-    let size = if to.size == 8 { Size::DW } else { size };
+    let size = match to.size {
+        8 => Size::DW,
+        2 => Size::H,
+        _ => size,
+    };
     Ok((size, to.address as i32))
 }
 
 /// Where the load, store or atomic operation at a slot goes in unchecked mode.
 pub(super) fn access(pieces: &Pieces, at: usize) -> Option<Access> {
-    let (size, off, write) = match decode(&pieces.insns, at).ok()?.0 {
-        Isa::Load { size, off, .. } => (size, off, false),
-        Isa::Store { size, off, .. } => (size, off, true),
+    let (size, off, write, arena) = match decode(&pieces.insns, at).ok()?.0 {
+        Isa::Load { size, off, .. } => (size, off, false, pieces.is_arena(at)),
+        Isa::Store { size, off, src, .. } => (size, off, true, pieces.is_indirect(at, off, src)),
         Isa::Atomic { size, off, .. } | Isa::LoadAcquire { size, off, .. } | Isa::StoreRelease { size, off, .. } => {
             let size = size.bytes() as u64;
             let arena = pieces.is_arena(at);
@@ -245,7 +249,6 @@ pub(super) fn access(pieces: &Pieces, at: usize) -> Option<Access> {
         }
         _ => return None,
     };
-    let arena = pieces.is_arena(at);
     let (size, offset) = if arena { (size, off.into()) } else { address(pieces, at, size, off, write, true).ok()? };
     let (probe, map) = (!write && pieces.probed(at), !write && pieces.reads_map(at));
     Some(Access { size: size.bytes() as u64, offset, probe, map, arena })

@@ -2,7 +2,7 @@
 
 use super::decode;
 use super::{LoadError, Program};
-use crate::context::CtxLayout;
+use crate::context::{CtxLayout, NO_QUEUE};
 use crate::contract::Contract;
 use crate::helpers;
 use crate::maps::{Arena, Kind, Map, User};
@@ -13,7 +13,7 @@ use crate::user::UserHelper;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
 use ebpfkit_isa::opcode::{class, jmp, pseudo};
-use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, R10, STACK_SIZE, decode as decode_insn};
+use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, Operand, R10, STACK_SIZE, decode as decode_insn};
 use ebpfkit_object::btf::{EXCEPTION_CALLBACK_TAG, Kind as BtfKind};
 use ebpfkit_object::{Btf, FuncInfo, ProgramFlags};
 use ebpfkit_verifier::{RegBase, RegType, Verified};
@@ -194,6 +194,14 @@ impl Pieces {
     /// Whether the access at a slot goes into an arena.
     pub(super) fn is_arena(&self, at: usize) -> bool {
         self.pointer_at(at).is_some_and(|t| t.base == RegBase::Arena)
+    }
+
+    /// Whether a store goes through the run: into an arena, or to a number of the context that takes not every value.
+    pub(super) fn is_indirect(&self, at: usize, off: i16, src: Operand) -> bool {
+        // The kernel compares a constant as it stands, and a register as 64 bits without sign.
+        let kept = matches!(src, Operand::Imm(value) if i64::from(value) < NO_QUEUE as i64);
+        let selective = |layout: &CtxLayout| u64::try_from(off).is_ok_and(|off| layout.is_selective(off));
+        self.is_arena(at) || !kept && self.object_layout(at).is_some_and(selective)
     }
 
     pub(super) fn arena(&self) -> Option<&Arena> {

@@ -49,7 +49,7 @@ fn from_packet(run: &mut Run, flags: u64, to: u64, kind: Kind, read_only: bool) 
         Dynptr::NULL.store(run, to)?;
         return cx::fail(Errno::EINVAL);
     }
-    let mut ptr = Dynptr::new(run.ctx.address(), kind, run.packet.len() as u32);
+    let mut ptr = Dynptr::new(run.ctx.address(), kind, run.packet.full_len() as u32);
     if read_only {
         ptr.make_read_only();
     }
@@ -67,22 +67,31 @@ fn from_xdp(run: &mut Run, [_, flags, to, ..]: [u64; 5]) -> Ret {
     from_packet(run, flags, to, Kind::Xdp, false)
 }
 
-fn slice_of(run: &mut Run, at: u64, offset: u64, len: u64, write: bool) -> Ret {
+fn slice_of(run: &mut Run, [at, offset, buffer, len, _]: [u64; 5], write: bool) -> Ret {
     let (offset, len) = (offset as u32, len as u32);
     let ptr = Dynptr::load(run, at)?;
     if ptr.data == 0 || ptr.check(offset, len).is_err() || write && ptr.is_read_only() {
         return Ok(0);
     }
-    // Packets are in one piece, so the program's own buffer is never needed.
-    Ok(ptr.address(run, offset, len).unwrap_or(0))
+    if let Some(address) = ptr.address(run, offset, len) {
+        return Ok(address);
+    }
+    if !matches!(ptr.kind(), Kind::Skb | Kind::Xdp) || buffer == 0 {
+        return Ok(0);
+    }
+    // Bytes that do not lie in one piece go to the program's own buffer.
+    match ptr.get(run, offset, len)? {
+        Ok(bytes) => cx::write(run, buffer, &bytes).map(|()| buffer),
+        Err(_) => Ok(0),
+    }
 }
 
-fn slice(run: &mut Run, [at, offset, _, len, _]: [u64; 5]) -> Ret {
-    slice_of(run, at, offset, len, false)
+fn slice(run: &mut Run, args: [u64; 5]) -> Ret {
+    slice_of(run, args, false)
 }
 
-fn slice_rdwr(run: &mut Run, [at, offset, _, len, _]: [u64; 5]) -> Ret {
-    slice_of(run, at, offset, len, true)
+fn slice_rdwr(run: &mut Run, args: [u64; 5]) -> Ret {
+    slice_of(run, args, true)
 }
 
 fn adjust(run: &mut Run, [at, start, end, ..]: [u64; 5]) -> Ret {

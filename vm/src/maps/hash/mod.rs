@@ -5,6 +5,7 @@ mod lru;
 mod table;
 
 use super::check::flag;
+use super::commands::Batches;
 use super::elements::Elements;
 use super::mem::{self, Region};
 use super::value::ValueLayout;
@@ -456,6 +457,10 @@ impl HashMap {
 }
 
 impl Elements for HashMap {
+    fn batches(&self) -> Batches {
+        Batches::all()
+    }
+
     fn lookup(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
         self.lookup(key, cpu)
     }
