@@ -1,6 +1,6 @@
 //! `test-runs`: programs of every type on random packets and contexts, in the kernel's test-run and in ours.
 
-use super::Wanted;
+use super::ConstructArgs;
 use anyhow::{Result, bail};
 use ebpfkit_kernel::Kernel;
 use ebpfkit_testsuite::generate::Config;
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     differences: u64,
     #[command(flatten)]
-    constructs: Wanted,
+    constructs: ConstructArgs,
     /// Print the counts so far to standard error, so often; 0 for never
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     progress: u64,
