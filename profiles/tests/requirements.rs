@@ -53,7 +53,7 @@ fn fields_of_contexts_have_versions() {
         let message = summary.message.unwrap_or_default();
         match column.kernel.name.as_str() {
             "5.10" | "5.15" => {
-                assert_eq!(message, "invalid bpf_context access off=180 size=1", "{}", column.kernel.name)
+                assert_eq!(message, "invalid bpf_context access off=184 size=8", "{}", column.kernel.name)
             }
             name => assert_eq!(message, "", "{name}"),
         }

@@ -128,7 +128,7 @@ mod tests {
         let takes = |id| MapType::ALL.iter().copied().filter(move |t| find(id).expect("row").maps.contains(*t));
         assert!(takes(id::TAIL_CALL).eq([M::ProgArray]));
         let plain = [M::Hash, M::Array, M::PercpuHash, M::PercpuArray, M::LruHash, M::LruPercpuHash, M::LpmTrie];
-        assert!(takes(id::FOR_EACH_MAP_ELEM).eq(plain.into_iter().chain([M::StructOps, M::Arena])));
+        assert!(takes(id::FOR_EACH_MAP_ELEM).eq(plain.into_iter().chain([M::StructOps, M::Arena, M::Rhash])));
         assert!(takes(id::REDIRECT_MAP).eq([M::Devmap, M::Cpumap, M::Xskmap, M::DevmapHash]));
     }
 
