@@ -47,6 +47,8 @@ pub struct ProgramResult {
     pub source: Option<SourceResult>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Diagnosis>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub insns_processed: u64,
     pub states: u64,
     pub verification_ns: u64,
@@ -117,6 +119,7 @@ impl Timed {
             insn: self.judged.insn(),
             source,
             diagnosis: None,
+            notes: Vec::new(),
             insns_processed: self.judged.insns_processed,
             states: self.judged.states,
             verification_ns: self.ns,

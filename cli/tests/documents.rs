@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Options of other programs that documents name.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 10] = [
     "--release",
     "--workspace",
     "--plugin_path",
@@ -15,6 +15,7 @@ const FOREIGN: [&str; 9] = [
     "--shrink",
     "--locked",
     "--git",
+    "--target",
 ];
 
 fn root() -> &'static Path {
@@ -36,6 +37,7 @@ fn documents() -> Vec<(PathBuf, String)> {
         "docs/events.md",
         "docs/embedding.md",
         "docs/kernels.md",
+        "docs/debugging.md",
     ];
     names.iter().map(|n| (n.into(), std::fs::read_to_string(root().join(n)).expect("a document"))).collect()
 }

@@ -66,14 +66,14 @@ pub struct Suggestion {
     pub insns: Vec<InsnEdit>,
 }
 
-/// A line of source to replace.
+/// Lines of source to replace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceEdit {
     /// File as the compiler named it.
     pub file: String,
-    /// Line, from 1.
+    /// First line, from 1.
     pub line: u32,
-    /// What stands there, with its indentation.
+    /// What stands there, with its indentation: one line, or the text of several that follow each other.
     pub old: String,
     /// What shall stand there: any number of lines.
     pub new: Vec<String>,

@@ -3,9 +3,10 @@
 use crate::case::{Case, Draft};
 use crate::diagnosis::{Diagnosis, Span, Suggestion};
 use crate::families;
+use crate::inlined;
 use crate::mend::{Prover, Repair, TRIES};
 use crate::render::{self, Lines};
-use crate::source::Sources;
+use crate::source::{self, SourceLine, Sources};
 use crate::trace::{Recorder, Trace};
 use ebpfkit_object::Object;
 use ebpfkit_verifier::reason::ExploreReason;
@@ -93,6 +94,32 @@ fn messages(case: &Case<'_>, message: Option<&str>) -> Vec<String> {
     lines
 }
 
+/// Where the functions are called that the compiler has put in the place of their calls: of the refused instruction all
+/// of them, of the other places those that lie in other functions.
+fn callers(case: &Case<'_>, at: usize, primary: &Span, secondary: &[Span]) -> Vec<Span> {
+    let mut found: Vec<Span> = Vec::new();
+    let shown = |found: &[Span], line: &SourceLine| {
+        let same = |s: &Span| s.line == line.line && s.file == line.file;
+        found.iter().any(same) || same(primary) || secondary.iter().any(same)
+    };
+    let elsewhere = secondary.iter().filter_map(|s| s.insn);
+    for insn in std::iter::once(at).chain(elsewhere) {
+        for call in inlined::calls(case, insn) {
+            if shown(&found, &call.line) {
+                continue;
+            }
+            let label = match &call.name {
+                Some(name) => format!("{name} is called here, and its code stands in the place of the call"),
+                None => "this line has the code of an inlined function in it".to_owned(),
+            };
+            let (column, end_column) = source::extent(&call.line);
+            let SourceLine { file, line, text, .. } = call.line;
+            found.push(Span { file, line, column, end_column, text, insn: None, label });
+        }
+    }
+    found
+}
+
 fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
     let at = draft.at.unwrap_or(case.at());
     let primary = case.span(at, draft.label);
@@ -111,6 +138,9 @@ fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
         secondary.push(span);
     }
     notes.dedup();
+    for span in callers(case, at, &primary, &secondary) {
+        secondary.push(span);
+    }
     // What was inlined from elsewhere is refused for what the program's own line asks.
     let own = case.main_file().filter(|f| {
         !f.is_empty() && primary.has_source() && primary.file != *f && secondary.iter().all(|s| s.file != *f)

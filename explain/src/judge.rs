@@ -127,44 +127,38 @@ impl Judged {
     }
 
     /// The diagnosis of a rejection; the program is walked once more to record the path that leads there.
-    pub fn diagnose(
-        &self,
-        kernel: &KernelModel,
-        prepared: &Prepared,
-        program: usize,
-        options: Options,
-        sources: Sources<'_>,
-    ) -> Option<Diagnosis> {
-        Some(self.mended(kernel, prepared, program, options, sources)?.0)
+    pub fn diagnose(&self, asked: &Asked<'_>) -> Option<Diagnosis> {
+        Some(self.mended(asked)?.0)
     }
 
     /// The diagnosis of a rejection, and what its first proved suggestion does, if it has one.
-    pub fn mended(
-        &self,
-        kernel: &KernelModel,
-        prepared: &Prepared,
-        program: usize,
-        options: Options,
-        sources: Sources<'_>,
-    ) -> Option<(Diagnosis, Option<Repair>)> {
+    pub fn mended(&self, asked: &Asked<'_>) -> Option<(Diagnosis, Option<Repair>)> {
         let Outcome::Rejected { rejection, message, is_loaders, .. } = &self.outcome else { return None };
         let message = is_loaders.then_some(message.as_str());
-        let object = &prepared.object;
-        Some(Explained { kernel, object, program, options, rejection, message, sources }.mended())
+        let Asked { kernel, prepared, program, options, sources } = *asked;
+        Some(Explained { kernel, object: &prepared.object, program, options, rejection, message, sources }.mended())
     }
 
     /// The diagnosis of a rejection as text for a terminal.
-    pub fn diagnosis(
-        &self,
-        kernel: &KernelModel,
-        prepared: &Prepared,
-        program: usize,
-        options: Options,
-        sources: Sources<'_>,
-    ) -> Option<String> {
-        let diagnosis = self.diagnose(kernel, prepared, program, options, sources)?;
-        Some(explain::terminal(&prepared.object, program, &diagnosis, false))
+    pub fn diagnosis(&self, asked: &Asked<'_>) -> Option<String> {
+        let diagnosis = self.diagnose(asked)?;
+        Some(explain::terminal(&asked.prepared.object, asked.program, &diagnosis, false))
     }
+}
+
+/// What was judged, by which a rejection is explained.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The kernel that was asked.
+    pub kernel: &'a KernelModel,
+    /// The prepared object.
+    pub prepared: &'a Prepared,
+    /// Number of the program.
+    pub program: usize,
+    /// Who loads it.
+    pub options: Options,
+    /// Where the text of source files comes from.
+    pub sources: Sources<'a>,
 }
 
 fn rejected(prepared: &Prepared, program: usize, rejection: Box<Rejection>) -> Outcome {

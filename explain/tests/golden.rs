@@ -4,7 +4,7 @@
 use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::cfg::{Program, dot};
 use ebpfkit_explain::explain::terminal;
-use ebpfkit_explain::judge::{Judged, Status};
+use ebpfkit_explain::judge::{Asked, Judged, Status};
 use ebpfkit_explain::source::no_sources;
 use ebpfkit_object::{Object, Target};
 use ebpfkit_verifier::observer::Silent;
@@ -43,7 +43,8 @@ fn diagnoses() {
         let report = verify(&kernel, &prepared.object, 0, options, &mut Silent);
         let judged = Judged::of(&prepared, 0, report);
         assert_eq!(judged.status(), Status::Rejected, "{}: {:?}", prepared.object.name, judged.message());
-        judged.diagnosis(&kernel, &prepared, 0, options, &no_sources).expect("a rejection has one") + "\n"
+        let asked = Asked { kernel: &kernel, prepared: &prepared, program: 0, options, sources: &no_sources };
+        judged.diagnosis(&asked).expect("a rejection has one") + "\n"
     });
 }
 
@@ -94,9 +95,8 @@ fn ui() {
             let report = verify(&kernel, &prepared.object, index, options, &mut Silent);
             let judged = Judged::of(&prepared, index, report);
             found += &format!("{} {}\n", judged.status(), prepared.object.programs[index].name);
-            let Some((diagnosis, repair)) = judged.mended(&kernel, &prepared, index, options, &sources) else {
-                continue;
-            };
+            let asked = Asked { kernel: &kernel, prepared: &prepared, program: index, options, sources: &sources };
+            let Some((diagnosis, repair)) = judged.mended(&asked) else { continue };
             programs += 1;
             let file = path.file_stem().expect("a name").to_string_lossy();
             rejected.push(format!("{file}.{}", prepared.object.programs[index].name));

@@ -10,6 +10,7 @@
 pub mod btf;
 mod core_relo;
 pub mod counts;
+pub mod dwarf;
 pub mod extend;
 pub mod link;
 pub mod map_rules;
@@ -24,7 +25,7 @@ pub mod write;
 pub use btf::Btf;
 pub use model::{
     ConfigForm, CoreRelocation, Extern, ExternKind, FuncInfo, LineInfo, Map, MapInit, Needs, Object, ObjectError,
-    Pending, PendingKind, Prepared, Program, ProgramFlags, Subprogram, SymbolAddresses, Target,
+    Origin, Pending, PendingKind, Prepared, Program, ProgramFlags, Subprogram, SymbolAddresses, Target,
 };
 pub use near::nearest;
 pub use overrides::{Overrides, UnknownType};

@@ -1,6 +1,7 @@
 //! What an object holds: programs, maps, types and how they refer to each other.
 
 use crate::btf::{Btf, TypeId};
+use crate::dwarf::{DebugInfo, Inlined};
 use ebpfkit_abi::{AttachType, MapType, MapTypes, ProgType};
 use ebpfkit_isa::{Endian, Insn};
 use std::sync::Arc;
@@ -69,6 +70,19 @@ pub struct Program {
     pub pending: Vec<Pending>,
     /// Its subprograms: first slot of each, and number in [`Object::subprograms`].
     pub subprograms: Vec<(usize, usize)>,
+    /// Where its functions stood in the file, by their first slots. Empty where the instructions are no file's.
+    pub origins: Vec<Origin>,
+}
+
+/// Where a function stood in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its first slot in the program.
+    pub insn: usize,
+    /// Number of its section.
+    pub section: usize,
+    /// Its first slot in the section.
+    pub start: usize,
 }
 
 /// A function that programs call, as it stands in its section: calls are not linked.
@@ -304,6 +318,8 @@ pub struct Object {
     /// After [`Object::prepare`]: why the kernel does not take `btf`. The programs are then loaded without it, and
     /// it only serves to explain them.
     pub types_refused: Option<String>,
+    /// What compilers say of inlined functions.
+    pub debug: DebugInfo,
     /// What it expects of the kernel, in libbpf's order.
     pub externs: Vec<Extern>,
     /// CO-RE relocations of all functions.
@@ -412,5 +428,16 @@ impl Object {
     /// Resolves what depends on the kernel, as `bpf_object__load` does before it loads programs.
     pub fn prepare(self, target: &Target) -> Result<Prepared, ObjectError> {
         crate::prepare::prepare(self, target)
+    }
+}
+
+impl Object {
+    /// The calls that were inlined around an instruction of a program, the innermost first; none where the file says
+    /// nothing of that.
+    pub fn inlined_at(&self, program: &Program, insn: usize) -> Vec<&Inlined> {
+        let after = program.origins.partition_point(|o| o.insn <= insn);
+        let Some(origin) = after.checked_sub(1).and_then(|n| program.origins.get(n)) else { return Vec::new() };
+        let byte = (origin.start + insn - origin.insn) as u64 * Insn::SIZE as u64;
+        self.debug.inlined_at(origin.section, byte)
     }
 }

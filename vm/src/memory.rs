@@ -276,6 +276,24 @@ impl Memory {
         }
     }
 
+    /// A byte as a load would find it; nothing is remembered of the look. Fields of the context are read in the sizes in
+    /// which programs may read them.
+    pub(crate) fn peek(&self, native: &RunContext, ctx: &CtxMemory, address: u64) -> Option<u8> {
+        if ctx.offset(address).is_some() {
+            return [8u64, 4, 2, 1].into_iter().find_map(|size| {
+                let start = address & !(size - 1);
+                let Translated { address: place, size } = ctx.translate(start, size, false)?;
+                // SAFETY: the context owns the translated bytes.
+                let value = unsafe { load_raw(place, size) };
+                Some(value.to_le_bytes()[(address - start) as usize])
+            });
+        }
+        let own = self.stack.has(address, 1) || native.packet.has(address, 1) || self.holds(address, 1);
+        let place = if own { Some(address) } else { self.arena(address, 1).flatten() };
+        // SAFETY: the byte lies inside a region of this run, or in the arena, which is held here.
+        place.map(|place| unsafe { load_raw(place, 1) } as u8)
+    }
+
     /// A checked store: the slow path.
     pub(crate) fn store(
         &mut self,

@@ -30,4 +30,16 @@ impl Run {
         self.watch = Some(watcher);
         result
     }
+
+    /// Reads memory as the program would find it, without doing anything to the run; how many bytes there are until the
+    /// first that the program may not read. Only runs with checks know of all their memory.
+    pub fn peek(&self, address: u64, bytes: &mut [u8]) -> usize {
+        for (n, byte) in bytes.iter_mut().enumerate() {
+            match self.memory.peek(&self.native, &self.ctx, address.wrapping_add(n as u64)) {
+                Some(found) => *byte = found,
+                None => return n,
+            }
+        }
+        bytes.len()
+    }
 }

@@ -9,6 +9,7 @@ use crate::{files, paint};
 use anyhow::{Result, bail};
 use ebpfkit_explain::diagnosis::Diagnosis;
 use ebpfkit_explain::foreign::{self, Agreement, Log, Said};
+use ebpfkit_explain::judge::Asked;
 use ebpfkit_explain::source::no_sources;
 use ebpfkit_explain::{pages, render};
 use ebpfkit_object::Prepared;
@@ -217,6 +218,8 @@ fn compare(host: &Host, prepared: &Prepared, log: &Log, said: &Said) -> Option<O
             )
         }
     };
-    let diagnosis = timed.judged.diagnosis(&host.model, prepared, index, Options::default(), &no_sources);
+    let options = Options::default();
+    let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &no_sources };
+    let diagnosis = timed.judged.diagnosis(&asked);
     Some(ObjectResult { program: program.name.clone(), agrees, text, diagnosis })
 }

@@ -10,13 +10,13 @@ use crate::{files, paint};
 use anyhow::{Context, Result, bail};
 use ebpfkit_abi::kernel::Judged as Trust;
 use ebpfkit_explain::Diagnosis;
-use ebpfkit_explain::judge::Status;
+use ebpfkit_explain::judge::{Asked, Status};
 use ebpfkit_explain::source::no_sources;
-use ebpfkit_object::{Object, Program};
+use ebpfkit_object::{Object, Prepared, Program};
 use ebpfkit_profiles::Profile;
 use ebpfkit_profiles::flips::{self, Cause, Flip};
 use ebpfkit_profiles::matrix::{self, Column, Summary};
-use ebpfkit_verifier::Options;
+use ebpfkit_verifier::{KernelModel, Options};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -219,6 +219,10 @@ impl Shown<'_> {
         found
     }
 
+    fn asked<'k>(&self, kernel: &'k KernelModel, prepared: &'k Prepared, program: usize) -> Asked<'k> {
+        Asked { kernel, prepared, program, options: self.options, sources: &no_sources }
+    }
+
     fn rejections(&self, row: usize) -> Result<()> {
         for (column, summary, kernels) in self.reasons(row) {
             let (name, word) = (head(&self.programs[row]), summary.status.name());
@@ -230,7 +234,8 @@ impl Shown<'_> {
                 continue;
             };
             say!("{} {name} by {kernels}", paint::verdict(summary.status, word))?;
-            if let Some(text) = judged.diagnosis(&column.kernel.model(), prepared, row, self.options, &no_sources) {
+            let kernel = &column.kernel.model();
+            if let Some(text) = judged.diagnosis(&self.asked(kernel, prepared, row)) {
                 say!("{text}")?;
             }
         }
@@ -242,8 +247,8 @@ impl Shown<'_> {
             for (column, summary, kernels) in self.reasons(row) {
                 let diagnose = || {
                     let (Ok(prepared), Some(judged)) = (&column.prepared, column.answer(row)) else { return None };
-                    let diagnosis =
-                        judged.diagnose(&column.kernel.model(), prepared, row, self.options, &no_sources)?;
+                    let kernel = &column.kernel.model();
+                    let diagnosis = judged.diagnose(&self.asked(kernel, prepared, row))?;
                     Some(Diagnosis { headline: format!("{} (Linux {kernels})", diagnosis.headline), ..diagnosis })
                 };
                 let message = summary.message.as_deref().unwrap_or_default();

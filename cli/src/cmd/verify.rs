@@ -15,7 +15,7 @@ use ebpfkit_asm::Style;
 use ebpfkit_explain::Repair;
 use ebpfkit_explain::effort::{Effort, Recorder};
 use ebpfkit_explain::explain::terminal;
-use ebpfkit_explain::judge::{Outcome, Status};
+use ebpfkit_explain::judge::{Asked, Judged, Outcome, Status};
 use ebpfkit_explain::loader;
 use ebpfkit_object::Prepared;
 use ebpfkit_profiles::Profile;
@@ -229,7 +229,7 @@ fn file(
     let options = args.options();
     let mut worst = End::Good;
     let (mut results, mut owners) = (Vec::new(), Owners::default());
-    let mut repairs = Vec::new();
+    let (mut repairs, mut verdicts) = (Vec::new(), Vec::new());
     let sources = |name: &str| files::source_of(path, name);
     for &index in picked {
         let program = &prepared.object.programs[index];
@@ -252,16 +252,22 @@ fn file(
             so_far.efforts.push(recorder.effort(&prepared.object, program, reason));
         }
         worst = worst.max(end_of(timed.judged.status()));
-        let (diagnosis, repair) = timed.judged.mended(&host.model, prepared, index, options, &sources).unzip();
+        let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &sources };
+        let (diagnosis, repair) = timed.judged.mended(&asked).unzip();
+        let is_loadable = timed.judged.status() != Status::Unloadable;
+        let doubt = is_loadable.then(|| host.doubt(program)).flatten();
         if let Some(repair) = repair.flatten() {
             repairs.push((index, repair));
         }
         if args.json {
-            results.push(ProgramResult { diagnosis, ..timed.result(program) });
+            let notes = doubt.into_iter().collect();
+            results.push(ProgramResult { diagnosis, notes, ..timed.result(program) });
+            verdicts.push((index, timed.judged));
             continue;
         }
         if so_far.report.is_for_machines() {
             so_far.report.program(path, program, &timed, diagnosis)?;
+            verdicts.push((index, timed.judged));
             continue;
         }
         so_far.report.program(path, program, &timed, None)?;
@@ -271,18 +277,19 @@ fn file(
             let why = timed.judged.message().unwrap_or_default();
             let help = type_help(program).or_else(|| loader::help(&why, host.model.btf().map(|b| &**b)));
             help.iter().try_for_each(|help| say!("  help: {help}"))?;
-        } else if let Some(doubt) = host.doubt(program) {
+        } else if let Some(doubt) = doubt {
             say!("  note: {doubt}")?;
         }
         if let Some(diagnosis) = diagnosis {
             say!("{}", terminal(&prepared.object, index, &diagnosis, false))?;
         }
+        verdicts.push((index, timed.judged));
     }
     if let Some(to) = &args.fix_asm {
         write_mended(path, to, &repairs)?;
     }
     if let Some(page) = &args.html {
-        write_page(host, prepared, picked, options, page)?;
+        write_page(host, prepared, &verdicts, options, page)?;
     }
     if args.json {
         out::json(&FileResult::of(path, prepared, results))?;
@@ -307,11 +314,19 @@ fn write_mended(path: &Path, to: &Path, repairs: &[(usize, Repair)]) -> Result<(
 }
 
 /// Writes the page of one program's verification.
-fn write_page(host: &Host, prepared: &Prepared, picked: &[usize], options: Options, page: &Path) -> Result<()> {
-    let Some(index) = debug::choose(host, prepared, picked, options) else { bail!("no program to show") };
-    let exploration = debug::record(host, prepared, index, options)?;
+fn write_page(
+    host: &Host,
+    prepared: &Prepared,
+    verdicts: &[(usize, Judged)],
+    options: Options,
+    page: &Path,
+) -> Result<()> {
+    let index = debug::choose(verdicts.iter().map(|(index, judged)| (*index, judged.status())));
+    let Some(index) = index else { bail!("no program to show") };
+    let judged = verdicts.iter().find(|v| v.0 == index).map(|v| &v.1);
+    let exploration = debug::record(host, prepared, index, options, judged)?;
     files::write(page, ebpfkit_explain::explore::page(&exploration).as_bytes())?;
-    if picked.len() > 1 {
+    if verdicts.len() > 1 {
         let name = &prepared.object.programs[index].name;
         note!("{} {} shows {name}; -n NAME chooses another program", paint::warning("note:"), files::output_name(page));
     }

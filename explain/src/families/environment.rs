@@ -223,7 +223,13 @@ pub(crate) fn program(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
         R::UnknownOpcode { code } => {
             let at = case.program.insns.iter().position(|i| i.code == *code).unwrap_or(case.at());
             if *code == opcode::CALLX {
-                let d = env("the program calls through a register (callx), which the kernel does not know: it was compiled without optimisation".into(), "an indirect call");
+                let d = env(
+                    format!(
+                        "{} calls through a register (callx), which the kernel does not know: the program was compiled without optimisation",
+                        case.line_of(at)
+                    ),
+                    "an indirect call",
+                );
                 let made = (0..at).rev().find(|&i| {
                     case.insn(i).writes().contains(case.insn(at).dst)
                         || case.insn(i).writes().contains(case.insn(at).imm as u8 & 15)

@@ -125,9 +125,9 @@ fn own_jump(case: &Case<'_>, at: usize, to_itself: bool) -> Draft {
     let last = case.step().unwrap_or(0);
     let mut d = Draft::new(
         if to_itself {
-            "this path ends in a loop that does nothing for ever".to_owned()
+            format!("this path ends at {} in a loop that does nothing for ever", case.line_of(at))
         } else {
-            "this path ends in a loop without an exit".to_owned()
+            format!("this path ends at {} in a loop without an exit", case.line_of(at))
         },
         "an endless loop",
     )

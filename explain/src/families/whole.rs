@@ -41,7 +41,11 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
             let at = bad.unwrap_or(insns.len().saturating_sub(1));
             let calls = case.insn(at).is_call();
             let d = Draft::new(
-                "a function may run past its end: its last instruction is neither `exit` nor a jump",
+                format!(
+                    "{} may run past its end at {}: its last instruction is neither `exit` nor a jump",
+                    case.function_at(at).unwrap_or_else(|| "a function".into()),
+                    case.line_of(at)
+                ),
                 "the function ends here without `exit`",
             )
             .at(at);

@@ -1,7 +1,6 @@
 //! The verifier's log as data: instructions with the states around them, source lines, messages, and what newer kernels
 //! explain.
 
-use crate::path;
 use ebpfkit_verifier::reason::recognise;
 
 /// An instruction that was verified.
@@ -269,9 +268,53 @@ pub fn logs(text: &str) -> Vec<Log> {
     logs
 }
 
+/// Splits at blanks that are not inside parentheses.
+fn words(text: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut out) = (0i32, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ' ' if depth <= 0 => {
+                out.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    out.push(&text[start..]);
+    out
+}
+
+/// The registers that a state tells of: numbers and what is known of them, in the kernel's words.
+fn registers(text: &str) -> Vec<(u8, String)> {
+    let one = |word: &str| {
+        let (number, state) = word.strip_prefix('R')?.split_once('=')?;
+        // Older kernels add liveness marks: R1_w=...
+        let number = number.split('_').next()?.parse().ok()?;
+        Some((number, state.to_owned()))
+    };
+    words(text).into_iter().filter_map(one).collect()
+}
+
+/// Registers that a message names (`R3 ...`), in its order.
+pub(super) fn named_registers(message: &str) -> Vec<u8> {
+    let mut named = Vec::new();
+    for (at, _) in message.match_indices('R') {
+        let starts_word = !message[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        let digits: String = message[at + 1..].chars().take_while(char::is_ascii_digit).collect();
+        if let (true, Ok(reg @ 0..=9)) = (starts_word, digits.parse())
+            && !named.contains(&reg)
+        {
+            named.push(reg);
+        }
+    }
+    named
+}
+
 /// Registers that a line tells of after the last instruction.
 fn note_state(log: &mut Log, state: &str) {
-    let regs = path::registers(state.trim());
+    let regs = registers(state.trim());
     match log.steps.last_mut() {
         Some(step) => {
             step.regs.retain(|(r, _)| !regs.iter().any(|(new, _)| new == r));
@@ -295,7 +338,7 @@ fn step(log: &mut Log, insn: usize, rest: &str) {
         },
     };
     let source = log.sources.len().checked_sub(1);
-    let regs = path::registers(state.trim());
+    let regs = registers(state.trim());
     log.steps.push(Step { insn, code, text: text.to_owned(), regs, source, frame_changes: false });
 }
 
@@ -314,6 +357,11 @@ mod tests {
         assert_eq!(log.steps[1].regs[1], (2, "scalar()".into()));
         assert_eq!((log.steps[2].text.as_str(), &log.steps[2].regs[1].1[..]), ("if r2 == 0x0 goto pc+1", "0"));
         assert_eq!((&log.messages[..], log.processed), (&["R3 !read_ok".to_owned()][..], Some(2)));
+    }
+
+    #[test]
+    fn states_with_blanks_stay_whole() {
+        assert_eq!(registers("R0_w=scalar(var_off=(0x0; 0xff)) R10=fp0")[0], (0, "scalar(var_off=(0x0; 0xff))".into()));
     }
 
     #[test]

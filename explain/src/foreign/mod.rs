@@ -11,7 +11,6 @@ pub use log::{Explanation, Log, Source, Step};
 use crate::catalogue;
 use crate::diagnosis::{Blame, Diagnosis, Span, Suggestion};
 use crate::pages;
-use crate::path::named_registers;
 use ebpfkit_verifier::reason::{
     CallReason, ExploreReason, KfuncReason, MemoryReason, Recognised, ResourceReason, ScalarReason, recognise,
 };
@@ -128,7 +127,7 @@ fn diagnose(log: &Log, messages: Vec<String>, found: &Recognised) -> Diagnosis {
     let page = pages::find(found.code);
     let last = messages.last().cloned().unwrap_or_default();
     let at = last_step(log);
-    let mut regs = named_registers(&last);
+    let mut regs = log::named_registers(&last);
     regs.truncate(2);
     let headline = at
         .and_then(|at| headline(log, at, found.reason.as_ref()?))

@@ -2,10 +2,12 @@
 
 mod bounds;
 mod code;
+mod ctx;
 mod other;
 pub(crate) mod patch;
 mod pointers;
 mod release;
+mod scratch;
 mod source;
 
 use crate::case::Case;
@@ -33,6 +35,8 @@ pub(crate) struct Mend {
     pub(crate) edits: Vec<Edit>,
     /// Another type for a map: number of the map and the type, with the sizes of key and value.
     pub(crate) map: Option<(usize, ebpfkit_abi::MapType, u32, u32)>,
+    /// A map that is added.
+    pub(crate) scratch: Option<scratch::Scratch>,
     /// A global function that becomes a static one.
     pub(crate) make_static: Option<String>,
     /// The same as edits of lines.
@@ -176,6 +180,9 @@ fn changed(object: &Object, index: usize, mend: &Mend, ends: &[usize]) -> Option
         (m.map_type, m.key_size, m.value_size) = (kind, key, value);
         (m.key_type, m.value_type) = (0, 0);
     }
+    if let Some(scratch) = &mend.scratch {
+        new.maps.push(scratch.map());
+    }
     if let Some(name) = &mend.make_static {
         let btf = new.btf.clone()?;
         let id = btf.find(name, ebpfkit_object::btf::Kind::Func)?;
@@ -222,7 +229,7 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
             continue;
         }
         let end = (at..was.len()).find(|&i| was[i].is_some()).unwrap_or(was.len());
-        let inserted: Vec<String> = (at..end).map(|i| after.insn_text(i)).collect();
+        let inserted: Vec<String> = (at..end).filter_map(|i| inserted_text(&after, mend, i)).collect();
         // The instruction that these replace, if they replace one.
         let behind = was.get(end).copied().flatten();
         let replaced = mend.edits.iter().find_map(|e| match e {
@@ -269,6 +276,21 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
     all
 }
 
+/// The text of an instruction that was put in; none for the second half of a wide one.
+fn inserted_text(after: &Case<'_>, mend: &Mend, at: usize) -> Option<String> {
+    if at.checked_sub(1).is_some_and(|first| after.insn(first).is_ld_imm64()) {
+        return None;
+    }
+    let insn = after.insn(at);
+    let text = after.insn_text(at);
+    Some(match &mend.scratch {
+        Some(scratch) if insn.is_ld_imm64() && insn.src == ebpfkit_isa::opcode::pseudo::MAP_FD => {
+            format!("r{} = the map '{}'", insn.dst, scratch.name)
+        }
+        _ => text,
+    })
+}
+
 fn suggestion(said: SoFar) -> Suggestion {
     let mut texts = said.texts;
     texts.dedup();
@@ -286,6 +308,8 @@ fn candidates(case: &Case<'_>) -> Vec<Mend> {
     out.extend(bounds::candidates(case));
     out.extend(release::candidates(case));
     out.extend(other::candidates(case));
+    out.extend(ctx::candidates(case));
+    out.extend(scratch::candidates(case));
     out
 }
 

@@ -135,6 +135,8 @@ pub(crate) fn apply(
     }
     let mut new = program.clone();
     new.insns = out;
+    // Its instructions are no longer those of the file.
+    new.origins = Vec::new();
     for f in &mut new.func_info {
         f.insn = entry[(f.insn as usize).min(len)] as u32;
     }

@@ -7,7 +7,9 @@ use super::functions::{Function, Functions};
 use super::relocations::{Reference, References};
 use super::sections;
 use crate::btf::{Btf, EXCEPTION_CALLBACK_TAG, Kind, Type};
-use crate::model::{FuncInfo, LineInfo, Object, ObjectError, Pending, PendingKind, Program, ProgramFlags, Subprogram};
+use crate::model::{
+    FuncInfo, LineInfo, Object, ObjectError, Origin, Pending, PendingKind, Program, ProgramFlags, Subprogram,
+};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, pseudo};
 use rustc_hash::FxHashMap;
@@ -36,6 +38,7 @@ struct Output {
     lines: Vec<LineInfo>,
     /// Where each function was appended.
     positions: FxHashMap<usize, usize>,
+    origins: Vec<Origin>,
     pending: Vec<Pending>,
     /// What keeps the program from being loaded.
     failure: Option<String>,
@@ -111,6 +114,7 @@ pub(crate) fn link(
             refused: out.failure,
             pending: out.pending,
             subprograms,
+            origins: out.origins,
             ..Program::default()
         };
         if let Some((row, target)) = sections::lookup(known) {
@@ -241,6 +245,7 @@ impl Linker<'_> {
         let position = out.insns.len();
         let main = out.positions.is_empty();
         out.positions.insert(index, position);
+        out.origins.push(Origin { insn: position, section: f.section, start: f.start });
         out.insns.extend_from_slice(&f.insns);
         let moved = |insn: u32| insn.wrapping_sub(f.start as u32).wrapping_add(position as u32);
         let (funcs, lines) = self.records[index];

@@ -2,12 +2,14 @@
 
 use super::{code, ext, externs, fixup, functions, identify, maps, relocations, struct_ops};
 use crate::btf::Btf;
+use crate::dwarf::{DebugInfo, SECTION_SHIFT};
 use crate::model::{Object, ObjectError};
 use ebpfkit_isa::Endian;
 use goblin::elf::header::{EM_BPF, ET_REL};
 use goblin::elf::section_header::{SHF_EXECINSTR, SHN_UNDEF, SHT_NOBITS, SHT_PROGBITS, SHT_REL, SHT_SYMTAB};
 use goblin::elf::sym::{STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION};
 use rustc_hash::FxHashMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Section of the tables that indirect jumps go through.
@@ -81,6 +83,8 @@ pub(crate) struct File<'a> {
     pub symbols: Vec<Symbol<'a>>,
     /// Relocations by the section that they apply to, in the file's order.
     pub relocations: Vec<(usize, Vec<RawRelocation>)>,
+    /// Debugging information, with addresses that say in which section they are.
+    debug: DebugInfo,
     /// The first section of each name.
     by_name: FxHashMap<&'a str, usize>,
 }
@@ -106,7 +110,8 @@ impl<'a> File<'a> {
         let by_name = sections.iter().enumerate().rev().map(|(i, s)| (s.name, i)).collect();
         let symbols = symbols(&elf)?;
         let relocations = relocations_of(&elf, &sections)?;
-        Ok(Self { name, endian, sections, symbols, relocations, by_name })
+        let debug = debug_info(&elf, &sections, &symbols);
+        Ok(Self { name, endian, sections, symbols, relocations, debug, by_name })
     }
 
     /// Number of the first section of this name.
@@ -147,7 +152,8 @@ pub(crate) fn types(bytes: &[u8]) -> Result<Btf, ObjectError> {
 /// Reads an ELF object.
 pub(crate) fn open(name: &str, bytes: &[u8]) -> Result<Object, ObjectError> {
     let file = File::parse(name, bytes)?;
-    let mut object = Object { name: name.to_owned(), endian: file.endian, ..Object::default() };
+    let debug = file.debug.clone();
+    let mut object = Object { name: name.to_owned(), endian: file.endian, debug, ..Object::default() };
     if let Some(s) = file.find("license") {
         let text = file.sections[s].data.split(|&b| b == 0).next().unwrap_or_default();
         object.license = String::from_utf8_lossy(&text[..text.len().min(LICENSE_LEN)]).into_owned();
@@ -282,4 +288,34 @@ fn relocations_of(
         }
     }
     Ok(found)
+}
+
+/// The debugging information, where the file has any. Addresses of code get the number of their section; what refers to
+/// other debugging information stands in its place already.
+fn debug_info(elf: &goblin::elf::Elf<'_>, sections: &[Section<'_>], symbols: &[Symbol<'_>]) -> DebugInfo {
+    const ADDRESS: usize = 8;
+    let is_debug = |s: &&Section<'_>| s.name.starts_with(".debug_") && !s.data.is_empty();
+    if !sections.iter().any(|s| s.name == ".debug_info") {
+        return DebugInfo::default();
+    }
+    let mut data: HashMap<String, Vec<u8>> =
+        sections.iter().filter(is_debug).map(|s| (s.name.to_owned(), s.data.to_vec())).collect();
+    for (header, entries) in &elf.shdr_relocs {
+        let Some(header) = elf.section_headers.get(*header).filter(|h| h.sh_type == SHT_REL) else { continue };
+        let name = sections.get(header.sh_info as usize).map_or("", |s| s.name);
+        let Some(bytes) = data.get_mut(name) else { continue };
+        for entry in entries.iter() {
+            let Some(symbol) = symbols.get(entry.r_sym) else { continue };
+            let Some(number) = symbol.section.filter(|s| sections.get(*s).is_some_and(|s| s.is_code)) else { continue };
+            let at = usize::try_from(entry.r_offset).unwrap_or(usize::MAX);
+            let Some(place) = at.checked_add(ADDRESS).and_then(|end| bytes.get_mut(at..end)) else { continue };
+            let Ok(old) = <[u8; ADDRESS]>::try_from(&*place) else { continue };
+            let moved = |old: u64| old.wrapping_add(symbol.value).wrapping_add((number as u64) << SECTION_SHIFT);
+            place.copy_from_slice(&match elf.little_endian {
+                true => moved(u64::from_le_bytes(old)).to_le_bytes(),
+                false => moved(u64::from_be_bytes(old)).to_be_bytes(),
+            });
+        }
+    }
+    DebugInfo::new(elf.little_endian, data)
 }

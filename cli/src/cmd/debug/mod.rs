@@ -1,5 +1,6 @@
 //! `debug`: a program's verification, or a run of it, step by step in both directions.
 
+mod gdb;
 mod screen;
 
 use super::run;
@@ -11,7 +12,7 @@ use crate::out::{self, note};
 use crate::{files, paint};
 use anyhow::{Context, Result, bail};
 use ebpfkit_explain::explore::{Exploration, Session, Walk};
-use ebpfkit_explain::judge::{Outcome, Status};
+use ebpfkit_explain::judge::{Judged, Outcome, Status};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::{Options, Owners};
 use std::io::{BufRead, IsTerminal, Write};
@@ -26,12 +27,18 @@ pub struct Args {
     /// Take commands as lines of standard input, as is done where that is no terminal
     #[arg(long)]
     lines: bool,
+    /// Serve the run to gdb or lldb at this address, such as localhost:1234 (docs/debugging.md)
+    #[arg(long, value_name = "ADDR", requires = "runs", conflicts_with = "lines")]
+    gdb: Option<String>,
     #[command(flatten)]
     run: run::Args,
 }
 
 /// Records, then answers commands.
 pub fn run(args: &Args) -> Result<End> {
+    if let Some(address) = &args.gdb {
+        return gdb::serve(&args.run, address);
+    }
     let exploration = if args.runs { run::record(&args.run)? } else { verification(&args.run)? };
     let mut session = Session::new(exploration);
     if !args.lines && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
@@ -48,31 +55,46 @@ fn verification(args: &run::Args) -> Result<Exploration> {
     let prepared = load(&args.file, &host, &args.types, &args.selection)?;
     let picked = args.selection.pick(&prepared.object).with_context(|| files::name(&args.file))?;
     let options = Options::default();
-    let Some(index) = choose(&host, &prepared, &picked, options) else {
-        bail!("{}: no programs", files::name(&args.file))
+    let status = |index| {
+        let silent = &mut ebpfkit_verifier::observer::Silent;
+        judge(&host, &prepared, index, options, &mut Owners::default(), silent).judged.status()
     };
+    let index = match picked[..] {
+        [one] => Some(one),
+        _ => choose(picked.iter().map(|index| (*index, status(*index)))),
+    };
+    let Some(index) = index else { bail!("{}: no programs", files::name(&args.file)) };
     if picked.len() > 1 {
         let name = &prepared.object.programs[index].name;
         note!("{} {name} is looked at; -n NAME chooses another program", paint::warning("note:"));
     }
-    record(&host, &prepared, index, options)
+    record(&host, &prepared, index, options, None)
 }
 
-/// The program to look at: the first of several that is rejected, otherwise the first.
-pub fn choose(host: &Host, prepared: &Prepared, picked: &[usize], options: Options) -> Option<usize> {
-    let rejected = picked.iter().copied().find(|index| {
-        let mut owners = Owners::default();
-        let silent = &mut ebpfkit_verifier::observer::Silent;
-        judge(host, prepared, *index, options, &mut owners, silent).judged.status() == Status::Rejected
-    });
-    if picked.len() == 1 { Some(picked[0]) } else { rejected.or(picked.first().copied()) }
+/// The program to look at, by the verdicts: the first that is rejected, otherwise the first.
+pub fn choose(verdicts: impl Iterator<Item = (usize, Status)>) -> Option<usize> {
+    let mut first = None;
+    for (index, status) in verdicts {
+        if status == Status::Rejected {
+            return Some(index);
+        }
+        first.get_or_insert(index);
+    }
+    first
 }
 
-/// Verifies a program and records every path.
-pub fn record(host: &Host, prepared: &Prepared, index: usize, options: Options) -> Result<Exploration> {
+/// Verifies a program and records every path. `judged` is what came of it before, where that is known.
+pub fn record(
+    host: &Host,
+    prepared: &Prepared,
+    index: usize,
+    options: Options,
+    judged: Option<&Judged>,
+) -> Result<Exploration> {
     let program = &prepared.object.programs[index];
     let mut walk = Walk::new(&host.model, &prepared.object, program);
-    let judged = judge(host, prepared, index, options, &mut Owners::default(), &mut walk).judged;
+    let found = judge(host, prepared, index, options, &mut Owners::default(), &mut walk).judged;
+    let judged = judged.unwrap_or(&found);
     if let Outcome::Unloadable(why) = &judged.outcome {
         bail!("{}: {why}", program.name);
     }

@@ -9,7 +9,7 @@ use crate::judge::judge;
 use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Context, Result, bail};
-use ebpfkit_explain::judge::Outcome;
+use ebpfkit_explain::judge::{Asked, Outcome};
 use ebpfkit_explain::source::no_sources;
 use ebpfkit_object::{MapInit, Prepared};
 use ebpfkit_verifier::observer::Silent;
@@ -110,7 +110,9 @@ fn verify(
         Outcome::Rejected { .. } | Outcome::Unsupported { .. } if args.unverified => return Ok(None),
         Outcome::Rejected { .. } => {
             note!("{} {}", paint::error("rejected"), head(program));
-            if let Some(text) = timed.judged.diagnosis(&host.model, prepared, index, Options::to_run(), &no_sources) {
+            let options = Options::to_run();
+            let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &no_sources };
+            if let Some(text) = timed.judged.diagnosis(&asked) {
                 note!("{text}");
             }
             End::Bad

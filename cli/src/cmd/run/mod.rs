@@ -20,7 +20,7 @@ use crate::end::{End, Failure};
 use crate::files;
 use crate::host::{Host, KernelArgs};
 use crate::out;
-pub use recorded::record;
+pub use recorded::{Single, record};
 pub use recording::coverage_text;
 
 use anyhow::{Result, bail};

@@ -1,0 +1,126 @@
+//! Where inlined functions are called: what a programmer wrote stands there, while line records name the function's own
+//! lines.
+//!
+//! Debugging information says it where the object still has it. Otherwise only what is certain is said: a line that
+//! belongs to another function, which the source at hand names, and that function's only call; or a line of another file
+//! between instructions of one and the same line.
+
+use crate::case::Case;
+use crate::source::{self, SourceLine};
+
+/// Calls that are shown of one place.
+const MOST: usize = 4;
+
+/// A call that was inlined.
+pub(crate) struct Call {
+    /// The function.
+    pub(crate) name: Option<String>,
+    /// Where it is called.
+    pub(crate) line: SourceLine,
+}
+
+/// The calls around an instruction, the innermost first.
+pub(crate) fn calls(case: &Case<'_>, insn: usize) -> Vec<Call> {
+    let known = case.object.inlined_at(case.program, insn);
+    if known.is_empty() {
+        return by_lines(case, insn).into_iter().collect();
+    }
+    let call = |i: &ebpfkit_object::dwarf::Inlined| {
+        let file = recorded_name(case, &i.file);
+        let text = case.line_text(&file, i.line).unwrap_or_default();
+        let name = Some(plain(&i.name)).filter(|n| !n.is_empty());
+        Call { name, line: SourceLine { file, line: i.line, column: i.column, text } }
+    };
+    known.into_iter().take(MOST).map(call).filter(|c| c.line.line != 0).collect()
+}
+
+/// A name without what compilers put around it (`{impl#0}`, hashes).
+fn plain(name: &str) -> String {
+    name.split("::<").next().unwrap_or(name).to_owned()
+}
+
+/// The name by which line records know a file.
+fn recorded_name(case: &Case<'_>, file: &str) -> String {
+    let Some(btf) = case.btf() else { return file.to_owned() };
+    let names = || case.program.line_info.iter().map(|l| btf.str_at(l.file_name));
+    let ends = |n: &str| n.ends_with(&format!("/{file}")) || file.ends_with(&format!("/{n}"));
+    let found = names().find(|n| *n == file).or_else(|| names().find(|n| ends(n)));
+    found.unwrap_or(file).to_owned()
+}
+
+/// The call by lines and texts alone.
+fn by_lines(case: &Case<'_>, insn: usize) -> Option<Call> {
+    let btf = case.btf()?;
+    let here = case.source(insn)?;
+    let start = case.function_start(insn);
+    let end = case.function_ends().into_iter().find(|&e| e > start).unwrap_or(case.program.insns.len());
+    let own = |l: &&ebpfkit_object::LineInfo| (start..end).contains(&(l.insn as usize));
+    let records: Vec<_> = case.program.line_info.iter().filter(own).collect();
+    let main = btf.str_at(records.first()?.file_name).to_owned();
+    let function = case.function_at(start)?;
+    let lines = case.file(&main);
+    let range = lines.as_deref().and_then(|l| body(l, &function));
+    if here.file == main {
+        // Another function of the same file: only the source says where it ends.
+        let (lines, range) = (lines?, range?);
+        if range.contains(&here.line) {
+            return None;
+        }
+        let callee = function_around(&lines, here.line)?;
+        return only_call(&lines, &range, &callee, &main);
+    }
+    // A header, or another module: its function's name if the file is at hand and it is called once.
+    if let (Some(lines), Some(range)) = (&lines, &range)
+        && let Some(other) = case.file(&here.file)
+        && let Some(callee) = function_around(&other, here.line)
+        && let Some(call) = only_call(lines, range, &callee, &main)
+    {
+        return Some(call);
+    }
+    let at = records.partition_point(|l| l.insn as usize <= insn);
+    let is_main = |l: &&&ebpfkit_object::LineInfo| btf.str_at(l.file_name) == main;
+    let before = records[..at].iter().rev().find(is_main)?;
+    let after = records[at..].iter().find(is_main)?;
+    let line = source::line_of(case.program, btf, before.insn as usize)?;
+    (before.line == after.line).then_some(Call { name: None, line })
+}
+
+/// Lines of a function's definition, from its head to its closing brace at the start of a line.
+fn body(lines: &[String], function: &str) -> Option<std::ops::RangeInclusive<u32>> {
+    let head = lines.iter().position(|t| is_head(t, function))?;
+    let end = lines[head..].iter().position(|t| t.starts_with('}'))? + head;
+    Some(head as u32 + 1..=end as u32 + 1)
+}
+
+/// Whether a line begins the definition of a function.
+fn is_head(text: &str, function: &str) -> bool {
+    let starts = !text.starts_with([' ', '\t', '#', '/', '*', '}']);
+    let called =
+        source::find_word(text, function).is_some_and(|at| text[at + function.len()..].trim_start().starts_with('('));
+    starts && called && !text.trim_end().ends_with(';')
+}
+
+/// The function whose definition a line is in.
+fn function_around(lines: &[String], line: u32) -> Option<String> {
+    let before = lines.get(..line as usize)?;
+    let head = before.iter().rposition(|t| {
+        t.starts_with(|c: char| c.is_alphabetic() || c == '_') && t.contains('(') && !t.trim_end().ends_with(';')
+    })?;
+    let text = &lines[head];
+    let name = source::last_word(&text[..text.find('(')?])?;
+    body(lines, &name).filter(|b| b.contains(&line)).map(|_| name)
+}
+
+/// The one line of a range that calls a function.
+fn only_call(lines: &[String], range: &std::ops::RangeInclusive<u32>, callee: &str, file: &str) -> Option<Call> {
+    let mut found = range.clone().skip(1).filter_map(|n| {
+        let text = lines.get(n as usize - 1)?;
+        let at = source::find_word(text, callee)?;
+        text[at + callee.len()..].trim_start().starts_with('(').then(|| {
+            let column = text[..at].chars().count() as u32 + 1;
+            SourceLine { file: file.to_owned(), line: n, column, text: text.clone() }
+        })
+    });
+    let line = found.next()?;
+    found.next().is_none().then(|| Call { name: Some(callee.to_owned()), line })
+}
