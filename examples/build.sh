@@ -13,7 +13,7 @@ for source in */*.c */*.rs; do
     cd "$(dirname "$source")"
     case $name in
       *.c)
-        $CLANG $FLAGS -D__TARGET_ARCH_x86 -ffile-prefix-map="$PWD"=. -I"$INCLUDE" \
+        $CLANG $FLAGS -D__TARGET_ARCH_x86 -ffile-prefix-map="$PWD"=. -ffile-prefix-map="$INCLUDE"=/usr/include -I"$INCLUDE" \
           -I/usr/include/"$(uname -m)"-linux-gnu -c "$name" -o "$object"
         ;;
       *.rs)

@@ -258,6 +258,9 @@ fn agrees(text: &str, file: &File) -> bool {
     })
 }
 
+/// Branches of a line that are told of one by one; loops that were unrolled have many.
+const MAX_BRANCHES: usize = 4;
+
 fn write_line(out: &mut String, number: u32, text: &str, line: Option<&Line>) {
     let count = match line {
         None => String::new(),
@@ -274,7 +277,9 @@ fn write_line(out: &mut String, number: u32, text: &str, line: Option<&Line>) {
         .filter(|(_, b)| b.jumped + b.went_on > 0 && (b.jumped == 0 || b.went_on == 0))
         .map(|(n, b)| format!("branch {} always {}", n + 1, if b.jumped == 0 { "goes on" } else { "jumps" }))
         .collect();
-    if !open.is_empty() {
+    if open.len() > MAX_BRANCHES {
+        let _ = write!(out, "    <- {} of {} branches always go one way", open.len(), branches.len());
+    } else if !open.is_empty() {
         let _ = write!(out, "    <- {}", open.join(", "));
     }
     out.push('\n');
