@@ -150,12 +150,13 @@ impl MapRow {
 /// What any number is that no type has.
 static UNKNOWN: MapRow = MapRow::new(Count::Any, Count::Any, Count::Any, 0);
 
-/// Declares the types: `Name = number, the kernel's name, short name, the kernel's struct of such a map, row;`.
+/// Declares the types: `Name = number, first version, the kernel's name, short name, the kernel's struct of such a map,
+/// row;`.
 macro_rules! map_types {
-    ($($variant:ident = $value:literal, $kernel:literal, $short:literal, $object:literal, $row:expr;)*) => {
+    ($($variant:ident = $value:literal, $since:tt, $kernel:literal, $short:literal, $object:literal, $row:expr;)*) => {
         crate::numbered! {
             /// Kind of a map.
-            pub enum MapType { $($variant = $value, $kernel, $short;)* }
+            pub enum MapType { $($variant = $value, $since, $kernel, $short;)* }
         }
 
         /// The rows, by number.
@@ -188,42 +189,42 @@ use Count::{Any, Between, Either, Exactly, NonZero, Pages, Zero};
 
 #[rustfmt::skip]
 map_types! {
-    Unspec = 0, "BPF_MAP_TYPE_UNSPEC", "unspec", "", MapRow::new(Any, Any, Any, 0);
-    Hash = 1, "BPF_MAP_TYPE_HASH", "hash", "bpf_htab", MapRow::hash(HASH | NUMA).fields(ANYTHING).needs(NO_CAPABILITY);
-    Array = 2, "BPF_MAP_TYPE_ARRAY", "array", "bpf_array", MapRow::indexed(NonZero, NUMA | flag::MMAPABLE | flag::ACCESS | flag::INNER_MAP).is(SLEEPABLE.union(FOR_EACH).union(PLAIN)).fields(ANYTHING.union(ValueFields::KPTRS)).needs(NO_CAPABILITY);
-    ProgArray = 3, "BPF_MAP_TYPE_PROG_ARRAY", "prog_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS).needs(NO_CAPABILITY);
-    PerfEventArray = 4, "BPF_MAP_TYPE_PERF_EVENT_ARRAY", "perf_event_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS | flag::PRESERVE_ELEMS).is(DESCRIPTORS.union(UNTYPED)).needs(NO_CAPABILITY);
-    PercpuHash = 5, "BPF_MAP_TYPE_PERCPU_HASH", "percpu_hash", "bpf_htab", MapRow::hash(HASH).is(PER_CPU).needs(NO_CAPABILITY);
-    PercpuArray = 6, "BPF_MAP_TYPE_PERCPU_ARRAY", "percpu_array", "bpf_array", MapRow::indexed(NonZero, flag::ACCESS).is(PER_CPU.union(SLEEPABLE).union(FOR_EACH).union(PLAIN)).fields(ValueFields::KPTRS).needs(NO_CAPABILITY);
-    StackTrace = 7, "BPF_MAP_TYPE_STACK_TRACE", "stack_trace", "bpf_stack_map", MapRow::new(FOUR, NonZero, NonZero, NUMA | flag::USER_ACCESS | flag::STACK_BUILD_ID).is(UNTYPED);
-    CgroupArray = 8, "BPF_MAP_TYPE_CGROUP_ARRAY", "cgroup_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NO_CAPABILITY);
-    LruHash = 9, "BPF_MAP_TYPE_LRU_HASH", "lru_hash", "bpf_htab", MapRow::hash(HASH | NUMA | flag::NO_COMMON_LRU).fields(CALLBACKS_AND_GRAPHS);
-    LruPercpuHash = 10, "BPF_MAP_TYPE_LRU_PERCPU_HASH", "lru_percpu_hash", "bpf_htab", MapRow::hash(HASH | flag::NO_COMMON_LRU).is(PER_CPU);
-    LpmTrie = 11, "BPF_MAP_TYPE_LPM_TRIE", "lpm_trie", "lpm_trie", MapRow::new(Between(5, 260), Between(1, MAX_TRIE_VALUE), NonZero, flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).is(PLAIN);
-    ArrayOfMaps = 12, "BPF_MAP_TYPE_ARRAY_OF_MAPS", "array_of_maps", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(MAPS).needs(NO_CAPABILITY);
-    HashOfMaps = 13, "BPF_MAP_TYPE_HASH_OF_MAPS", "hash_of_maps", "bpf_htab", MapRow::new(NonZero, FOUR, NonZero, HASH | NUMA).is(MAPS).needs(NO_CAPABILITY);
-    Devmap = 14, "BPF_MAP_TYPE_DEVMAP", "devmap", "bpf_dtab", MapRow::indexed(FOUR_OR_EIGHT, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
-    Sockmap = 15, "BPF_MAP_TYPE_SOCKMAP", "sockmap", "bpf_stab", MapRow::new(FOUR, FOUR_OR_EIGHT, Between(1, i32::MAX as u32), NUMA | flag::USER_ACCESS).is(MapTraits::INDEXED.union(DESCRIPTORS).union(UNTYPED)).needs(NET_ADMIN);
-    Cpumap = 16, "BPF_MAP_TYPE_CPUMAP", "cpumap", "bpf_cpu_map", MapRow::indexed(FOUR_OR_EIGHT, NUMA).is(NUMBERS.union(UNTYPED));
-    Xskmap = 17, "BPF_MAP_TYPE_XSKMAP", "xskmap", "xsk_map", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NET_ADMIN);
-    Sockhash = 18, "BPF_MAP_TYPE_SOCKHASH", "sockhash", "bpf_shtab", MapRow::new(NonZero, FOUR_OR_EIGHT, NonZero, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NET_ADMIN);
-    CgroupStorage = 19, "BPF_MAP_TYPE_CGROUP_STORAGE", "cgroup_storage", "bpf_cgroup_storage_map", MapRow::new(Either(8, 16), NonZero, Zero, NUMA | flag::ACCESS).fields(LOCKS).needs(NO_CAPABILITY);
-    ReuseportSockarray = 20, "BPF_MAP_TYPE_REUSEPORT_SOCKARRAY", "reuseport_sockarray", "reuseport_array", MapRow::indexed(FOUR_OR_EIGHT, NUMA | flag::ACCESS);
-    PercpuCgroupStorage = 21, "BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE", "percpu_cgroup_storage", "bpf_cgroup_storage_map", MapRow::new(Either(8, 16), NonZero, Zero, NUMA | flag::ACCESS).is(PER_CPU).needs(NO_CAPABILITY);
-    Queue = 22, "BPF_MAP_TYPE_QUEUE", "queue", "bpf_queue_stack", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ACCESS).is(SLEEPABLE.union(UNTYPED));
-    Stack = 23, "BPF_MAP_TYPE_STACK", "stack", "bpf_queue_stack", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ACCESS).is(SLEEPABLE.union(UNTYPED));
-    SkStorage = 24, "BPF_MAP_TYPE_SK_STORAGE", "sk_storage", "bpf_local_storage_map", MapRow::local_storage();
-    DevmapHash = 25, "BPF_MAP_TYPE_DEVMAP_HASH", "devmap_hash", "bpf_dtab", MapRow::new(FOUR, FOUR_OR_EIGHT, NonZero, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
-    StructOps = 26, "BPF_MAP_TYPE_STRUCT_OPS", "struct_ops", "bpf_struct_ops_map", MapRow::new(Any, Any, Exactly(1), flag::LINK | flag::VTYPE_BTF_OBJ_FD).is(PLAIN);
-    Ringbuf = 27, "BPF_MAP_TYPE_RINGBUF", "ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
-    InodeStorage = 28, "BPF_MAP_TYPE_INODE_STORAGE", "inode_storage", "bpf_local_storage_map", MapRow::local_storage();
-    TaskStorage = 29, "BPF_MAP_TYPE_TASK_STORAGE", "task_storage", "bpf_local_storage_map", MapRow::local_storage().fields(ValueFields::UPTRS);
-    BloomFilter = 30, "BPF_MAP_TYPE_BLOOM_FILTER", "bloom_filter", "bpf_bloom_filter", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ZERO_SEED | flag::ACCESS);
-    UserRingbuf = 31, "BPF_MAP_TYPE_USER_RINGBUF", "user_ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
-    CgrpStorage = 32, "BPF_MAP_TYPE_CGRP_STORAGE", "cgrp_storage", "bpf_local_storage_map", MapRow::local_storage();
-    Arena = 33, "BPF_MAP_TYPE_ARENA", "arena", "bpf_arena", MapRow::new(Zero, Zero, NonZero, flag::SEGV_ON_FAULT | flag::MMAPABLE | flag::NO_USER_CONV).required(flag::MMAPABLE).is(SLEEPABLE.union(UNTYPED).union(PLAIN));
-    InsnArray = 34, "BPF_MAP_TYPE_INSN_ARRAY", "insn_array", "bpf_insn_array", MapRow::indexed(Exactly(16), 0).is(SLEEPABLE);
-    Rhash = 35, "BPF_MAP_TYPE_RHASH", "rhash", "bpf_rhtab", MapRow::hash(flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).fields(ANYTHING).needs(NO_CAPABILITY);
+    Unspec = 0, (0, 0), "BPF_MAP_TYPE_UNSPEC", "unspec", "", MapRow::new(Any, Any, Any, 0);
+    Hash = 1, (3, 19), "BPF_MAP_TYPE_HASH", "hash", "bpf_htab", MapRow::hash(HASH | NUMA).fields(ANYTHING).needs(NO_CAPABILITY);
+    Array = 2, (3, 19), "BPF_MAP_TYPE_ARRAY", "array", "bpf_array", MapRow::indexed(NonZero, NUMA | flag::MMAPABLE | flag::ACCESS | flag::INNER_MAP).is(SLEEPABLE.union(FOR_EACH).union(PLAIN)).fields(ANYTHING.union(ValueFields::KPTRS)).needs(NO_CAPABILITY);
+    ProgArray = 3, (4, 2), "BPF_MAP_TYPE_PROG_ARRAY", "prog_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS).needs(NO_CAPABILITY);
+    PerfEventArray = 4, (4, 3), "BPF_MAP_TYPE_PERF_EVENT_ARRAY", "perf_event_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS | flag::PRESERVE_ELEMS).is(DESCRIPTORS.union(UNTYPED)).needs(NO_CAPABILITY);
+    PercpuHash = 5, (4, 6), "BPF_MAP_TYPE_PERCPU_HASH", "percpu_hash", "bpf_htab", MapRow::hash(HASH).is(PER_CPU).needs(NO_CAPABILITY);
+    PercpuArray = 6, (4, 6), "BPF_MAP_TYPE_PERCPU_ARRAY", "percpu_array", "bpf_array", MapRow::indexed(NonZero, flag::ACCESS).is(PER_CPU.union(SLEEPABLE).union(FOR_EACH).union(PLAIN)).fields(ValueFields::KPTRS).needs(NO_CAPABILITY);
+    StackTrace = 7, (4, 6), "BPF_MAP_TYPE_STACK_TRACE", "stack_trace", "bpf_stack_map", MapRow::new(FOUR, NonZero, NonZero, NUMA | flag::USER_ACCESS | flag::STACK_BUILD_ID).is(UNTYPED);
+    CgroupArray = 8, (4, 8), "BPF_MAP_TYPE_CGROUP_ARRAY", "cgroup_array", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NO_CAPABILITY);
+    LruHash = 9, (4, 10), "BPF_MAP_TYPE_LRU_HASH", "lru_hash", "bpf_htab", MapRow::hash(HASH | NUMA | flag::NO_COMMON_LRU).fields(CALLBACKS_AND_GRAPHS);
+    LruPercpuHash = 10, (4, 10), "BPF_MAP_TYPE_LRU_PERCPU_HASH", "lru_percpu_hash", "bpf_htab", MapRow::hash(HASH | flag::NO_COMMON_LRU).is(PER_CPU);
+    LpmTrie = 11, (4, 11), "BPF_MAP_TYPE_LPM_TRIE", "lpm_trie", "lpm_trie", MapRow::new(Between(5, 260), Between(1, MAX_TRIE_VALUE), NonZero, flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).is(PLAIN);
+    ArrayOfMaps = 12, (4, 12), "BPF_MAP_TYPE_ARRAY_OF_MAPS", "array_of_maps", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(MAPS).needs(NO_CAPABILITY);
+    HashOfMaps = 13, (4, 12), "BPF_MAP_TYPE_HASH_OF_MAPS", "hash_of_maps", "bpf_htab", MapRow::new(NonZero, FOUR, NonZero, HASH | NUMA).is(MAPS).needs(NO_CAPABILITY);
+    Devmap = 14, (4, 14), "BPF_MAP_TYPE_DEVMAP", "devmap", "bpf_dtab", MapRow::indexed(FOUR_OR_EIGHT, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
+    Sockmap = 15, (4, 14), "BPF_MAP_TYPE_SOCKMAP", "sockmap", "bpf_stab", MapRow::new(FOUR, FOUR_OR_EIGHT, Between(1, i32::MAX as u32), NUMA | flag::USER_ACCESS).is(MapTraits::INDEXED.union(DESCRIPTORS).union(UNTYPED)).needs(NET_ADMIN);
+    Cpumap = 16, (4, 15), "BPF_MAP_TYPE_CPUMAP", "cpumap", "bpf_cpu_map", MapRow::indexed(FOUR_OR_EIGHT, NUMA).is(NUMBERS.union(UNTYPED));
+    Xskmap = 17, (4, 18), "BPF_MAP_TYPE_XSKMAP", "xskmap", "xsk_map", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NET_ADMIN);
+    Sockhash = 18, (4, 18), "BPF_MAP_TYPE_SOCKHASH", "sockhash", "bpf_shtab", MapRow::new(NonZero, FOUR_OR_EIGHT, NonZero, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NET_ADMIN);
+    CgroupStorage = 19, (4, 19), "BPF_MAP_TYPE_CGROUP_STORAGE", "cgroup_storage", "bpf_cgroup_storage_map", MapRow::new(Either(8, 16), NonZero, Zero, NUMA | flag::ACCESS).fields(LOCKS).needs(NO_CAPABILITY);
+    ReuseportSockarray = 20, (4, 19), "BPF_MAP_TYPE_REUSEPORT_SOCKARRAY", "reuseport_sockarray", "reuseport_array", MapRow::indexed(FOUR_OR_EIGHT, NUMA | flag::ACCESS);
+    PercpuCgroupStorage = 21, (4, 20), "BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE", "percpu_cgroup_storage", "bpf_cgroup_storage_map", MapRow::new(Either(8, 16), NonZero, Zero, NUMA | flag::ACCESS).is(PER_CPU).needs(NO_CAPABILITY);
+    Queue = 22, (4, 20), "BPF_MAP_TYPE_QUEUE", "queue", "bpf_queue_stack", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ACCESS).is(SLEEPABLE.union(UNTYPED));
+    Stack = 23, (4, 20), "BPF_MAP_TYPE_STACK", "stack", "bpf_queue_stack", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ACCESS).is(SLEEPABLE.union(UNTYPED));
+    SkStorage = 24, (5, 2), "BPF_MAP_TYPE_SK_STORAGE", "sk_storage", "bpf_local_storage_map", MapRow::local_storage();
+    DevmapHash = 25, (5, 4), "BPF_MAP_TYPE_DEVMAP_HASH", "devmap_hash", "bpf_dtab", MapRow::new(FOUR, FOUR_OR_EIGHT, NonZero, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
+    StructOps = 26, (5, 6), "BPF_MAP_TYPE_STRUCT_OPS", "struct_ops", "bpf_struct_ops_map", MapRow::new(Any, Any, Exactly(1), flag::LINK | flag::VTYPE_BTF_OBJ_FD).is(PLAIN);
+    Ringbuf = 27, (5, 8), "BPF_MAP_TYPE_RINGBUF", "ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
+    InodeStorage = 28, (5, 10), "BPF_MAP_TYPE_INODE_STORAGE", "inode_storage", "bpf_local_storage_map", MapRow::local_storage();
+    TaskStorage = 29, (5, 11), "BPF_MAP_TYPE_TASK_STORAGE", "task_storage", "bpf_local_storage_map", MapRow::local_storage().fields(ValueFields::UPTRS);
+    BloomFilter = 30, (5, 16), "BPF_MAP_TYPE_BLOOM_FILTER", "bloom_filter", "bpf_bloom_filter", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ZERO_SEED | flag::ACCESS);
+    UserRingbuf = 31, (6, 1), "BPF_MAP_TYPE_USER_RINGBUF", "user_ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
+    CgrpStorage = 32, (6, 2), "BPF_MAP_TYPE_CGRP_STORAGE", "cgrp_storage", "bpf_local_storage_map", MapRow::local_storage();
+    Arena = 33, (6, 9), "BPF_MAP_TYPE_ARENA", "arena", "bpf_arena", MapRow::new(Zero, Zero, NonZero, flag::SEGV_ON_FAULT | flag::MMAPABLE | flag::NO_USER_CONV).required(flag::MMAPABLE).is(SLEEPABLE.union(UNTYPED).union(PLAIN));
+    InsnArray = 34, (6, 19), "BPF_MAP_TYPE_INSN_ARRAY", "insn_array", "bpf_insn_array", MapRow::indexed(Exactly(16), 0).is(SLEEPABLE);
+    Rhash = 35, (7, 3), "BPF_MAP_TYPE_RHASH", "rhash", "bpf_rhtab", MapRow::hash(flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).fields(ANYTHING).needs(NO_CAPABILITY);
 }
 
 impl MapType {

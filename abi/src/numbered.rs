@@ -1,9 +1,19 @@
 //! A newtype with named values for each kernel enumeration, so that unknown numbers stay representable.
 
-/// Declares an enumeration as a `u32` newtype with constants, the kernel's names and short names.
+use crate::KernelVersion;
+
+/// The version of these numbers; none where they are zero.
+pub(crate) const fn version(major: u16, minor: u16) -> Option<KernelVersion> {
+    if major == 0 { None } else { Some(KernelVersion::new(major, minor, 0)) }
+}
+
+/// Declares an enumeration as a `u32` newtype with constants, the first version with each (0, 0 for what is none), the
+/// kernel's names and short names.
 #[macro_export]
 macro_rules! numbered {
-    ($(#[$meta:meta])* pub enum $name:ident { $($variant:ident = $value:literal, $kernel:literal, $short:literal;)* }) => {
+    ($(#[$meta:meta])* pub enum $name:ident {
+        $($variant:ident = $value:literal, ($major:literal, $minor:literal), $kernel:literal, $short:literal;)*
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
         pub struct $name(pub u32);
@@ -23,6 +33,11 @@ macro_rules! numbered {
             /// The short lower-case name, such as `xdp`.
             pub const fn name(self) -> Option<&'static str> {
                 match self.0 { $($value => Some($short),)* _ => None }
+            }
+
+            /// The first version that has it.
+            pub const fn since(self) -> Option<$crate::KernelVersion> {
+                match self.0 { $($value => $crate::numbered::version($major, $minor),)* _ => None }
             }
 
             /// Looks up a short or a kernel name.

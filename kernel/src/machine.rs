@@ -2,7 +2,7 @@
 //!
 //! Nothing here needs rights or bpf(2); what a machine does not show is `None` or empty.
 
-use ebpfkit_abi::{KernelVersion, MapType, MapTypes, since};
+use ebpfkit_abi::{KernelVersion, MapType, MapTypes};
 use ebpfkit_object::btf::Bytes;
 use ebpfkit_object::{Btf, Needs, Target};
 use std::io::{BufRead, BufReader, Read};
@@ -132,7 +132,7 @@ fn has_modules() -> bool {
 
 /// Types of maps that came after a version.
 fn missing_maps(version_code: u32) -> MapTypes {
-    let is_newer = |t: &&MapType| since::map_type(**t).is_some_and(|since| since.code() > version_code);
+    let is_newer = |t: &&MapType| t.since().is_some_and(|since| since.code() > version_code);
     MapType::ALL.iter().filter(is_newer).fold(MapTypes::default(), |set, t| set.and(*t))
 }
 

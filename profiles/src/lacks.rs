@@ -32,13 +32,13 @@ impl Profile {
                 continue;
             }
             let kind = program.prog_type;
-            let own = self.is_too_old_for(since::prog_type(kind), kind.kernel_name()).map(|since| {
+            let own = self.is_too_old_for(kind.since(), kind.kernel_name()).map(|since| {
                 format!("prog '{}': kernels have program type {kind} since {}", program.name, since.series())
             });
             let attach = program.attach_type;
             // Zero is what programs say that have no attach type.
             let matters = attach != AttachType::default() && load_checks_attach_type(kind);
-            let attach_since = since::attach_type(attach).filter(|_| matters);
+            let attach_since = attach.since().filter(|_| matters);
             let attach = || {
                 let since = self.is_too_old_for(attach_since, attach.kernel_name())?;
                 Some(format!("prog '{}': kernels have attach type {attach} since {}", program.name, since.series()))
@@ -58,7 +58,7 @@ impl Profile {
 
     /// Types of maps that the kernel does not have.
     pub(crate) fn missing_maps(&self) -> MapTypes {
-        let is_missing = |t: &&MapType| self.is_too_old_for(since::map_type(**t), t.kernel_name()).is_some();
+        let is_missing = |t: &&MapType| self.is_too_old_for(t.since(), t.kernel_name()).is_some();
         MapType::ALL.iter().filter(is_missing).fold(MapTypes::default(), |set, t| set.and(*t))
     }
 

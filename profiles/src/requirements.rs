@@ -161,9 +161,9 @@ pub fn of(object: &Object, columns: &[Column], options: Options) -> Requirements
             add(&mut needed, Sort::ContextField, &name, Some(since), Some(program));
         }
         let kind = program.prog_type;
-        add(&mut needed, Sort::ProgType, &kind.to_string(), since::prog_type(kind), Some(program));
+        add(&mut needed, Sort::ProgType, &kind.to_string(), kind.since(), Some(program));
         if program.attach_type != AttachType::default() {
-            let (name, since) = (program.attach_type.to_string(), since::attach_type(program.attach_type));
+            let (name, since) = (program.attach_type.to_string(), program.attach_type.since());
             add(&mut needed, Sort::AttachType, &name, since, Some(program));
         }
         if !program.attach_target.is_empty() {
@@ -186,7 +186,7 @@ pub fn of(object: &Object, columns: &[Column], options: Options) -> Requirements
     }
     for map in object.maps.iter().flat_map(|m| std::iter::once(m).chain(m.inner.as_deref())) {
         let kind = map.map_type;
-        add(&mut needed, Sort::MapType, &kind.to_string(), since::map_type(kind), None);
+        add(&mut needed, Sort::MapType, &kind.to_string(), kind.since(), None);
     }
     Requirements { needed: needed.into_values().collect(), fields: fields(object, columns), oldest: oldest(columns) }
 }

@@ -61,7 +61,7 @@ fn entries(map: &mut Map, target: &Target) {
 /// What libbpf says of a map that the kernel does not create.
 fn refusal(map: &Map, target: &Target) -> Option<String> {
     if target.missing_maps.contains(map.map_type)
-        && let Some(since) = ebpfkit_abi::since::map_type(map.map_type)
+        && let Some(since) = map.map_type.since()
     {
         return Some(format!("map '{}': kernels have map type {} since {}", map.name, map.map_type, since.series()));
     }
