@@ -34,14 +34,19 @@ pub(super) fn protocol(run: &Run) -> u16 {
 /// Tags of VLANs that the kernel does not look behind any more (`VLAN_MAX_DEPTH`).
 const MAX_TAGS: usize = 8;
 
-/// The protocol behind the tags of VLANs that stand in the packet; zero when it cannot be told.
+/// The protocol behind the tags of VLANs that stand in the packet; zero when it cannot be told. The first tag is taken to
+/// be the end of the link header, where its length was noted.
 pub(super) fn protocol_behind_tags(run: &Run) -> u16 {
     let mut protocol = protocol(run);
+    let first = match run.state.skb.noted_mac_len {
+        0 => Some(ETH_HLEN),
+        noted => noted.checked_sub(VLAN_HLEN),
+    };
     for n in 0..MAX_TAGS {
         if !is_vlan(protocol) {
             return protocol;
         }
-        let at = ETH_HLEN + n * VLAN_HLEN;
+        let Some(at) = first.map(|first| first + n * VLAN_HLEN) else { return 0 };
         let Some(tag) = run.packet.bytes().get(at..at + VLAN_HLEN) else { return 0 };
         protocol = u16::from_be_bytes([tag[2], tag[3]]);
     }
@@ -415,6 +420,7 @@ fn change_head(run: &mut Run, [_, len, flags, ..]: [u64; 5]) -> Ret {
     let skb = &mut run.state.skb;
     skb.mac = 0;
     skb.network += len as i64;
+    skb.noted_mac_len = skb.mac_len();
     moved(run);
     Ok(0)
 }

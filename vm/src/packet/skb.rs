@@ -52,6 +52,8 @@ pub struct Skb {
     headroom: i64,
     /// Checksum state.
     pub checksum: Checksum,
+    /// Length of the link header as a helper has noted it (`mac_len`); zero when none has.
+    pub noted_mac_len: usize,
     /// The packet is bytes alone: there is no `sk_buff` around it.
     pub bare: bool,
     /// There is an inner packet.
@@ -71,6 +73,7 @@ impl Default for Skb {
             transport: None,
             headroom: PAD,
             checksum: Checksum::None,
+            noted_mac_len: 0,
             bare: false,
             encapsulated: false,
             tunnel: None,
