@@ -98,7 +98,9 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         return d.help("pass the number itself rather than its address");
     }
     let untrusted = case.reg(reg).is_some_and(|r| r.ty.has(ebpfkit_abi::TypeFlags::UNTRUSTED));
-    let in_map = expected == "map_value, ptr_" && case.reg(reg).is_some_and(|r| r.ty.base == RegBase::Stack);
+    let in_map = expected.contains("map_value")
+        && !expected.contains("fp")
+        && case.reg(reg).is_some_and(|r| r.ty.base == RegBase::Stack);
     match case.reg(reg).map(|r| r.ty.base) {
         Some(RegBase::Stack) if in_map => d.help(format!(
             "what {name} works on is shared: make it a member of a map's value, look that up, and pass the member's address"
@@ -255,6 +257,17 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
             let named = case.name(&case.history(1)).unwrap_or_else(|| "value".into());
             let address = member.map_or_else(|| "the address of the timer".to_owned(), |m| format!("`&{named}->{m}`"));
             Draft::new(format!("byte {off} of the value is not its bpf_timer, which is at byte {at}"), format!("byte {off}")).help(format!("pass {address}"))
+        }
+        R::MapReadOnly {} => {
+            let map = (1..=5).find_map(|r| {
+                case.reg(r).filter(|s| s.ty.base == RegBase::ConstMap).and_then(|s| case.map(s))
+            });
+            let shown = map.map_or_else(|| "a map".to_owned(), |m| format!("map '{}'", m.name));
+            Draft::new(
+                format!("{name} writes to {shown}, which programs may only read"),
+                format!("{shown} is declared so that programs only read it"),
+            )
+            .help(format!("declare {shown} without BPF_F_RDONLY_PROG, if programs are to write it; or let user space write it"))
         }
         R::MapType { map_type, name, .. } => self::map_type(case, *map_type, name),
         R::NoProgArray {} => self::map_type_of_tail_call(case),

@@ -105,7 +105,7 @@ fn region_name(case: &Case<'_>, a: &Outside) -> (String, String) {
 }
 
 /// The variable of a section of global data that has a byte: name and size.
-fn variable_at(case: &Case<'_>, map: &ebpfkit_object::Map, off: i64) -> Option<(String, i64)> {
+pub(super) fn variable_at(case: &Case<'_>, map: &ebpfkit_object::Map, off: i64) -> Option<(String, i64)> {
     let btf = case.btf()?;
     if map.section.is_empty() {
         return None;
@@ -698,13 +698,16 @@ pub(crate) fn arithmetic(case: &Case<'_>, kind: &str) -> Draft {
     if history.iter().any(|e| e.how == How::Bounded) && state.smin < 0 {
         d = d.note("a signed comparison from above leaves values below zero");
     }
+    // A constant that the source subtracts from the index stands in the offset.
+    let taken = what.split_once(" - ").and_then(|(_, n)| n.trim().parse::<i64>().ok()).unwrap_or(0);
     let array = pointer.and_then(|p| {
         let base = case.reg(p)?;
         let next = (case.at() + 1..(case.at() + 12).min(case.program.insns.len())).map(|i| case.insn(i));
         let then = next.take_while(|i| !i.is_call()).find(|i| i.memory_base() == Some(insn.dst))?;
         let scale = scale_of(case, step, reg).max(1);
-        array_at(case, base, members::fixed(base) + i64::from(then.off), scale)
+        array_at(case, base, members::fixed(base) + i64::from(then.off) + taken * scale, scale)
     });
+    let what = if is_computed(&what) { format!("({what})") } else { what };
     let n = array.as_ref().map_or_else(|| "N".to_owned(), |a| a.limit(1).to_string());
     if let Some(array) = &array {
         d = d.note(has_elements(array));

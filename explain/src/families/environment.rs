@@ -171,8 +171,12 @@ fn unknown(case: &Case<'_>, id: i32, message: Option<&str>) -> Draft {
                     Some(span) => d.span(span),
                     None => d,
                 };
-                d.help(format!("guard it with `if ({test})`, so that it is only reached where the kernel has it"))
-                    .help("or declare the other form of the struct too (`struct name___v2 { ... } __attribute__((preserve_access_index))`)")
+                let d =
+                    d.help(format!("guard it with `if ({test})`, so that it is only reached where the kernel has it"));
+                if what.contains("::") {
+                    return d;
+                }
+                d.help("or declare the other form of the struct too (`struct name___v2 { ... } __attribute__((preserve_access_index))`)")
             } else {
                 d.help("declare the extern `__weak` and test it before the call (`if (bpf_ksym_exists(f))`), or load the program on a kernel that has it")
             }

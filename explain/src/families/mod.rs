@@ -145,7 +145,17 @@ fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
     let map = whole.and_then(|r| case.map(&r));
     let map_name = map.map_or_else(|| "the map".to_owned(), |m| format!("map '{}'", m.name));
     let constant = map.is_some_and(|m| m.frozen || m.section.starts_with(".rodata"));
+    // Compilers put the function before the name of its static variables.
+    let variable = |off: i64| {
+        let (name, _) = bounds::variable_at(case, map?, off)?;
+        Some(name.rsplit('.').next().unwrap_or(&name).to_owned())
+    };
     let d = match reason {
+        MemoryReason::MapReadOnly { off, .. } if constant && variable(*off).is_some() => Draft::new(
+            format!("'{}' is a constant, and is written here", variable(*off).unwrap_or_default()),
+            "a write",
+        )
+        .help("constants (`const`, string literals) lie in .rodata, which is read only: leave `const` off what is written"),
         MemoryReason::MapReadOnly { off, size, .. } => Draft::new(
             format!(
                 "{} of {has} are written, and programs may only read that map",

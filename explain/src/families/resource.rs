@@ -224,7 +224,7 @@ fn locked(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     )
     .at(end)
     .span(case.span(lock.insn, format!("{what} is taken here")));
-    let d = if left.is_some() { d } else { decided(case, d, lock.insn, last) };
+    let d = decided(case, d, lock.insn, left.unwrap_or(last));
     Some(if exits {
         d.help(format!("call {unlock}({what}) before this return"))
     } else {
@@ -307,7 +307,16 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft>
                 .help(format!("take the lock with {lock}_lock on every path that leads here, or do not unlock"))
         }
         R::UnlockOther { lock } => {
-            let d = Draft::new(format!("{lock}_unlock gets another lock than the one that is held"), "another lock");
+            let of = |at: usize, by: &str| crate::source::argument(&case.text(at), by, 0);
+            let held = opened(&["spin_lock"]).and_then(|h| of(h, &case.callee(h)?));
+            let given = of(case.at(), &callee());
+            let headline = match (held, given) {
+                (Some(held), Some(given)) if held != given => {
+                    format!("{given} is given back, and the lock that is held is {held}")
+                }
+                _ => format!("{lock}_unlock gets another lock than the one that is held"),
+            };
+            let d = Draft::new(headline, "another lock");
             with_opener(d, &["spin_lock"], "this lock is held")
                 .note("a second lookup gives another pointer, and so another lock, even with the same key")
                 .help("unlock through the pointer with which the lock was taken")

@@ -167,12 +167,30 @@ fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) 
     let start = fixed(&base) + added_const + here;
     let array = array_at(case, &base, start, scale);
     let most = array.map_or(most, |a| most.min((a.limit(size) - 1) * scale));
+    let most = match base.ty.base {
+        RegBase::Stack => declared_length(case).map_or(most, |n| most.min((n - 1) * scale)),
+        _ => most,
+    };
     let line = case.source(case.at());
     let named = line
         .as_ref()
         .and_then(index_at)
         .filter(|n| crate::families::is_simple(n) || n.len() < 24 && !n.contains(['(', '[']));
     bound_at(case, event.step, index, most, named, out);
+}
+
+/// The elements of the local array that the line accesses, as it is declared.
+fn declared_length(case: &Case<'_>) -> Option<i64> {
+    let line = case.source(case.at())?;
+    let index = index_at(&line)?;
+    let name = crate::source::last_word(&line.text[..line.text.find(&format!("[{index}]"))?])?;
+    case.scope(&line).iter().filter(|(n, _)| *n < line.line).find_map(|(_, text)| {
+        let at = crate::source::find_word(text, &name)? + name.len();
+        let inner = text[at..].strip_prefix('[')?;
+        let (count, rest) = inner.split_once(']')?;
+        let declares = rest.trim_start().starts_with([';', '=', ',']) && text[..at - name.len()].ends_with([' ', '*']);
+        declares.then(|| count.trim().parse().ok()).flatten().filter(|n| *n > 0)
+    })
 }
 
 /// The register of a constant that was added to a pointer: an index of a loop, followed value by value.
