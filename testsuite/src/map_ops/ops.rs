@@ -2,7 +2,7 @@
 
 use super::objects::Objects;
 use super::shape::Shape;
-use ebpfkit_abi::{MapTraits, MapType};
+use ebpfkit_abi::MapType;
 use ebpfkit_kernel::{KernelError, KernelMap};
 use ebpfkit_vm::Errno;
 use ebpfkit_vm::maps::Map;
@@ -396,7 +396,9 @@ impl Pair<'_> {
 
     /// What a queue holds, by emptying it.
     pub fn rest(&self) -> Vec<Op> {
-        let keyless = self.shape.def.map_type.is(MapTraits::INDEXED) || self.shape.def.key_size != 0;
-        if keyless { Vec::new() } else { vec![Op::Take(0, 0); self.shape.def.max_entries.min(200) as usize + 1] }
+        if self.shape.def.key_size != 0 {
+            return Vec::new();
+        }
+        vec![Op::Take(0, 0); self.shape.def.max_entries.min(200) as usize + 1]
     }
 }
