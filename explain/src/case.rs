@@ -5,6 +5,7 @@ use crate::names::Names;
 use crate::origin::{self, Event, How, Location};
 use crate::source::{self, SourceLine, Sources};
 use crate::trace::Trace;
+use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::pseudo;
@@ -462,4 +463,47 @@ fn member_path(btf: &Btf, id: u32, off: u32, depth: u32) -> Option<String> {
         (name, Some(below)) => Some(format!("{name}.{below}")),
         (name, None) => Some(name.to_owned()),
     }
+}
+
+/// Bytes of stack that the function around a slot uses, as far as its code and the path show.
+pub(crate) fn stack_used(case: &Case<'_>, at: usize) -> usize {
+    let start = case.function_start(at);
+    let end = case.function_ends().into_iter().find(|&e| e > start).unwrap_or(case.program.insns.len());
+    let direct = (start..end).filter_map(|i| {
+        let insn = case.insn(i);
+        (insn.memory_base() == Some(10)).then(|| usize::from(insn.off.unsigned_abs()))
+    });
+    let by_path = case.trace.steps.iter().filter(|s| s.insn >= start && s.insn < end);
+    let by_path = by_path.filter_map(|s| s.frame.as_ref()).map(|f| f.stack.allocated());
+    direct.chain(by_path).max().unwrap_or(0)
+}
+
+/// A value that the program may return where it gives up.
+pub(crate) fn exit_value(case: &Case<'_>, step: usize) -> i32 {
+    let nested = case.trace.steps.get(step).is_some_and(|s| s.depth > 0) || case.trace.start != 0;
+    if nested {
+        return 0;
+    }
+    match case.program.prog_type {
+        ProgType::Xdp => 2,
+        ProgType::SkSkb | ProgType::SkMsg | ProgType::SkLookup | ProgType::SkReuseport => 1,
+        ProgType::CgroupSkb
+        | ProgType::CgroupSock
+        | ProgType::CgroupSockAddr
+        | ProgType::CgroupDevice
+        | ProgType::CgroupSysctl
+        | ProgType::CgroupSockopt => 1,
+        ProgType::Netfilter => 1,
+        _ => 0,
+    }
+}
+
+/// The statement that returns what [`exit_value`] does.
+pub(crate) fn exit_text(case: &Case<'_>, step: usize) -> String {
+    let value = exit_value(case, step);
+    let nested = case.trace.steps.get(step).is_some_and(|s| s.depth > 0) || case.trace.start != 0;
+    let named = if nested { None } else { ebpfkit_abi::retval_name(case.program.prog_type, value as u32) };
+    // Names that the program's headers may not have are only used where it uses them itself.
+    let named = named.filter(|n| n.starts_with("XDP_") || case.uses_word(n));
+    format!("return {};", named.map_or_else(|| value.to_string(), str::to_owned))
 }

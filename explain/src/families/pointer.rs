@@ -177,7 +177,7 @@ fn result(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, callee: &str)
         d = d.span(
             case.span(at, format!("NULL on this path{}", if ended.is_empty() { "" } else { ": the end is reached" })),
         );
-        let value = crate::mend::exit_value(case, case.step().unwrap_or(0));
+        let value = crate::case::exit_value(case, case.step().unwrap_or(0));
         return d.help(format!(
             "keep what {callee} returns in a variable, and leave where that is NULL: `if (!p) return {value};`"
         ));
@@ -351,8 +351,8 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
     }
     d = other_check(case, d, reg, &state, &subject);
     let step = case.step().unwrap_or(0);
-    let value = crate::mend::exit_value(case, step);
-    let leave = crate::mend::exit_text(case, step);
+    let value = crate::case::exit_value(case, step);
+    let leave = crate::case::exit_text(case, step);
     let at = made.map(|e| case.event_insn(e));
     let by = callee.unwrap_or_else(|| "the call".into());
     if case.is_rust() {

@@ -32,7 +32,7 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
     };
     let mut d = Draft::new(headline, format!("{} at fp{off:+}", words::bytes(size)));
     if off < -(STACK_SIZE as i64) {
-        let needed = crate::mend::stack_used(case, case.at());
+        let needed = crate::case::stack_used(case, case.at());
         let function = case.function_at(case.at()).unwrap_or_else(|| "this function".into());
         d = d.note(format!("the variables of {function} take {needed} bytes of stack together"));
         d.spans.extend(super::limits::large_variables(case, case.function_start(case.at())));

@@ -10,12 +10,11 @@ mod release;
 mod scratch;
 mod source;
 
-use crate::case::Case;
+use crate::case::{Case, exit_text, exit_value, stack_used};
 use crate::diagnosis::{InsnEdit, SourceEdit, Suggestion};
 use crate::origin::{Location, slot_index};
 use crate::source::Sources;
 use crate::trace::{Recorder, Trace};
-use ebpfkit_abi::ProgType;
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::{Object, Program};
 use ebpfkit_verifier::{KernelModel, Options, RegState, RegType, Rejection, Verdict};
@@ -371,53 +370,10 @@ impl<'c, 'a> Around<'c, 'a> {
     }
 }
 
-/// Bytes of stack that the function around a slot uses, as far as its code and the path show.
-pub(crate) fn stack_used(case: &Case<'_>, at: usize) -> usize {
-    let start = case.function_start(at);
-    let end = case.function_ends().into_iter().find(|&e| e > start).unwrap_or(case.program.insns.len());
-    let direct = (start..end).filter_map(|i| {
-        let insn = case.insn(i);
-        (insn.memory_base() == Some(10)).then(|| usize::from(insn.off.unsigned_abs()))
-    });
-    let by_path = case.trace.steps.iter().filter(|s| s.insn >= start && s.insn < end);
-    let by_path = by_path.filter_map(|s| s.frame.as_ref()).map(|f| f.stack.allocated());
-    direct.chain(by_path).max().unwrap_or(0)
-}
-
 /// The number of a slot's index; for tests of slots in frames.
 pub(crate) fn slot_state<'t>(case: &'t Case<'_>, step: usize, off: i64) -> Option<&'t RegState> {
     let slot = case.trace.frame(step)?.stack.slots.get(slot_index(off)?)?;
     slot.is_spill().then_some(&slot.spilled)
-}
-
-/// A value that the program may return where it gives up.
-pub(crate) fn exit_value(case: &Case<'_>, step: usize) -> i32 {
-    let nested = case.trace.steps.get(step).is_some_and(|s| s.depth > 0) || case.trace.start != 0;
-    if nested {
-        return 0;
-    }
-    match case.program.prog_type {
-        ProgType::Xdp => 2,
-        ProgType::SkSkb | ProgType::SkMsg | ProgType::SkLookup | ProgType::SkReuseport => 1,
-        ProgType::CgroupSkb
-        | ProgType::CgroupSock
-        | ProgType::CgroupSockAddr
-        | ProgType::CgroupDevice
-        | ProgType::CgroupSysctl
-        | ProgType::CgroupSockopt => 1,
-        ProgType::Netfilter => 1,
-        _ => 0,
-    }
-}
-
-/// The same in the source.
-pub(crate) fn exit_text(case: &Case<'_>, step: usize) -> String {
-    let value = exit_value(case, step);
-    let nested = case.trace.steps.get(step).is_some_and(|s| s.depth > 0) || case.trace.start != 0;
-    let named = if nested { None } else { ebpfkit_abi::retval_name(case.program.prog_type, value as u32) };
-    // Names that the program's headers may not have are only used where it uses them itself.
-    let named = named.filter(|n| n.starts_with("XDP_") || case.uses_word(n));
-    format!("return {};", named.map_or_else(|| value.to_string(), str::to_owned))
 }
 
 /// Whether a register holds nothing.
