@@ -168,6 +168,7 @@ fn decisive_features_have_witnesses() {
         (Feature::OneReferenceTwice, "needs objects of the kernel in a state that only a long program reaches"),
         (Feature::ClonesKeepReference, "needs objects of the kernel in a state that only a long program reaches"),
         (Feature::VariableZeroFills, "kernels without ZeroSpills take the program, too"),
+        (Feature::StackArguments, "assembly has no r11, and they are not modelled"),
         (Feature::PercpuGlobals, "assembly names values of ordinary arrays only"),
         (Feature::OwnedNodesInTrees, "assembly has no type tags"),
         (Feature::UntrustedMemory, "needs objects of the kernel in a state that only a long program reaches"),

@@ -571,6 +571,10 @@ features! {
     PercpuGlobals: (7, 3), [Verdict, Message],
         inferred "7.2.12 lacks it, 7.3.4 has it";
 
+    /// Functions take more than five arguments, the others on the stack, through r11.
+    StackArguments: (7, 3), [Verdict],
+        inferred "6.18.44 lacks it, 7.3.4 has it; the kernels between were not asked";
+
     /// Global functions are verified where they may sleep and where they may not, as they are called.
     GlobalsByContext: (7, 3), [Verdict],
         inferred "7.2.12 lacks it, 7.3.4 has it";
@@ -635,7 +639,7 @@ features! {
     KernelFunctions: (5, 13), [Verdict, Message],
         inferred "5.10.223 lacks it, 6.1.192 has it; by the version of the first function of the kernel";
 
-    /// Numbers are called scalars in messages.
+    /// Numbers are called scalars in messages, and memory by what may be done with it.
     NumbersAsScalars: (5, 18), [Message],
         inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
 
@@ -718,6 +722,15 @@ features! {
     /// What the kernel cannot translate is called a bug of its own.
     TranslationsNamed: (6, 16), [Message],
         inferred "6.12.117 lacks it, 6.18.44 has it; the kernels between were not asked";
+
+    /// What a program attaches to is looked at after its maps and its control flow.
+    AttachAfterFlow: (6, 13), [Message],
+        inferred "5.10.223 lacks it, 6.12.117 has it; with the checks of functions that change packets",
+        [(6, 12, 6), (6, 6, 90)];
+
+    /// Messages about arithmetic on pointers that may be null say what to do.
+    NullChecksAdvised: (5, 17), [Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
 
     /// A reference that another one rests on is released after it.
     NestedReferences: (7, 2), [Verdict],

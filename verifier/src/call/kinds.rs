@@ -87,8 +87,10 @@ impl Env<'_> {
         let with_ctx =
             matches!(base, ArgBase::Mem | ArgBase::MapKey | ArgBase::MapValue) && self.has(Feature::ContextAsMemory);
         let ctx = with_ctx.then_some(plain(B::Ctx));
+        let keys = self.has(Feature::FunctionPointers);
         let known = kinds.iter().copied().filter(move |k| {
             let refused = swaps_into && k.has(TypeFlags::NON_OWN_REF)
+                || !keys && k.base == B::MapKey
                 || !trusts && k.flags.intersects(newer)
                 || no_memory && matches!(k.base, B::Mem | B::Buf | B::BtfId);
             !refused
@@ -111,7 +113,9 @@ impl Env<'_> {
         }
         let kinds = self.kinds_for(want.base);
         if !kinds.clone().any(|k| k == ty) {
-            let expected: Vec<_> = kinds.map(|k| self.kind_name(k)).collect();
+            let mut expected: Vec<_> = kinds.map(|k| self.kind_name(k)).collect();
+            // Kinds of memory that have one name.
+            expected.dedup();
             let ty = self.kind_name(r.ty).into_owned();
             return reject(CallReason::ArgumentKind { reg, ty, expected: expected.join(", ") });
         }

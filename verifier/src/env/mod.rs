@@ -7,7 +7,7 @@ mod path;
 pub(crate) use input::Input;
 pub(crate) use path::Path;
 
-use crate::domain::{Numbers, RegState, RegType, Tnum, reg_type_str};
+use crate::domain::{Numbers, RegBase, RegState, RegType, Tnum, reg_type_str};
 use crate::kernel_model::KernelModel;
 use crate::observer::{Event, Observer};
 use crate::options::Options;
@@ -125,8 +125,12 @@ impl<'a> Env<'a> {
     /// Name of a kind in the modelled kernel's messages.
     pub(crate) fn kind_name(&self, ty: RegType) -> Cow<'static, str> {
         let name = reg_type_str(ty);
-        if ty == RegType::SCALAR && !self.has(Feature::NumbersAsScalars) {
-            return "inv".into();
+        if !self.has(Feature::NumbersAsScalars) {
+            return match ty.base {
+                RegBase::Scalar => "inv".into(),
+                RegBase::Buf if !ty.has(TypeFlags::RDONLY) => name.replace("buf", "rdwr_buf").into(),
+                _ => name.replace("ringbuf_", "").into(),
+            };
         }
         if ty.has(TypeFlags::RINGBUF) && !self.has(Feature::RingbufMemory) {
             return name.replace("ringbuf_", "alloc_").into();

@@ -2,7 +2,7 @@
 
 use crate::reason::{ProgramReason, TypeReason};
 use crate::{Env, Step, reason::reject};
-use ebpfkit_abi::{Feature, MapTraits, MapType as M, ProgType as P};
+use ebpfkit_abi::{Feature, MapTraits, MapType as M, ProgType as P, helpers};
 use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::record::FieldKind;
 
@@ -28,8 +28,10 @@ impl Env<'_> {
                 return refuse("bpf_spin_lock");
             }
         }
+        // Older kernels see nothing special in such members.
+        let timers = helpers::find(helpers::id::TIMER_INIT).is_some_and(|h| h.since <= self.kernel().version);
         for field in [FieldKind::Timer, FieldKind::Workqueue] {
-            if tracing && record.has(field) && !self.has(Feature::TimersInTracing) {
+            if timers && tracing && record.has(field) && !self.has(Feature::TimersInTracing) {
                 return refuse(field.name());
             }
         }

@@ -25,6 +25,9 @@ impl Env<'_> {
         while at < self.insns().len() {
             let insn = self.insns()[at];
             let plain = insn.mode() == mode::MEM;
+            if self.has(Feature::StackArguments) && is_stack_argument(insn) {
+                return Err(Stop::unsupported("arguments on the stack"));
+            }
             let extends = insn.mode() == mode::MEMSX && self.has(Feature::SignExtendingLoads);
             if insn.class() == class::LDX && (!plain && !extends || insn.imm != 0) {
                 return reject(ProgramReason::LoadReservedFields {});
@@ -204,4 +207,17 @@ impl Env<'_> {
             _ => Err(Stop::unsupported(format!("kernel variable {id} is no variable"))),
         }
     }
+}
+
+/// Whether an instruction stores an argument of a call on the stack, or loads one of its own function (`is_stack_arg_st`,
+/// `is_stack_arg_stx`, `is_stack_arg_ldx`).
+fn is_stack_argument(insn: Insn) -> bool {
+    const PARAMS: u8 = 11;
+    let whole = insn.mode() == mode::MEM && insn.size_bits() == opcode::size::DW && insn.off % 8 == 0;
+    whole
+        && match insn.class() {
+            class::LDX => insn.src == PARAMS && insn.off > 0,
+            class::ST | class::STX => insn.dst == PARAMS && insn.off < 0,
+            _ => false,
+        }
 }

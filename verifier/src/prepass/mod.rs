@@ -4,6 +4,7 @@
 //! [`Env::run_prepass`] keeps the kernel's order, because the first failure is the one that is reported.
 
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 
 pub mod attach;
 mod btf_info;
@@ -27,10 +28,15 @@ impl Env<'_> {
         self.check_subprogs()?;
         self.check_btf_info()?;
         self.check_line_records()?;
+        if !self.has(Feature::AttachAfterFlow) {
+            self.check_attach_point()?;
+        }
         self.resolve_imm64()?;
         self.check_cfg()?;
         self.compute_postorder();
-        self.check_attach_point()?;
+        if self.has(Feature::AttachAfterFlow) {
+            self.check_attach_point()?;
+        }
         self.fold_constants();
         self.find_recursion()?;
         self.compute_scc();

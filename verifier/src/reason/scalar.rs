@@ -24,7 +24,7 @@ reasons! {
         "EBPF0116" PartialPointerCopy { reg: u8 } EACCES, "R{reg} partial copy of pointer";
         "EBPF0112" TwoPointers { reg: u8, op: &'static str } EACCES, "R{reg} pointer {op} pointer prohibited";
         "EBPF0116" PointerArithmetic32 { reg: u8 } EACCES, "R{reg} 32-bit pointer arithmetic prohibited";
-        "EBPF0117" PointerArithmeticNull { reg: u8, kind: Cow<'static, str> } EACCES, "R{reg} pointer arithmetic on {kind} prohibited, null-check it first";
+        "EBPF0117" PointerArithmeticNull { reg: u8, kind: Cow<'static, str> } EACCES, "R{reg} pointer arithmetic on {kind} prohibited, null-check it first", without NullChecksAdvised "R{reg} pointer arithmetic on {kind} prohibited";
         "EBPF0118" PointerArithmeticKind { reg: u8, kind: Cow<'static, str> } EACCES, "R{reg} pointer arithmetic on {kind} prohibited";
         "EBPF0119" PointerMathTooFar { kind: Cow<'static, str>, value: i64 } EINVAL, "math between {kind} pointer and {value} is not allowed";
         "EBPF0119" PointerOffsetTooFar { kind: Cow<'static, str>, off: i64 } EINVAL, "{kind} pointer offset {off} is not allowed";
