@@ -8,6 +8,11 @@ use std::ops::Range;
 /// Lines that are known of a file: number and text.
 pub type Lines = BTreeMap<u32, String>;
 
+/// Edits of more instructions than this are not shown whole, but their first ones.
+const MOST_EDITED: usize = 32;
+/// So many of them.
+const MOST_SHOWN: usize = 16;
+
 /// Most lines between two that are shown as one piece.
 const FOLD: u32 = 4;
 
@@ -149,14 +154,22 @@ fn suggestion(s: &Suggestion) -> String {
         }
     }
     if s.source.is_empty() {
+        let whole: usize = s.insns.iter().map(|e| e.removed.len() + e.inserted.len()).sum();
+        let most = if whole > MOST_EDITED { MOST_SHOWN } else { whole };
+        let mut shown = 0;
         for edit in &s.insns {
-            text += &format!("\n  at instruction {}:", edit.at);
-            for line in &edit.removed {
-                text += &format!("\n  - {line}");
+            let removed = edit.removed.iter().map(|line| ('-', line));
+            let lines = removed.chain(edit.inserted.iter().map(|line| ('+', line)));
+            for (n, (sign, line)) in lines.take(most - shown).enumerate() {
+                if n == 0 {
+                    text += &format!("\n  at instruction {}:", edit.at);
+                }
+                text += &format!("\n  {sign} {line}");
+                shown += 1;
             }
-            for line in &edit.inserted {
-                text += &format!("\n  + {line}");
-            }
+        }
+        if shown < whole {
+            text += &format!("\n  and {} more instructions in the same way", whole - shown);
         }
     }
     text

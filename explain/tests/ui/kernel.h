@@ -99,3 +99,4 @@ struct linux_binprm {
 struct bpf_iter_num {
 	__u64 opaque[1];
 } __attribute__((aligned(8)));
+#include <bpf/bpf_core_read.h>
