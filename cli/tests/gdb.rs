@@ -64,7 +64,9 @@ impl Client {
                 byte => text.push(byte as char),
             }
         }
-        (self.byte(), self.byte());
+        // The checksum.
+        self.byte();
+        self.byte();
         self.stream.write_all(b"+").expect("sent");
         text
     }
@@ -150,7 +152,7 @@ fn a_run_is_led_to_its_end() {
         let answer = client.ask(&format!("m{at:x},4"));
         if answer.starts_with('E') { Vec::new() } else { unhex(&answer) }
     };
-    let found = stopped[..10].to_vec().into_iter().any(|at| read(&mut client, at) == start);
+    let found = stopped[..10].iter().copied().any(|at| read(&mut client, at) == start);
     assert!(found, "{stopped:x?}");
 
     // The end, with the result.

@@ -149,7 +149,7 @@ fn classes(list: &str, rejected: &[String]) {
     let few: Vec<&str> = classes.iter().zip(&counts).filter(|(_, n)| **n < 3).map(|(c, _)| c.0).collect();
     assert!(few.is_empty(), "classes with fewer than three programs: {few:?}");
     let known = |name: &&str| !rejected.iter().any(|p| p == *name || p.split('.').next() == Some(*name));
-    let stale: Vec<&str> = classes.iter().flat_map(|c| c.1.iter().copied()).filter(|n| known(&n)).collect();
+    let stale: Vec<&str> = classes.iter().flat_map(|c| c.1.iter().copied()).filter(known).collect();
     assert!(stale.is_empty(), "the list names what is not rejected: {stale:?}");
 }
 

@@ -172,7 +172,7 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         let next = insn.successors(at);
         let is_branch = insn.is_jump_class() && !insn.is_call() && next.jump.is_some() && next.fallthrough.is_some();
         // The last place of this path before others come in, on which nothing is open.
-        let leads = s != last && !is_branch && s + 1 <= last && {
+        let leads = s != last && !is_branch && s < last && {
             let entered = case.trace.steps[s + 1].insn;
             case.trace.steps[s + 1].depth == depth
                 && (!insn.is_jump_class() || insn.is_call())

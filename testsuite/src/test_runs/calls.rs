@@ -390,8 +390,11 @@ pub const KINDS: &[(ProgType, AttachType)] = &[
     (ProgType::Syscall, AttachType(0)),
 ];
 
-/// Fields of a context that programs may read: offset and bytes, and where packets start and end.
-fn fields(kind: ProgType) -> (Vec<(i16, u8)>, Option<(i16, i16)>, Vec<(i16, u8)>) {
+/// Offset and bytes of a field.
+type Span = (i16, u8);
+
+/// Fields of a context that programs may read, where packets start and end, and the fields that may be written.
+fn fields(kind: ProgType) -> (Vec<Span>, Option<(i16, i16)>, Vec<Span>) {
     let Some(Context::Fields { layout, hidden, writable }) = context_of(kind) else {
         return ((0..12).map(|n| (n * 8, 8)).collect(), None, Vec::new());
     };

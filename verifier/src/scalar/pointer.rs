@@ -141,7 +141,7 @@ impl Env<'_> {
         }
         dst.set_unbounded32();
         // An offset that is one is kept as the fixed part while it is known, and in the variable part from then on.
-        let fixed = known && !(whole && !ptr.var_off.is_const());
+        let fixed = known && (!whole || ptr.var_off.is_const());
         let from = if whole { ptr.folded() } else { ptr };
         match op {
             alu::ADD => match fixed_offset(&ptr, off.smin, op).filter(|_| fixed) {
@@ -149,7 +149,7 @@ impl Env<'_> {
                 None => {
                     add_variable(&mut dst, &from, &off);
                     dst.off = from.off;
-                    if ptr.is_pkt() && !(whole && known) {
+                    if ptr.is_pkt() && (!whole || !known) {
                         dst.id = self.new_id();
                         dst.extra = RegExtra::Range(0);
                     }
@@ -167,7 +167,7 @@ impl Env<'_> {
                     None => {
                         sub_variable(&mut dst, &from, &off);
                         dst.off = from.off;
-                        if ptr.is_pkt() && !(whole && known) {
+                        if ptr.is_pkt() && (!whole || !known) {
                             dst.id = self.new_id();
                             if off.smin < 0 {
                                 dst.extra = RegExtra::Range(0);

@@ -120,7 +120,7 @@ fn fill(source: &mut Source<'_>, batches: &mut [Batch], first_time: &mut Option<
         let Some((record, data)) = source.reader.next().map_err(|e| Ended::Error(e.into()))? else { return Ok(false) };
         let frame = framed(record, data, &mut buffer).map_err(|e| Ended::Error(e.into()))?;
         let first_time = *first_time.get_or_insert(record.time_ns);
-        let batch = &mut batches[(u64::from(flow_hash(frame)) * workers >> 32) as usize];
+        let batch = &mut batches[((u64::from(flow_hash(frame)) * workers) >> 32) as usize];
         batch.first_time = first_time;
         batch.bytes.extend_from_slice(frame);
         batch.packets.push((record, batch.bytes.len()));
