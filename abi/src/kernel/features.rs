@@ -561,15 +561,15 @@ features! {
 
     /// A chain of calls has up to 16 frames instead of 8.
     LongCallChains: (7, 2), [Verdict, Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+        inferred "7.1.13 lacks it, 7.2.12 has it";
 
     /// How many functions stand inside each other is counted from the last global one.
-    ChainsByWalk: (7, 2), [Verdict, Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    ChainsByWalk: (7, 1), [Verdict, Message],
+        commit "ad95d3c758d8" "bpf: Only enforce 8 frame call stack limit for all-static stacks";
 
     /// Programs name the value of a per-CPU array with one entry, as global variables of which each CPU has its own.
     PercpuGlobals: (7, 3), [Verdict, Message],
-        inferred "7.2.12 lacks it, 7.3.4 has it";
+        commit "6e61f4f8b043" "bpf: Introduce global percpu data";
 
     /// Functions take more than five arguments, the others on the stack, through r11.
     StackArguments: (7, 3), [Verdict],
@@ -577,15 +577,15 @@ features! {
 
     /// Global functions are verified where they may sleep and where they may not, as they are called.
     GlobalsByContext: (7, 3), [Verdict],
-        inferred "7.2.12 lacks it, 7.3.4 has it";
+        commit "40c2096961b4" "bpf: Verify global subprogs in each sleepability context";
 
     /// Where a global function that may throw is called, the program may end.
-    ThrowingGlobals: (7, 2), [Verdict],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    ThrowingGlobals: (7, 1), [Verdict],
+        inferred "7.0.4 lacks it, 7.1.13 has it";
 
     /// What was learned of the packet's end is forgotten where the pointer moves.
-    MovedFromPacketEnd: (7, 2), [Verdict],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    MovedFromPacketEnd: (7, 1), [Verdict],
+        inferred "7.0.4 lacks it, 7.1.13 has it";
 
     /// Zeros that were spilled are zeros where the stack is read at places that are not known.
     VariableZeroFills: (7, 3), [Verdict],
@@ -601,23 +601,23 @@ features! {
 
     /// Numbers that are linked with no other one have no identity in saved states.
     SingularIdsForgotten: (7, 0), [Steps],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+        commit "b2a0aa3a8739" "bpf: Clear singular ids for scalars in is_state_visited()";
 
     /// What functions of the kernel return is trusted.
-    TrustedResults: (7, 2), [Verdict, Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    TrustedResults: (7, 0), [Verdict, Message],
+        commit "f8ade2342e22" "bpf: return PTR_TO_BTF_ID | PTR_TRUSTED from BPF kfuncs by default";
 
     /// Resilient locks are not taken or released where a tree compares its elements.
-    NoLocksInTreeCallbacks: (7, 2), [Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    NoLocksInTreeCallbacks: (7, 3), [Message],
+        commit "7b7b8b596010" "bpf: Reject resilient lock operations in rbtree callbacks", [(7, 2, 12)];
 
     /// The number of a loop's iterations is a number.
-    LoopCountIsNumber: (7, 2), [Verdict, Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    LoopCountIsNumber: (7, 3), [Verdict, Message],
+        commit "c3fd8e5fd100" "bpf: Reject non-scalar bpf_loop iteration counts", [(7, 2, 12)];
 
     /// Functions that call each other in a circle are found before the walk.
-    RecursionFoundFirst: (7, 2), [Message, Steps],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    RecursionFoundFirst: (7, 1), [Message, Steps],
+        commit "e6898ec751e4" "bpf: Sort subprogs in topological order after check_cfg()";
 
     /// Messages name functions that do not return.
     NoreturnNamed: (7, 2), [Message],
@@ -633,23 +633,23 @@ features! {
 
     /// Functions of a program are named by their addresses.
     FunctionPointers: (5, 13), [Verdict, Message],
-        inferred "5.10.223 lacks it, 6.1.192 has it; by the version of the first helper with a callback";
+        commit "69c087ba6225" "bpf: Add bpf_for_each_map_elem() helper";
 
     /// Programs call functions of the kernel.
     KernelFunctions: (5, 13), [Verdict, Message],
-        inferred "5.10.223 lacks it, 6.1.192 has it; by the version of the first function of the kernel";
+        commit "e6ac2450d6de" "bpf: Support bpf program calling kernel function";
 
     /// Numbers are called scalars in messages, and memory by what may be done with it.
     NumbersAsScalars: (5, 18), [Message],
-        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+        commit "7df5072cc05f" "bpf: Small BPF verifier log improvements";
 
     /// Programs at binds to addresses may skip the check of the port.
     BindReturns: (5, 12), [Verdict],
         inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
 
     /// Global functions take pointers to memory.
-    GlobalMemoryArguments: (5, 13), [Verdict, Message],
-        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+    GlobalMemoryArguments: (5, 12), [Verdict, Message],
+        commit "e5069b9c23b3" "bpf: Support pointers in global func args";
 
     /// Frames that are large lie on stacks of their own, where programs may nest within themselves.
     PrivateStacks: (6, 13), [Verdict, Message],
@@ -657,7 +657,7 @@ features! {
 
     /// Probes and struct_ops programs may sleep.
     SleepableProbes: (6, 0), [Verdict, Message],
-        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+        commit "64ad7556c75e" "bpf: allow sleepable uprobe programs to attach";
 
     /// Privileged programs read stack below all that was written.
     UnwrittenStack: (5, 12), [Verdict],
@@ -665,11 +665,11 @@ features! {
 
     /// `bpf_for_each_map_elem` visits different maps at one place.
     VisitedMapsVary: (6, 10), [Verdict],
-        inferred "6.1.192 lacks it, 6.12.117 has it; the kernels between were not asked";
+        commit "9d482da9e17a" "bpf: allow invoking bpf_for_each_map_elem with different maps";
 
     /// Jumps that constants decide are found before the walk.
-    ConstantsFolded: (7, 2), [Message, Steps],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    ConstantsFolded: (7, 1), [Message, Steps],
+        commit "f1606dd0ac49" "bpf: Add bpf_compute_const_regs() and bpf_prune_dead_branches() passes";
 
     /// Calls that fill a buffer destroy a dynptr in it as other writes do.
     DynptrsInBuffers: (7, 3), [Verdict, Message],
@@ -734,11 +734,11 @@ features! {
 
     /// A reference that another one rests on is released after it.
     NestedReferences: (7, 2), [Verdict],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+        commit "308c7a0ae885" "bpf: Refactor object relationship tracking and fix dynptr UAF bug";
 
     /// A register whose zero told that a pointer is null has to be zero.
-    PreciseNulls: (7, 2), [Verdict],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    PreciseNulls: (7, 3), [Verdict],
+        commit "6aed0134d3cd" "bpf: Mark the zero register precise for a register-form NULL check", [(7, 2, 12)];
 }
 
 impl Feature {
