@@ -3,7 +3,7 @@
 use crate::file::{Gathered, ProfileError};
 use crate::profile::Profile;
 use crate::witness::{Witness, witnesses};
-use ebpfkit_abi::kernel::{Bundled, FeatureSet};
+use ebpfkit_abi::kernel::Bundled;
 use ebpfkit_abi::{Feature, KernelVersion};
 use ebpfkit_kernel::{Kernel, KernelError, machine};
 
@@ -70,8 +70,7 @@ pub fn record() -> Result<Recording, RecordError> {
     let release = machine::release().ok_or(RecordError::NoRelease)?;
     let version = machine::version().ok_or(RecordError::NoRelease)?;
     // What no program can show follows from the bundled kernel of the series, otherwise from the version.
-    let bundled = Bundled::ALL.iter().find(|k| k.version.same_series(version));
-    let mut features = bundled.map_or_else(|| FeatureSet::of(version), Bundled::features);
+    let mut features = Bundled::features_of(version);
     let mut findings = Vec::with_capacity(Feature::ALL.len());
     for &feature in Feature::ALL {
         let witness = witnesses().iter().find(|w| w.feature == feature);

@@ -41,11 +41,11 @@ impl std::fmt::Debug for KernelModel {
 }
 
 impl KernelModel {
-    /// A kernel that has what its version has. Its BTF is opened on first use.
+    /// A kernel that has what those of its series have. Its BTF is opened on first use.
     pub fn new(version: KernelVersion, source: BtfSource) -> Self {
         Self {
             version,
-            features: FeatureSet::of(version),
+            features: Bundled::features_of(version),
             source,
             btf: Arc::default(),
             cpus: 2,
@@ -64,8 +64,7 @@ impl KernelModel {
 
     /// The kernel that is modelled where nothing says which, without BTF.
     pub fn standard() -> Self {
-        let kernel = Bundled::DEFAULT;
-        Self::new(kernel.version, Arc::new(|| None)).with_features(kernel.features())
+        Self::new(Bundled::DEFAULT.version, Arc::new(|| None))
     }
 
     /// The kernel's types. Opened once; programs that need none never pay for them.

@@ -89,6 +89,12 @@ impl Bundled {
         set
     }
 
+    /// What a kernel of a version has: what the bundled one of its series has, otherwise what the version says.
+    pub fn features_of(version: KernelVersion) -> FeatureSet {
+        let series = Self::ALL.iter().find(|k| k.version.same_series(version));
+        series.map_or_else(|| FeatureSet::of(version), Self::features)
+    }
+
     /// The names of all, for messages.
     pub fn names() -> String {
         Self::ALL.iter().map(|k| k.name).collect::<Vec<_>>().join(", ")

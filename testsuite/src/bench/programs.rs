@@ -70,7 +70,7 @@ fn prepare(path: &Path) -> Result<Prepared> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     let object = Object::open(&name, &bytes).with_context(|| path.display().to_string())?;
-    let target = machine::target(object.needs(), 0, machine::btf);
+    let target = machine::target(object.needs(), crate::running::version().code(), machine::btf);
     Ok(object.prepare(&target)?)
 }
 

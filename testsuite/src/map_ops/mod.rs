@@ -10,7 +10,7 @@ mod shape;
 
 pub use objects::Objects;
 pub use ops::{Answer, Op};
-pub use shape::Shape;
+pub use shape::{Shape, made_types};
 
 use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_kernel::{Kernel, KernelMap, MapParams, machine};

@@ -1,5 +1,6 @@
 //! The maps that operations are tried on: types, sizes, flags and special fields, and what their keys and values are.
 
+use crate::running;
 use ebpfkit_abi::map_flags as flag;
 use ebpfkit_abi::map_type::{Count, ValueFields};
 use ebpfkit_abi::{MapTraits, MapType};
@@ -113,16 +114,21 @@ fn fit(count: Count, n: u32) -> u32 {
     }
 }
 
-/// Types of maps that can be made from a definition.
+/// Types of maps that the running kernel makes from a definition.
+pub fn made_types() -> impl Iterator<Item = MapType> {
+    let version = running::version();
+    let known = move |t: &MapType| t.since().is_none_or(|since| version.at_least(since));
+    MapType::ALL.iter().copied().filter(|t| !matches!(*t, MapType::Unspec | MapType::StructOps)).filter(known)
+}
+
+/// Types to choose from, each as often as it is to be tried.
 fn types(only: Option<MapType>) -> Vec<MapType> {
     if let Some(only) = only {
         return vec![only];
     }
-    let made = |t: &MapType| !matches!(*t, MapType::Unspec | MapType::StructOps);
     // Maps of maps wait for all readers with each update, so that they are tried less often.
     let often = |t: &MapType| if t.is(MapTraits::MAPS) { 1 } else { 4 };
-    let all = MapType::ALL.iter().copied().filter(made);
-    all.flat_map(|t| std::iter::repeat_n(t, often(&t))).collect()
+    made_types().flat_map(|t| std::iter::repeat_n(t, often(&t))).collect()
 }
 
 /// One of a type's flags, or none.
