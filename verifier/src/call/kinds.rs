@@ -114,8 +114,10 @@ impl Env<'_> {
         let kinds = self.kinds_for(want.base);
         if !kinds.clone().any(|k| k == ty) {
             let mut expected: Vec<_> = kinds.map(|k| self.kind_name(k)).collect();
-            // Kinds of memory that have one name.
-            expected.dedup();
+            if !self.has(Feature::NumbersAsScalars) {
+                // Kinds of memory that have one name there.
+                expected.dedup();
+            }
             let ty = self.kind_name(r.ty).into_owned();
             return reject(CallReason::ArgumentKind { reg, ty, expected: expected.join(", ") });
         }
