@@ -150,7 +150,7 @@ impl CtxLayout {
         }
     }
 
-    /// Whether the number at an offset takes values below [`NO_QUEUE`] only, and keeps what it has where others are stored.
+    /// Whether the number at an offset takes values below `NO_QUEUE` only, and keeps what it has where others are stored.
     pub fn is_selective(&self, offset: u64) -> bool {
         let field = self.layout().filter(|l| l.name == "__sk_buff").and_then(|l| l.at(offset as u16));
         field.is_some_and(|f| f.name == "queue_mapping")
