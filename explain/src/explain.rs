@@ -57,8 +57,9 @@ impl Explained<'_> {
         let trace = if same { recorder.into_trace() } else { Trace::default() };
         let mut diagnosis = self.by(&trace);
         let tries = if report.insns_processed <= PROVED_STEPS { TRIES } else { TRIES / 4 };
-        let mut prover = Prover::new(self.kernel, self.program, self.options, self.sources, tries);
-        // What takes long to verify is not verified again and again.
+        let fuel = (report.insns_processed * 20).clamp(10_000, PROVED_STEPS * 40);
+        let mut prover = Prover::new(self.kernel, self.program, self.options, self.sources, tries, fuel);
+        // What takes long to verify is not verified again and again, nor what takes much longer than the rejection did.
         let mends = if report.insns_processed <= PROVED_STEPS || is_loop(self.rejection) {
             prover.mend(self.object, self.rejection, &trace)
         } else {

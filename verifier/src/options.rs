@@ -1,5 +1,7 @@
 //! Who loads the program, and how it is to be judged.
 
+use ebpfkit_abi::limits::MAX_VERIFIED_INSNS;
+
 /// Privileges and limits of a verification.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -16,6 +18,9 @@ pub struct Options {
     /// sign-extending load makes another number. The kernel may take a branch for dead that is not; what runs without
     /// checks must not rest on that.
     pub sound: bool,
+    /// Instructions that are walked before the program counts as too large: the kernel's number, or fewer for an attempt
+    /// that is not worth more.
+    pub max_insns: u64,
 }
 
 impl Options {
@@ -27,6 +32,13 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { privileged: true, cap_bpf: false, strict_alignment: false, exhaustive: false, sound: false }
+        Self {
+            privileged: true,
+            cap_bpf: false,
+            strict_alignment: false,
+            exhaustive: false,
+            sound: false,
+            max_insns: MAX_VERIFIED_INSNS,
+        }
     }
 }

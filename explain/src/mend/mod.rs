@@ -86,6 +86,8 @@ pub(crate) struct Prover<'a> {
     pub(crate) options: Options,
     pub(crate) sources: Sources<'a>,
     tries: usize,
+    /// Instructions that all tries together may walk.
+    fuel: u64,
 }
 
 /// What is known of the edits so far.
@@ -105,8 +107,9 @@ impl<'a> Prover<'a> {
         options: Options,
         sources: Sources<'a>,
         tries: usize,
+        fuel: u64,
     ) -> Self {
-        Self { kernel, program, options, sources, tries }
+        Self { kernel, program, options, sources, tries, fuel }
     }
 
     /// Looks for remedies of a rejection that the verifier takes.
@@ -129,13 +132,18 @@ impl<'a> Prover<'a> {
         let ends = case.function_ends();
         let mut further = Vec::new();
         for mend in candidates(&case) {
-            if self.tries == 0 {
+            if self.tries == 0 || self.fuel == 0 {
                 return None;
             }
             let Some((new, was)) = changed(object, self.program, &mend, &ends) else { continue };
             self.tries -= 1;
             let mut recorder = Recorder::default();
-            let report = ebpfkit_verifier::verify(self.kernel, &new, self.program, self.options, &mut recorder);
+            let options = Options { max_insns: self.options.max_insns.min(self.fuel), ..self.options };
+            let report = ebpfkit_verifier::verify(self.kernel, &new, self.program, options, &mut recorder);
+            self.fuel = self.fuel.saturating_sub(report.insns_processed);
+            if self.fuel == 0 {
+                return None;
+            }
             let before = slots;
             let slots: Vec<Option<usize>> =
                 was.iter().map(|w| w.and_then(|w| slots.get(w).copied().flatten())).collect();

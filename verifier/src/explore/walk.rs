@@ -7,7 +7,6 @@ use crate::scalar::RegArg::DstOpNoMark;
 use crate::state::{StackUse, VerifierState};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::MapType;
-use ebpfkit_abi::limits::MAX_VERIFIED_INSNS;
 use ebpfkit_abi::{Errno, Feature};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class, jmp, mode, pseudo, size};
@@ -46,7 +45,7 @@ impl Env<'_> {
         };
         self.tables.walk.insn_in_history = false;
         self.insn_processed += 1;
-        if self.insn_processed > MAX_VERIFIED_INSNS {
+        if self.insn_processed > self.options().max_insns {
             return reject(ExploreReason::TooLarge { insns: self.insn_processed as u32 });
         }
         self.path.state.insn_idx = at;
