@@ -4,7 +4,7 @@
 # with message: old state: R10=fp0
 # without: rejected
 # without message: old state: R0=P0 R1=ctx() R10=fp0
-# without message: old state: R1=ctx() R10=fp0
+# without message: old state: R0=0 R1=ctx() R10=fp0
 # without message: old state: R0=P0 R1=ctx(off=0,imm=0) R10=fp0
 # without message: old state: R0_rw=P0 R1=ctx() R10=fp0
 # without message: old state: R0_rw=P0 R1=ctx(off=0,imm=0) R10=fp0

@@ -564,8 +564,8 @@ features! {
         inferred "7.1.13 lacks it, 7.2.12 has it";
 
     /// How many functions stand inside each other is counted from the last global one.
-    ChainsByWalk: (7, 2), [Verdict, Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    ChainsByWalk: (7, 1), [Verdict, Message],
+        commit "ad95d3c758d8" "bpf: Only enforce 8 frame call stack limit for all-static stacks";
 
     /// Programs name the value of a per-CPU array with one entry, as global variables of which each CPU has its own.
     PercpuGlobals: (7, 3), [Verdict, Message],
@@ -580,12 +580,12 @@ features! {
         commit "40c2096961b4" "bpf: Verify global subprogs in each sleepability context";
 
     /// Where a global function that may throw is called, the program may end.
-    ThrowingGlobals: (7, 2), [Verdict],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    ThrowingGlobals: (7, 1), [Verdict],
+        inferred "7.0.4 lacks it, 7.1.13 has it";
 
     /// What was learned of the packet's end is forgotten where the pointer moves.
-    MovedFromPacketEnd: (7, 2), [Verdict],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    MovedFromPacketEnd: (7, 1), [Verdict],
+        inferred "7.0.4 lacks it, 7.1.13 has it";
 
     /// Zeros that were spilled are zeros where the stack is read at places that are not known.
     VariableZeroFills: (7, 3), [Verdict],
@@ -608,20 +608,20 @@ features! {
         commit "f8ade2342e22" "bpf: return PTR_TO_BTF_ID | PTR_TRUSTED from BPF kfuncs by default";
 
     /// Resilient locks are not taken or released where a tree compares its elements.
-    NoLocksInTreeCallbacks: (7, 2), [Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    NoLocksInTreeCallbacks: (7, 3), [Message],
+        commit "7b7b8b596010" "bpf: Reject resilient lock operations in rbtree callbacks", [(7, 2, 12)];
 
     /// The number of a loop's iterations is a number.
-    LoopCountIsNumber: (7, 2), [Verdict, Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    LoopCountIsNumber: (7, 3), [Verdict, Message],
+        commit "c3fd8e5fd100" "bpf: Reject non-scalar bpf_loop iteration counts", [(7, 2, 12)];
 
     /// Functions that call each other in a circle are found before the walk.
-    RecursionFoundFirst: (7, 2), [Message, Steps],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    RecursionFoundFirst: (7, 1), [Message, Steps],
+        commit "e6898ec751e4" "bpf: Sort subprogs in topological order after check_cfg()";
 
     /// Messages name functions that do not return.
-    NoreturnNamed: (7, 2), [Message],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    NoreturnNamed: (7, 0), [Message],
+        inferred "6.19.6 lacks it, 7.0.4 has it";
 
     /// Checks prove the offset of a packet pointer that was checked, and not what its known bits make of it.
     PacketsUntightened: (7, 3), [Verdict, Message],
@@ -648,8 +648,8 @@ features! {
         inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
 
     /// Global functions take pointers to memory.
-    GlobalMemoryArguments: (5, 13), [Verdict, Message],
-        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+    GlobalMemoryArguments: (5, 12), [Verdict, Message],
+        commit "e5069b9c23b3" "bpf: Support pointers in global func args";
 
     /// Frames that are large lie on stacks of their own, where programs may nest within themselves.
     PrivateStacks: (6, 13), [Verdict, Message],
@@ -668,8 +668,8 @@ features! {
         commit "9d482da9e17a" "bpf: allow invoking bpf_for_each_map_elem with different maps";
 
     /// Jumps that constants decide are found before the walk.
-    ConstantsFolded: (7, 2), [Message, Steps],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    ConstantsFolded: (7, 1), [Message, Steps],
+        commit "f1606dd0ac49" "bpf: Add bpf_compute_const_regs() and bpf_prune_dead_branches() passes";
 
     /// Calls that fill a buffer destroy a dynptr in it as other writes do.
     DynptrsInBuffers: (7, 3), [Verdict, Message],
@@ -737,8 +737,8 @@ features! {
         commit "308c7a0ae885" "bpf: Refactor object relationship tracking and fix dynptr UAF bug";
 
     /// A register whose zero told that a pointer is null has to be zero.
-    PreciseNulls: (7, 2), [Verdict],
-        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+    PreciseNulls: (7, 3), [Verdict],
+        commit "6aed0134d3cd" "bpf: Mark the zero register precise for a register-form NULL check", [(7, 2, 12)];
 }
 
 impl Feature {
