@@ -5,7 +5,7 @@ use crate::files;
 use crate::out::note;
 use crate::paint;
 use anyhow::{Context, Result, bail};
-use ebpfkit_abi::kernel::{Bundled, FeatureSet};
+use ebpfkit_abi::kernel::Bundled;
 use ebpfkit_abi::{Feature, KernelVersion};
 use ebpfkit_kernel::machine;
 use ebpfkit_object::{Btf, Object, ObjectError, Prepared, Target};
@@ -143,10 +143,7 @@ impl KernelArgs {
         };
         let mut model = match &profile {
             Some(profile) => profile.model_with(source),
-            None => {
-                let (version, features) = machine::version().map_or_else(standard, of_running);
-                KernelModel::new(version, source).with_features(features)
-            }
+            None => KernelModel::new(machine::version().map_or(Bundled::DEFAULT.version, modelled), source),
         };
         if self.btf.is_none() && profile.is_none() && machine::release().is_some() {
             let clock = reading.clone();
@@ -213,24 +210,18 @@ fn one_profile(text: &str) -> Result<Arc<Profile>> {
     Ok(Profile::bundled(nearest))
 }
 
-/// The kernel that is modelled where nothing says which.
-fn standard() -> (KernelVersion, FeatureSet) {
-    (Bundled::DEFAULT.version, Bundled::DEFAULT.features())
-}
-
-/// What the running kernel has. One that is not modelled gets the rules of the usual one, and the user is told.
-fn of_running(version: KernelVersion) -> (KernelVersion, FeatureSet) {
-    match Bundled::ALL.iter().find(|k| k.version.same_series(version)) {
-        Some(kernel) => (version, kernel.features()),
-        None => {
-            note!(
-                "{} the running kernel ({version}) is not modelled; the rules are those of {}",
-                paint::warning("note:"),
-                Bundled::DEFAULT.name
-            );
-            standard()
-        }
+/// The version whose rules the running kernel goes by: its own, or that of the usual kernel where it is not modelled, and
+/// the user is told.
+fn modelled(version: KernelVersion) -> KernelVersion {
+    if Bundled::ALL.iter().any(|k| k.version.same_series(version)) {
+        return version;
     }
+    note!(
+        "{} the running kernel ({version}) is not modelled; the rules are those of {}",
+        paint::warning("note:"),
+        Bundled::DEFAULT.name
+    );
+    Bundled::DEFAULT.version
 }
 
 fn read_btf(path: &Path) -> Result<Btf> {
