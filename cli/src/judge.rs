@@ -5,6 +5,7 @@ use crate::host::Host;
 use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::judge::{Judged, Outcome, Status};
 use ebpfkit_explain::source::SourceLine;
+use ebpfkit_explain::trace::{Recorder, Trace};
 use ebpfkit_object::{Prepared, Program};
 use ebpfkit_verifier::{Observer, Options, Owners};
 use serde::{Serialize, Serializer};
@@ -98,6 +99,19 @@ pub fn judge(
     let elapsed = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let ns = elapsed.saturating_sub(host.reading_ns() - read_before).max(1);
     Timed { judged: Judged::of(prepared, index, report), ns }
+}
+
+/// The same, with the path that leads to a rejection, unless that takes long.
+pub fn judge_recorded(
+    host: &Host,
+    prepared: &Prepared,
+    index: usize,
+    options: Options,
+    owners: &mut Owners,
+) -> (Timed, Option<Trace>) {
+    let mut recorder = Recorder::of_short_walks();
+    let timed = judge(host, prepared, index, options, owners, &mut recorder);
+    (timed, recorder.into_trace())
 }
 
 impl Timed {

@@ -3,7 +3,7 @@
 use crate::diagnosis::{Blame, Span};
 use crate::names::Names;
 use crate::origin::{self, Event, How, Location};
-use crate::source::{self, SourceLine, Sources};
+use crate::source::{self, Lines, SourceLine, Texts};
 use crate::trace::Trace;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
@@ -22,7 +22,7 @@ pub(crate) struct Case<'a> {
     pub(crate) program: &'a Program,
     pub(crate) rejection: &'a Rejection,
     pub(crate) trace: &'a Trace,
-    pub(crate) sources: Sources<'a>,
+    pub(crate) texts: &'a Texts<'a>,
 }
 
 /// A diagnosis in the making.
@@ -236,16 +236,8 @@ impl<'a> Case<'a> {
     }
 
     /// The text of a file that the object was made from, if it is at hand and still the same.
-    pub(crate) fn file(&self, file: &str) -> Option<Vec<String>> {
-        let btf = self.btf()?;
-        let text = (self.sources)(file)?;
-        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        let same = self.program.line_info.iter().filter(|l| btf.str_at(l.file_name) == file).all(|l| {
-            let known = btf.str_at(l.line_text);
-            known.is_empty()
-                || lines.get((l.line as usize).wrapping_sub(1)).is_some_and(|t| t.trim_end() == known.trim_end())
-        });
-        same.then_some(lines)
+    pub(crate) fn file(&self, file: &str) -> Option<Lines> {
+        self.texts.file(file)
     }
 
     /// The text of a line: from the object's records, or from the file itself.

@@ -6,11 +6,11 @@ use crate::families;
 use crate::inlined;
 use crate::mend::{Prover, Repair, TRIES};
 use crate::render::{self, Lines};
-use crate::source::{self, SourceLine, Sources};
+use crate::source::{self, SourceLine, Sources, Texts};
 use crate::trace::{Recorder, Trace};
 use ebpfkit_object::Object;
 use ebpfkit_verifier::reason::ExploreReason;
-use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, Verdict};
+use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, verify_program};
 
 /// Steps of a verification up to which remedies are proved by verifying again.
 const PROVED_STEPS: u64 = 100_000;
@@ -36,35 +36,39 @@ pub struct Explained<'a> {
     pub options: Options,
     /// The rejection.
     pub rejection: &'a Rejection,
+    /// Instructions that were processed before it.
+    pub processed: u64,
     /// What the loader says in the place of the kernel's message.
     pub message: Option<&'a str>,
     /// Where the text of source files comes from.
-    pub sources: Sources<'a>,
+    pub sources: &'a Sources<'a>,
 }
 
 impl Explained<'_> {
-    /// Walks the program once more, recording the path that fails, and explains the rejection by it.
-    pub fn diagnose(&self) -> Diagnosis {
-        self.mended().0
-    }
-
-    /// The same, with what the first proved suggestion does, if there is one.
-    pub fn mended(&self) -> (Diagnosis, Option<Repair>) {
-        let mut recorder = Recorder::default();
-        let report = ebpfkit_verifier::verify(self.kernel, self.object, self.program, self.options, &mut recorder);
-        // A rejection that no walk brings back, such as one by an owner of a map, has no path.
-        let same = matches!(&report.verdict, Verdict::Rejected(r) if r.reason == self.rejection.reason);
-        let trace = if same { recorder.into_trace() } else { Trace::default() };
-        let mut diagnosis = self.by(&trace);
-        let tries = if report.insns_processed <= PROVED_STEPS { TRIES } else { TRIES / 4 };
-        let fuel = (report.insns_processed * 20).clamp(10_000, PROVED_STEPS * 40);
-        let mut prover = Prover::new(self.kernel, self.program, self.options, self.sources, tries, fuel);
-        // What takes long to verify is not verified again and again, nor what takes much longer than the rejection did.
-        let mends = if report.insns_processed <= PROVED_STEPS || is_loop(self.rejection) {
-            prover.mend(self.object, self.rejection, &trace)
-        } else {
-            Vec::new()
+    /// The diagnosis, and what its first proved suggestion does, if there is one. Without a path that was recorded the
+    /// program is walked once more.
+    pub fn mended(&self, trace: Option<&Trace>) -> (Diagnosis, Option<Repair>) {
+        let Self { kernel, object, options, processed, .. } = *self;
+        let program = &object.programs[self.program];
+        let walked;
+        let trace = match trace {
+            Some(trace) => trace,
+            None => {
+                let mut recorder = Recorder::default();
+                verify_program(kernel, object, program, options, &mut recorder);
+                // A rejection that no walk brings back, such as one by an owner of a map, has no path.
+                walked = recorder.into_trace().unwrap_or_default();
+                &walked
+            }
         };
+        let texts = self.texts();
+        let case = self.case(trace, &texts);
+        let mut diagnosis = finish(&case, families::explain(&case, self.message), self.message);
+        let tries = if processed <= PROVED_STEPS { TRIES } else { TRIES / 4 };
+        let fuel = (processed * 20).clamp(1_000, PROVED_STEPS * 40);
+        let mut prover = Prover::new(options, tries, fuel);
+        // What takes long to verify is not verified again and again, nor what takes much longer than the rejection did.
+        let mends = if processed <= PROVED_STEPS || is_loop(self.rejection) { prover.mend(&case) } else { Vec::new() };
         let mut repair = None;
         for (n, mended) in mends.into_iter().enumerate() {
             diagnosis.suggestions.insert(n, mended.suggestion);
@@ -73,13 +77,20 @@ impl Explained<'_> {
         (diagnosis, repair)
     }
 
-    /// Explains the rejection by a path that was recorded.
+    /// Explains the rejection by a path that was recorded, without remedies that are proved.
     pub fn by(&self, trace: &Trace) -> Diagnosis {
-        let program = &self.object.programs[self.program];
-        let Self { kernel, object, rejection, sources, .. } = *self;
-        let case = Case { kernel, object, program, rejection, trace, sources };
-        let draft = families::explain(&case, self.message);
-        finish(&case, draft, self.message)
+        let texts = self.texts();
+        let case = self.case(trace, &texts);
+        finish(&case, families::explain(&case, self.message), self.message)
+    }
+
+    fn texts(&self) -> Texts<'_> {
+        Texts::new(self.sources, &self.object.programs[self.program], self.object.btf.as_deref())
+    }
+
+    fn case<'c>(&'c self, trace: &'c Trace, texts: &'c Texts<'c>) -> Case<'c> {
+        let Self { kernel, object, rejection, .. } = *self;
+        Case { kernel, object, program: &object.programs[self.program], rejection, trace, texts }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::diagnosis::Diagnosis;
 use crate::explain::{self, Explained};
 use crate::mend::Repair;
 use crate::source::{self, SourceLine, Sources};
+use crate::trace::Trace;
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::reason::{CallReason, ExploreReason};
 use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, Report, Verdict, Verified};
@@ -126,22 +127,23 @@ impl Judged {
         }
     }
 
-    /// The diagnosis of a rejection; the program is walked once more to record the path that leads there.
-    pub fn diagnose(&self, asked: &Asked<'_>) -> Option<Diagnosis> {
-        Some(self.mended(asked)?.0)
+    /// The diagnosis of a rejection. The program is walked once more where the path that leads there was not recorded.
+    pub fn diagnose(&self, asked: &Asked<'_>, trace: Option<&Trace>) -> Option<Diagnosis> {
+        Some(self.mended(asked, trace)?.0)
     }
 
     /// The diagnosis of a rejection, and what its first proved suggestion does, if it has one.
-    pub fn mended(&self, asked: &Asked<'_>) -> Option<(Diagnosis, Option<Repair>)> {
+    pub fn mended(&self, asked: &Asked<'_>, trace: Option<&Trace>) -> Option<(Diagnosis, Option<Repair>)> {
         let Outcome::Rejected { rejection, message, is_loaders, .. } = &self.outcome else { return None };
         let message = is_loaders.then_some(message.as_str());
         let Asked { kernel, prepared, program, options, sources } = *asked;
-        Some(Explained { kernel, object: &prepared.object, program, options, rejection, message, sources }.mended())
+        let (object, processed) = (&prepared.object, self.insns_processed);
+        Some(Explained { kernel, object, program, options, rejection, processed, message, sources }.mended(trace))
     }
 
     /// The diagnosis of a rejection as text for a terminal.
     pub fn diagnosis(&self, asked: &Asked<'_>) -> Option<String> {
-        let diagnosis = self.diagnose(asked)?;
+        let diagnosis = self.diagnose(asked, None)?;
         Some(explain::terminal(&asked.prepared.object, asked.program, &diagnosis, false))
     }
 }
@@ -158,7 +160,7 @@ pub struct Asked<'a> {
     /// Who loads it.
     pub options: Options,
     /// Where the text of source files comes from.
-    pub sources: Sources<'a>,
+    pub sources: &'a Sources<'a>,
 }
 
 fn rejected(prepared: &Prepared, program: usize, rejection: Box<Rejection>) -> Outcome {

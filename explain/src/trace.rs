@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 /// Steps of which states are kept, counted from the end of the path. Earlier ones keep their instruction alone.
 const STATES: usize = 1 << 14;
+/// Steps of a verification that may be accepted as well, up to which its path is recorded.
+const SHORT: u64 = 1 << 14;
 
 /// One instruction on the path.
 #[derive(Clone, Debug)]
@@ -22,7 +24,7 @@ pub(crate) struct Step {
 }
 
 /// Records the path that is being walked. What remains when a program is rejected is the path that failed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recorder {
     steps: Vec<Step>,
     start: usize,
@@ -30,6 +32,24 @@ pub struct Recorder {
     details: Vec<String>,
     because: Option<Reason>,
     visits: Vec<u32>,
+    /// Steps that may be recorded on all paths, before nothing is any more.
+    left: u64,
+    is_rejected: bool,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            start: 0,
+            maps: Vec::new(),
+            details: Vec::new(),
+            because: None,
+            visits: Vec::new(),
+            left: u64::MAX,
+            is_rejected: false,
+        }
+    }
 }
 
 /// The path to a rejection.
@@ -63,6 +83,9 @@ impl Observer for Recorder {
     }
 
     fn event(&mut self, event: Event<'_>) {
+        if self.left == 0 {
+            return;
+        }
         match event {
             Event::Start { insn, maps } => {
                 self.steps.clear();
@@ -71,6 +94,11 @@ impl Observer for Recorder {
                 self.forget();
             }
             Event::Before { insn, state, live_regs } => {
+                self.left -= 1;
+                if self.left == 0 {
+                    (self.steps, self.details, self.because) = (Vec::new(), Vec::new(), None);
+                    return;
+                }
                 self.forget();
                 if self.steps.len() >= STATES {
                     let old = self.steps.len() - STATES;
@@ -86,6 +114,7 @@ impl Observer for Recorder {
             }
             Event::Detail(text) => self.details.push(text.to_string()),
             Event::Because(reason) => self.because = Some(reason.clone()),
+            Event::Rejected(_) => self.is_rejected = true,
             _ => {}
         }
     }
@@ -100,10 +129,16 @@ impl Recorder {
         self.because = None;
     }
 
-    /// The path that was walked last.
-    pub fn into_trace(self) -> Trace {
-        let Self { steps, start, maps, details, because, visits } = self;
-        Trace { steps, start, maps, details, because, visits }
+    /// For a verification of which nobody knows whether it ends in a rejection: what takes long is not recorded, so that
+    /// an accepted program costs no more for it.
+    pub fn of_short_walks() -> Self {
+        Self { left: SHORT, ..Self::default() }
+    }
+
+    /// The path that failed; none where none did, or where it was not recorded.
+    pub fn into_trace(self) -> Option<Trace> {
+        let Self { steps, start, maps, details, because, visits, left, is_rejected } = self;
+        (is_rejected && left > 0).then_some(Trace { steps, start, maps, details, because, visits })
     }
 }
 

@@ -5,7 +5,7 @@ use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::cfg::{Program, dot};
 use ebpfkit_explain::explain::terminal;
 use ebpfkit_explain::judge::{Asked, Judged, Status};
-use ebpfkit_explain::source::no_sources;
+use ebpfkit_explain::source::Sources;
 use ebpfkit_object::{Object, Target};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
@@ -43,7 +43,7 @@ fn diagnoses() {
         let report = verify(&kernel, &prepared.object, 0, options, &mut Silent);
         let judged = Judged::of(&prepared, 0, report);
         assert_eq!(judged.status(), Status::Rejected, "{}: {:?}", prepared.object.name, judged.message());
-        let asked = Asked { kernel: &kernel, prepared: &prepared, program: 0, options, sources: &no_sources };
+        let asked = Asked { kernel: &kernel, prepared: &prepared, program: 0, options, sources: &Sources::none() };
         judged.diagnosis(&asked).expect("a rejection has one") + "\n"
     });
 }
@@ -69,10 +69,10 @@ fn ui() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
     let profile = ebpfkit_profiles::Profile::all().into_iter().find(|p| p.name == "6.18").expect("a bundled kernel");
     let kernel = profile.model();
-    let sources = |name: &str| {
+    let sources = Sources::new(|name| {
         let name = Path::new(name).file_name()?;
         std::fs::read_to_string(folder.join(name)).ok()
-    };
+    });
     let (mut wrong, mut programs, mut general, mut rejected) = (Vec::new(), 0, Vec::new(), Vec::new());
     let mut inputs: Vec<PathBuf> =
         std::fs::read_dir(&folder).expect("inputs").map(|e| e.expect("an input").path()).collect();
@@ -96,7 +96,7 @@ fn ui() {
             let judged = Judged::of(&prepared, index, report);
             found += &format!("{} {}\n", judged.status(), prepared.object.programs[index].name);
             let asked = Asked { kernel: &kernel, prepared: &prepared, program: index, options, sources: &sources };
-            let Some((diagnosis, repair)) = judged.mended(&asked) else { continue };
+            let Some((diagnosis, repair)) = judged.mended(&asked, None) else { continue };
             programs += 1;
             let file = path.file_stem().expect("a name").to_string_lossy();
             rejected.push(format!("{file}.{}", prepared.object.programs[index].name));

@@ -29,6 +29,8 @@ pub enum Event<'a> {
     Detail(Arguments<'a>),
     /// The rejection that stands behind the one which follows: why arguments do not keep a function's contract.
     Because(&'a Reason),
+    /// The program is rejected: the path that was walked last is the one that fails.
+    Rejected(&'a Reason),
     /// A way that is walked later has been put aside. Told to [`Observer::wants_comparisons`], as all that follow.
     Pushed {
         /// Slot of the instruction that goes more than one way.

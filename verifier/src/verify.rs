@@ -1,12 +1,13 @@
 //! The one way in: a program, a kernel, an answer.
 
 use crate::env::Input;
+use crate::observer::Event;
 use crate::program::UsedMap;
 use crate::verdict::{AssumedMap, Assumptions, Facts};
 use crate::{Env, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified};
 use ebpfkit_abi::{Feature, map_flags};
 use ebpfkit_object::record::Record;
-use ebpfkit_object::{Map, MapInit, Object};
+use ebpfkit_object::{Map, MapInit, Object, Program};
 use std::sync::Arc;
 
 /// Decides whether `kernel` would load program number `program` of a prepared object.
@@ -19,17 +20,33 @@ pub fn verify(
     options: Options,
     observer: &mut dyn Observer,
 ) -> Report {
-    let unsupported = |what: &str| Report {
+    match object.programs.get(program) {
+        Some(program) => verify_program(kernel, object, program, options, observer),
+        None => unsupported("a program that the object does not have"),
+    }
+}
+
+/// A report of what is not judged.
+fn unsupported(what: &str) -> Report {
+    Report {
         verdict: Verdict::Unsupported { what: what.into(), at: 0 },
         insns_processed: 0,
         total_states: 0,
         peak_states: 0,
         max_states_per_insn: 0,
         stack_depths: Vec::new(),
-    };
-    let Some(prog) = object.programs.get(program) else {
-        return unsupported("a program that the object does not have");
-    };
+    }
+}
+
+/// The same for a program that need not be one of the object's, such as an edited form of one: maps and types are those of
+/// the object.
+pub fn verify_program(
+    kernel: &KernelModel,
+    object: &Object,
+    prog: &Program,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Report {
     if prog.insns.is_empty() {
         return unsupported("a program without instructions");
     }
@@ -56,6 +73,9 @@ pub fn verify(
             })
         }
         Err(Stop::Reject(reason)) => {
+            if env.wants_events() {
+                env.observer.event(Event::Rejected(&reason));
+            }
             let text = reason.text(&|feature| kernel.has(feature));
             Verdict::Rejected(Box::new(Rejection { reason: *reason, insn: env.path.insn_idx, text }))
         }

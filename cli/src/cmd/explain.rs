@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use ebpfkit_explain::diagnosis::Diagnosis;
 use ebpfkit_explain::foreign::{self, Agreement, Log, Said};
 use ebpfkit_explain::judge::Asked;
-use ebpfkit_explain::source::no_sources;
+use ebpfkit_explain::source::Sources;
 use ebpfkit_explain::{pages, render};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::Silent;
@@ -219,7 +219,7 @@ fn compare(host: &Host, prepared: &Prepared, log: &Log, said: &Said) -> Option<O
         }
     };
     let options = Options::default();
-    let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &no_sources };
+    let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &Sources::none() };
     let diagnosis = timed.judged.diagnosis(&asked);
     Some(ObjectResult { program: program.name.clone(), agrees, text, diagnosis })
 }

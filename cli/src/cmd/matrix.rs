@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use ebpfkit_abi::kernel::Judged as Trust;
 use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::judge::{Asked, Status};
-use ebpfkit_explain::source::no_sources;
+use ebpfkit_explain::source::Sources;
 use ebpfkit_object::{Object, Prepared, Program};
 use ebpfkit_profiles::Profile;
 use ebpfkit_profiles::flips::{self, Cause, Flip};
@@ -129,7 +129,8 @@ pub fn file(
     };
     let programs = &prepared.object.programs;
     let rows = selection.pick(&prepared.object).with_context(|| files::name(path))?;
-    let shown = Shown { path, columns: &columns, programs, rows: &rows, options };
+    let sources = Sources::new(|name| files::source_of(path, name));
+    let shown = Shown { path, columns: &columns, programs, rows: &rows, options, sources };
     match form {
         Form::Text => shown.text()?,
         Form::Json => shown.json()?,
@@ -150,6 +151,7 @@ struct Shown<'a> {
     programs: &'a [Program],
     rows: &'a [usize],
     options: Options,
+    sources: Sources<'a>,
 }
 
 impl Shown<'_> {
@@ -219,8 +221,8 @@ impl Shown<'_> {
         found
     }
 
-    fn asked<'k>(&self, kernel: &'k KernelModel, prepared: &'k Prepared, program: usize) -> Asked<'k> {
-        Asked { kernel, prepared, program, options: self.options, sources: &no_sources }
+    fn asked<'k>(&'k self, kernel: &'k KernelModel, prepared: &'k Prepared, program: usize) -> Asked<'k> {
+        Asked { kernel, prepared, program, options: self.options, sources: &self.sources }
     }
 
     fn rejections(&self, row: usize) -> Result<()> {
@@ -248,7 +250,7 @@ impl Shown<'_> {
                 let diagnose = || {
                     let (Ok(prepared), Some(judged)) = (&column.prepared, column.answer(row)) else { return None };
                     let kernel = &column.kernel.model();
-                    let diagnosis = judged.diagnose(&self.asked(kernel, prepared, row))?;
+                    let diagnosis = judged.diagnose(&self.asked(kernel, prepared, row), None)?;
                     Some(Diagnosis { headline: format!("{} (Linux {kernels})", diagnosis.headline), ..diagnosis })
                 };
                 let message = summary.message.as_deref().unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::cmd::report::{Machine, Report};
 use crate::cmd::{Labels, Selection, TypeArgs, head, load, open, requirements, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
-use crate::judge::{FileResult, ProgramResult, Timed, duration, judge};
+use crate::judge::{FileResult, ProgramResult, Timed, duration, judge, judge_recorded};
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result, bail};
@@ -17,10 +17,10 @@ use ebpfkit_explain::effort::{Effort, Recorder};
 use ebpfkit_explain::explain::terminal;
 use ebpfkit_explain::judge::{Asked, Judged, Outcome, Status};
 use ebpfkit_explain::loader;
+use ebpfkit_explain::source::Sources;
 use ebpfkit_object::Prepared;
 use ebpfkit_profiles::Profile;
 use ebpfkit_verifier::log::KernelLog;
-use ebpfkit_verifier::observer::{Observer, Silent};
 use ebpfkit_verifier::{Options, Owners};
 use serde::Serialize;
 use std::io::Write;
@@ -230,7 +230,7 @@ fn file(
     let mut worst = End::Good;
     let (mut results, mut owners) = (Vec::new(), Owners::default());
     let (mut repairs, mut verdicts) = (Vec::new(), Vec::new());
-    let sources = |name: &str| files::source_of(path, name);
+    let sources = Sources::new(|name| files::source_of(path, name));
     for &index in picked {
         let program = &prepared.object.programs[index];
         // What a loader loads only when it is asked to is judged on its own.
@@ -238,12 +238,11 @@ fn file(
         let owners = if program.autoload { &mut owners } else { &mut alone };
         let mut log = KernelLog { level: args.log_level, ..KernelLog::default() };
         let mut recorder = args.effort.is_requested().then(Recorder::default);
-        let observer: &mut dyn Observer = match &mut recorder {
-            Some(recorder) => recorder,
-            None if args.log_level == 0 => &mut Silent,
-            None => &mut log,
+        let (timed, trace) = match &mut recorder {
+            Some(recorder) => (judge(host, prepared, index, options, owners, recorder), None),
+            None if args.log_level == 0 => judge_recorded(host, prepared, index, options, owners),
+            None => (judge(host, prepared, index, options, owners, &mut log), None),
         };
-        let timed = judge(host, prepared, index, options, owners, observer);
         if let Some(recorder) = recorder {
             let reason = match &timed.judged.outcome {
                 Outcome::Rejected { rejection, .. } => Some(&rejection.reason),
@@ -253,7 +252,7 @@ fn file(
         }
         worst = worst.max(end_of(timed.judged.status()));
         let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &sources };
-        let (diagnosis, repair) = timed.judged.mended(&asked).unzip();
+        let (diagnosis, repair) = timed.judged.mended(&asked, trace.as_ref()).unzip();
         let is_loadable = timed.judged.status() != Status::Unloadable;
         let doubt = is_loadable.then(|| host.doubt(program)).flatten();
         if let Some(repair) = repair.flatten() {

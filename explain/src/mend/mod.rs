@@ -13,12 +13,12 @@ mod source;
 use crate::case::{Case, exit_text, exit_value, stack_used};
 use crate::diagnosis::{InsnEdit, SourceEdit, Suggestion};
 use crate::origin::{Location, slot_index};
-use crate::source::Sources;
-use crate::trace::{Recorder, Trace};
+use crate::trace::Recorder;
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::{Object, Program};
-use ebpfkit_verifier::{KernelModel, Options, RegState, RegType, Rejection, Verdict};
+use ebpfkit_verifier::{Options, RegState, RegType, Verdict, verify_program};
 use patch::{Edit, New};
+use std::borrow::Cow;
 
 /// Verifications that are spent on proofs.
 pub(crate) const TRIES: usize = 24;
@@ -72,19 +72,18 @@ impl Repair {
     pub fn apply(&self, object: &Object, program: usize) -> Option<Object> {
         let mut object = object.clone();
         for (mend, ends) in &self.steps {
-            object.programs.get(program)?;
-            object = changed(&object, program, mend, ends)?.0;
+            let edited = changed(&object, object.programs.get(program)?, mend, ends)?;
+            let (around, new) = (edited.object.into_owned(), edited.program);
+            object = around;
+            object.programs[program] = new;
         }
         Some(object)
     }
 }
 
 /// What is verified again and how.
-pub(crate) struct Prover<'a> {
-    pub(crate) kernel: &'a KernelModel,
-    pub(crate) program: usize,
-    pub(crate) options: Options,
-    pub(crate) sources: Sources<'a>,
+pub(crate) struct Prover {
+    options: Options,
     tries: usize,
     /// Instructions that all tries together may walk.
     fuel: u64,
@@ -100,73 +99,59 @@ struct SoFar {
     repair: Repair,
 }
 
-impl<'a> Prover<'a> {
-    pub(crate) fn new(
-        kernel: &'a KernelModel,
-        program: usize,
-        options: Options,
-        sources: Sources<'a>,
-        tries: usize,
-        fuel: u64,
-    ) -> Self {
-        Self { kernel, program, options, sources, tries, fuel }
+impl Prover {
+    pub(crate) fn new(options: Options, tries: usize, fuel: u64) -> Self {
+        Self { options, tries, fuel }
     }
 
     /// Looks for remedies of a rejection that the verifier takes.
-    pub(crate) fn mend(&mut self, object: &Object, rejection: &Rejection, trace: &Trace) -> Vec<Mended> {
-        let slots: Vec<Option<usize>> = (0..object.programs[self.program].insns.len()).map(Some).collect();
-        self.search(object, rejection, trace, &slots, &SoFar::default(), 0).into_iter().collect()
+    pub(crate) fn mend(&mut self, case: &Case<'_>) -> Vec<Mended> {
+        let slots: Vec<Option<usize>> = (0..case.program.insns.len()).map(Some).collect();
+        self.search(case, &slots, &SoFar::default(), 0).into_iter().collect()
     }
 
-    fn search(
-        &mut self,
-        object: &Object,
-        rejection: &Rejection,
-        trace: &Trace,
-        slots: &[Option<usize>],
-        so_far: &SoFar,
-        length: usize,
-    ) -> Option<Mended> {
-        let program = &object.programs[self.program];
-        let case = Case { kernel: self.kernel, object, program, rejection, trace, sources: self.sources };
+    /// The limits of the next attempt; none where no more are to be made.
+    fn attempt(&self) -> Option<Options> {
+        let max_insns = self.options.max_insns.min(self.fuel);
+        (self.tries > 0 && max_insns > 0).then_some(Options { max_insns, ..self.options })
+    }
+
+    fn search(&mut self, case: &Case<'_>, slots: &[Option<usize>], so_far: &SoFar, length: usize) -> Option<Mended> {
+        let Case { object, program, rejection, .. } = *case;
         let ends = case.function_ends();
         let mut further = Vec::new();
-        for mend in candidates(&case) {
-            if self.tries == 0 || self.fuel == 0 {
-                return None;
-            }
-            let Some((new, was)) = changed(object, self.program, &mend, &ends) else { continue };
-            self.tries -= 1;
+        for mend in candidates(case) {
+            let options = self.attempt()?;
+            let Some(edited) = changed(object, program, &mend, &ends) else { continue };
             let mut recorder = Recorder::default();
-            let options = Options { max_insns: self.options.max_insns.min(self.fuel), ..self.options };
-            let report = ebpfkit_verifier::verify(self.kernel, &new, self.program, options, &mut recorder);
+            let report = verify_program(case.kernel, &edited.object, &edited.program, options, &mut recorder);
+            self.tries -= 1;
             self.fuel = self.fuel.saturating_sub(report.insns_processed);
-            if self.fuel == 0 {
-                return None;
-            }
-            let before = slots;
-            let slots: Vec<Option<usize>> =
-                was.iter().map(|w| w.and_then(|w| slots.get(w).copied().flatten())).collect();
-            let changes = Changes { new: &new.programs[self.program], was: &was, before, slots: &slots };
-            let said = said(&case, so_far, &mend, &changes);
+            let after: Vec<Option<usize>> =
+                edited.was.iter().map(|w| w.and_then(|w| slots.get(w).copied().flatten())).collect();
+            let changes = Changes { new: &edited.program, was: &edited.was, before: slots, slots: &after };
             match report.verdict {
                 Verdict::Accepted(_) => {
+                    let said = said(case, so_far, &mend, &changes);
                     let repair = said.repair.clone();
                     return Some(Mended { suggestion: suggestion(said), repair });
                 }
                 // Another rejection may be mended too, if it is another one.
                 Verdict::Rejected(next) if length + 1 < LONGEST => {
-                    let old = was.get(next.insn).copied().flatten();
+                    let old = edited.was.get(next.insn).copied().flatten();
                     let moved = old != Some(rejection.insn) || next.reason.name() != rejection.reason.name();
                     if moved && (next.reason != rejection.reason || old != Some(rejection.insn)) {
-                        further.push((new, next, recorder.into_trace(), slots, said));
+                        let said = said(case, so_far, &mend, &changes);
+                        further.push((edited, next, recorder.into_trace().unwrap_or_default(), after, said));
                     }
                 }
                 _ => {}
             }
         }
-        for (object, next, trace, slots, said) in further.into_iter().take(3) {
-            if let Some(found) = self.search(&object, &next, &trace, &slots, &said, length + 1) {
+        for (edited, next, trace, slots, said) in further.into_iter().take(3) {
+            let case =
+                Case { object: &edited.object, program: &edited.program, rejection: &next, trace: &trace, ..*case };
+            if let Some(found) = self.search(&case, &slots, &said, length + 1) {
                 return Some(found);
             }
         }
@@ -174,30 +159,38 @@ impl<'a> Prover<'a> {
     }
 }
 
-/// The object with a mend applied, and for each slot of the program the one that it was.
-fn changed(object: &Object, index: usize, mend: &Mend, ends: &[usize]) -> Option<(Object, Vec<Option<usize>>)> {
-    let (program, was) = patch::apply(&object.programs[index], &mend.edits, ends)?;
+/// A program that was edited.
+struct Edited<'o> {
+    /// The object around it: the same as before, unless a map or a type was edited. Its own program is the old one.
+    object: Cow<'o, Object>,
+    program: Program,
+    /// For each slot of the program the one that it was.
+    was: Vec<Option<usize>>,
+}
+
+/// A program with a mend applied.
+fn changed<'o>(object: &'o Object, program: &Program, mend: &Mend, ends: &[usize]) -> Option<Edited<'o>> {
+    let (program, was) = patch::apply(program, &mend.edits, ends)?;
     if program.insns.len() > 65_536 {
         return None;
     }
-    let mut new = object.clone();
-    new.programs[index] = program;
+    let mut object = Cow::Borrowed(object);
     if let Some((map, kind, key, value)) = mend.map {
-        let m = new.maps.get_mut(map)?;
+        let m = object.to_mut().maps.get_mut(map)?;
         (m.map_type, m.key_size, m.value_size) = (kind, key, value);
         (m.key_type, m.value_type) = (0, 0);
     }
     if let Some(scratch) = &mend.scratch {
-        new.maps.push(scratch.map());
+        object.to_mut().maps.push(scratch.map());
     }
     if let Some(name) = &mend.make_static {
-        let btf = new.btf.clone()?;
+        let btf = object.btf.clone()?;
         let id = btf.find(name, ebpfkit_object::btf::Kind::Func)?;
         let mut edit = ebpfkit_object::btf::Edit::new(&btf);
         edit.set_func_linkage(id, 0);
-        new.btf = Some(std::sync::Arc::new(edit.finish().ok()?));
+        object.to_mut().btf = Some(std::sync::Arc::new(edit.finish().ok()?));
     }
-    Some((new, was))
+    Some(Edited { object, program, was })
 }
 
 /// What one mend changed: the new program, for each of its slots the one of the program before and of the program that was

@@ -7,6 +7,7 @@ mod proved;
 mod specific;
 
 use ebpfkit_explain::judge::{Asked, Judged, Outcome};
+use ebpfkit_explain::source::Sources;
 use ebpfkit_explain::{Diagnosis, Repair};
 use ebpfkit_object::{Object, Prepared};
 use ebpfkit_profiles::Profile;
@@ -78,9 +79,10 @@ fn rejected<'a>(kernel: &KernelModel, prepared: &'a Prepared, program: usize, be
     let report = verify(kernel, &prepared.object, program, options, &mut Silent);
     let judged = Judged::of(prepared, program, report);
     let Outcome::Rejected { rejection, .. } = &judged.outcome else { return None };
-    let sources = |name: &str| std::fs::read_to_string(beside.join(Path::new(name).file_name()?)).ok();
-    let (diagnosis, repair) =
-        judged.mended(&Asked { kernel, prepared, program, options, sources: &sources }).expect("a rejection has one");
+    let sources = Sources::new(|name| std::fs::read_to_string(beside.join(Path::new(name).file_name()?)).ok());
+    let (diagnosis, repair) = judged
+        .mended(&Asked { kernel, prepared, program, options, sources: &sources }, None)
+        .expect("a rejection has one");
     Some(Rejected { prepared, program, rejection: rejection.clone(), diagnosis, repair })
 }
 

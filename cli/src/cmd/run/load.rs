@@ -10,7 +10,7 @@ use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Context, Result, bail};
 use ebpfkit_explain::judge::{Asked, Outcome};
-use ebpfkit_explain::source::no_sources;
+use ebpfkit_explain::source::Sources;
 use ebpfkit_object::{MapInit, Prepared};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{Options, Owners, Verified};
@@ -111,7 +111,7 @@ fn verify(
         Outcome::Rejected { .. } => {
             note!("{} {}", paint::error("rejected"), head(program));
             let options = Options::to_run();
-            let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &no_sources };
+            let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &Sources::none() };
             if let Some(text) = timed.judged.diagnosis(&asked) {
                 note!("{text}");
             }
