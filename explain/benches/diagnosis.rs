@@ -7,8 +7,8 @@
 //! nanoseconds of each program.
 
 use ebpfkit_explain::explain::{Explained, terminal};
+use ebpfkit_explain::files::Sources;
 use ebpfkit_explain::judge::{Asked, Judged, Outcome};
-use ebpfkit_explain::source::Sources;
 use ebpfkit_explain::trace::Recorder;
 use ebpfkit_object::{Object, Prepared};
 use ebpfkit_profiles::Profile;

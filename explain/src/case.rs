@@ -1,9 +1,10 @@
 //! A rejection with all that is known around it: what the families of rejections ask when they explain one.
 
 use crate::diagnosis::{Blame, Span};
+use crate::files::{Lines, Texts};
 use crate::names::Names;
 use crate::origin::{self, Event, How, Location};
-use crate::source::{self, Lines, SourceLine, Texts};
+use crate::source::{self, SourceLine};
 use crate::trace::Trace;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
@@ -13,6 +14,7 @@ use ebpfkit_object::btf::Type;
 use ebpfkit_object::{Btf, Map, Object, Program};
 use ebpfkit_verifier::log::insn_text;
 use ebpfkit_verifier::{KernelModel, Reason, RegBase, RegState, Rejection};
+use std::rc::Rc;
 
 /// What is being explained.
 #[derive(Clone, Copy)]
@@ -236,7 +238,7 @@ impl<'a> Case<'a> {
     }
 
     /// The text of a file that the object was made from, if it is at hand and still the same.
-    pub(crate) fn file(&self, file: &str) -> Option<Lines> {
+    pub(crate) fn file(&self, file: &str) -> Option<Rc<Lines>> {
         self.texts.file(file)
     }
 
@@ -246,7 +248,7 @@ impl<'a> Case<'a> {
         let recorded = self.program.line_info.iter().find(|l| l.line == line && btf.str_at(l.file_name) == file);
         match recorded.map(|l| btf.str_at(l.line_text)).filter(|t| !t.is_empty()) {
             Some(text) => Some(text.to_owned()),
-            None => self.file(file)?.get((line as usize).checked_sub(1)?).cloned(),
+            None => self.file(file)?.numbered(line).map(str::to_owned),
         }
     }
 
@@ -262,13 +264,11 @@ impl<'a> Case<'a> {
     pub(crate) fn declaration(&self, name: &str) -> Option<(String, u32, String)> {
         let file = self.main_file()?;
         let lines = self.file(&file)?;
-        let at = lines.iter().position(|t| {
-            let starts = !t.starts_with([' ', '\t', '#', '/', '*']);
-            let called =
-                source::find_word(t, name).is_some_and(|at| t[at + name.len()..].trim_start().starts_with(['(', ',']));
-            starts && called && !t.trim_end().ends_with(';')
-        })?;
-        Some((file, at as u32 + 1, lines[at].clone()))
+        lines.heads(name).iter().find_map(|&at| {
+            let t = lines.get(at)?;
+            let behind = &t[source::find_word(t, name)? + name.len()..];
+            behind.trim_start().starts_with(['(', ',']).then(|| (file.clone(), at as u32 + 1, t.to_owned()))
+        })
     }
 
     /// A line of the main file that fits, the one nearest before a line that has a word where there are several.
@@ -276,13 +276,13 @@ impl<'a> Case<'a> {
         let file = self.main_file()?;
         let lines = self.file(&file)?;
         let found: Vec<usize> = lines.iter().enumerate().filter(|(_, t)| fits(t)).map(|(n, _)| n).collect();
-        let end = lines.iter().position(|t| source::find_word(t, near).is_some() && t.contains('}'));
+        let end = lines.with_word(near).find(|&n| lines.get(n).is_some_and(|t| t.contains('}')));
         let at = match (found.as_slice(), end) {
             ([one], _) => *one,
             (several, Some(end)) => *several.iter().rfind(|&&n| n <= end)?,
             _ => return None,
         };
-        Some(SourceLine { file, line: at as u32 + 1, column: 0, text: lines[at].clone() })
+        Some(SourceLine { file, line: at as u32 + 1, column: 0, text: lines.get(at)?.to_owned() })
     }
 
     /// Lines of the function around a slot, as far as its records reach: numbers and texts.
@@ -299,7 +299,7 @@ impl<'a> Case<'a> {
         let numbers: Vec<u32> = own.map(|l| l.line).collect();
         let (Some(&first), Some(&last)) = (numbers.iter().min(), numbers.iter().max()) else { return Vec::new() };
         let first = self.function_at(start).and_then(|f| self.declaration(&f)).map_or(first, |d| d.1.min(first));
-        (first..=last).filter_map(|n| Some((n, lines.get(n as usize - 1)?.clone()))).collect()
+        (first..=last).filter_map(|n| Some((n, lines.numbered(n)?.to_owned()))).collect()
     }
 
     /// Whether the program is written in Rust.
@@ -326,10 +326,9 @@ impl<'a> Case<'a> {
     pub(crate) fn scope(&self, line: &SourceLine) -> Vec<(u32, String)> {
         let Some(lines) = self.file(&line.file) else { return Vec::new() };
         let here = (line.line as usize).min(lines.len());
-        let starts =
-            |t: &String| t.starts_with(|c: char| c.is_alphabetic() || c == '_') && !t.trim_end().ends_with(':');
-        let head = lines[..here].iter().rposition(starts).unwrap_or(0);
-        lines[head..here].iter().enumerate().map(|(n, t)| ((head + n + 1) as u32, t.clone())).collect()
+        let starts = |t: &str| t.starts_with(|c: char| c.is_alphabetic() || c == '_') && !t.trim_end().ends_with(':');
+        let head = (0..here).rev().find(|&n| lines.get(n).is_some_and(starts)).unwrap_or(0);
+        (head..here).filter_map(|n| Some((n as u32 + 1, lines.get(n)?.to_owned()))).collect()
     }
 
     /// Whether a name can be used at a line of C: it stands before it in the same function. Without the file nothing is
@@ -344,14 +343,15 @@ impl<'a> Case<'a> {
         if self.scope(line).iter().any(|(_, t)| source::declares_unsigned(t, name)) {
             return true;
         }
-        let lines = self.file(&line.file).unwrap_or_default();
-        lines.iter().any(|t| !t.starts_with(char::is_whitespace) && source::declares_unsigned(t, name))
+        let Some(lines) = self.file(&line.file) else { return false };
+        let mut named = lines.with_word(name).filter_map(|n| lines.get(n));
+        named.any(|t| !t.starts_with(char::is_whitespace) && source::declares_unsigned(t, name))
     }
 
     /// Whether the program's own text has a word.
     pub(crate) fn uses_word(&self, word: &str) -> bool {
-        let lines = self.main_file().and_then(|f| self.file(&f)).unwrap_or_default();
-        lines.iter().any(|t| source::find_word(t, word).is_some())
+        let lines = self.main_file().and_then(|f| self.file(&f));
+        lines.is_some_and(|l| l.with_word(word).next().is_some())
     }
 
     /// The one `return` of the function around a slot that returns a constant.

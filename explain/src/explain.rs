@@ -3,10 +3,11 @@
 use crate::case::{Case, Draft};
 use crate::diagnosis::{Diagnosis, Span, Suggestion};
 use crate::families;
+use crate::files::{Sources, Texts};
 use crate::inlined;
 use crate::mend::{Prover, Repair, TRIES};
 use crate::render::{self, Lines};
-use crate::source::{self, SourceLine, Sources, Texts};
+use crate::source::{self, SourceLine};
 use crate::trace::{Recorder, Trace};
 use ebpfkit_object::Object;
 use ebpfkit_verifier::reason::ExploreReason;

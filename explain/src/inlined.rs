@@ -6,6 +6,7 @@
 //! between instructions of one and the same line.
 
 use crate::case::Case;
+use crate::files::Lines;
 use crate::source::{self, SourceLine};
 
 /// Calls that are shown of one place.
@@ -59,7 +60,7 @@ fn by_lines(case: &Case<'_>, insn: usize) -> Option<Call> {
     let main = btf.str_at(records.first()?.file_name).to_owned();
     let function = case.function_at(start)?;
     let lines = case.file(&main);
-    let range = lines.as_deref().and_then(|l| body(l, &function));
+    let range = lines.as_ref().and_then(|l| body(l, &function));
     if here.file == main {
         // Another function of the same file: only the source says where it ends.
         let (lines, range) = (lines?, range?);
@@ -86,9 +87,9 @@ fn by_lines(case: &Case<'_>, insn: usize) -> Option<Call> {
 }
 
 /// Lines of a function's definition, from its head to its closing brace at the start of a line.
-fn body(lines: &[String], function: &str) -> Option<std::ops::RangeInclusive<u32>> {
-    let head = lines.iter().position(|t| is_head(t, function))?;
-    let end = lines[head..].iter().position(|t| t.starts_with('}'))? + head;
+fn body(lines: &Lines, function: &str) -> Option<std::ops::RangeInclusive<u32>> {
+    let head = lines.heads(function).iter().copied().find(|&n| lines.get(n).is_some_and(|t| is_head(t, function)))?;
+    let end = (head..lines.len()).find(|&n| lines.get(n).is_some_and(|t| t.starts_with('}')))?;
     Some(head as u32 + 1..=end as u32 + 1)
 }
 
@@ -101,24 +102,24 @@ fn is_head(text: &str, function: &str) -> bool {
 }
 
 /// The function whose definition a line is in.
-fn function_around(lines: &[String], line: u32) -> Option<String> {
-    let before = lines.get(..line as usize)?;
-    let head = before.iter().rposition(|t| {
+fn function_around(lines: &Lines, line: u32) -> Option<String> {
+    let is_head = |t: &str| {
         t.starts_with(|c: char| c.is_alphabetic() || c == '_') && t.contains('(') && !t.trim_end().ends_with(';')
-    })?;
-    let text = &lines[head];
+    };
+    let before = (line as usize <= lines.len()).then_some(0..line as usize)?;
+    let text = before.rev().filter_map(|n| lines.get(n)).find(|t| is_head(t))?;
     let name = source::last_word(&text[..text.find('(')?])?;
     body(lines, &name).filter(|b| b.contains(&line)).map(|_| name)
 }
 
 /// The one line of a range that calls a function.
-fn only_call(lines: &[String], range: &std::ops::RangeInclusive<u32>, callee: &str, file: &str) -> Option<Call> {
+fn only_call(lines: &Lines, range: &std::ops::RangeInclusive<u32>, callee: &str, file: &str) -> Option<Call> {
     let mut found = range.clone().skip(1).filter_map(|n| {
-        let text = lines.get(n as usize - 1)?;
+        let text = lines.numbered(n)?;
         let at = source::find_word(text, callee)?;
         text[at + callee.len()..].trim_start().starts_with('(').then(|| {
             let column = text[..at].chars().count() as u32 + 1;
-            SourceLine { file: file.to_owned(), line: n, column, text: text.clone() }
+            SourceLine { file: file.to_owned(), line: n, column, text: text.to_owned() }
         })
     });
     let line = found.next()?;

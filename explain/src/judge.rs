@@ -2,8 +2,9 @@
 
 use crate::diagnosis::Diagnosis;
 use crate::explain::{self, Explained};
+use crate::files::Sources;
 use crate::mend::Repair;
-use crate::source::{self, SourceLine, Sources};
+use crate::source::{self, SourceLine};
 use crate::trace::Trace;
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::reason::{CallReason, ExploreReason};

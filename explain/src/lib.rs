@@ -11,6 +11,7 @@ pub mod effort;
 pub mod explain;
 pub mod explore;
 mod families;
+pub mod files;
 pub mod foreign;
 mod functions;
 mod inlined;

@@ -1,77 +1,6 @@
 //! Source lines of instructions, from the object's line records, and what their text says.
 
 use ebpfkit_object::{Btf, Program};
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
-
-/// Source files that are at hand, each of which is read once.
-pub struct Sources<'a> {
-    read: Box<dyn Fn(&str) -> Option<String> + 'a>,
-    known: RefCell<HashMap<String, Option<Lines>>>,
-}
-
-/// The lines of a file.
-pub(crate) type Lines = Rc<[String]>;
-
-impl<'a> Sources<'a> {
-    /// `read` gives the text of a source file by the name that the compiler recorded, where it is at hand.
-    pub fn new(read: impl Fn(&str) -> Option<String> + 'a) -> Self {
-        Self { read: Box::new(read), known: RefCell::default() }
-    }
-
-    /// No source files are at hand.
-    pub fn none() -> Self {
-        Self::new(|_| None)
-    }
-
-    fn lines(&self, file: &str) -> Option<Lines> {
-        if let Some(known) = self.known.borrow().get(file) {
-            return known.clone();
-        }
-        let lines: Option<Lines> = (self.read)(file).map(|text| text.lines().map(str::to_owned).collect());
-        self.known.borrow_mut().insert(file.to_owned(), lines.clone());
-        lines
-    }
-}
-
-impl std::fmt::Debug for Sources<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sources").finish_non_exhaustive()
-    }
-}
-
-/// The files that a program was made from, as far as they are still the same.
-pub(crate) struct Texts<'a> {
-    sources: &'a Sources<'a>,
-    program: &'a Program,
-    btf: Option<&'a Btf>,
-    /// Whether a file is what the program was made from.
-    same: RefCell<HashMap<String, bool>>,
-}
-
-impl<'a> Texts<'a> {
-    pub(crate) fn new(sources: &'a Sources<'a>, program: &'a Program, btf: Option<&'a Btf>) -> Self {
-        Self { sources, program, btf, same: RefCell::default() }
-    }
-
-    /// The lines of a file, if they have the texts that the program has of them.
-    pub(crate) fn file(&self, file: &str) -> Option<Lines> {
-        let btf = self.btf?;
-        let lines = self.sources.lines(file)?;
-        if let Some(same) = self.same.borrow().get(file) {
-            return same.then_some(lines);
-        }
-        let mut records = self.program.line_info.iter().filter(|l| btf.str_at(l.file_name) == file);
-        let same = records.all(|l| {
-            let known = btf.str_at(l.line_text);
-            known.is_empty()
-                || lines.get((l.line as usize).wrapping_sub(1)).is_some_and(|t| t.trim_end() == known.trim_end())
-        });
-        self.same.borrow_mut().insert(file.to_owned(), same);
-        same.then_some(lines)
-    }
-}
 
 /// A line of source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +28,7 @@ pub fn line_of(program: &Program, btf: &Btf, insn: usize) -> Option<SourceLine> 
     })
 }
 
-fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 

@@ -4,8 +4,8 @@
 use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::cfg::{Program, dot};
 use ebpfkit_explain::explain::terminal;
+use ebpfkit_explain::files::Sources;
 use ebpfkit_explain::judge::{Asked, Judged, Status};
-use ebpfkit_explain::source::Sources;
 use ebpfkit_object::{Object, Target};
 use ebpfkit_verifier::observer::Silent;
 use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};

@@ -6,8 +6,8 @@ mod facts;
 mod proved;
 mod specific;
 
+use ebpfkit_explain::files::Sources;
 use ebpfkit_explain::judge::{Asked, Judged, Outcome};
-use ebpfkit_explain::source::Sources;
 use ebpfkit_explain::{Diagnosis, Repair};
 use ebpfkit_object::{Object, Prepared};
 use ebpfkit_profiles::Profile;
