@@ -23,6 +23,7 @@ pub mod map_type;
 pub mod net;
 pub mod prog_type;
 pub mod proto;
+pub mod releases;
 mod retval;
 pub mod since;
 pub mod syscalls;

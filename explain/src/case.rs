@@ -9,7 +9,7 @@ use crate::trace::Trace;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::pseudo;
+use ebpfkit_isa::opcode::{alu, pseudo};
 use ebpfkit_object::btf::Type;
 use ebpfkit_object::{Btf, Map, Object, Program};
 use ebpfkit_verifier::log::insn_text;
@@ -34,6 +34,8 @@ pub(crate) struct Draft {
     pub(crate) headline: String,
     /// The instruction that is meant, where it is another one than the rejected.
     pub(crate) at: Option<usize>,
+    /// The line that is meant, where no instruction stands for it.
+    pub(crate) place: Option<Span>,
     /// What is to be said of it.
     pub(crate) label: String,
     /// Other places, in any order.
@@ -299,6 +301,9 @@ impl<'a> Case<'a> {
         let numbers: Vec<u32> = own.map(|l| l.line).collect();
         let (Some(&first), Some(&last)) = (numbers.iter().min(), numbers.iter().max()) else { return Vec::new() };
         let first = self.function_at(start).and_then(|f| self.declaration(&f)).map_or(first, |d| d.1.min(first));
+        // No instruction needs to stand for the lines at the end.
+        let end = (last + 1..).map_while(|n| Some((n, lines.numbered(n)?))).find(|(_, t)| t.starts_with('}'));
+        let last = end.map_or(last, |(n, _)| n - 1);
         (first..=last).filter_map(|n| Some((n, lines.numbered(n)?.to_owned()))).collect()
     }
 
@@ -340,12 +345,19 @@ impl<'a> Case<'a> {
 
     /// Whether a variable is declared as an unsigned number, in the function around a line or at the file's own level.
     pub(crate) fn is_unsigned(&self, line: &SourceLine, name: &str) -> bool {
-        if self.scope(line).iter().any(|(_, t)| source::declares_unsigned(t, name)) {
-            return true;
+        let scope = self.scope(line);
+        if let Some(unsigned) = scope.iter().rev().find_map(|(_, t)| source::declared_unsigned(t, name)) {
+            return unsigned;
         }
         let Some(lines) = self.file(&line.file) else { return false };
         let mut named = lines.with_word(name).filter_map(|n| lines.get(n));
         named.any(|t| !t.starts_with(char::is_whitespace) && source::declares_unsigned(t, name))
+    }
+
+    /// Whether a variable is declared as a signed number in the function around a line.
+    pub(crate) fn is_signed(&self, line: &SourceLine, name: &str) -> bool {
+        let scope = self.scope(line);
+        scope.iter().rev().find_map(|(_, t)| source::declared_unsigned(t, name)) == Some(false)
     }
 
     /// Whether the program's own text has a word.
@@ -416,7 +428,14 @@ impl<'a> Case<'a> {
                     let base = self.trace.reg(event.step, base)?;
                     let off = i64::from(self.insn(insn).off) + i64::from(base.off);
                     match base.ty.base {
-                        RegBase::Ctx => self.ctx_field(off).map(|f| f.name.to_owned()),
+                        RegBase::Ctx => match self.ctx_field(off) {
+                            Some(field) => Some(field.name.to_owned()),
+                            // The member that the line names at its column, after an arrow.
+                            None => self.source(insn).and_then(|l| {
+                                let word = source::word_at(&l)?;
+                                l.text.contains(&format!("->{word}")).then_some(word)
+                            }),
+                        },
                         RegBase::BtfId => self.member_at(base, off),
                         // The member that the line names at its column.
                         _ => self.source(insn).and_then(|l| source::word_at(&l)),
@@ -431,10 +450,30 @@ impl<'a> Case<'a> {
                 _ => None,
             };
             if let Some(made_by) = made_by {
-                return source::assigned(&text, &made_by);
+                return source::assigned(&text, &made_by).or_else(|| self.compared(history));
             }
         }
-        None
+        self.compared(history)
+    }
+
+    /// What a number is called where it is compared with a constant, if that is plain.
+    fn compared(&self, history: &[Event]) -> Option<String> {
+        // Shifts extend the sign or scale an index, and change nothing of what is meant.
+        let shifts = [alu::LSH, alu::RSH, alu::ARSH];
+        let changes = |e: &Event| match e.how {
+            How::Computed { op, with: None, .. } => !shifts.contains(&op),
+            How::Computed { .. } => true,
+            How::Narrow { bits } => bits < 32,
+            _ => false,
+        };
+        let changed = history.iter().position(changes);
+        let bounded = history.iter().take(changed.unwrap_or(history.len())).filter(|e| e.how == How::Bounded);
+        bounded.into_iter().find_map(|e| {
+            let at = self.event_insn(e);
+            let insn = self.insn(at);
+            let line = self.source(at).filter(|_| !insn.is_src_reg())?;
+            source::compared(&line, insn.imm)
+        })
     }
 }
 

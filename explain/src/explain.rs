@@ -20,7 +20,9 @@ const PROVED_STEPS: u64 = 100_000;
 fn is_loop(rejection: &Rejection) -> bool {
     matches!(
         rejection.reason,
-        Reason::Explore(ExploreReason::InfiniteLoop { .. } | ExploreReason::TooManyBranches { .. })
+        Reason::Explore(
+            ExploreReason::InfiniteLoop { .. } | ExploreReason::TooManyBranches { .. } | ExploreReason::TooLarge { .. }
+        )
     )
 }
 
@@ -66,7 +68,11 @@ impl Explained<'_> {
         let case = self.case(trace, &texts);
         let mut diagnosis = finish(&case, families::explain(&case, self.message), self.message);
         let tries = if processed <= PROVED_STEPS { TRIES } else { TRIES / 4 };
-        let fuel = (processed * 20).clamp(1_000, PROVED_STEPS * 40);
+        let fuel = match processed {
+            // A loop that has used up the limit is mended soon or not at all.
+            n if n > PROVED_STEPS * 8 => n / 2,
+            n => (n * 20).clamp(1_000, PROVED_STEPS * 40),
+        };
         let mut prover = Prover::new(options, tries, fuel);
         // What takes long to verify is not verified again and again, nor what takes much longer than the rejection did.
         let mends = if processed <= PROVED_STEPS || is_loop(self.rejection) { prover.mend(&case) } else { Vec::new() };
@@ -118,7 +124,9 @@ fn callers(case: &Case<'_>, at: usize, primary: &Span, secondary: &[Span]) -> Ve
     let elsewhere = secondary.iter().filter_map(|s| s.insn);
     for insn in std::iter::once(at).chain(elsewhere) {
         for call in inlined::calls(case, insn) {
-            if shown(&found, &call.line) {
+            // What BPF_PROG and BPF_KPROBE make of a program is the program.
+            let by_macro = call.name.as_ref().is_some_and(|n| n.starts_with("____"));
+            if by_macro || shown(&found, &call.line) {
                 continue;
             }
             let label = match &call.name {
@@ -135,7 +143,10 @@ fn callers(case: &Case<'_>, at: usize, primary: &Span, secondary: &[Span]) -> Ve
 
 fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
     let at = draft.at.unwrap_or(case.at());
-    let primary = case.span(at, draft.label);
+    let primary = match draft.place {
+        Some(place) => Span { insn: Some(at), label: draft.label, ..place },
+        None => case.span(at, draft.label),
+    };
     let mut secondary: Vec<Span> = Vec::new();
     let mut notes = draft.notes;
     for span in draft.spans {

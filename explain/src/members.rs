@@ -69,6 +69,35 @@ pub(crate) fn dimensions_at(case: &Case<'_>, pointer: &RegState, byte: i64) -> V
     }
 }
 
+/// The array of a struct that a line indexes through a pointer or a variable, by the types that its function declares:
+/// `p->slots` of `p->slots[i]`.
+pub(crate) fn declared_at(case: &Case<'_>, line: &crate::source::SourceLine, index: &str) -> Option<Array> {
+    use ebpfkit_object::btf::Kind;
+    let at = line.text.find(&format!("[{index}]"))?;
+    let path = crate::source::last_word(&line.text[..at])?;
+    let mut parts = path.split("->").flat_map(|p| p.split('.'));
+    let base = parts.next()?;
+    let declared = |t: &str| {
+        let at = crate::source::find_word(t, base)?;
+        let kind = t[..at].trim_end().trim_end_matches('*').trim_end();
+        let name = crate::source::last_word(kind)?;
+        kind[..kind.len() - name.len()].trim_end().ends_with("struct").then_some(name)
+    };
+    let scope = case.scope(line);
+    let kind = scope.iter().rev().find_map(|(_, t)| declared(t))?;
+    let btf = case.btf()?;
+    let mut ty = btf.find(&kind, Kind::Struct)?;
+    let mut last = String::new();
+    for part in parts {
+        let member = btf.members(btf.resolve(ty)).find(|m| m.name == part)?;
+        (ty, last) = (member.ty, part.to_owned());
+    }
+    let Some(Type::Array { elem, len, .. }) = btf.get(btf.resolve(ty)) else { return None };
+    let size = i64::from(btf.size_of(elem)?).max(1);
+    let len = i64::from(len);
+    Some(Array { name: last, count: len, len, size, rest: len * size })
+}
+
 fn value_type<'a>(case: &Case<'a>, pointer: &RegState) -> Option<(&'a Btf, u32)> {
     let map = case.map(pointer).filter(|_| pointer.ty.base == RegBase::MapValue)?;
     let (_, value) = map.printed_types();

@@ -91,12 +91,36 @@ fn words_at<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + '
 pub(crate) fn assigned(text: &str, made_by: &str) -> Option<String> {
     let made_by = made_by.rsplit('.').next().unwrap_or(made_by);
     let made_at = words_at(text, made_by).last()?;
+    // What is read through it is another thing.
+    if is_access(&text[made_at + made_by.len()..]) {
+        return None;
+    }
     let sign = assignment(&text[..made_at])?;
     // What it points to is another thing.
     if text[sign + 1..made_at].trim_end().ends_with('*') {
         return None;
     }
     last_word(&text[..sign])
+}
+
+/// What follows after the arguments of a call, where a text begins with them.
+fn follows_call(text: &str) -> &str {
+    let rest = text.trim_start();
+    if !rest.starts_with('(') {
+        return rest;
+    }
+    let mut depth = 0;
+    let close = rest.char_indices().find(|(_, c)| {
+        depth += i32::from(*c == '(') - i32::from(*c == ')');
+        depth == 0
+    });
+    close.map_or("", |(at, _)| rest[at + 1..].trim_start())
+}
+
+/// Whether what is called or named before a text is accessed through: `f(x)->y`, `p[i]`.
+fn is_access(text: &str) -> bool {
+    let rest = follows_call(text);
+    rest.starts_with("->") || rest.starts_with('[')
 }
 
 /// Where the last plain assignment of a text stands.
@@ -151,7 +175,12 @@ pub(crate) fn expression_at(line: &SourceLine) -> Option<String> {
         if before.ends_with(')') {
             return parenthesis(before);
         }
-        return last_word(before);
+        let word = last_word(before)?;
+        // A struct inside of another is reached through the pointer to that.
+        return match (text.ends_with('.'), word.rsplit_once("->")) {
+            (true, Some((base, _))) => Some(base.to_owned()),
+            _ => Some(word),
+        };
     }
     // A parenthesis that is followed by an access.
     if rest.starts_with('(') {
@@ -232,13 +261,45 @@ pub(crate) fn chain_at(line: &SourceLine) -> Option<String> {
     Some(rest[..end].to_owned()).filter(|t| !t.is_empty())
 }
 
+/// The variable that a line compares with a constant, where it compares only one.
+pub(crate) fn compared(line: &SourceLine, constant: i32) -> Option<String> {
+    let signs = ["<=", ">=", "<", ">", "==", "!="];
+    let is_arrow = |at: usize| line.text[..at].ends_with('-');
+    let all = signs.iter().flat_map(|s| line.text.match_indices(s).map(|(at, _)| (at, s.len())));
+    let mut found = all.filter(|(at, _)| !is_arrow(*at));
+    let (at, len) = found.next()?;
+    // Another one that is not a part of this one.
+    let others = found.any(|(other, _)| other != at && other != at + 1);
+    let before = &line.text[..at];
+    if others || before.ends_with(['<', '>', '-']) || line.text[at + len..].starts_with(['<', '>']) {
+        return None;
+    }
+    let name = last_word(before)?;
+    let start = before.trim_end().len() - name.len();
+    let alone = before[..start].trim_end().ends_with('(') || before[..start].trim_end().ends_with("&&");
+    let rest = line.text[at + len..].trim_start();
+    let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    // The compiler compares with the number itself or with its neighbour; names of constants are taken for it.
+    let near = number.is_empty() || number.parse::<i64>().is_ok_and(|n| (n - i64::from(constant)).abs() <= 1);
+    (alone && near).then_some(name)
+}
+
 /// Whether a text declares a variable or parameter as an unsigned number.
 pub(crate) fn declares_unsigned(text: &str, name: &str) -> bool {
+    declared_unsigned(text, name) == Some(true)
+}
+
+/// Whether a text declares a number as an unsigned or a signed one; nothing where it does not declare it.
+pub(crate) fn declared_unsigned(text: &str, name: &str) -> Option<bool> {
+    const SIGNED: [&str; 14] = [
+        "int", "long", "short", "char", "signed", "__s8", "__s16", "__s32", "__s64", "s32", "s64", "int32_t",
+        "int64_t", "ssize_t",
+    ];
     const UNSIGNED: [&str; 17] = [
         "unsigned", "__u8", "__u16", "__u32", "__u64", "u8", "u16", "u32", "u64", "uint8_t", "uint16_t", "uint32_t",
         "uint64_t", "size_t", "__be16", "__be32", "bool",
     ];
-    words_at(text, name).any(|at| {
+    words_at(text, name).find_map(|at| {
         // From the start of the declaration: of the statement, or of the parameter.
         let before = &text[..at];
         let in_list = before.rfind('(').filter(|&o| !before[o..].contains(')'));
@@ -248,9 +309,14 @@ pub(crate) fn declares_unsigned(text: &str, name: &str) -> bool {
         };
         let mut words = before[start..].split_whitespace();
         let kind = words.find(|w| !matches!(*w, "const" | "volatile" | "static" | "register"));
-        kind.is_some_and(|k| UNSIGNED.contains(&k))
-            && !before[start..].trim_end().ends_with('*')
-            && !before[start..].trim_end().ends_with(['>', '.', '&'])
+        let kind = kind?;
+        if before[start..].trim_end().ends_with(['*', '>', '.', '&']) {
+            return None;
+        }
+        match (UNSIGNED.contains(&kind), SIGNED.contains(&kind)) {
+            (false, false) => None,
+            (unsigned, _) => Some(unsigned),
+        }
     })
 }
 
@@ -259,6 +325,29 @@ pub(crate) fn word_at(line: &SourceLine) -> Option<String> {
     let at = (line.column as usize).checked_sub(1)?;
     let word: String = line.text.chars().skip(at).take_while(|c| is_word(*c)).collect();
     Some(word).filter(|w| !w.is_empty())
+}
+
+/// The address that a line reads or writes through at its column, as it is written: `p + i` of `*(char *)(p + i)`.
+pub(crate) fn address_at(line: &SourceLine) -> Option<String> {
+    let at = (line.column as usize).checked_sub(1)?;
+    let rest: String = line.text.chars().skip(at).collect();
+    let mut rest = rest.strip_prefix('*')?.trim_start();
+    // The cast.
+    if let Some(inner) = rest.strip_prefix('(')
+        && let Some(close) = inner.find(')')
+        && inner[..close].trim_end().ends_with('*')
+    {
+        rest = inner[close + 1..].trim_start();
+    }
+    let group = rest.strip_prefix('(')?;
+    let mut depth = 1;
+    let close = group.char_indices().find(|(_, c)| {
+        depth += i32::from(*c == '(') - i32::from(*c == ')');
+        depth == 0
+    })?;
+    let text = group[..close.0].trim();
+    let computed = text.contains([' ', '+']) && !text.contains([',', '?', '=']);
+    computed.then(|| text.to_owned())
 }
 
 /// The index expression of the access at a line's column: `i` of `p[i]`.
@@ -334,6 +423,9 @@ mod tests {
         assert_eq!(assigned("if (x == bpf_ktime_get_ns())", "bpf_ktime_get_ns"), None);
         assert_eq!(assigned("x = f();", "g"), None);
         assert_eq!(assigned("x = *f();", "f"), None);
+        assert_eq!(assigned("x = f(a, g(b))->c;", "f"), None);
+        assert_eq!(assigned("x = ctx->sk->mark;", "sk"), None);
+        assert_eq!(assigned("x = f(a) >> 32;", "f").as_deref(), Some("x"));
     }
 
     #[test]
@@ -350,6 +442,7 @@ mod tests {
         let line = |text: &str, column| SourceLine { file: "a.c".into(), line: 1, column, text: text.into() };
         assert_eq!(base_at(&line("parent = task->tgid;", 16)).as_deref(), Some("task"));
         assert_eq!(base_at(&line("x = *p;", 5)).as_deref(), Some("p"));
+        assert_eq!(base_at(&line("x = sk->common.port;", 16)).as_deref(), Some("sk"));
         assert_eq!(base_at(&line("x = names[i];", 5)).as_deref(), Some("names"));
         assert_eq!(base_at(&line("x = ((struct a *)p)->b;", 22)).as_deref(), Some("p"));
         assert_eq!(base_at(&line("x = (*p)->b;", 11)).as_deref(), Some("*p"));
@@ -360,6 +453,14 @@ mod tests {
         assert_eq!(base_at(&line("buf[n - 1] = 0;", 12)).as_deref(), Some("buf"));
         assert_eq!(base_at(&line("*p += 2;", 4)).as_deref(), Some("p"));
         assert_eq!(base_at(&line("x = y;", 3)), None);
+        assert_eq!(address_at(&line("c = *(char *)(p + i);", 5)).as_deref(), Some("p + i"));
+        assert_eq!(address_at(&line("c = *(p + (i & 7));", 5)).as_deref(), Some("p + (i & 7)"));
+        assert_eq!(address_at(&line("c = *p;", 5)), None);
+        assert_eq!(compared(&line("if (err < 134)", 9), 133).as_deref(), Some("err"));
+        assert_eq!(compared(&line("if (a->n >= MOST)", 9), 16).as_deref(), Some("a->n"));
+        assert_eq!(compared(&line("if (i < 4 && n > 3)", 7), 4), None);
+        assert_eq!(compared(&line("if (x + y > 4)", 7), 4), None);
+        assert_eq!(compared(&line("x = y >> 4;", 7), 4), None);
         assert_eq!(chain_at(&line("return a->b.c[0];", 8)).as_deref(), Some("a->b.c"));
         assert_eq!(index_at(&line("x = names[i + 1];", 5)).as_deref(), Some("i + 1"));
         assert_eq!(indices_at(&line("x = names[i[2]][j] + k[0];", 5)), ["i[2]", "j"]);

@@ -50,6 +50,70 @@ fn callee(case: &Case<'_>) -> String {
     case.callee(case.at()).unwrap_or_else(|| "the call".into())
 }
 
+/// The bytes that a call reads behind an argument which was given as a number rather than by its address: keys and values
+/// of maps, which lie in the program's own memory.
+pub(crate) fn by_value(case: &Case<'_>, reg: u8) -> Option<i64> {
+    let state = case.reg(reg).filter(|r| r.is_scalar() && !r.is_null())?;
+    let map = case.map(case.reg(1).filter(|r| r.ty.base == RegBase::ConstMap)?)?;
+    let size = match (case.callee(case.at())?.as_str(), reg) {
+        ("bpf_map_lookup_elem" | "bpf_map_delete_elem" | "bpf_map_update_elem", 2) => map.key_size,
+        ("bpf_map_update_elem" | "bpf_map_push_elem", r) if r == 3 || map.key_size == 0 => map.value_size,
+        _ => return None,
+    };
+    // Addresses are large, and come from where the kernel keeps them.
+    let made = case.history(reg).into_iter().find(|e| {
+        matches!(e.how, crate::origin::How::Loaded { .. } | crate::origin::How::Result | crate::origin::How::Constant)
+    });
+    let is_number = state.umax <= u64::from(u32::MAX)
+        || made.is_some_and(|e| {
+            let name = case.callee(case.event_insn(&e)).unwrap_or_default();
+            name.starts_with("bpf_get_") && !name.contains("task") || name.contains("ktime") || name.contains("random")
+        });
+    is_number.then_some(i64::from(size))
+}
+
+/// The variable that an argument is, without the casts before it.
+pub(crate) fn plain_variable(case: &Case<'_>, reg: u8) -> Option<String> {
+    let mut text = bounds::argument_text(case, reg)?;
+    while let Some(rest) = text.strip_prefix('(') {
+        text = rest.split_once(')')?.1.trim_start().to_owned();
+    }
+    let plain = bounds::is_simple(&text) && !text.contains(['*', '[']);
+    plain.then_some(text)
+}
+
+/// Where on the stack the context lies whose address is passed in its place.
+pub(crate) fn stored_context(case: &Case<'_>, reg: u8) -> Option<i64> {
+    let step = case.step()?;
+    let state = case.reg(reg).filter(|r| r.ty.base == RegBase::Stack && r.var_off.is_const())?;
+    let off = i64::from(state.off) + state.var_off.value as i64;
+    let frame = case.trace.frame(step).filter(|_| state.frameno as usize == case.trace.steps[step].depth)?;
+    let slot = frame.stack.slots.get(crate::origin::slot_index(off)?).filter(|s| s.is_spill())?;
+    (slot.spilled.ty.base == RegBase::Ctx && slot.spilled.off == 0).then_some(off)
+}
+
+/// A number where the address of one is wanted.
+fn number_by_value(case: &Case<'_>, reg: u8, size: i64) -> Draft {
+    let name = callee(case);
+    let shown = plain_variable(case, reg).or_else(|| case.name(&case.history(reg)));
+    let what = if reg == 2 && !name.contains("push") { "key" } else { "value" };
+    let is_code = case.source(case.at()).is_none_or(|l| crate::source::is_assembly(&l.file));
+    let subject = shown.clone().unwrap_or_else(|| if is_code { format!("r{reg}") } else { "what is passed".into() });
+    let has = case.reg(reg).map(|r| words::value(case, r)).unwrap_or_default();
+    let d = Draft::new(
+        format!(
+            "{name} wants the address of the {what} as its {} argument, and gets the {what} itself: {subject} is a number",
+            words::ordinal(reg.into())
+        ),
+        format!("{subject} is {has} here"),
+    );
+    let d = general::with_origin(case, d, &case.history(reg), &subject);
+    d.help(match shown {
+        Some(n) => format!("pass its address: `&{n}`, of a variable that has {}", words::bytes(size)),
+        None => format!("put it into a variable of {} and pass the address of that", words::bytes(size)),
+    })
+}
+
 /// A helper's argument of the wrong kind.
 pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft {
     let name = callee(case);
@@ -65,6 +129,9 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
     // A map that was looked up.
     if expected.contains("map_ptr") && case.reg(reg).is_some_and(|r| r.ty.may_be_null() && pointer::is_inner(case, r)) {
         return pointer::null(case, reg, Some(&name));
+    }
+    if let Some(size) = by_value(case, reg) {
+        return number_by_value(case, reg, size);
     }
     let has = case.reg(reg).map_or_else(|| ty.to_owned(), |r| words::value(case, r));
     let headline = format!("{name} wants {wants} as its {nth} argument; {shown} is {has}");
@@ -90,6 +157,9 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         return d.help(
             "pass the map itself: `&map` of a map in the section .maps, not an address that was copied or computed",
         );
+    }
+    if let Some(itself) = shown.strip_prefix('&').filter(|_| expected == "ctx" && stored_context(case, reg).is_some()) {
+        return d.help(format!("pass `{itself}`, which is the context, and not the address of the variable"));
     }
     if expected == "ctx" {
         return d.help("pass the context as the program was given it, without adding to it");
@@ -307,6 +377,13 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
         R::NotTrusted { reg } => about(*reg, format!("{name} wants a pointer that the kernel vouches for as its {} argument; {{}} is {{has}}", nth(*reg)))
             .help("pass a pointer that an acquiring kernel function returned, or an argument of a tp_btf or LSM program (those of fentry and fexit are not vouched for); pointers that were read from structs are trusted only where the kernel says so")
             .help("acquire it first (bpf_task_acquire, bpf_cgroup_acquire, ...) inside of bpf_rcu_read_lock, check the result for NULL, and release it"),
+        R::NotRcu { reg } if left_region(case, *reg).is_some() => {
+            let unlock = left_region(case, *reg).unwrap_or_default();
+            let shown = subject(case, *reg);
+            about(*reg, format!("{{}} is used after bpf_rcu_read_unlock at {}: outside of the RCU region nothing keeps what it points to", case.line_of(unlock)))
+                .note(format!("{name} wants a pointer that RCU protects as its {} argument", nth(*reg)))
+                .help(format!("call {name} on {shown} before bpf_rcu_read_unlock"))
+        }
         R::NotRcu { reg } => about(*reg, format!("{name} wants a pointer that RCU protects as its {} argument; {{}} is {{has}}", nth(*reg)))
             .help("read the pointer between bpf_rcu_read_lock and bpf_rcu_read_unlock, and use it there"),
         R::NotConstant { reg } | R::SizeNotConstant { reg } => {
@@ -346,7 +423,15 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
                 Some(at) => d.span(case.span(at, "this lock is held: another one, or one of another object")),
                 None => d.note("no lock is held on this path"),
             };
-            d.help(format!("take the lock that lies in the same struct as the {} (bpf_spin_lock(&x->lock)) before, through the same pointer, and give it back after", root_word(root)))
+            let global = case
+                .reg(reg)
+                .and_then(|r| case.map(r))
+                .and_then(|m| bounds::variable_at(case, m, i64::from(*lock)))
+                .map(|(name, _)| name);
+            d.help(match global {
+                Some(variable) => format!("call bpf_spin_lock(&{variable}) before this and bpf_spin_unlock(&{variable}) after it"),
+                None => format!("take the lock that lies in the same struct as the {} (bpf_spin_lock(&x->lock)) before, through the same pointer, and give it back after", root_word(root)),
+            })
         }
         R::ThrowInCallback { insn, subprog } => {
             let function = case.local_starts().get(*subprog).and_then(|&s| case.function_at(s)).unwrap_or_else(|| "the callback".into());
@@ -416,6 +501,13 @@ fn other_struct(case: &Case<'_>, function: &str, reg: u8) -> Option<(String, Str
     let Some(Type::Ptr(to)) = btf.get(btf.resolve(param.ty)) else { return None };
     let want = btf.name(btf.resolve(to)).to_owned();
     (!want.is_empty() && want != has).then_some((want, has))
+}
+
+/// The call that ended the RCU region in which a pointer was read.
+pub(crate) fn left_region(case: &Case<'_>, reg: u8) -> Option<usize> {
+    let lost = case.history(reg).into_iter().find(|e| e.how == crate::origin::How::TakenAway)?;
+    let at = case.event_insn(&lost);
+    (case.callee(at)? == "bpf_rcu_read_unlock").then_some(at)
 }
 
 /// What a root is called.

@@ -57,6 +57,15 @@ pub(crate) fn line_reach(case: &Case<'_>, reg: u8, size: i64) -> i64 {
     end
 }
 
+/// Bytes that the rejected instruction accesses through a register: a call's by the size that follows the pointer.
+pub(crate) fn size_behind(case: &Case<'_>, reg: u8) -> i64 {
+    if !case.here().is_call() {
+        return crate::origin::access_size(case.here());
+    }
+    let size = case.reg(reg + 1).filter(|r| reg < 5 && r.is_scalar()).map_or(1, |r| r.umax);
+    i64::try_from(size).unwrap_or(1).clamp(1, 1 << 20)
+}
+
 /// The event that added a number which is not constant to a pointer, and the register of the number.
 pub(crate) fn index_of(case: &Case<'_>, history: &[Event]) -> Option<(Event, u8)> {
     history.iter().find_map(|e| {
@@ -146,6 +155,21 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
     let headline = match () {
         _ if a.off < 0 => format!("{region}; {does} {reach}: before its start"),
         _ if size == 0 => format!("{region}; {does} nothing at byte {}", a.off),
+        _ if past > 0
+            && case.reg(a.reg + 1).is_some_and(|r| {
+                case.here().is_call()
+                    && a.reg < 5
+                    && r.is_scalar()
+                    && !r.var_off.is_const()
+                    && r.umax == u64::from(a.size)
+            }) =>
+        {
+            format!(
+                "{region}; {} may access {reach}: up to {} past the end",
+                does.trim_end_matches(" accesses"),
+                words::bytes(past)
+            )
+        }
         _ if past > 0 => format!("{region}; {does} {reach}: {} past the end", words::bytes(past)),
         _ => format!("{region}; {does} {reach}"),
     };
@@ -210,6 +234,14 @@ fn too_long(case: &Case<'_>, a: &Outside) -> Option<Draft> {
     let room = buffer_size(case, a.reg)?;
     let start = case.reg(a.reg).map_or(0, members::fixed);
     let mut d = Draft::default();
+    if !state.var_off.is_const() {
+        d = d.note(format!("{what} is {}", words::scalar(state)));
+        d = story(case, d, case.step()?, size, &what);
+        let shown = if is_computed(&what) { format!("({what})") } else { what };
+        return Some(
+            d.help(format!("bound it by what the buffer has, before the call: `if ({shown} > {room}) return`")),
+        );
+    }
     if let Some(at) = set_elsewhere(case, size) {
         d = d.span(case.span(at, format!("{what} is {} on this path", words::number(a.size.into()))));
         return Some(d.help(format!("bound it by what the buffer has: `if ({what} > {room}) {what} = {room};`")));
@@ -415,6 +447,23 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
             How::Bounded if bounded < 3 => {
                 let Some(r) = after(e.step + 1) else { continue };
                 let nothing = (r.smin, r.smax, r.umin, r.umax) == (i64::MIN, i64::MAX, 0, u64::MAX);
+                // A line that does not name it is one that the compiler gave to a comparison of its own.
+                if nothing && source::find_word(&case.text(insn), what).is_none() {
+                    continue;
+                }
+                // A comparison of 32 bits tells of those.
+                let is_half = case.insn(insn).class() == class::JMP32;
+                let half_known = r.u32_min > 0 || r.u32_max < u32::MAX;
+                if is_half && half_known && (r.smin < 0 || r.umax > u64::from(u32::MAX)) {
+                    let text = format!(
+                        "after this comparison the low 32 bits of {what} are from {} to {}",
+                        r.u32_min,
+                        words::number(r.u32_max.into())
+                    );
+                    d = d.span(case.span(insn, text));
+                    bounded += 1;
+                    continue;
+                }
                 let text = match nothing {
                     true => format!("this comparison tells nothing of the 64 bits of {what} that are used"),
                     false => format!("after this comparison {what} is {}", words::scalar(&r)),
@@ -648,7 +697,7 @@ pub(crate) fn unbounded(case: &Case<'_>, reg: u8, negative: bool) -> Draft {
     let scale = index.map_or(1, |(e, r)| scale_of(case, e.step, r).max(1));
     let array = array_at(case, &state, fixed, scale);
     let limit = match &array {
-        Some(a) => Some(a.limit(1)),
+        Some(a) => Some(a.limit(size_behind(case, reg))).filter(|l| *l > 0),
         None => members::bytes_left(case, &RegState { var_off: RegState::known(0).var_off, ..state })
             .map(|b| b / scale)
             .filter(|b| *b > 0),
@@ -703,9 +752,9 @@ pub(crate) fn arithmetic(case: &Case<'_>, kind: &str) -> Draft {
     let array = pointer.and_then(|p| {
         let base = case.reg(p)?;
         let next = (case.at() + 1..(case.at() + 12).min(case.program.insns.len())).map(|i| case.insn(i));
-        let then = next.take_while(|i| !i.is_call()).find(|i| i.memory_base() == Some(insn.dst))?;
+        let then = next.take_while(|i| !i.is_call()).find(|i| i.memory_base() == Some(insn.dst));
         let scale = scale_of(case, step, reg).max(1);
-        array_at(case, base, members::fixed(base) + i64::from(then.off) + taken * scale, scale)
+        array_at(case, base, members::fixed(base) + then.map_or(0, |t| i64::from(t.off)) + taken * scale, scale)
     });
     let what = if is_computed(&what) { format!("({what})") } else { what };
     let n = array.as_ref().map_or_else(|| "N".to_owned(), |a| a.limit(1).to_string());
@@ -751,12 +800,20 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
             ),
             format!("rule it out before the call: `if ({code} == 0) return`, or make it at least one"),
         ),
-        SizeFault::Unbounded => (
-            format!("the size that {callee} gets as its {} argument has no upper bound", words::ordinal(reg.into())),
-            format!(
-                "compare it with the size of the buffer right before the call: `if ({code} > {limit}) return`, or mask it"
-            ),
-        ),
+        SizeFault::Unbounded => {
+            // A negative number is a large one here.
+            let signed = case.source(case.at()).is_some_and(|l| is_simple(code) && case.is_signed(&l, code));
+            let below = if signed { format!("{code} < 0 || ") } else { String::new() };
+            (
+                format!(
+                    "the size that {callee} gets as its {} argument has no upper bound",
+                    words::ordinal(reg.into())
+                ),
+                format!(
+                    "compare it with the size of the buffer right before the call: `if ({below}{code} > {limit}) return`, or mask it"
+                ),
+            )
+        }
     };
     // A size without a name, or in a language with other words.
     let help = match (case.is_rust() || code == "the size" && fault != SizeFault::Zero, room) {

@@ -70,7 +70,10 @@ fn not_offered(case: &Case<'_>, name: &str) -> Draft {
             format!("{name} is not offered to this {kind} program (SEC(\"{}\"))", case.program.section),
             format!("{name} is not there for it"),
         )
-        .note(format!("{kind} programs have {name} at certain attach points, and in kernels that are built with it")),
+        .note(match name {
+            "bpf_d_path" => "bpf_d_path takes locks, so that it is offered where none of them can be held: in LSM programs at hooks that may sleep, in iterators, and at security_file_permission, security_inode_getattr, security_file_open, security_path_truncate, vfs_truncate, vfs_fallocate, dentry_open, vfs_getattr and filp_close".to_owned(),
+            _ => format!("{kind} programs have {name} at certain attach points, and in kernels that are built with it"),
+        }),
         false => Draft::new(
             format!("{name} is not offered to {kind} programs (SEC(\"{}\"))", case.program.section),
             format!("{kind} programs do not have {name}"),
@@ -94,7 +97,30 @@ fn not_offered(case: &Case<'_>, name: &str) -> Draft {
     {
         d = d.note(format!("{name} came with Linux {}", row.since));
     }
+    if let Some(text) = typed_section(case, &types) {
+        return d.help(text);
+    }
     d.help("move the call to a program of a type that has the helper, or use what this type offers instead")
+}
+
+/// The section in which the same function is traced with typed arguments, where such programs have the helper.
+fn typed_section(case: &Case<'_>, types: &[String]) -> Option<String> {
+    let (kind, rest) = case.program.section.split_once('/')?;
+    if case.program.prog_type == ProgType::Tracepoint && types.iter().any(|t| t == "tracing") {
+        let (_, name) = rest.split_once('/')?;
+        return Some(format!(
+            "use SEC(\"tp_btf/{name}\") with BPF_PROG, whose arguments are typed pointers: such programs have it"
+        ));
+    }
+    let new = match kind {
+        "kprobe" => "fentry",
+        "kretprobe" => "fexit",
+        "raw_tp" | "raw_tracepoint" => "tp_btf",
+        _ => return None,
+    };
+    types.iter().any(|t| t == "tracing").then(|| {
+        format!("use SEC(\"{new}/{rest}\") with BPF_PROG, whose arguments are typed pointers: such programs have it")
+    })
 }
 
 /// How a program of a section is made one that may sleep.

@@ -65,11 +65,8 @@ pub(crate) fn range(case: &Case<'_>, who: &str, min: i32, max: i32) -> Draft {
         if state.const_value().is_some() {
             d = d.span(case.span(at, "this choice leads to the return"));
             let returns = state.const_value().and_then(|v| case.return_line(case.at(), v as i32));
-            match returns.and_then(|(file, line, _)| case.span_at(&file, line, format!("{value} is returned here"))) {
-                Some(span) => {
-                    d.spans.push(span);
-                    d.label = "the path ends here".into();
-                }
+            match returns.and_then(|(file, line, _)| case.span_at(&file, line, "")) {
+                Some(span) => d.place = Some(span),
                 None => d = resource::at_return(case, d, Some(at)),
             }
         }

@@ -108,6 +108,47 @@ fn endless(case: &Case<'_>, insn: usize) -> Draft {
         .help("or use bpf_loop, bpf_for or bpf_repeat, which may run any number of times")
 }
 
+/// Whether almost all that was verified is the loop that the path goes around last.
+fn all_in_loop(case: &Case<'_>) -> bool {
+    let Some((from, head)) = closing_jump(case) else { return false };
+    let sum = |counts: &[u32]| counts.iter().map(|c| u64::from(*c)).sum::<u64>();
+    let visits = &case.trace.visits;
+    let inside = visits.get(head..=from).map_or(0, sum);
+    inside * 10 >= sum(visits) * 9 && !nested(case, head, from) && !counted(case)
+}
+
+/// Whether a loop that was followed often compares a number that is known with a constant: it counts.
+fn counted(case: &Case<'_>) -> bool {
+    const OFTEN: u32 = 1000;
+    let last = case.step().unwrap_or(0);
+    let often = case.trace.visits.iter().enumerate().filter(|(_, n)| **n > OFTEN).map(|(at, _)| at);
+    let mut compares = often.filter(|&at| {
+        let insn = case.insn(at);
+        insn.is_jump_class() && !insn.is_call() && !insn.is_src_reg() && insn.successors(at).jump.is_some()
+    });
+    compares.any(|at| {
+        let step = (0..=last).rev().find(|&s| case.trace.steps[s].insn == at);
+        let state = step.and_then(|s| case.trace.reg(s, case.insn(at).dst));
+        state.is_some_and(|r| r.is_scalar() && r.var_off.is_const())
+    })
+}
+
+/// Whether another loop lies inside of one.
+fn nested(case: &Case<'_>, head: usize, from: usize) -> bool {
+    (head..from).any(|at| {
+        let insn = case.insn(at);
+        let to = insn.successors(at).jump.filter(|_| !insn.is_call());
+        to.is_some_and(|t| t <= at as i64 && t > head as i64)
+    })
+}
+
+/// A loop that is followed until nothing is left to follow it with: only what it reads says when it ends.
+pub(crate) fn runaway_loop(case: &Case<'_>) -> bool {
+    matches!(case.reason(), ebpfkit_verifier::Reason::Explore(ExploreReason::TooLarge { .. }))
+        && unbounded_loop(case)
+        && all_in_loop(case)
+}
+
 /// Whether the path goes around a loop that only something decides of which the verifier knows nothing.
 fn unbounded_loop(case: &Case<'_>) -> bool {
     let Some((from, head)) = closing_jump(case) else { return false };
@@ -116,7 +157,8 @@ fn unbounded_loop(case: &Case<'_>) -> bool {
     !exits.is_empty()
         && exits.iter().all(|&at| {
             let step = (0..=last).rev().find(|&s| case.trace.steps[s].insn == at);
-            step.and_then(|s| case.trace.reg(s, case.insn(at).dst)).is_none_or(|r| !r.var_off.is_const())
+            step.and_then(|s| case.trace.reg(s, case.insn(at).dst))
+                .is_none_or(|r| !r.var_off.is_const() || r.ty.base == RegBase::BtfId)
         })
 }
 
@@ -198,6 +240,10 @@ pub(crate) fn walk(case: &Case<'_>, reason: &ExploreReason) -> Option<Draft> {
     use ExploreReason as R;
     Some(match reason {
         R::InfiniteLoop { insn, .. } => endless(case, *insn),
+        R::TooLarge { .. } if runaway_loop(case) => {
+            let d = endless(case, case.at());
+            d.note("each time around differs from those before, so that the loop is followed until one million instructions are used up")
+        }
         R::TooLarge { insns } => too_large(
             case,
             format!(

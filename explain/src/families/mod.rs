@@ -21,12 +21,17 @@ mod whole;
 
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-pub(crate) use argument::SPECIAL_MAPS;
+pub(crate) use argument::{SPECIAL_MAPS, by_value, left_region, plain_variable, stored_context};
 use bounds::SizeFault;
-pub(crate) use bounds::{argument_text, buffer_size, index_of, is_simple, line_reach, scale_of, set_elsewhere};
+pub(crate) use bounds::{
+    argument_text, buffer_size, index_of, is_simple, line_reach, scale_of, set_elsewhere, size_behind,
+};
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
+pub(crate) use limits::runaway_loop;
+pub(crate) use packet::{behind, edge_at, edge_name, edges, size_of_pointer};
 pub(crate) use pointer::{is_user_memory, unnamed};
+pub(crate) use resource::release_at;
 
 /// Explains a rejection. `message` is what the loader says in the place of the kernel's message.
 pub(crate) fn explain(case: &Case<'_>, message: Option<&str>) -> Draft {
@@ -127,6 +132,13 @@ fn memory(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
     })
 }
 
+/// The call that gave a pointer.
+fn made_by(case: &Case<'_>, reg: u8) -> Option<String> {
+    let history = case.history(reg);
+    let made = history.iter().find(|e| e.how == crate::origin::How::Result)?;
+    case.callee(case.event_insn(made))
+}
+
 /// Memory that may only be read, or only be written.
 fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
     use crate::words;
@@ -182,8 +194,13 @@ fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
             "a write to the packet",
         )
         .help("change packets in tc or XDP programs, or by a helper (bpf_skb_store_bytes)"),
-        _ => Draft::new(format!("this writes through {has}, which may only be read"), "a write")
-            .help("copy the data, change the copy, and write it back by the helper that belongs to it"),
+        _ => Draft::new(format!("this writes through {has}, which may only be read"), "a write").help(
+            match reg.and_then(|r| made_by(case, r)).as_deref() {
+                Some("bpf_dynptr_slice") => "take the slice with bpf_dynptr_slice_rdwr, which may be written to (and, for packets, write the buffer back with bpf_dynptr_write where the slice is that buffer)",
+                Some("bpf_rdonly_cast") => "only read through what bpf_rdonly_cast gives; what the program may write comes from maps, the stack or an acquiring call",
+                _ => "copy the data, change the copy, and write it back by the helper that belongs to it",
+            },
+        ),
     };
     Some(match reg {
         Some(r) => {

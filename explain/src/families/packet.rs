@@ -4,30 +4,157 @@ use super::bounds;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::origin::{Event, How, Location};
-use crate::source;
+use crate::source::{self, SourceLine};
 use crate::words;
+use ebpfkit_abi::ctx::{Context, Field, FieldKind, context_of};
 use ebpfkit_isa::opcode::{alu, class};
 use ebpfkit_verifier::reason::Outside;
-use ebpfkit_verifier::{RegBase, RegExtra};
+use ebpfkit_verifier::{RegBase, RegExtra, RegType};
 
 /// Offsets from which on a comparison with the end proves nothing (`MAX_PACKET_OFF`).
 const MOST: u64 = 0xffff;
 
+/// The fields of the context with the start and the end of what packet pointers lead to.
+pub(crate) fn edges(case: &Case<'_>) -> Option<(&'static Field, &'static Field)> {
+    let Context::Fields { layout, .. } = context_of(case.program.prog_type)? else { return None };
+    let of = |kinds: [FieldKind; 2]| layout.fields.iter().find(|f| kinds.contains(&f.kind));
+    Some((of([FieldKind::PacketData, FieldKind::OptVal])?, of([FieldKind::PacketEnd, FieldKind::OptValEnd])?))
+}
+
+/// What the source calls the end of the packet, or its start: a variable that has just that.
+pub(crate) fn edge_name(case: &Case<'_>, edge: RegBase, field: &str) -> Option<String> {
+    case.trace.steps.iter().enumerate().find_map(|(s, step)| {
+        let insn = case.insn(step.insn);
+        let after = case.trace.reg(s + 1, insn.dst);
+        if insn.class() != class::LDX || after.is_none_or(|r| r.ty != RegType::of(edge)) {
+            return None;
+        }
+        let text = case.text(step.insn);
+        let name = source::assigned(&text, field)?;
+        // Nothing is computed of it on the way.
+        let from = text.rfind(&format!("->{field}"))?;
+        let rest = text[from + 2 + field.len()..].trim_start();
+        let set = text[..from].rfind('=')?;
+        let plain = rest.starts_with([',', ';']) && !text[set..from].contains(['+', '-']);
+        (plain && name.chars().all(|c| c.is_alphanumeric() || c == '_')).then_some(name)
+    })
+}
+
+/// The end as it can be written at a line: a variable that is known there, or the field of the context.
+pub(crate) fn edge_at(case: &Case<'_>, step: usize, line: &SourceLine, edge: RegBase, field: &str) -> Option<String> {
+    edge_name(case, edge, field).filter(|n| case.is_known_at(line, n)).or_else(|| {
+        let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
+        let ctx = case.params(case.function_start(case.at())).first()?.0.clone();
+        (whole && case.is_known_at(line, &ctx)).then(|| format!("(long){ctx}->{field}"))
+    })
+}
+
+/// The address behind what a line accesses at its column, as it can be compared: `p + 1`, `&p[i] + 1`.
+pub(crate) fn behind(line: &SourceLine, reach: i64) -> Option<String> {
+    if let Some(address) = source::address_at(line) {
+        // Bytes are counted from an address of bytes.
+        return Some(format!("(void *)({address}) + {reach}"));
+    }
+    let name = source::expression_at(line).filter(|n| !n.contains(' ') || n.starts_with("(("))?;
+    Some(match source::index_at(line).filter(|i| line.text.contains(&format!("{name}[{i}]"))) {
+        // The pointer itself, where it leads to an array rather than being one.
+        Some(i) => format!("(void *)(&{name}[{i}] + 1)"),
+        None if line.text.contains(&format!("{name}->")) || line.text.contains(&format!("*{name}")) => {
+            format!("(void *)({name} + 1)")
+        }
+        None => return None,
+    })
+}
+
+/// What of the packet a line accesses, as an address: `&p[i]`, `p + i`, or the pointer alone.
+fn place(case: &Case<'_>, subject: &str) -> String {
+    let Some(line) = case.source(case.at()).filter(|l| !source::is_assembly(&l.file)) else {
+        return subject.to_owned();
+    };
+    if let Some(address) = source::address_at(&line) {
+        return format!("`{address}`");
+    }
+    match source::index_at(&line) {
+        Some(i) if line.text.contains(&format!("{subject}[{i}]")) => format!("{subject}[{i}]"),
+        _ => subject.to_owned(),
+    }
+}
+
+/// How often the path has been at the access since an earlier instruction of it.
+fn iterations(case: &Case<'_>, check: usize) -> usize {
+    let steps = &case.trace.steps;
+    let Some(from) = steps.iter().rposition(|s| s.insn == check) else { return 1 };
+    steps[from..].iter().filter(|s| s.insn == case.at()).count()
+}
+
+/// A size that is taken of the pointer where that of what it points to is meant: the line, and what is written there.
+pub(crate) fn size_of_pointer(case: &Case<'_>, subject: &str) -> Option<(SourceLine, String)> {
+    let line = case.source(case.at())?;
+    let written = format!("sizeof({subject})");
+    let scope = case.scope(&line);
+    let points = scope.iter().any(|(_, t)| {
+        source::find_word(t, subject).is_some_and(|at| t[..at].trim_end().ends_with('*') && !t[..at].contains('='))
+    });
+    let (number, text) = scope.iter().rfind(|(_, t)| t.contains(&written) && t.contains(['<', '>']))?.clone();
+    points.then(|| (SourceLine { file: line.file.clone(), line: number, column: 0, text }, written))
+}
+
+/// A call that accesses as many bytes of the packet as a number says.
+fn by_size(case: &Case<'_>, a: &Outside, edge: &str) -> Option<Draft> {
+    let size = case.reg(a.reg + 1).filter(|r| a.reg < 5 && r.is_scalar() && !r.var_off.is_const())?;
+    if !case.here().is_call() || size.umax != u64::from(a.size) {
+        return None;
+    }
+    let callee = case.callee(case.at())?;
+    let shown = bounds::argument_text(case, a.reg).unwrap_or_else(|| format!("r{}", a.reg));
+    let what = bounds::argument_text(case, a.reg + 1).unwrap_or_else(|| "the size".into());
+    let mut d = Draft::new(
+        format!(
+            "{callee} accesses as many bytes at {shown} as {what} says, which is {}: so many are not compared with {edge}",
+            words::scalar(size)
+        ),
+        format!("up to {} of the packet", words::bytes(a.size.into())),
+    );
+    let history = case.history(a.reg);
+    if let Some((at, _)) = last_check(case, a.reg, &history) {
+        d = d.span(
+            case.span(at, format!("this proves {} from the start of the packet on", words::bytes(a.region.into()))),
+        );
+    }
+    d = bounds::story(case, d, case.step()?, a.reg + 1, &what);
+    Some(
+        d.note(format!("a comparison of `pointer + {what}` with {edge} is about another pointer: the verifier does not derive from it how many bytes lie behind {shown}"))
+            .help("copy the bytes to a buffer of constant size first (bpf_skb_load_bytes, bpf_xdp_load_bytes), which check the packet's length themselves, with a size that is bounded by the buffer")
+            .help("or go through the packet in steps of constant size, and compare with the end before each"),
+    )
+}
+
 /// An access outside of what is known to be there.
 pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
+    if let Some(d) = by_size(case, &a, edges(case).map_or("data_end", |e| e.1.name)) {
+        return d;
+    }
     let history = case.history(a.reg);
-    let name = bounds::accessed(case).or_else(|| case.name(&history));
+    let line = case.source(case.at()).filter(|l| !source::is_assembly(&l.file));
+    let written = bounds::accessed(case).or_else(|| Some(format!("`{}`", source::address_at(line.as_ref()?)?)));
+    let name = written.clone().or_else(|| case.name(&history));
     let subject = name.clone().unwrap_or_else(|| format!("r{}", a.reg));
     // The compiler may access what the line asks for in pieces.
     let reach = bounds::line_reach(case, a.reg, i64::from(a.size));
     let end = a.off.saturating_add(reach);
     let meta = a.base == RegBase::PacketMeta;
-    let (whole, edge) = if meta { ("metadata", "data") } else { ("packet", "data_end") };
+    let end_field = edges(case).map_or("data_end", |e| e.1.name);
+    let (whole, edge) = match () {
+        _ if meta => ("metadata", "data"),
+        _ if end_field == "optval_end" => ("option's value", end_field),
+        _ => ("packet", end_field),
+    };
     let check = last_check(case, a.reg, &history);
     let state = case.reg(a.reg);
     let variable = state.filter(|r| !r.var_off.is_const());
     let label = match variable {
         Some(_) => format!("this needs {} at {subject}, wherever that is now", words::bytes(reach)),
+        None if end == 1 => format!("this needs the first byte of the {whole}"),
         None => format!("this needs the first {} of the {whole}", words::bytes(end)),
     };
     let mut draft = if a.region < 0 {
@@ -45,8 +172,22 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
             None => d,
         }
     } else if let (Some((at, _)), true) = (check, a.region > 0) {
-        let one_too_few = end - a.region == 1 && reach == 1;
+        let again = iterations(case, at);
+        let place = place(case, &subject);
+        let said =
+            source::find_word(&case.text(at), subject.trim_matches('`').split(' ').next().unwrap_or("")).is_some();
+        let one_too_few = end - a.region == 1 && reach == 1 && again <= 1 && said;
         let (checked, proves) = match variable {
+            _ if again > 1 => (
+                format!(
+                    "the check at {} covers what the first {} of the loop access here, and the {again}{} goes {} beyond it",
+                    case.line_of(at),
+                    if again == 2 { "iteration".to_owned() } else { format!("{} iterations", again - 1) },
+                    nth(again),
+                    words::bytes(end - a.region)
+                ),
+                "this is compared once, however often the loop goes around".to_owned(),
+            ),
             None => (
                 format!(
                     "{} checked at {}, {} needed here",
@@ -58,10 +199,10 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
             ),
             Some(_) if one_too_few => (
                 format!(
-                    "the check at {} lets {subject} be {edge} itself, and this accesses a byte there",
+                    "the check at {} lets {place} be {edge} itself, and this accesses a byte there",
                     case.line_of(at)
                 ),
-                format!("this allows {subject} to be {edge}"),
+                format!("this allows {place} to be {edge}"),
             ),
             Some(_) => (
                 format!(
@@ -74,7 +215,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         };
         let mut d = Draft::new(checked, label).span(case.span(at, proves));
         if one_too_few {
-            d = d.note(format!("one byte too few: the check allows {subject} to be {edge} itself, where no byte is"));
+            d = d.note(format!("one byte too few: the check allows {place} to be {edge} itself, where no byte is"));
         }
         d
     } else {
@@ -95,38 +236,63 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         draft = length_compared(case, draft, a.reg);
     }
     draft = source_of(case, draft, &history, &subject);
-    let condition = condition(case, &subject, reach, edge);
+    if let Some((line, text)) = size_of_pointer(case, &subject) {
+        let label = format!("`{text}` is 8, the size of the pointer, and not that of what it points to");
+        draft.spans.extend(case.span_at(&line.file, line.line, label));
+        draft = draft.help(format!("write `sizeof(*{subject})` in the place of `{text}` at line {}", line.line));
+    }
+    let origin = written.is_none().then_some(name).flatten();
+    let condition = condition(case, &subject, origin.as_deref(), reach, end, edge);
+    let all = if end == 1 { "the byte".to_owned() } else { format!("all {end} bytes") };
     if case.is_rust() {
         return draft.help(match variable {
             Some(_) => format!("compare right before the access, after {subject} was moved: all {} of it have to end before data_end", words::bytes(reach)),
-            None => format!("check all {end} bytes before the access: `if start + {end} > end {{ return }}`; a function like `ptr_at::<T>(ctx, offset)` has to compare `offset + size_of::<T>()`"),
+            None => format!("check {all} before the access: `if start + {end} > end {{ return }}`; a function like `ptr_at::<T>(ctx, offset)` has to compare `offset + size_of::<T>()`"),
         });
     }
     draft.help(match (variable, condition) {
         (Some(_), Some(c)) => format!("compare right before the access, after {subject} was moved: `if ({c}) return`"),
         (Some(_), None) => format!("compare what is accessed with {edge} right before the access, after it was moved: all of its {} have to lie before {edge}", words::bytes(reach)),
         (None, _) if meta => format!("compare with data, where the metadata ends: `if ((void *){subject} + {end} > data) return`"),
-        (None, Some(c)) => format!("check all {end} bytes before the access: `if ({c}) return`"),
-        (None, _) => format!("check all {end} bytes before the access: `if (data + {end} > data_end) return`, with a `void *data`"),
+        (None, Some(c)) => format!("check {all} before the access: `if ({c}) return`"),
+        (None, _) => format!("check {all} before the access: `if (data + {end} > {edge}) return`, with a `void *data`"),
     })
 }
 
-/// The comparison that covers an access through a variable, as it would be written.
-fn condition(case: &Case<'_>, subject: &str, reach: i64, edge: &str) -> Option<String> {
-    let line = case.source(case.at())?;
-    if !bounds::is_simple(subject) {
-        return None;
+fn nth(n: usize) -> &'static str {
+    match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
     }
+}
+
+/// The comparison that covers an access, as it would be written. `origin` is the variable with the start of the packet,
+/// where the line does not say through what it accesses; `end` counts from there.
+fn condition(case: &Case<'_>, subject: &str, origin: Option<&str>, reach: i64, end: i64, edge: &str) -> Option<String> {
+    let line = case.source(case.at())?;
     if source::is_assembly(&line.file) {
         return Some(format!("{subject} + {} > {edge}", reach + i64::from(case.here().off)));
     }
-    let through_member = line.text.contains(&format!("{subject}->"));
-    Some(match (through_member, source::index_at(&line)) {
-        (true, _) => format!("(void *)({subject} + 1) > {edge}"),
-        (false, Some(index)) if line.text.contains(&format!("{subject}[{index}]")) => {
-            format!("(void *)(&{subject}[{index}] + 1) > {edge}")
-        }
-        _ => format!("(void *){subject} + {reach} > {edge}"),
+    let base = if edge == "data" { RegBase::Packet } else { RegBase::PacketEnd };
+    let edge = edge_at(case, case.step()?, &line, base, edge).unwrap_or_else(|| edge.to_owned());
+    let edge = if edge.starts_with("(long)") { format!("(void *){edge}") } else { edge };
+    if let Some(start) = origin {
+        return bounds::is_simple(start).then(|| format!("(void *){start} + {end} > {edge}"));
+    }
+    if let Some(behind) = behind(&line, reach) {
+        return Some(format!("{behind} > {edge}"));
+    }
+    if !bounds::is_simple(subject) {
+        return None;
+    }
+    let index = source::index_at(&line).filter(|i| line.text.contains(&format!("{subject}[{i}]")));
+    Some(match index {
+        _ if line.text.contains(&format!("{subject}->")) => format!("(void *)({subject} + 1) > {edge}"),
+        Some(index) => format!("(void *)(&{subject}[{index}] + 1) > {edge}"),
+        None => format!("(void *){subject} + {reach} > {edge}"),
     })
 }
 
@@ -231,7 +397,14 @@ fn other_checks(case: &Case<'_>, mut draft: Draft, reg: u8, subject: &str, edge:
             break;
         }
         if matches!(other.extra, RegExtra::Range(_)) {
-            let text = format!("this comparison with {edge} proves nothing on the way that is taken here");
+            let offset = |r: &ebpfkit_verifier::RegState| i64::from(r.off) + r.var_off.value as i64;
+            let itself = case.reg(reg).is_some_and(|r| offset(r) == offset(other));
+            let text = match itself {
+                true => {
+                    format!("this compares {subject} itself with {edge}, and says nothing of the bytes from there on")
+                }
+                false => format!("this comparison with {edge} proves nothing on the way that is taken here"),
+            };
             draft.spans.push(case.span(case.trace.steps[step].insn, text));
             break;
         }

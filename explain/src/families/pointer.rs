@@ -236,6 +236,13 @@ fn loaded(case: &Case<'_>, mut d: Draft, e: &Event, base: u8, subject: &str) -> 
                 None if case.program.prog_type == ProgType::RawTracepoint => {
                     format!("args[{}] of the raw tracepoint", off / 8)
                 }
+                None if case.program.prog_type == ProgType::Tracing && !case.program.attach_target.is_empty() => {
+                    format!(
+                        "the {} argument of {}, no pointer to a struct",
+                        words::ordinal(off as usize / 8 + 1),
+                        case.program.attach_target
+                    )
+                }
                 None => match case.source(at).and_then(|l| crate::source::word_at(&l)) {
                     Some(word) if case.text(at).contains(&format!("->{word}")) => {
                         format!("the field {word} of the context")
@@ -260,7 +267,7 @@ fn loaded(case: &Case<'_>, mut d: Draft, e: &Event, base: u8, subject: &str) -> 
             }
             if plain || field.is_none() {
                 d = d.help(format!("read what {subject} points to with BPF_CORE_READ({subject}, ...) or bpf_probe_read_kernel (bpf_probe_read_user for memory of a process)"));
-                if is_regs {
+                if is_regs || case.program.prog_type == ProgType::Tracing {
                     return d;
                 }
                 return d
@@ -313,7 +320,9 @@ fn argument(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str) -> Draft {
 pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
     let history = case.history(reg);
     let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
+    // Where an address is computed the line may be that of what is accessed through another pointer.
     let name = passed_to.is_none().then(|| bounds::accessed(case)).flatten();
+    let name = name.filter(|_| case.here().memory_base().is_some());
     let argument = passed_to.and_then(|_| bounds::argument_text(case, reg)).filter(|t| bounds::is_simple(t));
     let named = name.or_else(|| case.name(&history)).or(argument);
     let subject = named.clone().unwrap_or_else(|| unnamed(case, reg));
@@ -397,7 +406,11 @@ pub(crate) fn is_inner(case: &Case<'_>, state: &RegState) -> bool {
 pub(crate) fn is_user_memory(case: &Case<'_>, history: &[Event]) -> bool {
     let section = case.program.section.as_str();
     let of_process = ["uprobe", "uretprobe", "usdt"].iter().any(|s| section.starts_with(s));
-    let of_call = ["tracepoint/syscalls/sys_enter", "tp/syscalls/sys_enter"].iter().any(|s| section.starts_with(s));
+    // What system calls are given, and the functions of the kernel that pass it on.
+    let passes = ["do_sys_", "ksys_", "__x64_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_"];
+    let of_call = ["tracepoint/syscalls/sys_enter", "tp/syscalls/sys_enter"].iter().any(|s| section.starts_with(s))
+        || matches!(case.program.prog_type, ProgType::Tracing | ProgType::Kprobe)
+            && passes.iter().any(|p| section.split_once('/').is_some_and(|(_, f)| f.starts_with(p)));
     let from_ctx = history.iter().find_map(|e| match e.how {
         How::Loaded { base } => Some(case.trace.reg(e.step, base).is_some_and(|b| b.ty.base == RegBase::Ctx)),
         _ => None,

@@ -2,34 +2,47 @@
 
 use crate::case::{Case, Draft};
 use crate::words;
+use ebpfkit_abi::releases::{self, Release};
 use ebpfkit_isa::Insn;
+use ebpfkit_object::btf::BtfRef;
 use ebpfkit_verifier::reason::ResourceReason;
 use ebpfkit_verifier::state::RefKind;
 
-/// What gives an acquired object back, by what acquired it.
-pub(crate) fn releases(acquired_by: &str) -> &'static str {
-    match acquired_by {
-        "bpf_ringbuf_reserve" => "bpf_ringbuf_submit or bpf_ringbuf_discard",
-        "bpf_ringbuf_reserve_dynptr" => "bpf_ringbuf_submit_dynptr or bpf_ringbuf_discard_dynptr",
-        "bpf_sk_lookup_tcp" | "bpf_sk_lookup_udp" | "bpf_skc_lookup_tcp" | "bpf_tcp_sock" => "bpf_sk_release",
-        "bpf_map_lookup_elem" => "bpf_sk_release",
-        "bpf_kptr_xchg" => "the release function of its type (or bpf_kptr_xchg back into the map)",
-        "bpf_obj_new_impl" | "bpf_obj_new" | "bpf_refcount_acquire_impl" => "bpf_obj_drop",
-        "bpf_percpu_obj_new_impl" => "bpf_percpu_obj_drop",
-        "bpf_task_acquire" | "bpf_task_from_pid" | "bpf_task_from_vpid" => "bpf_task_release",
-        "bpf_cgroup_acquire" | "bpf_cgroup_ancestor" | "bpf_cgroup_from_id" | "bpf_task_get_cgroup1" => {
-            "bpf_cgroup_release"
+/// What gives an acquired object back, as a program calls it: macros of the headers hide an argument.
+fn as_called(name: &str) -> &str {
+    name.strip_suffix("_impl").unwrap_or(name)
+}
+
+/// What gives something back that a call has opened, in words.
+fn releases(case: &Case<'_>, opened: usize, by: &str) -> String {
+    if let Some(iterator) = by.strip_suffix("_new").filter(|_| by.starts_with("bpf_iter_")) {
+        return format!("{iterator}_destroy");
+    }
+    match release_at(case, opened) {
+        Some(Release { by, or: Some(or), .. }) => format!("{or} or {by}"),
+        Some(release) if by == "bpf_kptr_xchg" => {
+            format!("{} (where it is not NULL)", as_called(release.by))
         }
-        "bpf_cpumask_create" | "bpf_cpumask_acquire" => "bpf_cpumask_release",
-        "bpf_skb_ct_lookup" | "bpf_xdp_ct_lookup" | "bpf_skb_ct_alloc" | "bpf_xdp_ct_alloc" | "bpf_ct_insert_entry" => {
-            "bpf_ct_release"
+        Some(release) => as_called(release.by).to_owned(),
+        None if by == "bpf_kptr_xchg" => {
+            "the release function of its type (or bpf_kptr_xchg back into the map)".to_owned()
         }
-        "bpf_crypto_ctx_create" | "bpf_crypto_ctx_acquire" => "bpf_crypto_ctx_release",
-        "bpf_get_task_exe_file" => "bpf_put_file",
-        "bpf_local_irq_save" => "bpf_local_irq_restore",
-        "bpf_lookup_user_key" | "bpf_lookup_system_key" => "bpf_key_put",
-        name if name.starts_with("bpf_iter_") => "the iterator's _destroy function",
-        _ => "the function that belongs to it",
+        None => "the function that belongs to it".to_owned(),
+    }
+}
+
+/// What gives back what the call at a slot acquired; exchanged pointers by the struct that they lead to.
+pub(crate) fn release_at(case: &Case<'_>, opened: usize) -> Option<&'static Release> {
+    let by = case.callee(opened)?;
+    if by != "bpf_kptr_xchg" {
+        return releases::release_of(&by);
+    }
+    let step = case.trace.steps.iter().rposition(|s| s.insn == opened)?;
+    let got = case.trace.reg(step + 1, 0)?;
+    let (origin, _) = got.btf()?;
+    match origin {
+        BtfRef::Vmlinux => releases::release_of_struct(&case.struct_name(got)?),
+        BtfRef::Program => releases::release_of("bpf_obj_new_impl"),
     }
 }
 
@@ -64,6 +77,11 @@ fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     );
     if exits {
         d = d.at(end);
+        // The last line that was walked before a `return` that stands for several paths.
+        if let Some((file, line)) = implied_return(case, last, end) {
+            d.headline = d.headline.replace(&format!("in {}", case.line_of(end)), &format!("in line {line}"));
+            d.place = case.span_at(&file, line, "");
+        }
     }
     for r in &refs {
         let by = case.callee(r.insn).unwrap_or_else(|| "a call".into());
@@ -73,10 +91,10 @@ fn open(case: &Case<'_>, prefix: &str) -> Option<Draft> {
     if by.contains("dynptr") {
         d = d.note(format!("what {by} has made is to be submitted or discarded where the call failed, too"));
     }
-    let close = match by.strip_suffix("_new") {
-        Some(iterator) if by.starts_with("bpf_iter_") => format!("{iterator}_destroy"),
-        _ => releases(&by).to_owned(),
-    };
+    let close = releases(case, first.insn, &by);
+    if by == "bpf_kptr_xchg" {
+        d = d.note("bpf_kptr_xchg returns the pointer that was in the map before, which now belongs to the program");
+    }
     Some(d.help(format!("call {close} on {what} before this path returns")))
 }
 
@@ -114,6 +132,25 @@ pub(crate) fn returned(case: &Case<'_>, last: usize) -> usize {
     exit
 }
 
+/// The `return` that comes right after the last line of a path, where the exit has no line of a `return`.
+fn implied_return(case: &Case<'_>, last: usize, end: usize) -> Option<(String, u32)> {
+    if case.text(end).trim_start().starts_with("return") {
+        return None;
+    }
+    let depth = case.trace.steps[last].depth;
+    let steps = case.trace.steps[..last].iter().rev().filter(|s| s.depth == depth);
+    let before = steps.map(|s| s.insn).find(|&i| !case.same_line(i, end))?;
+    let line = case.source(before)?;
+    let insn = case.insn(before);
+    // Where a branch goes is not said by its line.
+    if insn.is_jump_class() && !insn.is_call() {
+        return None;
+    }
+    let lines = case.function_lines(before);
+    let rest = lines.iter().filter(|(n, _)| *n > line.line).find(|(_, t)| !matches!(t.trim(), "" | "}"))?;
+    (case.main_file()? == line.file && rest.1.trim_start().starts_with("return")).then_some((line.file, rest.0))
+}
+
 /// The `return` that a path takes right after a branch, where no instruction stands for it: the number of its line.
 pub(crate) fn early_return(case: &Case<'_>, branch: usize) -> Option<(String, u32, String)> {
     let line = case.source(branch)?;
@@ -132,8 +169,7 @@ pub(crate) fn at_return(case: &Case<'_>, mut d: Draft, branch: Option<usize>) ->
     {
         let from = d.at.unwrap_or(case.at());
         d.headline = d.headline.replace(&format!("in {}", case.line_of(from)), &format!("in line {line}"));
-        d.spans.push(span);
-        d.label = "the path ends here".into();
+        d.place = Some(span);
     }
     d
 }
@@ -161,7 +197,9 @@ fn decided(case: &Case<'_>, d: Draft, from: usize, last: usize) -> Draft {
             return if case.here().code == ebpfkit_isa::opcode::EXIT { at_return(case, d, Some(at)) } else { d };
         }
     }
-    match super::ctx::branches(case, 1).into_iter().next() {
+    let opened = case.trace.steps[..last].iter().rposition(|s| s.insn == from);
+    let after = |at: usize| case.trace.steps[..last].iter().rposition(|s| s.insn == at) > opened;
+    match super::ctx::branches(case, 1).into_iter().next().filter(|(at, _)| after(*at)) {
         Some((at, _)) => d.span(case.span(at, "this branch leads to the return")),
         None => d,
     }

@@ -30,6 +30,12 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
     } else {
         (format!("{by} the stack at {range}, which is not allowed here"), "access variables inside of their bounds")
     };
+    if let Some(d) = relocated(case) {
+        return d;
+    }
+    if let Some(d) = beyond_array(case, reg) {
+        return d;
+    }
     let mut d = Draft::new(headline, format!("{} at fp{off:+}", words::bytes(size)));
     if off < -(STACK_SIZE as i64) {
         let needed = crate::case::stack_used(case, case.at());
@@ -45,6 +51,79 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
         return general::with_origin(case, d, &case.history(reg), &format!("r{reg}"));
     }
     general::with_origin(case, d, &case.history(reg), &format!("r{reg}")).help(help)
+}
+
+/// An index whose value is known and too large for the array that the line indexes.
+fn beyond_array(case: &Case<'_>, reg: u8) -> Option<Draft> {
+    let line = case.source(case.at()).filter(|_| !case.here().is_call())?;
+    let index = source::index_at(&line)?;
+    let array = crate::members::declared_at(case, &line, &index)?;
+    let added = case.history(reg).into_iter().find_map(|e| match e.how {
+        crate::origin::How::Computed { op: ebpfkit_isa::opcode::alu::ADD, with: Some(with), .. } => {
+            let value = case.trace.reg(e.step, with).filter(|r| r.is_scalar())?.const_value()?;
+            Some((e, with, value as i64))
+        }
+        _ => None,
+    });
+    let (event, with, value) = added?;
+    let scale = bounds::scale_of(case, event.step, with).max(1);
+    let value = value / scale;
+    if value < array.len {
+        return None;
+    }
+    let text = format!("{index} is {value} here");
+    let d = Draft::new(
+        format!(
+            "'{}' has {} elements, and the index {index} is {value} here: this lies behind it",
+            array.name, array.len
+        ),
+        text,
+    );
+    let inner = case.history_at(event.step, crate::origin::Location::Reg(with));
+    let d = general::with_origin(case, d, &inner, &index);
+    Some(d.help(format!("compare it right before the access: `if ({index} >= {}) return`", array.len)))
+}
+
+/// A member of a variable of the program whose type is one of the kernel's: it is accessed where the kernel's struct has
+/// it, and the variable is laid out as the program declares it.
+pub(crate) fn relocated(case: &Case<'_>) -> Option<Draft> {
+    use ebpfkit_object::btf::Kind;
+    let line = case.source(case.at())?;
+    let before = &line.text[..line.text.char_indices().nth((line.column as usize).checked_sub(1)?)?.0];
+    let (variable, member) = match before.strip_suffix('.') {
+        Some(base) => (source::last_word(base)?, source::word_at(&line)?),
+        None => {
+            let (base, member) = source::chain_at(&line)?.split_once('.').map(|(b, m)| (b.to_owned(), m.to_owned()))?;
+            (base, member)
+        }
+    };
+    let declared = |t: &str| {
+        let at = source::find_word(t, &variable)?;
+        let kind = t[..at].trim().strip_prefix("struct ")?.trim().to_owned();
+        kind.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(kind)
+    };
+    let kind = case.scope(&line).iter().rev().find_map(|(_, t)| declared(t))?;
+    let plain = kind.split("___").next()?.to_owned();
+    let (own, kernel) = (case.btf()?, case.kernel.btf()?);
+    let find = |btf: &ebpfkit_object::Btf, name: &str| {
+        let id = btf.find(name, Kind::Struct)?;
+        let at = btf.members(id).find(|m| m.name == member).map(|m| m.bit_offset / 8)?;
+        Some((at, btf.size_of(id)?))
+    };
+    let (at, size) = find(own, &kind)?;
+    let (kernel_at, _) = find(kernel, &plain)?;
+    if at == kernel_at {
+        return None;
+    }
+    Some(
+        Draft::new(
+            format!("{variable} is a variable of the program's own struct {kind} ({}), and '{member}' is accessed at byte {kernel_at} of it, where the kernel's struct has it", words::bytes(size.into())),
+            format!("byte {kernel_at} of {variable}"),
+        )
+        .note(format!("the struct is declared with preserve_access_index: accesses of its members move to where the kernel's struct has them ('{member}' is at byte {at} in the program's), also those of variables of the program"))
+        .help(format!("do not copy the struct: read the member alone from the kernel's object, with BPF_CORE_READ(p, {member}) or bpf_core_read"))
+        .help("or declare another struct for the variable, without preserve_access_index"),
+    )
 }
 
 /// An access at a place of the stack that a number decides.

@@ -162,6 +162,9 @@ fn decider(case: &Case<'_>, d: Draft) -> Draft {
 
 /// Stack bytes that were never written, or belong to an object.
 pub(crate) fn stack(case: &Case<'_>, off: Option<i64>, size: i64, reader: Option<u8>) -> Draft {
+    if let Some(d) = super::stack::relocated(case).filter(|_| reader.is_none()) {
+        return d;
+    }
     let callee = case.callee(case.at());
     let reads = match (&callee, reader) {
         (Some(c), Some(r)) => {

@@ -1,10 +1,10 @@
 //! Mends of indices and sizes.
 
 use super::patch::Edit;
-use super::{Around, Mend, code, exit_text, plain, source};
+use super::{Around, Mend, code, plain, source};
 use crate::case::Case;
 use crate::families::index_of;
-use crate::members::{array_at, bytes_left, fixed};
+use crate::members::{array_at, bytes_left, declared_at, fixed};
 use crate::origin::{Event, How, Location, access_size};
 use crate::source::index_at;
 use ebpfkit_isa::Insn;
@@ -28,7 +28,7 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             if case.here().is_call() {
                 sizes(case, step, *reg, &mut out);
             }
-            index(case, step, *reg, access_size(case.here()), &mut out);
+            index(case, step, *reg, crate::families::size_behind(case, *reg), &mut out);
         }
         Reason::Memory(MemoryReason::StackUnbounded { reg, .. }) => {
             index(case, step, *reg, access_size(case.here()), &mut out)
@@ -53,7 +53,8 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
                 let code = code::unless(code::jump_imm(jmp::JNE, *reg, 0, 0), &leave);
                 let name = size_name(case, *reg);
                 let edit = name.as_ref().and_then(|n| {
-                    source::before(case, case.at(), &[format!("if ({n} == 0)"), format!("\t{}", exit_text(case, step))])
+                    let lines = source::leaving(case, step, case.at(), &format!("{n} == 0"), 0)?;
+                    source::before(case, case.at(), &lines)
                 });
                 let shown = name.unwrap_or_else(|| format!("r{reg}"));
                 out.push(
@@ -80,7 +81,15 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
 
 /// The name of a size or index in the source, if it is a plain one.
 fn size_name(case: &Case<'_>, reg: u8) -> Option<String> {
-    crate::families::argument_text(case, reg).filter(|t| crate::families::is_simple(t))
+    let text = crate::families::argument_text(case, reg)?;
+    if crate::families::is_simple(&text) {
+        return Some(text);
+    }
+    // What is computed of variables alone can be compared as it is written.
+    let plain = text.len() <= 40 && text.chars().all(|c| is_word(c) || " +-*&|<>->.()".contains(c));
+    let calls = text.match_indices('(').any(|(at, _)| text[..at].ends_with(is_word) && !text[..at].ends_with("sizeof"));
+    let named = text.contains(|c: char| c.is_ascii_lowercase()) && !text.starts_with(['&', '(']);
+    (plain && !calls && named && text.contains(' ')).then(|| format!("({text})"))
 }
 
 /// Leaves where a number that is added to a pointer is too large, or negative.
@@ -100,8 +109,7 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
     // The register holds the index as it is written, or without a constant that is added elsewhere: the comparison holds
     // for both.
     let condition = named.as_deref().and_then(|n| condition(case, n, count));
-    let edit = condition
-        .and_then(|c| source::before(case, case.at(), &[format!("if ({c})"), format!("\t{}", exit_text(case, step))]));
+    let edit = condition.and_then(|c| source::before(case, case.at(), &source::leaving(case, step, case.at(), &c, 0)?));
     let named = named.filter(|n| crate::families::is_simple(n));
     let shown = named.unwrap_or_else(|| format!("r{reg}"));
     let text = format!("leave where {shown} is not from 0 to {}", count - 1);
@@ -165,7 +173,11 @@ fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) 
     // The array that is meant may end before the memory does.
     let scale = crate::families::scale_of(case, event.step, index).max(1);
     let start = fixed(&base) + added_const + here;
-    let array = array_at(case, &base, start, scale);
+    let by_type = || {
+        let line = case.source(case.at()).filter(|_| base.ty.base == RegBase::Stack)?;
+        declared_at(case, &line, &index_at(&line)?).filter(|a| a.size == scale)
+    };
+    let array = array_at(case, &base, start, scale).or_else(by_type);
     let most = array.map_or(most, |a| most.min((a.limit(size) - 1) * scale));
     let most = match base.ty.base {
         RegBase::Stack => declared_length(case).map_or(most, |n| most.min((n - 1) * scale)),
@@ -250,7 +262,8 @@ fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) 
             Some(r) if r.smin < 0 || r.umax > i32::MAX as u64 => below_zero(case, n),
             _ => String::new(),
         };
-        source::before(case, case.at(), &[format!("if ({below}{n} > {most})"), format!("\t{}", exit_text(case, step))])
+        let lines = source::leaving(case, step, case.at(), &format!("{below}{n} > {most}"), 0)?;
+        source::before(case, case.at(), &lines)
     });
     let shown = name.unwrap_or_else(|| format!("r{reg}"));
     out.push(

@@ -49,6 +49,12 @@ pub(crate) const fn load32(dst: u8, base: u8, off: i16) -> Insn {
     Insn::new(class::LDX | size::W | mode::MEM, dst, base, off, 0)
 }
 
+/// A load of a field of the context, with its own width.
+pub(crate) const fn load_field(dst: u8, ctx: u8, field: &ebpfkit_abi::ctx::Field) -> Insn {
+    let off = field.offset as i16;
+    if field.size == 8 { load(dst, ctx, off) } else { load32(dst, ctx, off) }
+}
+
 /// `if dst OP imm goto +off`
 pub(crate) const fn jump_imm(op: u8, dst: u8, imm: i32, off: i16) -> Insn {
     Insn::new(class::JMP | op, dst, 0, off, imm)

@@ -1,6 +1,7 @@
 //! Remedies as edits: applied to the program, verified again, and offered only if the result is accepted.
 
 mod bounds;
+mod calls;
 mod code;
 mod ctx;
 mod other;
@@ -16,7 +17,7 @@ use crate::origin::{Location, slot_index};
 use crate::trace::Recorder;
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::{Object, Program};
-use ebpfkit_verifier::{Options, RegState, RegType, Verdict, verify_program};
+use ebpfkit_verifier::{Options, Reason, RegState, RegType, Verdict, verify_program};
 use patch::{Edit, New};
 use std::borrow::Cow;
 
@@ -139,7 +140,9 @@ impl Prover {
                 // Another rejection may be mended too, if it is another one.
                 Verdict::Rejected(next) if length + 1 < LONGEST => {
                     let old = edited.was.get(next.insn).copied().flatten();
-                    let moved = old != Some(rejection.insn) || next.reason.name() != rejection.reason.name();
+                    let moved = old != Some(rejection.insn)
+                        || next.reason.name() != rejection.reason.name()
+                        || matches!(next.reason, Reason::Resource(_));
                     if moved && (next.reason != rejection.reason || old != Some(rejection.insn)) {
                         let said = said(case, so_far, &mend, &changes);
                         further.push((edited, next, recorder.into_trace().unwrap_or_default(), after, said));
@@ -207,7 +210,11 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
     let Changes { new, was, before, slots } = *changes;
     let mut all = so_far.clone();
     // A larger step in the same direction takes the place of a smaller one.
-    let kind = |t: &str| t.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    // Numbers alone differ; those of registers say which is meant.
+    let kind = |t: &str| {
+        let words = t.split(' ').map(|w| if w.trim_matches(['(', ')']).parse::<u64>().is_ok() { "" } else { w });
+        words.collect::<Vec<_>>().join(" ").replace("bytes", "byte")
+    };
     if all.texts.last().is_some_and(|t| kind(t) == kind(&mend.text)) {
         all.texts.pop();
         // What it says of a line says the smaller one too.
@@ -217,8 +224,10 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
     all.repair.steps.push((mend.clone(), case.function_ends()));
     all.without_source |= mend.source.is_empty();
     for edit in &mend.source {
-        if !all.source.contains(edit) {
-            all.source.push(edit.clone());
+        let same = |e: &&mut SourceEdit| e.file == edit.file && e.line == edit.line && e.old == edit.old;
+        match all.source.iter_mut().find(same) {
+            Some(earlier) => source::merge(earlier, edit),
+            None => all.source.push(edit.clone()),
         }
     }
     let after = Case { program: new, ..*case };
@@ -307,6 +316,7 @@ fn candidates(case: &Case<'_>) -> Vec<Mend> {
     let mut out = pointers::candidates(case);
     out.extend(bounds::candidates(case));
     out.extend(release::candidates(case));
+    out.extend(calls::candidates(case));
     out.extend(other::candidates(case));
     out.extend(ctx::candidates(case));
     out.extend(scratch::candidates(case));

@@ -22,6 +22,9 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         Reason::Explore(ExploreReason::InfiniteLoop { .. } | ExploreReason::TooManyBranches { .. }) => {
             endless(case, &mut out)
         }
+        Reason::Explore(ExploreReason::TooLarge { .. }) if crate::families::runaway_loop(case) => {
+            endless(case, &mut out)
+        }
         Reason::Call(CallReason::MapType { name, .. }) => map_type(case, name, &mut out),
         Reason::Call(CallReason::NoProgArray {}) => map_type(case, "bpf_tail_call", &mut out),
         // A number in the place of a pointer is none in a static function either.

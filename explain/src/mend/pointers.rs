@@ -2,7 +2,8 @@
 
 use super::patch::{Edit, New};
 use super::{Around, Mend, code, exit_text, plain, slot_state, source};
-use crate::case::Case;
+use crate::case::{Case, stack_used};
+use crate::families::{behind, edge_at, edge_name, edges, size_of_pointer};
 use crate::origin::{Event, How, Location, access_size};
 use crate::source::base_at;
 use ebpfkit_abi::helpers::id;
@@ -22,6 +23,10 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             | CallReason::NotReferenced { reg, .. },
         ) => {
             pointer(case, step, *reg, &mut out);
+            if let Reason::Call(CallReason::ArgumentKind { reg, expected, .. }) = case.reason() {
+                stored_context(case, step, *reg, expected, &mut out);
+                by_address(case, step, *reg, &mut out);
+            }
         }
         Reason::Global(GlobalReason::PossiblyNull { reg }) => pointer(case, step, *reg, &mut out),
         Reason::Kfunc(KfuncReason::PossiblyNull { index }) => pointer(case, step, *index as u8 + 1, &mut out),
@@ -83,6 +88,40 @@ fn pointer(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     }
 }
 
+/// Passes the context that lies on the stack, in the place of its address.
+fn stored_context(case: &Case<'_>, step: usize, reg: u8, expected: &str, out: &mut Vec<Mend>) {
+    let Some(off) = crate::families::stored_context(case, reg).filter(|_| expected == "ctx") else { return };
+    let at = case.trace.steps[step].insn;
+    let text = crate::families::argument_text(case, reg);
+    let named = text.as_deref().and_then(|t| t.strip_prefix('&'));
+    let shown = named.unwrap_or("the context");
+    let edit = named.and_then(|n| {
+        let callee = case.callee(at)?;
+        source::replace(case, at, &format!("{callee}(&{n}"), &format!("{callee}({n}"))
+    });
+    out.push(
+        Mend::new(format!("pass {shown} itself"), vec![Edit::Before(at, plain(vec![code::load(reg, 10, off as i16)]))])
+            .source(edit),
+    );
+}
+
+/// Passes the address of a number where the number itself was passed, to calls that read a key or a value there.
+fn by_address(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
+    let Some(size) = crate::families::by_value(case, reg) else { return };
+    let at = case.trace.steps[step].insn;
+    let Some(slot) = code::slot_below(stack_used(case, at)) else { return };
+    let edit = crate::families::plain_variable(case, reg).and_then(|name| {
+        let text = crate::families::argument_text(case, reg)?;
+        source::replace(case, at, &format!(", {text}"), &format!(", &{name}"))
+    });
+    let shown = crate::families::plain_variable(case, reg).unwrap_or_else(|| "the number".into());
+    if size > 8 {
+        return;
+    }
+    let first = vec![code::store(10, slot, reg), code::mov(reg, 10), code::add(reg, slot.into())];
+    out.push(Mend::new(format!("pass the address of {shown}"), vec![Edit::Before(at, plain(first))]).source(edit));
+}
+
 /// Leaves where a pointer is NULL.
 fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let around = Around::new(case, step);
@@ -90,27 +129,23 @@ fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let Some(leave) = around.leave_without(reference) else { return };
     let at = case.trace.steps[step].insn;
     let history = case.history_at(step, Location::Reg(reg));
-    let name = case.name(&history).or_else(|| base_at(&case.source(at)?));
     let made = history
         .iter()
         .find(|e| matches!(e.how, How::Result | How::Loaded { .. } | How::Returned))
         .map(|e| case.event_insn(e));
+    let accessed = || base_at(&case.source(at).filter(|_| case.insn(at).memory_base() == Some(reg))?);
+    let name = case.name(&history).or_else(accessed);
     let shown = name.clone().unwrap_or_else(|| crate::families::unnamed(case, reg));
     let edit = name.as_ref().and_then(|n| {
-        let lines = [format!("if (!{n})"), format!("\t{}", exit_text(case, step))];
-        made.filter(|&m| case.text(m).contains(n.as_str()))
-            .and_then(|m| source::after(case, m, &lines))
-            .or_else(|| source::before(case, at, &lines))
+        let lines = source::leaving(case, step, at, &format!("!{n}"), reference)?;
+        let sets = |m: &usize| {
+            let text = case.text(*m);
+            text.contains(n.as_str()) && (!case.same_line(*m, at) || case.name(&history).as_ref() == Some(n))
+        };
+        made.filter(sets).and_then(|m| source::after(case, m, &lines)).or_else(|| source::before(case, at, &lines))
     });
     let code = code::unless(code::jump_imm(jmp::JNE, reg, 0, 0), &leave);
     out.push(Mend::new(format!("leave where {shown} is NULL"), vec![Edit::Before(at, plain(code))]).source(edit));
-}
-
-/// The offsets of data and data_end in the context.
-fn packet_fields(case: &Case<'_>) -> Option<(i16, i16)> {
-    use ebpfkit_abi::ctx::{Context, context_of};
-    let Context::Fields { layout, .. } = context_of(case.program.prog_type)? else { return None };
-    Some((layout.field("data")?.offset as i16, layout.field("data_end")?.offset as i16))
 }
 
 /// Compares with the end of the packet, or of the metadata, right before the access.
@@ -124,9 +159,10 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
     let Ok(need32) = i32::try_from(need) else { return };
     let free = around.free(RegSet::of(reg));
     // Metadata ends where the packet begins.
+    let Some((start_field, end_field)) = edges(case) else { return };
     let (edge, field) = match state.ty.base {
-        RegBase::PacketMeta => (RegBase::Packet, "data"),
-        _ => (RegBase::PacketEnd, "data_end"),
+        RegBase::PacketMeta => (RegBase::Packet, start_field),
+        _ => (RegBase::PacketEnd, end_field),
     };
     let is_end = |r: &RegState| r.ty == RegType::of(edge) && r.off == 0 && r.var_off.is_const() && r.var_off.value == 0;
     let is_ctx = |r: &RegState| r.ty == RegType::of(RegBase::Ctx) && r.off == 0 && r.var_off.is_const();
@@ -144,7 +180,7 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
         first.extend(load);
         end
     } else {
-        let (Some(other), Some((data_off, end_off))) = (second, packet_fields(case)) else { return };
+        let Some(other) = second else { return };
         let ctx = match around.find(is_ctx) {
             Some(location) => {
                 let (load, ctx) = around.fetch(location, other);
@@ -160,12 +196,13 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
                 other
             }
         };
-        first.push(code::load32(other, ctx, if field == "data" { data_off } else { end_off }));
+        first.push(code::load_field(other, ctx, field));
         other
     };
     first.extend(code::unless(code::jump_reg(jmp::JLE, scratch, end_reg, 0), &leave));
-    let edit = packet_line(case, step, edge, field);
-    let named = edge_name(case, edge, field).unwrap_or_else(|| field.to_owned());
+    let reach = crate::families::line_reach(case, reg, access_size(case.here()));
+    let edit = packet_line(case, step, edge, field.name, reach);
+    let named = edge_name(case, edge, field.name).unwrap_or_else(|| field.name.to_owned());
     let what = match state.var_off.is_const() {
         true => format!(" ({})", crate::words::bytes(end)),
         false => String::new(),
@@ -194,45 +231,23 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
 }
 
 /// The comparison with the end as it is written in the line before the access, where all of its names are known there.
-fn packet_line(case: &Case<'_>, step: usize, edge: RegBase, field: &str) -> Option<crate::diagnosis::SourceEdit> {
+fn packet_line(
+    case: &Case<'_>,
+    step: usize,
+    edge: RegBase,
+    field: &str,
+    reach: i64,
+) -> Option<crate::diagnosis::SourceEdit> {
     let at = case.trace.steps[step].insn;
     let line = case.source(at)?;
-    let name = crate::source::expression_at(&line).filter(|n| !n.contains(' ') || n.starts_with("(("))?;
-    let index = crate::source::index_at(&line).filter(|i| line.text.contains(&format!("{name}[{i}]")));
-    // The pointer itself, where it leads to an array rather than being one.
-    let target = match &index {
-        Some(i) => format!("&{name}[{i}] + 1"),
-        None if line.text.contains(&format!("{name}->")) => format!("{name} + 1"),
-        None if line.text.contains(&format!("*{name}")) => format!("{name} + 1"),
-        None => return None,
-    };
-    let known = edge_name(case, edge, field).filter(|n| case.is_known_at(&line, n));
-    let end = known.or_else(|| {
-        let whole = case.trace.start == 0 && case.trace.steps[step].depth == 0;
-        let ctx = case.params(case.function_start(at)).first()?.0.clone();
-        (whole && case.is_known_at(&line, &ctx)).then(|| format!("(long){ctx}->{field}"))
-    })?;
-    let lines = [format!("if ((void *)({target}) > (void *){end})"), format!("\t{}", exit_text(case, step))];
+    // A size that was taken of the pointer is mended where it is written.
+    if let Some((line, text)) = crate::source::base_at(&line).and_then(|b| size_of_pointer(case, &b)) {
+        return source::replace_in(&line, &text, &text.replacen('(', "(*", 1));
+    }
+    let behind = behind(&line, reach)?;
+    let end = edge_at(case, step, &line, edge, field)?;
+    let lines = source::leaving(case, step, at, &format!("{behind} > (void *){end}"), 0)?;
     source::before(case, at, &lines)
-}
-
-/// What the source calls the end of the packet, or its start: a variable that has just that.
-fn edge_name(case: &Case<'_>, edge: RegBase, field: &str) -> Option<String> {
-    case.trace.steps.iter().enumerate().find_map(|(s, step)| {
-        let insn = case.insn(step.insn);
-        let after = case.trace.reg(s + 1, insn.dst);
-        if insn.class() != class::LDX || after.is_none_or(|r| r.ty != RegType::of(edge)) {
-            return None;
-        }
-        let text = case.text(step.insn);
-        let name = crate::source::assigned(&text, field)?;
-        // Nothing is computed of it on the way.
-        let from = text.rfind(&format!("->{field}"))?;
-        let rest = text[from + 2 + field.len()..].trim_start();
-        let set = text[..from].rfind('=')?;
-        let plain = rest.starts_with([',', ';']) && !text[set..from].contains(['+', '-']);
-        (plain && name.chars().all(|c| c.is_alphanumeric() || c == '_')).then_some(name)
-    })
 }
 
 /// Loads packet pointers again after the call that moved the packet.
@@ -240,7 +255,7 @@ fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
     let step = lost.step;
     let at = case.event_insn(lost);
     let next = step + 1;
-    let (Some((data, end)), Some(frame)) = (packet_fields(case), case.trace.frame(step)) else { return };
+    let (Some((data, end)), Some(frame)) = (edges(case), case.trace.frame(step)) else { return };
     if case.trace.steps.get(next).is_none_or(|n| n.depth != case.trace.steps[step].depth) {
         return;
     }
@@ -262,8 +277,8 @@ fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
         }
     };
     let mut first = load;
-    first.push(code::load32(limit, ctx, end));
-    first.push(code::load32(base, ctx, data));
+    first.push(code::load_field(limit, ctx, end));
+    first.push(code::load_field(base, ctx, data));
     let whole = |r: &RegState| i64::from(r.off) + r.var_off.value as i64;
     let mut most = 0;
     let mut set = Vec::new();

@@ -5,75 +5,74 @@ use super::{Around, Mend, code, plain, source};
 use crate::case::Case;
 use crate::origin::Location;
 use ebpfkit_abi::helpers::id;
+use ebpfkit_abi::releases::Takes;
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::btf::Kind;
-use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::ResourceReason;
-use ebpfkit_verifier::state::{RefKind, Reference};
+use ebpfkit_verifier::state::{RefKind, Reference, Resources};
+use ebpfkit_verifier::{Reason, RegState};
 
-/// How something acquired is given back.
-#[derive(Clone, Copy)]
-enum Release {
-    /// A helper with the object, and a zero as its second argument where it has flags.
-    Helper(u32, bool),
-    /// A kernel function with the object, and perhaps a zero.
-    Kfunc(&'static str, bool),
-}
-
-/// What gives back what a call acquired.
-fn release_of(acquired_by: &str) -> Option<Release> {
-    Some(match acquired_by {
-        "bpf_ringbuf_reserve" => Release::Helper(id::RINGBUF_DISCARD, true),
-        "bpf_sk_lookup_tcp" | "bpf_sk_lookup_udp" | "bpf_skc_lookup_tcp" | "bpf_map_lookup_elem" => {
-            Release::Helper(id::SK_RELEASE, false)
-        }
-        "bpf_task_acquire" | "bpf_task_from_pid" | "bpf_task_from_vpid" => Release::Kfunc("bpf_task_release", false),
-        "bpf_cgroup_acquire" | "bpf_cgroup_ancestor" | "bpf_cgroup_from_id" | "bpf_task_get_cgroup1" => {
-            Release::Kfunc("bpf_cgroup_release", false)
-        }
-        "bpf_cpumask_create" | "bpf_cpumask_acquire" => Release::Kfunc("bpf_cpumask_release", false),
-        "bpf_obj_new_impl" | "bpf_refcount_acquire_impl" => Release::Kfunc("bpf_obj_drop_impl", true),
-        "bpf_skb_ct_lookup" | "bpf_xdp_ct_lookup" => Release::Kfunc("bpf_ct_release", false),
-        "bpf_crypto_ctx_create" | "bpf_crypto_ctx_acquire" => Release::Kfunc("bpf_crypto_ctx_release", false),
-        "bpf_get_task_exe_file" => Release::Kfunc("bpf_put_file", false),
-        _ => return None,
-    })
+/// One thing that is given back.
+struct Given {
+    /// The code for it.
+    code: Vec<Insn>,
+    /// What that calls.
+    by: String,
+    /// The call that had opened it.
+    opened: usize,
+    /// It is only done where there is something to give back.
+    is_tested: bool,
 }
 
 /// A call of a kernel function.
-fn kfunc(case: &Case<'_>, name: &str) -> Option<Insn> {
+pub(crate) fn kfunc(case: &Case<'_>, name: &str) -> Option<Insn> {
     let number = case.kernel.btf()?.find(name, Kind::Func)?;
     let pseudo = ebpfkit_isa::opcode::pseudo::KFUNC_CALL;
     Some(Insn::new(ebpfkit_isa::opcode::CALL, 0, pseudo, 0, i32::try_from(number).ok()?))
 }
 
-/// Code that gives back one thing at a step; the name of what it calls.
-fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Vec<Insn>, String)> {
+/// Code that gives back one thing at a step.
+fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<Given> {
+    let given = |(code, by): (Vec<Insn>, String)| Given { code, by, opened: r.insn, is_tested: false };
     if r.kind == RefKind::Lock {
-        return unlock(case, around, r);
+        return unlock(case, around, r).map(given);
     }
     if r.kind != RefKind::Ptr {
         return None;
     }
     let by = case.callee(r.insn)?;
     if let Some(found) = on_stack(case, around, r, &by) {
-        return Some(found);
+        return Some(given(found));
     }
-    let release = release_of(&by)?;
-    let place = around.find(|s| s.ref_obj_id == r.id && !s.ty.may_be_null() && s.off == 0 && s.var_off.is_const())?;
-    let mut out = match place {
-        Location::Reg(reg) => vec![code::mov(1, reg)],
-        Location::Slot(off) => vec![code::load(1, 10, off as i16)],
+    let is_it = |s: &RegState| s.ref_obj_id == r.id && s.off == 0 && s.var_off.is_const();
+    let place = around.find(|s| is_it(s) && !s.ty.may_be_null()).or_else(|| around.find(is_it))?;
+    let (load, state) = match place {
+        Location::Reg(reg) => (code::mov(1, reg), case.trace.frame(around.step)?.regs[usize::from(reg)]),
+        Location::Slot(off) => (code::load(1, 10, off as i16), *super::slot_state(case, around.step, off)?),
     };
-    let (flags, call, name) = match release {
-        Release::Helper(number, flags) => (flags, code::helper(number), ebpfkit_abi::helper_name(number)?.to_owned()),
-        Release::Kfunc(name, flags) => (flags, kfunc(case, name)?, name.to_owned()),
-    };
-    if flags {
-        out.push(code::set(2, 0));
+    let (call, name) = giving(case, r.insn)?;
+    // What was not compared with NULL yet is now.
+    let is_tested = state.ty.may_be_null();
+    let mut out = vec![load];
+    if is_tested {
+        out.push(code::jump_imm(ebpfkit_isa::opcode::jmp::JEQ, 1, 0, call.len() as i16));
     }
-    out.push(call);
-    Some((out, name))
+    out.extend(call);
+    Some(Given { code: out, by: name, opened: r.insn, is_tested })
+}
+
+/// The call that gives back what the call at a slot opened, with the object in r1.
+fn giving(case: &Case<'_>, opened: usize) -> Option<(Vec<Insn>, String)> {
+    let release = crate::families::release_at(case, opened)?;
+    let call = match ebpfkit_abi::helpers::by_name(release.by) {
+        Some(helper) => code::helper(helper.id),
+        None => kfunc(case, release.by)?,
+    };
+    match release.takes {
+        Takes::Object => Some((vec![call], release.by.to_owned())),
+        Takes::ObjectAndZero => Some((vec![code::set(2, 0), call], release.by.to_owned())),
+        Takes::Other => None,
+    }
 }
 
 /// Ends a dynptr or an iterator, which lie on the stack.
@@ -103,9 +102,7 @@ fn unlock(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Ve
     let taken = (0..around.step).rev().find(|&s| case.trace.steps[s].insn == r.insn)?;
     let lock = case.trace.reg(taken, 1).copied()?;
     // Any pointer to the same value will do, at its own distance from the lock.
-    let same = |s: &ebpfkit_verifier::RegState| {
-        s.ty == lock.ty && s.extra == lock.extra && s.id == lock.id && s.var_off.is_const()
-    };
+    let same = |s: &RegState| s.ty == lock.ty && s.extra == lock.extra && s.id == lock.id && s.var_off.is_const();
     let frame = case.trace.frame(around.step)?;
     let location = around.find(|s| same(s))?;
     let off = match location {
@@ -123,10 +120,10 @@ fn unlock(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Ve
     Some((out, "bpf_spin_unlock".into()))
 }
 
-/// Code that gives back all that is open at a step, for leaving there; none where something cannot be given back.
-pub(crate) fn all(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<Insn>> {
+/// All that is open at a step, given back for leaving there; none where something cannot be given back.
+fn open_at(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<Given>> {
     let held = case.trace.steps[step].held.as_ref()?;
-    if held.active_rcu_locks != 0 || held.active_preempt_locks != 0 || held.active_irq_id != 0 {
+    if held.active_irq_id != 0 {
         return None;
     }
     let around = Around::new(case, step);
@@ -138,9 +135,35 @@ pub(crate) fn all(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<Insn
         {
             continue;
         }
-        out.extend(one(case, &around, r)?.0);
+        out.push(one(case, &around, r)?);
+    }
+    if case.trace.steps[step].depth == 0 {
+        out.extend(regions(case, held)?);
     }
     Some(out)
+}
+
+/// The regions that are open, closed.
+fn regions(case: &Case<'_>, held: &Resources) -> Option<Vec<Given>> {
+    let mut out = Vec::new();
+    for (open, by) in
+        [(held.active_rcu_locks, "bpf_rcu_read_unlock"), (held.active_preempt_locks, "bpf_preempt_enable")]
+    {
+        if open != 0 {
+            out.push(Given { code: vec![kfunc(case, by)?], by: by.to_owned(), opened: 0, is_tested: false });
+        }
+    }
+    Some(out)
+}
+
+/// Code that gives back all that is open at a step, for leaving there; none where something cannot be given back.
+pub(crate) fn all(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<Insn>> {
+    Some(open_at(case, step, without)?.into_iter().flat_map(|g| g.code).collect())
+}
+
+/// The same as statements.
+pub(crate) fn lines(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<String>> {
+    statements(case, &open_at(case, step, without)?)
 }
 
 pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
@@ -162,7 +185,11 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
     let opened = held.refs.iter().map(|r| r.insn).max();
     for s in (0..=last).rev() {
         let at = case.trace.steps[s].insn;
-        if Some(at) == opened || out.len() > 8 {
+        if Some(at) == opened {
+            out.extend(at_once(case, s, &held));
+            break;
+        }
+        if out.len() > 8 {
             break;
         }
         if case.trace.steps[s].depth != depth {
@@ -187,12 +214,14 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         }
         // The state after the branch.
         let after = if s == last { last } else { s + 1 };
-        let Some((code, names)) = releasing(case, after) else { continue };
+        let Some((code, given)) = releasing(case, after) else { continue };
         let edit = match s {
             _ if s == last => Edit::Before(at, plain(code)),
             _ if case.trace.steps[after].insn == at + 1 => Edit::After(at, plain(code)),
             _ => Edit::Taken(at, plain(code)),
         };
+        let mut names: Vec<&str> = given.iter().map(|g| g.by.as_str()).collect();
+        names.dedup();
         let by = opened.and_then(|o| case.callee(o)).unwrap_or_default();
         let text = match opened {
             Some(o) => {
@@ -202,8 +231,8 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         };
         let fix = match s {
             _ if s == last => None,
-            _ if leads => statement(case, opened, &names).and_then(|text| super::source::after(case, at, &[text])),
-            _ => release_line(case, s, opened, &names),
+            _ if leads => statements(case, &given).and_then(|text| super::source::after(case, at, &text)),
+            _ => release_line(case, s, &given),
         };
         out.push(Mend::new(text, vec![edit]).source(fix));
     }
@@ -211,7 +240,7 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
 }
 
 /// Whether something that is open is read after a step of the path.
-fn used_after(case: &Case<'_>, step: usize, held: &ebpfkit_verifier::state::Resources) -> bool {
+fn used_after(case: &Case<'_>, step: usize, held: &Resources) -> bool {
     let after = case.trace.steps.iter().enumerate().skip(step + 1);
     let mut read = after.flat_map(|(s, t)| case.insn(t.insn).reads().iter().map(move |r| (s, r)).collect::<Vec<_>>());
     read.any(|(s, r)| {
@@ -220,35 +249,102 @@ fn used_after(case: &Case<'_>, step: usize, held: &ebpfkit_verifier::state::Reso
     })
 }
 
-/// The statement that gives back the one thing that is open.
-fn statement(case: &Case<'_>, opened: Option<usize>, names: &[String]) -> Option<String> {
-    let [name] = names else { return None };
-    if matches!(name.as_str(), "bpf_rcu_read_unlock" | "bpf_preempt_enable") {
-        return Some(format!("{name}();"));
+/// Gives back right where it was opened what nothing uses.
+fn at_once(case: &Case<'_>, step: usize, held: &Resources) -> Option<Mend> {
+    let at = case.trace.steps[step].insn;
+    let [r] = held.refs.as_slice() else { return None };
+    if r.kind != RefKind::Ptr || r.insn != at || used_after(case, step, held) {
+        return None;
     }
-    let opened = opened?;
-    let by = case.callee(opened)?;
-    let text = case.text(opened);
-    let what = match name.as_str() {
-        "bpf_spin_unlock" => crate::source::argument(&text, &by, 0)?,
-        "bpf_ringbuf_discard_dynptr" => crate::source::argument(&text, &by, 3)?,
-        _ if name.ends_with("_destroy") => crate::source::argument(&text, &by, 0)?,
-        _ => crate::source::assigned(&text, &by)?,
+    let (call, mut by) = giving(case, at)?;
+    let got = case.trace.reg(step + 1, 0).filter(|s| s.ref_obj_id == r.id)?;
+    // What was made is used rather than thrown away, where the program never does either.
+    let or = crate::families::release_at(case, at)?.or.filter(|_| case.callee(at).is_some());
+    let calls = |name: &str| (0..case.program.insns.len()).any(|i| case.callee(i).as_deref() == Some(name));
+    let mut call = call;
+    if let Some(or) = or.filter(|_| !calls(&by))
+        && let (Some(helper), Some(last)) = (ebpfkit_abi::helpers::by_name(or), call.last_mut())
+    {
+        (*last, by) = (code::helper(helper.id), or.to_owned());
+    }
+    let around = Around::new(case, step + 1);
+    let keep = around.live().difference(RegSet::of(0));
+    let (before, after) = code::around(keep, around.stack_used())?;
+    let mut code = before;
+    code.push(code::mov(1, 0));
+    if got.ty.may_be_null() {
+        code.push(code::jump_imm(ebpfkit_isa::opcode::jmp::JEQ, 1, 0, call.len() as i16));
+    }
+    code.extend(call);
+    code.extend(after);
+    let given = Given { code: Vec::new(), by: by.clone(), opened: at, is_tested: got.ty.may_be_null() };
+    let lines = statements(case, std::slice::from_ref(&given));
+    let edit = match lines {
+        Some(lines) => super::source::after(case, at, &lines),
+        None => kept(case, at, &given),
     };
-    let flags = if name.contains("ringbuf") { ", 0" } else { "" };
-    Some(format!("{name}({what}{flags});"))
+    let opener = case.callee(at).unwrap_or_default();
+    let text = format!("call {by} on what {opener} returns at {}", case.line_of(at));
+    Some(Mend::new(text, vec![Edit::After(at, plain(code))]).source(edit))
+}
+
+/// A call whose result is thrown away, with a variable for it and its release.
+fn kept(case: &Case<'_>, at: usize, given: &Given) -> Option<crate::diagnosis::SourceEdit> {
+    let line = case.source(at)?;
+    let callee = case.callee(at)?;
+    let text = line.text.trim();
+    let of = crate::families::release_at(case, at)?.of;
+    if of.is_empty() || !text.starts_with(&format!("{callee}(")) || !text.ends_with(");") {
+        return None;
+    }
+    let pad = &line.text[..line.text.len() - line.text.trim_start().len()];
+    let mut edit = super::source::after(case, at, &release_of("old", given))?;
+    edit.new[0] = format!("{pad}struct {of} *old = {text}");
+    Some(edit)
+}
+
+/// The statement that gives back a variable, in one line or two.
+fn release_of(what: &str, given: &Given) -> Vec<String> {
+    let by = given.by.strip_suffix("_impl").unwrap_or(&given.by);
+    let flags = if by.contains("ringbuf") { ", 0" } else { "" };
+    let call = format!("{by}({what}{flags});");
+    if given.is_tested { vec![format!("if ({what})"), format!("\t{call}")] } else { vec![call] }
+}
+
+/// The statements that give back all that is open.
+fn statements(case: &Case<'_>, given: &[Given]) -> Option<Vec<String>> {
+    let mut out = Vec::new();
+    for g in given {
+        if matches!(g.by.as_str(), "bpf_rcu_read_unlock" | "bpf_preempt_enable") {
+            out.push(format!("{}();", g.by));
+            continue;
+        }
+        let by = case.callee(g.opened)?;
+        let text = case.text(g.opened);
+        let what = match g.by.as_str() {
+            "bpf_spin_unlock" => crate::source::argument(&text, &by, 0)?,
+            "bpf_ringbuf_discard_dynptr" => crate::source::argument(&text, &by, 3)?,
+            name if name.ends_with("_destroy") => crate::source::argument(&text, &by, 0)?,
+            // Macros of the headers hide an argument.
+            _ => crate::source::assigned(&text, by.strip_suffix("_impl").unwrap_or(&by))
+                .or_else(|| crate::source::assigned(&text, &by))?,
+        };
+        out.extend(release_of(&what, g));
+    }
+    Some(out)
 }
 
 /// The `return` after a branch, with the release before it.
-fn release_line(
-    case: &Case<'_>,
-    step: usize,
-    opened: Option<usize>,
-    names: &[String],
-) -> Option<crate::diagnosis::SourceEdit> {
+fn release_line(case: &Case<'_>, step: usize, given: &[Given]) -> Option<crate::diagnosis::SourceEdit> {
     let branch = case.trace.steps[step].insn;
     let line = case.source(branch)?;
-    let release = statement(case, opened, names)?;
+    // One of several conditions leads there, and not all of it needs to be open then.
+    let several = line.text.contains("||");
+    let given: Vec<Given> = given
+        .iter()
+        .map(|g| Given { code: Vec::new(), by: g.by.clone(), is_tested: g.is_tested || several, ..*g })
+        .collect();
+    let release = statements(case, &given)?;
     // Nothing but this return may follow on the path.
     let exit = case.source(case.at())?;
     let depth = case.trace.steps[step].depth;
@@ -269,26 +365,19 @@ fn release_line(
     let mut new = Vec::new();
     if !braced {
         // The condition gets a block of its own.
-        let edit = crate::diagnosis::SourceEdit {
-            file: line.file.clone(),
-            line: line.line,
-            old: format!("{}\n{}", line.text, next),
-            new: vec![
-                format!("{} {{", line.text.trim_end()),
-                format!("{pad}{release}"),
-                next.clone(),
-                format!("{outer}}}"),
-            ],
-        };
-        return Some(edit);
+        new.push(format!("{} {{", line.text.trim_end()));
+        new.extend(release.iter().map(|r| format!("{pad}{r}")));
+        new.extend([next.clone(), format!("{outer}}}")]);
+        let old = format!("{}\n{}", line.text, next);
+        return Some(crate::diagnosis::SourceEdit { file: line.file, line: line.line, old, new });
     }
-    new.push(format!("{pad}{release}"));
+    new.extend(release.iter().map(|r| format!("{pad}{r}")));
     new.push(next.clone());
     Some(crate::diagnosis::SourceEdit { file: line.file, line: line.line + 1, old: next, new })
 }
 
 /// Code that gives everything back and keeps all registers that are read later.
-fn releasing(case: &Case<'_>, step: usize) -> Option<(Vec<Insn>, Vec<String>)> {
+fn releasing(case: &Case<'_>, step: usize) -> Option<(Vec<Insn>, Vec<Given>)> {
     let held = case.trace.steps[step].held.as_ref()?;
     let around = Around::new(case, step);
     let mut keep = around.live();
@@ -300,25 +389,23 @@ fn releasing(case: &Case<'_>, step: usize) -> Option<(Vec<Insn>, Vec<String>)> {
     let set: Vec<u8> = keep.iter().filter(|&r| !super::is_unset(&frame.regs[usize::from(r)])).collect();
     let keep = set.into_iter().fold(RegSet::EMPTY, |s, r| s.union(RegSet::of(r)));
     let (before, after) = code::around(keep, around.stack_used())?;
-    let (mut out, mut names) = (before, Vec::new());
-    if held.active_rcu_locks != 0 {
-        out.push(kfunc(case, "bpf_rcu_read_unlock")?);
-        names.push("bpf_rcu_read_unlock".to_owned());
+    let mut given = Vec::new();
+    // What the path closes itself later is left to it.
+    let last = case.trace.steps.iter().rev().find_map(|s| s.held.as_ref())?;
+    for r in held.refs.iter().rev().filter(|r| last.refs.iter().any(|l| l.id == r.id)) {
+        given.push(one(case, &around, r)?);
     }
-    if held.active_preempt_locks != 0 {
-        out.push(kfunc(case, "bpf_preempt_enable")?);
-        names.push("bpf_preempt_enable".to_owned());
-    }
-    for r in held.refs.iter().rev() {
-        let (code, name) = one(case, &around, r)?;
-        out.extend(code);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    if names.is_empty() {
+    let still = Resources {
+        active_rcu_locks: held.active_rcu_locks.min(last.active_rcu_locks),
+        active_preempt_locks: held.active_preempt_locks.min(last.active_preempt_locks),
+        ..Resources::clone(held)
+    };
+    given.extend(regions(case, &still)?);
+    let mut out = before;
+    out.extend(given.iter().flat_map(|g| g.code.clone()));
+    if given.is_empty() {
         return None;
     }
     out.extend(after);
-    Some((out, names))
+    Some((out, given))
 }

@@ -1,5 +1,6 @@
 //! Edits of source lines that say the same as edits of instructions.
 
+use super::{exit_text, release};
 use crate::case::Case;
 use crate::diagnosis::SourceEdit;
 use crate::source::SourceLine;
@@ -43,16 +44,111 @@ fn may_insert_before(case: &Case<'_>, line: &SourceLine) -> bool {
     }
 }
 
+/// What a function of C that was inlined returns where it gives up.
+fn inlined_return(case: &Case<'_>, line: &SourceLine) -> Option<String> {
+    let head = case.scope(line).first().cloned()?;
+    let (before, _) = head.1.split_once('(')?;
+    let name = crate::source::last_word(before)?;
+    let main = case.function_at(case.function_start(case.at())).unwrap_or_else(|| case.program.name.clone());
+    if crate::source::find_word(&head.1, &main).is_some() || name.starts_with("BPF_") {
+        return None;
+    }
+    let kind = before[..before.len() - name.len()].trim_end();
+    if kind.ends_with("void") {
+        return Some("return;".into());
+    }
+    if kind.ends_with('*') {
+        return Some("return 0;".into());
+    }
+    // What it returns on errors elsewhere.
+    let lines = case.file(&line.file)?;
+    let body = (head.0 as usize..).map_while(|n| lines.get(n)).take_while(|t| !t.starts_with('}')).map(str::trim);
+    // A plain number or name, which is known everywhere in the function.
+    let error = body.filter(|t| t.starts_with("return -") && t.ends_with(';')).find(|t| t.matches(' ').count() == 1);
+    Some(error.unwrap_or("return 0;").to_owned())
+}
+
+/// A comparison that leaves the function around an instruction, as statements: what is open is closed before that. None
+/// where that cannot be written.
+pub(crate) fn leaving(case: &Case<'_>, step: usize, insn: usize, condition: &str, without: u32) -> Option<Vec<String>> {
+    let line = case.source(insn)?;
+    let leave = inlined_return(case, &line).unwrap_or_else(|| exit_text(case, step));
+    let closing = release::lines(case, step, without)?;
+    if closing.is_empty() {
+        return Some(vec![format!("if ({condition})"), format!("\t{leave}")]);
+    }
+    let mut out = vec![format!("if ({condition}) {{")];
+    out.extend(closing.iter().map(|l| format!("\t{l}")));
+    out.extend([format!("\t{leave}"), "}".to_owned()]);
+    Some(out)
+}
+
+/// Whether a line is the head of a branch or loop whose body is the next line alone.
+fn is_head_without_block(text: &str) -> bool {
+    let t = text.trim();
+    ["for ", "for(", "while ", "while(", "if ", "if("].iter().any(|w| t.starts_with(w))
+        && t.ends_with(')')
+        && t.matches('(').count() == t.matches(')').count()
+}
+
+/// The condition of an `if` that compares the same number from above already: it gets the comparison from below, too, or,
+/// where that is not what lacks, a barrier that keeps the compiler from leaving it out.
+fn compared_already(head: &str, comparison: &str) -> Option<Vec<String>> {
+    let condition = comparison.strip_prefix("if (")?.strip_suffix(')')?;
+    let name = condition.split([' ', ')']).next()?;
+    let above = [format!("{name} < "), format!("{name} <= ")].into_iter().find(|c| head.contains(c.as_str()))?;
+    if !head.trim_start().starts_with("if") || !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return None;
+    }
+    if condition.starts_with(&format!("{name} < 0 || ")) {
+        return Some(vec![head.replacen(&above, &format!("{name} >= 0 && {above}"), 1)]);
+    }
+    Some(vec![format!("{}asm volatile(\"\" : \"+r\"({name}));", indent(head)), head.to_owned()])
+}
+
 /// Puts statements before the line of an instruction.
 pub(crate) fn before(case: &Case<'_>, insn: usize, statements: &[String]) -> Option<SourceEdit> {
     let line = case.source(insn)?;
-    if line.line == 0 || !may_insert_before(case, &line) || !is_c(&line) {
+    if line.line < 2 || !is_c(&line) {
+        return None;
+    }
+    // A body without braces gets them.
+    if let Some(head) = case.line_text(&line.file, line.line - 1).filter(|t| is_head_without_block(t))
+        && is_statement(&line.text)
+        && case.line_text(&line.file, line.line + 1).is_some_and(|t| !t.trim_start().starts_with("else"))
+    {
+        let (outer, pad) = (indent(&head).to_owned(), indent(&line.text).to_owned());
+        if let Some(new) = statements.first().and_then(|s| compared_already(&head, s)) {
+            return Some(SourceEdit { file: line.file, line: line.line - 1, old: head, new });
+        }
+        let mut new = vec![format!("{} {{", head.trim_end())];
+        new.extend(statements.iter().map(|s| format!("{pad}{s}")));
+        new.extend([line.text.clone(), format!("{outer}}}")]);
+        let old = format!("{head}\n{}", line.text);
+        return Some(SourceEdit { file: line.file, line: line.line - 1, old, new });
+    }
+    if !may_insert_before(case, &line) {
         return None;
     }
     let pad = indent(&line.text).to_owned();
     let mut new: Vec<String> = statements.iter().map(|s| format!("{pad}{s}")).collect();
     new.push(line.text.clone());
     Some(SourceEdit { file: line.file, line: line.line, old: line.text, new })
+}
+
+/// Puts what an edit inserts into another edit of the same lines, behind what that inserts.
+pub(crate) fn merge(earlier: &mut SourceEdit, edit: &SourceEdit) {
+    if earlier.new == edit.new {
+        return;
+    }
+    let same = |a: &[String], b: &[String]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let first = same(&earlier.new, &edit.new);
+    let reversed = |l: &[String]| l.iter().rev().cloned().collect::<Vec<_>>();
+    let most = earlier.new.len().min(edit.new.len()) - first;
+    let last = same(&reversed(&earlier.new), &reversed(&edit.new)).min(most);
+    let at = earlier.new.len() - last;
+    let inserted = edit.new[first..edit.new.len() - last].to_vec();
+    earlier.new.splice(at..at, inserted);
 }
 
 /// Puts statements after the line of an instruction, where that is one whole statement.

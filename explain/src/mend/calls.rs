@@ -1,0 +1,174 @@
+//! Mends of calls: RCU regions around them, maps that belong to their timers, releases that come too early.
+
+use super::patch::Edit;
+use super::{Around, Mend, code, plain, release, source};
+use crate::case::Case;
+use crate::diagnosis::SourceEdit;
+use crate::origin::How;
+use ebpfkit_isa::opcode::{class, pseudo};
+use ebpfkit_isa::{Insn, RegSet};
+use ebpfkit_verifier::Reason;
+use ebpfkit_verifier::reason::{CallReason, KfuncReason, MemoryReason};
+
+/// Most lines that a release is moved over.
+const MOST_LINES: u32 = 8;
+
+pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
+    let Some(step) = case.step().filter(|_| case.is_reached()) else { return Vec::new() };
+    let found = match case.reason() {
+        Reason::Kfunc(KfuncReason::NotRcu { reg }) if crate::families::left_region(case, *reg).is_some() => {
+            crate::families::left_region(case, *reg).and_then(|unlock| unlocked_later(case, step, unlock))
+        }
+        Reason::Kfunc(KfuncReason::NotRcu { reg }) => {
+            let loaded = case.history(*reg).into_iter().find(|e| matches!(e.how, How::Loaded { .. }));
+            loaded.and_then(|e| in_region(case, e.step, step))
+        }
+        Reason::Kfunc(KfuncReason::NeedsRcu { .. }) => in_region(case, step, step),
+        Reason::Call(CallReason::OtherMapThanTimer { .. }) => own_map(case),
+        Reason::Call(CallReason::NotConstant { reg }) => largest(case, *reg),
+        Reason::Memory(MemoryReason::InvalidMemAccess { reg, .. }) => later(case, step, *reg),
+        _ => None,
+    };
+    found.into_iter().collect()
+}
+
+/// Begins an RCU region before one step and ends it after another, or after the iterator that begins there is destroyed.
+fn in_region(case: &Case<'_>, from: usize, to: usize) -> Option<Mend> {
+    let held = case.trace.steps[from].held.as_ref()?;
+    if held.active_rcu_locks != 0 || case.trace.steps[from].depth != case.trace.steps[to].depth {
+        return None;
+    }
+    let (lock, unlock) = (release::kfunc(case, "bpf_rcu_read_lock")?, release::kfunc(case, "bpf_rcu_read_unlock")?);
+    let (first, last) = (case.trace.steps[from].insn, case.trace.steps[to].insn);
+    let destroy = case.callee(last).and_then(|c| Some(format!("{}_destroy", c.strip_suffix("_new")?)));
+    // Destroying returns nothing that has to be kept.
+    let result = if destroy.is_some() { RegSet::EMPTY } else { RegSet::of(0) };
+    let ends: Vec<usize> = match destroy {
+        Some(name) => (0..case.program.insns.len()).filter(|&i| case.callee(i).as_ref() == Some(&name)).collect(),
+        None => vec![last],
+    };
+    let around = Around::new(case, from);
+    let frame = case.trace.frame(from)?;
+    // What was never set cannot be kept.
+    let live = around.live().iter().filter(|&r| !super::is_unset(&frame.regs[usize::from(r)]));
+    let live = live.fold(RegSet::EMPTY, |s, r| s.union(RegSet::of(r)));
+    let (before, after) = code::around(live, around.stack_used())?;
+    let mut edits = vec![Edit::Before(first, plain([before, vec![lock], after].concat()))];
+    for end in &ends {
+        let used = around.stack_used() + 64;
+        let (keep, restore) = code::around(result, used)?;
+        edits.push(Edit::After(*end, plain([keep, vec![unlock], restore].concat())));
+    }
+    let known = case.uses_word("bpf_rcu_read_lock") && case.uses_word("bpf_rcu_read_unlock");
+    let edit = match ends.as_slice() {
+        [end] if known && case.same_line(first, *end) => {
+            let lines = source::before(case, first, &["bpf_rcu_read_lock();".into()]);
+            let behind = source::after(case, *end, &["bpf_rcu_read_unlock();".into()]);
+            lines.zip(behind).map(|(mut l, b)| {
+                l.new.extend(b.new.into_iter().skip(1));
+                l
+            })
+        }
+        _ => None,
+    };
+    let text = match known {
+        true => "open an RCU region around it with bpf_rcu_read_lock and bpf_rcu_read_unlock",
+        false => {
+            "open an RCU region around it with bpf_rcu_read_lock and bpf_rcu_read_unlock (`extern void bpf_rcu_read_lock(void) __ksym;`, and the other likewise)"
+        }
+    };
+    Some(Mend::new(text, edits).source(edit))
+}
+
+/// Reserves as much as the size may be at most.
+fn largest(case: &Case<'_>, reg: u8) -> Option<Mend> {
+    let size = case.reg(reg).filter(|r| r.is_scalar() && r.umax <= 1 << 16)?.umax as i32;
+    if case.callee(case.at())? != "bpf_ringbuf_reserve" || reg != 2 {
+        return None;
+    }
+    let size = (size + 7) / 8 * 8;
+    let at = case.at();
+    let edit = crate::families::argument_text(case, reg)
+        .and_then(|t| source::replace(case, at, &format!(", {t}, "), &format!(", {size}, ")));
+    let text = format!("reserve {size} bytes each time, the most that are needed");
+    Some(Mend::new(text, vec![Edit::Before(at, plain(vec![code::set(reg, size)]))]).source(edit))
+}
+
+/// Ends an RCU region after the rejected call rather than before.
+fn unlocked_later(case: &Case<'_>, step: usize, unlock: usize) -> Option<Mend> {
+    let around = Around::new(case, step);
+    let (before, after) = code::around(RegSet::of(0), around.stack_used())?;
+    let call = case.insn(unlock);
+    let edits = vec![
+        Edit::Replace(unlock, plain(vec![code::set(0, 0)])),
+        Edit::After(case.at(), plain([before, vec![call], after].concat())),
+    ];
+    let text = format!("call bpf_rcu_read_unlock after {}", case.line_of(case.at()));
+    Some(Mend::new(text, edits).source(moved_line(case, unlock)))
+}
+
+/// Passes the map in whose value the timer lies.
+fn own_map(case: &Case<'_>) -> Option<Mend> {
+    let at = case.at();
+    let timer = case.reg(1)?;
+    let number = *case.trace.maps.get(timer.map()? as usize)?;
+    let map = case.map(timer)?;
+    let load = vec![Insn::new(class::LD | 0x18, 2, pseudo::MAP_FD, 0, i32::try_from(number).ok()?), Insn::default()];
+    let edit = crate::families::argument_text(case, 2)
+        .and_then(|t| source::replace(case, at, &format!(", {t}"), &format!(", &{}", map.name)));
+    let text = format!("pass the map in whose value it lies, '{}'", map.name);
+    Some(Mend::new(text, vec![Edit::Before(at, plain(load))]).source(edit))
+}
+
+/// Gives an object back after its last use rather than before.
+fn later(case: &Case<'_>, step: usize, reg: u8) -> Option<Mend> {
+    let lost = case.history(reg).into_iter().find(|e| e.how == How::TakenAway)?;
+    let at = case.event_insn(&lost);
+    let call = case.insn(at);
+    let callee = case.callee(at)?;
+    let object = case.trace.reg(lost.step, 1).copied()?;
+    let used = case.trace.reg(lost.step, reg).copied()?;
+    let here = case.here();
+    // The register that is used has the object itself, and has it still afterwards.
+    let same = object.ref_obj_id != 0 && used.ref_obj_id == object.ref_obj_id && used.off == object.off;
+    if !same || here.is_call() || here.writes().contains(reg) || !(6..10).contains(&reg) {
+        return None;
+    }
+    if case.trace.steps[lost.step].depth != case.trace.steps[step].depth || case.trace.steps[step].insn <= at {
+        return None;
+    }
+    let around = Around::new(case, step);
+    let live = around.live().union(here.writes());
+    let (before, after) = code::around(live, around.stack_used())?;
+    let mut moved = before;
+    moved.push(code::mov(1, reg));
+    let zero = case.trace.reg(lost.step, 2).filter(|r| r.is_scalar()).and_then(|r| r.const_value());
+    if let Some(flags) = zero.filter(|_| callee.contains("ringbuf") || callee.ends_with("_impl")) {
+        moved.push(code::set(2, i32::try_from(flags).ok()?));
+    }
+    moved.push(call);
+    moved.extend(after);
+    // The call left nothing in r1 to r5, and without it they keep what they have.
+    let edits = vec![Edit::Replace(at, plain(vec![code::set(0, 0)])), Edit::After(case.at(), plain(moved))];
+    let text = format!("call {callee} after {}", case.line_of(case.at()));
+    Some(Mend::new(text, edits).source(moved_line(case, at)))
+}
+
+/// The line of a call after the line of the rejected instruction.
+fn moved_line(case: &Case<'_>, call: usize) -> Option<SourceEdit> {
+    let (from, to) = (case.source(call)?, case.source(case.at())?);
+    if from.file != to.file || to.line <= from.line || to.line - from.line > MOST_LINES || !source::is_c(&from) {
+        return None;
+    }
+    let lines: Vec<String> =
+        (from.line..=to.line).map(|n| case.line_text(&from.file, n)).collect::<Option<Vec<String>>>()?;
+    let indent = |t: &str| t.len() - t.trim_start().len();
+    // All in one block, statement by statement.
+    let plain = lines.iter().all(|t| {
+        t.trim().is_empty() || indent(t) == indent(&from.text) && t.trim_end().ends_with(';') && !t.contains("return")
+    });
+    let (first, rest) = lines.split_first()?;
+    let mut new = rest.to_vec();
+    new.push(first.clone());
+    plain.then(|| SourceEdit { file: from.file, line: from.line, old: lines.join("\n"), new })
+}
