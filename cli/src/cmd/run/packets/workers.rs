@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow};
 use ebpfkit_vm::capture::Record;
 use ebpfkit_vm::replay::{Feed, framed};
 use ebpfkit_vm::{Engine, Run, flow_hash};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -20,48 +21,90 @@ const AHEAD: usize = 2;
 /// Packets between two looks at the clock.
 const LOOK: usize = 64;
 
-/// Packets of one worker.
+/// Packets of one worker, one behind the other.
 #[derive(Default)]
-struct Batch {
-    /// What the capture says of each, and where its bytes end.
-    packets: Vec<(Record, usize)>,
+struct Packets {
+    /// What the capture says of each packet.
+    records: Vec<Record>,
+    /// Where the bytes of each packet end.
+    ends: Vec<usize>,
     bytes: Vec<u8>,
     /// When the capture's first packet came.
     first_time: u64,
 }
 
-/// What came of one packet.
-struct Answer {
+impl Packets {
+    fn clear(&mut self) {
+        self.records.clear();
+        self.ends.clear();
+        self.bytes.clear();
+    }
+
+    #[inline]
+    fn push(&mut self, record: Record, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+        self.ends.push(self.bytes.len());
+        self.records.push(record);
+    }
+
+    /// Makes this a copy.
+    ///
+    /// Packets are put together in memory that only the thread which reads knows, and copied at once: memory that another
+    /// CPU had last is slow to write to in small pieces, since each has to wait for its cache line.
+    fn copy_from(&mut self, other: &Self) {
+        self.clear();
+        self.records.extend_from_slice(&other.records);
+        self.ends.extend_from_slice(&other.ends);
+        self.bytes.extend_from_slice(&other.bytes);
+        self.first_time = other.first_time;
+    }
+}
+
+/// Packets of one worker, and what came of them. It goes to the worker and back, and is filled again: all that it has
+/// allocated is used again.
+#[derive(Default)]
+struct Batch {
+    packets: Packets,
+    /// What the program returned, for the packets that ran to the end; those are the first ones.
+    retvals: Vec<u32>,
+    /// Packets of which there is something to print.
+    told: Vec<Told>,
+    lines: Vec<u8>,
+    /// Packets that are written.
+    frames: Vec<Frame>,
+    frame_bytes: Vec<u8>,
+    /// Why the worker does no more, and at which packet.
+    ended: Option<(u64, Ended)>,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.retvals.clear();
+        self.told.clear();
+        self.lines.clear();
+        self.frames.clear();
+        self.frame_bytes.clear();
+        self.ended = None;
+    }
+}
+
+/// What is printed of a packet.
+struct Told {
     packet: u64,
-    retval: u32,
     /// Where its lines end.
-    lines: usize,
+    end: usize,
 }
 
 /// A frame that is written; its bytes are followed by the metadata's.
 struct Frame {
-    packet: u64,
     record: Record,
     len: usize,
     meta: usize,
 }
 
-/// What came of a batch.
-#[derive(Default)]
-struct Answers {
-    packets: Vec<Answer>,
-    lines: Vec<u8>,
-    frames: Vec<Frame>,
-    bytes: Vec<u8>,
-    /// Why the worker does no more, and at which packet.
-    ended: Option<(u64, Ended)>,
-    /// The batch, to be filled again.
-    batch: Batch,
-}
-
 struct Worker {
     to: SyncSender<Batch>,
-    from: Receiver<Answers>,
+    from: Receiver<Batch>,
 }
 
 /// Runs the program on all packets of the source, in as many threads as there are runs.
@@ -76,28 +119,30 @@ pub fn run(
     thread::scope(|scope| {
         let start = |run| {
             let (to, batches) = sync_channel(AHEAD);
-            let (answers, from) = channel();
-            scope.spawn(move || work(run, engine, taking, limits, &batches, &answers));
+            let (done, from) = channel();
+            scope.spawn(move || work(run, engine, taking, limits, &batches, &done));
             Worker { to, from }
         };
         let workers: Vec<Worker> = runs.iter_mut().map(start).collect();
+        let mut filled: Vec<Packets> = workers.iter().map(|_| Packets::default()).collect();
         let mut spare: Vec<Batch> = Vec::new();
         let (mut waiting, mut first_time) = (0, None);
         loop {
-            let mut batches: Vec<Batch> = (0..workers.len()).map(|_| spare.pop().unwrap_or_default()).collect();
-            let filled = fill(source, &mut batches, &mut first_time);
-            for (worker, batch) in workers.iter().zip(batches) {
+            let more = fill(source, &mut filled, &mut first_time);
+            for (worker, packets) in workers.iter().zip(&filled) {
+                let mut batch = spare.pop().unwrap_or_default();
+                batch.packets.copy_from(packets);
                 worker.to.send(batch).map_err(|_| lost_worker())?;
             }
             waiting += 1;
-            let is_last = !matches!(filled, Ok(true));
+            let is_last = !matches!(more, Ok(true));
             // Nobody waits for packets that may be long in coming while results are there.
             while waiting >= AHEAD || waiting > 0 && (is_last || source.is_waiting()) {
                 collect(&workers, sink, &mut spare)?;
                 waiting -= 1;
             }
             if is_last {
-                return filled.map(drop);
+                return more.map(drop);
             }
             source.progress(sink.packets);
             if let Some(stop) = limits.reached() {
@@ -112,7 +157,8 @@ fn lost_worker() -> Ended {
 }
 
 /// Fills a batch for each worker; false at the capture's end. An error comes behind the packets before it.
-fn fill(source: &mut Source<'_>, batches: &mut [Batch], first_time: &mut Option<u64>) -> Result<bool, Ended> {
+fn fill(source: &mut Source<'_>, batches: &mut [Packets], first_time: &mut Option<u64>) -> Result<bool, Ended> {
+    batches.iter_mut().for_each(Packets::clear);
     let workers = batches.len() as u64;
     let (mut packets, mut bytes) = (0, 0);
     let mut buffer = Vec::new();
@@ -122,8 +168,7 @@ fn fill(source: &mut Source<'_>, batches: &mut [Batch], first_time: &mut Option<
         let first_time = *first_time.get_or_insert(record.time_ns);
         let batch = &mut batches[((u64::from(flow_hash(frame)) * workers) >> 32) as usize];
         batch.first_time = first_time;
-        batch.bytes.extend_from_slice(frame);
-        batch.packets.push((record, batch.bytes.len()));
+        batch.push(record, frame);
         packets += 1;
         bytes += frame.len();
         if source.is_waiting() {
@@ -140,86 +185,83 @@ fn work(
     taking: &Taking,
     limits: &Limits,
     batches: &Receiver<Batch>,
-    to: &Sender<Answers>,
+    to: &Sender<Batch>,
 ) {
     let mut feed = Feed::new(run, engine);
     let mut has_ended = false;
     let mut buffer = Vec::new();
     while let Ok(mut batch) = batches.recv() {
-        let mut answers = Answers::default();
-        feed.set_first_time(batch.first_time);
+        feed.set_first_time(batch.packets.first_time);
         let mut start = 0;
-        for (n, (record, end)) in batch.packets.iter().enumerate() {
+        for n in 0..batch.packets.records.len() {
             if has_ended {
                 break;
             }
-            let frame = &batch.bytes[start..*end];
-            start = *end;
+            let packet = start..batch.packets.ends[n];
+            start = packet.end;
             let done = match n % LOOK {
                 0 => limits.reached().map_or(Ok(()), |stop| Err(Ended::Stopped(stop))),
                 _ => Ok(()),
             };
-            if let Err(why) = done.and_then(|()| one(&mut feed, taking, *record, frame, &mut buffer, &mut answers)) {
-                answers.ended = Some((record.number, why));
+            if let Err(why) = done.and_then(|()| one(&mut feed, taking, &mut batch, n, packet, &mut buffer)) {
+                batch.ended = Some((batch.packets.records[n].number, why));
                 has_ended = true;
             }
         }
-        batch.packets.clear();
-        batch.bytes.clear();
-        answers.batch = batch;
-        if to.send(answers).is_err() {
+        if to.send(batch).is_err() {
             return;
         }
     }
 }
 
-/// Runs the program on one packet and keeps what comes of it.
+/// Runs the program on one packet of a batch and keeps what comes of it.
 fn one(
     feed: &mut Feed<'_>,
     taking: &Taking,
-    record: Record,
-    frame: &[u8],
+    batch: &mut Batch,
+    n: usize,
+    packet: Range<usize>,
     buffer: &mut Vec<u8>,
-    answers: &mut Answers,
 ) -> Result<(), Ended> {
-    let replayed = feed.packet(record, frame);
-    let mut replayed = match replayed {
+    let mut replayed = match feed.packet(batch.packets.records[n], &batch.packets.bytes[packet]) {
         Ok(replayed) => replayed,
         Err(e) => return Err(ended(e, feed.run())),
     };
+    batch.retvals.push(replayed.retval);
     if taking.tells() || !replayed.run.events().is_empty() {
-        taking.lines(&mut replayed, &mut answers.lines).context(out::STDOUT).map_err(Ended::Error)?;
+        taking.lines(&mut replayed, &mut batch.lines).context(out::STDOUT).map_err(Ended::Error)?;
+        batch.told.push(Told { packet: replayed.packet, end: batch.lines.len() });
     }
-    let (packet, retval) = (replayed.packet, replayed.retval);
     if taking.keeps()
         && let Some(Kept { record, frame, meta }) = taking.kept(&replayed, buffer)
     {
-        answers.bytes.extend_from_slice(frame);
-        answers.bytes.extend_from_slice(meta);
-        answers.frames.push(Frame { packet, record, len: frame.len(), meta: meta.len() });
+        batch.frame_bytes.extend_from_slice(frame);
+        batch.frame_bytes.extend_from_slice(meta);
+        batch.frames.push(Frame { record, len: frame.len(), meta: meta.len() });
     }
-    answers.packets.push(Answer { packet, retval, lines: answers.lines.len() });
     Ok(())
 }
 
-/// Takes a batch's answers from every worker and puts them in order.
+/// Takes a batch back from every worker and puts what came of them in order.
 fn collect(workers: &[Worker], sink: &mut Sink<'_>, spare: &mut Vec<Batch>) -> Result<(), Ended> {
     let mut all = Vec::with_capacity(workers.len());
     for worker in workers {
         all.push(worker.from.recv().map_err(|_| lost_worker())?);
     }
-    let ended = all.iter_mut().filter_map(|a| a.ended.take()).min_by_key(|(packet, _)| *packet);
+    let ended = all.iter_mut().filter_map(|b| b.ended.take()).min_by_key(|(packet, _)| *packet);
     let until = ended.as_ref().map_or(u64::MAX, |(packet, _)| *packet);
-    for answer in all.iter().flat_map(|a| &a.packets).filter(|a| a.packet < until) {
-        sink.count(answer.retval);
+    for batch in &all {
+        let before = batch.packets.records.iter().take_while(|r| r.number < until);
+        batch.retvals.iter().zip(before).for_each(|(retval, _)| sink.count(*retval));
     }
-    if all.iter().any(|a| !a.lines.is_empty()) {
+    if all.iter().any(|b| !b.told.is_empty()) {
         print(&all, until, sink).and_then(|()| sink.shown()).context(out::STDOUT).map_err(Ended::Error)?;
     }
-    if all.iter().any(|a| !a.frames.is_empty()) {
+    if all.iter().any(|b| !b.frames.is_empty()) {
         write(&all, until, sink).map_err(Ended::Error)?;
     }
-    spare.extend(all.into_iter().map(|a| a.batch));
+    all.iter_mut().for_each(Batch::clear);
+    spare.append(&mut all);
     ended.map_or(Ok(()), |(_, why)| Err(why))
 }
 
@@ -241,34 +283,35 @@ fn in_order<T, E>(
     Ok(())
 }
 
-fn print(all: &[Answers], until: u64, sink: &mut Sink<'_>) -> std::io::Result<()> {
-    let lists: Vec<&[Answer]> = all.iter().map(|a| &a.packets[..]).collect();
+fn print(all: &[Batch], until: u64, sink: &mut Sink<'_>) -> std::io::Result<()> {
+    let lists: Vec<&[Told]> = all.iter().map(|b| &b.told[..]).collect();
     in_order(
         &lists,
-        |a| a.packet,
+        |told| told.packet,
         |n, at| {
-            let answer = &lists[n][at];
-            let start = at.checked_sub(1).map_or(0, |before| lists[n][before].lines);
-            if answer.packet < until && start < answer.lines {
-                std::io::Write::write_all(&mut sink.lines, &all[n].lines[start..answer.lines])?;
+            let told = &lists[n][at];
+            let start = at.checked_sub(1).map_or(0, |before| lists[n][before].end);
+            if told.packet < until {
+                std::io::Write::write_all(&mut sink.lines, &all[n].lines[start..told.end])?;
             }
             Ok(())
         },
     )
 }
 
-fn write(all: &[Answers], until: u64, sink: &mut Sink<'_>) -> anyhow::Result<()> {
-    let lists: Vec<&[Frame]> = all.iter().map(|a| &a.frames[..]).collect();
+fn write(all: &[Batch], until: u64, sink: &mut Sink<'_>) -> anyhow::Result<()> {
+    let lists: Vec<&[Frame]> = all.iter().map(|b| &b.frames[..]).collect();
     let mut starts = vec![0; all.len()];
     in_order(
         &lists,
-        |f| f.packet,
+        |f| f.record.number,
         |n, at| {
             let frame = &lists[n][at];
-            let bytes = &all[n].bytes[starts[n]..][..frame.len + frame.meta];
+            let bytes = &all[n].frame_bytes[starts[n]..][..frame.len + frame.meta];
             starts[n] += bytes.len();
             let (data, meta) = bytes.split_at(frame.len);
-            if frame.packet < until { sink.write(&Kept { record: frame.record, frame: data, meta }) } else { Ok(()) }
+            let number = frame.record.number;
+            if number < until { sink.write(&Kept { record: frame.record, frame: data, meta }) } else { Ok(()) }
         },
     )
 }
