@@ -90,6 +90,8 @@ pub struct MapRow {
     pub flags: u32,
     /// Creation flags that it needs.
     pub required: u32,
+    /// Creation flags that the kernel sets itself.
+    pub implied: u32,
     /// What it has in common with others.
     pub traits: MapTraits,
     /// Special fields that its values may have.
@@ -103,7 +105,18 @@ pub struct MapRow {
 impl MapRow {
     const fn new(key: Count, value: Count, entries: Count, flags: u32) -> Self {
         let (traits, fields) = (MapTraits::empty(), ValueFields::empty());
-        Self { key, value, entries, flags, required: 0, traits, fields, capability: MapCapability::Bpf, object: "" }
+        Self {
+            key,
+            value,
+            entries,
+            flags,
+            required: 0,
+            implied: 0,
+            traits,
+            fields,
+            capability: MapCapability::Bpf,
+            object: "",
+        }
     }
 
     /// Keys are indices.
@@ -138,6 +151,11 @@ impl MapRow {
 
     const fn required(mut self, flags: u32) -> Self {
         self.required = flags;
+        self
+    }
+
+    const fn implied(mut self, flags: u32) -> Self {
+        self.implied = flags;
         self
     }
 
@@ -203,7 +221,7 @@ map_types! {
     LpmTrie = 11, (4, 11), "BPF_MAP_TYPE_LPM_TRIE", "lpm_trie", "lpm_trie", MapRow::new(Between(5, 260), Between(1, MAX_TRIE_VALUE), NonZero, flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).is(PLAIN);
     ArrayOfMaps = 12, (4, 12), "BPF_MAP_TYPE_ARRAY_OF_MAPS", "array_of_maps", "bpf_array", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(MAPS).needs(NO_CAPABILITY);
     HashOfMaps = 13, (4, 12), "BPF_MAP_TYPE_HASH_OF_MAPS", "hash_of_maps", "bpf_htab", MapRow::new(NonZero, FOUR, NonZero, HASH | NUMA).is(MAPS).needs(NO_CAPABILITY);
-    Devmap = 14, (4, 14), "BPF_MAP_TYPE_DEVMAP", "devmap", "bpf_dtab", MapRow::indexed(FOUR_OR_EIGHT, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
+    Devmap = 14, (4, 14), "BPF_MAP_TYPE_DEVMAP", "devmap", "bpf_dtab", MapRow::indexed(FOUR_OR_EIGHT, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).implied(flag::RDONLY_PROG).needs(NET_ADMIN);
     Sockmap = 15, (4, 14), "BPF_MAP_TYPE_SOCKMAP", "sockmap", "bpf_stab", MapRow::new(FOUR, FOUR_OR_EIGHT, Between(1, i32::MAX as u32), NUMA | flag::USER_ACCESS).is(MapTraits::INDEXED.union(DESCRIPTORS).union(UNTYPED)).needs(NET_ADMIN);
     Cpumap = 16, (4, 15), "BPF_MAP_TYPE_CPUMAP", "cpumap", "bpf_cpu_map", MapRow::indexed(FOUR_OR_EIGHT, NUMA).is(NUMBERS.union(UNTYPED));
     Xskmap = 17, (4, 18), "BPF_MAP_TYPE_XSKMAP", "xskmap", "xsk_map", MapRow::indexed(FOUR, NUMA | flag::USER_ACCESS).is(DESCRIPTORS.union(UNTYPED)).needs(NET_ADMIN);
@@ -214,7 +232,7 @@ map_types! {
     Queue = 22, (4, 20), "BPF_MAP_TYPE_QUEUE", "queue", "bpf_queue_stack", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ACCESS).is(SLEEPABLE.union(UNTYPED));
     Stack = 23, (4, 20), "BPF_MAP_TYPE_STACK", "stack", "bpf_queue_stack", MapRow::new(Zero, NonZero, NonZero, NUMA | flag::ACCESS).is(SLEEPABLE.union(UNTYPED));
     SkStorage = 24, (5, 2), "BPF_MAP_TYPE_SK_STORAGE", "sk_storage", "bpf_local_storage_map", MapRow::local_storage();
-    DevmapHash = 25, (5, 4), "BPF_MAP_TYPE_DEVMAP_HASH", "devmap_hash", "bpf_dtab", MapRow::new(FOUR, FOUR_OR_EIGHT, NonZero, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).needs(NET_ADMIN);
+    DevmapHash = 25, (5, 4), "BPF_MAP_TYPE_DEVMAP_HASH", "devmap_hash", "bpf_dtab", MapRow::new(FOUR, FOUR_OR_EIGHT, NonZero, NUMA | flag::USER_ACCESS).is(NUMBERS.union(UNTYPED)).implied(flag::RDONLY_PROG).needs(NET_ADMIN);
     StructOps = 26, (5, 6), "BPF_MAP_TYPE_STRUCT_OPS", "struct_ops", "bpf_struct_ops_map", MapRow::new(Any, Any, Exactly(1), flag::LINK | flag::VTYPE_BTF_OBJ_FD).is(PLAIN);
     Ringbuf = 27, (5, 8), "BPF_MAP_TYPE_RINGBUF", "ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
     InodeStorage = 28, (5, 10), "BPF_MAP_TYPE_INODE_STORAGE", "inode_storage", "bpf_local_storage_map", MapRow::local_storage();

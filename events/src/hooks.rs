@@ -88,9 +88,9 @@ pub enum Order {
     One,
 }
 
-/// The order of an event's programs.
-pub fn order(item: &Item, hook: Option<&PacketHook>) -> Order {
-    match (item.key, hook.map(|h| h.name)) {
+/// The order of the programs of an event with such a key, on a packet's hook of such a name.
+pub fn order(key: &str, hook: Option<&str>) -> Order {
+    match (key, hook) {
         ("lsm" | "fmod_ret", _) => Order::UntilNonzero,
         (_, Some("tc-ingress" | "tc-egress" | "netkit")) => Order::UntilVerdict,
         (_, Some("cgroup-ingress" | "cgroup-egress" | "socket" | "netfilter")) => Order::All,

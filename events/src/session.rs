@@ -332,7 +332,7 @@ impl<'o> Session<'o> {
             _ => None,
         };
         let programs = self.reached(item, hook)?;
-        let order = hooks::order(item, hook);
+        let order = hooks::order(item.key, hook.map(|h| h.name));
         if order == Order::One && programs.len() > 1 {
             let names: Vec<&str> = programs.iter().map(|n| self.object.programs[*n].name.as_str()).collect();
             return Err(format!("the hook has one program; say which with `programs`: {}", names.join(", ")));

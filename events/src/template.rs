@@ -1,13 +1,13 @@
 //! Examples of events, made for a program from what its section and the types say.
 
 use crate::calls::{self, Layout, Prototype};
-use crate::hooks::{PACKET_HOOKS, kind_of, member_at, syscall_of};
+use crate::hooks::{Order, PACKET_HOOKS, kind_of, member_at, order, syscall_of};
 use crate::inputs::context_type;
 use crate::iterators;
 use ebpfkit_abi::{AttachType as A, ProgType as P, syscalls};
 use ebpfkit_object::btf::{Type, TypeId};
 use ebpfkit_object::{Btf, MapInit, Object};
-use ebpfkit_vm::show::{Value, member};
+use ebpfkit_vm::show::{Value, member, named_char};
 
 /// What examples are made of: unlike a map of JSON it keeps the order of its members.
 trait IntoValue {
@@ -59,6 +59,9 @@ const UNKNOWN: Value = Value::Int(0);
 
 /// Members of a struct that an example shows.
 const MAX_MEMBERS: usize = 8;
+
+/// Bytes of an array that an example writes out, as many as an IPv6 address has.
+const MAX_BYTES: u32 = 16;
 
 /// An example of an event that reaches a program of an object; `None` for types of programs that no event reaches.
 pub fn example(object: &Object, types: Option<&Btf>, number: usize) -> Option<Value> {
@@ -129,10 +132,27 @@ pub fn example(object: &Object, types: Option<&Btf>, number: usize) -> Option<Va
         }
     };
     let by_section = is_named || !matches!(program.prog_type, P::Kprobe | P::Tracing | P::Lsm | P::Tracepoint);
-    if let (false, Value::Struct(members)) = (by_section, &mut event) {
+    let is_clear = by_section && !(has_one(&event) && has_rivals(object, number));
+    if let (false, Value::Struct(members)) = (is_clear, &mut event) {
         members.push(("programs".into(), json!([program.name.as_str()])));
     }
     Some(event)
+}
+
+/// Whether the hook of an event has one program.
+fn has_one(event: &Value) -> bool {
+    let Value::Struct(members) = event else { return false };
+    let hook = members.iter().find_map(|(name, value)| match value {
+        Value::Text(hook) if name == "hook" => Some(hook.as_str()),
+        _ => None,
+    });
+    members.first().is_some_and(|(key, _)| order(key, hook) == Order::One)
+}
+
+/// Whether the object has other programs for the same hook.
+fn has_rivals(object: &Object, number: usize) -> bool {
+    let hook = |n: usize| object.programs.get(n).map(|p| (p.prog_type, p.attach_type, p.attach_target.as_str()));
+    (0..object.programs.len()).any(|n| n != number && hook(n) == hook(number))
 }
 
 /// An iterator with what it goes over, unless that is there by itself.
@@ -205,6 +225,10 @@ fn arguments(types: Option<&Btf>, prototype: &Prototype) -> Value {
     Value::List(params.iter().map(|(_, ty)| value(btf, *ty, 1)).collect())
 }
 
+fn is_byte(btf: &Btf, ty: TypeId) -> bool {
+    matches!(btf.get(btf.resolve(ty)), Some(Type::Int { size: 1, .. }))
+}
+
 /// A value of a type that shows its form.
 fn value(btf: &Btf, ty: TypeId, depth: usize) -> Value {
     match btf.get(btf.resolve(ty)) {
@@ -223,8 +247,9 @@ fn value(btf: &Btf, ty: TypeId, depth: usize) -> Value {
         Some(Type::Enum { .. } | Type::Enum64 { .. }) => {
             btf.enum_values(btf.resolve(ty)).next().map_or(json!(0), |v| json!(v.name))
         }
-        Some(Type::Array { elem, .. }) if matches!(btf.get(btf.resolve(elem)), Some(Type::Int { size: 1, .. })) => {
-            json!("a text")
+        Some(Type::Array { elem, .. }) if named_char(btf, elem) => json!("a text"),
+        Some(Type::Array { elem, len, .. }) if is_byte(btf, elem) && len <= MAX_BYTES => {
+            Value::List((0..len).map(|_| json!(0)).collect())
         }
         Some(Type::Array { elem, len, .. }) if depth > 0 && len <= 8 => {
             Value::List((0..len).map(|_| value(btf, elem, depth - 1)).collect())
@@ -237,8 +262,8 @@ fn value(btf: &Btf, ty: TypeId, depth: usize) -> Value {
 
 fn members(btf: &Btf, ty: TypeId) -> Value {
     // What is left out is zero, so that nobody has to see long lists of that.
-    let is_long =
-        |ty| matches!(btf.get(btf.resolve(ty)), Some(Type::Array { elem, .. }) if btf.size_of(elem) != Some(1));
+    let is_short = |elem, len| named_char(btf, elem) || is_byte(btf, elem) && len <= MAX_BYTES;
+    let is_long = |ty| matches!(btf.get(btf.resolve(ty)), Some(Type::Array { elem, len, .. }) if !is_short(elem, len));
     let shown = |m: &ebpfkit_object::btf::Member<'_>| !m.name.is_empty() && !is_long(m.ty);
     let named = btf.members(btf.resolve(ty)).filter(shown).take(MAX_MEMBERS);
     Value::Struct(named.map(|m| (m.name.to_owned(), value(btf, m.ty, 0))).collect())

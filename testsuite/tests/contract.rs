@@ -1,6 +1,7 @@
 //! What verified programs take for granted is given to them, or they are refused, or they run with checks.
 
-use ebpfkit_abi::{MapType, ProgType};
+use ebpfkit_abi::map_type::{Count, MapTraits};
+use ebpfkit_abi::{MapType, ProgType, map_flags};
 use ebpfkit_asm::{Syntax, assemble_insns, assemble_object};
 use ebpfkit_jit::Jit;
 use ebpfkit_object::btf::BtfRef;
@@ -184,6 +185,52 @@ fn a_verified_program_gets_what_it_was_verified_with() {
         engine.run_with(&mut run, [0x4141, 0, 0, 0, 0]).expect_err("arguments that nobody has verified");
         assert_eq!(engine.run(&mut run), Ok(0));
     }
+}
+
+/// A number that fits where a type's keys, values or entries have so many bytes or are so many.
+fn fitting(count: Count) -> u32 {
+    match count {
+        Count::Zero => 0,
+        Count::Exactly(n) | Count::Either(n, _) => n,
+        Count::Between(low, high) => 8.clamp(low, high),
+        Count::Pages => 4096,
+        Count::Any | Count::NonZero => 8,
+    }
+}
+
+#[test]
+fn maps_of_every_type_are_those_that_were_verified() {
+    let model = running::model();
+    let mut loaded = Vec::new();
+    for kind in MapType::ALL.iter().copied() {
+        let row = kind.row();
+        let (key, value, entries) = (fitting(row.key), fitting(row.value), fitting(row.entries));
+        // Inner maps, values that are programs' and the kernel's structs need more than numbers.
+        if kind.is(MapTraits::MAPS) || matches!(kind, MapType::StructOps | MapType::Arena) {
+            continue;
+        }
+        let flags: Vec<&str> = map_flags::all().filter(|(_, f)| row.required & f != 0).map(|(name, _)| name).collect();
+        let flags = if flags.is_empty() { String::new() } else { format!(" flags={}", flags.join("|")) };
+        let sizes = match (key, value) {
+            // Storage needs types, which others do not take.
+            (4, 8) if !kind.is(MapTraits::UNTYPED) => "key=u32 value=u64".to_owned(),
+            _ => format!("key_size={key} value_size={value}"),
+        };
+        let text = format!(
+            ".license \"GPL\"\n.map m {kind} {sizes} max_entries={entries}{flags}\n\
+             .section xdp\n.func f\nr1 = m ll\nr0 = 2\nexit\n"
+        );
+        let Ok(object) = assemble_object("t.s", &text) else { continue };
+        let prepared = running::prepare(object).expect("an object");
+        let Ok(proofs) = verified_all(&model, &prepared) else { continue };
+        let mut instance = Instance::new(&prepared.object, &model, 2);
+        match engines::load(&mut instance, &model, &prepared, &proofs) {
+            Ok(programs) => assert_eq!(run(&programs[0], Some(&[0; 60])), Ok(2), "{kind}"),
+            Err(e) => panic!("{kind}: {e}"),
+        }
+        loaded.push(kind);
+    }
+    assert!(loaded.len() >= 24 && loaded.contains(&MapType::DevmapHash), "{loaded:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::program::UsedMap;
 use crate::reason::ProgramReason;
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
-use ebpfkit_abi::{Feature, MapType, TypeFlags, map_flags};
+use ebpfkit_abi::{Feature, MapType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, alu, class, jmp, mode, pseudo};
 use ebpfkit_object::Map;
@@ -124,10 +124,7 @@ impl Env<'_> {
 
     fn push_map(&mut self, index: usize, def: Map) -> u32 {
         let mut def = def;
-        if matches!(def.map_type, MapType::Devmap | MapType::DevmapHash) {
-            // Values are device numbers that the kernel hands out by address.
-            def.flags |= map_flags::RDONLY_PROG;
-        }
+        def.flags |= def.map_type.row().implied;
         let renamed = self.has(Feature::KptrTagNames);
         let tags = if renamed { record::KptrTags::Current } else { record::KptrTags::Older };
         let record = record::of_map_by(tags, &def, self.btf(), &|| self.kernel().btf().cloned());

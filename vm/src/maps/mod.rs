@@ -261,7 +261,7 @@ fn facts_of(def: &Def, around: &Surroundings) -> Facts {
         key_size: def.key_size,
         value_size: def.value_size,
         max_entries: def.max_entries,
-        flags: def.flags,
+        flags: def.flags | def.map_type.row().implied,
         extra: def.extra,
         id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         cpus: around.cpus,

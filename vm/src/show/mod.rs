@@ -8,7 +8,7 @@ mod write;
 
 pub use dump::{Dump, Listed, Shape, Shown, UserMap};
 pub use fill::{Entries, Entry, Fill, FillError, fill};
-pub use read::{read, variables};
+pub use read::{named_char, read, variables};
 pub use write::{Mismatch, Pointers, describe, member, write, write_untyped, write_with};
 
 use std::fmt::{self, Display, Formatter};

@@ -115,7 +115,7 @@ fn array(btf: &Btf, elem: TypeId, len: u32, bytes: &[u8], depth: u32) -> Option<
 }
 
 /// Whether a one-byte integer is `char` itself, not `unsigned char` or a name for it.
-pub(super) fn named_char(btf: &Btf, ty: TypeId) -> bool {
+pub fn named_char(btf: &Btf, ty: TypeId) -> bool {
     matches!(btf.get(btf.resolve(ty)), Some(Type::Int { size: 1, .. })) && btf.name(btf.skip_modifiers(ty)) == "char"
 }
 

@@ -59,14 +59,18 @@ impl To {
     }
 }
 
-/// How a file of events is written: by its name, or by its first character.
+/// How a file of events is written: by its name or its first character, but a first line that is an object of JSON tells
+/// JSON lines, whatever the name, as `--example-events` prints them.
 fn format(path: &Path, from: &mut impl BufRead) -> Result<Format> {
-    if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
-        return Ok(Format::Yaml);
-    }
+    let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
     let start = from.fill_buf().with_context(|| files::name(path))?;
-    let first = start.iter().find(|b| !b.is_ascii_whitespace());
-    Ok(if matches!(first, Some(b'-' | b'a'..=b'z')) { Format::Yaml } else { Format::JsonLines })
+    let says_something = |line: &&[u8]| !(line.is_empty() || line.starts_with(b"#") || line.starts_with(b"//"));
+    let mut lines = start.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(says_something);
+    let Some(first) = lines.next() else { return Ok(if is_yaml { Format::Yaml } else { Format::JsonLines }) };
+    let has_documents = lines.any(|line| line == b"---");
+    let is_object = !has_documents && serde_json::from_slice::<serde_json::Map<_, _>>(first).is_ok();
+    let looks_yaml = is_yaml || matches!(first[0], b'-' | b'a'..=b'z');
+    Ok(if looks_yaml && !is_object { Format::Yaml } else { Format::JsonLines })
 }
 
 /// Where extensions go, by their names.
@@ -243,6 +247,11 @@ pub fn examples(args: &Args, host: &Host, prepared: &Prepared) -> Result<End> {
     let types = host.model.btf().filter(|_| needs_types(object));
     for n in args.selection.pick(object).with_context(|| files::name(&args.file))? {
         let name = head(&object.programs[n]);
+        if let Some(why) = prepared.unloadable.get(n).and_then(Option::as_ref) {
+            // As a comment, so that the file says why it has no event for this program.
+            out::line(format_args!("# {name} cannot be loaded: {}", why.replace('\n', " ")))?;
+            continue;
+        }
         match ebpfkit_events::example(object, types.map(|t| &**t), n) {
             Some(event) => out::line(format_args!("# {name}\n{}", serde_json::to_string(&event)?))?,
             None if object.programs[n].prog_type == ProgType::Ext => {
