@@ -61,45 +61,58 @@ fn line(what: &str, times: &[[f64; PARTS.len()]], part: usize) {
     );
 }
 
-/// The best times of one program's parts; none where it is not rejected, or late.
-fn measure(kernel: &KernelModel, prepared: &Prepared, program: usize, sources: &Sources<'_>) -> Option<[f64; 5]> {
-    let (options, object) = (Options::default(), &prepared.object);
-    let judge =
-        |observer: &mut dyn Observer| Judged::of(prepared, program, verify(kernel, object, program, options, observer));
-    let recorded = || {
+/// An object with the kernel that is asked.
+struct Subject<'a> {
+    kernel: &'a KernelModel,
+    prepared: &'a Prepared,
+    sources: &'a Sources<'a>,
+}
+
+impl Subject<'_> {
+    fn judge(&self, program: usize, observer: &mut dyn Observer) -> Judged {
+        let report = verify(self.kernel, &self.prepared.object, program, Options::default(), observer);
+        Judged::of(self.prepared, program, report)
+    }
+
+    /// The path is recorded while the program is judged.
+    fn record(&self, program: usize) -> (Judged, Recorder) {
         let mut recorder = Recorder::of_short_walks();
-        (judge(&mut recorder), recorder.into_trace())
-    };
-    let asked = Asked { kernel, prepared, program, options, sources };
-    let explained = || {
-        let (judged, trace) = recorded();
-        let Outcome::Rejected { rejection, .. } = &judged.outcome else { return None };
-        let processed = judged.insns_processed;
-        let explained = Explained { kernel, object, program, options, rejection, processed, message: None, sources };
-        Some(explained.by(&trace.unwrap_or_default()))
-    };
-    let proved = || {
-        let (judged, trace) = recorded();
-        judged.mended(&asked, trace.as_ref())
-    };
-    let judged = Judged::unloadable(prepared, program).unwrap_or_else(|| judge(&mut Silent));
-    if !matches!(judged.outcome, Outcome::Rejected { .. }) || judged.insns_processed >= MOST {
-        return None;
+        (self.judge(program, &mut recorder), recorder)
     }
-    let mut best = [Duration::MAX; PARTS.len()];
-    for _ in 0..ROUNDS {
-        timed(&mut best[0], || judge(&mut Silent));
-        timed(&mut best[1], recorded);
-        timed(&mut best[2], explained);
-        timed(&mut best[WHOLE], proved);
-        timed(&mut best[4], || proved().map(|(diagnosis, _)| terminal(object, program, &diagnosis, false)));
+
+    /// All parts, one after the other.
+    fn run(&self, program: usize, part: usize) {
+        let Self { kernel, prepared, sources } = *self;
+        let (options, object) = (Options::default(), &prepared.object);
+        if part == 0 {
+            black_box(self.judge(program, &mut Silent));
+            return;
+        }
+        let (judged, recorder) = self.record(program);
+        if part == 1 {
+            black_box((judged, recorder));
+            return;
+        }
+        let trace = recorder.into_trace();
+        if part == 2 {
+            let Outcome::Rejected { rejection, .. } = &judged.outcome else { return };
+            let processed = judged.insns_processed;
+            let explained =
+                Explained { kernel, object, program, options, rejection, processed, message: None, sources };
+            black_box(explained.by(&trace.unwrap_or_default()));
+            return;
+        }
+        let mended = judged.mended(&Asked { kernel, prepared, program, options, sources }, trace.as_ref());
+        if part > WHOLE {
+            black_box(mended.as_ref().map(|(diagnosis, _)| terminal(object, program, diagnosis, false)));
+        }
+        black_box(mended);
     }
-    Some(best.map(|b| b.as_nanos() as f64))
 }
 
 fn main() {
     let profile = Profile::all().into_iter().find(|p| p.name == "6.18").expect("a bundled kernel");
-    let kernel = profile.model();
+    let kernel = &profile.model();
     let (mut times, mut loaded, mut listed) = (Vec::new(), [0.0; 2], String::new());
     for path in objects() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -109,32 +122,51 @@ fn main() {
             let target = profile.target(object.needs());
             object.prepare(&target).ok()
         };
+        let sources = || {
+            Sources::new(|name| {
+                let beside = path.parent()?.join(Path::new(name).file_name()?);
+                std::fs::read_to_string(name).or_else(|_| std::fs::read_to_string(beside)).ok()
+            })
+        };
         let Some(prepared) = prepare() else { continue };
-        let sources = Sources::new(|name| {
-            let beside = path.parent()?.join(Path::new(name).file_name()?);
-            std::fs::read_to_string(name).or_else(|_| std::fs::read_to_string(beside)).ok()
-        });
-        let mut of_file = [0.0; 2];
-        for program in 0..prepared.object.programs.len() {
-            let Some(best) = measure(&kernel, &prepared, program, &sources) else { continue };
-            (of_file[0], of_file[1]) = (of_file[0] + best[0], of_file[1] + best[WHOLE]);
+        let subject = Subject { kernel, prepared: &prepared, sources: &sources() };
+        let is_meant = |program: &usize| {
+            let judged = Judged::unloadable(&prepared, *program);
+            let judged = judged.unwrap_or_else(|| subject.judge(*program, &mut Silent));
+            matches!(judged.outcome, Outcome::Rejected { .. }) && judged.insns_processed < MOST
+        };
+        let programs: Vec<usize> = (0..prepared.object.programs.len()).filter(is_meant).collect();
+        for &program in &programs {
+            let mut best = [Duration::MAX; PARTS.len()];
+            for _ in 0..ROUNDS {
+                best.iter_mut().enumerate().for_each(|(part, best)| timed(best, || subject.run(program, part)));
+            }
+            let best = best.map(|b| b.as_nanos() as f64);
             let parts = best.map(|b| format!("{b:.0}")).join("\t");
             let name = format!("{name}\t{}", prepared.object.programs[program].name);
             writeln!(listed, "{name}\t{parts}").expect("a string takes text");
             times.push(best);
         }
-        if of_file[0] > 0.0 {
-            let mut loading = Duration::MAX;
-            (0..ROUNDS).for_each(|_| timed(&mut loading, prepare));
-            let loading = loading.as_nanos() as f64;
-            loaded = [loaded[0] + loading + of_file[0], loaded[1] + loading + of_file[1]];
+        // The same with all that comes before a verdict, and with what is read once for all programs of an object.
+        if !programs.is_empty() {
+            for (total, part) in loaded.iter_mut().zip([0, WHOLE]) {
+                let mut best = Duration::MAX;
+                for _ in 0..ROUNDS {
+                    timed(&mut best, || {
+                        let Some(prepared) = prepare() else { return };
+                        let subject = Subject { kernel, prepared: &prepared, sources: &sources() };
+                        programs.iter().for_each(|p| subject.run(*p, part));
+                    });
+                }
+                *total += best.as_nanos() as f64;
+            }
         }
     }
     println!("{} rejections; ratios to the verdict's time, each part with those before it", times.len());
     for (part, what) in PARTS.iter().enumerate().skip(1) {
         line(what, &times, part);
     }
-    println!("with opening and preparing the objects in both, remedies proved: of totals {:.2}", loaded[1] / loaded[0]);
+    println!("{}, with reading objects and sources: of totals {:.2}", PARTS[WHOLE], loaded[1] / loaded[0]);
     if let Some(to) = std::env::var_os("EBPFKIT_TIMES") {
         std::fs::write(to, listed).expect("the file can be written");
     }

@@ -11,8 +11,8 @@ use ebpfkit_abi::ctx::{Context, Field, context_of};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{alu, pseudo};
 use ebpfkit_object::btf::Type;
-use ebpfkit_object::{Btf, Map, Object, Program};
-use ebpfkit_verifier::log::insn_text;
+use ebpfkit_object::{Btf, LineInfo, Map, Object, Program};
+use ebpfkit_verifier::log::plain_insn_text;
 use ebpfkit_verifier::{KernelModel, Reason, RegBase, RegState, Rejection};
 use std::rc::Rc;
 
@@ -145,14 +145,25 @@ impl<'a> Case<'a> {
         source::line_of(self.program, self.btf()?, insn)
     }
 
+    /// Its record.
+    pub(crate) fn line_record(&self, insn: usize) -> Option<&'a LineInfo> {
+        source::record_of(self.program, self.btf()?, insn)
+    }
+
+    /// The file that an instruction comes from.
+    pub(crate) fn file_at(&self, insn: usize) -> Option<&'a str> {
+        Some(self.btf()?.str_at(self.line_record(insn)?.file_name))
+    }
+
     /// The text of the source line of an instruction, or nothing.
     pub(crate) fn text(&self, insn: usize) -> String {
-        self.source(insn).map(|l| l.text).unwrap_or_default()
+        let text = self.line_record(insn).and_then(|l| Some(self.btf()?.str_at(l.line_text)));
+        text.unwrap_or_default().to_owned()
     }
 
     /// The place of an instruction in words: `line 12`, or `instruction 12`.
     pub(crate) fn line_of(&self, insn: usize) -> String {
-        match self.source(insn) {
+        match self.line_record(insn) {
             Some(l) if l.line != 0 => format!("line {}", l.line),
             _ => format!("instruction {insn}"),
         }
@@ -160,8 +171,10 @@ impl<'a> Case<'a> {
 
     /// Whether two instructions belong to the same line of source.
     pub(crate) fn same_line(&self, a: usize, b: usize) -> bool {
-        match (self.source(a), self.source(b)) {
-            (Some(a), Some(b)) => a.line == b.line && a.file == b.file,
+        let Some(btf) = self.btf() else { return a == b };
+        let same_file = |x: u32, y: u32| x == y || btf.str_at(x) == btf.str_at(y);
+        match (self.line_record(a), self.line_record(b)) {
+            (Some(a), Some(b)) => a.line == b.line && same_file(a.file_name, b.file_name),
             _ => a == b,
         }
     }
@@ -188,9 +201,7 @@ impl<'a> Case<'a> {
     pub(crate) fn insn_text(&self, insn: usize) -> String {
         let next = self.program.insns.get(insn + 1).copied();
         let named = |i: Insn| self.callee_of(i, insn);
-        let text = self.program.insns.get(insn).map(|&i| insn_text(i, next, &named)).unwrap_or_default();
-        // The opcode in front says nothing to a reader.
-        text.split_once(") ").map_or(text.clone(), |(_, rest)| rest.to_owned())
+        self.program.insns.get(insn).map(|&i| plain_insn_text(i, next, &named)).unwrap_or_default()
     }
 
     /// The name of what a call calls.
@@ -255,28 +266,27 @@ impl<'a> Case<'a> {
     }
 
     /// The file that most of the program comes from.
-    pub(crate) fn main_file(&self) -> Option<String> {
-        let btf = self.btf()?;
+    pub(crate) fn main_file(&self) -> Option<&'a str> {
         let start = self.function_start(self.at());
         let line = self.program.line_info.iter().find(|l| l.insn as usize >= start)?;
-        Some(btf.str_at(line.file_name).to_owned())
+        Some(self.btf()?.str_at(line.file_name))
     }
 
     /// The line on which a function is defined: file, number and text.
     pub(crate) fn declaration(&self, name: &str) -> Option<(String, u32, String)> {
         let file = self.main_file()?;
-        let lines = self.file(&file)?;
+        let lines = self.file(file)?;
         lines.heads(name).iter().find_map(|&at| {
             let t = lines.get(at)?;
             let behind = &t[source::find_word(t, name)? + name.len()..];
-            behind.trim_start().starts_with(['(', ',']).then(|| (file.clone(), at as u32 + 1, t.to_owned()))
+            behind.trim_start().starts_with(['(', ',']).then(|| (file.to_owned(), at as u32 + 1, t.to_owned()))
         })
     }
 
     /// A line of the main file that fits, the one nearest before a line that has a word where there are several.
     pub(crate) fn find_line(&self, fits: &dyn Fn(&str) -> bool, near: &str) -> Option<SourceLine> {
         let file = self.main_file()?;
-        let lines = self.file(&file)?;
+        let lines = self.file(file)?;
         let found: Vec<usize> = lines.iter().enumerate().filter(|(_, t)| fits(t)).map(|(n, _)| n).collect();
         let end = lines.with_word(near).find(|&n| lines.get(n).is_some_and(|t| t.contains('}')));
         let at = match (found.as_slice(), end) {
@@ -284,13 +294,13 @@ impl<'a> Case<'a> {
             (several, Some(end)) => *several.iter().rfind(|&&n| n <= end)?,
             _ => return None,
         };
-        Some(SourceLine { file, line: at as u32 + 1, column: 0, text: lines.get(at)?.to_owned() })
+        Some(SourceLine { file: file.to_owned(), line: at as u32 + 1, column: 0, text: lines.get(at)?.to_owned() })
     }
 
     /// Lines of the function around a slot, as far as its records reach: numbers and texts.
     pub(crate) fn function_lines(&self, insn: usize) -> Vec<(u32, String)> {
         let (Some(btf), Some(file)) = (self.btf(), self.main_file()) else { return Vec::new() };
-        let Some(lines) = self.file(&file) else { return Vec::new() };
+        let Some(lines) = self.file(file) else { return Vec::new() };
         let start = self.function_start(insn);
         let end = self.function_ends().into_iter().find(|&e| e > start).unwrap_or(self.program.insns.len());
         let own = self
@@ -309,19 +319,20 @@ impl<'a> Case<'a> {
 
     /// Whether the program is written in Rust.
     pub(crate) fn is_rust(&self) -> bool {
-        self.main_file().is_some_and(|f| source::is_rust(&f))
+        self.main_file().is_some_and(source::is_rust)
     }
 
     /// The last instruction of the path, before a step, whose line is in the program's own file.
     pub(crate) fn own_line_before(&self, step: usize) -> Option<usize> {
         let file = self.main_file()?;
         let mut before = self.trace.steps.iter().take(step + 1).rev().map(|s| s.insn);
-        before.find(|&at| self.source(at).is_some_and(|l| l.file == file && l.line != 0))
+        let btf = self.btf()?;
+        before.find(|&at| self.line_record(at).is_some_and(|l| l.line != 0 && btf.str_at(l.file_name) == file))
     }
 
     /// What a pointer is called whose name is not known: by its register where the line is an instruction.
     pub(crate) fn pointer_name(&self, reg: u8) -> String {
-        match self.source(self.at()).is_some_and(|l| !source::is_assembly(&l.file)) {
+        match self.file_at(self.at()).is_some_and(|f| !source::is_assembly(f)) {
             true => "the pointer".into(),
             false => format!("r{reg}"),
         }
@@ -362,7 +373,7 @@ impl<'a> Case<'a> {
 
     /// Whether the program's own text has a word.
     pub(crate) fn uses_word(&self, word: &str) -> bool {
-        let lines = self.main_file().and_then(|f| self.file(&f));
+        let lines = self.main_file().and_then(|f| self.file(f));
         lines.is_some_and(|l| l.with_word(word).next().is_some())
     }
 
@@ -373,7 +384,7 @@ impl<'a> Case<'a> {
         let lines = self.function_lines(insn);
         let found: Vec<_> = lines.into_iter().filter(|(_, t)| t.trim() == statement).collect();
         match found.as_slice() {
-            [(n, t)] => Some((file, *n, t.clone())),
+            [(n, t)] => Some((file.to_owned(), *n, t.clone())),
             _ => None,
         }
     }

@@ -122,8 +122,9 @@ fn callers(case: &Case<'_>, at: usize, primary: &Span, secondary: &[Span]) -> Ve
         found.iter().any(same) || same(primary) || secondary.iter().any(same)
     };
     let elsewhere = secondary.iter().filter_map(|s| s.insn);
+    let mut calls = inlined::Calls::new(case);
     for insn in std::iter::once(at).chain(elsewhere) {
-        for call in inlined::calls(case, insn) {
+        for call in calls.around(insn) {
             // What BPF_PROG and BPF_KPROBE make of a program is the program.
             let by_macro = call.name.as_ref().is_some_and(|n| n.starts_with("____"));
             if by_macro || shown(&found, &call.line) {
@@ -167,7 +168,7 @@ fn finish(case: &Case<'_>, draft: Draft, message: Option<&str>) -> Diagnosis {
     }
     // What was inlined from elsewhere is refused for what the program's own line asks.
     let own = case.main_file().filter(|f| {
-        !f.is_empty() && primary.has_source() && primary.file != *f && secondary.iter().all(|s| s.file != *f)
+        !f.is_empty() && primary.has_source() && primary.file != **f && secondary.iter().all(|s| s.file != **f)
     });
     if let (Some(_), Some(step)) = (own, case.step())
         && let Some(at) = case.own_line_before(step)

@@ -9,9 +9,12 @@ use std::rc::Rc;
 
 /// Source files that are at hand, each of which is read once.
 pub struct Sources<'a> {
-    read: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    read: Box<Read<'a>>,
     known: RefCell<HashMap<String, Option<Rc<Lines>>>>,
 }
+
+/// Gives the text of a file by its name.
+type Read<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl<'a> Sources<'a> {
     /// `read` gives the text of a source file by the name that the compiler recorded, where it is at hand.

@@ -8,6 +8,9 @@
 use crate::case::Case;
 use crate::files::Lines;
 use crate::source::{self, SourceLine};
+use ebpfkit_object::LineInfo;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 /// Calls that are shown of one place.
 const MOST: usize = 4;
@@ -20,19 +23,96 @@ pub(crate) struct Call {
     pub(crate) line: SourceLine,
 }
 
-/// The calls around an instruction, the innermost first.
-pub(crate) fn calls(case: &Case<'_>, insn: usize) -> Vec<Call> {
-    let known = case.object.inlined_at(case.program, insn);
-    if known.is_empty() {
-        return by_lines(case, insn).into_iter().collect();
+/// Finds the calls around instructions of one program.
+pub(crate) struct Calls<'c, 'a> {
+    case: &'c Case<'a>,
+    /// The functions that were asked about, by their first slots.
+    functions: Vec<(usize, Option<Function<'a>>)>,
+}
+
+/// A function as it was compiled, with what was inlined into it.
+struct Function<'a> {
+    /// Its line records.
+    records: Vec<&'a LineInfo>,
+    /// The file that it is in.
+    main: &'a str,
+    /// The lines of that.
+    lines: Option<Rc<Lines>>,
+    /// Those of its own definition.
+    body: Option<RangeInclusive<u32>>,
+}
+
+impl<'c, 'a> Calls<'c, 'a> {
+    pub(crate) fn new(case: &'c Case<'a>) -> Self {
+        Self { case, functions: Vec::new() }
     }
-    let call = |i: &ebpfkit_object::dwarf::Inlined| {
-        let file = recorded_name(case, &i.file);
-        let text = case.line_text(&file, i.line).unwrap_or_default();
-        let name = Some(plain(&i.name)).filter(|n| !n.is_empty());
-        Call { name, line: SourceLine { file, line: i.line, column: i.column, text } }
-    };
-    known.into_iter().take(MOST).map(call).filter(|c| c.line.line != 0).collect()
+
+    /// The calls around an instruction, the innermost first.
+    pub(crate) fn around(&mut self, insn: usize) -> Vec<Call> {
+        let case = self.case;
+        let known = case.object.inlined_at(case.program, insn);
+        if known.is_empty() {
+            return self.by_lines(insn).into_iter().collect();
+        }
+        let call = |i: &ebpfkit_object::dwarf::Inlined| {
+            let file = recorded_name(case, &i.file);
+            let text = case.line_text(&file, i.line).unwrap_or_default();
+            let name = Some(plain(&i.name)).filter(|n| !n.is_empty());
+            Call { name, line: SourceLine { file, line: i.line, column: i.column, text } }
+        };
+        known.into_iter().take(MOST).map(call).filter(|c| c.line.line != 0).collect()
+    }
+
+    /// The call by lines and texts alone.
+    fn by_lines(&mut self, insn: usize) -> Option<Call> {
+        let case = self.case;
+        let (here, file) = (case.line_record(insn)?, case.file_at(insn)?);
+        let start = case.function_start(insn);
+        let known = match self.functions.iter().position(|(s, _)| *s == start) {
+            Some(known) => known,
+            None => {
+                self.functions.push((start, function(case, start)));
+                self.functions.len() - 1
+            }
+        };
+        let Function { records, main, lines, body } = self.functions[known].1.as_ref()?;
+        if file == *main {
+            // Another function of the same file: only the source says where it ends.
+            let (lines, body) = (lines.as_ref()?, body.as_ref()?);
+            if body.contains(&here.line) {
+                return None;
+            }
+            let callee = function_around(lines, here.line)?;
+            return only_call(lines, body, &callee, main);
+        }
+        // A header, or another module: its function's name if the file is at hand and it is called once.
+        if let (Some(lines), Some(body)) = (lines, body)
+            && let Some(other) = case.file(file)
+            && let Some(callee) = function_around(&other, here.line)
+            && let Some(call) = only_call(lines, body, &callee, main)
+        {
+            return Some(call);
+        }
+        let btf = case.btf()?;
+        let at = records.partition_point(|l| l.insn as usize <= insn);
+        let is_main = |l: &&&LineInfo| btf.str_at(l.file_name) == *main;
+        let before = records[..at].iter().rev().find(is_main)?;
+        let after = records[at..].iter().find(is_main)?;
+        let line = source::line_of(case.program, btf, before.insn as usize)?;
+        (before.line == after.line).then_some(Call { name: None, line })
+    }
+}
+
+/// The function that starts at a slot.
+fn function<'a>(case: &Case<'a>, start: usize) -> Option<Function<'a>> {
+    let end = case.function_ends().into_iter().find(|&e| e > start).unwrap_or(case.program.insns.len());
+    let own = |l: &&LineInfo| (start..end).contains(&(l.insn as usize));
+    let records: Vec<&LineInfo> = case.program.line_info.iter().filter(own).collect();
+    let main = case.btf()?.str_at(records.first()?.file_name);
+    let name = case.function_at(start)?;
+    let lines = case.file(main);
+    let body = lines.as_ref().and_then(|l| body(l, &name));
+    Some(Function { records, main, lines, body })
 }
 
 /// A name without what compilers put around it (`{impl#0}`, hashes).
@@ -49,45 +129,8 @@ fn recorded_name(case: &Case<'_>, file: &str) -> String {
     found.unwrap_or(file).to_owned()
 }
 
-/// The call by lines and texts alone.
-fn by_lines(case: &Case<'_>, insn: usize) -> Option<Call> {
-    let btf = case.btf()?;
-    let here = case.source(insn)?;
-    let start = case.function_start(insn);
-    let end = case.function_ends().into_iter().find(|&e| e > start).unwrap_or(case.program.insns.len());
-    let own = |l: &&ebpfkit_object::LineInfo| (start..end).contains(&(l.insn as usize));
-    let records: Vec<_> = case.program.line_info.iter().filter(own).collect();
-    let main = btf.str_at(records.first()?.file_name).to_owned();
-    let function = case.function_at(start)?;
-    let lines = case.file(&main);
-    let range = lines.as_ref().and_then(|l| body(l, &function));
-    if here.file == main {
-        // Another function of the same file: only the source says where it ends.
-        let (lines, range) = (lines?, range?);
-        if range.contains(&here.line) {
-            return None;
-        }
-        let callee = function_around(&lines, here.line)?;
-        return only_call(&lines, &range, &callee, &main);
-    }
-    // A header, or another module: its function's name if the file is at hand and it is called once.
-    if let (Some(lines), Some(range)) = (&lines, &range)
-        && let Some(other) = case.file(&here.file)
-        && let Some(callee) = function_around(&other, here.line)
-        && let Some(call) = only_call(lines, range, &callee, &main)
-    {
-        return Some(call);
-    }
-    let at = records.partition_point(|l| l.insn as usize <= insn);
-    let is_main = |l: &&&ebpfkit_object::LineInfo| btf.str_at(l.file_name) == main;
-    let before = records[..at].iter().rev().find(is_main)?;
-    let after = records[at..].iter().find(is_main)?;
-    let line = source::line_of(case.program, btf, before.insn as usize)?;
-    (before.line == after.line).then_some(Call { name: None, line })
-}
-
 /// Lines of a function's definition, from its head to its closing brace at the start of a line.
-fn body(lines: &Lines, function: &str) -> Option<std::ops::RangeInclusive<u32>> {
+fn body(lines: &Lines, function: &str) -> Option<RangeInclusive<u32>> {
     let head = lines.heads(function).iter().copied().find(|&n| lines.get(n).is_some_and(|t| is_head(t, function)))?;
     let end = (head..lines.len()).find(|&n| lines.get(n).is_some_and(|t| t.starts_with('}')))?;
     Some(head as u32 + 1..=end as u32 + 1)
@@ -113,7 +156,7 @@ fn function_around(lines: &Lines, line: u32) -> Option<String> {
 }
 
 /// The one line of a range that calls a function.
-fn only_call(lines: &Lines, range: &std::ops::RangeInclusive<u32>, callee: &str, file: &str) -> Option<Call> {
+fn only_call(lines: &Lines, range: &RangeInclusive<u32>, callee: &str, file: &str) -> Option<Call> {
     let mut found = range.clone().skip(1).filter_map(|n| {
         let text = lines.numbered(n)?;
         let at = source::find_word(text, callee)?;

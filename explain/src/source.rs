@@ -1,6 +1,6 @@
 //! Source lines of instructions, from the object's line records, and what their text says.
 
-use ebpfkit_object::{Btf, Program};
+use ebpfkit_object::{Btf, LineInfo, Program};
 
 /// A line of source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,15 +17,20 @@ pub struct SourceLine {
 
 /// The source line of an instruction: the last record at or before it that belongs to the same function.
 pub fn line_of(program: &Program, btf: &Btf, insn: usize) -> Option<SourceLine> {
-    let after = program.line_info.partition_point(|l| l.insn as usize <= insn);
-    let record = program.line_info.get(after.checked_sub(1)?)?;
-    let text = btf.str_at(record.line_text);
-    (!text.is_empty() || record.line != 0).then(|| SourceLine {
+    let record = record_of(program, btf, insn)?;
+    Some(SourceLine {
         file: btf.str_at(record.file_name).to_owned(),
         line: record.line,
         column: record.column,
-        text: text.to_owned(),
+        text: btf.str_at(record.line_text).to_owned(),
     })
+}
+
+/// The record of that line.
+pub(crate) fn record_of<'p>(program: &'p Program, btf: &Btf, insn: usize) -> Option<&'p LineInfo> {
+    let after = program.line_info.partition_point(|l| l.insn as usize <= insn);
+    let record = program.line_info.get(after.checked_sub(1)?)?;
+    (record.line != 0 || !btf.str_at(record.line_text).is_empty()).then_some(record)
 }
 
 pub(crate) fn is_word(c: char) -> bool {
@@ -49,23 +54,21 @@ pub(crate) fn extent(line: &SourceLine) -> (u32, u32) {
     if is_assembly(&line.file) {
         return (0, 0);
     }
-    let chars: Vec<char> = line.text.chars().collect();
-    let Some(start) = (line.column as usize).checked_sub(1).filter(|&c| c < chars.len()) else { return (0, 0) };
-    let mut end = start;
-    while end < chars.len() && is_word(chars[end]) {
-        end += 1;
+    let Some(start) = (line.column as usize).checked_sub(1) else { return (0, 0) };
+    let mut rest = line.text.chars().skip(start);
+    if rest.clone().next().is_none() {
+        return (0, 0);
     }
-    if end == start {
-        end += 1;
-    }
+    let word = rest.clone().take_while(|c| is_word(*c)).count().max(1);
+    let mut end = start + word;
     // The arguments of a call, or an index.
-    if let Some(open @ ('(' | '[')) = chars.get(end).copied() {
+    if let Some(open @ ('(' | '[')) = rest.nth(word) {
         let close = if open == '(' { ')' } else { ']' };
-        let mut depth = 0;
-        for (at, &c) in chars.iter().enumerate().skip(end) {
+        let mut depth = 1;
+        for (n, c) in rest.enumerate() {
             depth += i32::from(c == open) - i32::from(c == close);
             if depth == 0 {
-                end = at + 1;
+                end += n + 2;
                 break;
             }
         }

@@ -84,6 +84,11 @@ impl Sections {
             // What is broken ends the reading, and leaves what was read before.
             while let Ok(Some(header)) = units.next() {
                 let Ok(unit) = dwarf.unit(header) else { continue };
+                // Compilers number the shapes of entries from 1: those tell whether there is anything to find.
+                let mut shapes = (1..).map_while(|code| unit.abbreviations.get(code));
+                if !shapes.any(|s| s.tag() == gimli::DW_TAG_inlined_subroutine) {
+                    continue;
+                }
                 let _ = read_unit(&dwarf, &unit, &mut found);
                 if found.len() >= MOST {
                     break;
@@ -97,13 +102,18 @@ impl Sections {
 
 /// Adds what was inlined in a unit.
 fn read_unit<'a>(dwarf: &Dwarf<Data<'a>>, unit: &Unit<Data<'a>>, found: &mut Vec<Inlined>) -> Result<(), gimli::Error> {
-    let mut entries = unit.entries();
+    let mut entries = unit.entries_raw(None)?;
     let mut names: HashMap<UnitOffset, String> = HashMap::new();
     let mut files: HashMap<u64, String> = HashMap::new();
-    while let Some(entry) = entries.next_dfs()? {
-        if entry.tag() != gimli::DW_TAG_inlined_subroutine || found.len() >= MOST {
+    while !entries.is_empty() {
+        let (offset, depth) = (entries.next_offset(), entries.next_depth());
+        let Some(shape) = entries.read_abbreviation()? else { continue };
+        // Most entries are types, and are passed by.
+        entries.skip_attributes(shape.attributes())?;
+        if shape.tag() != gimli::DW_TAG_inlined_subroutine || found.len() >= MOST {
             continue;
         }
+        let entry = &unit.entry(offset)?;
         let number = |name| entry.attr_value(name).and_then(|v| v.udata_value());
         let Some(line) = number(gimli::DW_AT_call_line).and_then(|l| u32::try_from(l).ok()) else { continue };
         let column = number(gimli::DW_AT_call_column).and_then(|c| u32::try_from(c).ok()).unwrap_or(0);
@@ -119,7 +129,6 @@ fn read_unit<'a>(dwarf: &Dwarf<Data<'a>>, unit: &Unit<Data<'a>>, found: &mut Vec
             }
             _ => String::new(),
         };
-        let depth = entry.depth();
         for range in ranges(dwarf, unit, entry)? {
             found.push(Inlined { name: name.clone(), file: file.clone(), line, column, depth, range });
         }

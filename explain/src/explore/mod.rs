@@ -16,7 +16,7 @@ use crate::source::line_of;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{alu, class, mode, pseudo};
 use ebpfkit_object::{Object, Program};
-use ebpfkit_verifier::log::insn_text;
+use ebpfkit_verifier::log::plain_insn_text;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -175,8 +175,7 @@ fn text_of(insn: Insn, next: Option<Insn>, slot: usize, names: &[(usize, String)
         pseudo::CALL => Some(functions::at(names, usize::try_from(i.function(slot)?).ok()?).to_owned()),
         _ => None,
     };
-    let text = insn_text(insn, next, &callee);
-    text.split_once(") ").map_or(text.clone(), |(_, rest)| rest.to_owned())
+    plain_insn_text(insn, next, &callee)
 }
 
 /// The frame's top is r10, and eight bytes of it are a location.

@@ -561,7 +561,7 @@ fn dropped_check(case: &Case<'_>, mut d: Draft, what: &str) -> Draft {
         let kept = case.program.line_info.iter().any(|l| l.line == number && btf.str_at(l.file_name) == file);
         if number < here.line && compares && !kept {
             d.spans.extend(case.span_at(
-                &file,
+                file,
                 number,
                 format!("no instruction is left of this comparison of {what}: the compiler took it for needless"),
             ));

@@ -301,7 +301,7 @@ pub(super) fn large_variables(case: &Case<'_>, start: usize) -> Vec<Span> {
     let mut out = Vec::new();
     for (number, text) in case.function_lines(start) {
         let Some(bytes) = declared_bytes(btf, text.trim()).filter(|b| *b >= 64) else { continue };
-        out.extend(case.span_at(&file, number, format!("this variable takes {} of the stack", words::bytes(bytes))));
+        out.extend(case.span_at(file, number, format!("this variable takes {} of the stack", words::bytes(bytes))));
     }
     out
 }

@@ -117,9 +117,7 @@ fn by_size(case: &Case<'_>, a: &Outside, edge: &str) -> Option<Draft> {
     );
     let history = case.history(a.reg);
     if let Some((at, _)) = last_check(case, a.reg, &history) {
-        d = d.span(
-            case.span(at, format!("this proves {} from the start of the packet on", words::bytes(a.region.into()))),
-        );
+        d = d.span(case.span(at, format!("this proves {} from the start of the packet on", words::bytes(a.region))));
     }
     d = bounds::story(case, d, case.step()?, a.reg + 1, &what);
     Some(

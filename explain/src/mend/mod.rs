@@ -133,7 +133,7 @@ impl Prover {
             let changes = Changes { new: &edited.program, was: &edited.was, before: slots, slots: &after };
             match report.verdict {
                 Verdict::Accepted(_) => {
-                    let said = said(case, so_far, &mend, &changes);
+                    let said = said(case, so_far, mend, &changes);
                     let repair = said.repair.clone();
                     return Some(Mended { suggestion: suggestion(said), repair });
                 }
@@ -144,7 +144,7 @@ impl Prover {
                         || next.reason.name() != rejection.reason.name()
                         || matches!(next.reason, Reason::Resource(_));
                     if moved && (next.reason != rejection.reason || old != Some(rejection.insn)) {
-                        let said = said(case, so_far, &mend, &changes);
+                        let said = said(case, so_far, mend, &changes);
                         further.push((edited, next, recorder.into_trace().unwrap_or_default(), after, said));
                     }
                 }
@@ -206,7 +206,7 @@ struct Changes<'p> {
 }
 
 /// What has been done so far, with one more mend.
-fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> SoFar {
+fn said(case: &Case<'_>, so_far: &SoFar, mend: Mend, changes: &Changes<'_>) -> SoFar {
     let Changes { new, was, before, slots } = *changes;
     let mut all = so_far.clone();
     // A larger step in the same direction takes the place of a smaller one.
@@ -221,7 +221,6 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
         all.source.retain(|e| !mend.source.iter().any(|m| m.file == e.file && m.line == e.line && m.old == e.old));
     }
     all.texts.push(mend.text.clone());
-    all.repair.steps.push((mend.clone(), case.function_ends()));
     all.without_source |= mend.source.is_empty();
     for edit in &mend.source {
         let same = |e: &&mut SourceEdit| e.file == edit.file && e.line == edit.line && e.old == edit.old;
@@ -238,7 +237,7 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
             continue;
         }
         let end = (at..was.len()).find(|&i| was[i].is_some()).unwrap_or(was.len());
-        let inserted: Vec<String> = (at..end).filter_map(|i| inserted_text(&after, mend, i)).collect();
+        let inserted: Vec<String> = (at..end).filter_map(|i| inserted_text(&after, &mend, i)).collect();
         // The instruction that these replace, if they replace one.
         let behind = was.get(end).copied().flatten();
         let replaced = mend.edits.iter().find_map(|e| match e {
@@ -282,6 +281,7 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: &Mend, changes: &Changes<'_>) -> 
         }
     }
     all.insns.sort_by_key(|e| e.at);
+    all.repair.steps.push((mend, case.function_ends()));
     all
 }
 
@@ -312,15 +312,17 @@ fn suggestion(said: SoFar) -> Suggestion {
 }
 
 /// Remedies that may help, the best first.
-fn candidates(case: &Case<'_>) -> Vec<Mend> {
-    let mut out = pointers::candidates(case);
-    out.extend(bounds::candidates(case));
-    out.extend(release::candidates(case));
-    out.extend(calls::candidates(case));
-    out.extend(other::candidates(case));
-    out.extend(ctx::candidates(case));
-    out.extend(scratch::candidates(case));
-    out
+fn candidates<'c>(case: &'c Case<'_>) -> impl Iterator<Item = Mend> + use<'c> {
+    let kinds: [fn(&Case<'_>) -> Vec<Mend>; 7] = [
+        pointers::candidates,
+        bounds::candidates,
+        release::candidates,
+        calls::candidates,
+        other::candidates,
+        ctx::candidates,
+        scratch::candidates,
+    ];
+    kinds.into_iter().flat_map(move |candidates| candidates(case))
 }
 
 /// What a mend may use at a step: registers that nothing reads later, and stack below what the function uses.

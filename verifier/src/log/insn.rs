@@ -103,32 +103,49 @@ fn jump_text(insn: Insn, callee: &dyn Fn(Insn) -> Option<String>) -> String {
 /// Text of one instruction without a line end. `second` is the slot after it, for 64-bit immediates; `callee` names
 /// the helper, kernel function or (with its sign) distance that a call goes to.
 pub fn insn_text(insn: Insn, second: Option<Insn>, callee: &dyn Fn(Insn) -> Option<String>) -> String {
+    let code = insn.code;
+    match plain_text(insn, second, callee) {
+        Ok(text) => format!("({code:02x}) {text}"),
+        Err(kind) => format!("BUG_{kind}{code:02x}"),
+    }
+}
+
+/// The same without the opcode in front.
+pub fn plain_insn_text(insn: Insn, second: Option<Insn>, callee: &dyn Fn(Insn) -> Option<String>) -> String {
+    plain_text(insn, second, callee).unwrap_or_else(|kind| format!("BUG_{kind}{:02x}", insn.code))
+}
+
+/// An instruction's text; what kind of nonsense it is where it is none.
+fn plain_text(
+    insn: Insn,
+    second: Option<Insn>,
+    callee: &dyn Fn(Insn) -> Option<String>,
+) -> Result<String, &'static str> {
     let (dst, src, off, code) = (insn.dst, insn.src, insn.off, insn.code);
-    let text = match insn.class() {
+    Ok(match insn.class() {
         class::ALU | class::ALU64 => alu_text(insn),
         class::JMP | class::JMP32 => jump_text(insn, callee),
         class::STX if insn.mode() == mode::MEM => format!("*({} *)(r{dst} {off:+}) = r{src}", size_str(insn)),
         class::STX => match (insn.mode() == mode::ATOMIC).then(|| atomic_text(insn)).flatten() {
             Some(text) => text,
-            None => return format!("BUG_{code:02x}"),
+            None => return Err(""),
         },
         class::ST if insn.mode() == mode::MEM => {
             format!("*({} *)(r{dst} {off:+}) = {}", size_str(insn), insn.imm)
         }
-        class::ST => return format!("BUG_st_{code:02x}"),
+        class::ST => return Err("st_"),
         class::LDX => match insn.mode() {
             mode::MEM => format!("r{dst} = *({} *)(r{src} {off:+})", size_str(insn)),
             mode::MEMSX => format!("r{dst} = *({} *)(r{src} {off:+})", sx_size_str(insn)),
-            _ => return format!("BUG_ldx_{code:02x}"),
+            _ => return Err("ldx_"),
         },
         _ => match (code, insn.mode()) {
             (_, mode::ABS) => format!("r0 = *({} *)skb[{}]", size_str(insn), insn.imm),
             (_, mode::IND) => format!("r0 = *({} *)skb[r{src} + {}]", size_str(insn), insn.imm),
             (LD_IMM64, _) => format!("r{dst} = {:#x}", insn.imm64(second.unwrap_or_default())),
-            _ => return format!("BUG_ld_{code:02x}"),
+            _ => return Err("ld_"),
         },
-    };
-    format!("({code:02x}) {text}")
+    })
 }
 
 /// The operator in messages about pointers and in instruction text.

@@ -4,7 +4,7 @@ pub mod insn;
 pub mod state;
 mod trace;
 
-pub use insn::insn_text;
+pub use insn::{insn_text, plain_insn_text};
 pub use state::Scratched;
 
 use crate::observer::Observer;
