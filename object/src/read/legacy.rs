@@ -19,6 +19,8 @@ use rustc_hash::FxHashMap;
 const SECTION: &str = "maps";
 /// Where a map has a section of its own, behind the slash stands its name.
 const PREFIX: &str = "maps/";
+/// Where loaders look for what belongs to one type of programs, before the slash stands its name.
+const SUFFIX: &str = "/maps";
 /// Prefix of the struct that tells the types of key and value (`BPF_ANNOTATE_KV_PAIR`).
 const TYPES_PREFIX: &str = "____btf_map_";
 /// Bytes of the four numbers that every definition has.
@@ -51,7 +53,7 @@ struct Definition {
 
 /// Whether a section holds definitions of this kind.
 fn is_section(name: &str) -> bool {
-    name == SECTION || name.starts_with(PREFIX)
+    name == SECTION || name.starts_with(PREFIX) || name.ends_with(SUFFIX)
 }
 
 /// Reads every definition; what libbpf says of them is added to `refusals`.

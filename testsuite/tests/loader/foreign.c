@@ -25,6 +25,7 @@ struct elf_map tails SEC("maps") = { PROG_ARRAY, 4, 4, 5, 0, 7, 2, 0, -1 };
 struct elf_map by_id SEC("maps") = { ARRAY_OF_MAPS, 4, 4, 2, 0, 8, 0, 9, -1 };
 struct elf_map inner SEC("maps") = { ARRAY, 4, 16, 1, 0, 9, 0, 0, 1 };
 static struct plain unseen SEC("maps") = { ARRAY, 4, 32, 6 };
+struct plain of_a_type SEC("lirc_mode2/maps") = { HASH, 4, 16, 1, 0 };
 struct with_path pinned SEC("maps/pinned") = { ARRAY, 4, 4, 1, 0, 1, "somewhere" };
 
 /* Tells the types of a map's key and value, as a macro of old headers did. */
@@ -55,6 +56,7 @@ SEC("mine") int named(void *ctx)
 	void *value = lookup(&counters, &key);
 
 	lookup(&pinned, &key);
+	lookup(&of_a_type, &key);
 	lookup(&modern, &key);
 	lookup(&outer, &key);
 	lookup(&unseen, &key);
