@@ -25,7 +25,6 @@ pub mod prog_type;
 pub mod proto;
 pub mod releases;
 mod retval;
-pub mod since;
 pub mod syscalls;
 pub mod tracepoints;
 pub mod trampolines;

@@ -62,3 +62,16 @@ macro_rules! numbered {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{AttachType, KernelVersion, MapType, ProgType};
+
+    #[test]
+    fn types_have_versions() {
+        assert!(ProgType::ALL.iter().all(|t| t.since().is_some() == (t.0 != 0)));
+        assert!(MapType::ALL.iter().all(|t| t.since().is_some() == (t.0 != 0)));
+        assert!(AttachType::ALL.iter().all(|t| t.since().is_some()));
+        assert_eq!(MapType::Ringbuf.since(), Some(KernelVersion::new(5, 8, 0)));
+    }
+}

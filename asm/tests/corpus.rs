@@ -1,12 +1,13 @@
 //! Real objects: our text against that of `llvm-objdump`, and back to the same bytes.
 //!
-//! The objects are those of the kernel's selftests, where they have been built, and of installed packages.
+//! The objects are those of the folders that `EBPFKIT_OBJECTS` names, the kernel's selftests for one, and of installed
+//! packages.
 
 use ebpfkit_asm::{Style, Syntax, assemble_insns, assemble_object, disassemble, instruction, listing};
 use ebpfkit_isa::{Endian, Insn};
 use object::{Object, ObjectSection, SectionFlags};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Says that a test did not run; not by a macro, whose text the test harness would keep to itself.
@@ -20,8 +21,8 @@ const EXECUTABLE: u64 = 4;
 
 /// Every object at hand.
 fn objects() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/ebpfkit-oracle/objs")).into_iter().collect();
+    let named = std::env::var_os("EBPFKIT_OBJECTS").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&named).collect();
     for lib in std::fs::read_dir("/usr/lib").into_iter().flatten().flatten() {
         folders.push(lib.path().join("bpf"));
     }

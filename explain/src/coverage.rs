@@ -2,6 +2,7 @@
 
 use crate::functions;
 use crate::source::line_of;
+use crate::xml;
 use ebpfkit_object::counts::Counts;
 use ebpfkit_object::{Object, Program};
 use std::collections::{BTreeMap, HashMap};
@@ -342,7 +343,7 @@ pub fn cobertura(coverage: &Coverage) -> String {
     for (name, file) in &coverage.files {
         let mut totals = Totals::default();
         file.add_to(&mut totals);
-        let name = escape(name);
+        let name = xml::text(name);
         let _ = writeln!(out, "<class name=\"{name}\" filename=\"{name}\" {}>", rates(&totals));
         out.push_str("<methods>\n");
         for f in &file.functions {
@@ -351,7 +352,7 @@ pub fn cobertura(coverage: &Coverage) -> String {
                 out,
                 "<method name=\"{}\" signature=\"\" line-rate=\"{rate}\" branch-rate=\"{rate}\"><lines><line \
                  number=\"{}\" hits=\"{}\"/></lines></method>",
-                escape(&f.name),
+                xml::text(&f.name),
                 f.line,
                 f.hits
             );
@@ -375,8 +376,4 @@ pub fn cobertura(coverage: &Coverage) -> String {
     }
     out.push_str("</classes>\n</package>\n</packages>\n</coverage>\n");
     out
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

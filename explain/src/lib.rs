@@ -28,6 +28,7 @@ pub mod report;
 pub mod source;
 pub mod trace;
 mod words;
+pub mod xml;
 
 pub use diagnosis::Diagnosis;
 pub use mend::Repair;

@@ -1,8 +1,9 @@
 //! From a program to native code in memory: each of its functions becomes one native function.
 
 use crate::flow::{Code, Finder};
+use crate::index::{FunctionNumber, Slot};
 use crate::lower::{self, Env};
-use crate::opt::{dead_loads, loop_alignment};
+use crate::opt::{dead_code_elimination, loop_alignment};
 use crate::source::Source;
 use crate::target::{CompileError, Tier, isa};
 use crate::trampoline;
@@ -22,8 +23,8 @@ pub(crate) fn build(program: Source<'_>, tier: Tier, verify_ir: bool) -> Result<
     if isa.pointer_type().bits() != 64 {
         return Err(CompileError::Machine(format!("{} has no 64-bit addresses", isa.triple())));
     }
-    let machines = compile(program, tier, &*isa)?;
-    install(machines, isa)
+    let functions = compile(program, tier, &*isa)?;
+    install(functions, isa)
 }
 
 /// What the compiler needed for programs of up to so many slots is kept for the next.
@@ -52,36 +53,36 @@ impl Scratch {
 }
 
 /// Compiles all functions of a program.
-fn compile(program: Source<'_>, tier: Tier, isa: &dyn TargetIsa) -> Result<Vec<Machine>, CompileError> {
+fn compile(program: Source<'_>, tier: Tier, isa: &dyn TargetIsa) -> Result<Vec<CompiledFunction>, CompileError> {
     let reached = program.facts().map(|f| f.reached.as_slice());
     // Where the verifier has bounded what a program does, there is no need to count it.
     let counts = program.is_checked() || program.is_unbounded();
     let code = Code::new(program.insns(), reached, counts.then(|| program.loop_jumps()))?;
-    let starts: Vec<usize> = program.functions().iter().map(|f| f.start).collect();
+    let starts: Vec<Slot> = program.function_starts().collect();
     let slow = if counts { trampoline::trampolines()? } else { Default::default() };
     let env = Env::new(program, &code, tier, slow, &starts);
     let mut finder = Finder::new(program.insns().len());
     let mut scratch = Scratch::take();
-    let mut machines = Vec::with_capacity(starts.len());
+    let mut functions = Vec::with_capacity(starts.len());
     for (number, start) in starts.iter().enumerate() {
         let flow = finder.flow(&code, *start);
         lower::function(&env, &flow, isa, &mut scratch.context.func, &mut scratch.builder);
         if tier == Tier::Optimizing {
-            dead_loads::remove(&mut scratch.context.func);
+            dead_code_elimination::remove_unused_loads(&mut scratch.context.func);
         }
-        machines.push(Machine::compile(isa, number, *start, &mut scratch.context)?);
+        functions.push(CompiledFunction::compile(isa, FunctionNumber(number), *start, &mut scratch.context)?);
         scratch.context.clear();
     }
     if program.insns().len() <= MODEST {
         scratch.put_back();
     }
-    Ok(machines)
+    Ok(functions)
 }
 
 /// The machine code of a function, before it has a place.
-struct Machine {
+struct CompiledFunction {
     /// Slot of the function's first instruction.
-    at: usize,
+    at: Slot,
     bytes: Vec<u8>,
     /// The program's functions have the numbers that they have in the program.
     relocs: Vec<ModuleReloc>,
@@ -89,16 +90,21 @@ struct Machine {
     offset: u32,
 }
 
-impl Machine {
+impl CompiledFunction {
     /// `at` is the slot of the function's first instruction.
-    fn compile(isa: &dyn TargetIsa, number: usize, at: usize, context: &mut Context) -> Result<Self, CompileError> {
+    fn compile(
+        isa: &dyn TargetIsa,
+        number: FunctionNumber,
+        at: Slot,
+        context: &mut Context,
+    ) -> Result<Self, CompileError> {
         context.compile(isa, &mut ControlPlane::default()).map_err(|e| failed(at, e.into()))?;
         let code = context.compiled_code().expect("the function was just compiled");
         let step = code.buffer.alignment.max(isa.function_alignment().minimum);
         let offset = loop_alignment::offset(code, step);
         let mut bytes = vec![0; offset as usize];
         bytes.extend_from_slice(code.code_buffer());
-        let id = FuncId::from_u32(number as u32);
+        let id = FuncId::from_u32(number.0 as u32);
         let reloc = |r| {
             let r = ModuleReloc::from_mach_reloc(r, &context.func, id);
             ModuleReloc { offset: r.offset + offset, ..r }
@@ -123,7 +129,13 @@ impl Machine {
 }
 
 /// Owns the memory of native code and frees it.
-struct CodeMemory(Mutex<Option<JITModule>>);
+pub(crate) struct CodeMemory(Mutex<Option<JITModule>>);
+
+impl CodeMemory {
+    pub(crate) fn new(module: JITModule) -> Self {
+        Self(Mutex::new(Some(module)))
+    }
+}
 
 impl Drop for CodeMemory {
     fn drop(&mut self) {
@@ -135,25 +147,25 @@ impl Drop for CodeMemory {
 }
 
 /// Puts functions into memory, side by side, and makes them executable.
-fn install(machines: Vec<Machine>, isa: OwnedTargetIsa) -> Result<NativeCode, CompileError> {
+fn install(functions: Vec<CompiledFunction>, isa: OwnedTargetIsa) -> Result<NativeCode, CompileError> {
     let memory = |e| CompileError::Memory(Box::new(e));
     let signature = lower::signature(isa.default_call_conv());
     let mut builder = JITBuilder::with_isa(isa, cranelift_module::default_libcall_names());
     // Elsewhere caches of instructions have to be told of new ones, which the standard memory does.
     #[cfg(target_arch = "x86_64")]
     {
-        let lines = machines.iter().map(|m| m.bytes.len().next_multiple_of(loop_alignment::LINE as usize));
+        let lines = functions.iter().map(|m| m.bytes.len().next_multiple_of(loop_alignment::LINE as usize));
         let pages = crate::memory::CodePages::new(lines.sum());
         builder.memory_provider(Box::new(pages.map_err(|err| memory(ModuleError::Allocation { err }))?));
     }
     let mut module = JITModule::new(builder);
-    let mut ids = Vec::with_capacity(machines.len());
-    for machine in &machines {
-        ids.push(module.declare_anonymous_function(&signature).map_err(|e| failed(machine.at, e))?);
+    let mut ids = Vec::with_capacity(functions.len());
+    for function in &functions {
+        ids.push(module.declare_anonymous_function(&signature).map_err(|e| failed(function.at, e))?);
     }
-    let offsets: Vec<u32> = machines.iter().map(|m| m.offset).collect();
-    for (machine, id) in machines.into_iter().zip(&ids) {
-        machine.define(&mut module, *id, &offsets)?;
+    let offsets: Vec<u32> = functions.iter().map(|m| m.offset).collect();
+    for (function, id) in functions.into_iter().zip(&ids) {
+        function.define(&mut module, *id, &offsets)?;
     }
     module.finalize_definitions().map_err(memory)?;
     let entries = ids
@@ -165,9 +177,9 @@ fn install(machines: Vec<Machine>, isa: OwnedTargetIsa) -> Result<NativeCode, Co
             unsafe { std::mem::transmute::<*const u8, NativeFn>(address) }
         })
         .collect();
-    Ok(NativeCode { entries, memory: Arc::new(CodeMemory(Mutex::new(Some(module)))) })
+    Ok(NativeCode { entries, memory: Arc::new(CodeMemory::new(module)) })
 }
 
-fn failed(at: usize, e: ModuleError) -> CompileError {
-    CompileError::Function { at, source: Box::new(e) }
+fn failed(at: Slot, e: ModuleError) -> CompileError {
+    CompileError::Function { at: at.0, source: Box::new(e) }
 }

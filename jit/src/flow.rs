@@ -1,5 +1,6 @@
 //! Which instructions a function reaches, and where its blocks start.
 
+use crate::index::{BlockNumber, Slot};
 use ebpfkit_isa::opcode::{class, mode};
 use ebpfkit_isa::{DecodeError, Insn, Op, Successors, decode};
 
@@ -20,9 +21,9 @@ pub(crate) struct Code<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// To this slot, always.
-    To(usize),
+    To(Slot),
     /// To the first slot when the condition holds, otherwise to the second.
-    Either(usize, usize),
+    Either(Slot, Slot),
     /// Nowhere: the function ends.
     End,
 }
@@ -72,27 +73,27 @@ impl<'a> Code<'a> {
 
     /// What the instruction at a slot is charged each time that it is executed: where it closes a loop, the
     /// instructions from its target up to itself; otherwise nothing.
-    pub(crate) fn cost(&self, at: usize) -> u32 {
+    pub(crate) fn cost(&self, at: Slot) -> u32 {
         let Some(target) = self.jump(at) else { return 0 };
-        match (self.numbers.get(at), self.numbers.get(target)) {
+        match (self.numbers.get(at.0), self.numbers.get(target.0)) {
             (Some(from), Some(to)) if self.loop_jumps.get(*from as usize) == Some(&true) => from - to + 1,
             _ => 0,
         }
     }
 
     /// The instruction at a slot; `None` behind the last one.
-    pub(crate) fn op(&self, at: usize) -> Option<Op> {
-        self.ops.get(at).copied().flatten()
+    pub(crate) fn op(&self, at: Slot) -> Option<Op> {
+        self.ops.get(at.0).copied().flatten()
     }
 
     /// Whether control can be at a slot.
-    pub(crate) fn is_reached(&self, at: usize) -> bool {
-        self.reached.is_none_or(|r| r.get(at).copied().unwrap_or(false))
+    pub(crate) fn is_reached(&self, at: Slot) -> bool {
+        self.reached.is_none_or(|r| r.get(at.0).copied().unwrap_or(false))
     }
 
     /// What the instruction at a slot changes.
-    pub(crate) fn change(&self, at: usize) -> Change {
-        let Some(insn) = self.insns.get(at).filter(|_| !self.writes_frame_pointer(at)) else { return Change::Other };
+    pub(crate) fn change(&self, at: Slot) -> Change {
+        let Some(insn) = self.insns.get(at.0).filter(|_| !self.writes_frame_pointer(at)) else { return Change::Other };
         match insn.class() {
             class::ALU | class::ALU64 | class::LDX => {
                 insn.writes().iter().next().map_or(Change::Other, Change::Register)
@@ -104,29 +105,28 @@ impl<'a> Code<'a> {
     }
 
     /// Whether the instruction at a slot writes `r10`, which ends the run.
-    pub(crate) fn writes_frame_pointer(&self, at: usize) -> bool {
-        self.op(at).is_some() && self.insns.get(at).is_some_and(|insn| insn.writes_frame_pointer())
+    pub(crate) fn writes_frame_pointer(&self, at: Slot) -> bool {
+        self.op(at).is_some() && self.insns.get(at.0).is_some_and(|insn| insn.writes_frame_pointer())
     }
 
     /// The slot behind an instruction.
-    pub(crate) fn after(&self, at: usize) -> usize {
-        at + self.insns.get(at).map_or(1, |i| i.slots())
+    pub(crate) fn after(&self, at: Slot) -> Slot {
+        at.plus(self.insns.get(at.0).map_or(1, |i| i.slots()))
     }
 
-    fn successors(&self, at: usize) -> Successors {
-        self.op(at).and_then(|_| self.insns.get(at)).map(|i| i.successors(at)).unwrap_or_default()
+    fn successors(&self, at: Slot) -> Successors {
+        self.op(at).and_then(|_| self.insns.get(at.0)).map(|i| i.successors(at.0)).unwrap_or_default()
     }
 
     /// The target of a jump. The loader has refused those that lead out of the program.
-    fn jump(&self, at: usize) -> Option<usize> {
-        self.successors(at).jump.map(|to| to as usize)
+    fn jump(&self, at: Slot) -> Option<Slot> {
+        self.successors(at).jump.map(|to| Slot(to as usize))
     }
 
     /// Where control goes after the instruction at a slot. A branch that always goes one way is no branch, and jumps to
     /// jumps go to where those go.
-    pub(crate) fn next(&self, at: usize) -> Next {
-        let Successors { fallthrough, jump, .. } = self.successors(at);
-        match (fallthrough, jump.map(|to| to as usize)) {
+    pub(crate) fn next(&self, at: Slot) -> Next {
+        match (self.successors(at).fallthrough.map(Slot), self.jump(at)) {
             (None, None) => Next::End,
             (None, Some(to)) => Next::To(self.end_of_jumps(to)),
             (Some(after), None) => Next::To(after),
@@ -140,12 +140,12 @@ impl<'a> Code<'a> {
     }
 
     /// Follows jumps from a slot; not for ever, as they may go around.
-    fn end_of_jumps(&self, mut at: usize) -> usize {
+    fn end_of_jumps(&self, mut at: Slot) -> Slot {
         for _ in 0..MOST_JUMPS {
             match self.successors(at) {
                 // One that is charged stays.
                 Successors { fallthrough: None, jump: Some(to), .. } if self.is_reached(at) && self.cost(at) == 0 => {
-                    at = to as usize;
+                    at = Slot(to as usize);
                 }
                 _ => break,
             }
@@ -154,13 +154,13 @@ impl<'a> Code<'a> {
     }
 
     /// Whether control always goes to the following instruction.
-    fn falls_through(&self, at: usize) -> bool {
+    fn falls_through(&self, at: Slot) -> bool {
         !self.successors(at).ends_block()
     }
 
     /// Slot that a local call goes to.
-    pub(crate) fn callee(&self, at: usize) -> Option<usize> {
-        self.successors(at).call.and_then(|to| usize::try_from(to).ok())
+    pub(crate) fn callee(&self, at: Slot) -> Option<Slot> {
+        self.successors(at).call.and_then(|to| usize::try_from(to).ok()).map(Slot)
     }
 }
 
@@ -168,11 +168,11 @@ impl<'a> Code<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     /// The function's first slot, which need not be its lowest.
-    pub start: usize,
+    pub start: Slot,
     /// Reached slots in ascending order. The slot behind the last instruction may be among them.
-    pub slots: Vec<usize>,
+    pub slots: Vec<Slot>,
     /// Those of them where a block starts.
-    pub leaders: Vec<usize>,
+    pub leaders: Vec<Slot>,
     /// By leader: it has more than one predecessor.
     has_more_predecessors: Vec<bool>,
     /// By leader: control comes to it from itself or from a later slot.
@@ -181,18 +181,18 @@ pub(crate) struct Flow {
 
 impl Flow {
     /// Whether the block with a number has one predecessor at most.
-    pub(crate) fn has_single_predecessor(&self, block: usize) -> bool {
-        !self.has_more_predecessors[block]
+    pub(crate) fn has_single_predecessor(&self, block: BlockNumber) -> bool {
+        !self.has_more_predecessors[block.0]
     }
 
-    /// Whether the block with a number has successors in from itself or from later slots.
-    pub(crate) fn is_loop_head(&self, block: usize) -> bool {
-        self.loop_heads[block]
+    /// Whether control comes to the block with a number from itself or from a later slot.
+    pub(crate) fn is_loop_head(&self, block: BlockNumber) -> bool {
+        self.loop_heads[block.0]
     }
 
     /// The number of the block that starts at a slot.
-    pub(crate) fn leader(&self, slot: usize) -> Option<usize> {
-        self.leaders.binary_search(&slot).ok()
+    pub(crate) fn leader(&self, slot: Slot) -> Option<BlockNumber> {
+        self.leaders.binary_search(&slot).ok().map(BlockNumber)
     }
 
     /// Whether the function is charged for jumps.
@@ -200,11 +200,20 @@ impl Flow {
         code.counts() && self.slots.iter().any(|at| code.cost(*at) > 0)
     }
 
+    /// Its blocks.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockNumber> {
+        (0..self.leaders.len()).map(BlockNumber)
+    }
+
+    /// How many of its slots stand before the end of a block.
+    pub(crate) fn slots_up_to_end_of(&self, block: BlockNumber) -> usize {
+        let next = self.leaders.get(block.0 + 1);
+        next.map_or(self.slots.len(), |next| self.slots.partition_point(|s| s < next))
+    }
+
     /// Where control goes at the end of a block.
-    pub(crate) fn successors(&self, code: &Code<'_>, block: usize) -> Next {
-        let next = self.leaders.get(block + 1).copied().unwrap_or(usize::MAX);
-        let slots = self.slots.partition_point(|s| *s < next);
-        match self.slots[..slots].last() {
+    pub(crate) fn successors(&self, code: &Code<'_>, block: BlockNumber) -> Next {
+        match self.slots[..self.slots_up_to_end_of(block)].last() {
             Some(last) if code.is_reached(*last) => code.next(*last),
             _ => Next::End,
         }
@@ -229,13 +238,13 @@ impl Finder {
     }
 
     /// Everything that is reached from a function's first slot.
-    pub(crate) fn flow(&mut self, code: &Code<'_>, start: usize) -> Flow {
+    pub(crate) fn flow(&mut self, code: &Code<'_>, start: Slot) -> Flow {
         let mut flow = Flow { start, ..Flow::default() };
         let mut open = vec![start];
-        self.flags[start] |= LEADER | ONE_PREDECESSOR;
+        self.flags[start.0] |= LEADER | ONE_PREDECESSOR;
         while let Some(mut at) = open.pop() {
-            while self.flags[at] & SEEN == 0 {
-                self.flags[at] |= SEEN;
+            while self.flags[at.0] & SEEN == 0 {
+                self.flags[at.0] |= SEEN;
                 flow.slots.push(at);
                 if !code.is_reached(at) {
                     break;
@@ -244,14 +253,14 @@ impl Finder {
                     Next::End => break,
                     Next::To(to) => {
                         if !code.falls_through(at) {
-                            self.flags[to] |= LEADER;
+                            self.flags[to.0] |= LEADER;
                         }
                         self.add_predecessor(at, to);
                         at = to;
                     }
                     Next::Either(a, b) => {
                         for to in [a, b] {
-                            self.flags[to] |= LEADER;
+                            self.flags[to.0] |= LEADER;
                             self.add_predecessor(at, to);
                         }
                         open.push(a);
@@ -261,22 +270,20 @@ impl Finder {
             }
         }
         flow.slots.sort_unstable();
-        flow.leaders.extend(flow.slots.iter().copied().filter(|s| self.flags[*s] & LEADER != 0));
-        flow.loop_heads.extend(flow.leaders.iter().map(|s| self.flags[*s] & LOOP_HEAD != 0));
-        flow.has_more_predecessors.extend(flow.leaders.iter().map(|s| self.flags[*s] & MORE_PREDECESSORS != 0));
+        flow.leaders.extend(flow.slots.iter().copied().filter(|s| self.flags[s.0] & LEADER != 0));
+        flow.loop_heads.extend(flow.leaders.iter().map(|s| self.flags[s.0] & LOOP_HEAD != 0));
+        flow.has_more_predecessors.extend(flow.leaders.iter().map(|s| self.flags[s.0] & MORE_PREDECESSORS != 0));
         for s in &flow.slots {
-            self.flags[*s] = 0;
+            self.flags[s.0] = 0;
         }
         flow
     }
-}
 
-impl Finder {
     /// A slot has another predecessor.
-    fn add_predecessor(&mut self, from: usize, to: usize) {
-        self.flags[to] |= if self.flags[to] & ONE_PREDECESSOR == 0 { ONE_PREDECESSOR } else { MORE_PREDECESSORS };
+    fn add_predecessor(&mut self, from: Slot, to: Slot) {
+        self.flags[to.0] |= if self.flags[to.0] & ONE_PREDECESSOR == 0 { ONE_PREDECESSOR } else { MORE_PREDECESSORS };
         if to <= from {
-            self.flags[to] |= LOOP_HEAD;
+            self.flags[to.0] |= LOOP_HEAD;
         }
     }
 }

@@ -17,6 +17,7 @@ mod cache;
 mod compile;
 mod engine;
 mod flow;
+mod index;
 mod lower;
 #[cfg(target_arch = "x86_64")]
 mod memory;

@@ -35,9 +35,23 @@ fn value_or_fail(run: &mut EngineRun, result: Result<u64, Fault>) -> u64 {
 /// As for all functions below: native code passes the run that it was entered with, and holds no reference into it.
 #[inline]
 unsafe fn with_run(run: *mut EngineRun, f: impl FnOnce(&mut EngineRun) -> Result<u64, Fault>) -> u64 {
+    let dirty = |run: &mut EngineRun| {
+        run.set_dirty();
+        f(run)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { with_clean_run(run, dirty) }
+}
+
+/// As [`with_run`], for what leaves nothing to reset but a fault.
+///
+/// # Safety
+///
+/// As for [`with_run`].
+#[inline]
+unsafe fn with_clean_run(run: *mut EngineRun, f: impl FnOnce(&mut EngineRun) -> Result<u64, Fault>) -> u64 {
     // SAFETY: the caller's promise.
     let run = unsafe { &mut *run };
-    run.set_dirty();
     let result = f(run);
     value_or_fail(run, result)
 }
@@ -156,9 +170,7 @@ pub(crate) unsafe extern "C" fn resume(run: *mut EngineRun) -> u64 {
 /// Enters a frame of checked mode.
 pub(crate) unsafe extern "C" fn push_frame(run: *mut EngineRun, cost: u64) -> u64 {
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    let result = run.push_frame(cost).map(|()| 0);
-    value_or_fail(run, result)
+    unsafe { with_clean_run(run, |run| run.push_frame(cost).map(|()| 0)) }
 }
 
 /// Leaves a frame of checked mode.
@@ -197,9 +209,7 @@ pub(crate) unsafe extern "C" fn call_register(
 /// Takes `count` instructions from the budget; what is left in use stands in the run.
 pub(crate) unsafe extern "C" fn spend(run: *mut EngineRun, count: u64) -> u64 {
     // SAFETY: see above.
-    let run = unsafe { &mut *run };
-    let result = run.spend(count).map(|()| 0);
-    value_or_fail(run, result)
+    unsafe { with_clean_run(run, |run| run.spend(count).map(|()| 0)) }
 }
 
 /// Control went where there is no instruction.

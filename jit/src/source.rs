@@ -1,5 +1,6 @@
 //! What the translation of a program reads of it, and how to tell that two translations would be the same.
 
+use crate::index::{FunctionNumber, Slot};
 use crate::target::Tier;
 use ebpfkit_abi::ProgType;
 use ebpfkit_isa::{CallKind, Insn, Op};
@@ -7,7 +8,7 @@ use ebpfkit_verifier::Facts;
 use ebpfkit_vm::maps::Map;
 use ebpfkit_vm::native::{Access, ArrayGenerations};
 use ebpfkit_vm::regions::Region;
-use ebpfkit_vm::{CtxLayout, Function, HelperFn, Program};
+use ebpfkit_vm::{CtxLayout, HelperFn, Program};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
 
@@ -56,13 +57,13 @@ impl<'a> Source<'a> {
     }
 
     /// In the key.
-    pub(crate) fn imm64_at(&self, slot: usize) -> Option<u64> {
-        self.program.imm64_at(slot)
+    pub(crate) fn imm64_at(&self, slot: Slot) -> Option<u64> {
+        self.program.imm64_at(slot.0)
     }
 
     /// In the key.
-    pub(crate) fn helper_at(&self, slot: usize) -> Option<HelperFn> {
-        self.program.helper_at(slot)
+    pub(crate) fn helper_at(&self, slot: Slot) -> Option<HelperFn> {
+        self.program.helper_at(slot.0)
     }
 
     /// Follows from the instructions and the helpers: the kernel functions among them.
@@ -71,8 +72,8 @@ impl<'a> Source<'a> {
     }
 
     /// Follows from the instructions and the functions.
-    pub(crate) fn function_cost(&self, function: usize) -> u64 {
-        self.program.function_cost(function)
+    pub(crate) fn function_cost(&self, function: FunctionNumber) -> u64 {
+        self.program.function_cost(function.0)
     }
 
     /// Follows from the instructions.
@@ -81,8 +82,8 @@ impl<'a> Source<'a> {
     }
 
     /// In the key.
-    pub(crate) fn functions(&self) -> Vec<Function> {
-        self.program.functions()
+    pub(crate) fn function_starts(&self) -> impl Iterator<Item = Slot> + use<> {
+        self.program.functions().into_iter().map(|f| Slot(f.start))
     }
 
     /// Follows from the program type.
@@ -91,14 +92,14 @@ impl<'a> Source<'a> {
     }
 
     /// Follows from the instructions, the program type and the facts.
-    pub(crate) fn access_at(&self, slot: usize) -> Option<Access> {
-        self.program.access_at(slot)
+    pub(crate) fn access_at(&self, slot: Slot) -> Option<Access> {
+        self.program.access_at(slot.0)
     }
 
     /// In the key: the load at a slot when the verifier knows that it goes where no plain load can, with checks or without.
-    pub(crate) fn special_load_at(&self, slot: usize) -> Option<Access> {
+    pub(crate) fn special_load_at(&self, slot: Slot) -> Option<Access> {
         self.program.verified()?;
-        self.program.access_at(slot).filter(|a| a.probe || a.map)
+        self.access_at(slot).filter(|a| a.probe || a.map)
     }
 
     /// Follows from the maps and their order.
@@ -123,13 +124,13 @@ pub(crate) struct Key {
     prog_type: ProgType,
     insns: Box<[Insn]>,
     /// First slots of functions: those that instructions name, and the exception callback.
-    functions: Box<[usize]>,
+    functions: Box<[Slot]>,
     /// What 64-bit immediate loads make, in the order of slots: addresses of maps and values, handles, numbers.
     numbers: Box<[Option<u64>]>,
     /// What calls go to, in the order of slots.
     helpers: Box<[Option<HelperFn>]>,
     /// Slots of loads that are not plain ones, and whether each reads a map.
-    loads: Box<[(usize, bool)]>,
+    loads: Box<[(Slot, bool)]>,
     maps: Box<[Weak<Map>]>,
     facts: Option<Arc<Facts>>,
 }
@@ -138,16 +139,16 @@ impl Key {
     pub(crate) fn new(program: &Program, checked: bool, tier: Tier, verify_ir: bool) -> Self {
         let source = Source::new(program, checked);
         let (mut numbers, mut helpers, mut loads) = (Vec::new(), Vec::new(), Vec::new());
-        let mut at = 0;
+        let mut at = Slot(0);
         // Programs that cannot be decoded are not loaded.
-        while let Ok((op, slots)) = ebpfkit_isa::decode(source.insns(), at) {
+        while let Ok((op, slots)) = ebpfkit_isa::decode(source.insns(), at.0) {
             match op {
                 Op::LoadImm64 { .. } => numbers.push(source.imm64_at(at)),
                 Op::Call(CallKind::Helper(_) | CallKind::Kfunc { .. }) => helpers.push(source.helper_at(at)),
                 Op::Load { .. } => loads.extend(source.special_load_at(at).map(|a| (at, a.map))),
                 _ => {}
             }
-            at += slots;
+            at = at.plus(slots);
         }
         Self {
             tier,
@@ -155,7 +156,7 @@ impl Key {
             checked,
             prog_type: source.prog_type(),
             insns: source.insns().into(),
-            functions: source.functions().iter().map(|f| f.start).collect(),
+            functions: source.function_starts().collect(),
             numbers: numbers.into(),
             helpers: helpers.into(),
             loads: loads.into(),

@@ -3,6 +3,7 @@
 //! A function here takes the arguments of one of [`crate::runtime`]'s, calls it, and leaves the result in
 //! [`offset::VALUE`].
 
+use crate::build::CodeMemory;
 use crate::runtime;
 use crate::target::{CompileError, Tier, isa};
 use cranelift_codegen::Context;
@@ -40,12 +41,13 @@ fn params(number: usize) -> usize {
 
 /// Addresses of the functions, by number; compiled once and kept.
 pub(crate) fn trampolines() -> Result<[usize; COUNT], CompileError> {
-    static MADE: OnceLock<[usize; COUNT]> = OnceLock::new();
-    if let Some(made) = MADE.get() {
-        return Ok(*made);
+    /// With the memory that they stand in, which is there as long as the process lives.
+    static MADE: OnceLock<([usize; COUNT], CodeMemory)> = OnceLock::new();
+    if let Some((addresses, _)) = MADE.get() {
+        return Ok(*addresses);
     }
     let made = make()?;
-    Ok(*MADE.get_or_init(|| made))
+    Ok(MADE.get_or_init(|| made).0)
 }
 
 /// The signature of one: it preserves all registers, and therefore returns nothing.
@@ -55,7 +57,7 @@ pub(crate) fn signature(params: usize) -> Signature {
     s
 }
 
-fn make() -> Result<[usize; COUNT], CompileError> {
+fn make() -> Result<([usize; COUNT], CodeMemory), CompileError> {
     let isa = isa(Tier::Baseline, false)?;
     let failed = |e: ModuleError| CompileError::Memory(Box::new(e));
     let conv = isa.default_call_conv();
@@ -99,8 +101,6 @@ fn make() -> Result<[usize; COUNT], CompileError> {
         ids.push(id);
     }
     module.finalize_definitions().map_err(failed)?;
-    let made = std::array::from_fn(|n| module.get_finalized_function(ids[n]) as usize);
-    // Never freed: the code may be called as long as the process lives.
-    std::mem::forget(module);
-    Ok(made)
+    let addresses = std::array::from_fn(|n| module.get_finalized_function(ids[n]) as usize);
+    Ok((addresses, CodeMemory::new(module)))
 }

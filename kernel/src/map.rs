@@ -4,6 +4,7 @@ use crate::attr::{MapBatch, MapCreate, MapElem, object_name};
 use crate::error::KernelError;
 use crate::{Kernel, raw, sys};
 use ebpfkit_abi::{MapTraits, MapType};
+use ebpfkit_object::Map;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What a map is created with (`BPF_MAP_CREATE`).
@@ -31,6 +32,23 @@ pub struct MapParams<'a> {
     pub btf: Option<(BorrowedFd<'a>, u32, u32)>,
     /// Kernel struct of a struct_ops map.
     pub kernel_value_type: u32,
+}
+
+impl<'a> MapParams<'a> {
+    /// What an object says of a map, without types and inner maps.
+    pub fn of(map: &'a Map) -> Self {
+        Self {
+            map_type: map.map_type,
+            key_size: map.key_size,
+            value_size: map.value_size,
+            max_entries: map.max_entries,
+            flags: map.flags,
+            extra: map.extra,
+            name: &map.name,
+            numa_node: map.numa_node,
+            ..Self::default()
+        }
+    }
 }
 
 /// A key and its value.

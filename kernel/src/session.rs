@@ -72,19 +72,7 @@ impl<'a> Session<'a> {
             )));
         }
         let inner = map.inner.as_deref().map(|inner| self.create(inner)).transpose()?;
-        let params = MapParams {
-            map_type: map.map_type,
-            key_size: map.key_size,
-            value_size: map.value_size,
-            max_entries: map.max_entries,
-            flags: map.flags,
-            extra: map.extra,
-            name: &map.name,
-            numa_node: map.numa_node,
-            inner: inner.as_ref().map(AsFd::as_fd),
-            btf: None,
-            kernel_value_type: 0,
-        };
+        let params = MapParams { inner: inner.as_ref().map(AsFd::as_fd), ..MapParams::of(map) };
         let typed = map.key_type != 0 || map.value_type != 0;
         let btf = self.btf.as_ref().filter(|_| typed);
         let with_types = MapParams { btf: btf.map(|fd| (fd.as_fd(), map.key_type, map.value_type)), ..params.clone() };

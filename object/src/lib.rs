@@ -20,6 +20,7 @@ mod overrides;
 mod prepare;
 mod read;
 pub mod record;
+mod strings;
 pub mod write;
 
 pub use btf::Btf;

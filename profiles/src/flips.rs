@@ -7,7 +7,7 @@
 use crate::matrix::{Column, Summary};
 use crate::profile::Profile;
 use ebpfkit_abi::kernel::FeatureSet;
-use ebpfkit_abi::{Feature, KernelVersion, helpers, since};
+use ebpfkit_abi::{Feature, KernelVersion, helpers, kfuncs};
 use ebpfkit_explain::judge::{Judged, Status};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::Silent;
@@ -56,7 +56,7 @@ impl Flip {
 fn since_of(message: &str) -> Option<KernelVersion> {
     let quoted = |text: &str| Some(text.split_once('\'')?.1.split_once('\'')?.0.to_owned());
     if let Some(at) = message.find("(func ksym)") {
-        return since::kfunc(&quoted(&message[at..])?);
+        return kfuncs::since(&quoted(&message[at..])?);
     }
     let name = message.split_once("unknown func ")?.1.split(['#', ' ']).next()?;
     helpers::by_name(name).map(|row| row.since)

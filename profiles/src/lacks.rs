@@ -2,7 +2,7 @@
 
 use crate::profile::Profile;
 use ebpfkit_abi::kernel::KernelVersion;
-use ebpfkit_abi::{AttachType, MapType, MapTypes, ProgType, since};
+use ebpfkit_abi::{AttachType, MapType, MapTypes, ProgType, kfuncs};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_object::{ExternKind, Object, ObjectError, Prepared, Target};
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Profile {
             return None;
         }
         object.externs.iter().filter(|e| !e.is_weak && matches!(e.kind, ExternKind::Function { .. })).find_map(|e| {
-            let since = since::kfunc(&e.name).filter(|s| !self.version.at_least(*s))?;
+            let since = kfuncs::since(&e.name).filter(|s| !self.version.at_least(*s))?;
             Some(format!("extern (func ksym) '{}': kernels have it since {}", e.name, since.series()))
         })
     }

@@ -3,7 +3,7 @@
 use crate::matrix::Column;
 use crate::touched;
 use ebpfkit_abi::kernel::KernelVersion;
-use ebpfkit_abi::{AttachType, Feature, helpers, since};
+use ebpfkit_abi::{AttachType, Feature, helpers, kfuncs};
 use ebpfkit_explain::judge::Status;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, class};
@@ -174,7 +174,7 @@ pub fn of(object: &Object, columns: &[Column], options: Options) -> Requirements
             let PendingKind::Extern(number) = pending.what else { continue };
             let Some(e) = object.externs.get(number) else { continue };
             let (sort, since) = match e.kind {
-                ExternKind::Function { .. } => (Sort::Kfunc, since::kfunc(&e.name)),
+                ExternKind::Function { .. } => (Sort::Kfunc, kfuncs::since(&e.name)),
                 ExternKind::Config { .. } if e.name.starts_with("CONFIG_") => (Sort::Config, None),
                 _ => continue,
             };

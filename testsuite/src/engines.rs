@@ -1,6 +1,7 @@
 //! One program on one packet in several engines: what each gives, for comparison.
 
 use crate::generate::Source;
+use ebpfkit_abi::net::{ETH_HLEN, IPV4_HLEN, IPV6_HLEN, ethertype};
 use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_jit::{Jit, Tier, compile_with};
 use ebpfkit_kernel::{Kernel, KernelMap, LogLevel, Session, TestRun};
@@ -80,8 +81,6 @@ pub struct Input {
 
 /// Bytes of the arguments of a raw tracepoint.
 const ARGS: usize = 96;
-/// Bytes of a link header.
-const LINK: usize = 14;
 
 impl Input {
     /// Random input.
@@ -89,8 +88,8 @@ impl Input {
         let mut bytes = |len: usize| -> Vec<u8> { (0..len).map(|_| source.below(256) as u8).collect() };
         let args = bytes(ARGS).try_into().unwrap_or([0; ARGS]);
         // A network packet is never empty.
-        let len = LINK + 1 + source.below(120) as usize;
-        Self { packet: (0..len).map(|_| source.below(256) as u8).collect(), args }
+        let len = ETH_HLEN + 1 + source.below(120) as usize;
+        Self { packet: whole((0..len).map(|_| source.below(256) as u8).collect()), args }
     }
 
     /// Gives it to a run.
@@ -101,6 +100,17 @@ impl Input {
             input::set_input(run, None, &self.args)
         }
     }
+}
+
+/// A packet with all bytes of the network header that its link header announces; no test-run takes one that is shorter.
+fn whole(mut packet: Vec<u8>) -> Vec<u8> {
+    let header = match packet.get(ETH_HLEN - 2..ETH_HLEN).map(|kind| u16::from_be_bytes([kind[0], kind[1]])) {
+        Some(ethertype::IPV4) => IPV4_HLEN,
+        Some(ethertype::IPV6) => IPV6_HLEN,
+        _ => 0,
+    };
+    packet.resize(packet.len().max(ETH_HLEN + header), 0);
+    packet
 }
 
 /// The object's first program that the verifier has accepted, or why not.
@@ -227,7 +237,7 @@ pub fn kernel_outcome(kernel: Kernel, prepared: &Prepared, input: &Input) -> Res
     let mut packet = if takes_packet { result.data } else { Vec::new() };
     if matches!(kind, ProgType::SocketFilter | ProgType::CgroupSkb) {
         // The link header is taken away and put back as zeros.
-        let header = packet.len().min(LINK);
+        let header = packet.len().min(ETH_HLEN);
         packet[..header].copy_from_slice(&input.packet[..header]);
     }
     let entries = |m: &KernelMap| -> Result<Entries, String> { Ok(m.entries().map_err(text)?.into_iter().collect()) };
@@ -255,4 +265,22 @@ pub fn difference(a: &Outcome, b: &Outcome, narrow: bool) -> Option<String> {
     }
     let other = a.maps.iter().zip(&b.maps).position(|(x, y)| x != y)?;
     Some(format!("map {other}: {:02x?} and {:02x?}", a.maps[other], b.maps[other]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generate::Bytes;
+
+    #[test]
+    fn packets_have_the_header_that_they_announce() {
+        let mut choices = vec![0; ARGS];
+        // Of one byte behind a link header that announces IPv4.
+        choices.push(0);
+        choices.extend([0; 12]);
+        choices.extend([8, 0, 0x45]);
+        let Input { packet, .. } = Input::random(&mut Bytes(&choices));
+        assert_eq!(packet.len(), ETH_HLEN + IPV4_HLEN);
+        assert_eq!(packet[ETH_HLEN - 2..=ETH_HLEN], [8, 0, 0x45]);
+    }
 }

@@ -35,8 +35,10 @@ fn every_code_has_a_page() {
         .filter(|name| name != "README")
         .collect();
     let codes: BTreeSet<String> = codes().into_iter().map(str::to_owned).collect();
-    assert_eq!(codes.difference(&on_disk).collect::<Vec<_>>(), Vec::<&String>::new(), "codes without a page");
-    assert_eq!(on_disk.difference(&codes).collect::<Vec<_>>(), Vec::<&String>::new(), "pages without a code");
+    let without: Vec<_> = codes.difference(&on_disk).collect();
+    assert!(without.is_empty(), "codes without a page: write docs/rejections/CODE.md for {without:?}");
+    let without: Vec<_> = on_disk.difference(&codes).collect();
+    assert!(without.is_empty(), "pages of docs/rejections whose codes no rejection has: {without:?}");
     for code in &codes {
         let text = page(code);
         assert!(text.starts_with(&format!("# {code}: ")), "{code}: the title");

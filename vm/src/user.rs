@@ -1,7 +1,8 @@
 //! Helpers of the user's own.
 
+use crate::event::Event;
 use crate::fault::Fault;
-use crate::run::{Event, HelperFn, Run};
+use crate::run::{HelperFn, Run};
 use crate::world::World;
 use std::any::Any;
 use std::ops::Deref;

@@ -98,7 +98,7 @@ impl Helper {
 mod tests {
     use super::*;
     use crate::proto::ArgBase;
-    use crate::{AttachType, MapType, ProgType};
+    use crate::{AttachType, MapTraits, MapType, ProgType};
 
     #[test]
     fn one_row_for_every_number() {
@@ -127,8 +127,9 @@ mod tests {
         use crate::MapType as M;
         let takes = |id| MapType::ALL.iter().copied().filter(move |t| find(id).expect("row").maps.contains(*t));
         assert!(takes(id::TAIL_CALL).eq([M::ProgArray]));
-        let plain = [M::Hash, M::Array, M::PercpuHash, M::PercpuArray, M::LruHash, M::LruPercpuHash, M::LpmTrie];
-        assert!(takes(id::FOR_EACH_MAP_ELEM).eq(plain.into_iter().chain([M::StructOps, M::Arena, M::Rhash])));
+        let plain = |t: &MapType| t.is(MapTraits::PLAIN);
+        assert!(takes(id::FOR_EACH_MAP_ELEM).eq(MapType::ALL.iter().copied().filter(plain)));
+        assert!(M::Hash.is(MapTraits::PLAIN) && !M::Devmap.is(MapTraits::PLAIN));
         assert!(takes(id::REDIRECT_MAP).eq([M::Devmap, M::Cpumap, M::Xskmap, M::DevmapHash]));
     }
 

@@ -87,13 +87,15 @@ mod tests {
             assert!(!feature.what().is_empty());
             match feature.source() {
                 Source::Commit { hash, subject } => {
-                    assert!(hash.len() == 12 && hash.bytes().all(|c| c.is_ascii_hexdigit()), "{feature:?}: {hash}");
-                    assert!(subject.contains(": ") && subject.trim() == subject, "{feature:?}: {subject}");
+                    let is_hash = hash.len() == 12 && hash.bytes().all(|c| c.is_ascii_hexdigit());
+                    assert!(is_hash, "{feature:?}: {hash}: expected the first twelve digits of a commit's hash");
+                    let is_subject = subject.contains(": ") && subject.trim() == subject;
+                    assert!(is_subject, "{feature:?}: {subject}: expected a commit's subject, `bpf: ...`");
                 }
                 // What was measured or read, such as which kernels have it; nothing that looks like a quoted subject.
                 Source::Inferred(from) => {
-                    assert!(from.contains(|c: char| c.is_ascii_digit()), "{feature:?}: {from}");
-                    assert!(!from.contains(": "), "{feature:?}: {from}");
+                    let names_kernels = from.contains(|c: char| c.is_ascii_digit()) && !from.contains(": ");
+                    assert!(names_kernels, "{feature:?}: {from}: expected which kernels have it, and which do not");
                 }
             }
         }

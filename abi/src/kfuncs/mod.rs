@@ -10,7 +10,7 @@ mod net;
 mod sched;
 mod test;
 
-use crate::{AttachType, ProgType};
+use crate::{AttachType, KernelVersion, ProgType};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -133,6 +133,8 @@ pub enum Only {
 pub struct Kfunc {
     /// Name.
     pub name: &'static str,
+    /// First version that has it; `None` where that is not known.
+    pub since: Option<KernelVersion>,
     /// How calls are treated.
     pub flags: KfuncFlags,
     /// Program types that may call it.
@@ -185,6 +187,33 @@ pub fn is_in_module(name: &str) -> bool {
     find(name).is_some() && IN_MODULES.iter().any(|start| name.starts_with(start))
 }
 
+const fn v(major: u16, minor: u16) -> Option<KernelVersion> {
+    Some(KernelVersion::new(major, minor, 0))
+}
+
+/// Functions without a row and their first versions: names that later kernels have for functions whose rows have the
+/// older name, and a function that only few kernels had.
+const OTHER_NAMES: [(&str, Option<KernelVersion>); 9] = [
+    ("hid_bpf_attach_prog", v(6, 3)),
+    ("bpf_list_push_back", v(7, 1)),
+    ("bpf_list_push_front", v(7, 1)),
+    ("bpf_obj_drop", v(7, 1)),
+    ("bpf_obj_new", v(7, 1)),
+    ("bpf_percpu_obj_drop", v(7, 1)),
+    ("bpf_percpu_obj_new", v(7, 1)),
+    ("bpf_rbtree_add", v(7, 1)),
+    ("bpf_refcount_acquire", v(7, 1)),
+];
+
+/// First version with a kernel function; `None` where it is not known. The types of a kernel say for sure whether it has
+/// one.
+pub fn since(name: &str) -> Option<KernelVersion> {
+    match find(name) {
+        Some(row) => row.since,
+        None => OTHER_NAMES.iter().find(|(other, _)| *other == name)?.1,
+    }
+}
+
 /// The function of this name.
 pub fn find(name: &str) -> Option<&'static Kfunc> {
     BY_NAME.get(name).copied()
@@ -197,6 +226,15 @@ mod tests {
     #[test]
     fn names_are_unique() {
         assert_eq!(all().count(), BY_NAME.len());
+        let twice = OTHER_NAMES.iter().find(|(name, _)| find(name).is_some());
+        assert_eq!(twice, None, "it has a row, which has its version");
+    }
+
+    #[test]
+    fn functions_have_versions() {
+        assert_eq!(since("bpf_preempt_disable"), Some(KernelVersion::new(6, 10, 0)));
+        assert_eq!(since("bpf_obj_new"), Some(KernelVersion::new(7, 1, 0)));
+        assert_eq!(since("bpf_kfunc_call_test1"), None);
     }
 
     #[test]

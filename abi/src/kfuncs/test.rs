@@ -5,7 +5,7 @@ use super::{Hooks as H, Kfunc, KfuncFlags as F, Only};
 const TESTS: H = H::TC.union(H::TRACING).union(H::SYSCALL);
 
 const fn row(name: &'static str, flags: F) -> Kfunc {
-    Kfunc { name, flags, hooks: TESTS, only: Only::Any }
+    Kfunc { name, since: None, flags, hooks: TESTS, only: Only::Any }
 }
 
 const GIVES: F = F::ACQUIRE.union(F::RET_NULL);

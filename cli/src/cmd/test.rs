@@ -10,6 +10,7 @@ use crate::paint;
 use anyhow::{Context, Result, bail};
 use ebpfkit_abi::ProgType;
 use ebpfkit_explain::coverage::Coverage;
+use ebpfkit_explain::xml;
 use ebpfkit_kernel::machine;
 use ebpfkit_object::{Object, Program};
 use serde::Serialize;
@@ -353,23 +354,6 @@ fn wait(mut child: std::process::Child, timeout: Duration) -> Result<Waited> {
     })
 }
 
-/// Text inside of XML: without characters that it cannot hold.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// The results as JUnit XML, in the form that all its schemas allow: some want what others only permit.
 fn junit(results: &[Done<'_>], now: std::time::SystemTime) -> String {
     let seconds = |d: &Duration| format!("{:.3}", d.as_secs_f64());
@@ -389,12 +373,12 @@ fn junit(results: &[Done<'_>], now: std::time::SystemTime) -> String {
         seconds(&total)
     );
     for (case, outcome, took) in results {
-        let object = escaped(&files::name(&case.object));
-        let name = escaped(&case.name);
+        let object = xml::text(&files::name(&case.object));
+        let name = xml::text(&case.name);
         let _ = write!(text, "    <testcase classname=\"{object}\" name=\"{name}\" time=\"{}\"", seconds(took));
         let _ = match outcome {
             Outcome::Failed(why) => {
-                let why = escaped(why);
+                let why = xml::text(why);
                 writeln!(
                     text,
                     ">\n      <failure type=\"difference\" message=\"something else was printed\">{why}</failure>\n    \
@@ -402,7 +386,7 @@ fn junit(results: &[Done<'_>], now: std::time::SystemTime) -> String {
                 )
             }
             Outcome::Skipped(why) => {
-                writeln!(text, ">\n      <skipped message=\"{}\"/>\n    </testcase>", escaped(why))
+                writeln!(text, ">\n      <skipped message=\"{}\"/>\n    </testcase>", xml::text(why))
             }
             _ => writeln!(text, "/>"),
         };

@@ -3,6 +3,7 @@
 
 use super::layout::{Layout, Point, Route, back_edges, layout};
 use super::{Block, Kind, Program, blocks};
+use crate::xml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -75,7 +76,7 @@ pub fn svg(name: &str, programs: &[Program<'_>]) -> String {
          <defs><marker id=\"a\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto-start-reverse\"><path d=\"M0 0L10 5L0 10z\" style=\"fill:context-stroke;stroke:none\"/></marker></defs>\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n",
-        escape(name)
+        xml::text(name)
     )
 }
 
@@ -279,24 +280,11 @@ fn draw_label(out: &mut String, route: &Route, kind: Kind, count: Option<u64>) {
 
 fn text(out: &mut String, class: &str, (x, y): Point, text: &str) {
     let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
-    let _ = writeln!(out, "<text{class} x=\"{x:.1}\" y=\"{y:.1}\" xml:space=\"preserve\">{}</text>", escape(text));
-}
-
-/// Text inside of XML: without characters that it cannot hold.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            '\t' => out.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
+    let _ = writeln!(
+        out,
+        "<text{class} x=\"{x:.1}\" y=\"{y:.1}\" xml:space=\"preserve\">{}</text>",
+        xml::text(&text.replace('\t', " "))
+    );
 }
 
 #[cfg(test)]
@@ -310,8 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_text() {
-        assert_eq!(escape("a<b & \u{1}"), "a&lt;b &amp; \u{fffd}");
+    fn long_lines_are_cut() {
         assert_eq!(cut(&"x".repeat(200)).len(), MAX_LETTERS + 3);
     }
 }

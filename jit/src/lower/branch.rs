@@ -2,6 +2,7 @@
 
 use super::{I32, Translator, trusted};
 use crate::flow::Next;
+use crate::index::Slot;
 use crate::opt::unroll::LoopJump;
 use crate::trampoline;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -18,14 +19,14 @@ impl Translator<'_, '_> {
     }
 
     /// Ends the block with a jump, or by going on to the next.
-    pub(crate) fn go(&mut self, to: usize) {
+    pub(crate) fn go(&mut self, to: Slot) {
         let target = self.block_at(to);
         let jump = |t: &mut Self| _ = t.b.ins().jump(target, &[]);
         match self.debt(to) {
             Some(owed) => self.pay(owed, jump),
             None => jump(self),
         }
-        (self.block.ended, self.block.leads_to) = (true, [to; 2]);
+        (self.block.ended, self.block.leads_to) = (true, [Some(to); 2]);
     }
 
     /// Ends the block with a jump that `leave` makes, once it is paid for, whether it is taken or not. Of an unrolled
@@ -47,7 +48,7 @@ impl Translator<'_, '_> {
 
     /// What an unrolled loop owes on the way from here to a slot: its first iteration's jump, when the second has begun
     /// and not paid, or does not follow.
-    fn debt(&self, to: usize) -> Option<LoopJump> {
+    fn debt(&self, to: Slot) -> Option<LoopJump> {
         let unrolling = self.unrolling.as_ref()?;
         let leaves = self.flow.leader(to).is_none_or(|block| !unrolling.one.contains(block));
         let at_end = self.at == unrolling.jump.slot;
@@ -134,7 +135,7 @@ impl Translator<'_, '_> {
     }
 
     /// Ends the block with a branch.
-    fn branch(&mut self, condition: Value, taken: usize, after: usize) {
+    fn branch(&mut self, condition: Value, taken: Slot, after: Slot) {
         let slots = [taken, after];
         let targets = slots.map(|slot| self.block_at(slot));
         // Out of rare code through blocks of its own, so that what has to be moved on the way is moved there; and with a
@@ -151,12 +152,12 @@ impl Translator<'_, '_> {
             }
         }
         self.is_cold = was_cold;
-        (self.block.ended, self.block.leads_to) = (true, [taken, after]);
+        (self.block.ended, self.block.leads_to) = (true, slots.map(Some));
     }
 
     /// Ends the block with a conditional jump, which `branch` makes to the slots that it leads to; one that leads to a
     /// single slot is no branch.
-    fn either(&mut self, branch: impl Fn(&mut Self, usize, usize)) {
+    fn either(&mut self, branch: impl Fn(&mut Self, Slot, Slot)) {
         match self.env.code.next(self.at) {
             Next::To(to) => self.charged(|t| t.go(to)),
             Next::Either(taken, after) => self.charged(|t| branch(t, taken, after)),

@@ -84,7 +84,7 @@ impl Translator<'_, '_> {
         let [a, b, c, d, e] = self.args();
         let call = self.b.ins().call(function, &[self.run, a, b, c, d, e]);
         let mut r0 = self.b.inst_results(call)[0];
-        if self.env.may_stop[callee] {
+        if self.env.may_stop(callee) {
             r0 = self.resume(r0);
         }
         if self.env.checked {

@@ -9,6 +9,7 @@ pub(crate) mod sandbox;
 pub(crate) mod values;
 
 use crate::flow::{Code, Flow};
+use crate::index::{BlockNumber, FunctionNumber, Slot};
 use crate::opt::check_coalescing::SlowEntry;
 use crate::opt::range::Range;
 use crate::opt::unroll::Unrolling;
@@ -59,9 +60,9 @@ pub(crate) struct Env<'a> {
     /// With checks, or a budget: addresses of the functions of the slow path.
     pub slow: [usize; trampoline::COUNT],
     /// First slots of functions, ascending.
-    pub starts: &'a [usize],
+    pub starts: &'a [Slot],
     /// By function: whether it can return with a status.
-    pub may_stop: Vec<bool>,
+    may_stop: Vec<bool>,
 }
 
 impl<'a> Env<'a> {
@@ -71,7 +72,7 @@ impl<'a> Env<'a> {
         code: &'a Code<'a>,
         tier: Tier,
         slow: [usize; trampoline::COUNT],
-        starts: &'a [usize],
+        starts: &'a [Slot],
     ) -> Self {
         let checked = program.is_checked();
         let mut this = Self {
@@ -93,8 +94,8 @@ impl<'a> Env<'a> {
     pub(crate) fn find_stops(&mut self) {
         let mut callers = Vec::new();
         for n in 0..self.starts.len() {
-            let end = self.starts.get(n + 1).copied().unwrap_or(self.program.insns().len());
-            for at in self.starts[n]..end {
+            let end = self.starts.get(n + 1).copied().unwrap_or(Slot(self.program.insns().len()));
+            for at in self.starts[n].up_to(end) {
                 match self.code.op(at) {
                     Some(Op::Call(CallKind::Local(_))) => {
                         callers
@@ -110,7 +111,7 @@ impl<'a> Env<'a> {
         while changed {
             changed = false;
             for (caller, callee) in &callers {
-                if self.may_stop[*callee] && !self.may_stop[*caller] {
+                if self.may_stop(*callee) && !self.may_stop[*caller] {
                     self.may_stop[*caller] = true;
                     changed = true;
                 }
@@ -118,8 +119,14 @@ impl<'a> Env<'a> {
         }
     }
 
-    pub(crate) fn function_at(&self, slot: usize) -> Option<usize> {
-        self.starts.binary_search(&slot).ok()
+    /// The function that starts at a slot.
+    pub(crate) fn function_at(&self, slot: Slot) -> Option<FunctionNumber> {
+        self.starts.binary_search(&slot).ok().map(FunctionNumber)
+    }
+
+    /// Whether a function can return with a status.
+    pub(crate) fn may_stop(&self, function: FunctionNumber) -> bool {
+        self.may_stop[function.0]
     }
 }
 
@@ -165,11 +172,9 @@ pub(crate) fn function(
         signatures: [None; 8],
         slow_signatures: [None; 4],
         callees: BTreeMap::new(),
-        at: 0,
-        skip_to: 0,
+        at: Slot(0),
         is_slow: false,
         is_cold: false,
-        slow_entries: Vec::new(),
         b,
     };
     t.enter(flow);
@@ -205,45 +210,52 @@ pub(crate) struct Translator<'f, 'e> {
     pub flow: &'e Flow,
     /// The loop that is unrolled now.
     pub unrolling: Option<Unrolling>,
-    /// By leader.
-    pub blocks: Vec<Block>,
+    /// By number.
+    blocks: Vec<Block>,
     pub call_conv: CallConv,
     /// By number of parameters.
     pub signatures: [Option<SigRef>; 8],
     /// By number of parameters, of functions of the slow path.
     pub slow_signatures: [Option<SigRef>; 4],
     /// Functions of the program that are called, by number.
-    pub callees: BTreeMap<usize, FuncRef>,
+    pub callees: BTreeMap<FunctionNumber, FuncRef>,
     /// The slot that is translated now.
-    pub at: usize,
-    /// Slots before this one are done.
-    pub skip_to: usize,
+    pub at: Slot,
     /// All accesses take the slow path.
     pub is_slow: bool,
     /// Code is rarely reached here.
     pub is_cold: bool,
-    /// By coalesced check of the current block, in the order of slots.
-    pub slow_entries: Vec<SlowEntry>,
 }
 
 /// The state of a block: what holds in it alone.
-#[derive(Clone, Copy)]
 pub(crate) struct BlockState {
     /// What is known of registers.
     pub known: KnownValues,
     /// By register: accesses through it before this slot are inside a region.
-    pub inside_until: [usize; 11],
+    pub inside_until: [Slot; 11],
     /// Where the block leads to, once it has ended.
-    pub leads_to: [usize; 2],
-    /// The block ends pair: on the slow path of coalesced checks, too.
+    pub leads_to: [Option<Slot>; 2],
+    /// The block has two ends: another on the slow path of coalesced checks.
     pub is_split: bool,
     /// The block has its last instruction.
     pub ended: bool,
+    /// Slots before this one are done.
+    pub skip_to: Slot,
+    /// By coalesced check, in the order of slots.
+    pub slow_entries: Vec<SlowEntry>,
 }
 
 impl BlockState {
     pub(crate) fn new(known: KnownValues) -> Self {
-        Self { known, inside_until: [0; 11], leads_to: [usize::MAX; 2], is_split: false, ended: false }
+        Self {
+            known,
+            inside_until: [Slot(0); 11],
+            leads_to: [None; 2],
+            is_split: false,
+            ended: false,
+            skip_to: Slot(0),
+            slow_entries: Vec::new(),
+        }
     }
 }
 
@@ -308,34 +320,40 @@ impl Translator<'_, '_> {
     }
 
     /// The block that starts at a slot. All targets are leaders.
-    pub(crate) fn block_at(&self, slot: usize) -> Block {
+    pub(crate) fn block_at(&self, slot: Slot) -> Block {
         self.find_block(slot).unwrap_or(self.blocks[0])
     }
 
+    /// The block with a number; of a loop that is unrolled, the one in the first iteration.
+    pub(crate) fn block(&self, number: BlockNumber) -> Block {
+        self.blocks[number.0]
+    }
+
     /// Translates the instruction at a slot.
-    pub(crate) fn slot(&mut self, at: usize) {
+    pub(crate) fn slot(&mut self, at: Slot) {
         if let Some(number) = self.flow.leader(at) {
             if !self.block.ended {
                 self.go(at);
             }
             self.finish_slow_paths();
-            let goes_on =
-                self.flow.has_single_predecessor(number) && self.block.leads_to.contains(&at) && !self.block.is_split;
+            let goes_on = self.flow.has_single_predecessor(number)
+                && self.block.leads_to.contains(&Some(at))
+                && !self.block.is_split;
             let known = if goes_on { self.block.known } else { KnownValues::at_start() };
             let second = self.unrolling.as_ref().and_then(|u| u.block(number));
-            let block = second.unwrap_or(self.blocks[number]);
+            let block = second.unwrap_or(self.block(number));
             self.b.switch_to_block(block);
             // Only the first iteration leads to the second, and it is done.
             if second.is_some() || !self.flow.is_loop_head(number) {
                 self.b.seal_block(block);
             }
             self.block = BlockState::new(known);
-            if self.env.optimizes && number % SPLIT_EVERY == SPLIT_EVERY - 1 && self.unrolling.is_none() {
+            if self.env.optimizes && number.0 % SPLIT_EVERY == SPLIT_EVERY - 1 && self.unrolling.is_none() {
                 self.split_live_ranges();
             }
         }
         self.at = at;
-        if self.block.ended || at < self.skip_to {
+        if self.block.ended || at < self.block.skip_to {
             // Behind an instruction that turned out to end the function, or done with others.
             return;
         }
@@ -346,8 +364,8 @@ impl Translator<'_, '_> {
     }
 
     /// Translates one instruction, inside a block.
-    pub(crate) fn one(&mut self, at: usize) {
-        if at < self.skip_to {
+    pub(crate) fn one(&mut self, at: Slot) {
+        if at < self.block.skip_to {
             return;
         }
         self.at = at;
@@ -358,7 +376,7 @@ impl Translator<'_, '_> {
         self.hints.step(&op, self.env.program.imm64_at(at));
     }
 
-    pub(crate) fn translate(&mut self, op: Op, at: usize) {
+    pub(crate) fn translate(&mut self, op: Op, at: Slot) {
         if self.env.code.writes_frame_pointer(at) {
             // The loader has put a function there that ends the run.
             return self.helper(None);
@@ -456,7 +474,7 @@ impl Translator<'_, '_> {
 
     /// Ends the function because of a fault of this instruction, which stands in the run.
     pub(crate) fn fail(&mut self) {
-        let at = self.b.ins().iconst(I32, self.at as i64);
+        let at = self.b.ins().iconst(I32, self.at.0 as i64);
         self.b.ins().store(trusted(), at, self.run, offset::AT);
         // Nobody looks at the value; this one is at hand.
         self.leave(self.run);
@@ -524,13 +542,13 @@ impl Translator<'_, '_> {
     }
 
     /// A function of the program by its number, which is its name too.
-    pub(crate) fn callee(&mut self, number: usize) -> FuncRef {
+    pub(crate) fn callee(&mut self, number: FunctionNumber) -> FuncRef {
         if let Some(known) = self.callees.get(&number) {
             return *known;
         }
         let signature = self.signature(6);
         let func = &mut self.b.func;
-        let name = func.declare_imported_user_function(UserExternalName { namespace: 0, index: number as u32 });
+        let name = func.declare_imported_user_function(UserExternalName { namespace: 0, index: number.0 as u32 });
         let name = ExternalName::user(name);
         let function = func.import_function(ExtFuncData { name, signature, colocated: true, patchable: false });
         self.callees.insert(number, function);

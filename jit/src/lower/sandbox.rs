@@ -165,8 +165,8 @@ impl Translator<'_, '_> {
         Some(self.b.ins().icmp(IntCC::UnsignedLessThan, distance, starts))
     }
 
-    /// From an address to that of a register and an offset. Where a register base_indices along a pointer that stays, so does
-    /// the pointer's own distance.
+    /// From an address to that of a register and an offset. Where a register is a pointer that
+    /// stays and an index, so does the pointer's own distance.
     fn distance(&mut self, from: Value, reg: u8, off: i64) -> Value {
         let (start, rest) = match self.block.known.base_index(reg) {
             Some(base_index) => {

@@ -1,6 +1,7 @@
 //! Check coalescing: accesses through one register, one check for all of them.
 
 use crate::flow::Change;
+use crate::index::Slot;
 use crate::lower::Translator;
 use crate::lower::sandbox::{RegionHint, RegionHints};
 use crate::lower::values::KnownValues;
@@ -16,7 +17,7 @@ const LONGEST_REST: usize = 64;
 struct Accesses {
     reg: u8,
     /// Slot of the last access.
-    last: usize,
+    last: Slot,
     /// First byte and the one after the last, as offsets from the register.
     bytes: (i64, i64),
     write: bool,
@@ -25,7 +26,7 @@ struct Accesses {
 /// Where control comes to the slow path of a block's rest: at accesses whose check has failed.
 #[derive(Clone, Copy)]
 pub(crate) struct SlowEntry {
-    at: usize,
+    at: Slot,
     block: Block,
     hints: RegionHints,
     known: KnownValues,
@@ -42,11 +43,11 @@ fn access_of(op: &Op) -> Option<(u8, i16, i64, bool)> {
 
 impl Translator<'_, '_> {
     /// The accesses from a slot on that one check can stand for.
-    fn find_accesses(&self, at: usize) -> Option<Accesses> {
+    fn find_accesses(&self, at: Slot) -> Option<Accesses> {
         let (reg, ..) = access_of(&self.env.code.op(at)?)?;
         let mut all = Accesses { reg, last: at, bytes: (i64::MAX, i64::MIN), write: false };
         let mut count = 0;
-        for slot in at..at + LONGEST {
+        for slot in at.up_to(at.plus(LONGEST)) {
             if slot != at && self.find_block(slot).is_some() {
                 break;
             }
@@ -73,15 +74,17 @@ impl Translator<'_, '_> {
 
     /// Checks accesses that start at a slot together. Where they are inside, no more checks follow;
     /// otherwise another translation of the rest of the block looks at each.
-    pub(crate) fn coalesce_checks(&mut self, at: usize) {
+    pub(crate) fn coalesce_checks(&mut self, at: Slot) {
         let Some(accesses) = self.find_accesses(at) else { return };
         let hint = self.hints.of(accesses.reg);
         if accesses.reg == 10 || at < self.block.inside_until[usize::from(accesses.reg)] || hint == RegionHint::Context
         {
             return;
         }
-        let rest = (at + 1..=at + LONGEST_REST).find(|s| self.ends_block(*s));
-        let Some(inside) = rest.and_then(|_| self.all_inside(&accesses, hint)) else { return };
+        if !at.plus(1).up_to(at.plus(LONGEST_REST + 1)).any(|s| self.ends_block(s)) {
+            return;
+        }
+        let Some(inside) = self.all_inside(&accesses, hint) else { return };
         let (fast, ask, slow) = (self.b.create_block(), self.cold_block(), self.cold_block());
         self.b.ins().brif(inside, fast, &[], ask, &[]);
         // The hint was wrong; they may be inside of another region.
@@ -90,33 +93,37 @@ impl Translator<'_, '_> {
         let address = self.b.ins().iadd_imm_s(base, accesses.bytes.0);
         let inside = self.ask(address, (accesses.bytes.1 - accesses.bytes.0) as u64, accesses.write);
         self.b.ins().brif(inside, fast, &[], slow, &[]);
-        self.slow_entries.push(SlowEntry { at, block: slow, hints: self.hints, known: self.block.known });
+        self.block.slow_entries.push(SlowEntry { at, block: slow, hints: self.hints, known: self.block.known });
         self.block.is_split = true;
         self.begin(fast);
-        self.block.inside_until[usize::from(accesses.reg)] = accesses.last + 1;
+        self.block.inside_until[usize::from(accesses.reg)] = accesses.last.plus(1);
     }
 
     /// Whether a block has ended before a slot.
-    fn ends_block(&self, at: usize) -> bool {
+    fn ends_block(&self, at: Slot) -> bool {
         self.find_block(at).is_some()
-            || matches!(self.env.code.op(at - 1), Some(Op::Exit | Op::Ja { .. } | Op::Jmp { .. } | Op::MayGoto { .. }))
+            || matches!(
+                self.env.code.op(at.before()),
+                Some(Op::Exit | Op::Ja { .. } | Op::Jmp { .. } | Op::MayGoto { .. })
+            )
     }
 
     /// At the end of a block: its second translation, in which all accesses take the slow path, from the first whose
     /// common check may fail. The others come in where they begin.
     pub(crate) fn finish_slow_paths(&mut self) {
-        let entries = std::mem::take(&mut self.slow_entries);
+        let entries = std::mem::take(&mut self.block.slow_entries);
         if entries.is_empty() {
             return;
         }
-        let kept = (self.hints, self.block.known, self.skip_to);
+        // Hints follow the order of slots; what else is known ends with the block.
+        let hints = self.hints;
         (self.is_slow, self.is_cold) = (true, true);
         for (n, entry) in entries.iter().enumerate() {
             if n > 0 && !self.block.ended {
                 self.b.ins().jump(entry.block, &[]);
             }
             self.begin(entry.block);
-            (self.block.ended, self.skip_to, self.hints) = (false, 0, entry.hints);
+            (self.block.ended, self.block.skip_to, self.hints) = (false, Slot(0), entry.hints);
             // What is known on one of two successors is not known.
             self.block.known = if n == 0 { entry.known } else { KnownValues::at_start() };
             let until = entries.get(n + 1).map(|next| next.at);
@@ -131,7 +138,7 @@ impl Translator<'_, '_> {
         }
         self.block.ended = true;
         (self.is_slow, self.is_cold) = (false, false);
-        (self.hints, self.block.known, self.skip_to) = kept;
+        self.hints = hints;
     }
 
     /// The condition under which all accesses are inside one region; `None` when there is none worth a comparison.

@@ -4,6 +4,7 @@
 //! with its bytes in order or swapped.
 
 use crate::flow::Change;
+use crate::index::Slot;
 use crate::lower::{Translator, int};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 use ebpfkit_isa::{AluOp, Operand, Width};
@@ -109,7 +110,7 @@ impl Translator<'_, '_> {
     }
 
     /// After the instruction at a slot: what was loaded before may stand differently in memory now.
-    pub(crate) fn keep_loads(&mut self, at: usize) {
+    pub(crate) fn keep_loads(&mut self, at: Slot) {
         if !matches!(self.env.code.change(at), Change::Register(_)) {
             self.block.known.forget_pieces();
         }

@@ -1,5 +1,6 @@
 //! Store merging: stores side by side as one.
 
+use crate::index::Slot;
 use crate::lower::{Translator, int};
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
@@ -8,11 +9,11 @@ use ebpfkit_isa::{Op, Operand, Size};
 impl Translator<'_, '_> {
     /// The stores from a slot on that make one wide store: its offset from the register, its bytes, its value, and the
     /// slot after the last of them. They stand side by side, and write constants or all the same register.
-    fn mergeable_stores(&mut self, at: usize) -> Option<(i16, u64, Value, usize)> {
+    fn mergeable_stores(&mut self, at: Slot) -> Option<(i16, u64, Value, Slot)> {
         let Op::Store { size, dst, src, off } = self.env.code.op(at)? else { return None };
         let each = size.bytes() as i64;
         let mut parts: Vec<(i64, Operand)> = vec![(off.into(), src)];
-        let mut next = at + 1;
+        let mut next = at.plus(1);
         while (parts.len() as i64) < 8 / each && self.find_block(next).is_none() {
             let Some(Op::Store { size: s, dst: d, src: from, off }) = self.env.code.op(next) else { break };
             let same = match (src, from) {
@@ -24,7 +25,7 @@ impl Translator<'_, '_> {
                 break;
             }
             parts.push((off.into(), from));
-            next += 1;
+            next = next.plus(1);
         }
         // As many as make a power of two, in one piece.
         while parts.len() > 1 {
@@ -35,7 +36,7 @@ impl Translator<'_, '_> {
             let whole = sorted.iter().enumerate().all(|(n, o)| *o == first + n as i64 * each);
             if whole && (bytes as u64).is_power_of_two() {
                 let value = self.merged_value(&parts, first, each, bytes as u64);
-                return Some((first as i16, bytes as u64, value, at + parts.len()));
+                return Some((first as i16, bytes as u64, value, at.plus(parts.len())));
             }
             parts.pop();
         }
@@ -61,7 +62,7 @@ impl Translator<'_, '_> {
     }
 
     /// Whether a store goes where the instruction says.
-    fn is_plain(&self, at: usize, size: Size, off: i16) -> bool {
+    fn is_plain(&self, at: Slot, size: Size, off: i16) -> bool {
         self.env.checked
             || self
                 .env
@@ -76,7 +77,7 @@ impl Translator<'_, '_> {
         &mut self,
         dst: u8,
         flags: MemFlagsData,
-        allowed: impl Fn(&Self, i16, u64, usize) -> bool,
+        allowed: impl Fn(&Self, i16, u64, Slot) -> bool,
     ) -> bool {
         let at = self.at;
         let Some((off, bytes, value, after)) = self.mergeable_stores(at) else { return false };
@@ -85,7 +86,7 @@ impl Translator<'_, '_> {
         }
         let base = self.get(dst);
         self.b.ins().store(flags, value, base, i32::from(off));
-        self.skip_to = after;
+        self.block.skip_to = after;
         true
     }
 }

@@ -3,6 +3,7 @@
 //! A loop of a few instructions spends much of its time on the jump back. With two iterations in one, half of that goes.
 
 use crate::flow::{Change, Code, Flow, Next};
+use crate::index::{BlockNumber, Slot};
 use crate::lower::Translator;
 use cranelift_codegen::ir::Block;
 use ebpfkit_isa::Op;
@@ -15,15 +16,16 @@ const LONGEST: usize = 24;
 /// Nothing else leads into the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Loop {
-    pub first: usize,
-    pub last: usize,
+    pub first: BlockNumber,
+    pub last: BlockNumber,
 }
 
 /// The short loops of a function that have no others inside, in ascending order. Together they make up no more than
 /// `most` instructions. Only their last jump is charged: what the second iteration pays late would come behind the charge
 /// for another.
 pub(crate) fn short(flow: &Flow, code: &Code<'_>, most: usize) -> Vec<Loop> {
-    let successors: Vec<[Option<usize>; 2]> = (0..flow.leaders.len())
+    let successors: Vec<[Option<BlockNumber>; 2]> = flow
+        .blocks()
         .map(|block| match flow.successors(code, block) {
             Next::To(to) => [flow.leader(to), None],
             Next::Either(a, b) => [flow.leader(a), flow.leader(b)],
@@ -31,10 +33,10 @@ pub(crate) fn short(flow: &Flow, code: &Code<'_>, most: usize) -> Vec<Loop> {
         })
         .collect();
     let mut predecessors = vec![0u32; successors.len()];
-    successors.iter().flatten().flatten().for_each(|to| predecessors[*to] += 1);
+    successors.iter().flatten().flatten().for_each(|to| predecessors[to.0] += 1);
     let mut left = most;
     let mut all: Vec<Loop> = Vec::new();
-    for (last, targets) in successors.iter().enumerate() {
+    for (last, targets) in flow.blocks().zip(&successors) {
         let Some(first) = targets.iter().flatten().copied().find(|to| *to <= last) else { continue };
         let one = Loop { first, last };
         let slots = one.slots(flow);
@@ -54,33 +56,41 @@ pub(crate) fn short(flow: &Flow, code: &Code<'_>, most: usize) -> Vec<Loop> {
 impl Loop {
     /// Which of the function's slots the loop's instructions are at.
     pub(crate) fn slots(&self, flow: &Flow) -> Range<usize> {
-        let start = flow.slots.partition_point(|s| *s < flow.leaders[self.first]);
-        let behind = flow.leaders.get(self.last + 1).copied().unwrap_or(usize::MAX);
-        let end = flow.slots.partition_point(|s| *s < behind);
-        start..end
+        let start = flow.slots.partition_point(|s| *s < flow.leaders[self.first.0]);
+        start..flow.slots_up_to_end_of(self.last)
     }
 
-    pub(crate) fn contains(&self, block: usize) -> bool {
+    pub(crate) fn contains(&self, block: BlockNumber) -> bool {
         (self.first..=self.last).contains(&block)
+    }
+
+    /// Its blocks, in ascending order.
+    fn blocks(&self) -> impl Iterator<Item = BlockNumber> + use<> {
+        (self.first.0..=self.last.0).map(BlockNumber)
+    }
+
+    /// A block of it as its number from the loop's first.
+    fn position(&self, block: BlockNumber) -> Option<usize> {
+        block.0.checked_sub(self.first.0)
     }
 }
 
 /// Whether control goes through the blocks of a loop in one direction, and comes in only at the first.
-fn is_straight(one: &Loop, successors: &[[Option<usize>; 2]], predecessors: &[u32]) -> bool {
+fn is_straight(one: &Loop, successors: &[[Option<BlockNumber>; 2]], predecessors: &[u32]) -> bool {
     let mut from_inside = [0u32; LONGEST + 1];
-    for (block, targets) in successors.iter().enumerate().take(one.last + 1).skip(one.first) {
-        for to in targets.iter().flatten().copied().filter(|to| one.contains(*to)) {
+    for block in one.blocks() {
+        for to in successors[block.0].iter().flatten().copied().filter(|to| one.contains(*to)) {
             if to <= block && !(block == one.last && to == one.first) {
                 return false;
             }
-            from_inside[to - one.first] += 1;
+            from_inside[to.0 - one.first.0] += 1;
         }
     }
-    from_inside[0] == 1 && (one.first + 1..=one.last).all(|b| from_inside[b - one.first] == predecessors[b])
+    from_inside[0] == 1 && one.blocks().skip(1).all(|b| from_inside[b.0 - one.first.0] == predecessors[b.0])
 }
 
 /// An instruction that costs little, so that the loop around it matters.
-fn is_plain(code: &Code<'_>, at: usize) -> bool {
+fn is_plain(code: &Code<'_>, at: Slot) -> bool {
     code.change(at) != Change::Other || matches!(code.op(at), Some(Op::Ja { .. } | Op::Jmp { .. }))
 }
 
@@ -92,7 +102,7 @@ const LOOPS_PART: usize = 4;
 /// The jump at the end of a loop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoopJump {
-    pub slot: usize,
+    pub slot: Slot,
     /// What it costs of the budget.
     pub cost: u32,
 }
@@ -109,8 +119,15 @@ pub(crate) struct Unrolling {
 
 impl Unrolling {
     /// The block of the iteration that is translated now.
-    pub(crate) fn block(&self, number: usize) -> Option<Block> {
-        if self.second { self.blocks.get(number.checked_sub(self.one.first)?).copied() } else { None }
+    pub(crate) fn block(&self, number: BlockNumber) -> Option<Block> {
+        if self.second { self.second_block(number) } else { None }
+    }
+}
+
+impl Unrolling {
+    /// The block with a number in the second iteration.
+    fn second_block(&self, number: BlockNumber) -> Option<Block> {
+        self.blocks.get(self.one.position(number)?).copied()
     }
 }
 
@@ -134,35 +151,33 @@ impl Translator<'_, '_> {
     }
 
     /// The block that starts at a slot, for a jump from here.
-    pub(crate) fn find_block(&self, slot: usize) -> Option<Block> {
+    pub(crate) fn find_block(&self, slot: Slot) -> Option<Block> {
         let number = self.flow.leader(slot)?;
-        Some(match &self.unrolling {
-            // The iterations lead to each other.
-            Some(t) if t.one.contains(number) && (number == t.one.first) != t.second => t.blocks[number - t.one.first],
-            _ => self.blocks[number],
-        })
+        // The iterations lead to each other.
+        let leads_on = |u: &&Unrolling| u.one.contains(number) && (number == u.one.first) != u.second;
+        let second = self.unrolling.as_ref().filter(leads_on).and_then(|u| u.second_block(number));
+        Some(second.unwrap_or(self.block(number)))
     }
 
     /// Translates a loop twice.
-    fn unroll(&mut self, one: Loop, slots: &[usize]) {
+    fn unroll(&mut self, one: Loop, slots: &[Slot]) {
         if !self.block.ended
             && let Some(first) = slots.first()
         {
             self.go(*first);
         }
         self.finish_slow_paths();
-        let blocks = (one.first..=one.last).map(|_| self.b.create_block()).collect();
+        let blocks = one.blocks().map(|_| self.b.create_block()).collect();
         let slot = slots.last().copied().unwrap_or_default();
         let jump = LoopJump { slot, cost: self.env.code.cost(slot) };
         self.unrolling = Some(Unrolling { one, jump, blocks, second: false });
         slots.iter().for_each(|at| self.slot(*at));
         self.finish_slow_paths();
-        self.skip_to = 0;
         self.unrolling.iter_mut().for_each(|t| t.second = true);
         slots.iter().for_each(|at| self.slot(*at));
         self.finish_slow_paths();
         self.unrolling = None;
         // Both iterations do.
-        self.block.leads_to = [usize::MAX; 2];
+        self.block.leads_to = [None; 2];
     }
 }

@@ -7,36 +7,12 @@ use super::{Input, Layout};
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::model::ObjectError;
 use crate::read::elf::malformed;
+use crate::strings::Strings;
 use ebpfkit_isa::{Endian, Insn};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Types of all inputs together that are believed.
 const MAX_TYPES: usize = 1 << 22;
-
-#[derive(Default)]
-struct Strings {
-    bytes: Vec<u8>,
-    known: HashMap<String, u32>,
-}
-
-impl Strings {
-    fn add(&mut self, text: &str) -> u32 {
-        if self.bytes.is_empty() {
-            self.bytes.push(0);
-        }
-        if text.is_empty() {
-            return 0;
-        }
-        if let Some(&at) = self.known.get(text) {
-            return at;
-        }
-        let at = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.bytes.push(0);
-        self.known.insert(text.to_owned(), at);
-        at
-    }
-}
 
 /// Types being joined: words of each, and what became of each input's numbers.
 struct Merge<'a> {
@@ -248,10 +224,10 @@ impl Merge<'_> {
             self.put(&mut types, &words);
         }
         let mut out = Vec::new();
-        let (t, s) = (types.len() as u32, self.strings.bytes.len() as u32);
+        let (t, s) = (types.len() as u32, self.strings.bytes().len() as u32);
         self.header(&mut out, &[24, 0, t, t, s]);
         out.extend(types);
-        out.extend(&self.strings.bytes);
+        out.extend(self.strings.bytes());
         out
     }
 

@@ -2,6 +2,7 @@
 
 use super::{push_u16, push_u32};
 use crate::btf::{IntEncoding, Kind, SecVar, TypeId};
+use crate::strings::Strings;
 use ebpfkit_isa::Endian;
 use rustc_hash::FxHashMap;
 
@@ -25,8 +26,7 @@ pub struct BtfBuilder {
     endian: Endian,
     types: Vec<u8>,
     count: u32,
-    strings: Vec<u8>,
-    string_offsets: FxHashMap<String, u32>,
+    strings: Strings,
     /// Types that have been added, by their bytes.
     known: FxHashMap<Vec<u8>, TypeId>,
 }
@@ -34,29 +34,12 @@ pub struct BtfBuilder {
 impl BtfBuilder {
     /// No types but `void`.
     pub fn new(endian: Endian) -> Self {
-        Self {
-            endian,
-            types: Vec::new(),
-            count: 0,
-            strings: vec![0],
-            string_offsets: FxHashMap::default(),
-            known: FxHashMap::default(),
-        }
+        Self { endian, types: Vec::new(), count: 0, strings: Strings::default(), known: FxHashMap::default() }
     }
 
     /// Offset of a string, added when it is new.
     pub fn string(&mut self, text: &str) -> u32 {
-        if text.is_empty() {
-            return 0;
-        }
-        if let Some(&offset) = self.string_offsets.get(text) {
-            return offset;
-        }
-        let offset = self.strings.len() as u32;
-        self.strings.extend(text.bytes());
-        self.strings.push(0);
-        self.string_offsets.insert(text.to_owned(), offset);
-        offset
+        self.strings.add(text)
     }
 
     /// A type's header: name, kind with flag and length, and a size or another type.
@@ -183,10 +166,10 @@ impl BtfBuilder {
         let mut bytes = Vec::new();
         push_u16(&mut bytes, MAGIC, self.endian);
         bytes.extend([1, 0]);
-        let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
+        let (types, strings) = (self.types.len() as u32, self.strings.bytes().len() as u32);
         self.words(&mut bytes, [HEADER, 0, types, types, strings]);
         bytes.extend(&self.types);
-        bytes.extend(&self.strings);
+        bytes.extend(self.strings.bytes());
         bytes
     }
 }

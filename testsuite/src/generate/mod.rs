@@ -4,6 +4,7 @@
 //! deliberate mistakes makes the others. A program depends on nothing but its packet and its maps, so that every engine
 //! gives the same result.
 
+mod access;
 mod body;
 mod callbacks;
 mod code;

@@ -73,16 +73,10 @@ impl Comparison {
         let def = &shape.def;
         let typed = def.value_type != 0;
         let params = MapParams {
-            map_type: def.map_type,
-            key_size: def.key_size,
-            value_size: def.value_size,
-            max_entries: def.max_entries,
-            flags: def.flags,
-            extra: def.extra,
             name: "m",
             inner: self.objects.template(shape.template).filter(|_| def.map_type.is(MapTraits::MAPS)),
             btf: typed.then(|| (self.types.as_fd(), def.key_type, def.value_type)),
-            ..MapParams::default()
+            ..MapParams::of(def)
         };
         self.kernel.create_map(&params).map_err(|e| e.errno().unwrap_or(0))
     }

@@ -77,15 +77,7 @@ impl Objects {
         let text = |e: &dyn std::fmt::Display| e.to_string();
         let mut all = Vec::new();
         for def in shape::inner_defs() {
-            let params = MapParams {
-                map_type: def.map_type,
-                key_size: def.key_size,
-                value_size: def.value_size,
-                max_entries: def.max_entries,
-                flags: def.flags,
-                name: "inner",
-                ..MapParams::default()
-            };
+            let params = MapParams { name: "inner", ..MapParams::of(&def) };
             let map = kernel.create_map(&params).map_err(|e| text(&e))?;
             let ours = create(&def, &Record::default(), kernel.possible_cpus() as u32).map_err(|e| text(&e))?;
             let fd = map.as_fd().as_raw_fd();

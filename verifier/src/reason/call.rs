@@ -12,7 +12,7 @@ reasons! {
         /// A helper that not all attach points have.
         "EBPF0307" NotInThisProbe {} EINVAL, "helper call is not allowed in probe";
         /// A helper that sleeps, in a program that may not.
-        "EBPF0309" SleepsInNonSleepable { func: &'static str, id: u32 } EINVAL, "helper call might sleep in a non-sleepable prog", with SleepersNamed "sleepable helper {func}#{id} in non-sleepable prog" | "since Linux 7.2" "sleepable helper {func}#{id} in non-sleepable prog";
+        "EBPF0309" SleepsInNonSleepable { func: &'static str, id: u32 } EINVAL, "helper call might sleep in a non-sleepable prog", with SleepersNamed "sleepable helper {func}#{id} in non-sleepable prog";
         /// An address would reach the helper as a number.
         "EBPF0264" LeaksAddress { reg: u8 } EACCES, "R{reg} leaks addr into helper function";
         /// The helper may write where the program may not.
@@ -24,7 +24,7 @@ reasons! {
         /// What is released is given by its start.
         "EBPF0314" ReleasedMoved { reg: u8 } EINVAL, "R{reg} must have zero offset when passed to release func or trusted arg to kfunc";
         /// The argument holds nothing to release.
-        "EBPF0315" NotReferenced { reg: u8, func: &'static str, id: u32 } EINVAL, "R{reg} must be referenced when passed to release function", without ReleasedArguments "func {func}#{id} reference has not been acquired before", with ReleasesNamed "release helper {func} expects referenced PTR_TO_BTF_ID passed to R{reg}" | "since Linux 7.2" "release helper {func} expects referenced PTR_TO_BTF_ID passed to R{reg}";
+        "EBPF0315" NotReferenced { reg: u8, func: &'static str, id: u32 } EINVAL, "R{reg} must be referenced when passed to release function", without ReleasedArguments "func {func}#{id} reference has not been acquired before", with ReleasesNamed "release helper {func} expects referenced PTR_TO_BTF_ID passed to R{reg}";
         /// The dynptr holds nothing to release.
         "EBPF0315" UnacquiredArgument { reg: u8 } EINVAL, "arg {reg} is an unacquired reference", with ReleasesNamed "Expected an initialized dynptr as R{reg}";
         /// A dynptr that the program was given cannot be released.

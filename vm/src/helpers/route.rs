@@ -2,8 +2,8 @@
 
 use super::Row;
 use super::cx::{self, Ret};
+use crate::event::Redirect;
 use crate::maps::Kind;
-use crate::run::Redirect;
 use crate::world::{Device, Route};
 use crate::{Errno, Event, Run};
 use ebpfkit_abi::net::{ETH_HLEN, VLAN_HLEN, family};

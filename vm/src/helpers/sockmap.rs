@@ -2,8 +2,8 @@
 
 use super::Row;
 use super::cx::{self, Ret};
+use crate::event::Redirect;
 use crate::maps::{Kind, Map};
-use crate::run::Redirect;
 use crate::{Errno, Fault, Run};
 use ebpfkit_abi::net::TCP_HLEN;
 

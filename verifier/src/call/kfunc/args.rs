@@ -1,13 +1,14 @@
-//! Arguments of kernel functions: what each parameter's type and name ask of its register.
+//! Arguments of kernel functions: what each parameter asks of its register.
 
-use super::desc::{is_size, pointee_name};
+use super::desc::pointee_name;
 use super::meta::{IterArg, KfuncMeta};
+use super::role::{Arg, Role};
 use crate::domain::reg_type_str;
 use crate::domain::{BtfRef, DynptrKind, RegBase, RegExtra, RegState, RegType};
 use crate::memory::Access;
-use crate::memory::btf_walk::{find_struct, is_scalar_struct};
+use crate::memory::btf_walk::find_struct;
 use crate::memory::iter::{IterType, NoIter};
-use crate::memory::types::{TRUSTED_MODIFIERS, is_scalar, is_struct, kind_name, pointee};
+use crate::memory::types::{TRUSTED_MODIFIERS, is_scalar, kind_name, pointee};
 use crate::reason::{GlobalReason, KfuncReason, ObjectReason, reject};
 use crate::resource::LockKind;
 use crate::tables::kfuncs::{Desc, Param};
@@ -16,51 +17,12 @@ use ebpfkit_abi::Feature;
 use ebpfkit_abi::kfuncs::{KfuncFlags as F, name};
 use ebpfkit_abi::limits::MAX_CALL_ARGS;
 use ebpfkit_abi::{ArgBase, ArgType, AttachType, ProgType, TypeFlags, ctx_types};
-use ebpfkit_object::Btf;
-use ebpfkit_object::btf::{Kind, Type, TypeId};
-
-/// What a pointer argument is (`enum kfunc_ptr_arg_type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Ctx,
-    Alloc,
-    Refcounted,
-    Dynptr,
-    Iter,
-    ListHead,
-    ListNode,
-    TreeRoot,
-    TreeNode,
-    Struct,
-    Mem,
-    MemSize,
-    Callback,
-    Null,
-    ConstStr,
-    Map,
-    Workqueue,
-    Timer,
-    TaskWork,
-    IrqFlag,
-    ResLock,
-}
+use ebpfkit_object::btf::Kind;
 
 /// An allocated object that the program owns or borrowed from a list or tree.
 const ALLOC: RegType = RegType::with(RegBase::BtfId, TypeFlags::ALLOC);
 const ALLOC_PERCPU: RegType = RegType::with(RegBase::BtfId, TypeFlags::ALLOC.union(TypeFlags::PERCPU));
 const MAP_VALUE: RegType = RegType::of(RegBase::MapValue);
-
-/// One pointer argument at work.
-#[derive(Clone, Copy)]
-struct Arg<'a> {
-    desc: &'a Desc,
-    btf: &'a Btf,
-    param: &'a Param,
-    index: usize,
-    reg: u8,
-    /// Type that the parameter points to.
-    target: TypeId,
-}
 
 impl Env<'_> {
     /// Checks every argument of a call.
@@ -120,123 +82,6 @@ impl Env<'_> {
         self.mark_chain_precision(reg)
     }
 
-    /// What a pointer argument is, by the parameter first and the register where that leaves it open.
-    fn kfunc_role(&mut self, a: Arg<'_>) -> Step<Role> {
-        let r = *self.reg(a.reg);
-        if a.desc.is(&[name::CAST_TO_KERN_CTX]) {
-            return Ok(Role::Ctx);
-        }
-        let sized =
-            a.desc.params.get(a.index + 1).is_some_and(|next| is_size(a.btf, next) && self.reg(a.reg + 1).is_scalar());
-        if self.is_ctx_pointee(a.btf, a.target) || a.target == 0 && a.param.name == "ctx" {
-            return Ok(Role::Ctx);
-        }
-        let nullable = a.param.has("__nullable") || a.param.has("__opt");
-        if nullable && r.is_null() && !sized {
-            return Ok(Role::Null);
-        }
-        for (suffix, role) in [("__alloc", Role::Alloc), ("__refcounted_kptr", Role::Refcounted)] {
-            if a.param.has(suffix) {
-                return Ok(role);
-            }
-        }
-        let name = pointee_name(a.btf, a.param);
-        if name == "bpf_dynptr"
-            || name == "bpf_dynptr_kern" && (a.param.has("__uninit") || !self.has(Feature::GuardedDynptrs))
-        {
-            return Ok(Role::Dynptr);
-        }
-        let is_iter_api = a.desc.has(F::ITER_NEW) || a.desc.has(F::ITER_NEXT) || a.desc.has(F::ITER_DESTROY);
-        if if is_iter_api { a.index == 0 } else { a.param.has("__iter") } {
-            return Ok(Role::Iter);
-        }
-        let by_name = [
-            ("bpf_list_head", Role::ListHead),
-            ("bpf_list_node", Role::ListNode),
-            ("bpf_rb_root", Role::TreeRoot),
-            ("bpf_rb_node", Role::TreeNode),
-        ];
-        if let Some(&(_, role)) = by_name.iter().find(|(n, _)| *n == name) {
-            return Ok(role);
-        }
-        for (suffix, role) in [("__str", Role::ConstStr), ("__const_map", Role::Map), ("__map", Role::Map)] {
-            if a.param.has(suffix) {
-                return Ok(role);
-            }
-        }
-        match name {
-            "bpf_wq" => return Ok(Role::Workqueue),
-            "bpf_timer" => return Ok(Role::Timer),
-            "bpf_task_work" => return Ok(Role::TaskWork),
-            "bpf_res_spin_lock" => return Ok(Role::ResLock),
-            _ if a.param.has("__irq_flag") => return Ok(Role::IrqFlag),
-            _ => {}
-        }
-        if self.has(Feature::StructsFirst) {
-            return self.kfunc_role_by_type(a);
-        }
-        if self.as_btf(&r)?.is_some() {
-            if !is_struct(a.btf, a.target) {
-                let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
-                return reject(KfuncReason::PointerType { func: a.desc.name.clone(), index: a.index, kind, ty });
-            }
-            return Ok(Role::Struct);
-        }
-        if matches!(a.btf.get(a.btf.resolve(a.target)), Some(Type::FuncProto { .. })) {
-            return Ok(Role::Callback);
-        }
-        let plain = is_scalar(a.btf, a.target)
-            || match is_scalar_struct(a.btf, a.target, 0) {
-                Some(fits) => fits,
-                None => {
-                    self.verbose(format_args!("max struct nesting depth exceeded\n"));
-                    false
-                }
-            };
-        if !(plain || sized && a.target == 0) {
-            let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
-            let void = if sized { "void, " } else { "" };
-            return reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void });
-        }
-        Ok(if sized { Role::MemSize } else { Role::Mem })
-    }
-
-    /// What is left of [`Self::kfunc_role`] where types alone say what an argument is; the register decides only whether a
-    /// struct of numbers is a struct or memory.
-    fn kfunc_role_by_type(&mut self, a: Arg<'_>) -> Step<Role> {
-        let r = *self.reg(a.reg);
-        if matches!(a.btf.get(a.btf.resolve(a.target)), Some(Type::FuncProto { .. })) {
-            return Ok(Role::Callback);
-        }
-        let is_struct = is_struct(a.btf, a.target);
-        let (kind, ty) = (kind_name(a.btf.kind(a.target)), a.btf.name(a.target).to_owned());
-        let plain = is_scalar(a.btf, a.target)
-            || match is_scalar_struct(a.btf, a.target, 0) {
-                Some(fits) => fits,
-                None => {
-                    self.verbose(format_args!("max struct nesting depth exceeded\n"));
-                    false
-                }
-            };
-        if a.desc.params.get(a.index + 1).is_some_and(|next| is_size(a.btf, next)) {
-            if plain || a.target == 0 {
-                return Ok(Role::MemSize);
-            }
-            return reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void: "void, " });
-        }
-        if is_struct && self.as_btf(&r)?.is_some() {
-            return Ok(Role::Struct);
-        }
-        if plain {
-            return Ok(Role::Mem);
-        }
-        if is_struct {
-            let (ty, expected) = (self.kind_name(r.ty).into_owned(), format!("{kind} {ty}"));
-            return reject(KfuncReason::OtherKind { reg: a.reg, ty, expected });
-        }
-        reject(KfuncReason::NotPlainMemory { index: a.index, kind, ty, void: "" })
-    }
-
     fn check_kfunc_pointer(&mut self, a: Arg<'_>, meta: &mut KfuncMeta) -> Step<Role> {
         let r = *self.reg(a.reg);
         let (trusted, rcu) = (a.desc.trusted_args(), a.desc.has(F::RCU));
@@ -267,9 +112,9 @@ impl Env<'_> {
             self.note_kfunc_map(a, meta)?;
         }
         let release = if a.desc.has(F::RELEASE) && r.ref_obj_id != 0 { TypeFlags::RELEASE } else { TypeFlags::empty() };
-        let place = ArgType { base: ArgBase::DontCare, flags: release, size: 0, btf: "" };
+        let arg_type = ArgType { base: ArgBase::DontCare, flags: release, size: 0, btf: "" };
         if self.has(Feature::StructsFirst) {
-            self.check_arg_offset(place, a.reg)?;
+            self.check_arg_offset(arg_type, a.reg)?;
         }
         if matches!(role, Role::Map | Role::Alloc | Role::Struct) && (trusted || rcu) && !r.is_trusted() {
             if !rcu {
@@ -280,7 +125,7 @@ impl Env<'_> {
             }
         }
         if !self.has(Feature::StructsFirst) {
-            self.check_arg_offset(place, a.reg)?;
+            self.check_arg_offset(arg_type, a.reg)?;
         }
         self.check_kfunc_role(a, role, meta)?;
         Ok(role)

@@ -5,6 +5,7 @@ mod desc;
 mod graph;
 mod meta;
 mod ret;
+mod role;
 
 use crate::domain::{BtfRef, IterState, RegBase, RegExtra, RegState, RegType};
 use crate::memory::types::btf_reg;

@@ -1,4 +1,4 @@
-//! Removes loads that nobody needs.
+//! Dead-code elimination: removes loads whose values nobody uses.
 //!
 //! Cranelift keeps every load. Translation leaves some that turn out to be of no use: words of the run that are taken
 //! at a function's start in case they are needed, and loads that became part of a wider one.
@@ -6,7 +6,7 @@
 use cranelift_codegen::ir::{DataFlowGraph, Function, Inst, InstructionData, Value};
 
 /// Removes loads whose values are not used, and what only removed instructions used.
-pub(crate) fn remove(func: &mut Function) {
+pub(crate) fn remove_unused_loads(func: &mut Function) {
     let mut uses = vec![0u32; func.dfg.num_values()];
     let blocks: Vec<_> = func.layout.blocks().collect();
     for inst in blocks.iter().flat_map(|b| func.layout.block_insts(*b)) {
