@@ -45,6 +45,14 @@ fn sessions() {
 fn commands() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     std::env::set_current_dir(root).expect("its folder");
+    for folder in ["cli/tests/cmd", "cli/tests/cmd/kernel"] {
+        let files = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
+        for path in files.filter(|p| p.extension().is_some_and(|e| e == "trycmd")) {
+            let text = std::fs::read_to_string(&path).expect("text");
+            let has_block = ["```\n$ ", "```console\n$ "].iter().any(|start| text.contains(start));
+            assert!(has_block, "{}: commands outside of a block are not run", path.display());
+        }
+    }
     let cases = trycmd::TestCases::new();
     cases.case("cli/tests/cmd/*.trycmd");
     match Kernel::open() {

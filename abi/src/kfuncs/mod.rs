@@ -8,6 +8,7 @@ mod generic;
 pub mod name;
 mod net;
 mod sched;
+pub mod sched_ext;
 mod test;
 
 use crate::{AttachType, KernelVersion, ProgType};

@@ -4,7 +4,8 @@ use super::{bounds, general, pointer};
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::words;
-use ebpfkit_abi::MapType;
+use ebpfkit_abi::kfuncs::sched_ext;
+use ebpfkit_abi::{MapType, ProgType};
 use ebpfkit_verifier::reason::{CallReason, KfuncReason};
 use ebpfkit_verifier::{RegBase, RegState};
 
@@ -403,6 +404,14 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
                 .help(format!("get a pointer to struct {want}; a C cast does not change what the verifier knows"))
         }
         R::BadBuffer { index, size } => bad_buffer(case, &name, *index, *size),
+        R::NotAllowed { func } if sched_ext::is_function(func) && case.program.prog_type == ProgType::StructOps => {
+            let callers: Vec<&str> = sched_ext::callers(func).collect();
+            Draft::new(
+                format!("{func} is not offered to the operation {}", case.program.section),
+                format!("{func} cannot be called from here"),
+            )
+            .help(format!("call {func} from another operation: {}", callers.join(", ")))
+        }
         R::NotAllowed { func } => Draft::new(
             format!("{func} is not offered to {} programs", case.program.prog_type),
             format!("{func} cannot be called from a program of this type"),

@@ -4,6 +4,7 @@ use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use ebpfkit_abi::{Callers, ProgType, helpers};
 use ebpfkit_isa::opcode;
+use ebpfkit_object::ProgramFlags;
 use ebpfkit_verifier::reason::{AttachReason, CallReason, ProgramReason};
 
 /// Program types that have a helper, by their names.
@@ -338,6 +339,16 @@ pub(crate) fn attach(case: &Case<'_>, reason: &AttachReason) -> Draft {
     let target = &case.program.attach_target;
     let name = if target.is_empty() { case.program.section.clone() } else { target.clone() };
     let text = reason.to_string();
+    if let AttachReason::UnsupportedMember { member, name } = reason {
+        let sleeps = case.program.flags.has(ProgramFlags::SLEEPABLE);
+        let (what, help) = match sleeps {
+            true => ("is no operation that may sleep", "take `.s` from the section's name"),
+            false => ("is no operation that a program may be", "leave it out: the kernel has its own"),
+        };
+        return Draft::new(format!("{member} of struct {name} {what}"), "the program begins here")
+            .blame(Blame::Environment)
+            .help(help);
+    }
     Draft::new(
         format!("the program cannot be attached to '{name}': {}", text.trim_end().lines().last().unwrap_or_default()),
         "the program begins here",

@@ -7,6 +7,7 @@ use crate::domain::{BtfRef, RegBase, RegExtra, RegState, RegType};
 use crate::reason::{MemoryReason, TypeReason, reject};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::Feature;
+use ebpfkit_abi::kfuncs::sched_ext;
 use ebpfkit_abi::{ProgType, TypeFlags};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Kind, TypeId};
@@ -239,6 +240,11 @@ impl Env<'_> {
                     }
                     return Ok(());
                 }
+                name @ (sched_ext::OPS | sched_ext::CID_OPS) => match types.name(id) {
+                    "task_struct" if name == sched_ext::OPS => sched_ext::TASK_WRITABLE,
+                    "task_struct" => sched_ext::CID_TASK_WRITABLE,
+                    _ => &[],
+                },
                 other => return Err(Stop::unsupported(format!("writes of {other} programs into kernel structs"))),
             },
             _ => return reject(TypeReason::OnlyRead {}),

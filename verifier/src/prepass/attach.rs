@@ -5,6 +5,7 @@ use crate::memory::types::{is_struct, kind_name};
 use crate::reason::{AttachReason, ProgramReason};
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::iterators;
+use ebpfkit_abi::kfuncs::sched_ext;
 use ebpfkit_abi::limits::MAX_TRACED_ARGS;
 use ebpfkit_abi::{AttachType, Feature, ProgType, lsm, trampolines};
 use ebpfkit_object::Btf;
@@ -63,6 +64,11 @@ impl Env<'_> {
     /// Struct of operations that a struct_ops program implements a part of; empty for other programs.
     pub fn struct_ops_name(&self) -> &str {
         &self.attach.struct_ops
+    }
+
+    /// The operation of that struct that the program is.
+    pub fn operation(&self) -> &str {
+        &self.attach.name
     }
 
     /// Checks the attach point and finds the function that gives the program its arguments.
@@ -267,6 +273,7 @@ impl Env<'_> {
         let unsupported = match name.as_str() {
             "tcp_congestion_ops" => member.name == "get_info",
             "bpf_dummy_ops" => sleepable && member.name != "test_sleepable",
+            name if sched_ext::is_scheduler(name) => sleepable && !sched_ext::SLEEPABLE.contains(&member.name),
             other => return Err(Stop::unsupported(format!("struct_ops programs of {other}"))),
         };
         if unsupported {
@@ -283,6 +290,10 @@ impl Env<'_> {
                     self.attach.owned.push((i, 0));
                 }
             }
+        }
+        if stub.is_none() && sched_ext::is_scheduler(&name) {
+            let rows = sched_ext::NULLABLE.iter().filter(|(operation, _)| *operation == member.name);
+            rows.for_each(|(_, index)| self.attach.nullable |= 1 << index);
         }
         let info = &mut self.attach;
         (info.proto, info.name, info.struct_ops) = (proto, member.name.to_owned(), name);

@@ -86,6 +86,13 @@ impl Env<'_> {
         let r = *self.reg(a.reg);
         let (trusted, rcu) = (a.desc.trusted_args(), a.desc.has(F::RCU));
         let nullable = a.param.has("__nullable");
+        if a.param.has("__arena") || a.param.has("__arena__nullable") {
+            // Any number is an address of the program's arena, and the function looks at what is there.
+            return match r.is_scalar() || r.ty == RegType::of(RegBase::Arena) {
+                true => Ok(Role::Null),
+                false => Err(Stop::unsupported("arguments in arenas that are other pointers")),
+            };
+        }
         let looks = self.has(Feature::TrustedPointers);
         if looks && (trusted || rcu) && (r.is_null() || r.ty.may_be_null()) && !nullable {
             return reject(KfuncReason::PossiblyNull { index: a.index });

@@ -5,11 +5,11 @@ use crate::memory::types::{is_scalar, pointee};
 use crate::reason::{KfuncReason, reject};
 use crate::tables::kfuncs::{Desc, Param};
 use crate::{Env, Step, Stop};
-use ebpfkit_abi::kfuncs::{self, KfuncFlags, Only};
+use ebpfkit_abi::kfuncs::{self, KfuncFlags, Only, sched_ext};
 use ebpfkit_abi::{Feature, ProgType};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::Btf;
-use ebpfkit_object::btf::Type;
+use ebpfkit_object::btf::{Kind, Type};
 use std::rc::Rc;
 
 impl Env<'_> {
@@ -48,8 +48,18 @@ impl Env<'_> {
         if raw && self.has(Feature::RawTracepointKfuncs) {
             kind = ProgType::Tracepoint;
         }
+        if sched_ext::is_function(&desc.name) && desc.row.is_some() && self.filters_scheduler_calls() {
+            // Control flow is looked at before it is known which operation the program is.
+            let is_early = kind == ProgType::StructOps && self.struct_ops_name().is_empty();
+            return is_early || sched_ext::allows(&desc.name, kind, self.struct_ops_name(), self.operation());
+        }
         let sends = self.lsm_hook() == Some("socket_sendmsg");
         desc.row.is_some_and(|r| r.allowed(kind, attach) && !(sends && r.only == Only::NotSending))
+    }
+
+    /// Whether the kernel looks at the operation that calls a scheduler's function.
+    fn filters_scheduler_calls(&self) -> bool {
+        self.kernel().btf().is_some_and(|types| types.find(sched_ext::FILTER, Kind::Func).is_some())
     }
 
     /// The kernel function that an instruction calls, when the program may call it.
