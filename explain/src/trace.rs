@@ -1,6 +1,7 @@
 //! A recorded path: the steps that led to a rejection, each with the state before it.
 
-use ebpfkit_verifier::{Event, FuncState, Observer, Reason, RegState, state::Resources};
+use ebpfkit_verifier::state::{Frame, Resources};
+use ebpfkit_verifier::{Event, FuncState, Observer, Reason, RegState};
 use std::rc::Rc;
 
 /// Steps of which states are kept, counted from the end of the path. Earlier ones keep their instruction alone.
@@ -18,7 +19,7 @@ pub(crate) struct Step {
     /// Registers that may be read later, as a bit mask.
     pub(crate) live: u16,
     /// The frame before it; none where the path is too long.
-    pub(crate) frame: Option<Rc<FuncState>>,
+    pub(crate) frame: Option<Frame>,
     /// What is acquired before it.
     pub(crate) held: Option<Rc<Resources>>,
 }
@@ -105,7 +106,7 @@ impl Observer for Recorder {
                     (self.steps[old].frame, self.steps[old].held) = (None, None);
                 }
                 let depth = state.curframe();
-                let frame = Some(Rc::clone(&state.frames[depth]));
+                let frame = Some(state.frames[depth].clone());
                 self.steps.push(Step { insn, depth, live: live_regs, frame, held: Some(Rc::clone(&state.res)) });
                 if self.visits.len() <= insn {
                     self.visits.resize(insn + 1, 0);

@@ -15,7 +15,6 @@ use ebpfkit_vm::watch::Watcher;
 use ebpfkit_vm::{Fault, FaultKind, Instance, Run, World, interp};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,7 +43,7 @@ impl Observer for Recorder {
             if self.states.len() <= insn {
                 self.states.resize_with(insn + 1, Vec::new);
             }
-            let frame = |f: &Rc<FuncState>| Frame { regs: f.regs, slots: f.stack.slots.to_vec() };
+            let frame = |f: &ebpfkit_verifier::state::Frame| Frame { regs: f.regs, slots: f.stack.slots.to_vec() };
             self.states[insn].push(state.frames.iter().map(frame).collect());
         }
     }

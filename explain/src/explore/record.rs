@@ -4,10 +4,9 @@ use super::{Change, Exploration, Location, PathEnd, Step};
 use crate::names::Names;
 use crate::words;
 use ebpfkit_object::{Object, Program};
-use ebpfkit_verifier::state::{SLOT_SIZE, SlotKind, StackSlot};
+use ebpfkit_verifier::state::{Frame, SLOT_SIZE, SlotKind, StackSlot};
 use ebpfkit_verifier::{Event, FuncState, KernelModel, Observer, RegState};
 use std::collections::HashMap;
-use std::rc::Rc;
 
 /// Steps that are kept. When there are more, paths that have ended go first, then the beginning of a long one.
 const MOST_STEPS: usize = 50_000;
@@ -19,7 +18,7 @@ pub struct Walk<'a> {
     exploration: Exploration,
     maps: Vec<usize>,
     /// The steps of the open path, each with its frame.
-    path: Vec<(usize, Rc<FuncState>)>,
+    path: Vec<(usize, Frame)>,
     /// Steps of the open path that made room.
     dropped: usize,
     values: HashMap<String, i64>,
@@ -118,7 +117,7 @@ impl<'a> Walk<'a> {
         changes
     }
 
-    fn step(&mut self, insn: usize, depth: usize, frame: &Rc<FuncState>) {
+    fn step(&mut self, insn: usize, depth: usize, frame: &Frame) {
         if self.exploration.steps.len() >= MOST_STEPS {
             self.evict();
         }
@@ -138,7 +137,7 @@ impl<'a> Walk<'a> {
         self.exploration.paths.clear();
         let drop = self.path.len().saturating_sub(MOST_STEPS / 2);
         self.dropped += drop;
-        let kept: Vec<(usize, Rc<FuncState>)> = self.path.drain(..).skip(drop).collect();
+        let kept: Vec<(usize, Frame)> = self.path.drain(..).skip(drop).collect();
         let mut steps = Vec::with_capacity(kept.len());
         for (n, (old, frame)) in kept.iter().enumerate() {
             let mut step = self.exploration.steps[*old].clone();

@@ -5,14 +5,13 @@ use crate::domain::{BtfRef, DynptrKind, RegBase, RegState, RegType};
 use crate::memory::dynptr::dynptr_reg;
 use crate::memory::types::btf_reg;
 use crate::reason::{CallReason, ProgramReason, reject};
-use crate::state::{FuncState, RetRange};
+use crate::state::{Frame, FuncState, RetRange};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::proto::HelperFlags;
 use ebpfkit_abi::{Feature, MapTraits, TypeFlags, helpers};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::btf::Kind;
-use std::rc::Rc;
 
 /// A callback that helpers call returns 0 to go on and 1 to stop.
 const RETURNS: RetRange = RetRange { min: 0, max: 1, return_32bit: false };
@@ -117,7 +116,7 @@ impl Env<'_> {
             callee.regs[1..=5].copy_from_slice(&args);
             callee.in_callback = true;
             callee.callback_ret_range = range;
-            self.path.entering = Some(Rc::new(callee));
+            self.path.entering = Some(Frame::new(callee));
             return Ok(());
         }
         self.push_branch(start, at, false, |_, state| {
@@ -127,7 +126,7 @@ impl Env<'_> {
             callee.callback_ret_range = range;
             state.callback_unroll_depth += 1;
             state.cur_mut().callback_depth += 1;
-            state.frames.push(Rc::new(callee));
+            state.frames.push(Frame::new(callee));
         })?;
         self.path.state.cur_mut().callback_depth = 0;
         self.tables.trace.all();

@@ -2,10 +2,9 @@
 
 use crate::domain::RegBase;
 use crate::reason::{CallReason, reject};
-use crate::state::FuncState;
+use crate::state::{Frame, FuncState};
 use crate::{Env, Step, Stop};
 use ebpfkit_isa::Insn;
-use std::rc::Rc;
 
 impl Env<'_> {
     /// Enters a static function: a new frame that sees the caller's r1 to r5.
@@ -28,7 +27,7 @@ impl Env<'_> {
             self.mark_reg_not_init(reg);
         }
         self.leave_stack_chain();
-        self.path.state.frames.push(Rc::new(callee));
+        self.path.state.frames.push(Frame::new(callee));
         self.log_enter();
         self.path.insn_idx = target;
         Ok(())

@@ -1,7 +1,6 @@
 //! The path that is being walked.
 
-use crate::state::{FuncState, VerifierState};
-use std::rc::Rc;
+use crate::state::{Frame, VerifierState};
 
 /// The state of the path, and where it is.
 pub(crate) struct Path {
@@ -14,7 +13,7 @@ pub(crate) struct Path {
     /// The call just verified ended the path by an exception.
     pub(crate) threw: bool,
     /// The callback that the call being verified enters, in kernels that verify callbacks once.
-    pub(crate) entering: Option<Rc<FuncState>>,
+    pub(crate) entering: Option<Frame>,
     last_id: u32,
 }
 

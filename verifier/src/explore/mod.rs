@@ -12,7 +12,6 @@ use crate::reason::{ExploreReason, reject};
 use crate::state::{FuncState, VerifierState};
 use crate::tables::walk::Pending;
 use crate::{Env, Step};
-use std::rc::Rc;
 
 /// Most pending branches (`BPF_COMPLEXITY_LIMIT_JMP_SEQ`).
 const MAX_PENDING: usize = 8192;
@@ -44,7 +43,7 @@ impl Env<'_> {
     ) -> Step {
         let mut state = VerifierState::start(subprog as u32, sleepable);
         if let Some(frame) = state.frames.first_mut() {
-            finish(self, Rc::make_mut(frame));
+            finish(self, frame.make_mut());
         }
         self.push_pending(state, self.subprogs[subprog].start, prev_insn)
     }

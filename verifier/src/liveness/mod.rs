@@ -12,8 +12,7 @@ mod flow;
 mod query;
 
 use crate::program::{InsnAux, SubprogInfo};
-use crate::state::FuncState;
-use crate::state::VerifierState;
+use crate::state::{Frame, VerifierState};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::limits::MAX_LONG_CALL_FRAMES;
 use ebpfkit_isa::Insn;
@@ -83,7 +82,7 @@ impl Instance {
 
 impl Liveness {
     /// The instance of frame number `depth` of a state.
-    fn instance(&mut self, frames: &[std::rc::Rc<FuncState>], depth: usize, subprogs: &[SubprogInfo]) -> usize {
+    fn instance(&mut self, frames: &[Frame], depth: usize, subprogs: &[SubprogInfo]) -> usize {
         let mut at: Option<usize> = None;
         for frame in &frames[..=depth] {
             let subprog = frame.subprog as usize;

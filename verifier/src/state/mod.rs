@@ -1,8 +1,10 @@
 //! The state of one path: frames, registers, stacks, and what the program has acquired.
 
+mod frame;
 mod sets;
 pub mod stack;
 
+pub use frame::Frame;
 pub(crate) use sets::{RegList, SlotList};
 pub use stack::{SLOT_SIZE, SlotKind, Stack, StackSlot};
 
@@ -22,7 +24,7 @@ pub struct RetRange {
 }
 
 /// One call frame (`bpf_func_state`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct FuncState {
     /// Registers r0 to r10.
     pub regs: [RegState; REG_COUNT],
@@ -180,7 +182,7 @@ pub struct HistoryEntry {
 #[derive(Clone, Debug)]
 pub struct VerifierState {
     /// Call frames; the last is the current one.
-    pub frames: Vec<Rc<FuncState>>,
+    pub frames: Vec<Frame>,
     /// What was acquired.
     pub res: Rc<Resources>,
     /// State that this one continues.
@@ -233,7 +235,7 @@ impl VerifierState {
     /// The current frame, unshared for writing.
     pub fn cur_mut(&mut self) -> &mut FuncState {
         let i = self.frames.len() - 1;
-        Rc::make_mut(&mut self.frames[i])
+        self.frames[i].make_mut()
     }
 
     /// A frame.
@@ -243,7 +245,7 @@ impl VerifierState {
 
     /// A frame, unshared for writing.
     pub fn frame_mut(&mut self, i: usize) -> &mut FuncState {
-        Rc::make_mut(&mut self.frames[i])
+        self.frames[i].make_mut()
     }
 
     /// A register of the current frame.
@@ -270,7 +272,7 @@ impl VerifierState {
             if !hit {
                 continue;
             }
-            let frame = Rc::make_mut(frame);
+            let frame = frame.make_mut();
             for r in frame.regs.iter_mut().filter(|r| predicate(r)) {
                 f(r);
             }
@@ -278,6 +280,38 @@ impl VerifierState {
                 f(&mut s.spilled);
             }
         }
+    }
+}
+
+impl Clone for FuncState {
+    fn clone(&self) -> Self {
+        let mut new = Self::new(self.callsite, self.frameno, self.subprog);
+        new.clone_from(self);
+        new
+    }
+
+    /// In place: a frame is large.
+    fn clone_from(&mut self, source: &Self) {
+        let Self {
+            regs,
+            stack,
+            callsite,
+            frameno,
+            subprog,
+            async_entry_count,
+            callback_ret_range,
+            in_callback,
+            in_async_callback,
+            in_exception_callback,
+            callback_depth,
+        } = source;
+        self.regs = *regs;
+        self.stack = stack.clone();
+        (self.callsite, self.frameno, self.subprog) = (*callsite, *frameno, *subprog);
+        self.async_entry_count = *async_entry_count;
+        self.callback_ret_range = *callback_ret_range;
+        (self.in_callback, self.in_async_callback) = (*in_callback, *in_async_callback);
+        (self.in_exception_callback, self.callback_depth) = (*in_exception_callback, *callback_depth);
     }
 }
 
@@ -318,10 +352,10 @@ impl VerifierState {
 
     /// The state at the start of a function that is verified on its own.
     pub fn start(subprog: u32, sleepable: bool) -> Self {
-        Self::start_with(vec![Rc::new(FuncState::new(-1, 0, subprog))], sleepable)
+        Self::start_with(vec![Frame::new(FuncState::new(-1, 0, subprog))], sleepable)
     }
 
-    fn start_with(frames: Vec<Rc<FuncState>>, sleepable: bool) -> Self {
+    fn start_with(frames: Vec<Frame>, sleepable: bool) -> Self {
         Self {
             frames,
             res: Rc::default(),

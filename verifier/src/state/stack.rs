@@ -31,29 +31,31 @@ pub struct StackSlot {
     pub kinds: [SlotKind; SLOT_SIZE],
 }
 
-/// Slots that are shared between copies until one of them is written.
+/// Slots that are shared between copies until one of them is written; none at first.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct Slots(Rc<Vec<StackSlot>>);
+pub struct Slots(Option<Rc<Vec<StackSlot>>>);
 
 impl Deref for Slots {
     type Target = [StackSlot];
 
     fn deref(&self) -> &[StackSlot] {
-        &self.0
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 }
 
 impl DerefMut for Slots {
     fn deref_mut(&mut self) -> &mut [StackSlot] {
-        let slots: &mut Vec<StackSlot> = Rc::make_mut(&mut self.0);
-        slots
+        self.0.as_mut().map_or(&mut [], |slots| Rc::make_mut(slots).as_mut_slice())
     }
 }
 
 impl Slots {
     /// Whether both are the same memory, and so the same slots.
     pub fn same(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Rc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        }
     }
 }
 
@@ -83,7 +85,7 @@ impl Stack {
     pub fn grow(&mut self, bytes: usize) {
         let want = bytes.div_ceil(SLOT_SIZE);
         if want > self.slots.len() {
-            Rc::make_mut(&mut self.slots.0).resize(want, StackSlot::default());
+            Rc::make_mut(self.slots.0.get_or_insert_default()).resize(want, StackSlot::default());
         }
     }
 }
