@@ -9,7 +9,7 @@ use ebpfkit_isa::{REG_COUNT, STACK_SIZE};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::observer::{Event, Observer, Silent};
 use ebpfkit_verifier::state::{SLOT_SIZE, SlotKind, StackSlot};
-use ebpfkit_verifier::{FuncState, KernelModel, Options, RegBase, RegState, Verdict, Verified, verify};
+use ebpfkit_verifier::{KernelModel, Options, RegBase, RegState, Verdict, Verified, verify};
 use ebpfkit_vm::maps::Map;
 use ebpfkit_vm::watch::Watcher;
 use ebpfkit_vm::{Fault, FaultKind, Instance, Run, World, interp};
