@@ -9,7 +9,7 @@ use crate::trace::Trace;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, context_of};
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{alu, pseudo};
+use ebpfkit_isa::opcode::{alu, class, pseudo};
 use ebpfkit_object::btf::Type;
 use ebpfkit_object::{Btf, LineInfo, Map, Object, Program};
 use ebpfkit_verifier::log::plain_insn_text;
@@ -153,6 +153,20 @@ impl<'a> Case<'a> {
     /// The file that an instruction comes from.
     pub(crate) fn file_at(&self, insn: usize) -> Option<&'a str> {
         Some(self.btf()?.str_at(self.line_record(insn)?.file_name))
+    }
+
+    /// The source line of an access. Of a load whose place is the sign of an assignment the column is that of what is
+    /// assigned.
+    pub(crate) fn access_line(&self, insn: usize) -> Option<SourceLine> {
+        let line = self.source(insn)?;
+        let at = (line.column as usize).checked_sub(1)?;
+        let rest: String = line.text.chars().skip(at).collect();
+        let Some(right) = rest.strip_prefix('=').filter(|r| !r.starts_with('=')) else { return Some(line) };
+        if self.insn(insn).class() != class::LDX {
+            return Some(line);
+        }
+        let column = line.column + 1 + right.chars().take_while(|c| c.is_whitespace()).count() as u32;
+        Some(SourceLine { column, ..line })
     }
 
     /// The text of the source line of an instruction, or nothing.

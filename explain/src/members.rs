@@ -72,9 +72,13 @@ pub(crate) fn dimensions_at(case: &Case<'_>, pointer: &RegState, byte: i64) -> V
 /// The array of a struct that a line indexes through a pointer or a variable, by the types that its function declares:
 /// `p->slots` of `p->slots[i]`.
 pub(crate) fn declared_at(case: &Case<'_>, line: &crate::source::SourceLine, index: &str) -> Option<Array> {
-    use ebpfkit_object::btf::Kind;
     let at = line.text.find(&format!("[{index}]"))?;
-    let path = crate::source::last_word(&line.text[..at])?;
+    declared_path(case, line, &crate::source::last_word(&line.text[..at])?)
+}
+
+/// The array that a path of members leads to, from a variable or parameter of the function around a line.
+pub(crate) fn declared_path(case: &Case<'_>, line: &crate::source::SourceLine, path: &str) -> Option<Array> {
+    use ebpfkit_object::btf::Kind;
     let mut parts = path.split("->").flat_map(|p| p.split('.'));
     let base = parts.next()?;
     let declared = |t: &str| {

@@ -103,7 +103,12 @@ pub(crate) fn assigned(text: &str, made_by: &str) -> Option<String> {
     if text[sign + 1..made_at].trim_end().ends_with('*') {
         return None;
     }
-    last_word(&text[..sign])
+    let target = text[..sign].trim_end();
+    let Some(open) = target.strip_suffix(']').and_then(|t| t.rfind('[')) else { return last_word(target) };
+    // An element of an array, by a plain index.
+    let index = target[open + 1..target.len() - 1].trim();
+    let plain = !index.is_empty() && index.chars().all(is_word);
+    last_word(&target[..open]).filter(|_| plain).map(|array| format!("{array}[{index}]"))
 }
 
 /// What follows after the arguments of a call, where a text begins with them.
@@ -200,7 +205,14 @@ pub(crate) fn expression_at(line: &SourceLine) -> Option<String> {
     }
     let word_end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
     if let Some(rest) = rest.strip_prefix('*') {
-        let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+        let mut end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+        // A pointer that is an element of an array.
+        if let Some(index) = rest[end..].strip_prefix('[')
+            && let Some(close) = index.find(']')
+            && index[..close].chars().all(is_word)
+        {
+            end += close + 2;
+        }
         return Some(rest[..end].to_owned()).filter(|w| !w.is_empty() && !rest[end..].starts_with('('));
     }
     let word = &rest[..word_end];
@@ -456,6 +468,8 @@ mod tests {
         assert_eq!(base_at(&line("buf[n - 1] = 0;", 12)).as_deref(), Some("buf"));
         assert_eq!(base_at(&line("*p += 2;", 4)).as_deref(), Some("p"));
         assert_eq!(base_at(&line("x = y;", 3)), None);
+        assert_eq!(base_at(&line("x += *p[i];", 6)).as_deref(), Some("p[i]"));
+        assert_eq!(assigned("p[i] = f(a, &k);", "f").as_deref(), Some("p[i]"));
         assert_eq!(address_at(&line("c = *(char *)(p + i);", 5)).as_deref(), Some("p + i"));
         assert_eq!(address_at(&line("c = *(p + (i & 7));", 5)).as_deref(), Some("p + (i & 7)"));
         assert_eq!(address_at(&line("c = *p;", 5)), None);

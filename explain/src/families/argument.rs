@@ -20,6 +20,7 @@ fn expected_words(expected: &str) -> String {
             "map_key" | "map_value" => "a map's value",
             "map_ptr" => "a map",
             "ctx" => "the context",
+            "ringbuf_mem" if expected == "ringbuf_mem" => "a record that bpf_ringbuf_reserve has returned",
             "mem" | "ringbuf_mem" | "rdonly_mem" | "buf" | "rdonly_buf" => "memory of known size",
             "func" => "a function of the program",
             "sock" | "sock_common" | "tcp_sock" | "xdp_sock" => "a socket",
@@ -173,6 +174,9 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         && !expected.contains("fp")
         && case.reg(reg).is_some_and(|r| r.ty.base == RegBase::Stack);
     match case.reg(reg).map(|r| r.ty.base) {
+        _ if expected == "ringbuf_mem" => d.help(format!(
+            "{name} takes what bpf_ringbuf_reserve returned; data that lies elsewhere is sent with bpf_ringbuf_output"
+        )),
         Some(RegBase::Stack) if in_map => d.help(format!(
             "what {name} works on is shared: make it a member of a map's value, look that up, and pass the member's address"
         )),

@@ -7,6 +7,13 @@ use crate::words;
 use ebpfkit_verifier::reason::ScalarReason;
 use ebpfkit_verifier::{RegBase, RegState};
 
+/// Whether two pointers that may be NULL are combined into what is then compared with NULL.
+pub(crate) fn merged_checks(case: &Case<'_>) -> bool {
+    let insn = case.here();
+    insn.is_src_reg()
+        && [insn.dst, insn.src].into_iter().all(|r| case.reg(r).is_some_and(|s| !s.is_scalar() && s.ty.may_be_null()))
+}
+
 /// Explains rejections by arithmetic and comparisons.
 pub(crate) fn explain(case: &Case<'_>, reason: &ScalarReason) -> Option<Draft> {
     use ScalarReason as R;
@@ -44,6 +51,22 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ScalarReason) -> Option<Draft> {
         R::PointerArithmetic32 { reg } | R::PartialPointerCopy { reg } | R::SignExtendPointer { reg } => {
             about(pointer_reg(*reg), "only 32 bits of {}, a pointer, are used: it is {has}")
                 .help("keep pointers in 64-bit variables (`void *`, `unsigned long`), not in int or __u32")
+        }
+        R::TwoPointers { op, .. } if *op == "|=" && merged_checks(case) => {
+            let name = |r: u8| case.name(&case.history(r)).unwrap_or_else(|| pointer::unnamed(case, r));
+            let (a, b) = (name(insn.dst), name(insn.src));
+            let leave = crate::case::exit_text(case, case.step().unwrap_or(0));
+            let d = about(
+                insn.dst,
+                &format!(
+                    "the line asks whether {a} and {b} are both NULL, and the compiler has made one number of the two pointers for that"
+                ),
+            );
+            let d = general::with_origin(case, d, &case.history(insn.src), &b);
+            let d = d.note(
+                "where only one of them is NULL this check lets both through: each has to be checked before it is used",
+            );
+            d.help(format!("check each of them: `if (!{a} || !{b}) {leave}`"))
         }
         R::TwoPointers { reg, op } => {
             about(pointer_reg(*reg), &format!("`{op}` is applied to two pointers: {{}} is {{has}}"))

@@ -17,7 +17,7 @@ pub(crate) fn accessed(case: &Case<'_>) -> Option<String> {
     if insn.is_call() {
         return None;
     }
-    let line = case.source(case.at())?;
+    let line = case.access_line(case.at())?;
     let base = source::base_at(&line)?;
     // `a->b[i]`, where the pointer b was read in the same line.
     let chain = source::chain_at(&line).filter(|c| c.len() > base.len() && c.starts_with(&base));
@@ -280,6 +280,44 @@ pub(crate) fn buffer_size(case: &Case<'_>, reg: u8) -> Option<i64> {
     Some(array.map_or(whole, |a| a.rest.min(whole)))
 }
 
+/// Bytes of the buffer that an argument of a call names: of an array in memory of known size, or of a variable on the stack
+/// as it is declared.
+pub(crate) fn named_size(case: &Case<'_>, reg: u8) -> Option<i64> {
+    let state = case.reg(reg)?;
+    if state.ty.base != RegBase::Stack {
+        let text = argument_text(case, reg)?;
+        let is_array = text.contains("->") || text.contains('.');
+        return array_named(case, &text).or_else(|| buffer_size(case, reg).filter(|_| is_array));
+    }
+    let text = argument_text(case, reg)?;
+    let line = case.source(case.at())?;
+    let scope = case.scope(&line);
+    let name = text.trim_start_matches('&');
+    if !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return array_named(case, name);
+    }
+    let btf = case.btf()?;
+    scope.iter().rev().find_map(|(_, t)| {
+        let at = source::find_word(t, name)?;
+        let before = t[..at].trim();
+        let kind = before.split([',', '=']).next()?.trim();
+        let count =
+            t[at + name.len()..].strip_prefix('[').and_then(|r| r.split_once(']')?.0.trim().parse::<i64>().ok());
+        if let Some(of) = kind.strip_prefix("struct ").map(|s| s.split_whitespace().next().unwrap_or_default()) {
+            let size = btf.size_of(btf.find(of, ebpfkit_object::btf::Kind::Struct)?)?;
+            return (!before.contains('*')).then_some(i64::from(size) * count.unwrap_or(1));
+        }
+        matches!(kind, "char" | "unsigned char" | "__u8" | "u8").then_some(count).flatten()
+    })
+}
+
+/// The size of an array that a path of members names: `e->comm`.
+fn array_named(case: &Case<'_>, path: &str) -> Option<i64> {
+    let line = case.source(case.at())?;
+    let array = members::declared_path(case, &line, path.trim_start_matches('&'))?;
+    Some(array.len * array.size)
+}
+
 /// An index that the same line tests only after it was used.
 fn tested_late(case: &Case<'_>, d: Draft) -> Draft {
     let Some(line) = case.source(case.at()) else { return d };
@@ -432,6 +470,7 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
     let history = case.history_at(step, Location::Reg(reg));
     let mut bounded = 0;
     let mut shifted = None;
+    let mut divided = false;
     // The expression is computed from something that has a name of its own.
     let inner = case.name(&history);
     let whole = what;
@@ -482,14 +521,8 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
                     continue;
                 };
                 if new.umax >= old.umax {
-                    d = d.span(case.span(
-                        insn,
-                        "a division: the verifier knows nothing of its result, the compiler does".to_owned(),
-                    ));
-                    d.blame = Blame::Compiler;
-                    d = d.note(format!(
-                        "the compiler knows the range of a quotient or remainder and leaves out comparisons of {what} that it takes for needless"
-                    )).help(format!("keep the comparison visible: put `asm volatile(\"\" : \"+r\"({what}));` between the division and the comparison, or mask {what}"));
+                    d = d.span(case.span(insn, "a division: the verifier knows nothing of its result".to_owned()));
+                    divided = true;
                 }
             }
             How::Computed { op: alu::LSH | alu::MUL, .. } => shifted = Some(insn),
@@ -537,8 +570,15 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
         }
     }
     // The compiler leaves comparisons out where arithmetic tells it the range.
-    if d.blame == Blame::Compiler {
+    if divided {
+        let spans = d.spans.len();
         d = dropped_check(case, d, what);
+        if d.spans.len() > spans {
+            d.blame = Blame::Compiler;
+            d = d.note(format!(
+                "the compiler knows the range of a quotient or remainder and leaves out comparisons of {what} that it takes for needless"
+            )).help(format!("keep the comparison visible: put `asm volatile(\"\" : \"+r\"({what}));` between the division and the comparison, or mask {what}"));
+        }
     }
     checked_copy(case, d, step, reg, &history, whole)
 }

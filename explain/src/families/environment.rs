@@ -254,6 +254,27 @@ pub(crate) fn program(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
         R::UnknownOpcode { code } => {
             let at = case.program.insns.iter().position(|i| i.code == *code).unwrap_or(case.at());
             if *code == opcode::CALLX {
+                // Addresses of functions are loaded where a program calls through its own pointers.
+                if case.program.insns.iter().any(|i| i.is_func_address()) {
+                    let d = env(
+                        format!(
+                            "{} calls through a pointer to a function (callx), which the kernel does not know",
+                            case.line_of(at)
+                        ),
+                        "an indirect call",
+                    );
+                    let chosen: Vec<String> = (0..case.program.insns.len())
+                        .filter(|&i| case.insn(i).is_func_address())
+                        .filter_map(|i| case.function_at(usize::try_from(case.insn(i).function(i)?).ok()?))
+                        .collect();
+                    let d = match chosen.is_empty() {
+                        true => d,
+                        false => d.note(format!("what may be called: {}", chosen.join(", "))),
+                    };
+                    return Some(d.at(at).help("call the functions by their names, chosen by `if` or `switch`").help(
+                        "or make programs of them, and choose among those with bpf_tail_call and a program array",
+                    ));
+                }
                 let d = env(
                     format!(
                         "{} calls through a register (callx), which the kernel does not know: the program was compiled without optimisation",
@@ -261,11 +282,6 @@ pub(crate) fn program(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
                     ),
                     "an indirect call",
                 );
-                let made = (0..at).rev().find(|&i| {
-                    case.insn(i).writes().contains(case.insn(at).dst)
-                        || case.insn(i).writes().contains(case.insn(at).imm as u8 & 15)
-                });
-                let _ = made;
                 return Some(d.at(at).note("without optimisation clang loads a helper's number into a register and calls through it").help("compile with -O2").help("calls through function pointers have to be resolved at compile time: call the function by its name, or inline it"));
             }
             env(format!("the kernel does not know the opcode {code:#04x}"), "unknown to the kernel")

@@ -22,15 +22,16 @@ mod whole;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 pub(crate) use argument::{SPECIAL_MAPS, by_value, left_region, plain_variable, stored_context};
+pub(crate) use arithmetic::merged_checks;
 use bounds::SizeFault;
 pub(crate) use bounds::{
-    argument_text, buffer_size, index_of, is_simple, line_reach, scale_of, set_elsewhere, size_behind,
+    argument_text, buffer_size, index_of, is_simple, line_reach, named_size, scale_of, set_elsewhere, size_behind,
 };
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
 pub(crate) use limits::runaway_loop;
 pub(crate) use packet::{behind, edge_at, edge_name, edges, size_of_pointer};
-pub(crate) use pointer::{is_user_memory, unnamed};
+pub(crate) use pointer::{is_user_memory, released_aside, unnamed};
 pub(crate) use resource::release_at;
 
 /// Explains a rejection. `message` is what the loader says in the place of the kernel's message.

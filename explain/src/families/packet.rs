@@ -68,7 +68,9 @@ pub(crate) fn behind(line: &SourceLine, reach: i64) -> Option<String> {
 
 /// What of the packet a line accesses, as an address: `&p[i]`, `p + i`, or the pointer alone.
 fn place(case: &Case<'_>, subject: &str) -> String {
-    let Some(line) = case.source(case.at()).filter(|l| !source::is_assembly(&l.file)) else {
+    let Some(line) =
+        case.access_line(case.at()).or_else(|| case.source(case.at())).filter(|l| !source::is_assembly(&l.file))
+    else {
         return subject.to_owned();
     };
     if let Some(address) = source::address_at(&line) {
@@ -133,7 +135,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         return d;
     }
     let history = case.history(a.reg);
-    let line = case.source(case.at()).filter(|l| !source::is_assembly(&l.file));
+    let line = case.access_line(case.at()).or_else(|| case.source(case.at())).filter(|l| !source::is_assembly(&l.file));
     let written = bounds::accessed(case).or_else(|| Some(format!("`{}`", source::address_at(line.as_ref()?)?)));
     let name = written.clone().or_else(|| case.name(&history));
     let subject = name.clone().unwrap_or_else(|| format!("r{}", a.reg));
@@ -234,6 +236,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         draft = length_compared(case, draft, a.reg);
     }
     draft = source_of(case, draft, &history, &subject);
+    draft = read_for(case, draft);
     if let Some((line, text)) = size_of_pointer(case, &subject) {
         let label = format!("`{text}` is 8, the size of the pointer, and not that of what it points to");
         draft.spans.extend(case.span_at(&line.file, line.line, label));
@@ -270,7 +273,7 @@ fn nth(n: usize) -> &'static str {
 /// The comparison that covers an access, as it would be written. `origin` is the variable with the start of the packet,
 /// where the line does not say through what it accesses; `end` counts from there.
 fn condition(case: &Case<'_>, subject: &str, origin: Option<&str>, reach: i64, end: i64, edge: &str) -> Option<String> {
-    let line = case.source(case.at())?;
+    let line = case.access_line(case.at()).or_else(|| case.source(case.at()))?;
     if source::is_assembly(&line.file) {
         return Some(format!("{subject} + {} > {edge}", reach + i64::from(case.here().off)));
     }
@@ -406,6 +409,38 @@ fn other_checks(case: &Case<'_>, mut draft: Draft, reg: u8, subject: &str, edge:
             draft.spans.push(case.span(case.trace.steps[step].insn, text));
             break;
         }
+    }
+    draft
+}
+
+/// The line that reads what a condition tests, where the compiler has given the load to the condition's line.
+fn read_for(case: &Case<'_>, mut draft: Draft) -> Draft {
+    let (Some(line), Some(btf)) = (case.source(case.at()).filter(|_| case.here().class() == class::LDX), case.btf())
+    else {
+        return draft;
+    };
+    let text = line.text.trim_start();
+    let tests = ["if", "while", "for", "switch"].iter().any(|w| text.starts_with(w));
+    if !tests || bounds::accessed(case).is_some() || source::is_assembly(&line.file) {
+        return draft;
+    }
+    // Assignments of the function around the line that read through a pointer what the line names.
+    let assigns = |t: &str| {
+        let (target, value) = t.split_once(" = ")?;
+        let name = source::last_word(target)?;
+        let reads = value.contains("->") || value.contains('*') || value.contains('[');
+        (reads && !value.contains("ctx->") && source::find_word(text, &name).is_some()).then_some(name)
+    };
+    let Some(lines) = case.file(&line.file) else { return draft };
+    let first = case.scope(&line).first().map_or(1, |h| h.0);
+    let body = (first as usize..).map_while(|n| Some((n as u32 + 1, lines.get(n)?)));
+    let body = body.take_while(|(_, t)| !t.starts_with('}'));
+    let known = |n: u32| case.program.line_info.iter().any(|l| l.line == n && btf.str_at(l.file_name) == line.file);
+    // Those that the condition comes after in a loop are the ones without instructions of their own.
+    let found: Vec<(u32, String)> =
+        body.filter_map(|(n, t)| Some((n, assigns(t)?))).filter(|(n, _)| !known(*n)).collect();
+    for (number, name) in found.into_iter().take(3) {
+        draft.spans.extend(case.span_at(&line.file, number, format!("{name}, which is tested there, is read here")));
     }
     draft
 }

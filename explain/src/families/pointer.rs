@@ -119,6 +119,33 @@ pub(crate) fn number(case: &Case<'_>, history: &[Event], subject: &str, headline
     d.help("use the pointer as the kernel gave it, in one 64-bit variable on every path; read kernel memory with bpf_probe_read_kernel")
 }
 
+/// The release of an object that is used later on the path, where other paths come to that use without it: the step, and
+/// the slot of the call.
+pub(crate) fn released_aside(case: &Case<'_>, reg: u8) -> Option<(usize, usize)> {
+    let lost = case.history(reg).into_iter().find(|e| e.how == How::TakenAway)?;
+    let at = case.event_insn(&lost);
+    let held = |s: usize, r: u8| case.trace.reg(s, r).filter(|r| r.ref_obj_id != 0).map(|r| r.ref_obj_id);
+    let object = held(lost.step, 1)?;
+    let made = case.trace.steps[..lost.step]
+        .iter()
+        .rposition(|s| s.held.as_ref().is_some_and(|h| h.refs.iter().all(|r| r.id != object)))?;
+    let from = case.trace.steps[made].insn;
+    let insns = &case.program.insns;
+    // From where it was acquired to its use, not by the release.
+    let mut seen = vec![false; insns.len()];
+    let mut work: Vec<usize> = insns[from].successors(from).within(insns.len()).collect();
+    while let Some(i) = work.pop() {
+        if i == at || std::mem::replace(&mut seen[i], true) {
+            continue;
+        }
+        if i == case.at() {
+            return Some((lost.step, at));
+        }
+        work.extend(insns[i].successors(i).within(insns.len()));
+    }
+    None
+}
+
 /// A call took the kind of a pointer away.
 fn taken_away(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, headline: &str) -> Draft {
     let at = case.event_insn(e);
@@ -157,6 +184,13 @@ fn taken_away(case: &Case<'_>, mut d: Draft, e: &Event, subject: &str, headline:
     {
         d.headline = format!("{subject} is used after {callee} at {line} gave it up");
         d = d.span(case.span(at, format!("{callee} ends the life of {subject}")));
+        let reg = case.here().memory_base();
+        if let Some((_, release)) = reg.and_then(|r| released_aside(case, r)) {
+            return d.help(format!(
+                "leave after {callee} at {}: what follows is for paths on which {subject} is still there",
+                case.line_of(release)
+            ));
+        }
         return d.help(format!("use {subject} before {callee}, or acquire it again"));
     }
     d.headline = format!("{subject} lost its kind in {callee} at {line}");

@@ -14,6 +14,25 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
     let callee = case.callee(case.at());
     let by = callee.as_deref().map(|c| format!("{c} accesses")).unwrap_or_else(|| "this accesses".into());
     let range = format!("fp{off:+} to fp{:+}", end - 1);
+    if let (Some(callee), Some(size_text), Some(named)) = (
+        callee.as_deref(),
+        bounds::argument_text(case, reg + 1)
+            .filter(|_| case.reg(reg + 1).and_then(RegState::const_value) == Some(size as u64)),
+        bounds::named_size(case, reg).filter(|n| *n < size),
+    ) {
+        let buffer = bounds::argument_text(case, reg).unwrap_or_default();
+        let variable = buffer.trim_start_matches('&').to_owned();
+        return Draft::new(
+            format!(
+                "{callee} accesses {} at {buffer}, as {size_text} says, and {variable} has {named}",
+                words::bytes(size)
+            ),
+            format!("{size_text} is {size}"),
+        )
+        .help(format!(
+            "pass the size of the variable: `sizeof({variable})`; or make {variable} as large as is needed"
+        ));
+    }
     let (headline, help) = if off < -(STACK_SIZE as i64) {
         (
             format!(

@@ -53,7 +53,8 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
                 let code = code::unless(code::jump_imm(jmp::JNE, *reg, 0, 0), &leave);
                 let name = size_name(case, *reg);
                 let edit = name.as_ref().and_then(|n| {
-                    let lines = source::leaving(case, step, case.at(), &format!("{n} == 0"), 0)?;
+                    let mut lines = barrier(Some(n), &case.history(*reg));
+                    lines.extend(source::leaving(case, step, case.at(), &format!("{n} == 0"), 0)?);
                     source::before(case, case.at(), &lines)
                 });
                 let shown = name.unwrap_or_else(|| format!("r{reg}"));
@@ -109,13 +110,28 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
     // The register holds the index as it is written, or without a constant that is added elsewhere: the comparison holds
     // for both.
     let condition = named.as_deref().and_then(|n| condition(case, n, count));
-    let edit = condition.and_then(|c| source::before(case, case.at(), &source::leaving(case, step, case.at(), &c, 0)?));
+    let history = case.history_at(step, Location::Reg(reg));
+    let edit = condition.and_then(|c| {
+        let mut lines = barrier(named.as_deref(), &history);
+        lines.extend(source::leaving(case, step, case.at(), &c, 0)?);
+        source::before(case, case.at(), &lines)
+    });
     let named = named.filter(|n| crate::families::is_simple(n));
     let shown = named.unwrap_or_else(|| format!("r{reg}"));
     let text = format!("leave where {shown} is not from 0 to {}", count - 1);
     out.push(
         Mend::new(text.clone(), vec![Edit::Before(at, plain(code::at_most(reg, limit, &leave)))]).source(edit.clone()),
     );
+}
+
+/// What keeps the compiler from comparing another copy of a variable than the one that is used: needed where only a part
+/// of a register is meant, or where the compiler knows more of the number than the verifier.
+fn barrier(name: Option<&str>, history: &[Event]) -> Vec<String> {
+    let apart = history
+        .iter()
+        .any(|e| matches!(e.how, How::Narrow { bits: 32 } | How::Computed { op: alu::DIV | alu::MOD | alu::ARSH, .. }));
+    let plain = name.filter(|n| n.chars().all(is_word) && !n.is_empty());
+    plain.filter(|_| apart).map(|n| format!("asm volatile(\"\" : \"+r\"({n}));")).into_iter().collect()
 }
 
 fn is_word(c: char) -> bool {
@@ -262,7 +278,8 @@ fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) 
             Some(r) if r.smin < 0 || r.umax > i32::MAX as u64 => below_zero(case, n),
             _ => String::new(),
         };
-        let lines = source::leaving(case, step, case.at(), &format!("{below}{n} > {most}"), 0)?;
+        let mut lines = barrier(Some(n), &case.history(reg));
+        lines.extend(source::leaving(case, step, case.at(), &format!("{below}{n} > {most}"), 0)?);
         source::before(case, case.at(), &lines)
     });
     let shown = name.unwrap_or_else(|| format!("r{reg}"));
@@ -287,9 +304,34 @@ fn sizes(case: &Case<'_>, step: usize, pointer: u8, out: &mut Vec<Mend>) {
     let next = pointer + 1;
     // A constant that another line has set is one of several that the size may have.
     let varies = |r: &RegState| !r.var_off.is_const() || crate::families::set_elsewhere(case, next).is_some();
+    if next <= 5 && case.reg(next).is_some_and(|r| r.ty == RegType::SCALAR && !varies(r)) {
+        fixed_size(case, pointer, next, out);
+    }
     if next <= 5 && case.reg(next).is_some_and(|r| r.ty == RegType::SCALAR && varies(r)) {
         size(case, step, next, pointer, out);
     }
+}
+
+/// Passes the size of the buffer where a larger constant was passed.
+fn fixed_size(case: &Case<'_>, pointer: u8, size: u8, out: &mut Vec<Mend>) {
+    let Some(room) = crate::families::named_size(case, pointer).filter(|r| (1..1 << 20).contains(r)) else { return };
+    let Some(passed) = case.reg(size).and_then(RegState::const_value) else { return };
+    if u64::try_from(room).is_ok_and(|r| r >= passed) {
+        return;
+    }
+    let at = case.at();
+    let text = crate::families::argument_text(case, size);
+    let buffer = crate::families::argument_text(case, pointer).map(|t| t.trim_start_matches('&').to_owned());
+    let edit = text
+        .zip(buffer.filter(|b| crate::families::is_simple(b)))
+        .and_then(|(old, buffer)| source::replace(case, at, &format!(", {old}"), &format!(", sizeof({buffer})")));
+    out.push(
+        Mend::new(
+            format!("pass {room} as the size, which is that of the buffer"),
+            vec![Edit::Before(at, plain(vec![code::set(size, room as i32)]))],
+        )
+        .source(edit),
+    );
 }
 
 /// Asks for more memory where too little was asked for.

@@ -26,7 +26,12 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         Reason::Kfunc(KfuncReason::NeedsRcu { .. }) => in_region(case, step, step),
         Reason::Call(CallReason::OtherMapThanTimer { .. }) => own_map(case),
         Reason::Call(CallReason::NotConstant { reg }) => largest(case, *reg),
-        Reason::Memory(MemoryReason::InvalidMemAccess { reg, .. }) => later(case, step, *reg),
+        Reason::Memory(MemoryReason::InvalidMemAccess { reg, .. }) => {
+            left_after(case, step, *reg).or_else(|| later(case, step, *reg))
+        }
+        Reason::Call(CallReason::ArgumentKind { reg, .. } | CallReason::UnacquiredArgument { reg }) => {
+            left_after(case, step, *reg)
+        }
         _ => None,
     };
     found.into_iter().collect()
@@ -118,6 +123,22 @@ fn own_map(case: &Case<'_>) -> Option<Mend> {
         .and_then(|t| source::replace(case, at, &format!(", {t}"), &format!(", &{}", map.name)));
     let text = format!("pass the map in whose value it lies, '{}'", map.name);
     Some(Mend::new(text, vec![Edit::Before(at, plain(load))]).source(edit))
+}
+
+/// Leaves after a release that only some paths come by.
+fn left_after(case: &Case<'_>, step: usize, reg: u8) -> Option<Mend> {
+    let (lost, at) = crate::families::released_aside(case, reg)?;
+    let next = lost + 1;
+    if case.trace.steps.get(next)?.depth != case.trace.steps[step].depth {
+        return None;
+    }
+    let leave = Around::new(case, next).leave()?;
+    let callee = case.callee(at)?;
+    let lines = source::leaving(case, next, at, "1", 0)?;
+    let [_, leave_line] = lines.as_slice() else { return None };
+    let edit = source::after(case, at, &[leave_line.trim_start().to_owned()]);
+    let text = format!("leave after {callee} at {}", case.line_of(at));
+    Some(Mend::new(text, vec![Edit::After(at, plain(leave))]).source(edit))
 }
 
 /// Gives an object back after its last use rather than before.

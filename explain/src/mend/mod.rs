@@ -23,6 +23,9 @@ use std::borrow::Cow;
 
 /// Verifications that are spent on proofs.
 pub(crate) const TRIES: usize = 24;
+/// The likeliest tries, which come first, and what they may walk: a program that is rejected early may be long.
+const FIRST: usize = 3;
+const FIRST_STEPS: u64 = 8_000;
 /// Rejections that are mended one after the other.
 const LONGEST: usize = 5;
 
@@ -88,6 +91,8 @@ pub(crate) struct Prover {
     tries: usize,
     /// Instructions that all tries together may walk.
     fuel: u64,
+    /// Tries that may walk further than that.
+    first: usize,
 }
 
 /// What is known of the edits so far.
@@ -102,7 +107,7 @@ struct SoFar {
 
 impl Prover {
     pub(crate) fn new(options: Options, tries: usize, fuel: u64) -> Self {
-        Self { options, tries, fuel }
+        Self { options, tries, fuel, first: FIRST }
     }
 
     /// Looks for remedies of a rejection that the verifier takes.
@@ -113,7 +118,8 @@ impl Prover {
 
     /// The limits of the next attempt; none where no more are to be made.
     fn attempt(&self) -> Option<Options> {
-        let max_insns = self.options.max_insns.min(self.fuel);
+        let fuel = if self.first > 0 { self.fuel.max(FIRST_STEPS) } else { self.fuel };
+        let max_insns = self.options.max_insns.min(fuel);
         (self.tries > 0 && max_insns > 0).then_some(Options { max_insns, ..self.options })
     }
 
@@ -127,6 +133,7 @@ impl Prover {
             let mut recorder = Recorder::default();
             let report = verify_program(case.kernel, &edited.object, &edited.program, options, &mut recorder);
             self.tries -= 1;
+            self.first = self.first.saturating_sub(1);
             self.fuel = self.fuel.saturating_sub(report.insns_processed);
             let after: Vec<Option<usize>> =
                 edited.was.iter().map(|w| w.and_then(|w| slots.get(w).copied().flatten())).collect();

@@ -37,6 +37,9 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
                 }
             }
         }
+        Reason::Scalar(ScalarReason::TwoPointers { op, .. }) if *op == "|=" && crate::families::merged_checks(case) => {
+            check_both(case, step, &mut out);
+        }
         Reason::Scalar(ScalarReason::PointerArithmeticNull { .. }) => {
             for reg in [case.here().dst, case.here().src] {
                 if case.reg(reg).is_some_and(|r| r.ty.may_be_null()) {
@@ -122,6 +125,32 @@ fn by_address(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     out.push(Mend::new(format!("pass the address of {shown}"), vec![Edit::Before(at, plain(first))]).source(edit));
 }
 
+/// Checks each of two pointers whose checks were made one.
+fn check_both(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
+    let (at, insn) = (case.at(), case.here());
+    let reference = |r: u8| case.reg(r).map_or(0, |s| s.ref_obj_id);
+    let Some(leave) = Around::new(case, step).leave_without(reference(insn.dst).max(reference(insn.src))) else {
+        return;
+    };
+    let mut code = Vec::new();
+    for reg in [insn.dst, insn.src] {
+        code.extend(code::unless(code::jump_imm(jmp::JNE, reg, 0, 0), &leave));
+    }
+    // What was made of both was only compared with zero.
+    code.push(code::set(insn.dst, 1));
+    let line = case.source(at);
+    let edit = line.as_ref().and_then(|l| {
+        let negated = l.text.matches("&& !").count() == 1 && !l.text.contains("||");
+        let plain = l.text.matches(" || ").count() == 1 && !l.text.contains(['!', '&']);
+        match (negated, plain) {
+            (true, _) => source::replace_in(l, "&& !", "|| !"),
+            (_, true) => source::replace_in(l, " || ", " && "),
+            _ => None,
+        }
+    });
+    out.push(Mend::new("leave where either pointer is NULL", vec![Edit::Replace(at, plain(code))]).source(edit));
+}
+
 /// Leaves where a pointer is NULL.
 fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let around = Around::new(case, step);
@@ -137,6 +166,9 @@ fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let name = case.name(&history).or_else(accessed);
     let shown = name.clone().unwrap_or_else(|| crate::families::unnamed(case, reg));
     let edit = name.as_ref().and_then(|n| {
+        if let Some(edit) = kept_first(case, step, reg, n, reference) {
+            return Some(edit);
+        }
         let lines = source::leaving(case, step, at, &format!("!{n}"), reference)?;
         let sets = |m: &usize| {
             let text = case.text(*m);
@@ -230,6 +262,51 @@ fn packet_check(case: &Case<'_>, step: usize, reg: u8, end: i64, out: &mut Vec<M
     }
 }
 
+/// The condition right before an access that compares the pointer itself with the end, made to compare what lies behind.
+fn compared_itself(
+    case: &Case<'_>,
+    line: &crate::source::SourceLine,
+    end: &str,
+) -> Option<crate::diagnosis::SourceEdit> {
+    let name = crate::source::base_at(line).filter(|n| n.chars().all(|c| c.is_alphanumeric() || c == '_'))?;
+    // Elements behind the pointer are another matter.
+    let itself = line.text.contains(&format!("*{name}")) || line.text.contains(&format!("{name}->"));
+    let head = crate::source::SourceLine {
+        file: line.file.clone(),
+        line: line.line.checked_sub(1)?,
+        column: 0,
+        text: case.line_text(&line.file, line.line - 1)?,
+    };
+    itself.then(|| source::replace_in(&head, &format!("{name} < {end}"), &format!("({name} + 1) <= {end}"))).flatten()
+}
+
+/// A pointer that a line reads from a struct and uses at once, kept in a variable of its own and checked.
+fn kept_first(
+    case: &Case<'_>,
+    step: usize,
+    reg: u8,
+    name: &str,
+    reference: u32,
+) -> Option<crate::diagnosis::SourceEdit> {
+    let (_, member) = name.rsplit_once("->")?;
+    let line = case.source(case.at())?;
+    let of = match case.reg(reg)?.ty.base {
+        RegBase::Socket => "bpf_sock".to_owned(),
+        RegBase::BtfId => case.struct_name(case.reg(reg)?)?,
+        _ => return None,
+    };
+    let used = format!("{name}->");
+    if line.text.matches(&used).count() != 1 || case.is_known_at(&line, member) {
+        return None;
+    }
+    let mut lines = vec![format!("struct {of} *{member} = {name};")];
+    lines.extend(source::leaving(case, step, case.at(), &format!("!{member}"), reference)?);
+    let mut edit = source::before(case, case.at(), &lines)?;
+    let last = edit.new.last_mut()?;
+    *last = last.replacen(&used, &format!("{member}->"), 1);
+    Some(edit)
+}
+
 /// The comparison with the end as it is written in the line before the access, where all of its names are known there.
 fn packet_line(
     case: &Case<'_>,
@@ -239,13 +316,16 @@ fn packet_line(
     reach: i64,
 ) -> Option<crate::diagnosis::SourceEdit> {
     let at = case.trace.steps[step].insn;
-    let line = case.source(at)?;
+    let line = case.access_line(at)?;
     // A size that was taken of the pointer is mended where it is written.
     if let Some((line, text)) = crate::source::base_at(&line).and_then(|b| size_of_pointer(case, &b)) {
         return source::replace_in(&line, &text, &text.replacen('(', "(*", 1));
     }
-    let behind = behind(&line, reach)?;
     let end = edge_at(case, step, &line, edge, field)?;
+    if let Some(edit) = compared_itself(case, &line, &end) {
+        return Some(edit);
+    }
+    let behind = behind(&line, reach)?;
     let lines = source::leaving(case, step, at, &format!("{behind} > (void *){end}"), 0)?;
     source::before(case, at, &lines)
 }
@@ -418,7 +498,11 @@ fn core_read(text: &str) -> Option<(String, String)> {
         if len == 0 {
             return None;
         }
-        members.push(rest[..len].to_owned());
+        match (skip, members.last_mut()) {
+            // A member of a struct that lies inside of another.
+            (1, Some(outer)) => *outer = format!("{outer}.{}", &rest[..len]),
+            _ => members.push(rest[..len].to_owned()),
+        }
         end += skip + len;
     }
     let follows = text[end..].trim_start();

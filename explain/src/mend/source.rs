@@ -118,7 +118,8 @@ pub(crate) fn before(case: &Case<'_>, insn: usize, statements: &[String]) -> Opt
         && case.line_text(&line.file, line.line + 1).is_some_and(|t| !t.trim_start().starts_with("else"))
     {
         let (outer, pad) = (indent(&head).to_owned(), indent(&line.text).to_owned());
-        if let Some(new) = statements.first().and_then(|s| compared_already(&head, s)) {
+        let comparison = statements.iter().find(|s| s.starts_with("if ("));
+        if let Some(new) = comparison.and_then(|s| compared_already(&head, s)) {
             return Some(SourceEdit { file: line.file, line: line.line - 1, old: head, new });
         }
         let mut new = vec![format!("{} {{", head.trim_end())];
@@ -155,6 +156,19 @@ pub(crate) fn merge(earlier: &mut SourceEdit, edit: &SourceEdit) {
 pub(crate) fn after(case: &Case<'_>, insn: usize, statements: &[String]) -> Option<SourceEdit> {
     let line = case.source(insn)?;
     let before_it = case.line_text(&line.file, line.line.checked_sub(1)?);
+    // A body without braces gets them.
+    if let Some(head) = before_it.as_ref().filter(|t| is_head_without_block(t))
+        && is_statement(&line.text)
+        && is_c(&line)
+        && case.line_text(&line.file, line.line + 1).is_some_and(|t| !t.trim_start().starts_with("else"))
+    {
+        let (outer, pad) = (indent(head).to_owned(), indent(&line.text).to_owned());
+        let mut new = vec![format!("{} {{", head.trim_end()), line.text.clone()];
+        new.extend(statements.iter().map(|s| format!("{pad}{s}")));
+        new.push(format!("{outer}}}"));
+        let old = format!("{head}\n{}", line.text);
+        return Some(SourceEdit { file: line.file, line: line.line - 1, old, new });
+    }
     let alone = before_it.is_none_or(|t| {
         let t = t.trim();
         !(t.starts_with("if") || t.starts_with("for") || t.starts_with("while") || t.starts_with("else"))
