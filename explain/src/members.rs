@@ -71,13 +71,14 @@ pub(crate) fn dimensions_at(case: &Case<'_>, pointer: &RegState, byte: i64) -> V
 
 /// The array of a struct that a line indexes through a pointer or a variable, by the types that its function declares:
 /// `p->slots` of `p->slots[i]`.
-pub(crate) fn declared_at(case: &Case<'_>, line: &crate::source::SourceLine, index: &str) -> Option<Array> {
+pub(crate) fn declared_at(case: &Case<'_>, line: &crate::source::SourceLine, index: &str) -> Option<(Array, i64)> {
     let at = line.text.find(&format!("[{index}]"))?;
     declared_path(case, line, &crate::source::last_word(&line.text[..at])?)
 }
 
-/// The array that a path of members leads to, from a variable or parameter of the function around a line.
-pub(crate) fn declared_path(case: &Case<'_>, line: &crate::source::SourceLine, path: &str) -> Option<Array> {
+/// The array that a path of members leads to, from a variable or parameter of the function around a line, and the byte of
+/// the struct at which it begins.
+pub(crate) fn declared_path(case: &Case<'_>, line: &crate::source::SourceLine, path: &str) -> Option<(Array, i64)> {
     use ebpfkit_object::btf::Kind;
     let mut parts = path.split("->").flat_map(|p| p.split('.'));
     let base = parts.next()?;
@@ -91,15 +92,16 @@ pub(crate) fn declared_path(case: &Case<'_>, line: &crate::source::SourceLine, p
     let kind = scope.iter().rev().find_map(|(_, t)| declared(t))?;
     let btf = case.btf()?;
     let mut ty = btf.find(&kind, Kind::Struct)?;
-    let mut last = String::new();
+    let (mut last, mut start) = (String::new(), 0);
     for part in parts {
         let member = btf.members(btf.resolve(ty)).find(|m| m.name == part)?;
+        start += i64::from(member.bit_offset / 8);
         (ty, last) = (member.ty, part.to_owned());
     }
     let Some(Type::Array { elem, len, .. }) = btf.get(btf.resolve(ty)) else { return None };
     let size = i64::from(btf.size_of(elem)?).max(1);
     let len = i64::from(len);
-    Some(Array { name: last, count: len, len, size, rest: len * size })
+    Some((Array { name: last, count: len, len, size, rest: len * size }, start))
 }
 
 fn value_type<'a>(case: &Case<'a>, pointer: &RegState) -> Option<(&'a Btf, u32)> {

@@ -306,13 +306,25 @@ pub(crate) fn declares_unsigned(text: &str, name: &str) -> bool {
 
 /// Whether a text declares a number as an unsigned or a signed one; nothing where it does not declare it.
 pub(crate) fn declared_unsigned(text: &str, name: &str) -> Option<bool> {
-    const SIGNED: [&str; 14] = [
-        "int", "long", "short", "char", "signed", "__s8", "__s16", "__s32", "__s64", "s32", "s64", "int32_t",
-        "int64_t", "ssize_t",
-    ];
-    const UNSIGNED: [&str; 17] = [
-        "unsigned", "__u8", "__u16", "__u32", "__u64", "u8", "u16", "u32", "u64", "uint8_t", "uint16_t", "uint32_t",
-        "uint64_t", "size_t", "__be16", "__be32", "bool",
+    declared_number(text, name).map(|n| n.0)
+}
+
+/// Whether a text declares a number of 32 bits rather than another; nothing where it does not declare it.
+pub(crate) fn declares_half(text: &str, name: &str) -> Option<bool> {
+    declared_number(text, name).map(|n| n.1 == 32)
+}
+
+/// The number that a text declares: whether it is unsigned, and its bits.
+fn declared_number(text: &str, name: &str) -> Option<(bool, u32)> {
+    const KINDS: [(bool, u32, &[&str]); 8] = [
+        (true, 8, &["__u8", "u8", "uint8_t", "bool"]),
+        (true, 16, &["__u16", "u16", "uint16_t", "__be16"]),
+        (true, 32, &["unsigned", "__u32", "u32", "uint32_t", "__be32"]),
+        (true, 64, &["__u64", "u64", "uint64_t", "size_t"]),
+        (false, 8, &["char", "__s8", "s8"]),
+        (false, 16, &["short", "__s16", "s16"]),
+        (false, 32, &["int", "signed", "__s32", "s32", "int32_t"]),
+        (false, 64, &["long", "__s64", "s64", "int64_t", "ssize_t"]),
     ];
     words_at(text, name).find_map(|at| {
         // From the start of the declaration: of the statement, or of the parameter.
@@ -323,15 +335,15 @@ pub(crate) fn declared_unsigned(text: &str, name: &str) -> Option<bool> {
             None => before.rfind([';', '{', '}']).map_or(0, |c| c + 1),
         };
         let mut words = before[start..].split_whitespace();
-        let kind = words.find(|w| !matches!(*w, "const" | "volatile" | "static" | "register"));
-        let kind = kind?;
+        let kind = words.find(|w| !matches!(*w, "const" | "volatile" | "static" | "register"))?;
         if before[start..].trim_end().ends_with(['*', '>', '.', '&']) {
             return None;
         }
-        match (UNSIGNED.contains(&kind), SIGNED.contains(&kind)) {
-            (false, false) => None,
-            (unsigned, _) => Some(unsigned),
-        }
+        let found = KINDS.iter().find(|k| k.2.contains(&kind))?;
+        // `unsigned long`, `unsigned char`
+        let second = words.next().filter(|_| kind == "unsigned");
+        let bits = second.and_then(|s| KINDS.iter().find(|k| k.2.contains(&s))).map_or(found.1, |k| k.1);
+        Some((found.0, bits))
     })
 }
 

@@ -7,11 +7,16 @@ use crate::words;
 use ebpfkit_verifier::reason::ScalarReason;
 use ebpfkit_verifier::{RegBase, RegState};
 
-/// Whether two pointers that may be NULL are combined into what is then compared with NULL.
+/// Whether two pointers are combined into what is then compared with NULL.
 pub(crate) fn merged_checks(case: &Case<'_>) -> bool {
     let insn = case.here();
+    let next = case.insn(case.at() + 1);
+    let compared = next.is_jump_class() && !next.is_call() && !next.is_src_reg() && next.imm == 0;
     insn.is_src_reg()
-        && [insn.dst, insn.src].into_iter().all(|r| case.reg(r).is_some_and(|s| !s.is_scalar() && s.ty.may_be_null()))
+        && (compared && next.dst == insn.dst)
+        && [insn.dst, insn.src].into_iter().all(|r| {
+            case.reg(r).is_some_and(|s| !s.is_scalar() && !matches!(s.ty.base, RegBase::NotInit | RegBase::Stack))
+        })
 }
 
 /// Explains rejections by arithmetic and comparisons.

@@ -44,10 +44,11 @@ pub(crate) fn line_reach(case: &Case<'_>, reg: u8, size: i64) -> i64 {
     let mut end = size;
     for i in at + 1..(at + 256).min(case.program.insns.len()) {
         let insn = case.insn(i);
-        if !case.same_line(at, i) || insn.is_call() || insn.is_jump_class() {
+        if insn.is_call() || insn.is_jump_class() {
             break;
         }
-        if insn.memory_base() == Some(reg) && insn.class() == here.class() {
+        // Between what an unrolled loop does for one line stands what belongs to others.
+        if case.same_line(at, i) && insn.memory_base() == Some(reg) && insn.class() == here.class() {
             end = end.max(i64::from(insn.off) + crate::origin::access_size(insn) - i64::from(here.off));
         }
         if insn.writes().contains(reg) {
@@ -311,10 +312,16 @@ pub(crate) fn named_size(case: &Case<'_>, reg: u8) -> Option<i64> {
     })
 }
 
+/// Bytes from a variable on the stack to the end of the stack, which it has at most.
+pub(crate) fn stack_room(case: &Case<'_>, reg: u8) -> Option<i64> {
+    let state = case.reg(reg).filter(|r| r.ty.base == RegBase::Stack && r.var_off.is_const())?;
+    Some(-members::fixed(state)).filter(|r| *r > 0)
+}
+
 /// The size of an array that a path of members names: `e->comm`.
 fn array_named(case: &Case<'_>, path: &str) -> Option<i64> {
     let line = case.source(case.at())?;
-    let array = members::declared_path(case, &line, path.trim_start_matches('&'))?;
+    let (array, _) = members::declared_path(case, &line, path.trim_start_matches('&'))?;
     Some(array.len * array.size)
 }
 
@@ -534,7 +541,7 @@ pub(crate) fn story(case: &Case<'_>, mut d: Draft, step: usize, reg: u8, what: &
                     insn,
                     format!(
                         "{what} is read here, from {from}: {}",
-                        after(e.step + 1).map(|r| words::scalar(&r)).unwrap_or_default()
+                        after(e.step + 1).map(|r| words::value(case, &r)).unwrap_or_default()
                     ),
                 ));
                 d = other_load(case, d, e, base, what);

@@ -88,7 +88,9 @@ fn origin(case: &Case<'_>, mut d: Draft, history: &[Event], value: &str, exit: u
         How::Entry => "r0 is an argument".into(),
         _ => String::new(),
     };
-    if at != exit && !text.is_empty() {
+    // A constant that was set early stands at the line of something else.
+    let elsewhere = made.how == How::Constant && !case.text(at).contains(value.trim_start_matches('-'));
+    if at != exit && !text.is_empty() && !elsewhere {
         d = d.span(case.span(at, text));
     }
     if !matches!(made.how, How::Constant) {

@@ -26,6 +26,7 @@ pub(crate) use arithmetic::merged_checks;
 use bounds::SizeFault;
 pub(crate) use bounds::{
     argument_text, buffer_size, index_of, is_simple, line_reach, named_size, scale_of, set_elsewhere, size_behind,
+    stack_room,
 };
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};

@@ -139,7 +139,9 @@ fn implied_return(case: &Case<'_>, last: usize, end: usize) -> Option<(String, u
     }
     let depth = case.trace.steps[last].depth;
     let steps = case.trace.steps[..last].iter().rev().filter(|s| s.depth == depth);
-    let before = steps.map(|s| s.insn).find(|&i| !case.same_line(i, end))?;
+    // Unconditional jumps belong to no line that anybody wrote.
+    let jumps = |i: usize| case.insn(i).is_jump_class() && case.insn(i).successors(i).fallthrough.is_none();
+    let before = steps.map(|s| s.insn).find(|&i| !case.same_line(i, end) && !jumps(i))?;
     let line = case.source(before)?;
     let insn = case.insn(before);
     // Where a branch goes is not said by its line.

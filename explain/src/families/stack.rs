@@ -14,20 +14,22 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
     let callee = case.callee(case.at());
     let by = callee.as_deref().map(|c| format!("{c} accesses")).unwrap_or_else(|| "this accesses".into());
     let range = format!("fp{off:+} to fp{:+}", end - 1);
-    if let (Some(callee), Some(size_text), Some(named)) = (
-        callee.as_deref(),
-        bounds::argument_text(case, reg + 1)
-            .filter(|_| case.reg(reg + 1).and_then(RegState::const_value) == Some(size as u64)),
-        bounds::named_size(case, reg).filter(|n| *n < size),
-    ) {
+    let size_text = bounds::argument_text(case, reg + 1)
+        .filter(|_| case.reg(reg + 1).and_then(RegState::const_value) == Some(size as u64));
+    let named = bounds::named_size(case, reg).filter(|n| *n < size);
+    let room = named.or_else(|| bounds::stack_room(case, reg).filter(|r| *r < size && off >= -(STACK_SIZE as i64)));
+    if let (Some(callee), Some(size_text), Some(room)) = (callee.as_deref(), size_text, room) {
         let buffer = bounds::argument_text(case, reg).unwrap_or_default();
         let variable = buffer.trim_start_matches('&').to_owned();
+        let has = if named.is_some() {
+            format!("which has {room}")
+        } else {
+            format!("where at most {} left", words::are_short(room))
+        };
+        let is_number = size_text.starts_with(|c: char| c.is_ascii_digit());
         return Draft::new(
-            format!(
-                "{callee} accesses {} at {buffer}, as {size_text} says, and {variable} has {named}",
-                words::bytes(size)
-            ),
-            format!("{size_text} is {size}"),
+            format!("{callee} accesses {} at {buffer}, {has}", words::bytes(size)),
+            if is_number { format!("{} of {variable}", words::bytes(size)) } else { format!("{size_text} is {size}") },
         )
         .help(format!(
             "pass the size of the variable: `sizeof({variable})`; or make {variable} as large as is needed"
@@ -76,7 +78,7 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
 fn beyond_array(case: &Case<'_>, reg: u8) -> Option<Draft> {
     let line = case.source(case.at()).filter(|_| !case.here().is_call())?;
     let index = source::index_at(&line)?;
-    let array = crate::members::declared_at(case, &line, &index)?;
+    let (array, start) = crate::members::declared_at(case, &line, &index)?;
     let added = case.history(reg).into_iter().find_map(|e| match e.how {
         crate::origin::How::Computed { op: ebpfkit_isa::opcode::alu::ADD, with: Some(with), .. } => {
             let value = case.trace.reg(e.step, with).filter(|r| r.is_scalar())?.const_value()?;
@@ -85,8 +87,9 @@ fn beyond_array(case: &Case<'_>, reg: u8) -> Option<Draft> {
         _ => None,
     });
     let (event, with, value) = added?;
-    let scale = bounds::scale_of(case, event.step, with).max(1);
-    let value = value / scale;
+    let scale = bounds::scale_of(case, event.step, with).max(array.size);
+    // The address of the element, less that of the array in its struct.
+    let value = (value + i64::from(case.here().off) - start) / scale;
     if value < array.len {
         return None;
     }
@@ -98,8 +101,6 @@ fn beyond_array(case: &Case<'_>, reg: u8) -> Option<Draft> {
         ),
         text,
     );
-    let inner = case.history_at(event.step, crate::origin::Location::Reg(with));
-    let d = general::with_origin(case, d, &inner, &index);
     Some(d.help(format!("compare it right before the access: `if ({index} >= {}) return`", array.len)))
 }
 

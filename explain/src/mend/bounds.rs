@@ -53,7 +53,7 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
                 let code = code::unless(code::jump_imm(jmp::JNE, *reg, 0, 0), &leave);
                 let name = size_name(case, *reg);
                 let edit = name.as_ref().and_then(|n| {
-                    let mut lines = barrier(Some(n), &case.history(*reg));
+                    let mut lines = barrier(case, step, *reg, Some(n), &case.history(*reg));
                     lines.extend(source::leaving(case, step, case.at(), &format!("{n} == 0"), 0)?);
                     source::before(case, case.at(), &lines)
                 });
@@ -112,7 +112,7 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
     let condition = named.as_deref().and_then(|n| condition(case, n, count));
     let history = case.history_at(step, Location::Reg(reg));
     let edit = condition.and_then(|c| {
-        let mut lines = barrier(named.as_deref(), &history);
+        let mut lines = barrier(case, step, reg, named.as_deref(), &history);
         lines.extend(source::leaving(case, step, case.at(), &c, 0)?);
         source::before(case, case.at(), &lines)
     });
@@ -126,10 +126,18 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
 
 /// What keeps the compiler from comparing another copy of a variable than the one that is used: needed where only a part
 /// of a register is meant, or where the compiler knows more of the number than the verifier.
-fn barrier(name: Option<&str>, history: &[Event]) -> Vec<String> {
-    let apart = history
-        .iter()
-        .any(|e| matches!(e.how, How::Narrow { bits: 32 } | How::Computed { op: alu::DIV | alu::MOD | alu::ARSH, .. }));
+fn barrier(case: &Case<'_>, step: usize, reg: u8, name: Option<&str>, history: &[Event]) -> Vec<String> {
+    // A variable of 32 bits in a register of which all 64 bits are used.
+    let is_half = || {
+        let line = case.source(case.at())?;
+        let scope = case.scope(&line);
+        scope.iter().rev().find_map(|(_, t)| crate::source::declares_half(t, name?))
+    };
+    let wide = case.trace.reg(step, reg).is_some_and(|r| r.umax > u64::from(u32::MAX));
+    let apart = wide && is_half() == Some(true)
+        || history.iter().any(|e| {
+            matches!(e.how, How::Narrow { bits: 32 } | How::Computed { op: alu::DIV | alu::MOD | alu::ARSH, .. })
+        });
     let plain = name.filter(|n| n.chars().all(is_word) && !n.is_empty());
     plain.filter(|_| apart).map(|n| format!("asm volatile(\"\" : \"+r\"({n}));")).into_iter().collect()
 }
@@ -191,7 +199,7 @@ fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) 
     let start = fixed(&base) + added_const + here;
     let by_type = || {
         let line = case.source(case.at()).filter(|_| base.ty.base == RegBase::Stack)?;
-        declared_at(case, &line, &index_at(&line)?).filter(|a| a.size == scale)
+        declared_at(case, &line, &index_at(&line)?).map(|a| a.0).filter(|a| a.size == scale)
     };
     let array = array_at(case, &base, start, scale).or_else(by_type);
     let most = array.map_or(most, |a| most.min((a.limit(size) - 1) * scale));
@@ -278,7 +286,7 @@ fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) 
             Some(r) if r.smin < 0 || r.umax > i32::MAX as u64 => below_zero(case, n),
             _ => String::new(),
         };
-        let mut lines = barrier(Some(n), &case.history(reg));
+        let mut lines = barrier(case, step, reg, Some(n), &case.history(reg));
         lines.extend(source::leaving(case, step, case.at(), &format!("{below}{n} > {most}"), 0)?);
         source::before(case, case.at(), &lines)
     });
@@ -314,7 +322,8 @@ fn sizes(case: &Case<'_>, step: usize, pointer: u8, out: &mut Vec<Mend>) {
 
 /// Passes the size of the buffer where a larger constant was passed.
 fn fixed_size(case: &Case<'_>, pointer: u8, size: u8, out: &mut Vec<Mend>) {
-    let Some(room) = crate::families::named_size(case, pointer).filter(|r| (1..1 << 20).contains(r)) else { return };
+    let named = crate::families::named_size(case, pointer).or_else(|| crate::families::stack_room(case, pointer));
+    let Some(room) = named.filter(|r| (1..1 << 20).contains(r)) else { return };
     let Some(passed) = case.reg(size).and_then(RegState::const_value) else { return };
     if u64::try_from(room).is_ok_and(|r| r >= passed) {
         return;
@@ -322,12 +331,16 @@ fn fixed_size(case: &Case<'_>, pointer: u8, size: u8, out: &mut Vec<Mend>) {
     let at = case.at();
     let text = crate::families::argument_text(case, size);
     let buffer = crate::families::argument_text(case, pointer).map(|t| t.trim_start_matches('&').to_owned());
-    let edit = text
-        .zip(buffer.filter(|b| crate::families::is_simple(b)))
-        .and_then(|(old, buffer)| source::replace(case, at, &format!(", {old}"), &format!(", sizeof({buffer})")));
+    // Of an array or a variable of its own the name has that size; behind a member stands more than the member.
+    let whole =
+        crate::families::argument_text(case, pointer).is_some_and(|t| !t.starts_with('&') || !t.contains(['>', '.']));
+    let edit = text.zip(buffer.filter(|b| crate::families::is_simple(b))).and_then(|(old, buffer)| {
+        let new = if whole { format!("sizeof({buffer})") } else { room.to_string() };
+        source::replace(case, at, &format!(", {old}"), &format!(", {new}"))
+    });
     out.push(
         Mend::new(
-            format!("pass {room} as the size, which is that of the buffer"),
+            format!("pass {room} as the size: that is what is left there"),
             vec![Edit::Before(at, plain(vec![code::set(size, room as i32)]))],
         )
         .source(edit),

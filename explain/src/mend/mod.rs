@@ -27,7 +27,7 @@ pub(crate) const TRIES: usize = 24;
 const FIRST: usize = 3;
 const FIRST_STEPS: u64 = 8_000;
 /// Rejections that are mended one after the other.
-const LONGEST: usize = 5;
+const LONGEST: usize = 10;
 
 /// A remedy that can be tried.
 #[derive(Clone, Debug, Default)]
