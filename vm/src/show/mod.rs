@@ -60,8 +60,33 @@ impl Display for Value {
                 separated(f, members, |f, (name, v)| write!(f, "{name}: {v}"))?;
                 f.write_str("}")
             }
-            Self::Bytes(bytes) => bytes.iter().try_for_each(|b| write!(f, "{b:02x}")),
+            Self::Bytes(bytes) => Hex(bytes).fmt(f),
         }
+    }
+}
+
+/// Zero bytes in a row that are counted instead of written.
+const MANY_ZEROS: usize = 64;
+
+/// Bytes in hexadecimal for people: of long runs of zeros stands how many there are.
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl Display for Hex<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let runs = self.0.chunk_by(|a, b| (*a == 0) == (*b == 0));
+        let is_counted = |run: &[u8]| run[0] == 0 && run.len() >= MANY_ZEROS;
+        let mut written = 0;
+        for run in runs {
+            if is_counted(run) {
+                let (before, after) = (written > 0, written + run.len() < self.0.len());
+                let space = |is_there| if is_there { " " } else { "" };
+                write!(f, "{}({} bytes of 0){}", space(before), run.len(), space(after))?;
+            } else {
+                run.iter().try_for_each(|b| write!(f, "{b:02x}"))?;
+            }
+            written += run.len();
+        }
+        Ok(())
     }
 }
 
@@ -77,4 +102,19 @@ fn separated<T>(
         each(f, item)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_runs_of_zeros_are_counted() {
+        let mut bytes = vec![0; 70];
+        assert_eq!(Hex(&bytes).to_string(), "(70 bytes of 0)");
+        bytes.insert(0, 0xe9);
+        bytes.extend([1, 0, 2]);
+        assert_eq!(Hex(&bytes).to_string(), "e9 (70 bytes of 0) 010002");
+        assert_eq!(Hex(&[0; 3]).to_string(), "000000");
+    }
 }

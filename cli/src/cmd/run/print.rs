@@ -9,7 +9,7 @@ use ebpfkit_abi::MapType;
 use ebpfkit_explain::source::{self, SourceLine};
 use ebpfkit_kernel::{KernelMap, Session};
 use ebpfkit_object::{Map, Prepared};
-use ebpfkit_vm::show::{Dump, Shape, UserMap};
+use ebpfkit_vm::show::{Dump, Hex, Shape, UserMap};
 use ebpfkit_vm::{Event, Fault, Instance, Lost};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -50,8 +50,8 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn event(out: &mut impl Write, event: &Event) -> std::io::Result<()> {
     match event {
         Event::Printk(text) => writeln!(out, "printk: {}", text.trim_end_matches('\n')),
-        Event::Perf { map, index, data } => writeln!(out, "event of {map}[{index}]: {}", hex(data)),
-        Event::Ring { map, data } => writeln!(out, "event of {map}: {}", hex(data)),
+        Event::Perf { map, index, data } => writeln!(out, "event of {map}[{index}]: {}", Hex(data)),
+        Event::Ring { map, data } => writeln!(out, "event of {map}: {}", Hex(data)),
         other => writeln!(out, "event: {other:?}"),
     }
 }
