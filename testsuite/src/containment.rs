@@ -158,17 +158,16 @@ fn frame_pointer(run: &Run, frame: usize) -> u64 {
 /// Verifies the first program of an object on all of its paths.
 fn record(model: &KernelModel, prepared: &Prepared) -> Option<(Recorder, Verified)> {
     let mut recorder = Recorder::default();
-    let unobserved = verify(model, &prepared.object, 0, Options::default(), &mut Silent);
-    if !matches!(unobserved.verdict, Verdict::Accepted(_)) || unobserved.insns_processed > MOST_PROCESSED {
-        return None;
-    }
-    let options = Options { exhaustive: true, ..Options::to_run() };
+    let usual = Options { max_insns: MOST_PROCESSED, ..Options::default() };
+    let exhaustive = Options { max_insns: MOST_PROCESSED, exhaustive: true, ..Options::to_run() };
     // Without pruning the number of paths may explode; find out before anything is recorded.
-    let silent = verify(model, &prepared.object, 0, options, &mut Silent);
-    if silent.insns_processed > MOST_PROCESSED {
-        return None;
+    for options in [usual, exhaustive] {
+        let verdict = verify(model, &prepared.object, 0, options, &mut Silent).verdict;
+        if !matches!(verdict, Verdict::Accepted(_)) {
+            return None;
+        }
     }
-    match verify(model, &prepared.object, 0, options, &mut recorder).verdict {
+    match verify(model, &prepared.object, 0, exhaustive, &mut recorder).verdict {
         Verdict::Accepted(verified) => Some((recorder, verified)),
         _ => None,
     }
