@@ -308,10 +308,10 @@ impl KernelMap {
 
     /// Elements that the kernel got through, and the error number or zero. It leaves the count alone when it refuses all.
     fn batch(command: i32, attr: &mut MapBatch) -> (u32, i32) {
-        let wanted = attr.count;
+        let asked = attr.count;
         match sys::call(command, attr) {
             Ok(_) => (attr.count, 0),
-            Err(errno) if attr.count == wanted && errno != libc::ENOENT => (0, errno),
+            Err(errno) if attr.count == asked && errno != libc::ENOENT => (0, errno),
             Err(errno) => (attr.count, errno),
         }
     }

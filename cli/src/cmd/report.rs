@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// A form that other programs read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
+pub enum ForTools {
     /// A document at the end.
     Sarif,
     /// Annotations as they come.
@@ -23,14 +23,14 @@ pub enum Machine {
 /// What has come of programs so far.
 #[derive(Debug, Default)]
 pub struct Report {
-    form: Option<Machine>,
+    form: Option<ForTools>,
     counts: Counts,
     findings: Vec<Finding>,
 }
 
 impl Report {
     /// Begins one, in a form for other programs or for people.
-    pub fn new(form: Option<Machine>) -> Self {
+    pub fn new(form: Option<ForTools>) -> Self {
         Self { form, ..Self::default() }
     }
 
@@ -81,8 +81,8 @@ impl Report {
 
     fn add(&mut self, finding: Finding) -> Result<()> {
         match self.form {
-            Some(Machine::Sarif) => self.findings.push(finding),
-            Some(Machine::Github) => {
+            Some(ForTools::Sarif) => self.findings.push(finding),
+            Some(ForTools::Github) => {
                 if let Some(line) = github::annotation(&finding, &relative) {
                     say!("{line}")?;
                 }
@@ -95,8 +95,8 @@ impl Report {
     /// Prints what comes at the end: a document, or how many programs came to what, where that is not plain to see.
     pub fn end(&self) -> Result<()> {
         match self.form {
-            Some(Machine::Sarif) => out::json(&sarif::document(&self.findings, &relative)),
-            Some(Machine::Github) => say!("{}", self.counts),
+            Some(ForTools::Sarif) => out::json(&sarif::document(&self.findings, &relative)),
+            Some(ForTools::Github) => say!("{}", self.counts),
             None if self.counts.files > 1 || self.counts.programs() > 1 => say!("{}", self.counts),
             None => Ok(()),
         }

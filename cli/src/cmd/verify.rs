@@ -3,7 +3,7 @@
 use crate::cmd::debug;
 use crate::cmd::effort::EffortArgs;
 use crate::cmd::matrix::{self, Form};
-use crate::cmd::report::{Machine, Report};
+use crate::cmd::report::{ForTools, Report};
 use crate::cmd::{Labels, Selection, TypeArgs, head, load, open, requirements, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
@@ -89,10 +89,10 @@ pub struct FileError {
 
 impl Args {
     /// The form for other programs that is asked for, if one is.
-    fn machine(&self) -> Option<Machine> {
+    fn machine(&self) -> Option<ForTools> {
         match self.format? {
-            Format::Sarif => Some(Machine::Sarif),
-            Format::Github => Some(Machine::Github),
+            Format::Sarif => Some(ForTools::Sarif),
+            Format::Github => Some(ForTools::Github),
             Format::Text | Format::Csv => None,
         }
     }

@@ -115,7 +115,7 @@ pub struct LoopWork {
     /// Its instructions.
     pub insns: usize,
     /// How often its first instruction was processed.
-    pub rounds: u64,
+    pub iterations: u64,
     /// Work in it, without the functions that it calls.
     #[serde(flatten)]
     pub work: Work,

@@ -145,10 +145,10 @@ impl Recorder {
             .map(|l| {
                 let mut work = Work::default();
                 l.body.iter().for_each(|slot| work.add(&self.work[*slot]));
-                let rounds = self.work[l.header].processed;
-                LoopWork { source: source(l.header), insn: l.header, insns: l.body.len(), rounds, work }
+                let iterations = self.work[l.header].processed;
+                LoopWork { source: source(l.header), insn: l.header, insns: l.body.len(), iterations, work }
             })
-            .filter(|l| l.rounds > 0)
+            .filter(|l| l.iterations > 0)
             .collect();
         effort.differences = self.differences(&source);
         effort.stacks = self.stacks(&names);
@@ -221,7 +221,7 @@ fn advice(effort: &Effort, reason: &Reason) -> Vec<String> {
         Some(l) => advice.push(format!(
             "the loop at {} ({}) takes {} of {} instructions: its {} instructions were walked {} times. Let the verifier \
              walk its body once: bpf_loop(), bpf_for() or `may_goto`, or move the body to a global function (not static)",
-            l.source, l.source.text, l.work.processed, effort.total.processed, l.insns, l.rounds
+            l.source, l.source.text, l.work.processed, effort.total.processed, l.insns, l.iterations
         )),
         None => advice.push(
             "no single loop takes most of it: split the program by tail calls, or move parts of it to global functions \

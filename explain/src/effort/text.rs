@@ -93,7 +93,7 @@ pub fn table(effort: &Effort, top: usize, sort: Sort) -> String {
     if !effort.loops.is_empty() {
         let _ = writeln!(out, "\n{HEAD}  loop");
         for l in effort.loops.iter().take(top) {
-            let name = format!("{}: {} ({} instructions, {} times)", l.source, l.source.text, l.insns, l.rounds);
+            let name = format!("{}: {} ({} instructions, {} times)", l.source, l.source.text, l.insns, l.iterations);
             row(&mut out, &l.work, total, &name);
         }
     }

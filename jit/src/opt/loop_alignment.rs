@@ -1,7 +1,7 @@
 //! Where a function's code stands among the cache lines.
 //!
 //! Processors fetch decoded instructions by aligned lines of 64 bytes, one in each cycle. A loop of a few instructions
-//! that stands across two lines takes two cycles for a turn where it could take one, so the start of a function is
+//! that stands across two lines takes two cycles for an iteration where it could take one, so the start of a function is
 //! chosen for its loops.
 
 use cranelift_codegen::CompiledCode;

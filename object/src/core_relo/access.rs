@@ -1,15 +1,15 @@
-//! An access into a type: the steps that a relocation's string spells out.
+//! An access into a type: the components that a relocation's string spells out.
 
 use super::kind::{CoreKind, Subject};
-use super::{INVALID, MAX_STEPS, TOO_BIG};
+use super::{INVALID, MAX_COMPONENTS, TOO_BIG};
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::model::CoreRelocation;
 use std::fmt::Write;
 
-/// A step that has a meaning: a named member, an element of an array, an enumerator.
+/// A component that has a meaning: a named member, an element of an array, an enumerator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    /// The struct, union or enumeration of a named step; the element's type of an indexed one.
+pub(crate) struct Component {
+    /// The struct, union or enumeration of a named component; the element's type of an indexed one.
     pub ty: TypeId,
     /// Member, element or enumerator.
     pub index: u32,
@@ -23,8 +23,8 @@ pub(crate) struct Access {
     pub kind: CoreKind,
     /// The type that it starts from.
     pub root: TypeId,
-    /// Steps that have a meaning; anonymous members are left out.
-    pub steps: Vec<Step>,
+    /// Components that have a meaning; anonymous members are left out.
+    pub components: Vec<Component>,
     /// Every index, anonymous members included.
     pub raw: Vec<u32>,
     /// Where it ends, in bits.
@@ -32,9 +32,9 @@ pub(crate) struct Access {
 }
 
 /// Whether an array may be indexed beyond its length: the last member of its struct, without a length.
-pub(super) fn is_flexible(btf: &Btf, before: Option<&Step>, len: u32) -> bool {
-    let Some(step) = before.filter(|s| s.name.is_some() && len == 0) else { return false };
-    step.index as usize + 1 == btf.members(step.ty).len()
+pub(super) fn is_flexible(btf: &Btf, before: Option<&Component>, len: u32) -> bool {
+    let Some(component) = before.filter(|s| s.name.is_some() && len == 0) else { return false };
+    component.index as usize + 1 == btf.members(component.ty).len()
 }
 
 /// Bit offset of an element. libbpf computes in 32 bits.
@@ -44,7 +44,7 @@ pub(super) fn element_offset(index: u32, size: u32) -> u32 {
 
 impl Access {
     pub(super) fn empty(kind: CoreKind, root: TypeId) -> Self {
-        Self { kind, root, steps: Vec::new(), raw: Vec::new(), bit_offset: 0 }
+        Self { kind, root, components: Vec::new(), raw: Vec::new(), bit_offset: 0 }
     }
 
     /// Reads a relocation's access. The error is libbpf's number.
@@ -59,7 +59,7 @@ impl Access {
             return if text == "0" { Ok(access) } else { Err(INVALID) };
         }
         for part in text.split(':') {
-            if access.raw.len() == MAX_STEPS {
+            if access.raw.len() == MAX_COMPONENTS {
                 return Err(TOO_BIG);
             }
             access.raw.push(part.parse::<i32>().ok().and_then(|i| u32::try_from(i).ok()).ok_or(INVALID)?);
@@ -71,16 +71,16 @@ impl Access {
             if access.raw.len() > 1 || name.is_none() {
                 return Err(INVALID);
             }
-            access.steps.push(Step { ty: id, index: first, name });
+            access.components.push(Component { ty: id, index: first, name });
             return Ok(access);
         }
-        access.steps.push(Step { ty: id, index: first, name: None });
+        access.components.push(Component { ty: id, index: first, name: None });
         access.bit_offset = element_offset(first, btf.size_of(id).ok_or(INVALID)?);
         access.follow(btf, id)?;
         Ok(access)
     }
 
-    /// The steps behind the first.
+    /// The components behind the first.
     fn follow(&mut self, btf: &Btf, mut id: TypeId) -> Result<(), i32> {
         for at in 1..self.raw.len() {
             let index = self.raw[at];
@@ -90,16 +90,16 @@ impl Access {
                     let member = btf.member(id, index as usize).ok_or(INVALID)?;
                     self.bit_offset = self.bit_offset.wrapping_add(member.bit_offset);
                     if !member.name.is_empty() {
-                        self.steps.push(Step { ty: id, index, name: Some(member.name.to_owned()) });
+                        self.components.push(Component { ty: id, index, name: Some(member.name.to_owned()) });
                     }
                     id = member.ty;
                 }
                 Some(Type::Array { elem, len, .. }) => {
                     id = btf.resolve(elem);
-                    if index >= len && !is_flexible(btf, self.steps.last(), len) {
+                    if index >= len && !is_flexible(btf, self.components.last(), len) {
                         return Err(INVALID);
                     }
-                    self.steps.push(Step { ty: id, index, name: None });
+                    self.components.push(Component { ty: id, index, name: None });
                     let offset = element_offset(index, btf.size_of(id).ok_or(INVALID)?);
                     self.bit_offset = self.bit_offset.wrapping_add(offset);
                 }
@@ -132,10 +132,10 @@ impl Access {
                 }
             }
             Subject::Field => {
-                for (i, step) in self.steps.iter().enumerate() {
-                    let _ = match &step.name {
+                for (i, component) in self.components.iter().enumerate() {
+                    let _ = match &component.name {
                         Some(name) => write!(text, ".{name}"),
-                        None if i > 0 || step.index > 0 => write!(text, "[{}]", step.index),
+                        None if i > 0 || component.index > 0 => write!(text, "[{}]", component.index),
                         None => Ok(()),
                     };
                 }

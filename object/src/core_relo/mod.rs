@@ -22,8 +22,8 @@ pub(crate) use resolve::Resolver;
 const MAX_VISITS: u32 = 1 << 16;
 /// Pointers, arrays and functions that one comparison follows.
 const MAX_DEPTH: u32 = 32;
-/// Steps of one access.
-const MAX_STEPS: usize = 64;
+/// Components of one access.
+const MAX_COMPONENTS: usize = 64;
 /// `EINVAL`, as messages print it.
 const INVALID: i32 = -22;
 /// `E2BIG`, as messages print it.

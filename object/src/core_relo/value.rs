@@ -48,10 +48,10 @@ pub(super) fn value(btf: &Btf, kind: CoreKind, access: Option<&Access>, site: &S
             (CoreKind::EnumeratorExists, found) => Ok(plain(found.is_some().into())),
             (_, None) => Err(NoValue::Missing),
             (_, Some(access)) => {
-                let step = access.steps.first().ok_or(INVALID)?;
-                let value = btf.enum_value(step.ty, step.index as usize).ok_or(INVALID)?.value;
+                let component = access.components.first().ok_or(INVALID)?;
+                let value = btf.enum_value(component.ty, component.index as usize).ok_or(INVALID)?.value;
                 // libbpf extends 32-bit values with their sign, also unsigned ones.
-                let short = matches!(btf.get(step.ty), Some(Type::Enum { .. }));
+                let short = matches!(btf.get(component.ty), Some(Type::Enum { .. }));
                 Ok(plain(if short { i64::from(value as i32) as u64 } else { value }))
             }
         },
@@ -77,18 +77,18 @@ fn field(btf: &Btf, kind: CoreKind, access: Option<&Access>, site: &Site<'_>) ->
         let complaint = format!("prog '{}': relo {} at insn #{} {why}", site.function, site.kind, site.insn);
         NoValue::Refused { error, complaint: Some(complaint) }
     };
-    let step = access.steps.last().ok_or(INVALID)?;
-    if step.name.is_none() {
-        let size = btf.size_of(step.ty).ok_or(INVALID)?;
+    let component = access.components.last().ok_or(INVALID)?;
+    if component.name.is_none() {
+        let size = btf.size_of(component.ty).ok_or(INVALID)?;
         return match kind {
             CoreKind::FieldByteOffset => {
-                Ok(Value { value: (access.bit_offset / 8).into(), size, ty: step.ty, checked: true })
+                Ok(Value { value: (access.bit_offset / 8).into(), size, ty: component.ty, checked: true })
             }
             CoreKind::FieldByteSize => Ok(plain(size.into())),
             _ => Err(refuse(super::INVALID, "can't be applied to array access")),
         };
     }
-    let member = btf.member(step.ty, step.index as usize).ok_or(INVALID)?;
+    let member = btf.member(component.ty, component.index as usize).ok_or(INVALID)?;
     let ty = btf.resolve(member.ty);
     let bits = Bits::of(btf, access, ty, member.bitfield_size).map_err(|error| {
         if error == super::TOO_BIG { refuse(error, "can't be satisfied for bitfield") } else { INVALID }

@@ -62,12 +62,12 @@ fn rbpf<'a>(engine: Engine, code: &[u8], memory: &[u8]) -> Result<Ready<'a>> {
 }
 
 /// What solana-sbpf counts instructions with, and the memory that its programs see.
-struct Machine {
+struct Meter {
     left: u64,
     memory: MemoryMapping,
 }
 
-impl ContextObject for Machine {
+impl ContextObject for Meter {
     fn consume(&mut self, amount: u64) {
         self.left = self.left.saturating_sub(amount);
     }
@@ -81,7 +81,7 @@ impl ContextObject for Machine {
     }
 }
 
-fn sbpf_executable(engine: Engine, code: &[u8]) -> Result<Executable<Machine>> {
+fn sbpf_executable(engine: Engine, code: &[u8]) -> Result<Executable<Meter>> {
     let config = Config { enabled_sbpf_versions: SBPFVersion::V0..=VERSION, ..Config::default() };
     let loader = Arc::new(BuiltinProgram::new_loader(config));
     let failed = |e: &dyn std::fmt::Display| anyhow!("solana-sbpf: {e}");
@@ -97,7 +97,7 @@ fn sbpf_executable(engine: Engine, code: &[u8]) -> Result<Executable<Machine>> {
 fn sbpf<'a>(engine: Engine, code: &[u8], memory: &[u8]) -> Result<Ready<'a>> {
     // Never used up.
     const BUDGET: u64 = 1 << 62;
-    let executable: &'static Executable<Machine> = Box::leak(Box::new(sbpf_executable(engine, code)?));
+    let executable: &'static Executable<Meter> = Box::leak(Box::new(sbpf_executable(engine, code)?));
     let config = executable.get_config();
     let stack_len = config.stack_size();
     let stack = Box::leak(Box::new(AlignedMemory::<{ ebpf::HOST_ALIGN }>::zero_filled(stack_len)));
@@ -110,7 +110,7 @@ fn sbpf<'a>(engine: Engine, code: &[u8], memory: &[u8]) -> Result<Ready<'a>> {
     ];
     // SAFETY: the memory of the regions is never freed, and nothing else refers to it.
     let mapping = unsafe { MemoryMapping::new(regions, config, VERSION) }.map_err(|e| anyhow!("solana-sbpf: {e}"))?;
-    let machine = Box::leak(Box::new(Machine { left: BUDGET, memory: mapping }));
+    let machine = Box::leak(Box::new(Meter { left: BUDGET, memory: mapping }));
     let mut vm = EbpfVm::new(executable.get_loader().clone(), VERSION, machine, stack_len);
     vm.registers[1] = ebpf::MM_INPUT_START;
     let mut frames = vec![CallFrame::default(); config.max_call_depth];

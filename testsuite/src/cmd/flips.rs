@@ -1,4 +1,4 @@
-//! `flips`: how many of the places where neighbouring kernels answer differently are explained.
+//! `flips`: how many of the differences between answers of neighbouring kernels are explained.
 
 use crate::cmd::ObjectArgs;
 use anyhow::{Result, anyhow, bail};
@@ -21,13 +21,13 @@ pub struct Args {
     /// The kernels, oldest first
     #[arg(short, long, value_delimiter = ',', default_value = "6.1,6.12,6.18,7.3")]
     kernels: Vec<String>,
-    /// Least share of explained places, in percent
+    /// Least share of explained differences, in percent
     #[arg(long, default_value_t = 95.0)]
     least: f64,
 }
 
-/// A place where neighbours differ: object, program, the kernels, and what was found.
-struct Place {
+/// Where neighbours differ: object, program, the kernels, and what was found.
+struct Difference {
     object: String,
     program: String,
     older: String,
@@ -35,7 +35,7 @@ struct Place {
     flip: Flip,
 }
 
-impl Place {
+impl Difference {
     /// What explains it: names of features, or the kinds of other causes.
     fn why(&self) -> String {
         let name = |cause: &Cause| match cause {
@@ -56,9 +56,9 @@ pub fn run(args: &Args) -> Result<()> {
     let work = || {
         while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             // What cannot be read has no verdicts.
-            let places = places(file, &kernels).unwrap_or_default();
+            let differences = differences(file, &kernels).unwrap_or_default();
             if let Ok(mut found) = found.lock() {
-                found.extend(places);
+                found.extend(differences);
             }
         }
     };
@@ -68,10 +68,10 @@ pub fn run(args: &Args) -> Result<()> {
     found.sort_by(|a, b| (&a.object, &a.program, a.flip.older).cmp(&(&b.object, &b.program, b.flip.older)));
 
     let mut by_cause: BTreeMap<String, usize> = BTreeMap::new();
-    for place in &found {
-        let why = place.why();
+    for difference in &found {
+        let why = difference.why();
         if why.is_empty() || args.objects.list {
-            let Place { object, program, older, newer, flip } = place;
+            let Difference { object, program, older, newer, flip } = difference;
             let (before, after) = (flip.before.status.name(), flip.after.status.name());
             let said = flip.refusal().message.as_deref().unwrap_or_default();
             let why = if why.is_empty() { "?" } else { &why };
@@ -85,17 +85,20 @@ pub fn run(args: &Args) -> Result<()> {
     for (cause, count) in causes {
         println!("{count:6}  {cause}");
     }
-    let (places, explained) = (found.len(), found.len() - unexplained);
-    let share = if places == 0 { 100.0 } else { explained as f64 * 100.0 / places as f64 };
-    println!("{} objects, {places} places where neighbours differ, {explained} explained ({share:.1}%)", files.len());
+    let (differences, explained) = (found.len(), found.len() - unexplained);
+    let share = if differences == 0 { 100.0 } else { explained as f64 * 100.0 / differences as f64 };
+    println!(
+        "{} objects, {differences} differences between neighbours, {explained} explained ({share:.1}%)",
+        files.len()
+    );
     if share < args.least {
         bail!("less than {}% are explained", args.least);
     }
     Ok(())
 }
 
-/// The places of one object.
-fn places(file: &Path, kernels: &[Arc<Profile>]) -> Result<Vec<Place>> {
+/// The differences of one object.
+fn differences(file: &Path, kernels: &[Arc<Profile>]) -> Result<Vec<Difference>> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let object = Object::open(&name, &std::fs::read(file)?)?;
     let all = |object: &Object| (0..object.programs.len()).collect();
@@ -106,7 +109,7 @@ fn places(file: &Path, kernels: &[Arc<Profile>]) -> Result<Vec<Place>> {
         let kernel = |at: usize| columns[at].kernel.name.clone();
         flips::find(&columns, index, Options::default())
             .into_iter()
-            .map(move |flip| Place {
+            .map(move |flip| Difference {
                 object: name.clone(),
                 program: program.clone(),
                 older: kernel(flip.older),

@@ -168,14 +168,14 @@ impl Shape {
             map_type,
             MapType::SkStorage | MapType::InodeStorage | MapType::TaskStorage | MapType::CgrpStorage
         );
-        let wanted = [Special::Typed, Special::Lock, Special::Timer][special as usize % 3];
-        let allowed = match wanted {
+        let chosen = [Special::Typed, Special::Lock, Special::Timer][special as usize % 3];
+        let allowed = match chosen {
             Special::Lock => row.fields.contains(ValueFields::LOCKS),
             Special::Timer => row.fields.contains(ValueFields::CALLBACKS),
             _ => storage,
         };
         if (allowed && special > 5 && shape.def.key_size == 4) || storage {
-            shape.set_special(if allowed { wanted } else { Special::Typed });
+            shape.set_special(if allowed { chosen } else { Special::Typed });
         }
         shape
     }
