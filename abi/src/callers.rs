@@ -144,6 +144,11 @@ impl Callers {
 
     /// The kind of a program in a table of operations, by the table's struct.
     pub fn of_struct_ops(name: &str) -> Self {
-        Self(if name == "tcp_congestion_ops" { set::STRUCT_OPS_TCP_CA } else { set::STRUCT_OPS })
+        Self(match name {
+            "tcp_congestion_ops" => set::STRUCT_OPS_TCP_CA,
+            // It names no helpers at all.
+            crate::test_run::OPERATIONS => 0,
+            _ => set::STRUCT_OPS,
+        })
     }
 }

@@ -64,6 +64,7 @@ errnos! {
     ENOMSG = 42, "No message of desired type";
     ELOOP = 40, "Too many levels of symbolic links";
     ENODATA = 61, "No data available";
+    ETIME = 62, "Timer expired";
     ENONET = 64, "Machine is not on the network";
     EPROTO = 71, "Protocol error";
     EBADMSG = 74, "Bad message";

@@ -26,6 +26,7 @@ pub mod proto;
 pub mod releases;
 mod retval;
 pub mod syscalls;
+pub mod test_run;
 pub mod tracepoints;
 pub mod trampolines;
 

@@ -38,3 +38,19 @@ crate::numbered! {
         Netfilter = 32, (6, 4), "BPF_PROG_TYPE_NETFILTER", "netfilter";
     }
 }
+
+impl ProgType {
+    /// Whether programs may write to what their contexts call data: a packet, a message, the value of an option.
+    pub const fn writes_packets(self) -> bool {
+        matches!(
+            self,
+            Self::SchedCls
+                | Self::SchedAct
+                | Self::Xdp
+                | Self::LwtXmit
+                | Self::SkSkb
+                | Self::SkMsg
+                | Self::CgroupSockopt
+        )
+    }
+}

@@ -83,6 +83,11 @@ pub(crate) unsafe extern "C" fn store(run: *mut EngineRun, address: u64, size: u
     unsafe { with_run(run, |run| run.store(address, size, value).map(|()| 0)) }
 }
 
+pub(crate) unsafe extern "C" fn store_constant(run: *mut EngineRun, address: u64, size: u64, value: u64) -> u64 {
+    // SAFETY: see above.
+    unsafe { with_run(run, |run| run.store_constant(address, size, value).map(|()| 0)) }
+}
+
 /// Whether the bytes lie in one region and may be accessed.
 pub(crate) unsafe extern "C" fn may_access(run: *mut EngineRun, address: u64, size: u64, write: u64) -> u64 {
     // SAFETY: see above.

@@ -3,7 +3,7 @@
 use crate::attr::TestRunAttr;
 use crate::error::KernelError;
 use crate::{Kernel, LoadedProgram, raw, sys};
-use ebpfkit_abi::ProgType;
+use ebpfkit_abi::{AttachType, ProgType, test_run};
 
 /// Input of a test-run.
 #[derive(Clone, Debug, Default)]
@@ -48,19 +48,20 @@ impl<'a> TestRun<'a> {
     /// Input in the form that the kernel takes for a program type.
     pub fn of(kind: ProgType, data: Option<&'a [u8]>, ctx: &'a [u8], repeat: u32) -> Self {
         let ctx = if ctx.is_empty() && kind == ProgType::RawTracepoint { &NO_ARGUMENTS } else { ctx };
+        let row = test_run::of(kind, AttachType::default()).ok();
         Self {
             data: data.unwrap_or_default(),
             ctx,
             repeat: if Self::runs_once(kind) { 0 } else { repeat },
-            wants_output: data.is_some(),
-            wants_context: kind == ProgType::SkLookup,
+            wants_output: data.is_some() && row.is_none_or(|r| !r.gives.is_empty()),
+            wants_context: row.is_some_and(|r| !r.packet && r.gives_context),
             ..Self::default()
         }
     }
 
     /// Whether the kernel runs programs of this type once, without packet, and does not time them.
     pub fn runs_once(kind: ProgType) -> bool {
-        matches!(kind, ProgType::Syscall | ProgType::RawTracepoint | ProgType::Tracing)
+        test_run::of(kind, AttachType::default()).map_or(kind == ProgType::Tracing, |row| !row.repeats)
     }
 }
 

@@ -363,9 +363,11 @@ impl CtxMemory {
         Some(address.wrapping_sub(self.address())).filter(|o| *o < self.size)
     }
 
-    /// Whether a store of a value changes nothing.
-    pub(crate) fn ignores(&self, address: u64, value: u64) -> bool {
-        value >= NO_QUEUE && self.offset(address).is_some_and(|offset| self.layout.is_selective(offset))
+    /// Whether a store of a value changes nothing. The kernel compares a constant as it stands in the instruction, with
+    /// its sign, and a register as 64 bits without.
+    pub(crate) fn ignores(&self, address: u64, value: u64, constant: bool) -> bool {
+        let is_none = if constant { value as i64 >= NO_QUEUE as i64 } else { value >= NO_QUEUE };
+        is_none && self.offset(address).is_some_and(|offset| self.layout.is_selective(offset))
     }
 
     pub(crate) fn window(&self) -> Window {

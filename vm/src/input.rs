@@ -1,5 +1,7 @@
 //! The input of a run, prepared as `BPF_PROG_TEST_RUN` prepares it, and its output.
 
+mod method;
+mod netfilter;
 mod test_run;
 
 pub use test_run::{context_for, data_out, output, unwrap_frame};
@@ -89,6 +91,26 @@ pub enum InputError {
         /// Bytes taken.
         most: usize,
     },
+    /// Fewer or more arguments than a method has.
+    #[error("arguments of {found} bytes; the method has {expected}, eight for each argument")]
+    Arguments {
+        /// Bytes given.
+        found: usize,
+        /// Bytes of the method's arguments.
+        expected: usize,
+    },
+    /// An argument that is never null.
+    #[error("argument {number} is null, which the method is never given")]
+    NullArgument {
+        /// Which, from 0.
+        number: usize,
+    },
+    /// Neither IPv4 nor IPv6.
+    #[error("a packet of type {0:#06x}; hooks of netfilter see those of IPv4 (0x0800) and IPv6 (0x86dd)")]
+    NotInternet(u16),
+    /// What the program gets is laid out by types that are not known.
+    #[error("{0} programs get structs of the kernel, and its types are not known")]
+    NoTypes(ProgType),
     /// The program type takes no packet.
     #[error("{0} programs take no packet")]
     NoPacket(ProgType),
@@ -101,6 +123,7 @@ impl InputError {
             Self::ContextSize { .. } => Errno::E2BIG,
             Self::NoDevice { .. } => Errno::ENODEV,
             Self::Field { errno, .. } => *errno,
+            Self::NotInternet(_) => Errno::EPROTO,
             // Packets of one page are refused at once, those of several when there are no more pages.
             Self::LongPacket { kind: ProgType::Xdp, .. } => Errno::ENOMEM,
             _ => Errno::EINVAL,
@@ -124,6 +147,7 @@ pub fn takes_packet(kind: ProgType) -> bool {
             | P::LwtSeg6local
             | P::SkSkb
             | P::FlowDissector
+            | P::Netfilter
             | P::Unspec
     )
 }
@@ -133,6 +157,9 @@ pub fn takes_packet(kind: ProgType) -> bool {
 /// Programs of link-layer hooks see the whole frame; those of the network layer see what follows the Ethernet header.
 pub fn set_input(run: &mut Run, packet: Option<&[u8]>, context: &[u8]) -> Result<(), InputError> {
     let kind = run.program().prog_type();
+    if let (Some(frame), ProgType::Netfilter) = (packet, kind) {
+        return netfilter::set_packet(run, frame, context);
+    }
     if let Some(frame) = packet {
         test_run::check_frame(kind, frame)?;
     } else if !context.is_empty() {
@@ -158,6 +185,9 @@ pub fn set_frame(run: &mut Run, kind: ProgType, origin: Origin, frame: &[u8]) {
     if frame.len() > LINEAR && origin == Origin::Wire && kind == ProgType::Xdp && run.program().has_frags() {
         return set_pieces(run, frame);
     }
+    if kind == ProgType::Netfilter {
+        return netfilter::receive(run, frame);
+    }
     run.receive(frame, at_link);
     if let Some(fields) = run.ctx.skb() {
         run.ctx.set_u32(fields.wire_len, frame.len() as u32);
@@ -179,6 +209,9 @@ fn set_context(run: &mut Run, kind: ProgType, context: &[u8]) -> Result<(), Inpu
     let needed = run.program().contract().map_or(0, |c| c.ctx_bytes());
     if !context.is_empty() {
         test_run::check_context(run, kind, context)?;
+        if kind == ProgType::StructOps {
+            method::check(run, context)?;
+        }
         if matches!(context_of(kind), Some(Context::Plain { .. })) && context.len() < needed {
             return Err(InputError::ShortContext { found: context.len(), needed });
         }
@@ -234,6 +267,7 @@ pub fn fate(kind: ProgType, retval: u32) -> Fate {
         P::LwtIn | P::LwtOut | P::LwtXmit | P::LwtSeg6local => matches!(retval, 0 | 7 | 128),
         P::SkSkb => retval == 1,
         P::FlowDissector => retval != 2,
+        P::Netfilter => retval == 1,
         _ => true,
     };
     if passes { Fate::Passes { keep: usize::MAX } } else { Fate::Ends }

@@ -146,7 +146,8 @@ impl Instance {
         let maps = self.maps.iter().map(|m| m.as_ref().ok().cloned());
         let loader = self.helpers.iter().fold(loader, |loader, (id, function)| loader.helper(*id, *function));
         let loader = self.kfuncs.iter().fold(loader, |loader, (name, function)| loader.kfunc(name, *function));
-        let loader = loader.btf(object.btf.clone()).kernel_types(|| self.kernel.btf().cloned()).maps(maps);
+        let kernel = self.kernel.clone();
+        let loader = loader.btf(object.btf.clone()).kernel_types(move || kernel.btf().cloned()).maps(maps);
         let loaded = loader.load_with(kfunc);
         let loaded = loaded.map_err(|e| match e {
             LoadError::NoMap { at, map } => match self.maps.get(map as usize) {

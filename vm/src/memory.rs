@@ -294,17 +294,17 @@ impl Memory {
         place.map(|place| unsafe { load_raw(place, 1) } as u8)
     }
 
-    /// A checked store: the slow path.
+    /// A checked store: the slow path. Whether the instruction has the value itself matters to some fields of contexts.
     pub(crate) fn store(
         &mut self,
         native: &mut RunContext,
         ctx: &CtxMemory,
-        address: u64,
-        size: u64,
+        (address, size): (u64, u64),
         value: u64,
+        constant: bool,
     ) -> Result<(), FaultKind> {
         let target = if let Some(target) = ctx.translate(address, size, true) {
-            if ctx.ignores(address, value) {
+            if ctx.ignores(address, value, constant) {
                 return Ok(());
             }
             target

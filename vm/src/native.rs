@@ -389,6 +389,11 @@ impl EngineRun {
         self.0.store(address, size, value).map_err(Fault::from)
     }
 
+    /// A store of the low bytes of a constant in checked mode.
+    pub fn store_constant(&mut self, address: u64, size: u64, value: u64) -> Result<(), Fault> {
+        self.0.store_constant(address, size, value).map_err(Fault::from)
+    }
+
     /// A load that gives zero where there is no memory of the program.
     pub fn probe(&mut self, address: u64, size: u64, signed: bool) -> u64 {
         access::probe(&mut self.0, address, size + if signed { 16 } else { 0 })

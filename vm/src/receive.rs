@@ -33,7 +33,7 @@ impl Run {
 
 /// Addressed to this host, to all, to several, or to another host (`PACKET_*`). The loopback device has no broadcast
 /// address.
-fn packet_type(to: &[u8], device: Option<&Device>) -> u32 {
+pub(crate) fn packet_type(to: &[u8], device: Option<&Device>) -> u32 {
     if to == device.map_or([0; 6], |d| d.mac) {
         0
     } else if to == [0xff; 6] && device.is_some_and(|d| d.index != LOOPBACK) {
@@ -45,8 +45,8 @@ fn packet_type(to: &[u8], device: Option<&Device>) -> u32 {
     }
 }
 
-/// Index of the loopback device.
-const LOOPBACK: u32 = 1;
+/// Index of the loopback device, which packets come from when no other is named.
+pub(crate) const LOOPBACK: u32 = 1;
 
 /// Fills in what the kernel finds out when it receives a frame, for program types that work on an skb.
 #[inline]

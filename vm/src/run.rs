@@ -30,6 +30,9 @@ pub type HelperFn = unsafe fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
 /// Runs the function behind a handle on behalf of a helper: the way back into the engine.
 pub type CallbackFn = fn(&mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
 
+/// Bytes behind a map's address that are read as the kernel's struct, which is shorter for every type of map.
+const KERNEL_MAP: usize = 1024;
+
 /// The stack of all frames.
 #[repr(C, align(16))]
 #[derive(Debug)]
@@ -503,10 +506,20 @@ impl Run {
         Err(self.memory.fault(&self.native, &self.ctx, address, len, write).into())
     }
 
-    /// Copies out of the memory that the world describes, where all of it is in one image.
+    /// Copies out of what a program finds at an address that is none of its memory: the memory that the world describes,
+    /// where all of it is in one image, and the program's maps, which it sees as the kernel's structs.
     #[cold]
     pub(crate) fn copy_image(&self, address: u64, out: &mut [u8]) -> Option<()> {
-        out.copy_from_slice(self.world.memory.get(address, out.len(), Space::Any)?);
+        if let Some(image) = self.world.memory.get(address, out.len(), Space::Any) {
+            out.copy_from_slice(image);
+            return Some(());
+        }
+        let offset = |map: &&Arc<Map>| address.checked_sub(crate::maps::address(map)).map(|offset| offset as usize);
+        let inside = |map: &&Arc<Map>| offset(map).is_some_and(|at| at + out.len() <= KERNEL_MAP);
+        // Of two that stand side by side, the one that begins last.
+        let map = self.maps().filter(inside).min_by_key(offset)?;
+        let types = self.current.kernel_types()?;
+        crate::maps::kernel_struct::read(map, types, offset(&map)?, out);
         Some(())
     }
 
@@ -520,9 +533,18 @@ impl Run {
         })
     }
 
-    /// A checked store: the slow path.
+    /// A checked store of a register: the slow path.
     pub(crate) fn store(&mut self, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
-        self.memory.store(&mut self.native, &self.ctx, address, size, value).or_else(|fault| {
+        self.store_value(address, size, value, false)
+    }
+
+    /// A checked store of a constant: the slow path.
+    pub(crate) fn store_constant(&mut self, address: u64, size: u64, value: u64) -> Result<(), FaultKind> {
+        self.store_value(address, size, value, true)
+    }
+
+    fn store_value(&mut self, address: u64, size: u64, value: u64, constant: bool) -> Result<(), FaultKind> {
+        self.memory.store(&mut self.native, &self.ctx, (address, size), value, constant).or_else(|fault| {
             let bytes = value.to_le_bytes();
             let part = bytes.get(..size as usize).ok_or(fault.clone())?;
             if self.world.memory.write(address, part, Space::Kernel) { Ok(()) } else { Err(fault) }

@@ -103,6 +103,8 @@ pub struct World {
     pub neighbours: Vec<Neighbour>,
     /// Sockets that lookups find.
     pub sockets: Vec<Socket>,
+    /// Connections that are tracked when the first program looks; see [`Connection`].
+    pub connections: Vec<Connection>,
     /// Return addresses of the kernel's stack where the program is called, innermost first.
     pub kernel_stack: Vec<u64>,
     /// Return addresses of the user's stack.
@@ -145,6 +147,25 @@ pub struct Socket {
     pub mark: u32,
     /// Device that it is bound to; zero for none.
     pub device: u32,
+}
+
+/// A connection that the kernel keeps track of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Who began it.
+    pub from: std::net::SocketAddr,
+    /// Whom with.
+    pub to: std::net::SocketAddr,
+    /// TCP rather than UDP.
+    pub tcp: bool,
+    /// Zone.
+    pub zone: u16,
+    /// `IPS_*`; it is confirmed anyway.
+    pub status: u32,
+    /// How long it lives.
+    pub seconds: u32,
+    /// Mark.
+    pub mark: u32,
 }
 
 /// A sysctl.
@@ -279,6 +300,7 @@ impl Default for World {
             routes: Vec::new(),
             neighbours: Vec::new(),
             sockets: Vec::new(),
+            connections: Vec::new(),
             kernel_stack: Vec::new(),
             user_stack: Vec::new(),
             attach_cookie: 0,

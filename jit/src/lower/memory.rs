@@ -82,7 +82,8 @@ impl Translator<'_, '_> {
     pub(crate) fn store(&mut self, size: Size, dst: u8, src: Operand, off: i16) {
         let value = self.operand(ebpfkit_isa::Width::W64, src);
         if self.env.checked {
-            return self.checked_store(size, dst, off, value);
+            let negative = matches!(src, Operand::Imm(imm) if imm < 0);
+            return self.checked_store(size, dst, off, value, negative);
         }
         let access = self.access(size, off);
         if access.arena {

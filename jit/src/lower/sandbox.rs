@@ -5,6 +5,7 @@
 
 use super::{Translator, int, trusted};
 use crate::opt::load_combining::Piece;
+use crate::runtime;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
@@ -245,14 +246,19 @@ impl Translator<'_, '_> {
         self.slow_path(false, bytes, &[address])
     }
 
-    /// A store with checks.
-    pub(crate) fn checked_store(&mut self, size: Size, dst: u8, off: i16, value: Value) {
+    /// A store with checks. Fields that take not every number tell a negative constant from the same number in a
+    /// register, so that the run has to know of it there.
+    pub(crate) fn checked_store(&mut self, size: Size, dst: u8, off: i16, value: Value, negative: bool) {
+        let layout = self.env.program.ctx_layout();
+        let constant = negative && u64::try_from(off).is_ok_and(|off| layout.is_selective(off));
         let bytes = size.bytes() as u64;
         let fast_path = self.fast_path(dst, off, bytes, true);
         let flags = MemFlagsData::new().with_notrap();
         let base = self.get(dst);
         // Wider stores than the instruction's would be to pointers, which are never written; of some numbers less is kept.
-        let Some((condition, offset, kept)) = fast_path else { return self.slow_store(base, off, bytes, value) };
+        let Some((condition, offset, kept)) = fast_path else {
+            return self.slow_store(base, off, bytes, value, constant);
+        };
         let ty = int(kept as u32 * 8);
         let narrow = |t: &mut Self| if ty == I64 { value } else { t.b.ins().ireduce(ty, value) };
         let Some(condition) = condition else {
@@ -267,7 +273,7 @@ impl Translator<'_, '_> {
         let (fast, slow, done) = (self.new_block(), self.cold_block(), self.new_block());
         self.b.ins().brif(condition, fast, &[], slow, &[]);
         self.begin(slow);
-        self.slow_store(base, off, bytes, value);
+        self.slow_store(base, off, bytes, value, constant);
         self.b.ins().jump(done, &[]);
         self.begin(fast);
         let narrow = narrow(self);
@@ -276,8 +282,16 @@ impl Translator<'_, '_> {
         self.begin(done);
     }
 
-    fn slow_store(&mut self, base: Value, off: i16, bytes: u64, value: Value) {
+    fn slow_store(&mut self, base: Value, off: i16, bytes: u64, value: Value, constant: bool) {
         let address = self.b.ins().iadd_imm_s(base, i64::from(off));
+        if constant {
+            let bytes = self.number(bytes as i64);
+            let was_cold = std::mem::replace(&mut self.is_cold, true);
+            self.runtime(runtime::store_constant as *const () as usize, &[address, bytes, value]);
+            self.stop_on_fault();
+            self.is_cold = was_cold;
+            return;
+        }
         self.slow_path(true, bytes, &[address, value]);
     }
 

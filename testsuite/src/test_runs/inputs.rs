@@ -12,6 +12,8 @@ pub struct Input {
     pub packet: Option<Vec<u8>>,
     /// The context; empty for none.
     pub ctx: Vec<u8>,
+    /// What the first argument of a method leads to, whose address takes the place of that argument.
+    pub state: Option<u32>,
     /// How often the program runs, on what the run before has left.
     pub repeat: u32,
 }
@@ -230,16 +232,70 @@ fn lookup_context(source: &mut impl Source) -> Vec<u8> {
     ctx
 }
 
-/// Random input for a program type.
-pub fn input(source: &mut impl Source, kind: ProgType) -> Input {
+/// The state of a hook of netfilter, and a packet for it: with a link header unless it leaves.
+fn hook(source: &mut impl Source) -> (Vec<u8>, Vec<u8>) {
+    const SIZE: usize = 48;
+    let mut packet = frame(source);
+    let v6 = packet.get(12..14) == Some(&[0x86, 0xdd]);
+    let family = match source.below(12) {
+        0 => source.pick(&[0u8, 2, 7, 10]),
+        _ if v6 => 10,
+        _ => 2,
+    };
+    let number = source.pick(&[0u8, 0, 1, 2, 3, 3, 4, 5, 200]);
+    if source.chance(250) || number == 3 && source.chance(800) {
+        packet.drain(..14.min(packet.len()));
+    }
+    if source.chance(250) {
+        return (packet, Vec::new());
+    }
+    let mut ctx = vec![0; SIZE];
+    (ctx[0], ctx[1]) = (number, family);
+    match source.below(14) {
+        0 => ctx[2 + source.below(SIZE as u32 - 2) as usize] = 1,
+        1 => ctx.truncate(1 + source.below(SIZE as u32) as usize),
+        2 => ctx.resize(SIZE + 1 + source.below(40) as usize, 0),
+        3 => ctx.push(1),
+        _ => {}
+    }
+    (packet, ctx)
+}
+
+/// Arguments of a method; sometimes too few or too many.
+fn method(source: &mut impl Source, arguments: usize) -> Input {
+    let mut ctx: Vec<u8> = (0..arguments).flat_map(|_| source.wide().to_ne_bytes()).collect();
+    let state = source.chance(850).then(|| source.bits());
+    if state.is_none() {
+        ctx[..8].fill(0);
+    }
+    let state = match source.below(16) {
+        0 => {
+            ctx.resize(source.pick(&[1usize, 7, 8, 9, 16, 40, 48, 104]), 0);
+            ctx.iter_mut().take(8).for_each(|b| *b = 0);
+            None
+        }
+        _ => state,
+    };
+    Input { packet: None, ctx, state, repeat: 1 }
+}
+
+/// Random input for a program type; a method takes so many arguments.
+pub fn input(source: &mut impl Source, kind: ProgType, arguments: usize) -> Input {
+    if kind == ProgType::StructOps {
+        return method(source, arguments);
+    }
     let repeat = if source.chance(80) { 2 + source.below(3) } else { 1 };
+    if kind == ProgType::Netfilter {
+        let (packet, ctx) = hook(source);
+        return Input { packet: Some(packet), ctx, state: None, repeat };
+    }
     if input::takes_packet(kind) {
         let packet = frame(source);
         let ctx = match kind {
             ProgType::FlowDissector => Vec::new(),
             _ => packet_context(source, kind, packet.len()),
         };
-        return Input { packet: Some(packet), ctx, repeat };
+        return Input { packet: Some(packet), ctx, state: None, repeat };
     }
     let ctx = match kind {
         ProgType::SkLookup => lookup_context(source),
@@ -251,5 +307,5 @@ pub fn input(source: &mut impl Source, kind: ProgType) -> Input {
             bytes(source, len)
         }
     };
-    Input { packet: None, ctx, repeat: if kind == ProgType::SkLookup { repeat } else { 1 } }
+    Input { packet: None, ctx, state: None, repeat: if kind == ProgType::SkLookup { repeat } else { 1 } }
 }

@@ -1,24 +1,30 @@
 //! `BPF_PROG_TEST_RUN` in the kernel and here: programs of every type that it takes without attaching them, on random
 //! packets and contexts. Result, error number, packet, context and maps are compared, in the interpreter and as native
-//! code. Programs are random ones ([`crate::generate`]) and such that call helpers and keep all that they give
+//! code, with checks and without. Programs are random ones ([`crate::generate`]) and such that call helpers and keep all that they give
 //! ([`Recipe`]).
 
 mod calls;
+mod code;
 mod inputs;
+mod kinds;
+mod structs;
 
-pub use calls::{KINDS, Recipe, recipe};
+pub use code::{Arg, Call, Part, Recipe};
 pub use inputs::{Input, frame, input};
+pub use kinds::{KINDS, recipe};
+pub use structs::Structs;
 
-use crate::engines::{Entries, entries, kernel_errs, load, verified_all};
+use crate::engines::{Entries, Which, entries, kernel_errs, load, verified_all};
 use crate::generate::{self, Config, Seeded, Source};
-use ebpfkit_abi::MapType;
-use ebpfkit_jit::{Jit, compile_with};
+use ebpfkit_abi::{MapType, test_run};
+use ebpfkit_jit::{Jit, Options, compile_with};
 use ebpfkit_kernel::{Kernel, KernelError, LoadedProgram, LogLevel, Session, TestRun};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::{KernelModel, Verified};
-use ebpfkit_vm::{Engine, Instance, Interpreter, Program, Run, World, input as vm_input};
+use ebpfkit_vm::{Engine, Image, Instance, Interpreter, Program, Run, Space, World, input as vm_input};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a test-run gives: result, packet, context, maps; or an error number.
 type Outcome = Result<Output, i32>;
@@ -64,6 +70,8 @@ pub struct Comparison {
     kernel: Kernel,
     model: KernelModel,
     config: Config,
+    structs: Structs,
+    calls_only: bool,
 }
 
 /// A program in the kernel, with its maps.
@@ -78,7 +86,29 @@ struct Theirs<'a> {
 struct Ours {
     instance: Instance,
     programs: Vec<Arc<Program>>,
-    jit: bool,
+    which: Which,
+}
+
+/// The engines that are compared.
+const ENGINES: [Which; 4] =
+    [Which::InterpreterUnchecked, Which::JitVerified, Which::InterpreterChecked, Which::JitSandboxed];
+
+/// Where the state that a method's argument leads to stands here: an address of the user's.
+const STATE: u64 = 0x7f00_1234_5678;
+
+/// Numbers for the connections of one program, which the kernel keeps for a while: no two programs have the same.
+fn nonce() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(0x9e37_79b1)
+        ^ std::time::UNIX_EPOCH.elapsed().map_or(0, |t| t.as_secs() as u32);
+    start.wrapping_add(NEXT.fetch_add(1 << 10, Ordering::Relaxed))
+}
+
+/// The map of results as it is before the first run.
+fn results(nonce: u32) -> Vec<u8> {
+    let mut value = vec![0; code::NONCE + 24];
+    value[code::NONCE..][..4].copy_from_slice(&nonce.to_ne_bytes());
+    value
 }
 
 /// Types whose maps hold what can be compared.
@@ -87,7 +117,7 @@ fn has_entries(map: &ebpfkit_object::Map) -> bool {
 }
 
 impl<'a> Theirs<'a> {
-    fn new(kernel: Kernel, prepared: &'a Prepared) -> Result<Self, String> {
+    fn new(kernel: Kernel, prepared: &'a Prepared, nonce: Option<u32>) -> Result<Self, String> {
         let text = |e: KernelError| e.to_string();
         let session = Session::new(kernel, prepared).map_err(text)?;
         let mut programs = Vec::new();
@@ -96,12 +126,21 @@ impl<'a> Theirs<'a> {
             programs.push(program.map_err(|errno| format!("program {n}: errno {errno}"))?);
         }
         session.fill_prog_arrays(|n| programs.get(n)).map_err(text)?;
+        if let Some(nonce) = nonce {
+            session.map(0).and_then(|map| map.update(&[0; 4], &results(nonce), 0)).map_err(text)?;
+        }
         Ok(Self { kernel, session, programs, prepared })
     }
 
     fn run(&self, input: &Input) -> Result<Outcome, String> {
         let kind = self.prepared.object.programs[0].prog_type;
-        let test = TestRun::of(kind, input.packet.as_deref(), &input.ctx, input.repeat);
+        // The kernel copies what the first argument leads to, and back.
+        let state = AtomicU32::new(input.state.unwrap_or_default());
+        let mut ctx = input.ctx.clone();
+        if input.state.is_some() {
+            ctx[..8].copy_from_slice(&(state.as_ptr() as u64).to_ne_bytes());
+        }
+        let test = TestRun::of(kind, input.packet.as_deref(), &ctx, input.repeat);
         let out = match self.kernel.test_run(&self.programs[0], &test) {
             Ok(out) => out,
             Err(KernelError::Call { errno, .. }) => return Ok(Err(errno)),
@@ -116,35 +155,65 @@ impl<'a> Theirs<'a> {
             maps.push(all.into_iter().collect());
         }
         // One that the kernel was given in the place of none.
-        let ctx = if input.ctx.is_empty() { Vec::new() } else { out.ctx };
+        let mut ctx = if input.ctx.is_empty() { Vec::new() } else { out.ctx };
+        if input.state.is_some() {
+            let after = state.load(Ordering::Relaxed);
+            ctx[..8].copy_from_slice(&u64::from(after).to_ne_bytes());
+        }
         let (retval, packet) = (out.retval, out.data);
         Ok(Ok(Output { retval, packet, ctx, maps }))
     }
 }
 
 impl Ours {
-    fn new(model: &KernelModel, prepared: &Prepared, proofs: &[Verified], jit: bool) -> Result<Self, String> {
+    fn new(
+        model: &KernelModel,
+        prepared: &Prepared,
+        proofs: &[Verified],
+        which: Which,
+        nonce: Option<u32>,
+    ) -> Result<Self, String> {
         let mut instance = Instance::new(&prepared.object, model, 1);
         let programs = load(&mut instance, model, prepared, proofs)?;
-        if jit {
+        if let Some(tier) = which.tier() {
             for program in &programs {
-                compile_with(program, false, ebpfkit_jit::Options::default()).map_err(|e| e.to_string())?;
+                // Some run with checks though they are verified.
+                let checked = which.is_checked() || Run::new(program, World::default()).is_checked();
+                let options = Options { tier: Some(tier), ..Options::default() };
+                compile_with(program, checked, options).map_err(|e| e.to_string())?;
             }
         }
-        Ok(Self { instance, programs, jit })
+        if let (Some(nonce), Some(Ok(map))) = (nonce, instance.maps().first()) {
+            map.user_update(&[0; 4], &results(nonce), 0).map_err(|e| e.to_string())?;
+        }
+        Ok(Self { instance, programs, which })
     }
 
     fn run(&self, prepared: &Prepared, input: &Input) -> Result<Outcome, String> {
         let mut run = Run::new(&self.programs[0], World::default());
-        if let Err(e) = vm_input::set_input(&mut run, input.packet.as_deref(), &input.ctx) {
+        if self.which.is_checked() {
+            run.set_checked(true);
+        }
+        let mut ctx = input.ctx.clone();
+        if let Some(state) = input.state {
+            ctx[..8].copy_from_slice(&STATE.to_ne_bytes());
+            let bytes = state.to_ne_bytes().to_vec();
+            let image = Image { address: STATE, bytes, writable: true, space: Space::Any };
+            run.world_mut().memory.insert(image);
+        }
+        if let Err(e) = vm_input::set_input(&mut run, input.packet.as_deref(), &ctx) {
             return Ok(Err(e.errno().0));
         }
         let mut retval = 0;
         for _ in 0..input.repeat.max(1) {
-            let result = if self.jit { Jit.run(&mut run) } else { Interpreter.run(&mut run) };
+            let result = if self.which.tier().is_some() { Jit.run(&mut run) } else { Interpreter.run(&mut run) };
             retval = result.map_err(|fault| fault.to_string())? as u32;
         }
-        let (packet, ctx) = vm_input::output(&run, &input.ctx);
+        let (packet, mut ctx) = vm_input::output(&run, &ctx);
+        if let Some(bytes) = input.state.and_then(|_| run.world().memory.get(STATE, 4, Space::Any)) {
+            ctx[..8].fill(0);
+            ctx[..4].copy_from_slice(bytes);
+        }
         let maps =
             self.instance.maps().iter().zip(&prepared.object.maps).map(|(map, def)| {
                 map.as_ref().ok().filter(|_| has_entries(def)).map(|m| entries(m)).unwrap_or_default()
@@ -195,13 +264,20 @@ impl Comparison {
     pub fn new(kernel: Kernel, model: KernelModel, config: Config) -> Self {
         // Programs see which CPU they run on.
         ebpfkit_kernel::machine::stay_on_cpu(0);
-        Self { kernel, model, config }
+        let structs = model.btf().map(|types| Structs::of(types)).unwrap_or_default();
+        Self { kernel, model, config, structs, calls_only: false }
+    }
+
+    /// Compares programs that do nothing but call, and keep what that gives.
+    pub fn with_calls_only(mut self) -> Self {
+        self.calls_only = true;
+        self
     }
 
     fn prepared(&self, origin: &Origin) -> Prepared {
         match origin {
             Origin::Random(seed) => generate::program(&mut Seeded(*seed), &self.config),
-            Origin::Recipe(recipe) => recipe.build(),
+            Origin::Recipe(recipe) => recipe.build(&self.structs),
         }
     }
 
@@ -214,7 +290,9 @@ impl Comparison {
     ) -> Result<Option<(usize, String)>, String> {
         counts.programs += 1;
         let proofs = verified_all(&self.model, prepared);
-        let theirs = Theirs::new(self.kernel, prepared);
+        // Programs that keep what they see have one map.
+        let nonce = (prepared.object.maps.first().is_some_and(|m| m.name == "results")).then(nonce);
+        let theirs = Theirs::new(self.kernel, prepared, nonce);
         let (proofs, theirs) = match (proofs, theirs) {
             (Ok(proofs), Ok(theirs)) => (proofs, theirs),
             (Err(_), Err(_)) => {
@@ -228,7 +306,7 @@ impl Comparison {
             counts.left_out += 1;
             return Ok(None);
         }
-        let engines = [false, true].map(|jit| Ours::new(&self.model, prepared, &proofs, jit));
+        let engines = ENGINES.map(|which| Ours::new(&self.model, prepared, &proofs, which, nonce));
         for (n, input) in inputs.iter().enumerate() {
             let want = theirs.run(input)?;
             *counts.runs.entry(prepared.object.programs[0].prog_type.to_string()).or_default() += 1;
@@ -237,8 +315,7 @@ impl Comparison {
                 let engine = engine.as_ref().map_err(Clone::clone)?;
                 let got = engine.run(prepared, input)?;
                 if let Some(text) = difference(&got, &want) {
-                    let name = if engine.jit { "native code" } else { "interpreter" };
-                    return Ok(Some((n, format!("{name}: {text}"))));
+                    return Ok(Some((n, format!("{:?}: {text}", engine.which))));
                 }
             }
         }
@@ -264,12 +341,19 @@ impl Comparison {
             0 if only.is_empty() => Origin::Random(seed),
             _ => {
                 let kind = source.pick(&kinds);
-                Origin::Recipe(recipe(source, kind))
+                let mut recipe = recipe(source, &self.structs, kind);
+                if self.calls_only {
+                    let calls = |part: &Part| !matches!(part, Part::SetField(..) | Part::SetPacket(..));
+                    recipe.parts.retain(calls);
+                }
+                Origin::Recipe(recipe)
             }
         };
         let prepared = self.prepared(&origin);
         let kind = prepared.object.programs[0].prog_type;
-        let inputs: Vec<Input> = (0..inputs).map(|_| input(source, kind)).collect();
+        let arguments =
+            self.structs.arguments(test_run::OPERATIONS, prepared.object.programs[0].attach_type.0 as usize);
+        let inputs: Vec<Input> = (0..inputs).map(|_| input(source, kind, arguments.unwrap_or(1))).collect();
         let found = match self.first_difference(&prepared, &inputs, counts) {
             Ok(None) => return Ok(()),
             Ok(Some((n, text))) => (n, text),
@@ -284,16 +368,19 @@ impl Comparison {
         let prepared = self.prepared(&origin);
         let text = self.shows(&prepared, &input).unwrap_or(text);
         let packet = input.packet.as_deref().map_or("none".to_owned(), hex);
-        let (ctx, repeat) = (hex(&input.ctx), input.repeat);
+        let (ctx, repeat, state) = (hex(&input.ctx), input.repeat, input.state);
         let parts = match &origin {
             Origin::Recipe(recipe) => format!("{recipe:?}\n"),
             Origin::Random(_) => String::new(),
         };
         let code = crate::text_of(&prepared);
-        Err(format!("{kind}: {text}\npacket {packet}\ncontext [{ctx}] repeat {repeat}\n{parts}{code}"))
+        Err(format!("{kind}: {text}\npacket {packet}\ncontext [{ctx}] repeat {repeat} state {state:?}\n{parts}{code}"))
     }
 
     fn shorten(&self, mut origin: Origin, mut input: Input) -> (Origin, Input) {
+        let kind = self.prepared(&origin).object.programs[0].prog_type;
+        let needs_context =
+            input.state.is_some() || test_run::of(kind, ebpfkit_abi::AttachType(0)).is_ok_and(|row| row.needs_context);
         let holds = |o: &Origin, i: &Input| self.shows(&self.prepared(o), i).is_some();
         let attempt = |origin: &mut Origin, input: &mut Input, change: &dyn Fn(&mut Origin, &mut Input) -> bool| {
             let (mut o, mut i) = (origin.clone(), input.clone());
@@ -311,7 +398,7 @@ impl Comparison {
                     true
                 });
             }
-            if !input.ctx.is_empty() {
+            if !input.ctx.is_empty() && !needs_context {
                 changed |= attempt(&mut origin, &mut input, &|_, i| {
                     i.ctx.clear();
                     true

@@ -68,16 +68,7 @@ impl Env<'_> {
 
     /// Whether this program type may write packet data.
     pub(crate) fn may_write_packet(&self) -> bool {
-        matches!(
-            self.prog().prog_type,
-            ProgType::SchedCls
-                | ProgType::SchedAct
-                | ProgType::Xdp
-                | ProgType::LwtXmit
-                | ProgType::SkSkb
-                | ProgType::SkMsg
-                | ProgType::CgroupSockopt
-        )
+        self.prog().prog_type.writes_packets()
     }
 
     /// An access to a map's value, by an instruction or a call. The kernel pointer in it, when one is accessed.

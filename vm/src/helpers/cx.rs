@@ -188,6 +188,8 @@ pub(crate) fn add_object_region(run: &mut Run, object: heap::Found) {
     let (what, writable) = match object.kind {
         heap::Kind::Own | heap::Kind::Percpu => ("an allocated object", true),
         heap::Kind::Cpumask => ("a set of CPUs", false),
+        // Programs may write its mark, which helpers know the place of.
+        heap::Kind::Connection => ("a connection", false),
         heap::Kind::Kernel => ("a struct of the kernel", false),
         heap::Kind::Iterator | heap::Kind::Argument => return,
     };

@@ -20,6 +20,8 @@ pub enum Kind {
     Cpumask,
     /// What an iterator has copied.
     Iterator,
+    /// A connection that is tracked.
+    Connection,
     /// A struct of the kernel's, which all runs share and which is never given back.
     Kernel,
     /// What is handed to a callback.
@@ -151,7 +153,7 @@ pub fn release(kind: Kind, address: u64) -> bool {
 
 /// One owner less of an object that programs make, of whatever kind.
 pub(crate) fn release_any(address: u64) {
-    for kind in [Kind::Own, Kind::Percpu, Kind::Cpumask] {
+    for kind in [Kind::Own, Kind::Percpu, Kind::Cpumask, Kind::Connection] {
         if release(kind, address) {
             return;
         }

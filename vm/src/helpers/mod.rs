@@ -36,7 +36,6 @@ pub use socket::{Sockets, attach as attach_socket};
 pub(crate) use socket::{add_all_regions as add_socket_regions, attach_dummy as attach_dummy_socket};
 pub use state::{State, Timer};
 pub use timers::run_timers;
-pub(crate) use typed_text::NEED_TYPES;
 
 /// What maps do with the objects that their values own.
 pub(crate) mod objects {

@@ -50,6 +50,8 @@ pub struct State {
     pub(crate) locks: Vec<u64>,
     /// Addresses of the records of ring buffers that the run has reserved and not submitted.
     pub(crate) records: Vec<u64>,
+    /// Connections that are tracked.
+    pub(super) connections: super::kfuncs::Connections,
     /// Two words of the run's own: the dynptr that a callback gets.
     scratch: Box<[u64; 2]>,
 }

@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// Ticks of the kernel's timer a second.
-const HZ: u64 = 250;
+pub(super) const HZ: u64 = 250;
 /// Bytes of a command name, its zero included (`TASK_COMM_LEN`).
 const COMM_LEN: usize = 16;
 

@@ -7,15 +7,11 @@ use super::Row;
 use super::cx::{self, Ret};
 use super::{probe, trace};
 use crate::{Errno, Fault, Run};
-use ebpfkit_abi::helpers::id;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{IntEncoding, Kind, Type, TypeId};
 use std::fmt::Write as _;
 
 pub(super) const ROWS: &[Row] = &[("snprintf_btf", snprintf_btf), ("seq_printf_btf", seq_printf_btf)];
-
-/// The helpers here, which need the kernel's types whoever has verified the program.
-pub(crate) const NEED_TYPES: &[u32] = &[id::SNPRINTF_BTF, id::SEQ_PRINTF_BTF];
 
 /// No new lines and no indentation (`BTF_F_COMPACT`).
 const COMPACT: u64 = 1;

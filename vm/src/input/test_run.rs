@@ -4,6 +4,7 @@
 use super::{InputError, Origin, set_frame};
 use crate::Errno;
 use crate::packet::starts_at_link;
+use crate::receive::LOOPBACK;
 use crate::run::Run;
 use ebpfkit_abi::ProgType;
 use ebpfkit_abi::ctx::{Context, Field, Layout, context_of};
@@ -23,18 +24,16 @@ const AF_INET6: u16 = 10;
 /// Longest context of a raw tracepoint (`MAX_BPF_FUNC_ARGS`).
 const MAX_ARGUMENTS: usize = 12 * 8;
 /// Longest context, whatever it holds: a page.
-const MAX_CONTEXT: usize = PAGE;
+pub(super) const MAX_CONTEXT: usize = PAGE;
 /// A page, which is what one piece of a packet lies in.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 /// What the kernel keeps at the end of the page (`struct skb_shared_info`).
-const SHARED_INFO: usize = 320;
+pub(super) const SHARED_INFO: usize = 320;
 /// Pages that a packet has besides its first (`MAX_SKB_FRAGS`).
 const MAX_FRAGS: usize = 17;
 /// What it keeps before the packet.
-const SKB_HEADROOM: usize = 64;
+pub(super) const SKB_HEADROOM: usize = 64;
 const XDP_HEADROOM: usize = 256;
-/// Index of the loopback device, which packets come from when no other is named.
-const LOOPBACK: u32 = 1;
 
 /// The first bytes of a field, in the host's byte order; zero behind the context's end.
 fn value(context: &[u8], field: &Field) -> u64 {
@@ -283,12 +282,15 @@ fn set_xdp_packet(run: &mut Run, frame: &[u8], context: &[u8]) -> Result<(), Inp
     Ok(())
 }
 
-/// The packet that a test-run gives back: of XDP programs with its metadata before it and its other pages behind it, and
+/// The packet that a test-run gives back: nothing of netfilter programs, which change none; of XDP programs with its metadata before it and its other pages behind it, and
 /// where programs see what follows the Ethernet header with an empty one.
 pub fn data_out(run: &Run) -> Vec<u8> {
     let kind = run.program().prog_type();
     if let Some(keys) = run.flow_keys().filter(|_| kind == ProgType::FlowDissector) {
         return found_keys(keys, run.packet.len());
+    }
+    if kind == ProgType::Netfilter {
+        return Vec::new();
     }
     let before: &[u8] = match kind {
         ProgType::Xdp => run.packet.meta(),
@@ -328,7 +330,8 @@ pub fn unwrap_frame(kind: ProgType, before: &[u8], data: &mut Vec<u8>, context: 
     data.drain(..meta).collect()
 }
 
-/// The context of a test-run with a packet, in which that of XDP programs says how long it is.
+/// The context of a test-run with a packet, in which that of XDP programs says how long it is, and that of netfilter
+/// programs that it comes in.
 pub fn context_for(kind: ProgType, context: &[u8], frame: &[u8]) -> Vec<u8> {
     let mut context = context.to_vec();
     if let (ProgType::Xdp, Some(Context::Fields { layout, .. })) = (kind, context_of(kind)) {
@@ -337,12 +340,19 @@ pub fn context_for(kind: ProgType, context: &[u8], frame: &[u8]) -> Vec<u8> {
             context[usize::from(end.offset)..][..4].copy_from_slice(&(frame.len() as u32).to_ne_bytes());
         }
     }
+    if kind == ProgType::Netfilter && context.is_empty() {
+        context = super::netfilter::context_for(frame);
+    }
     context
 }
 
 fn output_context(run: &Run, kind: ProgType, before: &[u8]) -> Vec<u8> {
     if before.is_empty() {
         return Vec::new();
+    }
+    if kind == ProgType::Netfilter {
+        // What was given says where the packet is; what the program gets of it holds the kernel's pointers.
+        return before.to_vec();
     }
     let mut out = run.ctx.to_struct();
     let Some(Context::Fields { layout, .. }) = context_of(kind) else { return out };

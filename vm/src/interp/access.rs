@@ -18,9 +18,9 @@ pub(super) fn load<const CHECKED: bool, const SIZE: u64>(run: &mut Run, address:
     run.load(address, SIZE).map_err(Fault::from)
 }
 
-/// A store of the low `SIZE` bytes.
+/// A store of the low `SIZE` bytes of a register, or of a constant.
 #[inline(always)]
-pub(super) fn store<const CHECKED: bool, const SIZE: u64>(
+pub(super) fn store<const CHECKED: bool, const SIZE: u64, const CONSTANT: bool>(
     run: &mut Run,
     address: u64,
     value: u64,
@@ -31,6 +31,9 @@ pub(super) fn store<const CHECKED: bool, const SIZE: u64>(
         // SAFETY: the bytes lie in a writable region of the run, or the verifier has proved that they do.
         unsafe { store_raw(address, SIZE, value) };
         return Ok(());
+    }
+    if CONSTANT {
+        return run.store_constant(address, SIZE, value).map_err(Fault::from);
     }
     run.store(address, SIZE, value).map_err(Fault::from)
 }

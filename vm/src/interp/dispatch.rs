@@ -370,6 +370,10 @@ pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
         ($i:ident, $r:ident, src) => { $r.get($i.src) };
         ($i:ident, $r:ident, imm) => { $i.imm };
     }
+    macro_rules! slow_store {
+        ($run:ident, $address:ident, $size:literal, $value:expr, src) => { $run.store($address, $size, $value) };
+        ($run:ident, $address:ident, $size:literal, $value:expr, imm) => { $run.store_constant($address, $size, $value) };
+    }
     macro_rules! store {
         ($size:literal, $operand:ident) => { memory!(checked, |i, r, run, CHECKED| {
             let address = r.get(i.dst).wrapping_add(i.off as i64 as u64);
@@ -380,7 +384,7 @@ pub(crate) fn handler(op: Op, checked: bool, far: bool) -> Handler {
             here
         }, {
             let address = r.get(i.dst).wrapping_add(i.off as i64 as u64);
-            run.store(address, $size, operand!(i, r, $operand)).is_ok()
+            slow_store!(run, address, $size, operand!(i, r, $operand), $operand).is_ok()
         }) };
     }
     // Decoding has checked these against the frame.

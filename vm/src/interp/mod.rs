@@ -434,10 +434,18 @@ fn memory<const CHECKED: bool>(i: &Inst, r: &mut [u64; 16], run: &mut Run) -> Op
             i.imm
         };
     }
+    macro_rules! constant {
+        (src) => {
+            false
+        };
+        (imm) => {
+            true
+        };
+    }
     macro_rules! store {
         ($size:literal, $operand:ident) => {{
             let address = r[d].wrapping_add(i.off as i64 as u64);
-            store::<CHECKED, $size>(run, address, operand!($operand))
+            store::<CHECKED, $size, { constant!($operand) }>(run, address, operand!($operand))
         }};
     }
     Some(match_memory!(i.op, load, store, _ => return None))

@@ -12,7 +12,7 @@ use crate::run::HelperFn;
 use crate::user::UserHelper;
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::{AttachType, MapType, ProgType};
-use ebpfkit_isa::opcode::{class, jmp, pseudo};
+use ebpfkit_isa::opcode::{class, jmp};
 use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, Operand, R10, STACK_SIZE, decode as decode_insn};
 use ebpfkit_object::btf::{EXCEPTION_CALLBACK_TAG, Kind as BtfKind};
 use ebpfkit_object::{Btf, FuncInfo, ProgramFlags};
@@ -57,8 +57,8 @@ pub(crate) struct Pieces {
     own_kfuncs: Vec<(String, UserHelper)>,
     ctx: Option<Arc<CtxLayout>>,
     pub btf: Option<Arc<Btf>>,
-    /// The kernel's, where a helper or a variable of the kernel needs them.
-    kernel_types: Option<Arc<Btf>>,
+    /// The kernel's.
+    kernel_types: LazyTypes,
     /// Variables of the kernel that instructions name, by type: all of them zero.
     variables: Vec<(u32, Arc<[u64]>)>,
     /// Types of functions, by slot; the first is the main function's.
@@ -70,6 +70,27 @@ pub(crate) struct Pieces {
     /// Type that was asked for after a verified program was given.
     other_type: Option<ProgType>,
     pub flags: ProgramFlags,
+    /// The kernel's type that it is attached to; of a method the struct of operations.
+    pub attach_btf_id: u32,
+}
+
+/// Types that are read when they are needed first.
+#[derive(Clone, Default)]
+struct LazyTypes {
+    source: Option<Arc<dyn Fn() -> Option<Arc<Btf>> + Send + Sync>>,
+    read: OnceLock<Option<Arc<Btf>>>,
+}
+
+impl LazyTypes {
+    fn get(&self) -> Option<&Arc<Btf>> {
+        self.read.get_or_init(|| self.source.as_ref().and_then(|source| source())).as_ref()
+    }
+}
+
+impl std::fmt::Debug for LazyTypes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.read.fmt(f)
+    }
 }
 
 impl Pieces {
@@ -90,7 +111,7 @@ impl Pieces {
     /// The kernel's types.
     pub(crate) fn kernel_types(&self) -> Option<&Arc<Btf>> {
         let verified = self.verified.as_ref().and_then(|v| v.assumptions().kernel_types.as_ref());
-        verified.or(self.kernel_types.as_ref())
+        verified.or_else(|| self.kernel_types.get())
     }
 
     /// Gives a variable of the kernel memory, if its type is known; a function only has an address.
@@ -232,6 +253,7 @@ impl Loader {
         this.pieces.unavailable.sort_by_key(|p| p.0);
         this.pieces.func_info.clone_from(&program.func_info);
         this.pieces.flags = program.flags;
+        this.pieces.attach_btf_id = program.attach_btf_id;
         this
     }
 
@@ -281,14 +303,10 @@ impl Loader {
         self
     }
 
-    /// Where the kernel's types come from, which helpers need that show objects as text, and variables of the kernel. They
-    /// are asked for only if the program has one of these.
-    pub fn kernel_types(mut self, source: impl FnOnce() -> Option<Arc<Btf>>) -> Self {
-        let shows = |i: &Insn| i.is_call() && i.src == 0 && helpers::NEED_TYPES.contains(&(i.imm as u32));
-        let needs = |i: &Insn| shows(i) || i.is_ld_imm64() && i.src == pseudo::BTF_ID;
-        if self.pieces.insns.iter().any(needs) {
-            self.pieces.kernel_types = source();
-        }
+    /// Where the kernel's types come from: helpers need them that show objects as text, contexts that are structs of the
+    /// kernel, variables of the kernel, maps that are read as structs. They are asked for when something does.
+    pub fn kernel_types(mut self, source: impl Fn() -> Option<Arc<Btf>> + Send + Sync + 'static) -> Self {
+        self.pieces.kernel_types = LazyTypes { source: Some(Arc::new(source)), read: OnceLock::new() };
         self
     }
 

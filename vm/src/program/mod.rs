@@ -235,8 +235,13 @@ impl Program {
     }
 
     /// The kernel's types, if the program was verified with them, or has something that needs them.
-    pub(crate) fn kernel_types(&self) -> Option<&ebpfkit_object::Btf> {
-        self.pieces.kernel_types().map(|types| &**types)
+    pub(crate) fn kernel_types(&self) -> Option<&Arc<ebpfkit_object::Btf>> {
+        self.pieces.kernel_types()
+    }
+
+    /// The kernel's type that it is attached to; of a method the struct of operations.
+    pub(crate) fn attach_btf_id(&self) -> u32 {
+        self.pieces.attach_btf_id
     }
 
     /// What the program takes for granted, when it was verified.

@@ -1,8 +1,8 @@
 //! A map's contents as values, read as they are asked for.
 
-use super::{Value, read, variables};
 use crate::Errno;
 use crate::maps::Map;
+use crate::typed::{Value, read, variables};
 use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::Kind;

@@ -1,9 +1,7 @@
 //! Map contents and global variables from JSON, in the form that shows them. The text is read entry by entry, so that a
 //! large file takes little more memory than the entries themselves.
 
-use super::Value;
-use super::read::MAX_DEPTH;
-use super::write::{Mismatch, write, write_untyped};
+use crate::typed::{MAX_DEPTH, Mismatch, Value, write, write_untyped};
 use ebpfkit_abi::{MapTraits, MapType};
 use ebpfkit_object::btf::{Kind, Type, TypeId};
 use ebpfkit_object::{Btf, Map, MapInit, Object, nearest};

@@ -7,7 +7,7 @@ use crate::end::End;
 use crate::out::{self, note};
 use crate::paint;
 use anyhow::{Result, bail};
-use ebpfkit_abi::{AttachType, retval_name};
+use ebpfkit_abi::{retval_name, test_run};
 use ebpfkit_kernel::{Answer, Kernel, LoadedProgram, LogLevel, Session, TestRun};
 use ebpfkit_object::Program;
 use serde::Serialize;
@@ -35,9 +35,7 @@ pub fn ready<'p>(args: &Args, chosen: &'p Chosen) -> Result<Result<Ready<'p>, En
     let Chosen { prepared, index, entries, .. } = chosen;
     let index = *index;
     let program = &prepared.object.programs[index];
-    if matches!(program.attach_type, AttachType::XdpDevmap | AttachType::XdpCpumap) {
-        return Err(no_kernel(format!("the kernel has no test-run for {} programs", program.attach_type)));
-    }
+    has_test_run(program)?;
     let kernel = Kernel::open().map_err(no_kernel)?;
     let session = Session::new(kernel, prepared).map_err(no_kernel)?;
     let loaded = match session.load(index, LogLevel::NONE).map_err(no_kernel)?.program {
@@ -86,6 +84,15 @@ pub fn run(args: &Args, chosen: &Chosen) -> Result<End> {
         }
     }
     Ok(End::Good)
+}
+
+/// Fails where the kernel has no test-run of a program.
+fn has_test_run(program: &Program) -> Result<()> {
+    let (kind, attach) = (program.prog_type, program.attach_type);
+    match test_run::of(kind, attach) {
+        Ok(_) => Ok(()),
+        Err(no) => Err(no_kernel(format!("the kernel has no test-run of {}: {}", head(program), no.why))),
+    }
 }
 
 /// Says why the kernel does not take a program, in its words.

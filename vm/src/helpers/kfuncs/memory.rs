@@ -5,7 +5,6 @@ use crate::helpers::cx::{self, Ret};
 use crate::helpers::dynptr::{Dynptr, Kind};
 use crate::helpers::probe;
 use crate::maps::mem;
-use crate::packet::{Origin, starts_at_link};
 use crate::{Errno, Fault, Run};
 
 pub(super) const ROWS: &[Row] = &[
@@ -16,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     int!("bpf_dynptr_adjust", adjust),
     ("bpf_dynptr_is_null", is_null),
     ("bpf_dynptr_is_rdonly", is_rdonly),
-    ("bpf_dynptr_size", size),
+    int!("bpf_dynptr_size", size),
     int!("bpf_dynptr_clone", clone),
     int!("bpf_dynptr_copy", copy),
     int!("bpf_dynptr_memset", memset),
@@ -59,7 +58,7 @@ fn from_packet(run: &mut Run, flags: u64, to: u64, kind: Kind, read_only: bool) 
 
 fn from_skb(run: &mut Run, [_, flags, to, ..]: [u64; 5]) -> Ret {
     // Programs that may not write to the packet get a dynptr that may not either.
-    let read_only = !starts_at_link(run.program().prog_type(), Origin::TestRun);
+    let read_only = !run.program().prog_type().writes_packets();
     from_packet(run, flags, to, Kind::Skb, read_only)
 }
 

@@ -18,6 +18,7 @@ mod stream;
 mod task;
 
 use super::Row;
+pub(super) use conntrack::Table as Connections;
 pub(crate) use graph::{release_list, release_tree};
 pub(super) use memory::raw_write;
 

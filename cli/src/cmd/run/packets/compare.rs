@@ -30,8 +30,6 @@ const MAX_PRINTED: u64 = 100;
 /// Differing bytes of a packet that are printed, and the places where they are looked for.
 const MAX_BYTES: usize = 32;
 const MAX_PLACES: usize = 4;
-/// What the kernel gives for a program type that it cannot test-run.
-const ENOTSUPP: i32 = 524;
 
 /// What the kernel's run gave otherwise; documented in `docs/json.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -208,6 +206,10 @@ impl Each<'_> {
         };
         sink.count(gave.retval);
         if let Some(keep) = self.taking.keep(gave.retval) {
+            if self.kind == ProgType::Netfilter {
+                // Programs change no packet, and none comes back.
+                gave.data = frame.to_vec();
+            }
             let meta = unwrap_frame(self.kind, frame, &mut gave.data, &gave.ctx);
             let record = left(record, frame.len(), gave.data.len());
             let kept = gave.data.len().min(keep);
@@ -218,15 +220,13 @@ impl Each<'_> {
 
     /// Runs it in the kernel; the inner error is why the kernel does not take this packet.
     fn in_kernel(&self, frame: &[u8], ctx: &[u8], wants_output: bool) -> Result<Result<Gave, Errno>> {
-        let test = TestRun { wants_output, ..TestRun::of(self.kind, Some(frame), ctx, 1) };
+        let mut test = TestRun::of(self.kind, Some(frame), ctx, 1);
+        test.wants_output &= wants_output;
         match self.kernel.test_run(self.loaded, &test) {
             Ok(result) => {
                 Ok(Ok(Gave { retval: result.retval, data: result.data, ctx: result.ctx, events: Vec::new() }))
             }
-            Err(KernelError::Call { errno, .. }) if errno != ENOTSUPP => Ok(Err(Errno(errno))),
-            Err(KernelError::Call { .. }) => {
-                Err(no_kernel(format!("the kernel has no test-run for {} programs", self.kind)))
-            }
+            Err(KernelError::Call { errno, .. }) => Ok(Err(Errno(errno))),
             Err(e) => Err(no_kernel(e)),
         }
     }

@@ -6,7 +6,7 @@ use ebpfkit_object::btf::{Composite, Kind, Type, TypeId};
 use std::net::IpAddr;
 
 /// Types inside types deeper than this are shown as bytes.
-pub(super) const MAX_DEPTH: u32 = 32;
+pub(crate) const MAX_DEPTH: u32 = 32;
 
 /// Reads a value of a type. Bytes that are missing, or types that are unknown, give [`Value::Bytes`].
 pub fn read(btf: &Btf, ty: TypeId, bytes: &[u8]) -> Value {
