@@ -44,6 +44,12 @@ pub fn process(pid: u32) -> Option<std::os::fd::OwnedFd> {
     crate::sys::open_process(pid)
 }
 
+/// A perf event of the calling thread that counts nothing; nothing where there are none.
+#[cfg(unix)]
+pub fn perf_event() -> Option<std::os::fd::OwnedFd> {
+    crate::sys::open_perf_event()
+}
+
 /// Processor time that the calling thread has used; `None` where the system does not say.
 pub fn thread_time() -> Option<std::time::Duration> {
     crate::sys::thread_time()

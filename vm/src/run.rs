@@ -5,7 +5,7 @@ use crate::context::CtxMemory;
 use crate::event::{Event, Redirect};
 use crate::fault::{Fault, FaultKind};
 use crate::helpers::State;
-use crate::maps::Map;
+use crate::maps::{KERNEL_STRUCT, Map};
 use crate::memory::{Memory, STACK_BYTES};
 use crate::native::{EngineRun, RunContext, STATUS_OK};
 use crate::objects::Objects;
@@ -29,9 +29,6 @@ pub type HelperFn = unsafe fn(&mut Run, [u64; 5]) -> Result<u64, Fault>;
 
 /// Runs the function behind a handle on behalf of a helper: the way back into the engine.
 pub type CallbackFn = fn(&mut EngineRun, function: usize, args: [u64; 5]) -> Result<u64, Fault>;
-
-/// Bytes behind a map's address that are read as the kernel's struct, which is shorter for every type of map.
-const KERNEL_MAP: usize = 1024;
 
 /// The stack of all frames.
 #[repr(C, align(16))]
@@ -515,9 +512,8 @@ impl Run {
             return Some(());
         }
         let offset = |map: &&Arc<Map>| address.checked_sub(crate::maps::address(map)).map(|offset| offset as usize);
-        let inside = |map: &&Arc<Map>| offset(map).is_some_and(|at| at + out.len() <= KERNEL_MAP);
-        // Of two that stand side by side, the one that begins last.
-        let map = self.maps().filter(inside).min_by_key(offset)?;
+        let inside = |map: &&Arc<Map>| offset(map).is_some_and(|at| at + out.len() <= KERNEL_STRUCT);
+        let map = self.maps().find(inside)?;
         let types = self.current.kernel_types()?;
         crate::maps::kernel_struct::read(map, types, offset(&map)?, out);
         Some(())

@@ -8,7 +8,7 @@ use ebpfkit_object::record::Record;
 use ebpfkit_vm::maps::{Descriptor, Map, create};
 use ebpfkit_vm::{Loader, Program};
 use std::fs::File;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ enum Ours {
     Program(Arc<Program>),
     Cgroup(u64),
     Socket(u64),
+    PerfEvent(u64),
     Other,
     Closed,
 }
@@ -44,6 +45,11 @@ pub struct Objects {
     all: Vec<Object>,
     /// Owners of storage, by the type of the map.
     owners: Vec<(MapType, OwnedFd)>,
+}
+
+fn holds_programs(map_type: MapType) -> bool {
+    use MapType as T;
+    matches!(map_type, T::ProgArray | T::Devmap | T::DevmapHash | T::Cpumap)
 }
 
 /// A number that no open file has.
@@ -88,6 +94,7 @@ impl Objects {
         for (prog_type, attach_type) in [
             (ProgType::Xdp, AttachType(0)),
             (ProgType::Xdp, AttachType::XdpDevmap),
+            (ProgType::Xdp, AttachType::XdpCpumap),
             (ProgType::SocketFilter, AttachType(0)),
             (ProgType::SchedCls, AttachType(0)),
         ] {
@@ -101,8 +108,20 @@ impl Objects {
             all.push(Object { ours: Ours::Program(ours), id, fd, keeps: Keeps::Program(loaded) });
         }
         let udp = || UdpSocket::bind("127.0.0.1:0").map(OwnedFd::from);
-        let tcp = TcpListener::bind("127.0.0.1:0").map(OwnedFd::from);
-        let sockets: Vec<OwnedFd> = [udp(), udp(), tcp].into_iter().flatten().collect();
+        let tcp = TcpListener::bind("127.0.0.1:0");
+        // Both ends of a connection.
+        let ends = || -> std::io::Result<[OwnedFd; 2]> {
+            let listener = tcp.as_ref().map_err(|e| e.kind())?;
+            let one = TcpStream::connect(listener.local_addr()?)?;
+            Ok([one.into(), listener.accept()?.0.into()])
+        };
+        let ends = ends().into_iter().flatten();
+        let sockets: Vec<OwnedFd> =
+            [udp(), udp(), tcp.as_ref().map_err(|e| e.kind().into()).and_then(|l| l.try_clone()).map(OwnedFd::from)]
+                .into_iter()
+                .flatten()
+                .chain(ends)
+                .collect();
         let mut owners = Vec::new();
         for socket in sockets {
             owners.extend(socket.try_clone().map(|s| (MapType::SkStorage, s)));
@@ -126,6 +145,9 @@ impl Objects {
         owners.extend(
             ["/proc/self/exe", "/dev/null", "/"].map(open).into_iter().flatten().map(|fd| (MapType::InodeStorage, fd)),
         );
+        if let Some(event) = machine::perf_event() {
+            all.push(Object { ours: Ours::PerfEvent(7), id: 0, fd: event.as_raw_fd(), keeps: Keeps::File(event) });
+        }
         let null = open("/dev/null").map_err(|e| text(&e))?;
         all.push(Object { ours: Ours::Other, id: 0, fd: null.as_raw_fd(), keeps: Keeps::File(null) });
         all.push(Object { ours: Ours::Closed, id: 0, fd: CLOSED, keeps: Keeps::Nothing });
@@ -150,10 +172,23 @@ impl Objects {
             Ours::Program(program) => Descriptor::Program(program),
             Ours::Cgroup(n) => Descriptor::Cgroup(*n),
             Ours::Socket(n) => Descriptor::Socket(*n),
+            Ours::PerfEvent(n) => Descriptor::PerfEvent(*n),
             Ours::Other => Descriptor::Other,
             Ours::Closed => Descriptor::Closed,
         };
         (ours, object.fd)
+    }
+
+    /// A program for an entry of a map of devices or CPUs, here and in the kernel: often none.
+    pub fn program(&self, n: u64) -> (Option<Descriptor<'_>>, i32) {
+        match n % 8 {
+            0 | 1 => (None, 0),
+            2 => (None, -1),
+            _ => {
+                let (ours, fd) = self.descriptor(n / 8, true);
+                (Some(ours), fd)
+            }
+        }
     }
 
     /// Owners that maps of a type have storage of; their descriptors in the kernel.
@@ -166,7 +201,7 @@ impl Objects {
     pub fn which_of_ours(&self, map_type: MapType, id: u64) -> Option<usize> {
         self.all.iter().position(|o| match &o.ours {
             Ours::Map(map) => map_type.is(MapTraits::MAPS) && u64::from(map.facts().id) == id,
-            Ours::Program(program) => map_type == MapType::ProgArray && u64::from(program.id()) == id,
+            Ours::Program(program) => holds_programs(map_type) && u64::from(program.id()) == id,
             Ours::Socket(n) => *n == id,
             _ => false,
         })
@@ -176,7 +211,7 @@ impl Objects {
     pub fn which_of_theirs(&self, map_type: MapType, id: u64) -> Option<usize> {
         self.all.iter().position(|o| match &o.ours {
             Ours::Map(_) => map_type.is(MapTraits::MAPS) && o.id == id,
-            Ours::Program(_) => map_type == MapType::ProgArray && o.id == id,
+            Ours::Program(_) => holds_programs(map_type) && o.id == id,
             Ours::Socket(n) => *n == id,
             _ => false,
         })

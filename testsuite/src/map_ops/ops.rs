@@ -161,7 +161,7 @@ impl Pair<'_> {
         let (shape, map) = (self.shape, &self.theirs);
         let found = |v: Result<Option<Vec<u8>>, KernelError>| match v {
             Ok(Some(bytes)) if shape.has_descriptors() => Answer::Object(self.which_of_theirs(number(&bytes))),
-            Ok(Some(bytes)) => Answer::Bytes(bytes),
+            Ok(Some(bytes)) => Answer::Bytes(self.shown(bytes, |n| self.which_of_theirs(n))),
             Ok(None) => Answer::Error(Errno::ENOENT.0),
             Err(e) => Answer::Error(errno(&e)),
         };
@@ -174,6 +174,9 @@ impl Pair<'_> {
                     let mut value = self.objects.descriptor(v, shape.takes_sockets()).1.to_ne_bytes().to_vec();
                     value.resize(map.value_bytes, 0);
                     value
+                } else if shape.has_programs() {
+                    let fd = self.objects.program(v >> 2).1;
+                    [&shape.value(v, 4)[..], &fd.to_ne_bytes()].concat()
                 } else {
                     shape.value(v, map.value_bytes)
                 };
@@ -265,11 +268,7 @@ impl Pair<'_> {
     fn add(&self, all: &mut Vec<(Vec<u8>, Vec<u8>)>, keys: &[u8], values: &[u8], which: impl Fn(u64) -> Option<usize>) {
         let (key, value) = (self.theirs.key_size.max(1), self.theirs.value_bytes.max(1));
         for (key, value) in keys.chunks_exact(key).zip(values.chunks_exact(value)) {
-            let value = match self.shape.has_descriptors() {
-                true => format!("{:?}", which(number(value))).into_bytes(),
-                false => value.to_vec(),
-            };
-            all.push((key.to_vec(), value));
+            all.push((key.to_vec(), self.shown(value.to_vec(), &which)));
         }
     }
 
@@ -279,7 +278,7 @@ impl Pair<'_> {
         let key = |n| self.keys(n).map(|k| k.1);
         let found = |result: Result<(), Errno>, out: Vec<u8>| match result {
             Ok(()) if shape.has_descriptors() => Answer::Object(self.which_of_ours(number(&out))),
-            Ok(()) => Answer::Bytes(out),
+            Ok(()) => Answer::Bytes(self.shown(out, |n| self.which_of_ours(n))),
             Err(e) => Answer::Error(e.0),
         };
         let gone = Answer::Done;
@@ -288,6 +287,8 @@ impl Pair<'_> {
                 let Some(key) = key(k) else { return gone };
                 done(if shape.has_descriptors() {
                     map.user_put(&key, self.objects.descriptor(v, shape.takes_sockets()).0, flags)
+                } else if shape.has_programs() {
+                    map.user_put_program(&key, &shape.value(v, 8), self.objects.program(v >> 2).0, flags)
                 } else {
                     map.user_update(&key, &shape.value(v, out.len()), flags)
                 })
@@ -387,10 +388,16 @@ impl Pair<'_> {
         (ours != theirs).then_some((ours, theirs))
     }
 
+    /// A value in which objects have the same numbers on both sides.
     fn shown(&self, value: Vec<u8>, which: impl Fn(u64) -> Option<usize>) -> Vec<u8> {
-        match self.shape.has_descriptors() {
-            true => format!("{:?}", which(number(&value))).into_bytes(),
-            false => value,
+        if self.shape.has_descriptors() {
+            return format!("{:?}", which(number(&value))).into_bytes();
+        }
+        match value.split_at_checked(4) {
+            Some((first, id)) if self.shape.has_programs() && number(id) != 0 => {
+                format!("{first:?} {:?}", which(number(id))).into_bytes()
+            }
+            _ => value,
         }
     }
 

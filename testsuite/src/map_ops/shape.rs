@@ -254,6 +254,12 @@ impl Shape {
         self.def.map_type.is(MapTraits::DESCRIPTORS) || self.def.map_type == MapType::ReuseportSockarray
     }
 
+    /// Values name a program behind their first four bytes.
+    pub fn has_programs(&self) -> bool {
+        use MapType as T;
+        matches!(self.def.map_type, T::Devmap | T::DevmapHash | T::Cpumap) && self.def.value_size == 8
+    }
+
     /// Sockets of the machine can be put in.
     pub fn takes_sockets(&self) -> bool {
         !matches!(self.def.map_type, MapType::Xskmap | MapType::ReuseportSockarray)

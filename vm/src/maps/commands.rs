@@ -105,6 +105,22 @@ impl Map {
         each!(self, e => Elements::put(e, key, descriptor, flags))
     }
 
+    /// `BPF_MAP_UPDATE_ELEM` of a map of devices or CPUs whose values name a program by a descriptor, behind their first
+    /// four bytes; `None` for a descriptor of zero or less.
+    pub fn user_put_program(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        program: Option<Descriptor<'_>>,
+        flags: u64,
+    ) -> Result<(), Errno> {
+        self.writable()?;
+        self.lockable(flags)?;
+        let key = self.user_key(key)?;
+        let value = value.get(..self.user_value_size()).ok_or(Errno::EINVAL)?;
+        each!(self, e => Elements::put_program(e, key, value, program, flags))
+    }
+
     /// `BPF_MAP_DELETE_ELEM`.
     pub fn user_delete(&self, key: &[u8]) -> Result<(), Errno> {
         self.writable()?;

@@ -81,6 +81,11 @@ pub(super) trait Elements {
         Err(Errno::EINVAL)
     }
 
+    /// Sets a value behind whose first four bytes a descriptor names a program; `None` where it names nothing.
+    fn put_program(&self, key: &[u8], value: &[u8], _program: Option<Descriptor<'_>>, flags: u64) -> Result<(), Errno> {
+        self.user_update(key, value, flags)
+    }
+
     /// Which operations user space has on many elements at once.
     fn batches(&self) -> Batches {
         Batches::empty()

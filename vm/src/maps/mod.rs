@@ -119,7 +119,22 @@ pub struct Map {
     users: Users,
     frozen: AtomicBool,
     kind: Kind,
+    /// Nothing else lies at the addresses at which programs see the kernel's struct of the map.
+    _rest: Rest,
 }
+
+/// Bytes that only take room.
+struct Rest(#[expect(dead_code, reason = "nobody looks at them")] [u8; 512]);
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
+}
+
+/// Bytes of the longest of the kernel's structs of maps (`struct bpf_htab`).
+pub(crate) const KERNEL_STRUCT: usize = 832;
+const _: () = assert!(size_of::<Map>() >= KERNEL_STRUCT);
 
 /// The implementations.
 #[derive(Debug)]
@@ -251,7 +266,14 @@ pub fn create_outer(def: &Def, fields: &Record, inner_fields: &Record, around: &
     };
     let kind = new_kind(&facts, fields, (template, inner_fields.clone())).map_err(no_memory)?;
     let kind = kind.ok_or_else(|| fail(Errno::EOPNOTSUPP, "maps of this type are not simulated", true))?;
-    Ok(Map { facts, fields: fields.clone(), users: Users::default(), frozen: AtomicBool::new(false), kind })
+    Ok(Map {
+        facts,
+        fields: fields.clone(),
+        users: Users::default(),
+        frozen: AtomicBool::new(false),
+        kind,
+        _rest: Rest([0; 512]),
+    })
 }
 
 fn facts_of(def: &Def, around: &Surroundings) -> Facts {
@@ -292,7 +314,7 @@ fn new_kind(facts: &Facts, fields: &Record, template: (Facts, Record)) -> Result
         | MapType::ReuseportSockarray => Kind::Slots(Slots::new(facts)?),
         MapType::Sockhash => Kind::Sockhash(Sockhash(HashMap::new(facts, &Record::default())?)),
         MapType::Devmap | MapType::Cpumap => Kind::Targets(Targets::new(facts)?),
-        MapType::DevmapHash => Kind::DevmapHash(DevmapHash(HashMap::new(facts, &Record::default())?)),
+        MapType::DevmapHash => Kind::DevmapHash(DevmapHash::new(facts)?),
         MapType::ArrayOfMaps | MapType::HashOfMaps => Kind::Maps(Maps::new(facts, template)?),
         MapType::StackTrace => Kind::StackTrace(StackTrace::new(facts)),
         MapType::SkStorage

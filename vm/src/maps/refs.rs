@@ -177,6 +177,22 @@ pub struct Targets {
     size: usize,
     cpumap: bool,
     cpus: u32,
+    /// What its programs have in common.
+    owner: OnceLock<Owner>,
+}
+
+/// A program for packets that went to an entry, and what all such programs of a map have in common.
+fn target_program(program: Descriptor<'_>, attach: AttachType, owner: &OnceLock<Owner>) -> Result<u64, Errno> {
+    match program {
+        Descriptor::Program(program) => {
+            let fits = program.prog_type() == ProgType::Xdp && program.attach_type() == attach;
+            let own = program.owner();
+            let same = fits && *owner.get_or_init(|| own.clone()) == own;
+            if same { Ok(program.id().into()) } else { Err(Errno::EINVAL) }
+        }
+        Descriptor::Closed => Err(Errno::EBADF),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// Longest queue of a CPU.
@@ -189,6 +205,7 @@ impl Targets {
             size: facts.value_size as usize,
             cpumap: facts.map_type == MapType::Cpumap,
             cpus: facts.cpus,
+            owner: OnceLock::new(),
         })
     }
 
@@ -197,6 +214,29 @@ impl Targets {
         // An entry without interface, or without queue, is empty.
         let used = self.words.get(index)?.load(Ordering::Acquire) as u32 != 0;
         self.words.address(index).filter(|_| used)
+    }
+}
+
+impl Targets {
+    /// Refusals of an entry, whatever program it names.
+    fn refuses(&self, key: &[u8], first: u64, flags: u64) -> Result<(), Errno> {
+        let index = index(key);
+        if flags > flag::EXIST {
+            return Err(Errno::EINVAL);
+        }
+        if index >= self.words.count {
+            return Err(Errno::E2BIG);
+        }
+        if flags == flag::NOEXIST {
+            return Err(Errno::EEXIST);
+        }
+        if self.cpumap && first > MAX_QUEUE.into() {
+            return Err(Errno::EOVERFLOW);
+        }
+        if self.cpumap && index >= self.cpus {
+            return Err(Errno::ENODEV);
+        }
+        Ok(())
     }
 }
 
@@ -444,26 +484,36 @@ impl Elements for Targets {
     }
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        let index = index(key);
         let content = check_target(value)?;
-        if flags > flag::EXIST {
-            return Err(Errno::EINVAL);
-        }
-        let slot = self.words.get(index).ok_or(Errno::E2BIG)?;
-        if flags == flag::NOEXIST {
-            return Err(Errno::EEXIST);
-        }
-        let first = content as u32;
-        if self.cpumap && first > MAX_QUEUE {
-            return Err(Errno::EOVERFLOW);
-        }
-        if self.cpumap && index >= self.cpus {
-            return Err(Errno::ENODEV);
-        }
+        let first = content & u64::from(u32::MAX);
+        self.refuses(key, first, flags)?;
         if !self.cpumap && first == 0 && content != 0 {
             return Err(Errno::EINVAL);
         }
-        slot.store(content, Ordering::Release);
+        self.words.get(index(key)).ok_or(Errno::E2BIG)?.store(content, Ordering::Release);
+        Ok(())
+    }
+
+    fn put_program(&self, key: &[u8], value: &[u8], program: Option<Descriptor<'_>>, flags: u64) -> Result<(), Errno> {
+        let program = program.filter(|_| self.size > 4);
+        let first = number(value) & u64::from(u32::MAX);
+        let alone = first.to_ne_bytes();
+        let Some(program) = program else { return self.user_update(key, &alone[..self.size], flags) };
+        if !self.cpumap && first == 0 {
+            // What is refused without a program is refused with one for the same reason.
+            self.refuses(key, first, flags)?;
+            return Err(Errno::EINVAL);
+        }
+        self.refuses(key, first, flags)?;
+        let (attach, wrong) = match self.cpumap {
+            true => (AttachType::XdpCpumap, Errno::ENOMEM),
+            false => (AttachType::XdpDevmap, Errno::EINVAL),
+        };
+        let content = match first {
+            0 => 0,
+            _ => first | target_program(program, attach, &self.owner).map_err(|_| wrong)? << 32,
+        };
+        self.words.get(index(key)).ok_or(Errno::E2BIG)?.store(content, Ordering::Release);
         Ok(())
     }
 }
@@ -517,11 +567,21 @@ impl Elements for Maps {
 
 /// Devices by key.
 #[derive(Debug)]
-pub struct DevmapHash(pub(super) HashMap);
+pub struct DevmapHash {
+    devices: HashMap,
+    /// What its programs have in common.
+    owner: OnceLock<Owner>,
+}
+
+impl DevmapHash {
+    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
+        Ok(Self { devices: HashMap::new(facts, &Record::default())?, owner: OnceLock::new() })
+    }
+}
 
 impl Elements for DevmapHash {
     fn inner(&self) -> Option<&dyn Elements> {
-        Some(&self.0)
+        Some(&self.devices)
     }
 
     fn update(&self, _key: &[u8], _value: &[u8], _flags: u64, _cpu: u32) -> Result<(), Errno> {
@@ -533,7 +593,22 @@ impl Elements for DevmapHash {
             return Err(Errno::EINVAL);
         }
         // The kernel makes an entry even when it is told to replace one.
-        self.0.update(key, value, flags & flag::NOEXIST, None)
+        self.devices.update(key, value, flags & flag::NOEXIST, None)
+    }
+
+    fn put_program(&self, key: &[u8], value: &[u8], program: Option<Descriptor<'_>>, flags: u64) -> Result<(), Errno> {
+        let mut content = (number(value) & u64::from(u32::MAX)).to_ne_bytes();
+        if let Some(program) = program.filter(|_| value.len() > 4) {
+            if index(value) == 0 || flags > flag::EXIST {
+                return Err(Errno::EINVAL);
+            }
+            if flags == flag::NOEXIST && self.devices.look(key).is_some() {
+                return Err(Errno::EEXIST);
+            }
+            let id = target_program(program, AttachType::XdpDevmap, &self.owner).map_err(|_| Errno::EINVAL)?;
+            content = (number(value) & u64::from(u32::MAX) | id << 32).to_ne_bytes();
+        }
+        self.user_update(key, &content[..value.len()], flags)
     }
 }
 

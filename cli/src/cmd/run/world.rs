@@ -2,9 +2,9 @@
 
 use crate::files;
 use anyhow::{Context, Result};
-use ebpfkit_vm::{Device, Limits, Neighbour, Route, Task, World};
+use ebpfkit_vm::{Connection, Device, Limits, Neighbour, Route, Task, World};
 use serde::Deserialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 /// The file. What it leaves out keeps its default.
@@ -24,6 +24,7 @@ struct File {
     devices: Vec<FileDevice>,
     routes: Vec<FileRoute>,
     neighbours: Vec<FileNeighbour>,
+    connections: Vec<FileConnection>,
     limits: FileLimits,
 }
 
@@ -84,6 +85,34 @@ struct FileNeighbour {
     mac: String,
 }
 
+/// A connection that the kernel keeps track of.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileConnection {
+    from: SocketAddr,
+    to: SocketAddr,
+    protocol: Protocol,
+    #[serde(default)]
+    zone: u16,
+    #[serde(default)]
+    status: u32,
+    #[serde(default = "connection_seconds")]
+    seconds: u32,
+    #[serde(default)]
+    mark: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Protocol {
+    Tcp,
+    Udp,
+}
+
+fn connection_seconds() -> u32 {
+    600
+}
+
 fn ethernet_mtu() -> u32 {
     1500
 }
@@ -105,6 +134,7 @@ impl Default for File {
             devices: Vec::new(),
             routes: Vec::new(),
             neighbours: Vec::new(),
+            connections: Vec::new(),
             limits: FileLimits::default(),
         }
     }
@@ -171,6 +201,12 @@ fn world(file: File) -> Result<World> {
     }
     for n in file.neighbours {
         world.neighbours.push(Neighbour { address: n.address, device: n.device, mac: mac(&n.mac)? });
+    }
+    for c in file.connections {
+        let FileConnection { from, to, protocol, zone, status, seconds, mark } = c;
+        anyhow::ensure!(from.is_ipv4() == to.is_ipv4(), "connections: {from} and {to} are of two families");
+        let tcp = protocol == Protocol::Tcp;
+        world.connections.push(Connection { from, to, tcp, zone, status, seconds, mark });
     }
     Ok(world)
 }

@@ -192,8 +192,10 @@ impl Drop for Table {
 
 /// One owner less; without any the connection is gone.
 fn let_go(address: u64) {
+    // Nobody may take the memory between both.
+    let mut all = all();
     if heap::release(Kind::Connection, address) && heap::object_at(address).is_none() {
-        all().remove(&address);
+        all.remove(&address);
     }
 }
 
@@ -269,12 +271,13 @@ fn make(run: &mut Run, c: Connection, mark: u32) -> Option<u64> {
         // What the kernel's struct lacks is left out.
         let _ = typed::write(&types, id, &Value::Struct(vec![(name.to_owned(), value)]), &mut bytes);
     }
+    let mut all = all();
     let address = cx::allocate(run, Kind::Connection, size);
     if address == 0 {
         return None;
     }
     raw_write(address, &bytes);
-    all().insert(address, c);
+    all.insert(address, c);
     Some(address)
 }
 
