@@ -71,16 +71,17 @@ fn verification(args: &run::Args) -> Result<Exploration> {
     record(&host, &prepared, index, options, None)
 }
 
-/// The program to look at, by the verdicts: the first that is rejected, otherwise the first.
+/// The program to look at, by the verdicts: the first that is rejected, otherwise the first that a verifier sees.
 pub fn choose(verdicts: impl Iterator<Item = (usize, Status)>) -> Option<usize> {
-    let mut first = None;
+    let (mut first, mut unloadable) = (None, None);
     for (index, status) in verdicts {
         if status == Status::Rejected {
             return Some(index);
         }
-        first.get_or_insert(index);
+        // Of a program that no verifier sees there is nothing to show.
+        if status == Status::Unloadable { &mut unloadable } else { &mut first }.get_or_insert(index);
     }
-    first
+    first.or(unloadable)
 }
 
 /// Verifies a program and records every path. `judged` is what came of it before, where that is known.
