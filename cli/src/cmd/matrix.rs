@@ -118,7 +118,7 @@ pub fn file(
     report: &mut Report,
 ) -> Result<End> {
     let mut object = open(path)?;
-    types.apply(&mut object, selection);
+    types.apply(&mut object, selection)?;
     let picked = |object: &Object| selection.pick(object).unwrap_or_default();
     let columns = matrix::judge(&object, picked, kernels, options);
     let Some(prepared) = columns.iter().find_map(|c| c.prepared.as_ref().ok()) else {

@@ -20,7 +20,7 @@ pub mod test;
 mod types;
 pub mod verify;
 
-pub use types::TypeArgs;
+pub use types::{TypeArgs, map_help};
 
 use crate::files;
 use crate::host::Host;
@@ -62,7 +62,7 @@ pub fn open(path: &Path) -> Result<Object> {
 /// Opens an object file or a text and resolves it for a kernel.
 pub fn load(path: &Path, host: &Host, types: &TypeArgs, selection: &Selection) -> Result<Prepared> {
     let mut object = open(path)?;
-    types.apply(&mut object, selection);
+    types.apply(&mut object, selection)?;
     for refusal in &object.libbpf_refusals {
         note!("{} {}: libbpf 1.x does not open it: {refusal}", paint::warning("note:"), files::name(path));
     }

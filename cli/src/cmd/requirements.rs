@@ -54,7 +54,7 @@ pub fn file(
     json: bool,
 ) -> Result<End> {
     let mut object = open(path)?;
-    types.apply(&mut object, selection);
+    types.apply(&mut object, selection)?;
     if !selection.is_all() {
         let picked = selection.pick(&object)?;
         let mut at = 0;

@@ -4,7 +4,7 @@ use crate::cmd::debug;
 use crate::cmd::effort::EffortArgs;
 use crate::cmd::matrix::{self, Form};
 use crate::cmd::report::{ForTools, Report};
-use crate::cmd::{Labels, Selection, TypeArgs, head, load, open, requirements, type_help};
+use crate::cmd::{Labels, Selection, TypeArgs, head, load, map_help, open, requirements, type_help};
 use crate::end::{End, Failure};
 use crate::host::{Host, KernelArgs};
 use crate::judge::{FileResult, ProgramResult, Timed, duration, judge, judge_recorded};
@@ -274,7 +274,8 @@ fn file(
         show(&timed, &format!("{}{}", labels.of(path), head(program)))?;
         if timed.judged.status() == Status::Unloadable {
             let why = timed.judged.message().unwrap_or_default();
-            let help = type_help(program).or_else(|| loader::help(&why, host.model.btf().map(|b| &**b)));
+            let named = || loader::help(&why, host.model.btf().map(|b| &**b));
+            let help = type_help(program).or_else(|| map_help(&prepared.object, &why)).or_else(named);
             help.iter().try_for_each(|help| say!("  help: {help}"))?;
         } else if let Some(doubt) = doubt {
             say!("  note: {doubt}")?;

@@ -123,7 +123,7 @@ pub fn run(args: &Args, host: &Host, world: World, path: &Path) -> Result<End> {
     let items = Items::new(from, format).map_err(|e| anyhow!(e).context(source()))?;
     let mut items = items.map(|node| node.and_then(|node| schema::read(&node)));
     let mut object = open(&args.file)?;
-    args.types.apply(&mut object, &args.selection);
+    args.types.apply(&mut object, &args.selection)?;
     let (mut first, mut extensions) = (Vec::new(), Extensions::new());
     // What comes before the first event may say what loaders decide.
     for item in items.by_ref() {

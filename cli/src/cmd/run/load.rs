@@ -1,7 +1,7 @@
 //! From an object to a program that may be run: chosen, verified, loaded.
 
 use super::Args;
-use crate::cmd::{head, listed, type_help};
+use crate::cmd::{head, listed, map_help, type_help};
 use crate::end::{End, Failure};
 use crate::files;
 use crate::host::Host;
@@ -123,7 +123,7 @@ fn verify(
         }
         Outcome::Unloadable(_) => {
             note!("{} {}: {message}", paint::error("unloadable"), head(program));
-            if let Some(help) = type_help(program) {
+            if let Some(help) = type_help(program).or_else(|| map_help(&prepared.object, &message)) {
                 note!("  help: {help}");
             }
             End::Bad
