@@ -94,6 +94,18 @@ pub(crate) fn stored_context(case: &Case<'_>, reg: u8) -> Option<i64> {
     (slot.spilled.ty.base == RegBase::Ctx && slot.spilled.off == 0).then_some(off)
 }
 
+/// Bytes that a call reads through an argument, where that is a constant: a size that follows, or a key's or value's.
+pub(crate) fn copied_size(case: &Case<'_>, reg: u8) -> Option<i64> {
+    let following = case.reg(reg + 1).filter(|_| reg < 5).filter(|r| r.is_scalar()).and_then(RegState::const_value);
+    let map = case.reg(1).filter(|r| r.ty.base == RegBase::ConstMap).and_then(|r| case.map(r));
+    let size = match (map, case.callee(case.at())?.as_str(), reg) {
+        (Some(m), "bpf_map_lookup_elem" | "bpf_map_delete_elem" | "bpf_map_update_elem", 2) => i64::from(m.key_size),
+        (Some(m), "bpf_map_update_elem", 3) => i64::from(m.value_size),
+        _ => i64::try_from(following?).ok()?,
+    };
+    (1..=256).contains(&size).then_some(size)
+}
+
 /// A number where the address of one is wanted.
 fn number_by_value(case: &Case<'_>, reg: u8, size: i64) -> Draft {
     let name = callee(case);
@@ -147,6 +159,15 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         {
             d.help.retain(|h| !h.contains("bpf_get_current_task_btf"));
             d.help.insert(0, "take bpf_get_current_task_btf() in the place of bpf_get_current_task(): it returns a typed pointer to the task".into());
+        }
+        let loaded = case
+            .history(reg)
+            .iter()
+            .any(|e| matches!(e.how, crate::origin::How::Loaded { .. } | crate::origin::How::WrittenByCall));
+        if loaded && expected.contains("fp") && expected.contains("mem") {
+            let size = copied_size(case, reg).map_or_else(|| "n".to_owned(), |n| n.to_string());
+            d.help.clear();
+            d = d.help(format!("copy the bytes first: `char copy[{size}]; bpf_probe_read_kernel(copy, sizeof(copy), {shown});` (bpf_probe_read_user for memory of a process), and pass the copy"));
         }
         if expected.contains("map_ptr") {
             d.help.insert(0, "pass the address of a map that is declared in the section .maps, and load the object with a loader that fills it in".into());

@@ -156,6 +156,23 @@ pub(crate) fn modified(case: &Case<'_>, reg: u8, off: i64, ty: &str) -> Draft {
         ),
         "the access goes through the moved pointer",
     );
+    // The line indexes an array of the context by a variable.
+    let indexed = case.source(case.at()).and_then(|l| {
+        let index = crate::source::index_at(&l).filter(|i| !i.chars().all(|c| c.is_ascii_digit()))?;
+        let array = crate::source::last_word(&l.text[..l.text.find(&format!("[{index}]"))?])?;
+        array.contains("->").then_some((array, index))
+    });
+    if let Some((array, index)) = indexed.filter(|_| variable && ty == "ctx") {
+        d.headline = format!(
+            "{array} is read at an index that is not constant ({index}): the context can only be accessed at constant offsets"
+        );
+        for e in history.iter().filter(|e| matches!(e.how, How::Computed { with: Some(_), .. })).take(1) {
+            d = d.span(case.span(case.event_insn(e), "the index is added to the pointer here"));
+        }
+        return d
+            .help(format!("copy the elements to a local array at constant indices first, and index that: `copy[0] = {array}[0];` and so on"))
+            .help("or choose with a `switch` whose cases use constant indices");
+    }
     let mut selected = false;
     for e in history.iter().filter(|e| matches!(e.how, How::Computed { .. })).take(2) {
         let at = case.event_insn(e);

@@ -126,13 +126,17 @@ fn typed_section(case: &Case<'_>, types: &[String]) -> Option<String> {
 
 /// How a program of a section is made one that may sleep.
 pub(crate) fn sleepable(section: &str) -> String {
+    match sleepable_section(section) {
+        Some(new) => format!("make the program sleepable: SEC(\"{new}\")"),
+        None => "call it from a sleepable program (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"syscall\")): this type cannot sleep".into(),
+    }
+}
+
+/// The section of the same program as one that may sleep, where programs of its type can.
+pub(crate) fn sleepable_section(section: &str) -> Option<String> {
     let (kind, rest) = section.split_once('/').unwrap_or((section, ""));
     let can = ["fentry", "fexit", "fmod_ret", "lsm", "iter", "uprobe", "uretprobe", "usdt"];
-    match can.contains(&kind) {
-        true if rest.is_empty() => format!("make the program sleepable: SEC(\"{kind}.s\")"),
-        true => format!("make the program sleepable: SEC(\"{kind}.s/{rest}\")"),
-        false => "call it from a sleepable program (SEC(\"fentry.s/...\"), SEC(\"lsm.s/...\"), SEC(\"syscall\")): this type cannot sleep".into(),
-    }
+    can.contains(&kind).then(|| if rest.is_empty() { format!("{kind}.s") } else { format!("{kind}.s/{rest}") })
 }
 
 /// Explains rejections of calls by what is offered.

@@ -196,7 +196,7 @@ pub(crate) fn contract(case: &Case<'_>, reason: &ProgramReason, name: &str) -> O
         .help(make_static)
         .help("or pass numbers, the context, or pointers to structs of known size"),
         R::GlobalArgSize { index, ty, name: n, .. } => Draft::new(
-            format!("the argument {} of the global function {name} points to {ty} {n}, whose size is not known", param(*index)),
+            format!("the argument {} of the global function {name} points to {}, whose size is not known", param(*index), if ty == "UNKNOWN" { "void".to_owned() } else { format!("{ty} {n}") }),
             format!("{name} is declared here"),
         )
         .help("use a pointer to a struct or array of known size (`char (*buf)[16]`)")

@@ -25,11 +25,29 @@ fn closing_jump(case: &Case<'_>) -> Option<(usize, usize)> {
 
 /// The conditional jumps of a loop: what decides whether it goes on.
 fn conditions(case: &Case<'_>, head: usize, end: usize) -> Vec<usize> {
+    // From where the loop goes around again.
+    let mut around = vec![false; end + 1 - head];
+    loop {
+        let before = around.iter().filter(|a| **a).count();
+        for at in (head..=end).rev() {
+            let next = case.insn(at).successors(at);
+            let goes = next
+                .within(case.program.insns.len())
+                .any(|n| n == head || (head..=end).contains(&n) && around[n - head]);
+            around[at - head] |= goes;
+        }
+        if around.iter().filter(|a| **a).count() == before {
+            break;
+        }
+    }
     let leaves = |at: &usize| {
         let next = case.insn(*at).successors(*at);
         next.jump.is_some()
             && next.fallthrough.is_some()
-            && next.within(case.program.insns.len()).any(|n| n < head || n > end)
+            && around[*at - head]
+            && next
+                .within(case.program.insns.len())
+                .any(|n| !(head..=end).contains(&n) || n != head && !around[n - head])
     };
     (head..=end).filter(|at| case.insn(*at).is_jump_class() && !case.insn(*at).is_call()).filter(leaves).collect()
 }

@@ -21,7 +21,7 @@ mod whole;
 
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-pub(crate) use argument::{SPECIAL_MAPS, by_value, left_region, plain_variable, stored_context};
+pub(crate) use argument::{SPECIAL_MAPS, by_value, copied_size, left_region, plain_variable, stored_context};
 pub(crate) use arithmetic::merged_checks;
 use bounds::SizeFault;
 pub(crate) use bounds::{
@@ -30,6 +30,7 @@ pub(crate) use bounds::{
 };
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
+pub(crate) use environment::sleepable_section;
 pub(crate) use limits::runaway_loop;
 pub(crate) use packet::{behind, edge_at, edge_name, edges, size_of_pointer};
 pub(crate) use pointer::{is_user_memory, released_aside, unnamed};

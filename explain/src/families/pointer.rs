@@ -299,6 +299,11 @@ fn loaded(case: &Case<'_>, mut d: Draft, e: &Event, base: u8, subject: &str) -> 
                     "read what {subject} points to with bpf_probe_read_kernel (`bpf_probe_read_kernel(addr_of!((*{subject}).field))`), or bpf_probe_read_user for memory of a process"
                 ));
             }
+            if let Some(function) = syscall_wrapper(case) {
+                return d
+                    .note(format!("{function} gets one argument, the registers of the process, in which the system call's own arguments are"))
+                    .help("take the system call's arguments with BPF_KSYSCALL in the place of BPF_KPROBE (SEC(\"ksyscall/...\")), or with PT_REGS_PARM1_CORE_SYSCALL(regs) and its like");
+            }
             if plain || field.is_none() {
                 d = d.help(format!("read what {subject} points to with BPF_CORE_READ({subject}, ...) or bpf_probe_read_kernel (bpf_probe_read_user for memory of a process)"));
                 if is_regs || case.program.prog_type == ProgType::Tracing {
@@ -328,6 +333,13 @@ fn loaded(case: &Case<'_>, mut d: Draft, e: &Event, base: u8, subject: &str) -> 
             d.help(format!("read what {subject} points to with bpf_probe_read_kernel or BPF_CORE_READ"))
         }
     }
+}
+
+/// The function that takes a system call in from the process, where that is what is traced: its argument is the registers.
+fn syscall_wrapper<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let (kind, function) = case.program.section.split_once('/')?;
+    let wraps = ["__x64_sys_", "__arm64_sys_", "__ia32_sys_", "__s390x_sys_"];
+    (kind == "kprobe" && wraps.iter().any(|w| function.starts_with(w))).then_some(function)
 }
 
 /// An argument that is a number.
@@ -441,7 +453,7 @@ pub(crate) fn is_user_memory(case: &Case<'_>, history: &[Event]) -> bool {
     let section = case.program.section.as_str();
     let of_process = ["uprobe", "uretprobe", "usdt"].iter().any(|s| section.starts_with(s));
     // What system calls are given, and the functions of the kernel that pass it on.
-    let passes = ["do_sys_", "ksys_", "__x64_sys_", "__arm64_sys_", "__se_sys_", "__do_sys_"];
+    let passes = ["do_sys_", "ksys_", "__se_sys_", "__do_sys_"];
     let of_call = ["tracepoint/syscalls/sys_enter", "tp/syscalls/sys_enter"].iter().any(|s| section.starts_with(s))
         || matches!(case.program.prog_type, ProgType::Tracing | ProgType::Kprobe)
             && passes.iter().any(|p| section.split_once('/').is_some_and(|(_, f)| f.starts_with(p)));

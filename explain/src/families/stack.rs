@@ -35,6 +35,9 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
             "pass the size of the variable: `sizeof({variable})`; or make {variable} as large as is needed"
         ));
     }
+    if let Some(d) = element(case, reg, size) {
+        return d;
+    }
     let (headline, help) = if off < -(STACK_SIZE as i64) {
         (
             format!(
@@ -72,6 +75,28 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
         return general::with_origin(case, d, &case.history(reg), &format!("r{reg}"));
     }
     general::with_origin(case, d, &case.history(reg), &format!("r{reg}")).help(help)
+}
+
+/// A key or value of a map that is larger than the variable in which it is passed.
+fn element(case: &Case<'_>, reg: u8, size: i64) -> Option<Draft> {
+    let callee = case.callee(case.at())?;
+    let map = case.map(case.reg(1).filter(|r| r.ty.base == ebpfkit_verifier::RegBase::ConstMap)?)?;
+    let (what, declared) = match reg {
+        2 if size == i64::from(map.key_size) => ("key", "key_size"),
+        3 if size == i64::from(map.value_size) => ("value", "value_size"),
+        _ => return None,
+    };
+    let passed = bounds::argument_text(case, reg).unwrap_or_else(|| format!("r{reg}"));
+    let named = bounds::named_size(case, reg);
+    let room = named.or_else(|| bounds::stack_room(case, reg)).filter(|r| *r < size)?;
+    let has = if named.is_some() { "" } else { "at most " };
+    Some(
+        Draft::new(
+            format!("map '{}' has {what}s of {}, and {passed} leads to {has}{room}: {callee} reads all of the {what}", map.name, words::bytes(size)),
+            format!("{} are read at {passed}", words::bytes(size)),
+        )
+        .help(format!("make the variable as large as the map's {what} is ({declared} {size}), or declare the map with the variable's type: `__type({what}, ...)`")),
+    )
 }
 
 /// An index whose value is known and too large for the array that the line indexes.

@@ -347,9 +347,47 @@ fn fixed_size(case: &Case<'_>, pointer: u8, size: u8, out: &mut Vec<Mend>) {
     );
 }
 
+/// Makes the map's values as large as the struct that is accessed in them.
+fn larger_value(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
+    let Some(reg) = case.reg(a.reg).filter(|r| r.ty.base == RegBase::MapValue && r.var_off.is_const()) else { return };
+    let (Some(map), Some(number)) = (case.map(reg), reg.map().and_then(|m| case.trace.maps.get(m as usize).copied()))
+    else {
+        return;
+    };
+    let needed = a.off.saturating_add(a.size.into());
+    if case.here().is_call() || !map.section.is_empty() || !(1..1 << 16).contains(&needed) {
+        return;
+    }
+    // The struct that the pointer is declared to lead to.
+    let line = case.access_line(case.at());
+    let kind = line.as_ref().and_then(|l| {
+        let name = crate::source::base_at(l)?;
+        let declared = |t: &str| {
+            let at = crate::source::find_word(t, &name)?;
+            let kind = t[..at].trim_end().strip_suffix('*')?.trim().strip_prefix("struct ")?.to_owned();
+            kind.chars().all(is_word).then_some(kind)
+        };
+        case.scope(l).iter().rev().find_map(|(_, t)| declared(t))
+    });
+    let Some(kind) = kind else { return };
+    let whole = case.btf().and_then(|b| b.size_of(b.find(&kind, Kind::Struct)?)).map(i64::from);
+    let size = whole.filter(|w| *w >= needed).unwrap_or((needed + 7) / 8 * 8);
+    let near = map.name.clone();
+    let found = case.find_line(&|t: &str| t.contains("__type(value, "), &near);
+    let edit = found.and_then(|l| {
+        let at = l.text.find("__type(value, ")? + "__type(value, ".len();
+        let old = l.text[at..].split(')').next()?.to_owned();
+        source::replace_in(&l, &format!("__type(value, {old})"), &format!("__type(value, struct {kind})"))
+    });
+    let text = format!("declare '{near}' with values of struct {kind}");
+    let map = Some((number, map.map_type, map.key_size, size as u32));
+    out.push(Mend { map, ..Mend::new(text, Vec::new()).source(edit) });
+}
+
 /// Asks for more memory where too little was asked for.
 fn reserve(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
     let history = case.history(a.reg);
+    larger_value(case, a, out);
     let Some(made) = history.iter().find(|e| e.how == How::Result) else { return };
     let call = case.event_insn(made);
     let needed = a.off.saturating_add(a.size.into());

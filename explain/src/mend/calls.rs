@@ -26,6 +26,10 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         Reason::Kfunc(KfuncReason::NeedsRcu { .. }) => in_region(case, step, step),
         Reason::Call(CallReason::OtherMapThanTimer { .. }) => own_map(case),
         Reason::Call(CallReason::NotConstant { reg }) => largest(case, *reg),
+        Reason::Memory(MemoryReason::CannotWrite { reg, .. }) => writable_slice(case, *reg),
+        Reason::Call(CallReason::SleepsInNonSleepable { .. }) | Reason::Kfunc(KfuncReason::NeedsSleepable { .. }) => {
+            sleepable(case)
+        }
         Reason::Memory(MemoryReason::InvalidMemAccess { reg, .. }) => {
             left_after(case, step, *reg).or_else(|| later(case, step, *reg))
         }
@@ -83,6 +87,37 @@ fn in_region(case: &Case<'_>, from: usize, to: usize) -> Option<Mend> {
         }
     };
     Some(Mend::new(text, edits).source(edit))
+}
+
+/// Takes a slice that may be written to.
+fn writable_slice(case: &Case<'_>, reg: u8) -> Option<Mend> {
+    const TO_READ: &str = "bpf_dynptr_slice";
+    const TO_WRITE: &str = "bpf_dynptr_slice_rdwr";
+    let made = case.history(reg).into_iter().find(|e| e.how == How::Result)?;
+    let at = case.event_insn(&made);
+    if case.callee(at)? != TO_READ {
+        return None;
+    }
+    let edit =
+        source::replace(case, at, &format!("{TO_READ}("), &format!("{TO_WRITE}(")).filter(|_| case.uses_word(TO_WRITE));
+    let declared = if edit.is_some() { "" } else { ", which has the same prototype" };
+    let call = vec![release::kfunc(case, TO_WRITE)?];
+    Some(
+        Mend::new(format!("take the slice with {TO_WRITE}{declared}"), vec![Edit::Replace(at, plain(call))])
+            .source(edit),
+    )
+}
+
+/// Makes the program one that may sleep.
+fn sleepable(case: &Case<'_>) -> Option<Mend> {
+    let section = &case.program.section;
+    let new = crate::families::sleepable_section(section)?;
+    let old = format!("SEC(\"{section}\")");
+    let edit = case
+        .find_line(&|t: &str| t.contains(&old), &case.program.name)
+        .and_then(|l| source::replace_in(&l, &old, &format!("SEC(\"{new}\")")));
+    let text = format!("make the program one that may sleep: SEC(\"{new}\")");
+    Some(Mend { sleepable: Some(new), ..Mend::new(text, Vec::new()).source(edit) })
 }
 
 /// Reserves as much as the size may be at most.

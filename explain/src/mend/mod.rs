@@ -16,7 +16,7 @@ use crate::diagnosis::{InsnEdit, SourceEdit, Suggestion};
 use crate::origin::{Location, slot_index};
 use crate::trace::Recorder;
 use ebpfkit_isa::{Insn, RegSet};
-use ebpfkit_object::{Object, Program};
+use ebpfkit_object::{Object, Program, ProgramFlags};
 use ebpfkit_verifier::{Options, Reason, RegState, RegType, Verdict, verify_program};
 use patch::{Edit, New};
 use std::borrow::Cow;
@@ -42,6 +42,8 @@ pub(crate) struct Mend {
     pub(crate) scratch: Option<scratch::Scratch>,
     /// A global function that becomes a static one.
     pub(crate) make_static: Option<String>,
+    /// The section that makes the program one that may sleep.
+    pub(crate) sleepable: Option<String>,
     /// The same as edits of lines.
     pub(crate) source: Vec<SourceEdit>,
 }
@@ -180,9 +182,13 @@ struct Edited<'o> {
 
 /// A program with a mend applied.
 fn changed<'o>(object: &'o Object, program: &Program, mend: &Mend, ends: &[usize]) -> Option<Edited<'o>> {
-    let (program, was) = patch::apply(program, &mend.edits, ends)?;
+    let (mut program, was) = patch::apply(program, &mend.edits, ends)?;
     if program.insns.len() > 65_536 {
         return None;
+    }
+    if let Some(section) = &mend.sleepable {
+        program.flags.0 |= ProgramFlags::SLEEPABLE;
+        program.section.clone_from(section);
     }
     let mut object = Cow::Borrowed(object);
     if let Some((map, kind, key, value)) = mend.map {

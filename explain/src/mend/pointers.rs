@@ -26,6 +26,9 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             if let Reason::Call(CallReason::ArgumentKind { reg, expected, .. }) = case.reason() {
                 stored_context(case, step, *reg, expected, &mut out);
                 by_address(case, step, *reg, &mut out);
+                if expected.contains("fp") && expected.contains("mem") {
+                    copied(case, step, *reg, &mut out);
+                }
             }
         }
         Reason::Global(GlobalReason::PossiblyNull { reg }) => pointer(case, step, *reg, &mut out),
@@ -105,6 +108,53 @@ fn stored_context(case: &Case<'_>, step: usize, reg: u8, expected: &str, out: &m
     out.push(
         Mend::new(format!("pass {shown} itself"), vec![Edit::Before(at, plain(vec![code::load(reg, 10, off as i16)]))])
             .source(edit),
+    );
+}
+
+/// Copies what a call is to read from memory that programs cannot pass on.
+fn copied(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
+    let (Some(state), Some(size)) = (case.reg(reg), crate::families::copied_size(case, reg)) else { return };
+    let history = case.history(reg);
+    let untrusted = matches!(state.ty.base, RegBase::BtfId | RegBase::Mem);
+    let loaded = history.iter().any(|e| matches!(e.how, How::Loaded { .. } | How::WrittenByCall));
+    if state.is_null() || !(untrusted || state.is_scalar() && loaded) || crate::families::by_value(case, reg).is_some()
+    {
+        return;
+    }
+    let of_user = crate::families::is_user_memory(case, &history);
+    let at = case.trace.steps[step].insn;
+    let Some(frame) = case.trace.frame(step) else { return };
+    let set = (1..=5u8).filter(|&r| r != reg && !super::is_unset(&frame.regs[usize::from(r)]));
+    let keep = set.fold(RegSet::EMPTY, |s, r| s.union(RegSet::of(r)));
+    let used = stack_used(case, at);
+    let bytes = (size as usize).div_ceil(8) * 8;
+    let Some((before, after)) = code::around(keep, used + bytes) else { return };
+    let Some(buffer) = code::slot_below(used + bytes - 8) else { return };
+    let mut first = before;
+    first.extend([
+        code::mov(3, reg),
+        code::mov(1, 10),
+        code::add(1, buffer.into()),
+        code::set(2, size as i32),
+        code::helper(if of_user { id::PROBE_READ_USER } else { id::PROBE_READ_KERNEL }),
+    ]);
+    first.extend(after);
+    first.extend([code::mov(reg, 10), code::add(reg, buffer.into())]);
+    let by = if of_user { "bpf_probe_read_user" } else { "bpf_probe_read_kernel" };
+    let lines = crate::families::argument_text(case, reg).and_then(|text| {
+        let lines = [format!("char copy[{size}];"), format!("{by}(copy, sizeof(copy), {text});")];
+        let line = case.source(at)?;
+        if case.is_known_at(&line, "copy") || line.text.matches(&text).count() != 1 {
+            return None;
+        }
+        let mut edit = source::before(case, at, &lines)?;
+        let last = edit.new.iter_mut().find(|l| **l == line.text)?;
+        *last = last.replacen(&text, "copy", 1);
+        Some(edit)
+    });
+    out.push(
+        Mend::new(format!("copy the {size} bytes with {by}, and pass the copy"), vec![Edit::Before(at, plain(first))])
+            .source(lines),
     );
 }
 

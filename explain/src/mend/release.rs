@@ -236,7 +236,31 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         };
         out.push(Mend::new(text, vec![edit]).source(fix));
     }
+    out.extend(after_last_use(case, last, &held));
     out
+}
+
+/// Gives back right behind the last instruction of the path that uses what is open.
+fn after_last_use(case: &Case<'_>, last: usize, held: &Resources) -> Option<Mend> {
+    let [r] = held.refs.as_slice() else { return None };
+    let depth = case.trace.steps[last].depth;
+    let uses = |s: &usize| {
+        let step = &case.trace.steps[*s];
+        let mut read = case.insn(step.insn).reads().iter();
+        step.depth == depth && read.any(|reg| case.trace.reg(*s, reg).is_some_and(|v| v.ref_obj_id == r.id))
+    };
+    let s = (0..last).rev().find(uses)?;
+    let at = case.trace.steps[s].insn;
+    if case.insn(at).is_jump_class() || at == r.insn {
+        return None;
+    }
+    let (code, given) = releasing(case, s + 1)?;
+    let by = given.first()?.by.clone();
+    let text = format!("call {by} after {}, which uses it last", case.line_of(at));
+    let plain_line = case.text(at).trim_end().ends_with(';') && !case.text(at).trim_start().starts_with("return");
+    let edit =
+        if plain_line { statements(case, &given).and_then(|l| super::source::after(case, at, &l)) } else { None };
+    Some(Mend::new(text, vec![Edit::After(at, plain(code))]).source(edit))
 }
 
 /// Whether something that is open is read after a step of the path.
