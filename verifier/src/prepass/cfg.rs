@@ -60,7 +60,7 @@ impl Env<'_> {
         let mut path = vec![(start, self.edges(start)?)];
         while let Some((at, edges)) = path.last_mut() {
             let at = *at;
-            if edges.is_empty() {
+            let Some(edge) = edges.iter_mut().find_map(Option::take) else {
                 discovery[at] = Discovery::Explored;
                 path.pop();
                 // What a callee does, its caller does.
@@ -70,8 +70,7 @@ impl Env<'_> {
                     self.merge_effects(caller);
                 }
                 continue;
-            }
-            let edge = edges.remove(0);
+            };
             let Some(to) = usize::try_from(edge.to).ok().filter(|&t| t < self.insns().len()) else {
                 return reject(ProgramReason::JumpOutOfRange { insn: at, target: edge.to });
             };
@@ -96,7 +95,7 @@ impl Env<'_> {
     }
 
     /// The ways out of an instruction in the order they are followed; discovery prune points on the way.
-    fn edges(&mut self, at: usize) -> Step<Vec<Edge>> {
+    fn edges(&mut self, at: usize) -> Step<[Option<Edge>; 2]> {
         let insn = self.insns()[at];
         let successors = insn.successors(at);
         let next = successors.fallthrough.map(|to| Edge { to: to as i64, is_branch: false, may_loop: false });
@@ -111,34 +110,35 @@ impl Env<'_> {
             (Some(next), None) if insn.is_call() || insn.is_func_address() => {
                 self.call_edges(at, next, insn.function(at))
             }
-            (next, None) => next.into_iter().collect(),
+            (next, None) => [next, None],
             (None, Some(target)) => {
                 if insn.is_src_reg() {
                     return reject(ProgramReason::UnknownOpcode { code: insn.code });
                 }
                 self.mark_prune_point(target);
-                vec![Edge { to: target, is_branch: false, may_loop: true }]
+                [Some(Edge { to: target, is_branch: false, may_loop: true }), None]
             }
             (Some(next), Some(target)) => {
                 self.aux[at].prune_point = true;
                 if insn.code == opcode::MAY_GOTO {
                     self.aux[at].force_checkpoint = true;
                 }
-                vec![Edge { may_loop: true, ..next }, Edge { to: target, is_branch: true, may_loop: true }]
+                let jump = Edge { to: target, is_branch: true, may_loop: true };
+                [Some(Edge { may_loop: true, ..next }), Some(jump)]
             }
         })
     }
 
     /// After a call control comes back by another way than it went, so the next instruction is a prune point.
-    fn call_edges(&mut self, at: usize, next: Edge, callee: Option<i64>) -> Vec<Edge> {
+    fn call_edges(&mut self, at: usize, next: Edge, callee: Option<i64>) -> [Option<Edge>; 2] {
         self.mark_prune_point(next.to);
         match callee {
             Some(to) => {
                 self.aux[at].prune_point = true;
                 let may_loop = self.insns()[at].is_func_address();
-                vec![next, Edge { to, is_branch: true, may_loop }]
+                [Some(next), Some(Edge { to, is_branch: true, may_loop })]
             }
-            None => vec![next],
+            None => [Some(next), None],
         }
     }
 

@@ -120,9 +120,8 @@ impl Env<'_> {
                 }
                 if low[at] == index[at] {
                     let from = stack.iter().rposition(|&m| m == at).unwrap_or(0);
-                    let members = stack.split_off(from);
-                    let is_loop = members.len() > 1 || successors(at).any(|s| s == at);
-                    for &m in &members {
+                    let is_loop = stack.len() - from > 1 || successors(at).any(|s| s == at);
+                    for m in stack.drain(from..) {
                         on_stack[m] = false;
                         if is_loop {
                             self.aux[m].scc = next_scc;
