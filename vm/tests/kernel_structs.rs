@@ -160,8 +160,8 @@ fn a_connection_is_found_when_it_is_there() {
 
 #[test]
 fn connections_are_no_other_memory() {
-    let wild = [vec![insn(0xbf, 8, 10, 0, 0)], with(1, 0)].concat();
-    assert!(run_calls(&[wild], World::default()).is_err());
+    let stray = [vec![insn(0xbf, 8, 10, 0, 0)], with(1, 0)].concat();
+    assert!(run_calls(&[stray], World::default()).is_err());
     let gone = [ask(0), vec![insn(0xbf, 8, 0, 0, 0)], with(2, 0), with(2, 0)].concat();
     assert!(run_calls(&[gone], World::default()).is_err(), "it was released");
     let status = [ask(0), vec![insn(0x62, 0, 0, 8, 1)]].concat();

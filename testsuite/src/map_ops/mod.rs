@@ -71,10 +71,11 @@ impl Comparison {
 
     fn make_theirs(&self, shape: &Shape) -> Result<KernelMap, i32> {
         let def = &shape.def;
-        let typed = def.value_type != 0;
+        let typed = def.value_type != 0 || def.kernel_value_type != 0;
         let params = MapParams {
             name: "m",
             inner: self.objects.template(shape.template).filter(|_| def.map_type.is(MapTraits::MAPS)),
+            kernel_value_type: def.kernel_value_type,
             btf: typed.then(|| (self.types.as_fd(), def.key_type, def.value_type)),
             ..MapParams::of(def)
         };

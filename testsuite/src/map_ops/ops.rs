@@ -169,7 +169,7 @@ impl Pair<'_> {
         let gone = Answer::Done;
         match *op {
             Op::Update(k, v, flags) => {
-                let Some(key) = key(k) else { return gone };
+                let Some(key) = key(k).filter(|key| !shape.registers(key, flags)) else { return gone };
                 let value = if shape.has_descriptors() {
                     let mut value = self.objects.descriptor(v, shape.takes_sockets()).1.to_ne_bytes().to_vec();
                     value.resize(map.value_bytes, 0);
@@ -284,7 +284,7 @@ impl Pair<'_> {
         let gone = Answer::Done;
         match *op {
             Op::Update(k, v, flags) => {
-                let Some(key) = key(k) else { return gone };
+                let Some(key) = key(k).filter(|key| !shape.registers(key, flags)) else { return gone };
                 done(if shape.has_descriptors() {
                     map.user_put(&key, self.objects.descriptor(v, shape.takes_sockets()).0, flags)
                 } else if shape.has_programs() {

@@ -3,9 +3,10 @@
 use crate::running;
 use ebpfkit_abi::map_flags as flag;
 use ebpfkit_abi::map_type::{Count, ValueFields};
-use ebpfkit_abi::{MapTraits, MapType};
+use ebpfkit_abi::{MapTraits, MapType, test_run};
 use ebpfkit_isa::Endian;
-use ebpfkit_object::btf::{IntEncoding, TypeId};
+use ebpfkit_kernel::machine;
+use ebpfkit_object::btf::{IntEncoding, Kind, TypeId};
 use ebpfkit_object::record::{self, Record};
 use ebpfkit_object::write::{BtfBuilder, NewMember};
 use ebpfkit_object::{Btf, Map as Def};
@@ -71,6 +72,14 @@ pub static TYPES: LazyLock<Types> = LazyLock::new(|| {
     Types { btf: Btf::parse(b.finish()).expect("types that were just made"), key, plain, locked, timed }
 });
 
+/// The kernel's struct around operations that it has for tests: its type and its bytes. Maps of it can be made, and are
+/// registered nowhere.
+pub static OPERATIONS: LazyLock<Option<(u32, u32)>> = LazyLock::new(|| {
+    let types = machine::btf()?;
+    let id = types.find(&format!("bpf_struct_ops_{}", test_run::OPERATIONS), Kind::Struct)?;
+    Some((id, types.size_of(id)?))
+});
+
 /// Templates of inner maps, and maps that may or may not follow them.
 pub fn inner_defs() -> Vec<Def> {
     let def = |map_type, value_size, max_entries, flags| Def {
@@ -118,7 +127,9 @@ fn fit(count: Count, n: u32) -> u32 {
 pub fn made_types() -> impl Iterator<Item = MapType> {
     let version = running::version();
     let known = move |t: &MapType| t.since().is_none_or(|since| version.at_least(since));
-    MapType::ALL.iter().copied().filter(|t| !matches!(*t, MapType::Unspec | MapType::StructOps)).filter(known)
+    let has_operations = OPERATIONS.is_some();
+    let made = move |t: &MapType| *t != MapType::Unspec && (*t != MapType::StructOps || has_operations);
+    MapType::ALL.iter().copied().filter(made).filter(known)
 }
 
 /// Types to choose from, each as often as it is to be tried.
@@ -161,6 +172,12 @@ impl Shape {
             MapType::LruHash | MapType::LruPercpuHash => def.flags &= !flag::NO_PREALLOC,
             MapType::BloomFilter => def.extra = u64::from(choice / 8 % 16),
             MapType::Arena => def.max_entries = 1 + entries % 3,
+            MapType::StructOps => {
+                (def.kernel_value_type, def.value_size) = OPERATIONS.unwrap_or_default();
+                (def.key_size, def.max_entries) = (4, 1);
+                // Values that are of a module's types need a descriptor of these.
+                def.flags &= flag::LINK;
+            }
             _ => {}
         }
         let mut shape = Self { def, special: Special::None, template: choice as usize % TEMPLATES };
@@ -209,7 +226,8 @@ impl Shape {
     /// Any numbers at all.
     fn any_numbers(only: Option<MapType>) -> impl Strategy<Value = Self> {
         let typed = |t: &MapType| {
-            matches!(*t, MapType::SkStorage | MapType::InodeStorage | MapType::TaskStorage | MapType::CgrpStorage)
+            use MapType as T;
+            matches!(*t, T::SkStorage | T::InodeStorage | T::TaskStorage | T::CgrpStorage | T::StructOps)
         };
         let all: Vec<MapType> = types(only).into_iter().filter(|t| !typed(t)).collect();
         let all = if all.is_empty() { vec![MapType::Hash] } else { all };
@@ -240,7 +258,8 @@ impl Shape {
 
     /// The order of keys is part of the answer.
     pub fn is_ordered(&self) -> bool {
-        self.def.map_type.is(MapTraits::INDEXED) || self.def.map_type == MapType::LpmTrie
+        let one = [MapType::LpmTrie, MapType::StructOps].contains(&self.def.map_type);
+        one || self.def.map_type.is(MapTraits::INDEXED)
     }
 
     /// Owners are named by descriptors.
@@ -252,6 +271,11 @@ impl Shape {
     /// Values are named by descriptors.
     pub fn has_descriptors(&self) -> bool {
         self.def.map_type.is(MapTraits::DESCRIPTORS) || self.def.map_type == MapType::ReuseportSockarray
+    }
+
+    /// Setting this element would register operations with the kernel.
+    pub fn registers(&self, key: &[u8], flags: u64) -> bool {
+        self.def.map_type == MapType::StructOps && flags == 0 && key.iter().all(|b| *b == 0)
     }
 
     /// Values name a program behind their first four bytes.

@@ -106,8 +106,8 @@ pub(super) fn set_packet(run: &mut Run, frame: &[u8], context: &[u8]) -> Result<
     let types = run.current().kernel_types().cloned();
     let types = types.as_ref().ok_or(InputError::NoTypes(run.program().prog_type()))?;
     let hook = hook(types, frame, context)?;
-    let link = if hook.number == LOCAL_OUT { 0 } else { ETH_HLEN };
-    enter(run, types, hook, frame, link).ok_or(InputError::NoTypes(run.program().prog_type()))
+    let header = if hook.number == LOCAL_OUT { 0 } else { ETH_HLEN };
+    enter(run, types, hook, frame, header).ok_or(InputError::NoTypes(run.program().prog_type()))
 }
 
 /// The state of a hook at which a frame comes in: hook and family, which stand first.
@@ -129,8 +129,8 @@ pub(super) fn receive(run: &mut Run, frame: &[u8]) {
 }
 
 /// Puts the packet in, and what leads to it.
-fn enter(run: &mut Run, types: &Btf, hook: Hook, frame: &[u8], link: usize) -> Option<()> {
-    run.set_packet(&frame[link..]);
+fn enter(run: &mut Run, types: &Btf, hook: Hook, frame: &[u8], header: usize) -> Option<()> {
+    run.set_packet(&frame[header..]);
     let device = device(run, types)?;
     let state = [
         ("hook", Value::Int(hook.number.into())),
@@ -142,19 +142,19 @@ fn enter(run: &mut Run, types: &Btf, hook: Hook, frame: &[u8], link: usize) -> O
     let mut buffer = vec![0; SKB_HEADROOM + frame.len()];
     buffer[SKB_HEADROOM..].copy_from_slice(frame);
     let number = |n: usize| Value::Int(n as i128);
-    let at = SKB_HEADROOM + link;
-    let (mac, network) = if link == 0 { (NO_HEADER.into(), 0) } else { (SKB_HEADROOM, at) };
+    let at = SKB_HEADROOM + header;
+    let (mac, network) = if header == 0 { (NO_HEADER.into(), 0) } else { (SKB_HEADROOM, at) };
     let own = run.world.device(LOOPBACK);
-    let to = if link == 0 { 0 } else { packet_type(frame.get(..6).unwrap_or(&[0; 6]), own) };
+    let to = if header == 0 { 0 } else { packet_type(frame.get(..6).unwrap_or(&[0; 6]), own) };
     let protocol = match hook.family {
-        _ if link != 0 => packet::protocol(ethertype(frame), &frame[link..]),
+        _ if header != 0 => packet::protocol(ethertype(frame), &frame[header..]),
         IPV4 => 0x0800,
         _ => 0x86dd,
     };
     let skb = [
         ("head", Value::Pointer(HEAD)),
         ("data", Value::Pointer(HEAD + at as u64)),
-        ("len", number(frame.len() - link)),
+        ("len", number(frame.len() - header)),
         ("tail", number(SKB_HEADROOM + frame.len())),
         ("end", number(allocated - SHARED_INFO)),
         ("truesize", number(allocated + SKB_BYTES)),
@@ -163,7 +163,7 @@ fn enter(run: &mut Run, types: &Btf, hook: Hook, frame: &[u8], link: usize) -> O
         ("mac_header", number(mac)),
         ("network_header", number(network)),
         ("transport_header", number(NO_HEADER.into())),
-        ("dev", Value::Pointer(if link == 0 { 0 } else { device })),
+        ("dev", Value::Pointer(if header == 0 { 0 } else { device })),
     ];
     put(run, types, "sk_buff", SKB, &skb)?;
     image(run, HEAD, buffer);

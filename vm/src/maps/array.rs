@@ -326,11 +326,26 @@ impl Elements for PercpuArray {
 
 /// The bytes of a kernel struct, with functions as numbers: the one element belongs to user space.
 #[derive(Debug)]
-pub struct StructOps(pub(super) Array);
+pub struct StructOps {
+    array: Array,
+    /// Something else than the map's element registers the functions (`BPF_F_LINK`).
+    linked: bool,
+}
+
+impl StructOps {
+    pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
+        Ok(Self { array: Array::new(facts, fields)?, linked: facts.flags & flag::LINK != 0 })
+    }
+}
 
 impl Elements for StructOps {
+    /// Nothing is ever registered here, so that nothing can be taken back.
+    fn delete(&self, _key: &[u8]) -> Result<(), Errno> {
+        Err(if self.linked { Errno::EOPNOTSUPP } else { Errno::ENOENT })
+    }
+
     fn next_key(&self, key: Option<&[u8]>, next: &mut [u8]) -> Result<(), Errno> {
-        if key.is_some() {
+        if key.is_some_and(|key| index(key) == 0) {
             return Err(Errno::ENOENT);
         }
         next.fill(0);
@@ -338,18 +353,24 @@ impl Elements for StructOps {
     }
 
     fn user_lookup(&self, key: &[u8], out: &mut [u8], flags: u64) -> Result<(), Errno> {
-        self.0.user_lookup(index(key), out, flags)
+        self.array.user_lookup(index(key), out, flags)
     }
 
     fn user_update(&self, key: &[u8], value: &[u8], flags: u64) -> Result<(), Errno> {
-        self.0.update(index(key), value, flags)
+        if flags != flag::ANY {
+            return Err(Errno::EINVAL);
+        }
+        if index(key) != 0 {
+            return Err(Errno::E2BIG);
+        }
+        self.array.update(0, value, flags)
     }
 
     fn value_layout(&self) -> Option<&ValueLayout> {
-        Some(self.0.value_layout())
+        Some(self.array.value_layout())
     }
 
     fn contains(&self, address: u64, len: u64) -> bool {
-        self.0.contains(address, len)
+        self.array.contains(address, len)
     }
 }

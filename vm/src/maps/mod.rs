@@ -324,7 +324,7 @@ fn new_kind(facts: &Facts, fields: &Record, template: (Facts, Record)) -> Result
         | MapType::CgroupStorage
         | MapType::PercpuCgroupStorage => Kind::Storage(Storage::new(facts, fields)),
         MapType::Arena => Kind::Arena(Arena::new(facts)?),
-        MapType::StructOps => Kind::StructOps(StructOps(Array::new(facts, fields)?)),
+        MapType::StructOps => Kind::StructOps(StructOps::new(facts, fields)?),
         _ => return Ok(None),
     }))
 }
