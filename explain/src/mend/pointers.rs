@@ -527,7 +527,24 @@ fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>) {
         false if case.is_rust() => "bpf_probe_read_kernel",
         false => "bpf_probe_read_kernel (BPF_CORE_READ)",
     };
-    out.push(Mend::new(format!("read it with {by}"), vec![Edit::Replace(at, plain(first))]).source(edit));
+    // The macro's header comes with the edit where the file does not have it.
+    let header = edit.as_ref().filter(|_| !case.uses_word("bpf_core_read")).map(|_| core_read_header(case));
+    let edit = if header == Some(None) { None } else { edit };
+    out.push(
+        Mend::new(format!("read it with {by}"), vec![Edit::Replace(at, plain(first))])
+            .source(edit)
+            .source(header.flatten()),
+    );
+}
+
+/// The line that includes the header of BPF_CORE_READ, after all others.
+fn core_read_header(case: &Case<'_>) -> Option<crate::diagnosis::SourceEdit> {
+    let file = case.main_file()?;
+    let lines = case.file(file)?;
+    let all = (0..).map_while(|n| Some((n as u32 + 1, lines.get(n)?)));
+    let (line, old) = all.filter(|(_, t)| t.starts_with("#include")).last()?;
+    let new = vec![old.to_owned(), "#include <bpf/bpf_core_read.h>".to_owned()];
+    Some(crate::diagnosis::SourceEdit { file: file.to_owned(), line, old: old.to_owned(), new })
 }
 
 /// The chain of members of a line, and the same with BPF_CORE_READ.
