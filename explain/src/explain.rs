@@ -71,7 +71,7 @@ impl Explained<'_> {
         let fuel = match processed {
             // A loop that has used up the limit is mended soon or not at all.
             n if n > PROVED_STEPS * 8 => n / 2,
-            n => (n * 20).clamp(1_000, PROVED_STEPS * 40),
+            n => (n * 16 + 400).min(PROVED_STEPS * 40),
         };
         let mut prover = Prover::new(options, tries, fuel);
         // What takes long to verify is not verified again and again, nor what takes much longer than the rejection did.

@@ -127,6 +127,8 @@ impl Prover {
 
     fn search(&mut self, case: &Case<'_>, slots: &[Option<usize>], so_far: &SoFar, length: usize) -> Option<Mended> {
         let Case { object, program, rejection, .. } = *case;
+        // Without another attempt there is no use in thinking of one.
+        self.attempt()?;
         let ends = case.function_ends();
         let mut further = Vec::new();
         for mend in candidates(case) {
