@@ -1,7 +1,27 @@
 //! The pages of `docs/rejections`, one for each code: what a rejection means, with programs that show it.
 
-/// Every page, by code: its text as Markdown.
-static PAGES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+use flate2::read::DeflateDecoder;
+use std::io::Read;
+use std::sync::LazyLock;
+
+/// The code of every page, and where its text ends.
+static ENDS: &[(&str, usize)] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+
+/// The texts of all pages, one behind the other.
+static TEXTS: LazyLock<String> = LazyLock::new(|| {
+    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/pages.deflate"));
+    let mut texts = String::new();
+    // What the build has packed can be unpacked; a page that is missing is an empty one.
+    let _ = DeflateDecoder::new(&packed[..]).read_to_string(&mut texts);
+    texts
+});
+
+/// The page at a position.
+fn page(at: usize) -> Page {
+    let (code, end) = ENDS[at];
+    let start = at.checked_sub(1).map_or(0, |before| ENDS[before].1);
+    Page { code, text: TEXTS.get(start..end).unwrap_or_default() }
+}
 
 /// The page of one code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +34,7 @@ pub struct Page {
 
 /// Every page, in the order of the codes.
 pub fn all() -> impl Iterator<Item = Page> {
-    PAGES.iter().map(|&(code, text)| Page { code, text })
+    (0..ENDS.len()).map(page)
 }
 
 /// The page of a code: `EBPF0201`, in any case, or the number alone.
@@ -24,9 +44,7 @@ pub fn find(code: &str) -> Option<Page> {
         return None;
     }
     let code = format!("EBPF{digits:0>4}");
-    let at = PAGES.binary_search_by(|(c, _)| (*c).cmp(code.as_str())).ok()?;
-    let (code, text) = PAGES[at];
-    Some(Page { code, text })
+    ENDS.binary_search_by(|(c, _)| (*c).cmp(code.as_str())).ok().map(page)
 }
 
 /// A program on a page, in a fence such as `asm rejected user=none`.
