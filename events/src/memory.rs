@@ -322,8 +322,8 @@ fn named_type(btf: &Btf, members: &[(String, Value)]) -> Result<Option<TypeId>, 
     found.map(Some).ok_or_else(|| Mismatch::new(format!("$type `{text}`"), "a type of the kernel"))
 }
 
-/// Whether a type is a character, so that a pointer to it leads to a text.
-fn is_char(btf: &Btf, ty: TypeId) -> bool {
+/// Whether a type is one byte, so that a pointer to it leads to a text.
+pub fn is_byte(btf: &Btf, ty: TypeId) -> bool {
     matches!(btf.get(btf.resolve(ty)), Some(Type::Int { size: 1, .. }))
 }
 
@@ -332,7 +332,7 @@ impl Pointers for Builder<'_> {
         let Some(Type::Ptr(pointee)) = btf.get(ty) else { return Ok(None) };
         match value {
             Value::Int(_) | Value::Pointer(_) => Ok(None),
-            Value::Text(text) if is_char(btf, pointee) && !text.starts_with('$') => self.string(text).map(Some),
+            Value::Text(text) if is_byte(btf, pointee) && !text.starts_with('$') => self.string(text).map(Some),
             Value::Text(text) => {
                 if let Some(address) = self.by_name(text)? {
                     return Ok(Some(address));

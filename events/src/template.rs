@@ -4,6 +4,7 @@ use crate::calls::{self, Layout, Prototype};
 use crate::hooks::{Order, PACKET_HOOKS, kind_of, member_at, order, syscall_of};
 use crate::inputs::context_type;
 use crate::iterators;
+use crate::memory::is_byte;
 use ebpfkit_abi::{AttachType as A, ProgType as P, syscalls};
 use ebpfkit_object::btf::{Type, TypeId};
 use ebpfkit_object::{Btf, MapInit, Object};
@@ -223,10 +224,6 @@ fn arguments(types: Option<&Btf>, prototype: &Prototype) -> Value {
         return Value::Struct(params.iter().map(|(name, ty)| ((*name).to_owned(), value(btf, *ty, 1))).collect());
     }
     Value::List(params.iter().map(|(_, ty)| value(btf, *ty, 1)).collect())
-}
-
-fn is_byte(btf: &Btf, ty: TypeId) -> bool {
-    matches!(btf.get(btf.resolve(ty)), Some(Type::Int { size: 1, .. }))
 }
 
 /// A value of a type that shows its form.
