@@ -1,6 +1,6 @@
 //! Arguments of calls that are not of the kind that is asked for.
 
-use super::{bounds, general, pointer};
+use super::{bounds, general, pointer, sizes, story};
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::words;
@@ -44,7 +44,7 @@ fn expected_words(expected: &str) -> String {
 /// The subject of a sentence about an argument: its text in the source, or what it is called, or its register.
 pub(crate) fn subject(case: &Case<'_>, reg: u8) -> String {
     let text =
-        bounds::argument_text(case, reg).filter(|t| t.len() <= 32 && !t.starts_with(|c: char| c.is_ascii_digit()));
+        sizes::argument_text(case, reg).filter(|t| t.len() <= 32 && !t.starts_with(|c: char| c.is_ascii_digit()));
     text.or_else(|| case.name(&case.history(reg))).unwrap_or_else(|| pointer::unnamed(case, reg))
 }
 
@@ -76,11 +76,11 @@ pub(crate) fn by_value(case: &Case<'_>, reg: u8) -> Option<i64> {
 
 /// The variable that an argument is, without the casts before it.
 pub(crate) fn plain_variable(case: &Case<'_>, reg: u8) -> Option<String> {
-    let mut text = bounds::argument_text(case, reg)?;
+    let mut text = sizes::argument_text(case, reg)?;
     while let Some(rest) = text.strip_prefix('(') {
         text = rest.split_once(')')?.1.trim_start().to_owned();
     }
-    let plain = bounds::is_simple(&text) && !text.contains(['*', '[']);
+    let plain = sizes::is_simple(&text) && !text.contains(['*', '[']);
     plain.then_some(text)
 }
 
@@ -311,7 +311,7 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
         R::NotReferenced { reg, .. } => arg(*reg, format!("{name} releases its {} argument, and {{}} holds nothing to release: it is {}", nth(*reg), has(*reg)), "was not acquired")
             .help("release only what an acquiring call returned, once, on the same path"),
         R::NotConstant { reg } => {
-            let shown = bounds::argument_text(case, *reg)
+            let shown = sizes::argument_text(case, *reg)
                 .filter(|t| t.len() <= 40)
                 .unwrap_or_else(|| subject(case, *reg));
             let state = case.reg(*reg).copied().unwrap_or(RegState::UNKNOWN);
@@ -319,7 +319,7 @@ pub(crate) fn helper(case: &Case<'_>, reason: &CallReason) -> Option<Draft> {
                 format!("the {} argument of {name} has to be a constant; {shown} is {}", nth(*reg), words::scalar(&state)),
                 format!("{shown} is {}", words::scalar(&state)),
             );
-            bounds::story(case, d, case.step().unwrap_or(0), *reg, &shown)
+            story::story(case, d, case.step().unwrap_or(0), *reg, &shown)
                 .help("use a compile-time constant; for records of variable size use bpf_ringbuf_output or bpf_ringbuf_reserve_dynptr")
         }
         R::PacketArgument {} => {
@@ -415,7 +415,7 @@ pub(crate) fn kfunc(case: &Case<'_>, reason: &KfuncReason) -> Option<Draft> {
         R::NotConstant { reg } | R::SizeNotConstant { reg } => {
             let shown = subject(case, *reg);
             let d = about(*reg, format!("the {} argument of {name} has to be a constant; {{}} is {{has}}", nth(*reg)));
-            bounds::story(case, d, case.step().unwrap_or(0), *reg, &shown).help("use a compile-time constant")
+            story::story(case, d, case.step().unwrap_or(0), *reg, &shown).help("use a compile-time constant")
         }
         R::ReleasesNothing { func } => {
             let reg = 1;
@@ -575,6 +575,6 @@ fn bad_buffer(case: &Case<'_>, name: &str, index: usize, size: usize) -> Draft {
         ),
         format!("{b} is {}, and {l} is {}", has(buffer), has(length)),
     );
-    let d = bounds::story(case, d, case.step().unwrap_or(0), length, &l);
+    let d = story::story(case, d, case.step().unwrap_or(0), length, &l);
     d.help(format!("pass the size of the buffer (`sizeof`), or bound {l} by it before the call"))
 }

@@ -1,6 +1,6 @@
 //! Return values.
 
-use super::{bounds, resource};
+use super::{resource, story};
 use crate::case::{Case, Draft};
 use crate::origin::{Event, How, Location};
 use crate::words;
@@ -95,7 +95,7 @@ fn origin(case: &Case<'_>, mut d: Draft, history: &[Event], value: &str, exit: u
     }
     if !matches!(made.how, How::Constant) {
         let step = case.step().unwrap_or(0);
-        d = bounds::story(case, d, step, 0, "the return value");
+        d = story::story(case, d, step, 0, "the return value");
         d.spans.retain(|s| !s.label.starts_with("r0 is what") || !s.label.is_empty());
     }
     d

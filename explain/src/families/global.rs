@@ -1,6 +1,6 @@
 //! Contracts of global functions.
 
-use super::{argument, bounds, general, pointer};
+use super::{argument, general, pointer};
 use crate::case::{Case, Draft};
 use crate::words;
 use ebpfkit_object::btf::{Btf, Type};
@@ -224,7 +224,6 @@ pub(crate) fn explain(case: &Case<'_>, reason: &GlobalReason) -> Option<Draft> {
             let (reg, text) = argument_fault(case, case.reason());
             let reg = reg?;
             let has = case.reg(reg).map(|r: &RegState| words::value(case, r)).unwrap_or_default();
-            let _ = bounds::accessed;
             Draft::new(format!("the {} argument {text}; it is {has}", words::ordinal(reg.into())), has)
         }
     })

@@ -15,7 +15,9 @@ mod packet;
 mod pointer;
 mod protocol;
 mod resource;
+mod sizes;
 mod stack;
+mod story;
 mod uninit;
 mod whole;
 
@@ -23,11 +25,7 @@ use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 pub(crate) use argument::{SPECIAL_MAPS, by_value, copied_size, left_region, plain_variable, stored_context};
 pub(crate) use arithmetic::merged_checks;
-use bounds::SizeFault;
-pub(crate) use bounds::{
-    argument_text, buffer_size, index_of, is_simple, line_reach, named_size, scale_of, set_elsewhere, size_behind,
-    stack_room,
-};
+pub(crate) use bounds::{index_of, line_reach};
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
 pub(crate) use environment::sleepable_section;
@@ -35,6 +33,9 @@ pub(crate) use limits::runaway_loop;
 pub(crate) use packet::{behind, edge_at, edge_name, edges, size_of_pointer};
 pub(crate) use pointer::{is_user_memory, released_aside, unnamed};
 pub(crate) use resource::release_at;
+use sizes::SizeFault;
+pub(crate) use sizes::{argument_text, buffer_size, is_simple, named_size, set_elsewhere, size_behind, stack_room};
+pub(crate) use story::scale_of;
 
 /// Explains a rejection. `message` is what the loader says in the place of the kernel's message.
 pub(crate) fn explain(case: &Case<'_>, message: Option<&str>) -> Draft {
@@ -100,9 +101,9 @@ fn memory(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
         M::OutsideRegion { detail, bound, .. } => bounds::outside(case, *detail, bound),
         M::NegativeIndex { reg } => bounds::unbounded(case, *reg, true),
         M::UnboundedAccess { reg } => bounds::unbounded(case, *reg, false),
-        M::NegativeSize { reg } => bounds::size(case, *reg, SizeFault::Negative),
-        M::ZeroSize { reg, .. } => bounds::size(case, *reg, SizeFault::Zero),
-        M::UnboundedSize { reg } => bounds::size(case, *reg, SizeFault::Unbounded),
+        M::NegativeSize { reg } => sizes::size(case, *reg, SizeFault::Negative),
+        M::ZeroSize { reg, .. } => sizes::size(case, *reg, SizeFault::Zero),
+        M::UnboundedSize { reg } => sizes::size(case, *reg, SizeFault::Unbounded),
         M::ContextAccess { off, size } => ctx::access(case, *off, *size),
         M::ModifiedPointer { reg, ty, off } | M::NegativeOffset { reg, ty, off } => {
             ctx::modified(case, *reg, (*off).into(), ty)
@@ -155,7 +156,7 @@ fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
     let has = whole.map(|r| words::memory(case, &r)).unwrap_or_default();
     let shown = bounds::accessed(case).or_else(|| {
         let reg = reg?;
-        bounds::argument_text(case, reg).filter(|t| is_simple(t)).or_else(|| case.name(&case.history(reg)))
+        sizes::argument_text(case, reg).filter(|t| is_simple(t)).or_else(|| case.name(&case.history(reg)))
     });
     let map = whole.and_then(|r| case.map(&r));
     let map_name = map.map_or_else(|| "the map".to_owned(), |m| format!("map '{}'", m.name));

@@ -1,6 +1,6 @@
 //! Accesses to the packet that no comparison with its end covers.
 
-use super::bounds;
+use super::{bounds, sizes, story};
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::origin::{Event, How, Location};
@@ -108,8 +108,8 @@ fn by_size(case: &Case<'_>, a: &Outside, edge: &str) -> Option<Draft> {
         return None;
     }
     let callee = case.callee(case.at())?;
-    let shown = bounds::argument_text(case, a.reg).unwrap_or_else(|| format!("r{}", a.reg));
-    let what = bounds::argument_text(case, a.reg + 1).unwrap_or_else(|| "the size".into());
+    let shown = sizes::argument_text(case, a.reg).unwrap_or_else(|| format!("r{}", a.reg));
+    let what = sizes::argument_text(case, a.reg + 1).unwrap_or_else(|| "the size".into());
     let mut d = Draft::new(
         format!(
             "{callee} accesses as many bytes at {shown} as {what} says, which is {}: so many are not compared with {edge}",
@@ -121,7 +121,7 @@ fn by_size(case: &Case<'_>, a: &Outside, edge: &str) -> Option<Draft> {
     if let Some((at, _)) = last_check(case, a.reg, &history) {
         d = d.span(case.span(at, format!("this proves {} from the start of the packet on", words::bytes(a.region))));
     }
-    d = bounds::story(case, d, case.step()?, a.reg + 1, &what);
+    d = story::story(case, d, case.step()?, a.reg + 1, &what);
     Some(
         d.note(format!("a comparison of `pointer + {what}` with {edge} is about another pointer: the verifier does not derive from it how many bytes lie behind {shown}"))
             .help("copy the bytes to a buffer of constant size first (bpf_skb_load_bytes, bpf_xdp_load_bytes), which check the packet's length themselves, with a size that is bounded by the buffer")
@@ -281,12 +281,12 @@ fn condition(case: &Case<'_>, subject: &str, origin: Option<&str>, reach: i64, e
     let edge = edge_at(case, case.step()?, &line, base, edge).unwrap_or_else(|| edge.to_owned());
     let edge = if edge.starts_with("(long)") { format!("(void *){edge}") } else { edge };
     if let Some(start) = origin {
-        return bounds::is_simple(start).then(|| format!("(void *){start} + {end} > {edge}"));
+        return sizes::is_simple(start).then(|| format!("(void *){start} + {end} > {edge}"));
     }
     if let Some(behind) = behind(&line, reach) {
         return Some(format!("{behind} > {edge}"));
     }
-    if !bounds::is_simple(subject) {
+    if !sizes::is_simple(subject) {
         return None;
     }
     let index = source::index_at(&line).filter(|i| line.text.contains(&format!("{subject}[{i}]")));

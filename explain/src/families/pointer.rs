@@ -1,6 +1,6 @@
 //! Accesses through what is no pointer, may be NULL, or has lost its kind.
 
-use super::{bounds, general};
+use super::{bounds, general, sizes};
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::origin::{Event, How, Location};
@@ -369,7 +369,7 @@ pub(crate) fn null(case: &Case<'_>, reg: u8, passed_to: Option<&str>) -> Draft {
     // Where an address is computed the line may be that of what is accessed through another pointer.
     let name = passed_to.is_none().then(|| bounds::accessed(case)).flatten();
     let name = name.filter(|_| case.here().memory_base().is_some());
-    let argument = passed_to.and_then(|_| bounds::argument_text(case, reg)).filter(|t| bounds::is_simple(t));
+    let argument = passed_to.and_then(|_| sizes::argument_text(case, reg)).filter(|t| sizes::is_simple(t));
     let named = name.or_else(|| case.name(&history)).or(argument);
     let subject = named.clone().unwrap_or_else(|| unnamed(case, reg));
     let made = history.iter().find(|e| matches!(e.how, How::Result | How::Loaded { .. } | How::Returned | How::Entry));

@@ -1,6 +1,6 @@
 //! Accesses to the stack.
 
-use super::{bounds, general};
+use super::{bounds, general, sizes, story};
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::source;
@@ -14,12 +14,12 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
     let callee = case.callee(case.at());
     let by = callee.as_deref().map(|c| format!("{c} accesses")).unwrap_or_else(|| "this accesses".into());
     let range = format!("fp{off:+} to fp{:+}", end - 1);
-    let size_text = bounds::argument_text(case, reg + 1)
+    let size_text = sizes::argument_text(case, reg + 1)
         .filter(|_| case.reg(reg + 1).and_then(RegState::const_value) == Some(size as u64));
-    let named = bounds::named_size(case, reg).filter(|n| *n < size);
-    let room = named.or_else(|| bounds::stack_room(case, reg).filter(|r| *r < size && off >= -(STACK_SIZE as i64)));
+    let named = sizes::named_size(case, reg).filter(|n| *n < size);
+    let room = named.or_else(|| sizes::stack_room(case, reg).filter(|r| *r < size && off >= -(STACK_SIZE as i64)));
     if let (Some(callee), Some(size_text), Some(room)) = (callee.as_deref(), size_text, room) {
-        let buffer = bounds::argument_text(case, reg).unwrap_or_default();
+        let buffer = sizes::argument_text(case, reg).unwrap_or_default();
         let variable = buffer.trim_start_matches('&').to_owned();
         let has = if named.is_some() {
             format!("which has {room}")
@@ -86,9 +86,9 @@ fn element(case: &Case<'_>, reg: u8, size: i64) -> Option<Draft> {
         3 if size == i64::from(map.value_size) => ("value", "value_size"),
         _ => return None,
     };
-    let passed = bounds::argument_text(case, reg).unwrap_or_else(|| format!("r{reg}"));
-    let named = bounds::named_size(case, reg);
-    let room = named.or_else(|| bounds::stack_room(case, reg)).filter(|r| *r < size)?;
+    let passed = sizes::argument_text(case, reg).unwrap_or_else(|| format!("r{reg}"));
+    let named = sizes::named_size(case, reg);
+    let room = named.or_else(|| sizes::stack_room(case, reg)).filter(|r| *r < size)?;
     let has = if named.is_some() { "" } else { "at most " };
     Some(
         Draft::new(
@@ -112,7 +112,7 @@ fn beyond_array(case: &Case<'_>, reg: u8) -> Option<Draft> {
         _ => None,
     });
     let (event, with, value) = added?;
-    let scale = bounds::scale_of(case, event.step, with).max(array.size);
+    let scale = story::scale_of(case, event.step, with).max(array.size);
     // The address of the element, less that of the array in its struct.
     let value = (value + i64::from(case.here().off) - start) / scale;
     if value < array.len {
@@ -186,7 +186,7 @@ pub(crate) fn variable(case: &Case<'_>, reg: u8, access: &str, size: Option<i64>
         let at = l.text.find(&format!("[{what}]"))?;
         source::last_word(&l.text[..at])
     });
-    let passed = bounds::argument_text(case, reg).map(|t| {
+    let passed = sizes::argument_text(case, reg).map(|t| {
         let name: String =
             t.trim_start_matches(['&', '(']).chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         name
@@ -201,7 +201,7 @@ pub(crate) fn variable(case: &Case<'_>, reg: u8, access: &str, size: Option<i64>
         format!("{what} is {} here", words::scalar(&number)),
     );
     if let Some((e, r)) = found {
-        d = bounds::story(case, d, e.step, r, &what);
+        d = story::story(case, d, e.step, r, &what);
     }
     let tested = if what.contains(' ') && !what.contains(" - ") { format!("({what})") } else { what.clone() };
     let unsigned = line.as_ref().is_some_and(|l| case.is_unsigned(l, &what));
@@ -210,7 +210,7 @@ pub(crate) fn variable(case: &Case<'_>, reg: u8, access: &str, size: Option<i64>
         if buffer == "the buffer" { "the size of the buffer".to_owned() } else { format!("sizeof({buffer}){most}") };
     let compared = if most.is_empty() { ">=" } else { ">" };
     // Elements that are larger than a byte are counted, not measured.
-    let limit = match found.map(|(e, r)| bounds::scale_of(case, e.step, r)).filter(|s| *s > 1) {
+    let limit = match found.map(|(e, r)| story::scale_of(case, e.step, r)).filter(|s| *s > 1) {
         Some(scale) => format!("sizeof({buffer}) / {scale}"),
         None => limit,
     };

@@ -1,6 +1,6 @@
 //! Registers and stack bytes that nothing has set.
 
-use super::bounds;
+use super::sizes;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::origin::{How, Location};
@@ -106,7 +106,7 @@ fn missing_argument(case: &Case<'_>, reg: u8) -> Draft {
         format!("{callee} {takes}; the {} (r{reg}) was never set", words::ordinal(reg.into())),
         format!("r{reg} holds nothing here"),
     );
-    let d = match bounds::argument_text(case, reg) {
+    let d = match sizes::argument_text(case, reg) {
         Some(text) => d.note(format!(
             "the {} argument is written as `{text}`: that variable has no value on this path",
             words::ordinal(reg.into())
@@ -173,8 +173,8 @@ pub(crate) fn stack(case: &Case<'_>, off: Option<i64>, size: i64, reader: Option
         _ => format!("{} read from the stack", words::are(size)),
     };
     let at = off.map(|o| format!(", fp{o:+},")).unwrap_or_default();
-    let text = reader.and_then(|r| bounds::argument_text(case, r));
-    let what = text.map(|t| t.trim_start_matches('&').to_owned()).filter(|t| bounds::is_simple(t));
+    let text = reader.and_then(|r| sizes::argument_text(case, r));
+    let what = text.map(|t| t.trim_start_matches('&').to_owned()).filter(|t| sizes::is_simple(t));
     let shown = what.clone().unwrap_or_else(|| "the buffer".into());
     let d = Draft::new(
         format!("{reads}, of which at least one byte{at} was never written"),
