@@ -1,5 +1,7 @@
 //! How a command ends.
 
+use ebpfkit_explain::judge::Status;
+
 /// The end of a command, as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
@@ -11,6 +13,17 @@ pub enum End {
     Usage = 2,
     /// The environment lacks something, or the program needs what is not supported.
     Unsupported = 3,
+}
+
+impl End {
+    /// How a verdict counts.
+    pub fn of(status: Status) -> Self {
+        match status {
+            Status::Accepted => Self::Good,
+            Status::Unsupported => Self::Unsupported,
+            Status::Rejected | Status::Unloadable => Self::Bad,
+        }
+    }
 }
 
 /// An error that ends a command otherwise than with [`End::Usage`], which is how all others end it.

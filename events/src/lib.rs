@@ -21,9 +21,11 @@ mod records;
 mod report;
 pub mod schema;
 mod session;
+mod step;
 mod tasks;
 mod template;
 
 pub use report::{Change, Emitted, Ran, Report, Text};
-pub use session::{BeginRun, EventError, Load, ReadFile, Session, Tell};
+pub use session::{BeginRun, EventError, Load, ReadFile, Session};
+pub use step::Tell;
 pub use template::example;

@@ -1,5 +1,6 @@
-//! From text to statements: words ([`token`]), grammar, and what each statement means.
+//! From text to statements: words ([`token`]), cut into statements ([`cut`]), grammar, and what each statement means.
 
+pub(crate) mod cut;
 mod cx;
 pub(crate) mod declare;
 mod expect;

@@ -10,8 +10,9 @@ mod resolve;
 mod types;
 
 use crate::error::Problems;
+use crate::text::cut::{Semicolons, statements};
 use crate::text::statement::{At, Draft};
-use crate::text::token::{Semicolons, Spanned, Token, statements};
+use crate::text::token::{Spanned, Token};
 use crate::text::{Context, Syntax, gaps, instruction, is_mnemonic};
 use directive::Directive;
 use rustc_hash::FxHashMap;

@@ -1,13 +1,12 @@
 //! `kernel`: the kernels that are modelled, what they have, how they differ; and the running kernel as a profile.
 
-use crate::cmd::matrix::trust;
 use crate::end::{End, Failure};
 use crate::host::profiles;
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Result, bail};
 use ebpfkit_abi::Feature;
-use ebpfkit_abi::kernel::Source;
+use ebpfkit_abi::kernel::{Judged, Source};
 use ebpfkit_kernel::KernelError;
 use ebpfkit_profiles::record::{Found, RecordError, record};
 use ebpfkit_profiles::{Profile, witness};
@@ -100,6 +99,11 @@ impl From<Source> for SourceResult {
             Source::Inferred(from) => Self { commit: None, subject: None, inferred: Some(from) },
         }
     }
+}
+
+/// How far answers for a kernel are known to be that kernel's.
+pub fn trust(profile: &Profile) -> &'static str {
+    profile.judged.map_or("recorded", Judged::name)
 }
 
 /// In what two kernels differ; documented in `docs/json.md`.

@@ -1,14 +1,13 @@
 //! `verify --kernel` with several kernels: programs by kernels, each different rejection once, and what makes the
 //! answers differ.
 
-use crate::cmd::kernel::SourceResult;
+use crate::cmd::kernel::{SourceResult, trust};
 use crate::cmd::report::Report;
 use crate::cmd::{Selection, TypeArgs, head, open};
 use crate::end::End;
 use crate::out::{self, note, say};
 use crate::{files, paint};
 use anyhow::{Context, Result, bail};
-use ebpfkit_abi::kernel::Judged as Trust;
 use ebpfkit_explain::Diagnosis;
 use ebpfkit_explain::files::Sources;
 use ebpfkit_explain::judge::{Asked, Status};
@@ -102,11 +101,6 @@ struct CauseResult {
     source: Option<SourceResult>,
 }
 
-/// How far answers for a kernel are known to be that kernel's.
-pub fn trust(profile: &Profile) -> &'static str {
-    profile.judged.map_or("recorded", Trust::name)
-}
-
 /// Judges one file for several kernels and prints the answers.
 pub fn file(
     path: &Path,
@@ -137,12 +131,7 @@ pub fn file(
         Form::Csv => shown.csv()?,
         Form::Machine => shown.findings(report)?,
     }
-    Ok(columns
-        .iter()
-        .flat_map(|c| c.answers.iter().flatten())
-        .map(|a| super::verify::end_of(a.status()))
-        .max()
-        .unwrap_or(End::Good))
+    Ok(columns.iter().flat_map(|c| c.answers.iter().flatten()).map(|a| End::of(a.status())).max().unwrap_or(End::Good))
 }
 
 struct Shown<'a> {

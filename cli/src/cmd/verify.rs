@@ -250,7 +250,7 @@ fn file(
             };
             so_far.efforts.push(recorder.effort(&prepared.object, program, reason));
         }
-        worst = worst.max(end_of(timed.judged.status()));
+        worst = worst.max(End::of(timed.judged.status()));
         let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &sources };
         let (diagnosis, repair) = timed.judged.mended(&asked, trace.as_ref()).unzip();
         let is_loadable = timed.judged.status() != Status::Unloadable;
@@ -331,15 +331,6 @@ fn write_page(
         note!("{} {} shows {name}; -n NAME chooses another program", paint::warning("note:"), files::output_name(page));
     }
     Ok(())
-}
-
-/// How a verdict counts for the exit code.
-pub(super) fn end_of(status: Status) -> End {
-    match status {
-        Status::Accepted => End::Good,
-        Status::Unsupported => End::Unsupported,
-        Status::Rejected | Status::Unloadable => End::Bad,
-    }
 }
 
 /// Prints one program's verdict for people.

@@ -1,7 +1,7 @@
 //! The packets of a capture through the running kernel (`BPF_PROG_TEST_RUN`): alone, or beside an engine of ours, which
 //! then gets its input as the kernel does, and what they do differently.
 
-use super::results::{Ended, Kept, PacketResult, Sink, Taking, left, line};
+use super::results::{Difference, Ended, Kept, PacketResult, Sink, Taking, left, line};
 use super::{Source, finish, stream};
 use crate::cmd::run::engine::make;
 use crate::cmd::run::in_kernel::{Ready, ready};
@@ -21,7 +21,6 @@ use ebpfkit_vm::helpers::collect;
 use ebpfkit_vm::input::{context_for, output, set_input, takes_packet, unwrap_frame};
 use ebpfkit_vm::replay::framed;
 use ebpfkit_vm::{Engine, Lost, Run};
-use serde::Serialize;
 use std::io::Write;
 use std::path::Path;
 
@@ -30,23 +29,6 @@ const MAX_PRINTED: u64 = 100;
 /// Differing bytes of a packet that are printed, and the places where they are looked for.
 const MAX_BYTES: usize = 32;
 const MAX_PLACES: usize = 4;
-
-/// What the kernel's run gave otherwise; documented in `docs/json.md`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// `retval`, `packet`, a field of the context, `error`.
-    pub what: String,
-    /// Here.
-    pub here: String,
-    /// In the kernel.
-    pub kernel: String,
-}
-
-impl Difference {
-    fn new(what: impl Into<String>, here: impl ToString, kernel: impl ToString) -> Self {
-        Self { what: what.into(), here: here.to_string(), kernel: kernel.to_string() }
-    }
-}
 
 /// What a run gave.
 #[derive(Default)]

@@ -46,7 +46,25 @@ pub struct PacketResult<'a> {
     pub error: Option<String>,
     /// Where the kernel's run gave something else.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub differences: &'a [super::compare::Difference],
+    pub differences: &'a [Difference],
+}
+
+/// What the kernel's run gave otherwise; documented in `docs/json.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// `retval`, `packet`, a field of the context, `error`.
+    pub what: String,
+    /// Here.
+    pub here: String,
+    /// In the kernel.
+    pub kernel: String,
+}
+
+impl Difference {
+    /// A difference of values as they are printed.
+    pub fn new(what: impl Into<String>, here: impl ToString, kernel: impl ToString) -> Self {
+        Self { what: what.into(), here: here.to_string(), kernel: kernel.to_string() }
+    }
 }
 
 /// How often each value was returned.
