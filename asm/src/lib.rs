@@ -8,7 +8,7 @@ mod text;
 mod unit;
 
 pub use error::{AsmError, Errors};
-pub use print::{FunctionText, Style, disassemble, functions, instruction, listing, mnemonic, pseudo_c};
+pub use print::{FunctionText, Style, bytes, disassemble, functions, instruction, listing, mnemonic, pseudo_c};
 pub use text::Syntax;
 
 use ebpfkit_isa::Insn;

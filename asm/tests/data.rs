@@ -1,7 +1,6 @@
 //! Texts beside what they assemble to. `EBPFKIT_BLESS=1` writes the expected files anew.
 
-use ebpfkit_asm::{Style, Syntax, assemble_elf, assemble_insns, assemble_object, listing};
-use ebpfkit_isa::{Endian, Insn};
+use ebpfkit_asm::{Style, Syntax, assemble_elf, assemble_insns, assemble_object, bytes, listing};
 use ebpfkit_object::Object;
 use std::path::{Path, PathBuf};
 
@@ -38,10 +37,7 @@ fn each(folder: &str, extension: &str, make: impl Fn(&str, &str) -> String) {
 #[test]
 fn instructions() {
     each("insns", "hex", |_, text| match assemble_insns(text, Syntax::Auto) {
-        Ok(insns) => {
-            let line = |i: &Insn| i.to_bytes(Endian::Little).map(|b| format!("{b:02x}")).join(" ") + "\n";
-            insns.iter().map(line).collect()
-        }
+        Ok(insns) => insns.chunks(1).map(|slot| bytes(slot) + "\n").collect(),
         Err(e) => panic!("{e}"),
     });
 }

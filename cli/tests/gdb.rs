@@ -1,5 +1,6 @@
 //! A run that is served to a debugger: a client that speaks gdb's remote protocol leads it.
 
+use ebpfkit_vm::hex;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -91,12 +92,11 @@ impl Client {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    let digits = |at| u8::from_str_radix(text.get(at..at + 2).unwrap_or_default(), 16);
-    (0..text.len()).step_by(2).map(|at| digits(at).unwrap_or_else(|e| panic!("{text}: {e}"))).collect()
+    hex::decode(text).unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
 fn hex(text: &str) -> String {
-    text.bytes().map(|b| format!("{b:02x}")).collect()
+    hex::encode(text.as_bytes())
 }
 
 const FIREWALL: [&str; 3] = ["examples/xdp-firewall/firewall.o", "--data-in", "cli/tests/inputs/packet.bin"];

@@ -12,7 +12,7 @@ use ebpfkit_object::{Btf, Object};
 use ebpfkit_vm::helpers::attach_socket;
 use ebpfkit_vm::input::{Origin, set_frame};
 use ebpfkit_vm::show::Value;
-use ebpfkit_vm::{Run, Socket, Space};
+use ebpfkit_vm::{Run, Socket, Space, hex};
 use std::net::SocketAddr;
 
 /// Most sockets that are told apart.
@@ -345,7 +345,7 @@ impl Session<'_> {
                 // Who chooses a socket sees the packet from its transport header on.
                 let frame = match (frame, local, remote) {
                     (None, Some(to), Some(from)) if item.key == "sk_reuseport" => {
-                        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+                        let hex = hex::encode(&bytes);
                         let payload = if hex.is_empty() { String::new() } else { format!(" hex {hex}") };
                         packet::frame(&format!("{protocol} {from} > {to}{payload}")).ok()
                     }

@@ -170,7 +170,7 @@ impl Session<'_> {
     /// A map of the object as the kernel's struct, with the members that are known of it.
     fn map_element(&self, btf: &Btf, n: usize) -> Members {
         let def = &self.object.maps[n];
-        let id = self.instance.maps().get(n).and_then(|m| m.as_ref().ok()).map_or(0, |m| m.facts().id);
+        let id = self.instance.maps().get(n).and_then(|m| m.as_ref().ok()).map_or(0, |m| m.info().id);
         let number = |n: u32| Value::Int(n.into());
         let mut map = vec![
             ("$id".to_owned(), Value::Text(format!("map {}", def.name))),

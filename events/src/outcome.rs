@@ -174,8 +174,7 @@ pub fn emitted(session: &mut Session<'_>, run: &mut Run) -> Vec<Emitted> {
             Redirect::Peer { index } => format!("to the peer of device {}", device(&session.world, index)),
             Redirect::Neigh { index, .. } => format!("to a neighbour on device {}", device(&session.world, index)),
             Redirect::Map { map, key, .. } => {
-                let name =
-                    run.program().maps().iter().find(|m| m.facts().id == map).map(|m| m.facts().name.to_string());
+                let name = run.program().maps().iter().find(|m| m.info().id == map).map(|m| m.info().name.to_string());
                 format!("to entry {key} of {}", name.unwrap_or_else(|| format!("map {map}")))
             }
         };

@@ -1,5 +1,6 @@
 //! Packets as people write them: bytes, or what is in them.
 
+use ebpfkit_vm::hex;
 use std::net::{IpAddr, SocketAddr};
 
 /// Longest packet, in bytes.
@@ -9,16 +10,6 @@ const FLAGS: [(&str, u8); 8] =
     [("fin", 1), ("syn", 2), ("rst", 4), ("psh", 8), ("ack", 16), ("urg", 32), ("ece", 64), ("cwr", 128)];
 const EXPECTED: &str = "a packet as hexadecimal bytes, or in words: \"tcp 192.0.2.1:1234 > 198.51.100.1:80 syn\", \
     \"udp ... > ... text hello\", \"icmp 192.0.2.1 > 198.51.100.1\"";
-
-/// Bytes written as hexadecimal digits, which spaces may part.
-pub fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    let value = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    digits.chunks_exact(2).map(|pair| Some(value(pair[0])? << 4 | value(pair[1])?)).collect()
-}
 
 /// Whether a packet is described in words.
 pub fn is_described(text: &str) -> bool {
@@ -65,7 +56,7 @@ pub fn ends(frame: &[u8]) -> Option<(SocketAddr, SocketAddr)> {
 pub fn frame(text: &str) -> Result<Vec<u8>, String> {
     let text = text.trim();
     if !is_described(text) {
-        return hex(text.strip_prefix("0x").unwrap_or(text)).ok_or_else(|| EXPECTED.to_owned());
+        return hex::decode(text).map_err(|_| EXPECTED.to_owned());
     }
     Description::parse(text)?.build()
 }
@@ -90,11 +81,6 @@ struct Description {
 fn end(text: &str) -> Option<SocketAddr> {
     let alone = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 0));
     text.parse().ok().or_else(|| alone(text))
-}
-
-fn mac(text: &str) -> Option<[u8; 6]> {
-    let parts: Option<Vec<u8>> = text.split(':').map(|p| u8::from_str_radix(p, 16).ok()).collect();
-    <[u8; 6]>::try_from(parts?).ok()
 }
 
 impl Description {
@@ -146,10 +132,17 @@ impl Description {
                     let more = number(MAX_LEN as u64)? as usize;
                     this.payload.resize(this.payload.len() + more, 0);
                 }
-                "from" => this.from_mac = words.next().and_then(mac).ok_or_else(|| wrong("a hardware address"))?,
-                "to" => this.to_mac = words.next().and_then(mac).ok_or_else(|| wrong("a hardware address"))?,
+                "from" => {
+                    this.from_mac =
+                        words.next().and_then(hex::hardware_address).ok_or_else(|| wrong("a hardware address"))?
+                }
+                "to" => {
+                    this.to_mac =
+                        words.next().and_then(hex::hardware_address).ok_or_else(|| wrong("a hardware address"))?
+                }
                 "hex" => {
-                    let bytes = words.next().and_then(hex).ok_or_else(|| wrong("hexadecimal bytes"))?;
+                    let bytes =
+                        words.next().and_then(|w| hex::decode(w).ok()).ok_or_else(|| wrong("hexadecimal bytes"))?;
                     this.payload.extend(bytes);
                 }
                 "text" => {

@@ -8,9 +8,9 @@ use crate::outcome;
 use crate::report::{Ran, Report};
 use crate::schema::{Item, PacketAt, Time, Typed, What};
 use crate::session::{EventError, Session};
-use ebpfkit_vm::Run;
 use ebpfkit_vm::capture::Reader;
 use ebpfkit_vm::helpers::{collect, run_timers};
+use ebpfkit_vm::{Run, hex};
 
 /// Hears what came of each event.
 pub type Tell<'t> = &'t mut dyn FnMut(&Report);
@@ -45,7 +45,7 @@ impl Session<'_> {
             if at.number.is_some_and(|n| n != number) {
                 continue;
             }
-            let text: String = frame.iter().map(|b| format!("{b:02x}")).collect();
+            let text = hex::encode(&frame);
             let one = Item { key: "packet", what: What::Packet(text, at.clone()), ..item.clone() };
             let mut report = self.event(&one)?;
             let hook = report.what.split(' ').next().unwrap_or_default();

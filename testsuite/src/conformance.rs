@@ -14,7 +14,7 @@
 
 use ebpfkit_asm::{Syntax, assemble_insns};
 use ebpfkit_isa::Insn;
-use ebpfkit_vm::{Engine, Loader, Program, Run, World};
+use ebpfkit_vm::{Engine, Loader, Program, Run, World, hex};
 use std::sync::Arc;
 
 /// What a case must give.
@@ -39,13 +39,6 @@ pub struct Case {
     pub expected: Expected,
 }
 
-/// Bytes from pairs of hexadecimal digits; blanks are skipped.
-pub fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-    let pairs = digits.chunks(2).map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok());
-    if digits.len().is_multiple_of(2) { pairs.collect() } else { None }
-}
-
 /// Reads one file's cases.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, String> {
     let blocks = text.split("\n\n").map(str::trim_end).filter(|b| b.contains("name:"));
@@ -64,7 +57,7 @@ fn case(file: &str, block: &str) -> Result<Case, String> {
         let value = value.trim();
         match key {
             "name" => name = Some(value.to_owned()),
-            "mem" => mem = hex(value).ok_or("memory that is not hexadecimal")?,
+            "mem" => mem = hex::decode(value).map_err(|e| format!("memory: {e}"))?,
             "result" => {
                 let n = u64::from_str_radix(value.trim_start_matches("0x"), 16).map_err(|e| e.to_string())?;
                 expected = Some(Expected::Result(n));

@@ -75,8 +75,8 @@ fn results(which: Which, case: &Case, model: &KernelModel, proofs: &[Verified]) 
     let packet = input::takes_packet(programs[0].prog_type()).then_some(&FRAME[..]);
     input::set_input(&mut run, packet, &[]).expect("the packet is one");
     let once = |_| {
-        for map in instance.maps().iter().flatten().filter(|m| ["count", "numbers"].contains(&&*m.facts().name)) {
-            for key in 0u32..map.facts().max_entries {
+        for map in instance.maps().iter().flatten().filter(|m| ["count", "numbers"].contains(&&*m.info().name)) {
+            for key in 0u32..map.info().max_entries {
                 map.update(&key.to_ne_bytes(), &[0; 8], 0, 0).expect("the element is there");
             }
         }

@@ -111,15 +111,15 @@ pub(crate) fn is_probed(ty: RegType) -> bool {
 
 /// Whether a map is the one that was assumed.
 fn compare(assumed: &AssumedMap, map: &Map) -> Result<(), Broken> {
-    let (def, facts) = (&assumed.def, map.facts());
+    let (def, info) = (&assumed.def, map.info());
     let broken = |what| Err(Broken { name: def.name.clone(), what });
     let numbers = [
-        ("its key size", def.key_size, facts.key_size),
-        ("its value size", def.value_size, facts.value_size),
-        ("the number of its entries", def.max_entries, facts.max_entries),
-        ("its flags", def.flags, facts.flags),
+        ("its key size", def.key_size, info.key_size),
+        ("its value size", def.value_size, info.value_size),
+        ("the number of its entries", def.max_entries, info.max_entries),
+        ("its flags", def.flags, info.flags),
     ];
-    if def.map_type != facts.map_type {
+    if def.map_type != info.map_type {
         return broken("its type");
     }
     if let Some((what, ..)) = numbers.into_iter().find(|(_, assumed, actual)| assumed != actual) {

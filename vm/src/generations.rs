@@ -57,7 +57,7 @@ pub(crate) fn arrays(maps: &[Arc<Map>]) -> Arc<[ArrayGenerations]> {
     let mut first = 0;
     let mut arrays = Vec::new();
     for map in maps {
-        let Some(layout) = map.array().filter(|_| map.facts().flags & flag::RDONLY_PROG == 0) else { continue };
+        let Some(layout) = map.array().filter(|_| map.info().flags & flag::RDONLY_PROG == 0) else { continue };
         let array = ArrayGenerations { map: crate::maps::address(map), layout, size: map.value_size() as u64, first };
         if array.elements() <= MOST && layout.stride != 0 {
             first += array.elements();

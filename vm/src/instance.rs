@@ -204,7 +204,7 @@ impl Instance {
 
     /// A map by name.
     pub fn map(&self, name: &str) -> Option<&Arc<Map>> {
-        self.maps.iter().flatten().find(|m| *m.facts().name == *name)
+        self.maps.iter().flatten().find(|m| *m.info().name == *name)
     }
 }
 

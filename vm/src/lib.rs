@@ -16,6 +16,7 @@ mod fault;
 mod flow;
 mod generations;
 pub mod helpers;
+pub mod hex;
 pub mod input;
 mod instance;
 pub mod interp;

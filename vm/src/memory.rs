@@ -327,7 +327,7 @@ impl Memory {
 fn region(added: AddedRegion) -> Region {
     let kind = match added.what {
         // SAFETY: the run keeps the maps whose values it has added for as long as their regions stand.
-        What::Value(map) => RegionKind::MapValue(unsafe { &*(map as *const Map) }.facts().name.clone()),
+        What::Value(map) => RegionKind::MapValue(unsafe { &*(map as *const Map) }.info().name.clone()),
         What::Other(what) => RegionKind::Other(what),
     };
     Region { base: added.base, len: added.len, kind, writable: added.writable }

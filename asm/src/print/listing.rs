@@ -3,9 +3,9 @@
 use super::ctype::Types;
 use super::data::{self, Data};
 use super::names::Names;
-use super::{line, mnemonic};
+use super::{bytes, line, mnemonic};
 use crate::Syntax;
-use ebpfkit_isa::{CallKind, Endian, ImmKind, Insn, Op, decode};
+use ebpfkit_isa::{CallKind, ImmKind, Insn, Op, decode};
 use ebpfkit_object::btf::Type;
 use ebpfkit_object::{LineInfo, Object, Pending, PendingKind, Program};
 use rustc_hash::FxHashMap;
@@ -258,7 +258,7 @@ impl<'o> Listing<'o> {
                 self.text += &format!("l{at}:\n");
             }
             let (text, slots) = self.instruction(f, Some(&labels), at);
-            let bytes = if self.style.bytes { bytes(&f.insns[at..at + slots]) } else { String::new() };
+            let bytes = if self.style.bytes { bytes(&f.insns[at..at + slots]) + " \t" } else { String::new() };
             self.text += &format!("{at:8}: {bytes}{text}\n");
             at += slots;
         }
@@ -327,12 +327,6 @@ impl<'o> Listing<'o> {
             _ => None,
         }
     }
-}
-
-/// The bytes of an instruction, as llvm-objdump shows them.
-fn bytes(slots: &[Insn]) -> String {
-    let all = slots.iter().flat_map(|s| s.to_bytes(Endian::Little));
-    all.map(|b| format!("{b:02x} ")).collect::<String>() + "\t"
 }
 
 /// Slots that jumps of the same function go to.

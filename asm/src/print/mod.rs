@@ -12,7 +12,7 @@ pub use mnemonic::mnemonic;
 pub use pseudo_c::pseudo_c;
 
 use crate::Syntax;
-use ebpfkit_isa::{CallKind, DecodeError, ImmKind, Insn, Op, decode};
+use ebpfkit_isa::{CallKind, DecodeError, Endian, ImmKind, Insn, Op, decode};
 use pseudo_c::jump;
 
 /// What an instruction refers to, written so that it is read back as the same where no name is known. `None` where
@@ -47,6 +47,13 @@ pub(crate) fn line(op: Op, syntax: Syntax, name: Option<&str>) -> String {
         (_, Op::LoadInd { size, src, imm }) if imm != 0 => pseudo_c::packet(size, src, imm),
         _ => pseudo_c::written(op, name),
     }
+}
+
+/// The bytes of instructions as hexadecimal text with blanks between them, in the order of an object for a little-endian
+/// machine.
+pub fn bytes(slots: &[Insn]) -> String {
+    let all = slots.iter().flat_map(|slot| slot.to_bytes(Endian::Little));
+    all.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 /// One slot or two of a program as text that is read back as the same; how many slots it is.

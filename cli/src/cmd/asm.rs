@@ -5,7 +5,7 @@ use crate::end::End;
 use crate::files;
 use crate::out::note;
 use anyhow::{Result, bail};
-use ebpfkit_asm::Syntax;
+use ebpfkit_asm::{Syntax, bytes};
 use ebpfkit_isa::{Endian, Insn};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -73,13 +73,15 @@ pub fn run(args: &Args) -> Result<End> {
             errors
         })
     };
-    let bytes = match format {
+    let written = match format {
         Format::Elf => ebpfkit_asm::assemble_elf(&name, &text, syntax),
         Format::Raw => insns().map(|insns| Insn::write_all(&insns, Endian::Little)),
-        Format::Hex => insns().map(|insns| hex(&insns).into_bytes()),
+        Format::Hex => {
+            insns().map(|insns| insns.chunks(1).flat_map(|slot| (bytes(slot) + "\n").into_bytes()).collect())
+        }
     };
-    let bytes = match bytes {
-        Ok(bytes) => bytes,
+    let written = match written {
+        Ok(written) => written,
         Err(errors) => {
             note!("{errors}");
             return Ok(End::Usage);
@@ -89,12 +91,6 @@ pub fn run(args: &Args) -> Result<End> {
     if matches!(format, Format::Elf | Format::Raw) && files::is_standard(output) && std::io::stdout().is_terminal() {
         bail!("bytes are not written to a terminal; give -o FILE");
     }
-    files::write(output, &bytes)?;
+    files::write(output, &written)?;
     Ok(End::Good)
-}
-
-/// A line for each slot, bytes apart.
-fn hex(insns: &[Insn]) -> String {
-    let line = |i: &Insn| i.to_bytes(Endian::Little).map(|b| format!("{b:02x}")).join(" ") + "\n";
-    insns.iter().map(line).collect()
 }

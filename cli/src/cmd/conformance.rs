@@ -7,7 +7,7 @@ use crate::out::say;
 use anyhow::{Context, Result, bail};
 use ebpfkit_isa::{Endian, Insn};
 use ebpfkit_object::{Object, Target};
-use ebpfkit_vm::{Loader, Run, World};
+use ebpfkit_vm::{Loader, Run, World, hex};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -62,12 +62,12 @@ pub fn run(args: &Args) -> Result<End> {
     if args.engine == EngineKind::Kernel {
         bail!("the kernel takes no bare memory; choose --engine interp or jit");
     }
-    let memory = hex(&args.memory).context("memory")?;
+    let memory = hex::decode(&args.memory).context("memory")?;
     let text = match &args.program {
         Some(text) => text.clone(),
         None => files::read_text(Path::new("-"))?,
     };
-    let bytes = hex(&text).context("program")?;
+    let bytes = hex::decode(&text).context("program")?;
     let insns = if args.elf || bytes.starts_with(b"\x7fELF") {
         let prepared = Object::open("program", &bytes)?.prepare(&Target::default())?;
         prepared.object.programs.into_iter().next().context("the object has no program")?.insns
@@ -86,18 +86,6 @@ pub fn run(args: &Args) -> Result<End> {
     let r0 = engine.run_with(&mut run, words).map_err(Failure::bad)?;
     say!("{r0:x}")?;
     Ok(End::Good)
-}
-
-/// Bytes from pairs of hexadecimal digits; blanks are skipped.
-fn hex(text: &str) -> Result<Vec<u8>> {
-    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
-    let mut bytes = Vec::with_capacity(digits.len() / 2);
-    for pair in digits.chunks(2) {
-        let [high, low] = pair else { bail!("an odd number of hexadecimal digits") };
-        let digit = |c: &char| c.to_digit(16).with_context(|| format!("`{c}` is no hexadecimal digit"));
-        bytes.push((digit(high)? << 4 | digit(low)?) as u8);
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

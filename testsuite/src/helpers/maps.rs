@@ -116,21 +116,21 @@ fn key(size: usize, n: u64) -> Vec<u8> {
 
 /// Looks at a map after programs have used it: its elements are found, and there are no more than fit.
 pub fn check(map: &Map) -> Result<(), String> {
-    let facts = map.facts();
+    let info = map.info();
     let mut last: Option<Vec<u8>> = None;
     let mut key = vec![0; map.key_size()];
     for count in 0.. {
         if map.next_key(last.as_deref(), &mut key).is_err() {
             return Ok(());
         }
-        let most = facts.max_entries.max(1).next_power_of_two() + facts.cpus;
+        let most = info.max_entries.max(1).next_power_of_two() + info.cpus;
         if count > most {
-            return Err(format!("{} has more than {most} elements", facts.name));
+            return Err(format!("{} has more than {most} elements", info.name));
         }
         if let Kind::Hash(_) = map.kind()
             && map.lookup(&key, 0).is_none()
         {
-            return Err(format!("{}: key {key:02x?} is not found", facts.name));
+            return Err(format!("{}: key {key:02x?} is not found", info.name));
         }
         last = Some(key.clone());
     }

@@ -137,7 +137,7 @@ impl Stage {
         let program = loader.btf(Some(TYPES.clone())).load_with(&name).map_err(|e| e.to_string())?;
         for map in maps.iter().flatten() {
             if let Kind::Slots(slots) = map.kind()
-                && map.facts().map_type == ebpfkit_abi::MapType::ProgArray
+                && map.info().map_type == ebpfkit_abi::MapType::ProgArray
             {
                 slots.set_program(1, program.id().into(), program.clone()).map_err(|e| e.to_string())?;
             }

@@ -200,7 +200,7 @@ impl Objects {
     /// Which object a map holds, from the number that our map shows for it.
     pub fn which_of_ours(&self, map_type: MapType, id: u64) -> Option<usize> {
         self.all.iter().position(|o| match &o.ours {
-            Ours::Map(map) => map_type.is(MapTraits::MAPS) && u64::from(map.facts().id) == id,
+            Ours::Map(map) => map_type.is(MapTraits::MAPS) && u64::from(map.info().id) == id,
             Ours::Program(program) => holds_programs(map_type) && u64::from(program.id()) == id,
             Ours::Socket(n) => *n == id,
             _ => false,

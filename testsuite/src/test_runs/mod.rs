@@ -21,7 +21,7 @@ use ebpfkit_jit::{Jit, Options, compile_with};
 use ebpfkit_kernel::{Kernel, KernelError, LoadedProgram, LogLevel, Session, TestRun};
 use ebpfkit_object::Prepared;
 use ebpfkit_verifier::{KernelModel, Verified};
-use ebpfkit_vm::{Engine, Image, Instance, Interpreter, Program, Run, Space, World, input as vm_input};
+use ebpfkit_vm::{Engine, Image, Instance, Interpreter, Program, Run, Space, World, hex, input as vm_input};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -222,10 +222,6 @@ impl Ours {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// How two things differ.
 fn difference(ours: &Outcome, theirs: &Outcome) -> Option<String> {
     let (ours, theirs) = match (ours, theirs) {
@@ -240,7 +236,7 @@ fn difference(ours: &Outcome, theirs: &Outcome) -> Option<String> {
     }
     let bytes = |what: &str, ours: &[u8], theirs: &[u8]| {
         let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
-        let part = |all: &[u8]| hex(&all[at & !7..all.len().min((at & !7) + 16)]);
+        let part = |all: &[u8]| hex::encode(&all[at & !7..all.len().min((at & !7) + 16)]);
         let (a, b) = (part(ours), part(theirs));
         format!("{what}, at byte {} of {}: {a}, the kernel has {b}, {} bytes", at & !7, ours.len(), theirs.len())
     };
@@ -254,7 +250,7 @@ fn difference(ours: &Outcome, theirs: &Outcome) -> Option<String> {
     let (a, b) = (&ours.maps[map], &theirs.maps[map]);
     let entry = a.iter().zip(b).find(|(x, y)| x != y);
     Some(match entry {
-        Some(((key, x), (other, y))) if key == other => bytes(&format!("map {map}, key {}", hex(key)), x, y),
+        Some(((key, x), (other, y))) if key == other => bytes(&format!("map {map}, key {}", hex::encode(key)), x, y),
         _ => format!("map {map} has {} entries, the kernel's {}", a.len(), b.len()),
     })
 }
@@ -367,8 +363,8 @@ impl Comparison {
         let (origin, input) = self.shorten(origin, input);
         let prepared = self.prepared(&origin);
         let text = self.shows(&prepared, &input).unwrap_or(text);
-        let packet = input.packet.as_deref().map_or("none".to_owned(), hex);
-        let (ctx, repeat, state) = (hex(&input.ctx), input.repeat, input.state);
+        let packet = input.packet.as_deref().map_or("none".to_owned(), hex::encode);
+        let (ctx, repeat, state) = (hex::encode(&input.ctx), input.repeat, input.state);
         let parts = match &origin {
             Origin::Recipe(recipe) => format!("{recipe:?}\n"),
             Origin::Random(_) => String::new(),

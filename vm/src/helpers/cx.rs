@@ -176,7 +176,7 @@ pub(crate) fn read_u64(run: &mut Run, address: u64) -> Result<u64, Fault> {
 pub(crate) fn add_value_region(run: &mut Run, map: &Map, value: NonNull<u8>) -> u64 {
     let base = value.as_ptr() as u64;
     if run.is_checked() {
-        let writable = map.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0;
+        let writable = map.info().flags & crate::maps::check::flag::RDONLY_PROG == 0;
         let what = What::Value(std::ptr::from_ref(map) as u64);
         run.memory.add_region(&mut run.native, AddedRegion { base, len: map.value_size() as u64, what, writable });
     }

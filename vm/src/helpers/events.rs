@@ -83,7 +83,7 @@ fn empty_rings(run: &mut Run) {
     let programs = [run.program().clone(), run.current().clone()];
     for map in programs.iter().flat_map(|p| p.maps()) {
         if let Kind::Ringbuf(ring) = map.kind() {
-            let name = &map.facts().name;
+            let name = &map.info().name;
             ring.consume(|data| {
                 emit(run, Event::Ring { map: name.to_string(), data: data.to_vec() });
             });
@@ -251,7 +251,7 @@ fn perf_slot(run: &Run, map: &Map, flags: u64) -> Result<u32, Errno> {
         INDEX_MASK => run.world.cpu,
         index => index as u32,
     };
-    if index >= map.facts().max_entries {
+    if index >= map.info().max_entries {
         return Err(Errno::E2BIG);
     }
     // User space has opened an event for each CPU, as libbpf's buffers do; others only when it set a slot.
@@ -268,7 +268,7 @@ fn emit_perf(run: &mut Run, map: &Map, flags: u64, data: &[u8], packet: usize) -
     cx::charge(run, packet);
     let mut record = data.to_vec();
     record.extend_from_slice(run.packet.bytes().get(..packet).ok_or(Errno::EFAULT)?);
-    let event = Event::Perf { map: map.facts().name.to_string(), index, data: record };
+    let event = Event::Perf { map: map.info().name.to_string(), index, data: record };
     if emit(run, event) { Ok(()) } else { Err(Errno::ENOSPC) }
 }
 

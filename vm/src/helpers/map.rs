@@ -48,7 +48,7 @@ fn socket_in(run: &mut Run, map: &Map, key: &[u8]) -> Ret {
 
 /// Whether a map's values are sockets, which programs get pointers to.
 fn holds_sockets(map: &Map) -> bool {
-    matches!(map.facts().map_type, MapType::Sockmap | MapType::Sockhash)
+    matches!(map.info().map_type, MapType::Sockmap | MapType::Sockhash)
 }
 
 fn found(run: &mut Run, map: &Map, value: Option<std::ptr::NonNull<u8>>) -> Ret {
@@ -242,7 +242,7 @@ fn under_cgroup(run: &mut Run, [handle, index, ..]: [u64; 5]) -> Ret {
 /// Whether the running task is in the cgroup of a slot.
 pub(super) fn in_cgroup(run: &Run, handle: u64, index: u32) -> Ret {
     let map = cx::map(run, handle)?;
-    if index >= map.facts().max_entries {
+    if index >= map.info().max_entries {
         return cx::fail(Errno::E2BIG);
     }
     let Kind::Slots(slots) = map.kind() else { return Err(cx::bad("a cgroup helper on another kind of map")) };

@@ -75,8 +75,8 @@ fn redirect_neigh(run: &mut Run, [index, params, size, flags, _]: [u64; 5]) -> R
 
 fn redirect_map(run: &mut Run, [handle, key, flags, ..]: [u64; 5]) -> Ret {
     let map = cx::map(run, handle)?;
-    let facts = map.facts();
-    let known = match facts.map_type {
+    let info = map.info();
+    let known = match info.map_type {
         MapType::Devmap | MapType::DevmapHash => BROADCAST | EXCLUDE_INGRESS,
         _ => 0,
     };
@@ -92,7 +92,7 @@ fn redirect_map(run: &mut Run, [handle, key, flags, ..]: [u64; 5]) -> Ret {
         run.redirect = None;
         return Ok(flags & XDP_ACTIONS);
     }
-    run.redirect = Some(Redirect::Map { map: facts.id, key: index.into(), flags: flags & known });
+    run.redirect = Some(Redirect::Map { map: info.id, key: index.into(), flags: flags & known });
     Ok(XDP_REDIRECT)
 }
 

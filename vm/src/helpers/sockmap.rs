@@ -53,7 +53,7 @@ fn sk_redirect(run: &mut Run, [_, handle, key, flags, _]: [u64; 5]) -> Ret {
     if !found {
         return Ok(DROP);
     }
-    run.redirect = Some(Redirect::Map { map: map.facts().id, key, flags });
+    run.redirect = Some(Redirect::Map { map: map.info().id, key, flags });
     Ok(PASS)
 }
 
@@ -81,7 +81,7 @@ fn select_reuseport(run: &mut Run, [_, handle, key, flags, _]: [u64; 5]) -> Ret 
     if !found {
         return cx::fail(Errno::ENOENT);
     }
-    run.redirect = Some(Redirect::Map { map: map.facts().id, key: index.into(), flags: 0 });
+    run.redirect = Some(Redirect::Map { map: map.info().id, key: index.into(), flags: 0 });
     Ok(0)
 }
 

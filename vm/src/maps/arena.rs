@@ -2,7 +2,7 @@
 
 use super::elements::Elements;
 use super::mem::{self, Region};
-use super::{Account, Facts};
+use super::{Account, Info};
 use crate::Errno;
 use ebpfkit_abi::limits::PAGE_SIZE;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,15 +39,15 @@ fn bit_of(page: usize) -> (usize, u64) {
 }
 
 impl Arena {
-    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        let pages = facts.max_entries as usize;
+    pub(super) fn new(info: &Info) -> Result<Self, Errno> {
+        let pages = info.max_entries as usize;
         let memory = Region::new(pages * PAGE_SIZE as usize + 2 * GUARD, 1)?;
-        let user_start = if facts.extra == 0 { DEFAULT_USER_START } else { facts.extra };
+        let user_start = if info.extra == 0 { DEFAULT_USER_START } else { info.extra };
         let words = pages.div_ceil(64);
-        let taken = Taken { pages: vec![0; words].into(), account: facts.account.clone() };
+        let taken = Taken { pages: vec![0; words].into(), account: info.account.clone() };
         Ok(Self {
             memory,
-            pages: facts.max_entries,
+            pages: info.max_entries,
             user_start,
             present: (0..words).map(|_| AtomicU64::new(0)).collect(),
             taken: Mutex::new(taken),
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     fn arena(pages: u32, bytes: u64) -> Arena {
-        Arena::new(&Facts { max_entries: pages, account: Account::new(bytes), ..Facts::default() }).unwrap()
+        Arena::new(&Info { max_entries: pages, account: Account::new(bytes), ..Info::default() }).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::commands::Batches;
 use super::elements::{Elements, index};
 use super::mem::Region;
 use super::value::ValueLayout;
-use super::{Facts, Visit};
+use super::{Info, Visit};
 use crate::Errno;
 use ebpfkit_object::record::Record;
 use std::ptr::NonNull;
@@ -59,14 +59,14 @@ pub(super) fn next_key(max_entries: u32, key: Option<&[u8]>, next: &mut [u8]) ->
 }
 
 impl Array {
-    pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
-        let size = facts.value_size as usize;
+    pub(super) fn new(info: &Info, fields: &Record) -> Result<Self, Errno> {
+        let size = info.value_size as usize;
         let stride = size.next_multiple_of(8);
         Ok(Self {
             layout: ValueLayout::new(size, fields),
-            values: facts.account.region(facts.max_entries as usize, stride)?,
+            values: info.account.region(info.max_entries as usize, stride)?,
             stride,
-            max_entries: facts.max_entries,
+            max_entries: info.max_entries,
         })
     }
 
@@ -153,19 +153,19 @@ pub struct PercpuArray {
 }
 
 impl PercpuArray {
-    pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
-        let size = facts.value_size as usize;
+    pub(super) fn new(info: &Info, fields: &Record) -> Result<Self, Errno> {
+        let size = info.value_size as usize;
         let stride = size.next_multiple_of(8);
         // CPUs do not share cache lines.
-        let cpu_stride = stride.checked_mul(facts.max_entries as usize).ok_or(Errno::ENOMEM)?.next_multiple_of(64);
+        let cpu_stride = stride.checked_mul(info.max_entries as usize).ok_or(Errno::ENOMEM)?.next_multiple_of(64);
         Ok(Self {
             layout: ValueLayout::new(size, fields),
             padded: ValueLayout::new(if fields.fields.is_empty() { stride } else { size }, fields),
-            values: facts.account.region(facts.cpus as usize, cpu_stride)?,
+            values: info.account.region(info.cpus as usize, cpu_stride)?,
             stride,
             cpu_stride,
-            max_entries: facts.max_entries,
-            cpus: facts.cpus,
+            max_entries: info.max_entries,
+            cpus: info.cpus,
         })
     }
 
@@ -333,8 +333,8 @@ pub struct StructOps {
 }
 
 impl StructOps {
-    pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
-        Ok(Self { array: Array::new(facts, fields)?, linked: facts.flags & flag::LINK != 0 })
+    pub(super) fn new(info: &Info, fields: &Record) -> Result<Self, Errno> {
+        Ok(Self { array: Array::new(info, fields)?, linked: info.flags & flag::LINK != 0 })
     }
 }
 

@@ -60,7 +60,7 @@ impl Map {
     /// the kernel.
     pub fn user_key_size(&self) -> usize {
         match self.kind {
-            Kind::Storage(_) if self.facts.key_size == 4 => 8,
+            Kind::Storage(_) if self.info.key_size == 4 => 8,
             _ => self.key_size(),
         }
     }
@@ -247,7 +247,7 @@ impl Map {
 
     /// `BPF_MAP_FREEZE`: user space can no longer write.
     pub fn freeze(&self) -> Result<(), Errno> {
-        if self.facts.map_type == MapType::StructOps || !self.fields.fields.is_empty() {
+        if self.info.map_type == MapType::StructOps || !self.fields.fields.is_empty() {
             return Err(Errno::ENOTSUPP);
         }
         self.writable()?;
@@ -262,8 +262,8 @@ impl Map {
 
     /// Bytes of a value in the user's view.
     pub fn user_value_size(&self) -> usize {
-        if self.facts.map_type.is(MapTraits::PER_CPU) {
-            return self.value_size().next_multiple_of(8) * self.facts.cpus as usize;
+        if self.info.map_type.is(MapTraits::PER_CPU) {
+            return self.value_size().next_multiple_of(8) * self.info.cpus as usize;
         }
         self.value_size()
     }
@@ -275,11 +275,11 @@ impl Map {
     }
 
     fn readable(&self) -> Result<(), Errno> {
-        if self.facts.flags & flag::WRONLY != 0 { Err(Errno::EPERM) } else { Ok(()) }
+        if self.info.flags & flag::WRONLY != 0 { Err(Errno::EPERM) } else { Ok(()) }
     }
 
     fn writable(&self) -> Result<(), Errno> {
-        if self.facts.flags & flag::RDONLY != 0 || self.is_frozen() { Err(Errno::EPERM) } else { Ok(()) }
+        if self.info.flags & flag::RDONLY != 0 || self.is_frozen() { Err(Errno::EPERM) } else { Ok(()) }
     }
 }
 

@@ -17,40 +17,40 @@ const NAME: usize = 16;
 /// Reads bytes at an offset of the map's struct.
 pub(crate) fn read(map: &Map, types: &Btf, offset: usize, out: &mut [u8]) {
     out.fill(0);
-    let facts = map.facts();
+    let info = map.info();
     let numbers: [(&str, u64); 9] = [
-        ("ops", OPERATIONS + (u64::from(facts.map_type.0) << 8)),
-        ("map_type", facts.map_type.0.into()),
-        ("key_size", facts.key_size.into()),
-        ("value_size", facts.value_size.into()),
-        ("max_entries", facts.max_entries.into()),
-        ("map_extra", facts.extra),
-        ("map_flags", facts.flags.into()),
-        ("id", facts.id.into()),
+        ("ops", OPERATIONS + (u64::from(info.map_type.0) << 8)),
+        ("map_type", info.map_type.0.into()),
+        ("key_size", info.key_size.into()),
+        ("value_size", info.value_size.into()),
+        ("max_entries", info.max_entries.into()),
+        ("map_extra", info.extra),
+        ("map_flags", info.flags.into()),
+        ("id", info.id.into()),
         ("frozen", map.is_frozen().into()),
     ];
     for (name, value) in numbers {
         put(types, "bpf_map", name, &value.to_ne_bytes(), offset, out);
     }
     let mut name = [0; NAME];
-    for (to, from) in name[..NAME - 1].iter_mut().zip(facts.name.bytes()) {
+    for (to, from) in name[..NAME - 1].iter_mut().zip(info.name.bytes()) {
         *to = from;
     }
     put(types, "bpf_map", "name", &name, offset, out);
-    let value_bytes = u64::from(facts.value_size).next_multiple_of(8);
-    match facts.map_type {
+    let value_bytes = u64::from(info.value_size).next_multiple_of(8);
+    match info.map_type {
         MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash => {
             let head = types.find("htab_elem", Kind::Struct).and_then(|id| types.size_of(id)).unwrap_or(0);
-            let per_cpu = matches!(facts.map_type, MapType::PercpuHash | MapType::LruPercpuHash);
+            let per_cpu = matches!(info.map_type, MapType::PercpuHash | MapType::LruPercpuHash);
             let value = if per_cpu { 8 } else { value_bytes };
-            let element = u64::from(head) + u64::from(facts.key_size).next_multiple_of(8) + value;
+            let element = u64::from(head) + u64::from(info.key_size).next_multiple_of(8) + value;
             put(types, "bpf_htab", "elem_size", &element.to_ne_bytes(), offset, out);
-            let buckets = u64::from(facts.max_entries).next_power_of_two();
+            let buckets = u64::from(info.max_entries).next_power_of_two();
             put(types, "bpf_htab", "n_buckets", &buckets.to_ne_bytes(), offset, out);
         }
         MapType::Array | MapType::PercpuArray => {
             put(types, "bpf_array", "elem_size", &value_bytes.to_ne_bytes(), offset, out);
-            let mask = u64::from(facts.max_entries).next_power_of_two() - 1;
+            let mask = u64::from(info.max_entries).next_power_of_two() - 1;
             put(types, "bpf_array", "index_mask", &mask.to_ne_bytes(), offset, out);
         }
         _ => {}

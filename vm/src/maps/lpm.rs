@@ -8,7 +8,7 @@ use super::check::flag;
 use super::commands::Batches;
 use super::elements::Elements;
 use super::mem::{self, Region};
-use super::{Account, Facts, value::ValueLayout};
+use super::{Account, Info, value::ValueLayout};
 use crate::Errno;
 use ebpfkit_object::record::Record;
 use std::ptr::NonNull;
@@ -79,17 +79,17 @@ fn bit(words: &[u64], i: u32) -> usize {
 }
 
 impl Lpm {
-    pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
-        let bytes = facts.key_size as usize - 4;
+    pub(super) fn new(info: &Info, fields: &Record) -> Result<Self, Errno> {
+        let bytes = info.key_size as usize - 4;
         Ok(Self {
-            layout: ValueLayout::new(facts.value_size as usize, fields),
+            layout: ValueLayout::new(info.value_size as usize, fields),
             root: AtomicPtr::default(),
             version: AtomicU32::new(0),
             writer: Mutex::default(),
             max_prefix: bytes as u32 * 8,
             words: bytes.div_ceil(8),
-            max_entries: facts.max_entries,
-            account: facts.account.clone(),
+            max_entries: info.max_entries,
+            account: info.account.clone(),
         })
     }
 

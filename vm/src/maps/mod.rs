@@ -28,11 +28,13 @@ mod hash;
 pub(crate) mod kernel_struct;
 mod lpm;
 pub mod mem;
+mod outer;
 mod queue;
 mod refs;
 pub mod ringbuf;
 pub mod stack_trace;
 pub mod storage;
+mod targets;
 mod users;
 mod value;
 
@@ -43,12 +45,14 @@ pub use commands::{Batch, Descriptor};
 pub use engine::Lookup;
 pub use hash::{Find, HashMap};
 pub use lpm::Lpm;
+pub use outer::Maps;
 pub use queue::{Bloom, Queue};
 pub(crate) use refs::Owner;
-pub use refs::{DevmapHash, Maps, Slots, Sockhash, Targets};
+pub use refs::{Slots, Sockhash};
 pub use ringbuf::{Ringbuf, UserRingbuf};
 pub use stack_trace::StackTrace;
 pub use storage::Storage;
+pub use targets::{DevmapHash, Targets};
 pub(crate) use users::{User, Users};
 pub use value::ValueLayout;
 
@@ -64,9 +68,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// What is fixed when a map is made.
+/// What is fixed when a map is made, as in the kernel's `bpf_map_info`.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub struct Info {
     /// Name.
     pub name: Arc<str>,
     /// Type.
@@ -114,7 +118,7 @@ pub struct MapError {
 /// A map.
 #[derive(Debug)]
 pub struct Map {
-    facts: Facts,
+    info: Info,
     fields: Record,
     users: Users,
     frozen: AtomicBool,
@@ -249,7 +253,7 @@ pub fn create_outer(def: &Def, fields: &Record, inner_fields: &Record, around: &
     if !fields.fields.is_empty() && def.flags & flag::PROG_ACCESS != 0 {
         return Err(fail(Errno::EACCES, "special fields in values that programs may not both read and write", false));
     }
-    let facts = facts_of(def, around);
+    let info = info_of(def, around);
     let no_memory = |errno| fail(errno, &around.account.explain(), false);
     let template = match (def.map_type.is(MapTraits::MAPS), &def.inner) {
         (true, Some(inner)) => {
@@ -257,17 +261,17 @@ pub fn create_outer(def: &Def, fields: &Record, inner_fields: &Record, around: &
             if inner.inner.is_some() {
                 return Err(fail(Errno::EINVAL, "inner map: maps of maps cannot be nested", false));
             }
-            facts_of(inner, around)
+            info_of(inner, around)
         }
         (true, None) => {
             return Err(fail(Errno::EBADF, "no inner map", false));
         }
-        _ => Facts::default(),
+        _ => Info::default(),
     };
-    let kind = new_kind(&facts, fields, (template, inner_fields.clone())).map_err(no_memory)?;
+    let kind = new_kind(&info, fields, (template, inner_fields.clone())).map_err(no_memory)?;
     let kind = kind.ok_or_else(|| fail(Errno::EOPNOTSUPP, "maps of this type are not simulated", true))?;
     Ok(Map {
-        facts,
+        info,
         fields: fields.clone(),
         users: Users::default(),
         frozen: AtomicBool::new(false),
@@ -276,8 +280,8 @@ pub fn create_outer(def: &Def, fields: &Record, inner_fields: &Record, around: &
     })
 }
 
-fn facts_of(def: &Def, around: &Surroundings) -> Facts {
-    Facts {
+fn info_of(def: &Def, around: &Surroundings) -> Info {
+    Info {
         name: def.name.as_str().into(),
         map_type: def.map_type,
         key_size: def.key_size,
@@ -294,37 +298,37 @@ fn facts_of(def: &Def, around: &Surroundings) -> Facts {
     }
 }
 
-fn new_kind(facts: &Facts, fields: &Record, template: (Facts, Record)) -> Result<Option<Kind>, Errno> {
-    Ok(Some(match facts.map_type {
-        MapType::Array => Kind::Array(Array::new(facts, fields)?),
-        MapType::PercpuArray => Kind::PercpuArray(PercpuArray::new(facts, fields)?),
+fn new_kind(info: &Info, fields: &Record, template: (Info, Record)) -> Result<Option<Kind>, Errno> {
+    Ok(Some(match info.map_type {
+        MapType::Array => Kind::Array(Array::new(info, fields)?),
+        MapType::PercpuArray => Kind::PercpuArray(PercpuArray::new(info, fields)?),
         MapType::Hash | MapType::PercpuHash | MapType::LruHash | MapType::LruPercpuHash | MapType::Rhash => {
-            Kind::Hash(HashMap::new(facts, fields)?)
+            Kind::Hash(HashMap::new(info, fields)?)
         }
-        MapType::LpmTrie => Kind::Lpm(Lpm::new(facts, fields)?),
-        MapType::Queue | MapType::Stack => Kind::Queue(Queue::new(facts)?),
-        MapType::BloomFilter => Kind::Bloom(Bloom::new(facts)?),
-        MapType::Ringbuf => Kind::Ringbuf(Ringbuf::new(facts)?),
-        MapType::UserRingbuf => Kind::UserRingbuf(UserRingbuf::new(facts)?),
+        MapType::LpmTrie => Kind::Lpm(Lpm::new(info, fields)?),
+        MapType::Queue | MapType::Stack => Kind::Queue(Queue::new(info)?),
+        MapType::BloomFilter => Kind::Bloom(Bloom::new(info)?),
+        MapType::Ringbuf => Kind::Ringbuf(Ringbuf::new(info)?),
+        MapType::UserRingbuf => Kind::UserRingbuf(UserRingbuf::new(info)?),
         MapType::ProgArray
         | MapType::PerfEventArray
         | MapType::CgroupArray
         | MapType::Xskmap
         | MapType::Sockmap
-        | MapType::ReuseportSockarray => Kind::Slots(Slots::new(facts)?),
-        MapType::Sockhash => Kind::Sockhash(Sockhash(HashMap::new(facts, &Record::default())?)),
-        MapType::Devmap | MapType::Cpumap => Kind::Targets(Targets::new(facts)?),
-        MapType::DevmapHash => Kind::DevmapHash(DevmapHash::new(facts)?),
-        MapType::ArrayOfMaps | MapType::HashOfMaps => Kind::Maps(Maps::new(facts, template)?),
-        MapType::StackTrace => Kind::StackTrace(StackTrace::new(facts)),
+        | MapType::ReuseportSockarray => Kind::Slots(Slots::new(info)?),
+        MapType::Sockhash => Kind::Sockhash(Sockhash(HashMap::new(info, &Record::default())?)),
+        MapType::Devmap | MapType::Cpumap => Kind::Targets(Targets::new(info)?),
+        MapType::DevmapHash => Kind::DevmapHash(DevmapHash::new(info)?),
+        MapType::ArrayOfMaps | MapType::HashOfMaps => Kind::Maps(Maps::new(info, template)?),
+        MapType::StackTrace => Kind::StackTrace(StackTrace::new(info)),
         MapType::SkStorage
         | MapType::InodeStorage
         | MapType::TaskStorage
         | MapType::CgrpStorage
         | MapType::CgroupStorage
-        | MapType::PercpuCgroupStorage => Kind::Storage(Storage::new(facts, fields)),
-        MapType::Arena => Kind::Arena(Arena::new(facts)?),
-        MapType::StructOps => Kind::StructOps(StructOps::new(facts, fields)?),
+        | MapType::PercpuCgroupStorage => Kind::Storage(Storage::new(info, fields)),
+        MapType::Arena => Kind::Arena(Arena::new(info)?),
+        MapType::StructOps => Kind::StructOps(StructOps::new(info, fields)?),
         _ => return Ok(None),
     }))
 }
@@ -334,8 +338,8 @@ pub type Visit<'a> = dyn FnMut(NonNull<u8>, NonNull<u8>) -> ControlFlow<()> + 'a
 
 impl Map {
     /// What is fixed.
-    pub fn facts(&self) -> &Facts {
-        &self.facts
+    pub fn info(&self) -> &Info {
+        &self.info
     }
 
     /// The special fields of its values.
@@ -359,12 +363,12 @@ impl Map {
 
     /// Bytes of a key.
     pub fn key_size(&self) -> usize {
-        self.facts.key_size as usize
+        self.info.key_size as usize
     }
 
     /// Bytes of a value.
     pub fn value_size(&self) -> usize {
-        self.facts.value_size as usize
+        self.info.value_size as usize
     }
 
     /// Base address and stride when the values lie in one block and keys are indices.
@@ -394,7 +398,7 @@ impl Map {
 
     /// `bpf_map_update_elem`, from a program on `cpu`.
     pub fn update(&self, key: &[u8], value: &[u8], flags: u64, cpu: u32) -> Result<(), Errno> {
-        if self.facts.flags & flag::RDONLY_PROG != 0 {
+        if self.info.flags & flag::RDONLY_PROG != 0 {
             return Err(Errno::EACCES);
         }
         self.write(key, value, flags, cpu)
@@ -433,7 +437,7 @@ impl Map {
 
     /// `bpf_map_lookup_percpu_elem`.
     pub fn lookup_percpu(&self, key: &[u8], cpu: u32) -> Option<NonNull<u8>> {
-        if cpu >= self.facts.cpus { None } else { self.lookup(key, cpu) }
+        if cpu >= self.info.cpus { None } else { self.lookup(key, cpu) }
     }
 
     /// `bpf_for_each_map_elem`: visits the elements until `visit` breaks; the number of elements visited.
@@ -448,8 +452,7 @@ impl Map {
             Kind::Array(a) => {
                 let layout = a.layout();
                 let index = u32::try_from(address.checked_sub(layout.base)? / layout.stride).ok()?;
-                let value =
-                    a.lookup(index).filter(|v| address - (v.as_ptr() as u64) < u64::from(self.facts.value_size));
+                let value = a.lookup(index).filter(|v| address - (v.as_ptr() as u64) < u64::from(self.info.value_size));
                 Some((index.to_ne_bytes().to_vec(), value?))
             }
             Kind::Hash(h) => h.element_around(address),
@@ -460,8 +463,8 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        let cpus = match self.facts.map_type {
-            MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash => self.facts.cpus,
+        let cpus = match self.info.map_type {
+            MapType::PercpuArray | MapType::PercpuHash | MapType::LruPercpuHash => self.info.cpus,
             _ => 1,
         };
         let Some(layout) = self.value_layout().filter(|l| l.owns_objects()) else { return };

@@ -1,6 +1,6 @@
 //! Queues, stacks and bloom filters: maps without keys.
 
-use super::Facts;
+use super::Info;
 use super::check::flag;
 use super::elements::Elements;
 use super::mem::{self, Region};
@@ -21,13 +21,13 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        let (size, capacity) = (facts.value_size as usize, facts.max_entries as usize);
+    pub(super) fn new(info: &Info) -> Result<Self, Errno> {
+        let (size, capacity) = (info.value_size as usize, info.max_entries as usize);
         Ok(Self {
-            values: facts.account.region(capacity, size)?,
+            values: info.account.region(capacity, size)?,
             size,
             capacity,
-            stack: facts.map_type == MapType::Stack,
+            stack: info.map_type == MapType::Stack,
             span: Mutex::default(),
         })
     }
@@ -112,18 +112,18 @@ pub struct Bloom {
 const DEFAULT_HASHES: u32 = 5;
 
 impl Bloom {
-    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        let hashes = match facts.extra as u32 & 0xf {
+    pub(super) fn new(info: &Info) -> Result<Self, Errno> {
+        let hashes = match info.extra as u32 & 0xf {
             0 => DEFAULT_HASHES,
             n => n,
         };
         // Entries times hashes over ln 2, as 7/5, rounded up to a power of two.
-        let bits = facts.max_entries.checked_mul(hashes).and_then(|n| (n / 5).checked_mul(7));
+        let bits = info.max_entries.checked_mul(hashes).and_then(|n| (n / 5).checked_mul(7));
         let mask = match bits {
             Some(n) if n <= 1 << 31 => n.max(64).next_power_of_two() - 1,
             _ => u32::MAX,
         };
-        Ok(Self { bits: facts.account.region((mask as usize + 1) / 64, 8)?, mask, hashes })
+        Ok(Self { bits: info.account.region((mask as usize + 1) / 64, 8)?, mask, hashes })
     }
 
     fn words<'a>(&'a self, value: &'a [u8]) -> impl Iterator<Item = (&'a AtomicU64, u64)> {

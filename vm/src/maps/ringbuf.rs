@@ -3,7 +3,7 @@
 //! The kernel maps the data twice in a row, so that a record which passes the end is contiguous. Here the memory is
 //! twice as long instead: a record starts in the first half and may run into the second, which nothing else uses.
 
-use super::Facts;
+use super::Info;
 use super::elements::Elements;
 use super::mem::{self, Region};
 use crate::Errno;
@@ -45,10 +45,10 @@ fn whole(len: u64) -> u64 {
 }
 
 impl Ring {
-    fn new(facts: &Facts) -> Result<Self, Errno> {
+    fn new(info: &Info) -> Result<Self, Errno> {
         Ok(Self {
-            data: facts.account.region(facts.max_entries as usize, 2)?,
-            mask: u64::from(facts.max_entries) - 1,
+            data: info.account.region(info.max_entries as usize, 2)?,
+            mask: u64::from(info.max_entries) - 1,
             producer: AtomicU64::new(0),
             consumer: AtomicU64::new(0),
         })
@@ -80,8 +80,8 @@ pub struct Ringbuf {
 }
 
 impl Ringbuf {
-    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        Ok(Self { ring: Ring::new(facts)?, pending: Mutex::default(), consuming: Mutex::default() })
+    pub(super) fn new(info: &Info) -> Result<Self, Errno> {
+        Ok(Self { ring: Ring::new(info)?, pending: Mutex::default(), consuming: Mutex::default() })
     }
 
     pub(super) fn contains(&self, address: u64, len: u64) -> bool {
@@ -187,8 +187,8 @@ pub struct UserRingbuf {
 }
 
 impl UserRingbuf {
-    pub(super) fn new(facts: &Facts) -> Result<Self, Errno> {
-        Ok(Self { ring: Ring::new(facts)?, producing: Mutex::default(), draining: AtomicBool::new(false) })
+    pub(super) fn new(info: &Info) -> Result<Self, Errno> {
+        Ok(Self { ring: Ring::new(info)?, producing: Mutex::default(), draining: AtomicBool::new(false) })
     }
 
     pub(super) fn contains(&self, address: u64, len: u64) -> bool {

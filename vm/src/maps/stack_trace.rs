@@ -2,7 +2,7 @@
 
 use super::elements::{Elements, index};
 use super::queue::jhash;
-use super::{Account, Facts};
+use super::{Account, Info};
 use crate::Errno;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -34,13 +34,13 @@ pub struct StackTrace {
 }
 
 impl StackTrace {
-    pub(super) fn new(facts: &Facts) -> Self {
+    pub(super) fn new(info: &Info) -> Self {
         Self {
             traces: Mutex::default(),
-            buckets: facts.max_entries.next_power_of_two(),
-            frames: facts.value_size as usize / 8,
-            max_entries: facts.max_entries,
-            account: facts.account.clone(),
+            buckets: info.max_entries.next_power_of_two(),
+            frames: info.value_size as usize / 8,
+            max_entries: info.max_entries,
+            account: info.account.clone(),
         }
     }
 

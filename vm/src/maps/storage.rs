@@ -3,7 +3,7 @@
 use super::check::flag;
 use super::elements::Elements;
 use super::mem::Region;
-use super::{Account, Facts, ValueLayout};
+use super::{Account, Info, ValueLayout};
 use crate::Errno;
 use ebpfkit_abi::MapType;
 use ebpfkit_object::record::Record;
@@ -41,13 +41,13 @@ struct Values {
 }
 
 impl Storage {
-    pub(super) fn new(facts: &Facts, fields: &Record) -> Self {
-        let size = facts.value_size as usize;
-        let per_cpu = facts.map_type == MapType::PercpuCgroupStorage;
-        let cpus = if per_cpu { facts.cpus } else { 1 };
+    pub(super) fn new(info: &Info, fields: &Record) -> Self {
+        let size = info.value_size as usize;
+        let per_cpu = info.map_type == MapType::PercpuCgroupStorage;
+        let cpus = if per_cpu { info.cpus } else { 1 };
         let stride = size.next_multiple_of(8);
-        let account = facts.account.clone();
-        let of_cgroups = matches!(facts.map_type, MapType::CgroupStorage | MapType::PercpuCgroupStorage);
+        let account = info.account.clone();
+        let of_cgroups = matches!(info.map_type, MapType::CgroupStorage | MapType::PercpuCgroupStorage);
         let layout = ValueLayout::new(size, fields);
         Self { layout, stride, cpus, of_cgroups, per_cpu, values: Mutex::default(), account }
     }

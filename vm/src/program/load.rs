@@ -103,7 +103,7 @@ impl Pieces {
         let value = m.lookup(&0u32.to_ne_bytes(), 0).map(|p| p.as_ptr() as u64);
         let value = value.ok_or_else(|| LoadError::Unsupported {
             at,
-            what: format!("an address inside map {}, which is no array", m.facts().name),
+            what: format!("an address inside map {}, which is no array", m.info().name),
         })?;
         Ok(value.wrapping_add(off.into()))
     }
@@ -346,7 +346,7 @@ impl Loader {
         let is_verified = pieces.verified.is_some();
         scan(&mut pieces, if is_verified { &known } else { kfunc })?;
         let contract = pieces.verified.as_ref().map(|v| Contract::of(v, &pieces.supplied)).transpose()?;
-        let arena = |m: &&Arc<Map>| m.facts().map_type == MapType::Arena;
+        let arena = |m: &&Arc<Map>| m.info().map_type == MapType::Arena;
         pieces.arena = pieces.maps.iter().find(arena).cloned();
         let ctx = Arc::new(CtxLayout::of(pieces.prog_type));
         pieces.ctx = Some(ctx.clone());
@@ -384,12 +384,12 @@ impl Loader {
         let user = User { verified: program.verified().is_some(), types };
         for map in program.maps() {
             if !map.admit(&user) {
-                return Err(LoadError::Users { map: map.facts().name.to_string() });
+                return Err(LoadError::Users { map: map.info().name.to_string() });
             }
             if let Kind::Slots(slots) = map.kind()
                 && !slots.claim(&program.owner())
             {
-                return Err(LoadError::Owner { map: map.facts().name.to_string() });
+                return Err(LoadError::Owner { map: map.info().name.to_string() });
             }
         }
         Ok(Arc::new(program))
@@ -523,8 +523,8 @@ fn fixed_regions(pieces: &Pieces) -> Arc<[Region]> {
             regions.push(Region {
                 base,
                 len: m.value_size() as u64,
-                kind: RegionKind::MapValue(m.facts().name.clone()),
-                writable: m.facts().flags & crate::maps::check::flag::RDONLY_PROG == 0,
+                kind: RegionKind::MapValue(m.info().name.clone()),
+                writable: m.info().flags & crate::maps::check::flag::RDONLY_PROG == 0,
             });
         }
         at += slots;

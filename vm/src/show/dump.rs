@@ -67,7 +67,7 @@ impl<'m> Dump<'m> {
 
     /// The contents of a map of this crate.
     pub fn of(map: &'m Map, btf: Option<&'m Btf>, limit: usize) -> Self {
-        let f = map.facts();
+        let f = map.info();
         let shape = Shape {
             map_type: f.map_type,
             key_type: f.key_type,

@@ -2,6 +2,7 @@
 
 use super::Value;
 use super::read::{MAX_DEPTH, named_char};
+use crate::hex;
 use ebpfkit_object::Btf;
 use ebpfkit_object::btf::{Composite, Kind, Member, Type, TypeId};
 use std::net::{IpAddr, Ipv4Addr};
@@ -83,12 +84,10 @@ pub fn write_untyped(value: &Value, bytes: &mut [u8]) -> Result<(), Mismatch> {
             put(bytes, 0, bits, *n as u128);
         }
         Value::Address(address) => return write_untyped(&Value::Text(address.to_string()), bytes),
-        Value::Text(text) => {
-            match hex(text.strip_prefix("0x").unwrap_or(text), bytes.len()).or_else(|| octets(text, bytes.len())) {
-                Some(from) => bytes.copy_from_slice(&from),
-                None => return Err(Mismatch::new(format!("{text:?}"), hex_of(bytes.len()))),
-            }
-        }
+        Value::Text(text) => match digits(text, bytes.len()).or_else(|| octets(text, bytes.len())) {
+            Some(from) => bytes.copy_from_slice(&from),
+            None => return Err(Mismatch::new(format!("{text:?}"), hex_of(bytes.len()))),
+        },
         other => return Err(Mismatch::new(describe(other), hex_of(bytes.len()))),
     }
     Ok(())
@@ -98,11 +97,8 @@ fn hex_of(len: usize) -> String {
     format!("{len} bytes as hexadecimal text (0x and {} digits)", len * 2)
 }
 
-fn hex(text: &str, len: usize) -> Option<Vec<u8>> {
-    if text.len() != len * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..len).map(|n| u8::from_str_radix(&text[n * 2..n * 2 + 2], 16).ok()).collect()
+fn digits(text: &str, len: usize) -> Option<Vec<u8>> {
+    hex::decode(text).ok().filter(|bytes| bytes.len() == len)
 }
 
 /// The bytes of an address of the network, in its order: 192.0.2.1, 2001:db8::1 or 02:00:00:00:00:01.
@@ -114,10 +110,7 @@ fn octets(text: &str, len: usize) -> Option<Vec<u8>> {
             IpAddr::V6(a) => Some(a.octets().into()),
             IpAddr::V4(a) => Some([&a.octets()[..], &[0; 12]].concat()),
         },
-        6 => {
-            let parts: Option<Vec<u8>> = text.split(':').map(|p| u8::from_str_radix(p, 16).ok()).collect();
-            parts.filter(|p| p.len() == len)
-        }
+        6 => hex::hardware_address(text).map(Into::into),
         _ => None,
     }
 }
@@ -213,7 +206,7 @@ fn typed(
         {
             return write_untyped(value, bytes);
         }
-        (_, Value::Text(text)) if text.strip_prefix("0x").and_then(|t| hex(t, bytes.len())).is_some() => {
+        (_, Value::Text(text)) if text.starts_with("0x") && digits(text, bytes.len()).is_some() => {
             return write_untyped(value, bytes);
         }
         (Type::Int { size, encoding }, _) => {

@@ -10,7 +10,7 @@ use ebpfkit_explain::source::{self, SourceLine};
 use ebpfkit_kernel::{KernelMap, Session};
 use ebpfkit_object::{Map, Prepared};
 use ebpfkit_vm::show::{Dump, Hex, Shape, UserMap};
-use ebpfkit_vm::{Event, Fault, Instance, Lost};
+use ebpfkit_vm::{Event, Fault, Instance, Lost, hex};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -34,16 +34,11 @@ impl From<&Event> for JsonEvent {
     fn from(event: &Event) -> Self {
         match event {
             Event::Printk(text) => Self::Printk { text: text.clone() },
-            Event::Perf { map, index, data } => Self::Perf { map: map.clone(), index: *index, data: hex(data) },
-            Event::Ring { map, data } => Self::Ring { map: map.clone(), data: hex(data) },
+            Event::Perf { map, index, data } => Self::Perf { map: map.clone(), index: *index, data: hex::encode(data) },
+            Event::Ring { map, data } => Self::Ring { map: map.clone(), data: hex::encode(data) },
             other => Self::Other { text: format!("{other:?}") },
         }
     }
-}
-
-/// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Prints an event for people.

@@ -2,7 +2,7 @@
 
 use crate::files;
 use anyhow::{Context, Result};
-use ebpfkit_vm::{Connection, Device, Limits, Neighbour, Route, Task, World};
+use ebpfkit_vm::{Connection, Device, Limits, Neighbour, Route, Task, World, hex};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -212,9 +212,8 @@ fn world(file: File) -> Result<World> {
 }
 
 fn mac(text: &str) -> Result<[u8; 6]> {
-    let parts: Option<Vec<u8>> = text.split(':').map(|p| u8::from_str_radix(p, 16).ok()).collect();
-    let parts = parts.and_then(|p| <[u8; 6]>::try_from(p).ok());
-    parts.with_context(|| format!("`{text}`: expected a hardware address such as 02:00:00:00:00:01"))
+    hex::hardware_address(text)
+        .with_context(|| format!("`{text}`: expected a hardware address such as 02:00:00:00:00:01"))
 }
 
 fn network(text: &str) -> Result<(IpAddr, u8)> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::Errno;
-use crate::maps::Facts;
+use crate::maps::Info;
 use crate::maps::mem::Region;
 
 /// Elements that a rotation looks at, and that a CPU takes at once, when all CPUs share the lists.
@@ -76,8 +76,8 @@ pub struct Lru {
 
 impl Lru {
     /// For so many elements; `own_lists` gives each CPU lists of its own (`BPF_F_NO_COMMON_LRU`).
-    pub fn new(facts: &Facts, entries: u32, own_lists: bool) -> Result<Self, Errno> {
-        let cpus = facts.cpus;
+    pub fn new(info: &Info, entries: u32, own_lists: bool) -> Result<Self, Errno> {
+        let cpus = info.cpus;
         let mut links = Vec::new();
         let mut anchor = || {
             let id = links.len() as Id;
@@ -97,8 +97,8 @@ impl Lru {
                 locals.push(Local { free: anchor(), pending: anchor(), steal: cpu });
             }
         }
-        let refs = facts.account.region(entries as usize, 1)?;
-        facts.account.charge(u64::from(entries) * size_of::<Link>() as u64)?;
+        let refs = info.account.region(entries as usize, 1)?;
+        info.account.charge(u64::from(entries) * size_of::<Link>() as u64)?;
         let address = refs.base().as_ptr() as usize;
         let lists = links.len() as u32;
         let scans = if own_lists { PERCPU_SCANS } else { COMMON_SCANS };

@@ -9,7 +9,7 @@ use super::commands::Batches;
 use super::elements::Elements;
 use super::mem::{self, Region};
 use super::value::ValueLayout;
-use super::{Facts, Visit};
+use super::{Info, Visit};
 use crate::Errno;
 pub use direct::Find;
 use ebpfkit_abi::MapType;
@@ -60,31 +60,31 @@ enum Nodes {
 }
 
 impl HashMap {
-    pub(super) fn new(facts: &Facts, fields: &Record) -> Result<Self, Errno> {
-        let size = facts.value_size as usize;
-        let key_size = facts.key_size as usize;
-        let percpu = matches!(facts.map_type, MapType::PercpuHash | MapType::LruPercpuHash);
-        let cpus = if percpu { facts.cpus } else { 0 };
+    pub(super) fn new(info: &Info, fields: &Record) -> Result<Self, Errno> {
+        let size = info.value_size as usize;
+        let key_size = info.key_size as usize;
+        let percpu = matches!(info.map_type, MapType::PercpuHash | MapType::LruPercpuHash);
+        let cpus = if percpu { info.cpus } else { 0 };
         let value_offset = HEADER + key_size.next_multiple_of(8);
         // Values of different CPUs do not share cache lines.
         let stride = size.next_multiple_of(if cpus > 1 { 64 } else { 8 });
         let node = value_offset + stride * cpus.max(1) as usize;
-        let mut max_entries = facts.max_entries;
-        let nodes = if matches!(facts.map_type, MapType::LruHash | MapType::LruPercpuHash) {
-            let own_lists = facts.flags & flag::NO_COMMON_LRU != 0;
+        let mut max_entries = info.max_entries;
+        let nodes = if matches!(info.map_type, MapType::LruHash | MapType::LruPercpuHash) {
+            let own_lists = info.flags & flag::NO_COMMON_LRU != 0;
             if own_lists {
                 // Each CPU gets the same share.
-                let whole = max_entries / facts.cpus * facts.cpus;
-                max_entries = max_entries.checked_next_multiple_of(facts.cpus).unwrap_or(whole);
+                let whole = max_entries / info.cpus * info.cpus;
+                max_entries = max_entries.checked_next_multiple_of(info.cpus).unwrap_or(whole);
             }
-            let slab = facts.account.region(max_entries as usize, node)?;
-            Nodes::Lru { slab, stride: node, lru: Lru::new(facts, max_entries, own_lists)? }
+            let slab = info.account.region(max_entries as usize, node)?;
+            Nodes::Lru { slab, stride: node, lru: Lru::new(info, max_entries, own_lists)? }
         } else {
-            Nodes::Pool(Pool::new(node, facts.account.clone()))
+            Nodes::Pool(Pool::new(node, info.account.clone()))
         };
         let padded = if fields.fields.is_empty() { size.next_multiple_of(8) } else { size };
         Ok(Self {
-            table: Table::new(facts, max_entries)?,
+            table: Table::new(info, max_entries)?,
             nodes,
             layout: ValueLayout::new(size, fields),
             padded: ValueLayout::new(padded, fields),

@@ -7,7 +7,7 @@
 
 use crate::Errno;
 use crate::maps::mem::{self, Region};
-use crate::maps::{Account, Facts};
+use crate::maps::{Account, Info};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
@@ -202,11 +202,11 @@ impl Glance<'_> {
 
 impl Table {
     /// For at least this many elements.
-    pub fn new(facts: &Facts, entries: u32) -> Result<Self, Errno> {
+    pub fn new(info: &Info, entries: u32) -> Result<Self, Errno> {
         let count = (entries as usize).next_power_of_two();
         // Zero bytes are an even version and an empty chain.
-        let buckets = facts.account.region(count, size_of::<Bucket>())?;
-        Ok(Self { buckets, mask: count - 1, key_words: (facts.key_size as usize).div_ceil(8), seed: facts.seed })
+        let buckets = info.account.region(count, size_of::<Bucket>())?;
+        Ok(Self { buckets, mask: count - 1, key_words: (info.key_size as usize).div_ceil(8), seed: info.seed })
     }
 
     /// Bucket that a hash belongs to.

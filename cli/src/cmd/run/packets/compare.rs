@@ -20,7 +20,7 @@ use ebpfkit_vm::capture::Record;
 use ebpfkit_vm::helpers::collect;
 use ebpfkit_vm::input::{context_for, output, set_input, takes_packet, unwrap_frame};
 use ebpfkit_vm::replay::framed;
-use ebpfkit_vm::{Engine, Lost, Run};
+use ebpfkit_vm::{Engine, Lost, Run, hex};
 use std::io::Write;
 use std::path::Path;
 
@@ -253,7 +253,7 @@ impl Each<'_> {
                     told.name = retval_name(self.kind, gave.retval);
                     told.events = gave.events.iter().map(print::JsonEvent::from).collect();
                     let meta = unwrap_frame(self.kind, frame, &mut gave.data.clone(), &gave.ctx);
-                    told.meta = Some(meta).filter(|m| !m.is_empty()).map(|m| print::hex(&m));
+                    told.meta = Some(meta).filter(|m| !m.is_empty()).map(|m| hex::encode(&m));
                 }
                 Err(e) => told.error = Some(e.name().to_owned()),
             }
@@ -285,7 +285,7 @@ fn number(bytes: &[u8]) -> String {
             part.copy_from_slice(bytes);
             u64::from_le_bytes(word).to_string()
         }
-        None => print::hex(bytes),
+        None => hex::encode(bytes),
     }
 }
 
@@ -301,7 +301,7 @@ fn packet_differences(here: &[u8], kernel: &[u8], all: &mut Vec<Difference>) {
         if len > 0 {
             let end = at + len.min(MAX_BYTES);
             let what = format!("byte {at} of the packet");
-            all.push(Difference::new(what, print::hex(&here[at..end]), print::hex(&kernel[at..end])));
+            all.push(Difference::new(what, hex::encode(&here[at..end]), hex::encode(&kernel[at..end])));
             places += 1;
         }
         at += len + 1;

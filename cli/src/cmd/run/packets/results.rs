@@ -5,10 +5,10 @@ use crate::files::{self, Output};
 use crate::out;
 use anyhow::{Context, Error, Result};
 use ebpfkit_abi::{ProgType, retval_name, retval_names, retval_of};
-use ebpfkit_vm::Fault;
 use ebpfkit_vm::capture::{ETHERNET, Format, Record, Writer};
 use ebpfkit_vm::input::{Fate, fate};
 use ebpfkit_vm::replay::Replayed;
+use ebpfkit_vm::{Fault, hex};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -198,7 +198,7 @@ impl Taking {
         let Replayed { packet, before, retval, ref mut run, .. } = *replayed;
         let (len, name) = (before.len(), retval_name(self.kind, retval));
         if self.json {
-            let meta = Some(run.packet().meta()).filter(|m| !m.is_empty()).map(print::hex);
+            let meta = Some(run.packet().meta()).filter(|m| !m.is_empty()).map(hex::encode);
             let events = run.events_mut().drain(..).map(|e| print::JsonEvent::from(&e)).collect();
             let result =
                 PacketResult { packet, len, retval: Some(retval), name, meta, events, ..PacketResult::default() };
@@ -320,7 +320,7 @@ impl<'a> Sink<'a> {
                 self.without_meta += 1;
                 String::new()
             }
-            meta => format!("metadata {}", print::hex(meta)),
+            meta => format!("metadata {}", hex::encode(meta)),
         };
         writer
             .write_with(&kept.record, kept.frame, &comment)
