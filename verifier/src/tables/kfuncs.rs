@@ -41,6 +41,8 @@ pub(crate) struct Desc {
     pub flags: KfuncFlags,
     /// Its row in the table; `None` when no program may call it.
     pub row: Option<&'static Kfunc>,
+    /// The kernel looks at which of a scheduler's operations calls it.
+    pub by_operation: bool,
     /// Parameters.
     pub params: Vec<Param>,
     /// What it returns, without modifiers and typedefs.

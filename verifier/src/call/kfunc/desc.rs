@@ -32,6 +32,8 @@ impl Env<'_> {
         if desc.row.is_some() && self.has(Feature::TrustedArguments) {
             desc.flags |= KfuncFlags::TRUSTED_ARGS;
         }
+        let filtered = || self.kernel().btf().is_some_and(|types| types.find(sched_ext::FILTER, Kind::Func).is_some());
+        desc.by_operation = desc.row.is_some() && sched_ext::is_function(&desc.name) && filtered();
         desc
     }
 
@@ -48,18 +50,13 @@ impl Env<'_> {
         if raw && self.has(Feature::RawTracepointKfuncs) {
             kind = ProgType::Tracepoint;
         }
-        if sched_ext::is_function(&desc.name) && desc.row.is_some() && self.filters_scheduler_calls() {
+        if desc.by_operation {
             // Control flow is looked at before it is known which operation the program is.
             let is_early = kind == ProgType::StructOps && self.struct_ops_name().is_empty();
             return is_early || sched_ext::allows(&desc.name, kind, self.struct_ops_name(), self.operation());
         }
         let sends = self.lsm_hook() == Some("socket_sendmsg");
         desc.row.is_some_and(|r| r.allowed(kind, attach) && !(sends && r.only == Only::NotSending))
-    }
-
-    /// Whether the kernel looks at the operation that calls a scheduler's function.
-    fn filters_scheduler_calls(&self) -> bool {
-        self.kernel().btf().is_some_and(|types| types.find(sched_ext::FILTER, Kind::Func).is_some())
     }
 
     /// The kernel function that an instruction calls, when the program may call it.
@@ -106,7 +103,7 @@ fn describe(btf: &Btf, id: u32) -> Option<Desc> {
     let full_name = if full_row.is_some() { full } else { String::new() };
     let row = kfuncs::find(&name).or(full_row);
     let flags = row.map_or(KfuncFlags::empty(), |r| r.flags);
-    Some(Desc { id, name, full_name, flags, row, params, ret: btf.resolve(ret) })
+    Some(Desc { id, name, full_name, flags, row, by_operation: false, params, ret: btf.resolve(ret) })
 }
 
 /// Name of the struct that a parameter points to; empty when it points to none.
