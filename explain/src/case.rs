@@ -368,6 +368,15 @@ impl<'a> Case<'a> {
         scope.is_empty() || scope.iter().any(|(n, t)| *n < line.line && source::find_word(t, name).is_some())
     }
 
+    /// Whether a name is in use in the function around a line, before it or behind; without the file it may be.
+    pub(crate) fn is_named_around(&self, line: &SourceLine, name: &str) -> bool {
+        let (Some(lines), Some(head)) = (self.file(&line.file), self.scope(line).first().map(|h| h.0)) else {
+            return true;
+        };
+        let body = (head as usize..).map_while(|n| lines.get(n)).take_while(|t| !t.starts_with('}'));
+        lines.get(head as usize - 1).into_iter().chain(body).any(|t| source::find_word(t, name).is_some())
+    }
+
     /// Whether a variable is declared as an unsigned number, in the function around a line or at the file's own level.
     pub(crate) fn is_unsigned(&self, line: &SourceLine, name: &str) -> bool {
         let scope = self.scope(line);
@@ -389,6 +398,21 @@ impl<'a> Case<'a> {
     pub(crate) fn uses_word(&self, word: &str) -> bool {
         let lines = self.main_file().and_then(|f| self.file(f));
         lines.is_some_and(|l| l.with_word(word).next().is_some())
+    }
+
+    /// The value of a name that the file defines as a plain number.
+    pub(crate) fn constant(&self, name: &str) -> Option<i64> {
+        let lines = self.file(self.main_file()?)?;
+        let named = lines.with_word(name).filter_map(|n| lines.get(n));
+        let mut values = named.filter_map(|t| {
+            let rest = t.trim_start().strip_prefix("#define")?.trim_start().strip_prefix(name)?;
+            let value = rest.trim().trim_matches(['(', ')']).trim_end_matches(['U', 'L', 'u', 'l']);
+            match value.strip_prefix("0x") {
+                Some(hex) => i64::from_str_radix(hex, 16).ok(),
+                None => value.parse().ok(),
+            }
+        });
+        values.next()
     }
 
     /// The one `return` of the function around a slot that returns a constant.
@@ -466,9 +490,9 @@ impl<'a> Case<'a> {
                         _ => self.source(insn).and_then(|l| source::word_at(&l)),
                     }
                 }
-                How::Passed | How::Entry => {
+                How::Passed | How::Entry | How::CallbackArgument => {
                     let Location::Reg(r @ 1..=5) = event.location else { return None };
-                    let depth_start = self.trace.steps.get(event.step + usize::from(event.how == How::Passed))?.insn;
+                    let depth_start = self.trace.steps.get(event.step + usize::from(event.how != How::Entry))?.insn;
                     let params = self.params(self.function_start(depth_start));
                     return params.get(usize::from(r) - 1).map(|p| p.0.clone()).filter(|n| !n.is_empty());
                 }

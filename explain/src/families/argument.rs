@@ -66,7 +66,9 @@ pub(crate) fn by_value(case: &Case<'_>, reg: u8) -> Option<i64> {
     let made = case.history(reg).into_iter().find(|e| {
         matches!(e.how, crate::origin::How::Loaded { .. } | crate::origin::How::Result | crate::origin::How::Constant)
     });
+    let is_small = state.smin >= i64::from(i32::MIN) && state.smax <= i64::from(u32::MAX);
     let is_number = state.umax <= u64::from(u32::MAX)
+        || is_small
         || made.is_some_and(|e| {
             let name = case.callee(case.event_insn(&e)).unwrap_or_default();
             name.starts_with("bpf_get_") && !name.contains("task") || name.contains("ktime") || name.contains("random")
@@ -92,6 +94,21 @@ pub(crate) fn stored_context(case: &Case<'_>, reg: u8) -> Option<i64> {
     let frame = case.trace.frame(step).filter(|_| state.frameno as usize == case.trace.steps[step].depth)?;
     let slot = frame.stack.slots.get(crate::origin::slot_index(off)?).filter(|s| s.is_spill())?;
     (slot.spilled.ty.base == RegBase::Ctx && slot.spilled.off == 0).then_some(off)
+}
+
+/// The helper by which a program on sockets puts the socket of its context, which it passes as a value, into a map.
+pub(crate) fn socket_update(case: &Case<'_>, reg: u8) -> Option<&'static str> {
+    let is_ctx = case.reg(reg).is_some_and(|r| r.ty.base == RegBase::Ctx && r.off == 0);
+    let map = case.map(case.reg(1).filter(|r| r.ty.base == RegBase::ConstMap)?)?;
+    let update = case.callee(case.at())? == "bpf_map_update_elem" && reg == 3;
+    if !is_ctx || !update || case.program.prog_type != ProgType::SockOps {
+        return None;
+    }
+    match map.map_type {
+        MapType::Sockmap => Some("bpf_sock_map_update"),
+        MapType::Sockhash => Some("bpf_sock_hash_update"),
+        _ => None,
+    }
 }
 
 /// Bytes that a call reads through an argument, where that is a constant: a size that follows, or a key's or value's.
@@ -123,6 +140,12 @@ fn number_by_value(case: &Case<'_>, reg: u8, size: i64) -> Draft {
     );
     let d = general::with_origin(case, d, &case.history(reg), &subject);
     d.help(match shown {
+        Some(n) if n.contains("->") => {
+            format!(
+                "put it into a variable of {}, and pass the address of that: `{what} = {n};`, then `&{what}`",
+                words::bytes(size)
+            )
+        }
         Some(n) => format!("pass its address: `&{n}`, of a variable that has {}", words::bytes(size)),
         None => format!("put it into a variable of {} and pass the address of that", words::bytes(size)),
     })
@@ -164,7 +187,8 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
             .history(reg)
             .iter()
             .any(|e| matches!(e.how, crate::origin::How::Loaded { .. } | crate::origin::How::WrittenByCall));
-        if loaded && expected.contains("fp") && expected.contains("mem") {
+        let moved = case.history(reg).iter().any(|e| e.how == crate::origin::How::TakenAway);
+        if loaded && !moved && expected.contains("fp") && expected.contains("mem") {
             let size = copied_size(case, reg).map_or_else(|| "n".to_owned(), |n| n.to_string());
             d.help.clear();
             d = d.help(format!("copy the bytes first: `char copy[{size}]; bpf_probe_read_kernel(copy, sizeof(copy), {shown});` (bpf_probe_read_user for memory of a process), and pass the copy"));
@@ -207,6 +231,17 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         Some(RegBase::BtfId) => {
             d.help("copy the bytes to the stack first (bpf_probe_read_kernel, BPF_CORE_READ_INTO), and pass that copy")
         }
+        Some(RegBase::Ctx) if socket_update(case, reg).is_some() => {
+            let all: Vec<String> = [3, 1, 2, 4].into_iter().filter_map(|r| sizes::argument_text(case, r)).collect();
+            let helper = socket_update(case, reg).unwrap_or_default();
+            d.help(format!("put the context's socket into the map with {helper}: `{helper}({})`", all.join(", ")))
+        }
+        Some(RegBase::Ctx) if expected == "fp" => d.help(format!(
+            "pass the address of a variable: `struct {{ void *ctx; }} arg = {{ {shown} }};` and `&arg`; the callback takes the context from there. NULL will do where it needs nothing"
+        )),
+        Some(RegBase::Ctx) if case.reg(reg).is_some_and(|r| !r.var_off.is_const()) => d
+            .note("what a `__data_loc` field tells the place of lies behind the context's own fields")
+            .help(format!("copy it first: `char text[64]; bpf_probe_read_kernel_str(text, sizeof(text), {shown});`, and pass the copy")),
         Some(RegBase::Ctx) => d.help("copy the field to a variable on the stack, and pass the variable's address"),
         _ => d.help(format!("pass {wants}")),
     }

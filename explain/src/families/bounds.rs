@@ -4,9 +4,10 @@ use super::general;
 use super::sizes::{argument_text, is_simple, size_behind, too_long};
 use super::story::{is_computed, promised, scale_of, story};
 use crate::case::{Case, Draft};
+use crate::diagnosis::SourceEdit;
 use crate::members::{self, Array, array_at};
 use crate::origin::{Event, How, Location};
-use crate::source;
+use crate::source::{self, SourceLine};
 use crate::words;
 use ebpfkit_isa::opcode::{alu, class};
 use ebpfkit_verifier::reason::Outside;
@@ -191,7 +192,7 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside, bound: &str) -> Draft {
     let mut d = tested_late(case, d);
     if let Some((text, what, len)) = too_far(case, &a) {
         d.spans.retain(|s| !s.label.contains("is moved by"));
-        d = d.note(text);
+        d = compared_too_far(case, d.note(text), &what, len);
         return match d.help.is_empty() {
             true => d.help(format!("keep it below {len}: test `{what} < {len}` before the access")),
             false => d,
@@ -326,6 +327,7 @@ fn with_index(case: &Case<'_>, history: &[Event], index: (Event, u8), region: &s
         d = d.note(has_elements(&array));
     }
     if limit > 0 {
+        d = compared_too_far(case, d, &what, limit);
         if what.starts_with("the ") {
             return d.help(format!("compare it right before the access: it has to be less than {limit}"));
         }
@@ -437,5 +439,71 @@ pub(crate) fn arithmetic(case: &Case<'_>, kind: &str) -> Draft {
     if let Some(array) = &array {
         d = d.note(has_elements(array));
     }
+    if pointer.and_then(|p| case.reg(p)).is_some_and(RegState::is_pkt) {
+        return d.help(format!("bound it before the addition, on an unsigned variable: `if ({what} > 1500) return` (at most 65535), and compare the sum with data_end after it"));
+    }
     d.help(format!("bound it on both sides before it is used as an index, on one unsigned variable: `if ({what} >= {n}) return` with `{what}` unsigned, or `if ({what} < 0 || {what} >= {n}) return`"))
+}
+
+/// A comparison before the access that lets an index be as large as the number of elements.
+pub(crate) struct OffByOne {
+    /// Its line.
+    pub(crate) line: SourceLine,
+    /// What it compares, and what it has to.
+    pub(crate) old: String,
+    pub(crate) new: String,
+    /// The line as it has to be, where nothing else of it needs to change.
+    pub(crate) edit: Option<SourceEdit>,
+}
+
+/// The comparison of an index with the number of elements that lets it be that number itself.
+pub(crate) fn off_by_one(case: &Case<'_>, name: &str, count: i64) -> Option<OffByOne> {
+    let here = case.source(case.at()).filter(|l| !source::is_assembly(&l.file))?;
+    if !name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+        return None;
+    }
+    let scope = case.scope(&here);
+    let (at, old, with, text) = scope.iter().rev().filter(|(n, _)| *n < here.line).find_map(|(n, text)| {
+        let test = text.trim_start();
+        if !["if (", "if(", "for (", "for(", "while ("].iter().any(|w| test.starts_with(w)) {
+            return None;
+        }
+        [" > ", " <= "].iter().find_map(|sign| {
+            let old = format!("{name}{sign}");
+            let at = text
+                .find(&old)
+                .filter(|a| !text[..*a].ends_with(|c: char| c.is_alphanumeric() || "_>.".contains(c)))?;
+            let limit: String =
+                text[at + old.len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let value = limit.parse::<i64>().ok().or_else(|| case.constant(&limit))?;
+            (value == count).then(|| (*n, old.clone() + &limit, *sign, text.clone()))
+        })
+    })?;
+    let new = old.replacen(with, if with == " > " { " >= " } else { " < " }, 1);
+    let line = SourceLine { file: here.file, line: at, column: 0, text };
+    // What leaves there needs no other change; what sets the index to the limit does.
+    let next = case.line_text(&line.file, at + 1).unwrap_or_default();
+    let leaves = |t: &str| ["return", "goto", "break", "continue"].iter().any(|w| t.contains(w));
+    let plain = with == " <= " || leaves(&line.text) || leaves(&next);
+    let edit = (plain && line.text.matches(&old).count() == 1).then(|| SourceEdit {
+        file: line.file.clone(),
+        line: at,
+        old: line.text.clone(),
+        new: vec![line.text.replacen(&old, &new, 1)],
+    });
+    Some(OffByOne { line, old, new, edit })
+}
+
+/// Says of such a comparison what it lets through.
+fn compared_too_far(case: &Case<'_>, mut d: Draft, name: &str, count: i64) -> Draft {
+    let Some(found) = off_by_one(case, name, count) else { return d };
+    let OffByOne { line, old, new, edit } = found;
+    d.spans.extend(case.span_at(
+        &line.file,
+        line.line,
+        format!("`{old}` lets {name} be {count}, and the last element is {}", count - 1),
+    ));
+    let more = if edit.is_some() { "" } else { ", and set it to one less there" };
+    d.help.insert(0, format!("compare with one less at line {}: `{new}`{more}", line.line));
+    d
 }

@@ -103,7 +103,6 @@ pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
                 .help("read only what this type of program has")
         }
     };
-    let _ = kind == ProgType::Tracing;
     d
 }
 
@@ -138,7 +137,64 @@ fn missing_argument(case: &Case<'_>, detail: &str, off: i32) -> Draft {
         format!("the {} argument is read here", words::ordinal(nth.max(0) as usize)),
     );
     d = d.span(case.span(start, format!("{function} declares more arguments than {target} has")));
-    d.help(format!("declare only the arguments that {target} has in the kernel that is meant (its prototype is in the kernel's BTF: `bpftool btf dump file /sys/kernel/btf/vmlinux | grep {target}`)"))
+    match prototype(case, target) {
+        Some((all, returns)) => {
+            let after = if returns.is_some() { ", and what it returns" } else { "" };
+            let count = if all.len() == 1 { "one argument".to_owned() } else { format!("{} arguments", all.len()) };
+            d = d.note(format!("{target} passes {count}{after}: {}", all.join(", ")));
+            let all: Vec<String> = all.into_iter().chain(returns).collect();
+            d.help(format!("declare only what there is, in this order: `BPF_PROG({function}, {})`", all.join(", ")))
+        }
+        None => d.help(format!("declare only the arguments that {target} has in the kernel that is meant (its prototype is in the kernel's BTF: `bpftool btf dump file /sys/kernel/btf/vmlinux | grep {target}`)")),
+    }
+}
+
+/// The parameters of a traced function or of a tracepoint, as the kernel's types have them, and the one for the result
+/// where programs get that, too.
+fn prototype(case: &Case<'_>, target: &str) -> Option<(Vec<String>, Option<String>)> {
+    use ebpfkit_object::btf::{Kind, Type};
+    let btf = case.kernel.btf()?;
+    let tracepoint = case.program.section.contains("tp_btf") || case.program.section.contains("raw_tp");
+    let (name, skip) = if tracepoint { (format!("__bpf_trace_{target}"), 1) } else { (target.to_owned(), 0) };
+    let Some(Type::Func { proto, .. }) = btf.get(btf.find(&name, Kind::Func)?) else { return None };
+    let all = btf.params(proto).skip(skip);
+    let all: Vec<String> = all
+        .map(|p| {
+            let kind = type_name(btf, p.ty, 0);
+            let blank = if kind.ends_with('*') || p.name.is_empty() { "" } else { " " };
+            format!("{kind}{blank}{}", p.name)
+        })
+        .collect();
+    let at_exit = ["fexit", "fmod_ret"].iter().any(|k| case.program.section.starts_with(k));
+    let returns = at_exit.then(|| btf.get(proto)).flatten().and_then(|t| match t {
+        Type::FuncProto { ret, .. } if btf.get(ret).is_some_and(|t| !matches!(t, Type::Void)) => Some(ret),
+        _ => None,
+    });
+    let returns = returns.map(|r| match type_name(btf, r, 0) {
+        kind if kind.ends_with('*') => format!("{kind}ret"),
+        kind => format!("{kind} ret"),
+    });
+    (!all.is_empty() && all.len() <= 12).then_some((all, returns))
+}
+
+/// A type as it is written in C, as far as parameters need it.
+fn type_name(btf: &ebpfkit_object::Btf, id: u32, depth: u32) -> String {
+    use ebpfkit_object::btf::Type;
+    let name = btf.name(id);
+    match btf.get(id) {
+        _ if depth > 8 => "...".into(),
+        None => "void".into(),
+        Some(Type::Ptr(to)) => match type_name(btf, to, depth + 1) {
+            inner if inner.ends_with('*') => format!("{inner}*"),
+            inner => format!("{inner} *"),
+        },
+        Some(Type::Struct(_)) => format!("struct {name}"),
+        Some(Type::Union(_)) => format!("union {name}"),
+        Some(Type::Enum { .. } | Type::Enum64 { .. }) => format!("enum {name}"),
+        Some(Type::Const(to)) => format!("const {}", type_name(btf, to, depth + 1)),
+        _ if !name.is_empty() => name.to_owned(),
+        _ => "void".into(),
+    }
 }
 
 /// A context pointer that was moved before the access.
@@ -172,6 +228,20 @@ pub(crate) fn modified(case: &Case<'_>, reg: u8, off: i64, ty: &str) -> Draft {
         return d
             .help(format!("copy the elements to a local array at constant indices first, and index that: `copy[0] = {array}[0];` and so on"))
             .help("or choose with a `switch` whose cases use constant indices");
+    }
+    if is_behind_fields(case) {
+        let name = bounds::accessed(case).or_else(|| case.name(&history)).unwrap_or_else(|| "the pointer".into());
+        d.headline = format!(
+            "{name} lies behind the context's own fields, {} bytes from its start: the context can only be accessed at constant offsets",
+            words::scalar(&number).replace("a number ", "")
+        );
+        d.label = "read directly through the context".into();
+        for e in history.iter().filter(|e| matches!(e.how, How::Computed { with: Some(_), .. })).take(1) {
+            d = d.span(case.span(case.event_insn(e), "the offset is added to the context here"));
+        }
+        return d
+            .note("the low half of a `__data_loc` field is the place of a text or an array behind the event's fields, in the kernel's memory")
+            .help(format!("copy it: `char text[64]; bpf_probe_read_kernel_str(text, sizeof(text), {name});` (bpf_probe_read_kernel for bytes), and use the copy"));
     }
     let mut selected = false;
     for e in history.iter().filter(|e| matches!(e.how, How::Computed { .. })).take(2) {
@@ -214,6 +284,13 @@ pub(crate) fn modified(case: &Case<'_>, reg: u8, off: i64, ty: &str) -> Draft {
             .help(fixed);
     }
     d.help(format!("read the field directly through {what} (`ctx->field`), without computing a pointer to it first"))
+}
+
+/// Whether the rejected access is one behind the fields of a tracepoint's event, where its texts and arrays are.
+pub(crate) fn is_behind_fields(case: &Case<'_>) -> bool {
+    let state = case.here().memory_base().and_then(|r| case.reg(r));
+    let event = matches!(case.program.prog_type, ProgType::Tracepoint | ProgType::RawTracepoint | ProgType::PerfEvent);
+    event && state.is_some_and(|r| r.ty.base == RegBase::Ctx && !r.var_off.is_const())
 }
 
 /// The last conditional jumps on the path, as places that chose it.
@@ -264,7 +341,6 @@ pub(crate) fn different(case: &Case<'_>) -> Draft {
     for (at, label) in branches(case, 1) {
         d = d.span(case.span(at, label));
     }
-    let _ = RegBase::Ctx;
     d.blame(Blame::Compiler)
         .note("the compiler makes one load out of the loads on both sides of a choice")
         .help("keep two loads, one on each side, each followed by a barrier of its own (`asm volatile(\"\" ::: \"r1\")` and `asm volatile(\"\" ::: \"r2\")`): volatile alone does not keep them apart")

@@ -23,9 +23,12 @@ mod whole;
 
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
-pub(crate) use argument::{SPECIAL_MAPS, by_value, copied_size, left_region, plain_variable, stored_context};
+pub(crate) use argument::{
+    SPECIAL_MAPS, by_value, copied_size, left_region, plain_variable, socket_update, stored_context,
+};
 pub(crate) use arithmetic::merged_checks;
-pub(crate) use bounds::{index_of, line_reach};
+pub(crate) use bounds::{index_of, line_reach, off_by_one};
+pub(crate) use ctx::is_behind_fields;
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
 pub(crate) use environment::sleepable_section;

@@ -1,14 +1,15 @@
 //! Mends of indices and sizes.
 
-use super::patch::Edit;
+use super::patch::{Edit, New};
 use super::{Around, Mend, code, plain, source};
 use crate::case::Case;
+use crate::diagnosis::SourceEdit;
 use crate::families::index_of;
 use crate::members::{array_at, bytes_left, declared_at, fixed};
 use crate::origin::{Event, How, Location, access_size};
 use crate::source::index_at;
 use ebpfkit_isa::Insn;
-use ebpfkit_isa::opcode::{alu, jmp};
+use ebpfkit_isa::opcode::{alu, class, jmp};
 use ebpfkit_object::btf::Kind;
 use ebpfkit_verifier::reason::{MemoryReason, Outside, ScalarReason};
 use ebpfkit_verifier::{Reason, RegBase, RegState, RegType};
@@ -18,11 +19,17 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
     let mut out = Vec::new();
     match case.reason() {
         Reason::Memory(MemoryReason::OutsideRegion { detail, .. }) => {
+            let mut larger = Vec::new();
+            reserve(case, detail, &mut larger);
+            // What a line says of a size that was taken of a pointer comes first.
+            out.extend(
+                larger.extract_if(.., |m| m.source.iter().any(|e| e.new.iter().any(|l| l.contains("sizeof(*")))),
+            );
             if case.here().is_call() {
                 sizes(case, step, detail.reg, &mut out);
             }
             index(case, step, detail.reg, detail.size.into(), &mut out);
-            reserve(case, detail, &mut out);
+            out.extend(larger);
         }
         Reason::Memory(MemoryReason::NegativeIndex { reg } | MemoryReason::UnboundedAccess { reg }) => {
             if case.here().is_call() {
@@ -52,12 +59,11 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             if let Some(leave) = Around::new(case, step).leave() {
                 let code = code::unless(code::jump_imm(jmp::JNE, *reg, 0, 0), &leave);
                 let name = size_name(case, *reg);
-                let edit = name.as_ref().and_then(|n| {
-                    let mut lines = barrier(case, step, *reg, Some(n), &case.history(*reg));
-                    lines.extend(source::leaving(case, step, case.at(), &format!("{n} == 0"), 0)?);
-                    source::before(case, case.at(), &lines)
-                });
-                let shown = name.unwrap_or_else(|| format!("r{reg}"));
+                let history = case.history(*reg);
+                let edit = name
+                    .as_ref()
+                    .and_then(|n| bounded_line(case, step, *reg, n, &history, &|n| vec![format!("{n} == 0")]));
+                let shown = name.unwrap_or_else(|| unnamed(case, *reg, "the size"));
                 out.push(
                     Mend::new(format!("leave where {shown} is zero"), vec![Edit::Before(case.at(), plain(code))])
                         .source(edit),
@@ -109,19 +115,93 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
     }
     // The register holds the index as it is written, or without a constant that is added elsewhere: the comparison holds
     // for both.
-    let condition = named.as_deref().and_then(|n| condition(case, n, count));
     let history = case.history_at(step, Location::Reg(reg));
-    let edit = condition.and_then(|c| {
-        let mut lines = barrier(case, step, reg, named.as_deref(), &history);
-        lines.extend(source::leaving(case, step, case.at(), &c, 0)?);
-        source::before(case, case.at(), &lines)
-    });
-    let named = named.filter(|n| crate::families::is_simple(n));
-    let shown = named.unwrap_or_else(|| format!("r{reg}"));
-    let text = format!("leave where {shown} is not from 0 to {}", count - 1);
-    out.push(
-        Mend::new(text.clone(), vec![Edit::Before(at, plain(code::at_most(reg, limit, &leave)))]).source(edit.clone()),
-    );
+    let condition = named.as_deref().and_then(|n| condition(case, n, count));
+    let edit = match (&condition, named.as_deref()) {
+        (Some(c), _) => {
+            let mut lines = barrier(case, step, reg, named.as_deref(), &history);
+            source::leaving(case, step, case.at(), c, 0).and_then(|l| {
+                lines.extend(l);
+                source::before(case, case.at(), &lines)
+            })
+        }
+        (None, Some(n)) => bounded_line(case, step, reg, n, &history, &|n| vec![format!("{n} >= {count}")]),
+        (None, None) => None,
+    };
+    let text = match (&edit, &condition) {
+        // An edit of a comparison that is there already.
+        (Some(e), Some(c)) if !e.new.iter().any(|l| l.contains(c.as_str())) => {
+            match e.new.iter().any(|l| l.contains("asm volatile")) {
+                true => {
+                    format!("keep the compiler from leaving out the comparison of {}", named.as_deref().unwrap_or("it"))
+                }
+                false => format!("compare {} from below, too", named.as_deref().unwrap_or("it")),
+            }
+        }
+        (_, Some(c)) => format!("leave where {c}"),
+        (_, None) => {
+            let named = named.filter(|n| crate::families::is_simple(n));
+            let shown = named.unwrap_or_else(|| unnamed(case, reg, "the index"));
+            format!("leave where {shown} is not from 0 to {}", count - 1)
+        }
+    };
+    out.push(Mend::new(text, vec![Edit::Before(at, plain(code::at_most(reg, limit, &leave)))]).source(edit));
+}
+
+/// What a number without a name is called: by its register where the line is an instruction.
+fn unnamed(case: &Case<'_>, reg: u8, what: &str) -> String {
+    let is_source = case.source(case.at()).is_some_and(|l| !crate::source::is_assembly(&l.file));
+    if is_source { what.to_owned() } else { format!("r{reg}") }
+}
+
+/// Comparisons of a number before the line that uses it. One that is not a plain variable is kept in a variable of its own
+/// first: otherwise the compiler may compare one copy of it and use another.
+fn bounded_line(
+    case: &Case<'_>,
+    step: usize,
+    reg: u8,
+    name: &str,
+    history: &[Event],
+    conditions: &dyn Fn(&str) -> Vec<String>,
+) -> Option<SourceEdit> {
+    let is_plain = name.chars().all(is_word);
+    let line = case.source(case.at())?;
+    let choice = if case.here().is_call() { ["size", "bytes", "count"] } else { ["index", "slot", "number"] };
+    let local = choice.into_iter().find(|n| !case.is_named_around(&line, n)).filter(|_| !is_plain);
+    if local.is_none() && !is_plain {
+        return None;
+    }
+    let used = name.strip_prefix('(').and_then(|n| n.strip_suffix(')')).unwrap_or(name);
+    let variable = local.unwrap_or(name);
+    let keep = format!("asm volatile(\"\" : \"+r\"({variable}));");
+    let mut lines = match local {
+        Some(n) => vec![format!("__u64 {n} = {used};"), keep.clone()],
+        None => barrier(case, step, reg, Some(name), history),
+    };
+    for (n, condition) in conditions(variable).iter().enumerate() {
+        // Two comparisons of one number become one of another.
+        if n > 0 {
+            lines.push(keep.clone());
+        }
+        lines.extend(source::leaving(case, step, case.at(), condition, 0)?);
+    }
+    let mut edit = source::before(case, case.at(), &lines)?;
+    if let Some(n) = local {
+        let last = edit.new.iter_mut().rfind(|l| **l == line.text)?;
+        let callee = case.callee(case.at());
+        *last = match callee {
+            // The last argument that is written so is the size.
+            Some(_) if line.text.matches(used).count() >= 1 => {
+                let at = line.text.rfind(used)?;
+                format!("{}{n}{}", &line.text[..at], &line.text[at + used.len()..])
+            }
+            None if line.text.matches(&format!("[{used}]")).count() == 1 => {
+                line.text.replacen(&format!("[{used}]"), &format!("[{n}]"), 1)
+            }
+            _ => return None,
+        };
+    }
+    Some(edit)
 }
 
 /// What keeps the compiler from comparing another copy of a variable than the one that is used: needed where only a part
@@ -212,7 +292,75 @@ fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) 
         .as_ref()
         .and_then(index_at)
         .filter(|n| crate::families::is_simple(n) || n.len() < 24 && !n.contains(['(', '[']));
+    if let Some(n) = &named {
+        out.extend(tested_first(case, (event.step, index), most, n, most / scale + 1));
+        if let Some(edit) = crate::families::off_by_one(case, n, most / scale + 1).and_then(|o| o.edit) {
+            let tried = out.len();
+            bound_at(case, event.step, index, most, named.clone(), out);
+            if let Some(mend) = out.get_mut(tried) {
+                mend.text = "compare it with one less".into();
+                mend.source = vec![edit];
+            }
+            return;
+        }
+    }
     bound_at(case, event.step, index, most, named, out);
+}
+
+/// The test of an index in the condition of a loop, put before what the condition reads at it: where it fails the loop
+/// ends.
+fn tested_first(case: &Case<'_>, number: (usize, u8), most: i64, name: &str, count: i64) -> Option<Mend> {
+    let (step, reg) = number;
+    let line = case.source(case.at()).filter(source::is_c)?;
+    let text = line.text.trim_start();
+    let is_loop = ["while (", "while(", "for (", "for("].iter().any(|w| text.starts_with(w));
+    if !is_loop || case.here().class() != class::LDX || !name.chars().all(is_word) {
+        return None;
+    }
+    let open = line.text.find('(')?;
+    let close = line.text.rfind(')')?;
+    let inner = line.text.get(open + 1..close)?;
+    // The condition among the parts of a `for`.
+    let (first, condition, last) = match text.starts_with("for") {
+        true => {
+            let (first, rest) = inner.split_once(';')?;
+            let (condition, last) = rest.split_once(';')?;
+            (format!("{first};"), condition.trim(), format!(";{last}"))
+        }
+        false => (String::new(), inner.trim(), String::new()),
+    };
+    if !condition.contains(&format!("[{name}]")) || condition.contains("++") {
+        return None;
+    }
+    let is_test = |t: &str| ["<", "<=", "!="].iter().any(|o| t.trim().starts_with(&format!("{name} {o} ")));
+    let parts: Vec<&str> = condition.split("&&").map(str::trim).collect();
+    let test = parts.iter().find(|p| is_test(p)).map(|p| (*p).to_owned());
+    let others: Vec<&str> = parts.iter().copied().filter(|p| !is_test(p)).collect();
+    let rest = match others.as_slice() {
+        [one] if one.contains("||") => format!("({one})"),
+        several => several.join(" && "),
+    };
+    let test = test.unwrap_or_else(|| format!("{name} < {count}"));
+    let blank = if first.is_empty() { "" } else { " " };
+    let new = format!("{}{first}{blank}{test} && {rest}{last}{}", &line.text[..=open], &line.text[close..]);
+    // Where the loop ends: the side of the test of what was read that the path did not take the other times.
+    let here = case.here();
+    let jump = (case.at() + 1..(case.at() + 8).min(case.program.insns.len()))
+        .find(|&i| case.insn(i).is_jump_class() && !case.insn(i).is_call())?;
+    let tests = case.insn(jump);
+    if tests.dst != here.dst || tests.is_src_reg() {
+        return None;
+    }
+    let next = tests.successors(jump);
+    let taken = case.trace.steps.iter().zip(case.trace.steps.iter().skip(1)).rev();
+    let on = taken.filter(|(a, _)| a.insn == jump).map(|(_, b)| b.insn).next()?;
+    let exit = [usize::try_from(next.jump?).ok()?, next.fallthrough?].into_iter().find(|&n| n != on)?;
+    let limit = i32::try_from(most).ok()?;
+    let at = case.trace.steps[step].insn;
+    let code = vec![New::Jump(code::jump_imm(jmp::JGT, reg, limit, 0), exit)];
+    let edit = SourceEdit { file: line.file.clone(), line: line.line, old: line.text.clone(), new: vec![new] };
+    let text = format!("test `{test}` before what is read at [{name}]");
+    Some(Mend::new(text, vec![Edit::Before(at, code)]).source(Some(edit)))
 }
 
 /// The elements of the local array that the line accesses, as it is declared.
@@ -269,6 +417,13 @@ fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
     };
     let line = case.source(case.at());
     let named = line.as_ref().and_then(index_at).filter(|n| n.len() < 24 && !n.contains(['(', '[']));
+    // A variable that the line adds.
+    let added = || {
+        let name = case.name(&case.history_at(step, Location::Reg(index)))?;
+        let line = line.as_ref()?;
+        (name.chars().all(is_word) && line.text.contains(&format!("+ {name}"))).then_some(name)
+    };
+    let named = named.or_else(added);
     let reach = reach.unwrap_or(1).max(1);
     let scale = crate::families::scale_of(case, step, index).max(1);
     let array = array_at(case, base, fixed(base) + after, scale);
@@ -281,16 +436,18 @@ fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) 
     let most = crate::families::buffer_size(case, buffer).filter(|m| (1..=1 << 29).contains(m)).unwrap_or(4095);
     let (Some(leave), Ok(limit)) = (Around::new(case, step).leave(), i32::try_from(most)) else { return };
     let name = size_name(case, reg);
-    let edit = name.as_ref().and_then(|n| {
-        let below = match case.reg(reg) {
-            Some(r) if r.smin < 0 || r.umax > i32::MAX as u64 => below_zero(case, n),
-            _ => String::new(),
-        };
-        let mut lines = barrier(case, step, reg, Some(n), &case.history(reg));
-        lines.extend(source::leaving(case, step, case.at(), &format!("{below}{n} > {most}"), 0)?);
-        source::before(case, case.at(), &lines)
-    });
-    let shown = name.unwrap_or_else(|| format!("r{reg}"));
+    let history = case.history(reg);
+    let above = |n: &str| match case.reg(reg) {
+        // A variable of its own is unsigned.
+        Some(r) if n.chars().all(is_word) && Some(n) == name.as_deref() && (r.smin < 0 || r.umax > i32::MAX as u64) => {
+            format!("{}{n} > {most}", below_zero(case, n))
+        }
+        _ => format!("{n} > {most}"),
+    };
+    let edit = name.as_ref().and_then(|n| bounded_line(case, step, reg, n, &history, &|n| vec![above(n)]));
+    let both_lines = |n: &str| vec![above(n), format!("{n} == 0")];
+    let both_edit = name.as_ref().and_then(|n| bounded_line(case, step, reg, n, &history, &both_lines));
+    let shown = name.unwrap_or_else(|| unnamed(case, reg, "the size"));
     out.push(
         Mend::new(
             format!("leave where {shown} is not from 0 to {most}"),
@@ -301,10 +458,10 @@ fn size(case: &Case<'_>, step: usize, reg: u8, buffer: u8, out: &mut Vec<Mend>) 
     // Some sizes must not be zero either.
     let mut both = code::at_most(reg, limit, &leave);
     both.extend(code::unless(code::jump_imm(jmp::JNE, reg, 0, 0), &leave));
-    out.push(Mend::new(
-        format!("leave where {shown} is not from 1 to {most}"),
-        vec![Edit::Before(case.at(), plain(both))],
-    ));
+    out.push(
+        Mend::new(format!("leave where {shown} is not from 1 to {most}"), vec![Edit::Before(case.at(), plain(both))])
+            .source(both_edit),
+    );
 }
 
 /// The sizes that follow a pointer among the arguments of a call.
@@ -371,6 +528,10 @@ fn larger_value(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
     });
     let Some(kind) = kind else { return };
     let whole = case.btf().and_then(|b| b.size_of(b.find(&kind, Kind::Struct)?)).map(i64::from);
+    // They are of that struct already.
+    if whole.is_some_and(|w| w < needed || w == i64::from(map.value_size)) {
+        return;
+    }
     let size = whole.filter(|w| *w >= needed).unwrap_or((needed + 7) / 8 * 8);
     let near = map.name.clone();
     let found = case.find_line(&|t: &str| t.contains("__type(value, "), &near);

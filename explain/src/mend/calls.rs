@@ -8,7 +8,8 @@ use crate::origin::How;
 use ebpfkit_isa::opcode::{class, pseudo};
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_verifier::Reason;
-use ebpfkit_verifier::reason::{CallReason, KfuncReason, MemoryReason};
+use ebpfkit_verifier::reason::{CallReason, KfuncReason, MemoryReason, ResourceReason};
+use ebpfkit_verifier::state::RefKind;
 
 /// Most lines that a release is moved over.
 const MOST_LINES: u32 = 8;
@@ -36,9 +37,58 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         Reason::Call(CallReason::ArgumentKind { reg, .. } | CallReason::UnacquiredArgument { reg }) => {
             left_after(case, step, *reg)
         }
+        Reason::Resource(ResourceReason::CallUnderLock {}) => before_lock(case, step),
         _ => None,
     };
     found.into_iter().collect()
+}
+
+/// Makes a call that gets no arguments before the lock is taken, and uses its result where the call stood.
+fn before_lock(case: &Case<'_>, step: usize) -> Option<Mend> {
+    let at = case.at();
+    let call = case.here();
+    let helper = ebpfkit_abi::helpers::find(u32::try_from(call.imm).ok().filter(|_| call.src == 0)?)?;
+    if helper.prototypes.iter().any(|p| p.arg_count() != 0) {
+        return None;
+    }
+    let held = case.trace.steps[step].held.as_ref()?;
+    let taken = held.refs.iter().filter(|r| r.kind == RefKind::Lock).map(|r| r.insn).max()?;
+    let s = (0..step).rev().find(|&s| case.trace.steps[s].insn == taken)?;
+    if case.trace.steps[s].depth != case.trace.steps[step].depth {
+        return None;
+    }
+    let around = Around::new(case, s);
+    let used = around.stack_used();
+    let slot = code::slot_below(used)?;
+    let (before, after) = code::around(RegSet::of(1), used + 8)?;
+    let first = [before, vec![call, code::store(10, slot, 0)], after].concat();
+    let edits = vec![Edit::Before(taken, plain(first)), Edit::Replace(at, plain(vec![code::load(0, 10, slot)]))];
+    let callee = case.callee(at)?;
+    let edit = called_before(case, taken, at, &callee);
+    let mut mend = Mend::new(format!("call {callee} before the lock is taken at {}", case.line_of(taken)), edits);
+    mend.source.extend(edit.into_iter().flatten());
+    Some(mend)
+}
+
+/// The lines of that: a declaration moves as a whole, what is called inside of another statement gets a variable.
+fn called_before(case: &Case<'_>, lock: usize, at: usize, callee: &str) -> Option<Vec<SourceEdit>> {
+    let line = case.source(at).filter(source::is_c)?;
+    let call = format!("{callee}()");
+    if line.text.matches(&call).count() != 1 {
+        return None;
+    }
+    let statement = line.text.trim();
+    let declares =
+        statement.strip_suffix(&format!(" = {call};")).is_some_and(|t| t.contains(' ') && !t.contains(['>', '.']));
+    if declares {
+        let first = source::before(case, lock, &[statement.to_owned()])?;
+        let gone = SourceEdit { file: line.file.clone(), line: line.line, old: line.text.clone(), new: Vec::new() };
+        return Some(vec![first, gone]);
+    }
+    let name = ["now", "number", "value"].into_iter().find(|n| !case.is_named_around(&line, n))?;
+    let first = source::before(case, lock, &[format!("__u64 {name} = {call};")])?;
+    let then = source::replace_in(&line, &call, name)?;
+    Some(vec![first, then])
 }
 
 /// Begins an RCU region before one step and ends it after another, or after the iterator that begins there is destroyed.
@@ -70,7 +120,7 @@ fn in_region(case: &Case<'_>, from: usize, to: usize) -> Option<Mend> {
     }
     let known = case.uses_word("bpf_rcu_read_lock") && case.uses_word("bpf_rcu_read_unlock");
     let edit = match ends.as_slice() {
-        [end] if known && case.same_line(first, *end) => {
+        [end] if case.same_line(first, *end) => {
             let lines = source::before(case, first, &["bpf_rcu_read_lock();".into()]);
             let behind = source::after(case, *end, &["bpf_rcu_read_unlock();".into()]);
             lines.zip(behind).map(|(mut l, b)| {
@@ -80,13 +130,18 @@ fn in_region(case: &Case<'_>, from: usize, to: usize) -> Option<Mend> {
         }
         _ => None,
     };
-    let text = match known {
+    let declared = edit.as_ref().filter(|_| !known).map(|_| {
+        let lines = ["bpf_rcu_read_lock", "bpf_rcu_read_unlock"].map(|n| format!("extern void {n}(void) __ksym;"));
+        source::before_program(case, &lines)
+    });
+    let edit = if declared == Some(None) { None } else { edit };
+    let text = match known || edit.is_some() {
         true => "open an RCU region around it with bpf_rcu_read_lock and bpf_rcu_read_unlock",
         false => {
             "open an RCU region around it with bpf_rcu_read_lock and bpf_rcu_read_unlock (`extern void bpf_rcu_read_lock(void) __ksym;`, and the other likewise)"
         }
     };
-    Some(Mend::new(text, edits).source(edit))
+    Some(Mend::new(text, edits).source(edit).source(declared.flatten()))
 }
 
 /// Takes a slice that may be written to.

@@ -4,7 +4,6 @@ use super::patch::{Edit, New};
 use super::{Mend, code, plain};
 use crate::case::Case;
 use crate::origin::How;
-use crate::words;
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{JA, alu, class, jmp};
 use ebpfkit_verifier::reason::MemoryReason;
@@ -16,7 +15,13 @@ const MOST_OFFSETS: usize = 8;
 pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
     match case.reason() {
         Reason::Memory(MemoryReason::ModifiedPointer { reg, .. }) => chosen(case, *reg).into_iter().collect(),
-        Reason::Memory(MemoryReason::ContextAccess { off, .. }) => missing(case, (*off).into()).into_iter().collect(),
+        Reason::Memory(MemoryReason::VariableOffset { .. }) if crate::families::is_behind_fields(case) => {
+            let mut out = Vec::new();
+            if let (Some(step), Some(base)) = (case.step().filter(|_| case.is_reached()), case.here().memory_base()) {
+                super::pointers::probe(case, step, base, &mut out);
+            }
+            out
+        }
         _ => Vec::new(),
     }
 }
@@ -90,17 +95,4 @@ fn chosen(case: &Case<'_>, reg: u8) -> Option<Mend> {
     };
     let text = format!("load each of the fields at its own constant offset ({which}), and choose between the loads");
     Some(Mend::new(text, vec![Edit::Replace(at, Vec::new()), Edit::Replace(case.at(), code)]))
-}
-
-/// An argument that the traced function does not have is left out.
-fn missing(case: &Case<'_>, off: i64) -> Option<Mend> {
-    let load = case.here();
-    let told = case.trace.details.iter().any(|d| d.contains("doesn't have"));
-    if !told || load.class() != class::LDX || off < 0 {
-        return None;
-    }
-    let target = &case.program.attach_target;
-    let number = words::ordinal(off as usize / 8 + 1);
-    let text = format!("use 0 in the place of the {number} argument, which {target} does not have");
-    Some(Mend::new(text, vec![Edit::Replace(case.at(), plain(vec![code::set(load.dst, 0)]))]))
 }

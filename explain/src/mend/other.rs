@@ -147,12 +147,16 @@ fn parameters(case: &Case<'_>, begin: usize, reg: u8, out: &mut Vec<Mend>) {
         let new = format!("{head}{macro_name}({function}, {rest}{}", &text[close..]);
         Some(SourceEdit { file, line: number, old: text.clone(), new: vec![new] })
     });
+    let header =
+        edit.as_ref().filter(|_| !case.uses_word("bpf_tracing")).map(|_| source::header(case, "bpf_tracing.h"));
+    let edit = if header == Some(None) { None } else { edit };
     out.push(
         Mend::new(
             format!("take the arguments from the context, as {macro_name} does"),
             vec![Edit::Entry(begin, plain(load))],
         )
-        .source(edit),
+        .source(edit)
+        .source(header.flatten()),
     );
 }
 
@@ -192,6 +196,7 @@ fn returned(case: &Case<'_>, min: i32, max: i32, out: &mut Vec<Mend>) {
                 let pad = &text[..text.len() - text.trim_start().len()];
                 SourceEdit { file, line, old: text.clone(), new: vec![format!("{pad}return {value};")] }
             });
+            let edit = edit.or_else(|| named_return(case, insn.imm, value));
             out.push(
                 Mend::new(
                     format!("return {value} in the place of {}", insn.imm),
@@ -226,6 +231,25 @@ fn returned(case: &Case<'_>, min: i32, max: i32, out: &mut Vec<Mend>) {
     } else {
         out.push(Mend::new(format!("return {min}"), vec![Edit::Before(case.at(), plain(vec![code::set(0, min)]))]));
     }
+}
+
+/// The refused return of a constant that is written as a name: with another sign, or with the value itself.
+fn named_return(case: &Case<'_>, constant: i32, value: i32) -> Option<SourceEdit> {
+    let line = case.source(case.at()).filter(source::is_c)?;
+    let returned = line.text.trim().strip_prefix("return ")?.strip_suffix(';')?.trim();
+    let (sign, name) = returned.strip_prefix('-').map_or(("", returned), |n| ("-", n));
+    let is_name = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    // The line is that of this constant.
+    let known = case.constant(name).map(|n| if sign.is_empty() { n } else { -n });
+    if !is_name || name.is_empty() || known.is_some_and(|k| k != i64::from(constant)) {
+        return None;
+    }
+    let new = match (constant.checked_neg() == Some(value), sign) {
+        (true, "") => format!("return -{name};"),
+        (true, _) => format!("return {name};"),
+        _ => format!("return {value};"),
+    };
+    source::replace_in(&line, &format!("return {returned};"), &new)
 }
 
 /// A loop without an end that can be seen gets a counter; one that does nothing is left.

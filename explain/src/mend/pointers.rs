@@ -26,6 +26,8 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             if let Reason::Call(CallReason::ArgumentKind { reg, expected, .. }) = case.reason() {
                 stored_context(case, step, *reg, expected, &mut out);
                 by_address(case, step, *reg, &mut out);
+                own_update(case, step, *reg, &mut out);
+                by_reference(case, step, *reg, expected, &mut out);
                 if expected.contains("fp") && expected.contains("mem") {
                     copied(case, step, *reg, &mut out);
                 }
@@ -117,8 +119,9 @@ fn copied(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let history = case.history(reg);
     let untrusted = matches!(state.ty.base, RegBase::BtfId | RegBase::Mem);
     let loaded = history.iter().any(|e| matches!(e.how, How::Loaded { .. } | How::WrittenByCall));
-    if state.is_null() || !(untrusted || state.is_scalar() && loaded) || crate::families::by_value(case, reg).is_some()
-    {
+    let behind = state.ty.base == RegBase::Ctx && !state.var_off.is_const();
+    let takes = untrusted || behind || state.is_scalar() && loaded;
+    if state.is_null() || !takes || crate::families::by_value(case, reg).is_some() {
         return;
     }
     let of_user = crate::families::is_user_memory(case, &history);
@@ -144,12 +147,15 @@ fn copied(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let lines = crate::families::argument_text(case, reg).and_then(|text| {
         let lines = [format!("char copy[{size}];"), format!("{by}(copy, sizeof(copy), {text});")];
         let line = case.source(at)?;
-        if case.is_known_at(&line, "copy") || line.text.matches(&text).count() != 1 {
+        let callee = case.callee(at)?;
+        let place = line.text.find(&callee)? + callee.len();
+        let place = place + crate::source::find_word(&line.text[place..], &text)?;
+        if case.is_known_at(&line, "copy") {
             return None;
         }
         let mut edit = source::before(case, at, &lines)?;
         let last = edit.new.iter_mut().find(|l| **l == line.text)?;
-        *last = last.replacen(&text, "copy", 1);
+        *last = format!("{}copy{}", &line.text[..place], &line.text[place + text.len()..]);
         Some(edit)
     });
     out.push(
@@ -163,16 +169,94 @@ fn by_address(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let Some(size) = crate::families::by_value(case, reg) else { return };
     let at = case.trace.steps[step].insn;
     let Some(slot) = code::slot_below(stack_used(case, at)) else { return };
-    let edit = crate::families::plain_variable(case, reg).and_then(|name| {
+    let name = crate::families::plain_variable(case, reg);
+    let edit = name.as_ref().and_then(|name| {
         let text = crate::families::argument_text(case, reg)?;
-        source::replace(case, at, &format!(", {text}"), &format!(", &{name}"))
+        if name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            return source::replace(case, at, &format!(", {text}"), &format!(", &{name}"));
+        }
+        // A member, of the context or of the kernel's memory, has no address that can be passed.
+        let line = case.source(at)?;
+        let what = if reg == 2 { "key" } else { "value" };
+        if case.is_known_at(&line, what) || line.text.matches(&format!(", {text}")).count() != 1 {
+            return None;
+        }
+        let bits = [1, 2, 4, 8].into_iter().find(|b| *b == size)? * 8;
+        let mut edit = source::before(case, at, &[format!("__u{bits} {what} = {name};")])?;
+        let last = edit.new.iter_mut().rfind(|l| **l == line.text)?;
+        *last = last.replacen(&format!(", {text}"), &format!(", &{what}"), 1);
+        Some(edit)
     });
-    let shown = crate::families::plain_variable(case, reg).unwrap_or_else(|| "the number".into());
+    let shown = name.unwrap_or_else(|| "the number".into());
     if size > 8 {
         return;
     }
     let first = vec![code::store(10, slot, reg), code::mov(reg, 10), code::add(reg, slot.into())];
-    out.push(Mend::new(format!("pass the address of {shown}"), vec![Edit::Before(at, plain(first))]).source(edit));
+    let text = match edit.as_ref().is_some_and(|e| e.new.len() > 1) {
+        true => format!("put {shown} into a variable, and pass the address of that"),
+        false => format!("pass the address of {shown}"),
+    };
+    out.push(Mend::new(text, vec![Edit::Before(at, plain(first))]).source(edit));
+}
+
+/// Programs on sockets put the socket of their context into a map by a helper of their own.
+fn own_update(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
+    let Some(helper) = crate::families::socket_update(case, reg) else { return };
+    let at = case.trace.steps[step].insn;
+    let Some(found) = ebpfkit_abi::helpers::by_name(helper) else { return };
+    // The context comes first; what is not the result of the call is free after it.
+    let first = vec![code::mov(0, 1), code::mov(1, 3), code::mov(3, 2), code::mov(2, 0), code::helper(found.id)];
+    let edit = (1..=4).map(|r| crate::families::argument_text(case, r)).collect::<Option<Vec<String>>>();
+    let edit = edit.and_then(|a| {
+        let old = format!("bpf_map_update_elem({})", a.join(", "));
+        source::replace(case, at, &old, &format!("{helper}({}, {}, {}, {})", a[2], a[0], a[1], a[3]))
+    });
+    out.push(
+        Mend::new(format!("put the socket into the map with {helper}"), vec![Edit::Replace(at, plain(first))])
+            .source(edit),
+    );
+}
+
+/// Passes the context to a callback by the address of a variable.
+fn by_reference(case: &Case<'_>, step: usize, reg: u8, expected: &str, out: &mut Vec<Mend>) {
+    let at = case.trace.steps[step].insn;
+    let is_ctx = case.reg(reg).is_some_and(|r| r.ty.base == RegBase::Ctx && r.off == 0 && r.var_off.is_const());
+    let Some(slot) = code::slot_below(stack_used(case, at)) else { return };
+    if expected != "fp" || !is_ctx || !case.here().is_helper_call(id::LOOP) || reg != 3 {
+        return;
+    }
+    let made = case.history(2).into_iter().find(|e| e.how == How::Constant);
+    let function = made.and_then(|e| {
+        let load = case.event_insn(&e);
+        case.insn(load).is_func_address().then(|| case.insn(load).function(load)).flatten()
+    });
+    let Some(callback) = function.and_then(|f| usize::try_from(f).ok()) else { return };
+    let first = vec![code::store(10, slot, reg), code::mov(reg, 10), code::add(reg, slot.into())];
+    let shown = crate::families::argument_text(case, reg);
+    let text = format!(
+        "pass the address of a variable that has {}, and take it from there in the callback",
+        shown.as_deref().unwrap_or("the context")
+    );
+    let edits = vec![Edit::Before(at, plain(first)), Edit::Entry(callback, plain(vec![code::load(2, 2, 0)]))];
+    let lines = shown.zip(case.function_at(callback)).and_then(|(ctx, name)| {
+        let parameter = case.params(callback).get(1)?.0.clone();
+        let (file, number, head) = case.declaration(&name)?;
+        let open =
+            (number..number + 2).find(|n| case.line_text(&file, *n).is_some_and(|t| t.trim_end().ends_with('{')))?;
+        let old = case.line_text(&file, open)?;
+        let inside = crate::diagnosis::SourceEdit {
+            file,
+            line: open,
+            new: vec![old.clone(), format!("\t{parameter} = *(void **){parameter};")],
+            old,
+        };
+        let outside = source::replace(case, at, &format!(", {ctx},"), &format!(", &{ctx},"))?;
+        let plain = ctx.chars().all(|c| c.is_alphanumeric() || c == '_') && head.contains("void *");
+        plain.then_some([inside, outside])
+    });
+    let mut mend = Mend::new(text, edits);
+    mend.source.extend(lines.into_iter().flatten());
+    out.push(mend);
 }
 
 /// Checks each of two pointers whose checks were made one.
@@ -447,18 +531,16 @@ fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
     first.extend(set);
     let callee = case.callee(at).unwrap_or_else(|| "the call".into());
     let ctx_name = case.params(case.function_start(at)).first().map(|p| p.0.clone()).unwrap_or_else(|| "ctx".into());
-    let names = packet_names(case, step);
-    let edit = names.and_then(|(start, end_name)| {
-        let lines = [
+    let edit = packet_names(case, step).and_then(|(start, end_name)| {
+        let mut lines = vec![
             format!("{start} = (void *)(long){ctx_name}->data;"),
             format!("{end_name} = (void *)(long){ctx_name}->data_end;"),
             format!("if ({start} + {most} > {end_name})"),
             format!("\t{}", exit_text(case, next)),
         ];
-        source::after(case, at, &lines)
+        lines.extend(made_again(case, at, &start)?);
+        source::after(case, at, &lines).or_else(|| source::after_leaving(case, at, &lines))
     });
-    // Pointers that were made from data have to be made again too, which a line that only loads data does not.
-    let edit = edit.filter(|_| derived(case, lost));
     out.push(
         Mend::new(
             format!(
@@ -471,10 +553,44 @@ fn reload(case: &Case<'_>, lost: &Event, out: &mut Vec<Mend>) {
     );
 }
 
-/// Whether the pointer that was lost is the loaded one itself.
-fn derived(case: &Case<'_>, lost: &Event) -> bool {
-    let history = case.history_at(lost.step, lost.location);
-    !history.iter().any(|e| matches!(e.how, How::Computed { .. }))
+/// Assignments before an instruction that make pointers of the start of the packet which are used behind it; none where
+/// one of them does more than count bytes.
+fn made_again(case: &Case<'_>, at: usize, start: &str) -> Option<Vec<String>> {
+    let line = case.source(at)?;
+    let lines = case.file(&line.file)?;
+    let behind = || (line.line as usize..).map_while(|n| lines.get(n)).take_while(|t| !t.starts_with('}'));
+    let mut known = vec![start.to_owned()];
+    let mut out = Vec::new();
+    for (n, text) in case.scope(&line) {
+        let Some((target, value)) = text.split_once('=').filter(|(_, v)| n < line.line && !v.starts_with('=')) else {
+            continue;
+        };
+        let value = value.trim();
+        let (Some(name), Some(value)) = (crate::source::last_word(target), value.strip_suffix(';')) else { continue };
+        if name == start || !known.iter().any(|k| crate::source::find_word(value, k).is_some()) {
+            continue;
+        }
+        // A comparison, or the length of the packet.
+        if target.contains(['(', '<', '>', '!']) || value.contains(" - ") {
+            continue;
+        }
+        // A number that was read there, or what a call returned, is none of these pointers.
+        let called = value
+            .match_indices('(')
+            .any(|(at, _)| value[..at].ends_with(crate::source::is_word) && !value[..at].ends_with("sizeof"));
+        if called || value.contains("->") && !value.contains("*)") {
+            continue;
+        }
+        known.push(name.clone());
+        if !behind().any(|t| crate::source::find_word(t, &name).is_some()) {
+            continue;
+        }
+        if value.contains("->") || value.contains(['?', ',']) || target.contains(',') {
+            return None;
+        }
+        out.push(format!("{name} = {value};"));
+    }
+    Some(out)
 }
 
 /// What the source calls the start and the end of the packet.
@@ -493,7 +609,7 @@ fn packet_names(case: &Case<'_>, before: usize) -> Option<(String, String)> {
 }
 
 /// Reads through a helper in the place of a load.
-fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>) {
+pub(super) fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>) {
     let insn = case.here();
     let at = case.trace.steps[step].insn;
     if insn.class() != class::LDX || insn.src != base {
@@ -524,27 +640,18 @@ fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>) {
         .and_then(|(old, new)| source::replace(case, at, &old, &new));
     let by = match of_user {
         true => "bpf_probe_read_user",
-        false if case.is_rust() => "bpf_probe_read_kernel",
+        false if case.is_rust() || case.reg(base).is_some_and(|r| r.ty.base == RegBase::Ctx) => "bpf_probe_read_kernel",
         false => "bpf_probe_read_kernel (BPF_CORE_READ)",
     };
     // The macro's header comes with the edit where the file does not have it.
-    let header = edit.as_ref().filter(|_| !case.uses_word("bpf_core_read")).map(|_| core_read_header(case));
+    let header =
+        edit.as_ref().filter(|_| !case.uses_word("bpf_core_read")).map(|_| source::header(case, "bpf_core_read.h"));
     let edit = if header == Some(None) { None } else { edit };
     out.push(
         Mend::new(format!("read it with {by}"), vec![Edit::Replace(at, plain(first))])
             .source(edit)
             .source(header.flatten()),
     );
-}
-
-/// The line that includes the header of BPF_CORE_READ, after all others.
-fn core_read_header(case: &Case<'_>) -> Option<crate::diagnosis::SourceEdit> {
-    let file = case.main_file()?;
-    let lines = case.file(file)?;
-    let all = (0..).map_while(|n| Some((n as u32 + 1, lines.get(n)?)));
-    let (line, old) = all.filter(|(_, t)| t.starts_with("#include")).last()?;
-    let new = vec![old.to_owned(), "#include <bpf/bpf_core_read.h>".to_owned()];
-    Some(crate::diagnosis::SourceEdit { file: file.to_owned(), line, old: old.to_owned(), new })
 }
 
 /// The chain of members of a line, and the same with BPF_CORE_READ.

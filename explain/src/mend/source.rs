@@ -202,3 +202,44 @@ pub(crate) fn replace_in(line: &SourceLine, old: &str, with: &str) -> Option<Sou
 pub(crate) fn is_c(line: &SourceLine) -> bool {
     [".c", ".h", ".cc", ".cpp"].iter().any(|e| line.file.ends_with(e))
 }
+
+/// The line that includes a header of libbpf's, after all others.
+pub(crate) fn header(case: &Case<'_>, name: &str) -> Option<SourceEdit> {
+    let file = case.main_file()?;
+    let lines = case.file(file)?;
+    let all = (0..).map_while(|n| Some((n as u32 + 1, lines.get(n)?)));
+    let (line, old) = all.filter(|(_, t)| t.starts_with("#include")).last()?;
+    let new = vec![old.to_owned(), format!("#include <bpf/{name}>")];
+    Some(SourceEdit { file: file.to_owned(), line, old: old.to_owned(), new })
+}
+
+/// Lines before the program: before the line that names its section.
+pub(crate) fn before_program(case: &Case<'_>, lines: &[String]) -> Option<SourceEdit> {
+    let name = case.function_at(case.trace.start).unwrap_or_else(|| case.program.name.clone());
+    let (file, mut line, mut old) = case.declaration(&name)?;
+    let before = case.line_text(&file, line.checked_sub(1)?);
+    if let Some(section) = before.filter(|t| t.trim_start().starts_with("SEC(")) {
+        (line, old) = (line - 1, section);
+    }
+    if !is_c(&SourceLine { file: file.clone(), line, column: 0, text: String::new() }) {
+        return None;
+    }
+    let new = lines.iter().cloned().chain([String::new(), old.clone()]).collect();
+    Some(SourceEdit { file, line, old, new })
+}
+
+/// Puts statements behind the `if` that an instruction belongs to, where what depends on that is one line which leaves.
+pub(crate) fn after_leaving(case: &Case<'_>, insn: usize, statements: &[String]) -> Option<SourceEdit> {
+    let line = case.source(insn)?;
+    let next = case.line_text(&line.file, line.line + 1)?;
+    let leaves = ["return", "goto", "break", "continue"].iter().any(|w| next.trim_start().starts_with(w));
+    let alone = is_head_without_block(&line.text) && line.text.trim_start().starts_with("if");
+    let follows = case.line_text(&line.file, line.line + 2).unwrap_or_default();
+    if !is_c(&line) || !alone || !leaves || !next.trim_end().ends_with(';') || follows.trim_start().starts_with("else")
+    {
+        return None;
+    }
+    let pad = indent(&line.text).to_owned();
+    let new = std::iter::once(next.clone()).chain(statements.iter().map(|s| format!("{pad}{s}"))).collect();
+    Some(SourceEdit { file: line.file, line: line.line + 1, old: next, new })
+}
