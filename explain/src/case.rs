@@ -128,7 +128,7 @@ impl<'a> Case<'a> {
     }
 
     pub(crate) fn history_at(&self, step: usize, location: Location) -> Vec<Event> {
-        origin::history(self.trace, &self.program.insns, step, location)
+        self.trace.histories.get(step, location, || origin::history(self.trace, &self.program.insns, step, location))
     }
 
     /// Slot of an event's instruction.

@@ -11,7 +11,7 @@ use crate::source::{self, SourceLine};
 use crate::trace::{Recorder, Trace};
 use ebpfkit_object::Object;
 use ebpfkit_verifier::reason::ExploreReason;
-use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, verify_program};
+use ebpfkit_verifier::{KernelModel, Options, Reason, Rejection, check_program};
 
 /// Steps of a verification up to which remedies are proved by verifying again.
 const PROVED_STEPS: u64 = 100_000;
@@ -58,7 +58,7 @@ impl Explained<'_> {
             Some(trace) => trace,
             None => {
                 let mut recorder = Recorder::default();
-                verify_program(kernel, object, program, options, &mut recorder);
+                check_program(kernel, object, program, options, &mut recorder);
                 // A rejection that no walk brings back, such as one by an owner of a map, has no path.
                 walked = recorder.into_trace().unwrap_or_default();
                 &walked
@@ -71,7 +71,7 @@ impl Explained<'_> {
         let fuel = match processed {
             // A loop that has used up the limit is mended soon or not at all.
             n if n > PROVED_STEPS * 8 => n / 2,
-            n => (n * 16 + 400).min(PROVED_STEPS * 40),
+            n => (n * 8 + 100).min(PROVED_STEPS * 40),
         };
         let mut prover = Prover::new(options, tries, fuel);
         // What takes long to verify is not verified again and again, nor what takes much longer than the rejection did.

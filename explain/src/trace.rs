@@ -1,7 +1,9 @@
 //! A recorded path: the steps that led to a rejection, each with the state before it.
 
+use crate::origin::{Event as Change, Location};
 use ebpfkit_verifier::state::{Frame, Resources};
 use ebpfkit_verifier::{Event, FuncState, Observer, Reason, RegState};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Steps of which states are kept, counted from the end of the path. Earlier ones keep their instruction alone.
@@ -22,6 +24,22 @@ pub(crate) struct Step {
     pub(crate) frame: Option<Frame>,
     /// What is acquired before it.
     pub(crate) held: Option<Rc<Resources>>,
+}
+
+/// Values of a path that were followed back already: the step and the location from which, and what happened to them.
+#[derive(Debug, Default)]
+pub(crate) struct Histories(RefCell<Vec<(usize, Location, Vec<Change>)>>);
+
+impl Histories {
+    /// The history of a value, which `follow` finds where nobody has asked for it before.
+    pub(crate) fn get(&self, step: usize, location: Location, follow: impl FnOnce() -> Vec<Change>) -> Vec<Change> {
+        let known = self.0.borrow().iter().find(|k| (k.0, k.1) == (step, location)).map(|k| k.2.clone());
+        known.unwrap_or_else(|| {
+            let events = follow();
+            self.0.borrow_mut().push((step, location, events.clone()));
+            events
+        })
+    }
 }
 
 /// Records the path that is being walked. What remains when a program is rejected is the path that failed.
@@ -67,6 +85,8 @@ pub struct Trace {
     pub(crate) because: Option<Reason>,
     /// How often each instruction was verified, on all paths.
     pub(crate) visits: Vec<u32>,
+    /// Values that were followed back already.
+    pub(crate) histories: Histories,
 }
 
 impl Observer for Recorder {
@@ -139,7 +159,15 @@ impl Recorder {
     /// The path that failed; none where none did, or where it was not recorded.
     pub fn into_trace(self) -> Option<Trace> {
         let Self { steps, start, maps, details, because, visits, left, is_rejected } = self;
-        (is_rejected && left > 0).then_some(Trace { steps, start, maps, details, because, visits })
+        (is_rejected && left > 0).then_some(Trace {
+            steps,
+            start,
+            maps,
+            details,
+            because,
+            visits,
+            histories: Histories::default(),
+        })
     }
 }
 

@@ -294,6 +294,17 @@ impl Map {
     pub fn printed_types(&self) -> (TypeId, TypeId) {
         self.declared_types.unwrap_or((self.key_type, self.value_type))
     }
+
+    /// A copy that begins empty.
+    pub fn without_contents(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            inner: self.inner.clone(),
+            init: MapInit::Empty,
+            section: self.section.clone(),
+            ..*self
+        }
+    }
 }
 
 /// An opened object. Nothing in it depends on a kernel yet.

@@ -64,7 +64,7 @@ pub(crate) use reason::Stop;
 pub use reason::{Reason, Rejection};
 pub use state::{FuncState, VerifierState};
 pub use verdict::{AssumedMap, Assumptions, Facts, Report, Verdict, Verified};
-pub use verify::{verify, verify_program};
+pub use verify::{check_program, verify};
 
 /// Result of a step of verification.
 pub(crate) type Step<T = ()> = Result<T, Stop>;

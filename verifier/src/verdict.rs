@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 /// The decision on one program.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum Verdict<T = Verified> {
     /// The kernel would load it.
-    Accepted(Verified),
+    Accepted(T),
     /// The kernel would refuse it.
     Rejected(Box<Rejection>),
     /// Not modelled; no guess is made.
@@ -24,9 +24,9 @@ pub enum Verdict {
 
 /// Verdict and figures.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct Report<T = Verified> {
     /// Decision.
-    pub verdict: Verdict,
+    pub verdict: Verdict<T>,
     /// Instructions processed, as the kernel counts them.
     pub insns_processed: u64,
     /// States kept over the whole run (`total_states`).

@@ -7,7 +7,7 @@ use crate::verdict::{AssumedMap, Assumptions, Facts};
 use crate::{Env, KernelModel, Observer, Options, Rejection, Report, Step, Stop, Verdict, Verified};
 use ebpfkit_abi::{Feature, map_flags};
 use ebpfkit_object::record::Record;
-use ebpfkit_object::{Map, MapInit, Object, Program};
+use ebpfkit_object::{Map, Object, Program};
 use std::sync::Arc;
 
 /// Decides whether `kernel` would load program number `program` of a prepared object.
@@ -21,13 +21,25 @@ pub fn verify(
     observer: &mut dyn Observer,
 ) -> Report {
     match object.programs.get(program) {
-        Some(program) => verify_program(kernel, object, program, options, observer),
+        Some(prog) => judge(kernel, object, prog, options, observer, |env| verified(env, prog)),
         None => unsupported("a program that the object does not have"),
     }
 }
 
+/// Decides the same of a program that need not be one of the object's, such as an edited form of one: maps and types are
+/// those of the object. The answer comes without a [`Verified`], which those need who run or load the program.
+pub fn check_program(
+    kernel: &KernelModel,
+    object: &Object,
+    prog: &Program,
+    options: Options,
+    observer: &mut dyn Observer,
+) -> Report<()> {
+    judge(kernel, object, prog, options, observer, |_| ())
+}
+
 /// A report of what is not judged.
-fn unsupported(what: &str) -> Report {
+fn unsupported<T>(what: &str) -> Report<T> {
     Report {
         verdict: Verdict::Unsupported { what: what.into(), at: 0 },
         insns_processed: 0,
@@ -38,15 +50,15 @@ fn unsupported(what: &str) -> Report {
     }
 }
 
-/// The same for a program that need not be one of the object's, such as an edited form of one: maps and types are those of
-/// the object.
-pub fn verify_program(
+/// The verdict, with what `accepted` makes of an accepted program.
+fn judge<T>(
     kernel: &KernelModel,
     object: &Object,
     prog: &Program,
     options: Options,
     observer: &mut dyn Observer,
-) -> Report {
+    accepted: impl FnOnce(&Env<'_>) -> T,
+) -> Report<T> {
     if prog.insns.is_empty() {
         return unsupported("a program without instructions");
     }
@@ -56,22 +68,7 @@ pub fn verify_program(
     let log_level = env.log_level();
     let result = decide(&mut env);
     let verdict = match result {
-        Ok(()) => {
-            let reached = env.aux.iter().map(|a| a.seen).collect();
-            let pointers = env.aux.iter().map(|a| a.ptr_type).collect();
-            let facts = Facts {
-                reached,
-                pointers,
-                maps: env.maps.iter().map(|m| m.index).filter(|&m| m != usize::MAX).collect(),
-                attach_proto: env.attach.proto,
-                soundness_mattered: env.soundness_mattered.get(),
-            };
-            Verdict::Accepted(Verified {
-                program: Arc::new(prog.clone()),
-                assumptions: Arc::new(assumptions(&env)),
-                facts: Arc::new(facts),
-            })
-        }
+        Ok(()) => Verdict::Accepted(accepted(&env)),
         Err(Stop::Reject(reason)) => {
             if env.wants_events() {
                 env.observer.event(Event::Rejected(&reason));
@@ -113,14 +110,27 @@ pub fn verify_program(
     }
 }
 
+/// What was proved of an accepted program.
+fn verified(env: &Env<'_>, prog: &Program) -> Verified {
+    let facts = Facts {
+        reached: env.aux.iter().map(|a| a.seen).collect(),
+        pointers: env.aux.iter().map(|a| a.ptr_type).collect(),
+        maps: env.maps.iter().map(|m| m.index).filter(|&m| m != usize::MAX).collect(),
+        attach_proto: env.attach.proto,
+        soundness_mattered: env.soundness_mattered.get(),
+    };
+    Verified { program: Arc::new(prog.clone()), assumptions: Arc::new(assumptions(env)), facts: Arc::new(facts) }
+}
+
 /// What the verification took for granted.
 fn assumptions(env: &Env<'_>) -> Assumptions {
-    let with_contents = |def: &Map| def.frozen && def.flags & map_flags::RDONLY_PROG != 0;
-    let inner_fields = |m: &UsedMap| m.inner.and_then(|n| env.maps.get(n as usize)).map(|m| Record::clone(&m.record));
+    let with_contents = |m: &UsedMap<'_>| m.def.frozen && m.flags() & map_flags::RDONLY_PROG != 0;
+    let inner_fields =
+        |m: &UsedMap<'_>| m.inner.and_then(|n| env.maps.get(n as usize)).map(|m| Record::clone(&m.record));
     let named = env.maps.iter().filter(|m| m.index < env.object().maps.len());
     let maps = named.map(|m| AssumedMap {
         number: m.index,
-        def: if with_contents(&m.def) { m.def.clone() } else { Map { init: MapInit::Empty, ..m.def.clone() } },
+        def: Map { flags: m.flags(), ..if with_contents(m) { m.def.clone() } else { m.def.without_contents() } },
         fields: Record::clone(&m.record),
         inner_fields: inner_fields(m).unwrap_or_default(),
     });

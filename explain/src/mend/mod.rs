@@ -17,7 +17,9 @@ use crate::origin::{Location, slot_index};
 use crate::trace::Recorder;
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::{Object, Program, ProgramFlags};
-use ebpfkit_verifier::{Options, Reason, RegState, RegType, Verdict, verify_program};
+use ebpfkit_verifier::observer::Silent;
+use ebpfkit_verifier::reason::{ExploreReason, ScalarReason};
+use ebpfkit_verifier::{KernelModel, Observer, Options, Reason, RegState, RegType, Report, Verdict, check_program};
 use patch::{Edit, New};
 use std::borrow::Cow;
 
@@ -25,7 +27,9 @@ use std::borrow::Cow;
 pub(crate) const TRIES: usize = 24;
 /// The likeliest tries, which come first, and what they may walk: a program that is rejected early may be long.
 const FIRST: usize = 3;
-const FIRST_STEPS: u64 = 8_000;
+const FIRST_STEPS: u64 = 4_000;
+/// Attempts after which other rejections came that are mended in their turn, the first of all.
+const FURTHER: usize = 3;
 /// Rejections that are mended one after the other.
 const LONGEST: usize = 10;
 
@@ -93,8 +97,8 @@ pub(crate) struct Prover {
     tries: usize,
     /// Instructions that all tries together may walk.
     fuel: u64,
-    /// Tries that may walk further than that.
-    first: usize,
+    /// Tries that may walk further than that, and how far all of them together.
+    first: (usize, u64),
 }
 
 /// What is known of the edits so far.
@@ -109,7 +113,7 @@ struct SoFar {
 
 impl Prover {
     pub(crate) fn new(options: Options, tries: usize, fuel: u64) -> Self {
-        Self { options, tries, fuel, first: FIRST }
+        Self { options, tries, fuel, first: (FIRST, FIRST_STEPS) }
     }
 
     /// Looks for remedies of a rejection that the verifier takes.
@@ -120,49 +124,60 @@ impl Prover {
 
     /// The limits of the next attempt; none where no more are to be made.
     fn attempt(&self) -> Option<Options> {
-        let fuel = if self.first > 0 { self.fuel.max(FIRST_STEPS) } else { self.fuel };
+        let fuel = if self.first.0 > 0 { self.fuel.max(self.first.1) } else { self.fuel };
         let max_insns = self.options.max_insns.min(fuel);
         (self.tries > 0 && max_insns > 0).then_some(Options { max_insns, ..self.options })
     }
 
     fn search(&mut self, case: &Case<'_>, slots: &[Option<usize>], so_far: &SoFar, length: usize) -> Option<Mended> {
         let Case { object, program, rejection, .. } = *case;
-        // Without another attempt there is no use in thinking of one.
-        self.attempt()?;
         let ends = case.function_ends();
         let mut further = Vec::new();
-        for mend in candidates(case) {
+        let mut candidates = candidates(case);
+        let mut is_first = length == 0;
+        loop {
+            // Without another attempt there is no use in thinking of one.
             let options = self.attempt()?;
+            let Some(mend) = candidates.next() else { break };
             let Some(edited) = changed(object, program, &mend, &ends) else { continue };
-            let mut recorder = Recorder::default();
-            let report = verify_program(case.kernel, &edited.object, &edited.program, options, &mut recorder);
-            self.tries -= 1;
-            self.first = self.first.saturating_sub(1);
-            self.fuel = self.fuel.saturating_sub(report.insns_processed);
-            let after: Vec<Option<usize>> =
-                edited.was.iter().map(|w| w.and_then(|w| slots.get(w).copied().flatten())).collect();
-            let changes = Changes { new: &edited.program, was: &edited.was, before: slots, slots: &after };
-            match report.verdict {
-                Verdict::Accepted(_) => {
-                    let said = said(case, so_far, mend, &changes);
-                    let repair = said.repair.clone();
-                    return Some(Mended { suggestion: suggestion(said), repair });
+            // The likeliest remedy is accepted as a rule; a path is recorded where that is not to be expected.
+            let mut recorder = if is_first { None } else { Some(Recorder::default()) };
+            let report = check(case.kernel, &edited, options, recorder.as_mut());
+            is_first = false;
+            self.spend(report.insns_processed);
+            let next = match report.verdict {
+                Verdict::Accepted(()) => {
+                    return Some(mended(said(case, so_far, mend, &edited, slots, &ends)));
                 }
-                // Another rejection may be mended too, if it is another one.
-                Verdict::Rejected(next) if length + 1 < LONGEST => {
-                    let old = edited.was.get(next.insn).copied().flatten();
-                    let moved = old != Some(rejection.insn)
-                        || next.reason.name() != rejection.reason.name()
-                        || matches!(next.reason, Reason::Resource(_));
-                    if moved && (next.reason != rejection.reason || old != Some(rejection.insn)) {
-                        let said = said(case, so_far, mend, &changes);
-                        further.push((edited, next, recorder.into_trace().unwrap_or_default(), after, said));
-                    }
-                }
-                _ => {}
+                Verdict::Rejected(next) => next,
+                Verdict::Unsupported { .. } => continue,
+            };
+            // Another rejection may be mended too, if it is another one.
+            let old = edited.was.get(next.insn).copied().flatten();
+            let moved = old != Some(rejection.insn)
+                || next.reason.name() != rejection.reason.name()
+                || next.reason != rejection.reason && matches!(next.reason, Reason::Resource(_));
+            let is_spent = options.max_insns < self.options.max_insns
+                && matches!(next.reason, Reason::Explore(ExploreReason::TooLarge { .. }));
+            // Code that was put in and reads what has no value is not for this place.
+            let is_misfit = old.is_none() && matches!(next.reason, Reason::Scalar(ScalarReason::UninitRegister { .. }));
+            if moved && !is_spent && !is_misfit && further.len() < FURTHER {
+                further.push((mend, edited, next, options, recorder));
             }
         }
-        for (edited, next, trace, slots, said) in further.into_iter().take(3) {
+        if length + 1 == LONGEST {
+            return None;
+        }
+        for (mend, edited, next, options, recorder) in further {
+            self.attempt()?;
+            let recorder = recorder.unwrap_or_else(|| {
+                let mut recorder = Recorder::default();
+                check(case.kernel, &edited, options, Some(&mut recorder));
+                recorder
+            });
+            let trace = recorder.into_trace().unwrap_or_default();
+            let said = said(case, so_far, mend, &edited, slots, &ends);
+            let slots = edited.origins(slots);
             let case =
                 Case { object: &edited.object, program: &edited.program, rejection: &next, trace: &trace, ..*case };
             if let Some(found) = self.search(&case, &slots, &said, length + 1) {
@@ -171,6 +186,23 @@ impl Prover {
         }
         None
     }
+
+    /// So many instructions were walked by another try.
+    fn spend(&mut self, insns: u64) {
+        self.tries -= 1;
+        self.fuel = self.fuel.saturating_sub(insns);
+        let (tries, steps) = self.first;
+        self.first = (tries.saturating_sub(1), steps.saturating_sub(insns));
+    }
+}
+
+/// What the kernel makes of an edited program.
+fn check(kernel: &KernelModel, edited: &Edited<'_>, options: Options, recorder: Option<&mut Recorder>) -> Report<()> {
+    let observer: &mut dyn Observer = match recorder {
+        Some(recorder) => recorder,
+        None => &mut Silent,
+    };
+    check_program(kernel, &edited.object, &edited.program, options, observer)
 }
 
 /// A program that was edited.
@@ -180,6 +212,13 @@ struct Edited<'o> {
     program: Program,
     /// For each slot of the program the one that it was.
     was: Vec<Option<usize>>,
+}
+
+impl Edited<'_> {
+    /// For each slot the one of the program that was rejected first, of which `before` tells for the program before the edit.
+    fn origins(&self, before: &[Option<usize>]) -> Vec<Option<usize>> {
+        self.was.iter().map(|w| w.and_then(|w| before.get(w).copied().flatten())).collect()
+    }
 }
 
 /// A program with a mend applied.
@@ -211,18 +250,18 @@ fn changed<'o>(object: &'o Object, program: &Program, mend: &Mend, ends: &[usize
     Some(Edited { object, program, was })
 }
 
-/// What one mend changed: the new program, for each of its slots the one of the program before and of the program that was
-/// rejected first, and the latter for the program before.
-struct Changes<'p> {
-    new: &'p Program,
-    was: &'p [Option<usize>],
-    before: &'p [Option<usize>],
-    slots: &'p [Option<usize>],
-}
-
-/// What has been done so far, with one more mend.
-fn said(case: &Case<'_>, so_far: &SoFar, mend: Mend, changes: &Changes<'_>) -> SoFar {
-    let Changes { new, was, before, slots } = *changes;
+/// What has been done so far, with one more mend. `before` tells for each slot of the program before it which one it was of
+/// the program that was rejected first.
+fn said(
+    case: &Case<'_>,
+    so_far: &SoFar,
+    mut mend: Mend,
+    edited: &Edited<'_>,
+    before: &[Option<usize>],
+    ends: &[usize],
+) -> SoFar {
+    let Edited { program: new, was, .. } = edited;
+    let slots = edited.origins(before);
     let mut all = so_far.clone();
     // A larger step in the same direction takes the place of a smaller one.
     // Numbers alone differ; those of registers say which is meant.
@@ -235,13 +274,14 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: Mend, changes: &Changes<'_>) -> S
         // What it says of a line says the smaller one too.
         all.source.retain(|e| !mend.source.iter().any(|m| m.file == e.file && m.line == e.line && m.old == e.old));
     }
-    all.texts.push(mend.text.clone());
+    // The repair does not need what is only said.
+    all.texts.push(std::mem::take(&mut mend.text));
     all.without_source |= mend.source.is_empty();
-    for edit in &mend.source {
+    for edit in std::mem::take(&mut mend.source) {
         let same = |e: &&mut SourceEdit| e.file == edit.file && e.line == edit.line && e.old == edit.old;
         match all.source.iter_mut().find(same) {
-            Some(earlier) => source::merge(earlier, edit),
-            None => all.source.push(edit.clone()),
+            Some(earlier) => source::merge(earlier, &edit),
+            None => all.source.push(edit),
         }
     }
     let after = Case { program: new, ..*case };
@@ -296,7 +336,7 @@ fn said(case: &Case<'_>, so_far: &SoFar, mend: Mend, changes: &Changes<'_>) -> S
         }
     }
     all.insns.sort_by_key(|e| e.at);
-    all.repair.steps.push((mend, case.function_ends()));
+    all.repair.steps.push((mend, ends.to_vec()));
     all
 }
 
@@ -315,15 +355,17 @@ fn inserted_text(after: &Case<'_>, mend: &Mend, at: usize) -> Option<String> {
     })
 }
 
-fn suggestion(said: SoFar) -> Suggestion {
+/// What was found, as it is offered.
+fn mended(said: SoFar) -> Mended {
     let mut texts = said.texts;
     texts.dedup();
-    Suggestion {
+    let suggestion = Suggestion {
         text: texts.join("; and "),
         proved: true,
         source: if said.without_source { Vec::new() } else { said.source },
         insns: said.insns,
-    }
+    };
+    Mended { suggestion, repair: said.repair }
 }
 
 /// Remedies that may help, the best first.

@@ -2,7 +2,7 @@
 
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, jmp};
-use ebpfkit_object::{LineInfo, Program};
+use ebpfkit_object::{FuncInfo, LineInfo, Pending, Program};
 
 /// An instruction of code that is put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,26 @@ enum Item {
     Trampoline(usize),
 }
 
+/// What became of a slot.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// Where calls of a function that begins at the slot lead.
+    entry: usize,
+    /// Where jumps to the slot lead.
+    start: usize,
+    /// Where its instruction stands.
+    slot: usize,
+    /// Where a jump that stood there leads now, if that is code of its own.
+    landing: Option<usize>,
+}
+
+impl Place {
+    /// All that leads to the slot leads to one place.
+    fn at(slot: usize) -> Self {
+        Self { entry: slot, start: slot, slot, landing: None }
+    }
+}
+
 /// The edited program, and for each of its slots the one that it was.
 pub(crate) fn apply(
     program: &Program,
@@ -62,25 +82,28 @@ pub(crate) fn apply(
     function_ends: &[usize],
 ) -> Option<(Program, Vec<Option<usize>>)> {
     let len = program.insns.len();
+    let mut sorted: Vec<&Edit> = edits.iter().collect();
+    sorted.sort_by_key(|e| e.at());
+    let mut rest = sorted.as_slice();
     let mut items: Vec<Item> = Vec::with_capacity(len + 32);
-    // Where jumps to a slot lead, and where the slot's instruction stands.
-    let (mut start, mut new_slot) = (vec![0usize; len + 1], vec![0usize; len + 1]);
-    // Where calls of a function that begins at a slot lead.
-    let mut entry = vec![0usize; len + 1];
-    let mut landing = vec![None; len];
+    let mut places = vec![Place::default(); len + 1];
     let mut pending: Vec<(usize, &[New])> = Vec::new();
     let mut at = 0;
     while at < len {
         let insn = program.insns[at];
-        entry[at] = items.len();
-        for edit in edits.iter().filter(|e| e.at() == at) {
+        // None are made of the second half of a wide instruction.
+        rest = &rest[rest.iter().take_while(|e| e.at() < at).count()..];
+        let here;
+        (here, rest) = rest.split_at(rest.iter().take_while(|e| e.at() == at).count());
+        places[at].entry = items.len();
+        for edit in here {
             if let Edit::Entry(_, code) = edit {
                 items.extend(code.iter().copied().map(Item::New));
             }
         }
-        start[at] = items.len();
+        places[at].start = items.len();
         let mut replaced = None;
-        for edit in edits.iter().filter(|e| e.at() == at) {
+        for edit in here {
             match edit {
                 Edit::Before(_, code) => items.extend(code.iter().copied().map(Item::New)),
                 Edit::Replace(_, code) => replaced = Some(code),
@@ -88,94 +111,88 @@ pub(crate) fn apply(
                 Edit::After(..) | Edit::Entry(..) => {}
             }
         }
-        new_slot[at] = items.len();
+        places[at].slot = items.len();
         match replaced {
             Some(code) => items.extend(code.iter().copied().map(Item::New)),
             None => items.push(Item::Old(at)),
         }
         let slots = insn.slots().min(len - at);
         if slots == 2 {
-            (start[at + 1], new_slot[at + 1], entry[at + 1]) = (items.len(), items.len(), items.len());
+            places[at + 1] = Place::at(items.len());
             if replaced.is_none() {
                 items.push(Item::Second(at + 1));
             }
         }
-        for edit in edits.iter().filter(|e| e.at() == at) {
+        for edit in here {
             if let Edit::After(_, code) = edit {
                 items.extend(code.iter().copied().map(Item::New));
             }
         }
         at += slots;
-        if function_ends.contains(&at) || at >= len {
+        if !pending.is_empty() && (function_ends.contains(&at) || at >= len) {
             for (jump, code) in pending.drain(..) {
-                landing[jump] = Some(items.len());
+                places[jump].landing = Some(items.len());
                 items.extend(code.iter().copied().map(Item::New));
                 items.push(Item::Trampoline(jump));
             }
         }
     }
-    (start[len], new_slot[len], entry[len]) = (items.len(), items.len(), items.len());
-    let called = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| entry[t]);
-    let target = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| start[t]);
+    places[len] = Place::at(items.len());
+    let called = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| places[t].entry);
+    let target = |slot: i64| usize::try_from(slot).ok().filter(|&t| t <= len).map(|t| places[t].start);
     let mut out = Vec::with_capacity(items.len());
     let mut was = Vec::with_capacity(items.len());
     for (now, item) in items.iter().enumerate() {
         let (insn, old) = match item {
             Item::New(New::Insn(insn)) => (*insn, None),
-            Item::New(New::Jump(insn, to)) => (with_target(*insn, now, start[*to])?, None),
+            Item::New(New::Jump(insn, to)) => (with_target(*insn, now, places[*to].start)?, None),
             Item::Second(at) => (program.insns[*at], Some(*at)),
             Item::Trampoline(jump) => {
                 let to = program.insns[*jump].successors(*jump).jump?;
                 (with_target(Insn::new(opcode::JA, 0, 0, 0, 0), now, target(to)?)?, None)
             }
-            Item::Old(at) => (moved(program.insns[*at], *at, now, landing[*at], [&target, &called])?, Some(*at)),
+            Item::Old(at) => (moved(program.insns[*at], *at, now, places[*at].landing, [&target, &called])?, Some(*at)),
         };
         out.push(insn);
         was.push(old);
     }
-    let mut new = program.clone();
-    new.insns = out;
-    // Its instructions are no longer those of the file.
-    new.origins = Vec::new();
-    for f in &mut new.func_info {
-        f.insn = entry[(f.insn as usize).min(len)] as u32;
-    }
-    for l in &mut new.line_info {
-        l.insn = new_slot[(l.insn as usize).min(len)] as u32;
-    }
+    let place = |slot: usize| places[slot.min(len)];
+    let func_info: Vec<FuncInfo> =
+        program.func_info.iter().map(|f| FuncInfo { insn: place(f.insn as usize).entry as u32, ..*f }).collect();
     // Where an instruction went, the record of the next one remains.
-    let mut lines: Vec<_> = Vec::with_capacity(new.line_info.len());
-    for l in new.line_info.drain(..) {
-        match lines.last_mut() {
-            Some(last) if same_line(last, &l) => *last = l,
-            _ => lines.push(l),
+    let mut line_info: Vec<LineInfo> = Vec::with_capacity(program.line_info.len());
+    for l in &program.line_info {
+        let l = LineInfo { insn: place(l.insn as usize).slot as u32, ..*l };
+        match line_info.last_mut() {
+            Some(last) if last.insn == l.insn => *last = l,
+            _ => line_info.push(l),
         }
     }
-    new.line_info = lines;
     // The first instruction of each function needs a line, where any has one.
-    for f in &new.func_info {
-        if let Some(l) = new.line_info.iter_mut().find(|l| l.insn >= f.insn) {
-            let starts_function = program.func_info.iter().any(|o| new_slot[o.insn as usize] as u32 == l.insn);
-            if starts_function && !new.func_info.iter().any(|g| g.insn > f.insn && g.insn <= l.insn) {
+    for f in &func_info {
+        if let Some(l) = line_info.iter_mut().find(|l| l.insn >= f.insn) {
+            let starts_function = program.func_info.iter().any(|o| place(o.insn as usize).slot as u32 == l.insn);
+            if starts_function && !func_info.iter().any(|g| g.insn > f.insn && g.insn <= l.insn) {
                 l.insn = f.insn;
             }
         }
     }
-    for pending in &mut new.pending {
-        pending.insn = new_slot[pending.insn.min(len)];
-    }
-    for (at, _) in &mut new.poison {
-        *at = new_slot[(*at).min(len)];
-    }
-    for (at, _) in &mut new.subprograms {
-        *at = entry[(*at).min(len)];
-    }
+    let new = Program {
+        name: program.name.clone(),
+        section: program.section.clone(),
+        attach_target: program.attach_target.clone(),
+        insns: out,
+        func_info,
+        line_info,
+        poison: program.poison.iter().map(|(at, text)| (place(*at).slot, text.clone())).collect(),
+        refused: program.refused.clone(),
+        pending: program.pending.iter().map(|p| Pending { insn: place(p.insn).slot, ..*p }).collect(),
+        subprograms: program.subprograms.iter().map(|(at, n)| (place(*at).entry, *n)).collect(),
+        // Its instructions are no longer those of the file.
+        origins: Vec::new(),
+        ..*program
+    };
     Some((new, was))
-}
-
-/// Whether two records of lines stand at one instruction.
-fn same_line(a: &LineInfo, b: &LineInfo) -> bool {
-    a.insn == b.insn
 }
 
 /// An old instruction at its new slot.

@@ -9,8 +9,10 @@ use ebpfkit_abi::helpers::id;
 use ebpfkit_isa::opcode::{alu, class, jmp, pseudo};
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::Map;
+use ebpfkit_object::btf::Type;
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{MemoryReason, ProgramReason};
+use std::collections::BTreeMap;
 
 /// Where the moved bytes' address is kept, and the key of the map.
 const ADDRESS: i16 = -8;
@@ -170,27 +172,57 @@ fn moved(case: &Case<'_>, start: usize, size: i64) -> Option<Mend> {
     Some(Mend { scratch: Some(scratch), ..Mend::new(text, edits) })
 }
 
-/// Registers that hold arguments when the function begins.
+/// Registers that hold arguments when the function begins, and that it reads.
 fn arguments(case: &Case<'_>, start: usize) -> Vec<u8> {
-    if start == 0 {
-        return vec![1];
+    read_first(case, start, &mut BTreeMap::new()).iter().collect()
+}
+
+/// Registers of `r1` to `r5` that a function reads before it writes them, on some way through it. `known` has what was found
+/// of functions, by their first slots.
+fn read_first(case: &Case<'_>, start: usize, known: &mut BTreeMap<usize, RegSet>) -> RegSet {
+    if let Some(read) = known.get(&start) {
+        return *read;
     }
-    let declared = case.params(start).len();
-    if declared > 0 {
-        return (1..=declared.min(5) as u8).collect();
-    }
-    // Without types: those that are read before they are written, in the order of the code.
-    let mut written = RegSet::EMPTY;
-    let mut found = Vec::new();
-    for at in slots(case, start) {
-        let insn = case.insn(at);
-        if insn.is_call() {
-            break;
+    known.insert(start, RegSet::EMPTY);
+    let range = slots(case, start);
+    let effects: Vec<(RegSet, RegSet)> = range
+        .clone()
+        .map(|at| {
+            let insn = case.insn(at);
+            (if insn.is_call() { passed(case, at, known) } else { insn.reads() }, insn.writes())
+        })
+        .collect();
+    let mut live = vec![RegSet::EMPTY; effects.len()];
+    let mut changed = true;
+    while std::mem::take(&mut changed) {
+        for (n, (reads, writes)) in effects.iter().enumerate().rev() {
+            let next = case.insn(start + n).successors(start + n).within(range.end);
+            let next = next.filter_map(|s| live.get(s.checked_sub(start)?));
+            let after = next.fold(RegSet::EMPTY, |all, s| all.union(*s));
+            let before = after.difference(*writes).union(*reads);
+            changed |= before != live[n];
+            live[n] = before;
         }
-        found.extend((1..=5).filter(|r| insn.reads().contains(*r) && !written.contains(*r)));
-        written = written.union(insn.writes());
     }
-    found.sort_unstable();
-    found.dedup();
-    found
+    let read = live.first().map_or(RegSet::EMPTY, |first| first.intersection(RegSet::ARGS));
+    known.insert(start, read);
+    read
+}
+
+/// Registers that a call passes on; to functions of the program those that they read.
+fn passed(case: &Case<'_>, at: usize, known: &mut BTreeMap<usize, RegSet>) -> RegSet {
+    let insn = case.insn(at);
+    let count = if insn.is_local_call() {
+        let callee = insn.function(at).and_then(|f| usize::try_from(f).ok());
+        return callee.map_or(RegSet::ARGS, |callee| read_first(case, callee, known));
+    } else if insn.is_kfunc_call() {
+        case.kernel.btf().and_then(|types| match types.get(insn.imm as u32)? {
+            Type::Func { proto, .. } => Some(types.params(proto).len()),
+            _ => None,
+        })
+    } else {
+        let helper = ebpfkit_abi::helpers::find(insn.imm as u32);
+        helper.and_then(|h| h.prototypes.iter().map(|p| p.arg_count()).max())
+    };
+    RegSet::args(count.unwrap_or(5).min(5))
 }

@@ -247,12 +247,13 @@ impl Env<'_> {
     pub(super) fn check_const_string(&mut self, reg: u8) -> Step {
         let r = *self.reg(reg);
         let Some(map) = r.map() else { return Err(Stop::unsupported("text outside of a map")) };
-        let def = &self.maps[map as usize].def;
+        let used = &self.maps[map as usize];
+        let def = used.def;
         let value_size = def.value_size;
         if def.map_type == MapType::PercpuArray && self.has(Feature::PercpuGlobals) {
             return reject(CallReason::StringPerCpu { reg });
         }
-        if def.flags & map_flags::RDONLY_PROG == 0 || !def.frozen {
+        if used.flags() & map_flags::RDONLY_PROG == 0 || !def.frozen {
             return reject(CallReason::StringNotReadOnly { reg });
         }
         if !r.var_off.is_const() {

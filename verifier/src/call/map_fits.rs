@@ -41,7 +41,7 @@ impl Env<'_> {
     pub(super) fn check_map_writable(&self, row: &Helper, meta: &CallMeta) -> Step {
         let Some(map) = meta.map else { return Ok(()) };
         let writes = matches!(row.id, id::MAP_UPDATE_ELEM | id::MAP_DELETE_ELEM | id::MAP_PUSH_ELEM | id::MAP_POP_ELEM);
-        if writes && self.maps[map as usize].def.flags & map_flags::RDONLY_PROG != 0 {
+        if writes && self.maps[map as usize].flags() & map_flags::RDONLY_PROG != 0 {
             return reject(CallReason::MapReadOnly {});
         }
         Ok(())

@@ -82,7 +82,7 @@ impl Env<'_> {
         let max = u64::from(used.def.max_entries);
         let locks = used.record.has(FieldKind::SpinLock) || used.record.has(FieldKind::ResSpinLock);
         // An array has every element there is, unless one of another size may stand in for it as an inner map.
-        let fixed = used.def.flags & map_flags::INNER_MAP == 0;
+        let fixed = used.flags() & map_flags::INNER_MAP == 0;
         let present = row.id == id::MAP_LOOKUP_ELEM && fixed && meta.const_key.is_some_and(|k| k < max);
         let flags = if present { flags - TypeFlags::MAYBE_NULL } else { flags };
         if let Some(inner) =

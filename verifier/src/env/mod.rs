@@ -34,7 +34,7 @@ pub(crate) struct Env<'a> {
     /// Subprograms by first slot; the last entry is a sentinel at the end.
     pub(crate) subprogs: Vec<SubprogInfo>,
     /// Maps in use.
-    pub(crate) maps: Vec<UsedMap>,
+    pub(crate) maps: Vec<UsedMap<'a>>,
     /// Instructions of each subprogram in postorder.
     pub(crate) postorder: Vec<usize>,
     /// Subprogram that handles exceptions; zero for none.

@@ -84,7 +84,7 @@ impl Env<'_> {
         let r = *self.reg(reg);
         let Some(map) = r.map() else { return Err(Stop::unsupported("a map value without its map")) };
         let used = &self.maps[map as usize];
-        let (flags, value_size) = (used.def.flags, used.def.value_size);
+        let (flags, value_size) = (used.flags(), used.def.value_size);
         let at = i64::from(off);
         match access {
             Access::Write if flags & map_flags::RDONLY_PROG != 0 => {

@@ -18,7 +18,7 @@ const LONG_JUMP: u8 = class::JMP32 | jmp::JA;
 /// `bswap`: swaps bytes whatever the machine's order is.
 const BYTE_SWAP: u8 = class::ALU64 | alu::END;
 
-impl Env<'_> {
+impl<'a> Env<'a> {
     /// Checks every 64-bit immediate and notes what it makes in `aux.ld_imm`; collects the maps in use.
     pub(super) fn resolve_imm64(&mut self) -> Step {
         let mut at = 0;
@@ -105,7 +105,7 @@ impl Env<'_> {
         if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_USED_MAPS {
             return reject(ProgramReason::TooManyMaps {});
         }
-        let position = self.push_map(index as usize, def.clone());
+        let position = self.push_map(index as usize, def);
         self.check_map_capability(position)?;
         self.check_map_prog_compatibility(position)?;
         self.check_one_storage(position)?;
@@ -122,17 +122,14 @@ impl Env<'_> {
         Ok(())
     }
 
-    fn push_map(&mut self, index: usize, def: Map) -> u32 {
-        let mut def = def;
-        def.flags |= def.map_type.row().implied;
+    fn push_map(&mut self, index: usize, def: &'a Map) -> u32 {
         let renamed = self.has(Feature::KptrTagNames);
         let tags = if renamed { record::KptrTags::Current } else { record::KptrTags::Older };
-        let record = record::of_map_by(tags, &def, self.btf(), &|| self.kernel().btf().cloned());
+        let record = record::of_map_by(tags, def, self.btf(), &|| self.kernel().btf().cloned());
         let record = std::rc::Rc::new(record);
-        let inner_def = def.inner.as_deref().cloned();
         let position = self.maps.len();
         self.maps.push(UsedMap { index, def, inner: None, record });
-        if let Some(inner) = inner_def {
+        if let Some(inner) = &def.inner {
             // An inner template is reached through lookups only and has no number of its own.
             let inner = self.push_map(usize::MAX, inner);
             self.maps[position].inner = Some(inner);

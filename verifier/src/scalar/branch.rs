@@ -104,7 +104,7 @@ impl Env<'_> {
 }
 
 /// A map value pointer that a lookup returned becomes what the map holds; any other loses its doubt.
-fn mark_not_null(r: &mut RegState, maps: &[UsedMap]) {
+fn mark_not_null(r: &mut RegState, maps: &[UsedMap<'_>]) {
     if r.ty.base != RegBase::MapValue {
         r.ty.flags -= TypeFlags::MAYBE_NULL;
         return;
@@ -125,9 +125,10 @@ fn mark_not_null(r: &mut RegState, maps: &[UsedMap]) {
 }
 
 /// Whether a lock may live in what this points to, so that its identity matters.
-fn may_hold_lock(r: &RegState, maps: &[UsedMap]) -> bool {
-    let locked =
-        |m: &UsedMap| m.record.find(FieldKind::SpinLock).is_some() || m.record.find(FieldKind::ResSpinLock).is_some();
+fn may_hold_lock(r: &RegState, maps: &[UsedMap<'_>]) -> bool {
+    let locked = |m: &UsedMap<'_>| {
+        m.record.find(FieldKind::SpinLock).is_some() || m.record.find(FieldKind::ResSpinLock).is_some()
+    };
     match r.ty.base {
         RegBase::MapValue => r.map().and_then(|m| maps.get(m as usize)).is_some_and(locked),
         // Allocated objects keep their identity: whether they hold a lock is decided where locks are taken.
@@ -137,7 +138,7 @@ fn may_hold_lock(r: &RegState, maps: &[UsedMap]) -> bool {
 }
 
 /// All copies of a pointer that was compared with null become that pointer or the number zero.
-pub fn mark_ptr_or_null_regs(state: &mut VerifierState, reg: u8, is_null: bool, maps: &[UsedMap]) {
+pub fn mark_ptr_or_null_regs(state: &mut VerifierState, reg: u8, is_null: bool, maps: &[UsedMap<'_>]) {
     let r = state.reg(reg);
     let id = r.id;
     if r.ref_obj_id != 0 && r.ref_obj_id == id && is_null {
@@ -241,7 +242,7 @@ fn learn(
     taken: bool,
     linked: &LinkedRegs,
     rules: &Compared,
-    maps: &[UsedMap],
+    maps: &[UsedMap<'_>],
 ) -> Learned {
     let (op, w32) = (insn.op(), insn.class() == class::JMP32);
     let dst = *state.reg(insn.dst);
