@@ -13,6 +13,8 @@ pub enum End {
     Usage = 2,
     /// The environment lacks something, or the program needs what is not supported.
     Unsupported = 3,
+    /// Whoever reads the results has gone, so that nothing is said of the rest: as shells show a program that `SIGPIPE` ended.
+    Unread = 141,
 }
 
 impl End {

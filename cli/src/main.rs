@@ -92,13 +92,13 @@ fn main() -> ExitCode {
 /// Reports the error that ended a command.
 fn failed(error: &anyhow::Error) -> End {
     if is_broken_pipe(error) {
-        return End::Good;
+        return End::Unread;
     }
     out::error(error);
     Failure::end_of(error)
 }
 
-/// A reader that went away, such as `head`, is no error.
+/// Whether the reader of the results went away, as `head` does: nothing to report.
 fn is_broken_pipe(e: &anyhow::Error) -> bool {
     e.chain().filter_map(|c| c.downcast_ref::<std::io::Error>()).any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }

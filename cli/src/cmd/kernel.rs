@@ -162,11 +162,11 @@ fn list(format: &Format) -> Result<End> {
         }
         return Ok(End::Good);
     }
-    say!("name  version   features  trust                    types")?;
+    say!("name  version   features    trust                   types")?;
     for profile in &all {
         let features = format!("{} of {}", profile.features.iter().count(), Feature::ALL.len());
         let version = profile.version.to_string();
-        say!("{:4}  {version:8}  {features:8}  {:23}  {}", profile.name, trust(profile), profile.origin)?;
+        say!("{:4}  {version:8}  {features:10}  {:22}  {}", profile.name, trust(profile), profile.origin)?;
     }
     Ok(End::Good)
 }

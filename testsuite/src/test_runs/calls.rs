@@ -264,7 +264,7 @@ pub fn connection(source: &mut impl Source, kind: ProgType) -> Part {
         mark: source.chance(500).then(|| source.bits() as i32),
         behind,
         // Which translation a second one gets hangs on all others that there are.
-        twice: !before_translates && source.chance(200),
+        repeated: !before_translates && source.chance(200),
         lookups,
     }))
 }

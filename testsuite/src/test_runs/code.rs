@@ -91,7 +91,7 @@ pub struct Connection {
     /// Calls when it is there.
     pub behind: Vec<Call>,
     /// It is made once more.
-    pub twice: bool,
+    pub repeated: bool,
     /// Lookups: what answers it, zone, directions of the zone; and calls for what was found.
     pub lookups: Vec<(bool, u16, u8, Vec<Call>)>,
 }
@@ -380,7 +380,7 @@ impl Code<'_> {
             _ => ("bpf_skb_ct_alloc", "bpf_skb_ct_lookup"),
         };
         let asked = [Arg::Ctx, Arg::Buf(0), Arg::Num(c.tuple.0), Arg::Buf(OPTIONS), Arg::Num(c.options.0)];
-        for _ in 0..if c.twice { 2 } else { 1 } {
+        for _ in 0..if c.repeated { 2 } else { 1 } {
             self.tuple(c, false, (c.options.1, c.options.2));
             self.invoke(alloc, &asked);
             let none = self.found();

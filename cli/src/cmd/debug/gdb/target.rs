@@ -145,7 +145,7 @@ impl Target {
     }
 
     /// The instruction where the program stands, and its line.
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         let slot = (self.at.pc / SLOT) as usize;
         let Some(row) = self.texts.insns.get(slot) else { return format!("instruction {slot}") };
         let insn = format!("instruction {slot}: {}", row.text);
@@ -272,8 +272,8 @@ impl SwBreakpoint for Target {
 impl MonitorCmd for Target {
     fn handle_monitor_cmd(&mut self, command: &[u8], mut out: ConsoleOutput<'_>) -> Result<(), String> {
         match String::from_utf8_lossy(command).trim() {
-            "" | "line" => outputln!(out, "{}", self.place()),
-            other => outputln!(out, "no command `{other}`: `monitor line` says where the program stands"),
+            "" | "line" => outputln!(out, "{}", self.location()),
+            other => outputln!(out, "no command `{other}`: `monitor line` says which line comes next"),
         }
         Ok(())
     }
