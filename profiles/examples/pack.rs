@@ -1,11 +1,13 @@
 //! Packs types and configurations of kernels for the bundled profiles: `pack OUT FOLDER NAME...`, newest first. The
-//! folder has `NAME.btf` and, where it is known, `NAME.config`. `data/make` calls this.
+//! folder has `NAME.btf`, `NAME.MODULE.btf` for each module whose types are to be added and, where it is known,
+//! `NAME.config`. `data/make` calls this.
 
+use ebpfkit_abi::kfuncs;
 use ebpfkit_object::Btf;
 use ebpfkit_profiles::config;
-use ebpfkit_profiles::types::{Pack, Packer};
+use ebpfkit_profiles::types::{Pack, Packer, with_modules};
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -16,7 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let names: Vec<String> = args.collect();
     let (mut packer, mut configs, mut sizes) = (Packer::new(), Vec::new(), Vec::new());
     for name in &names {
-        let btf = Btf::parse(fs::read(folder.join(format!("{name}.btf")))?)?;
+        let modules = modules_of(&folder, name)?.iter().map(fs::read).collect::<Result<Vec<_>, _>>()?;
+        let is_offered = |function: &str| kfuncs::find(function).is_some();
+        let btf = Btf::parse(with_modules(&fs::read(folder.join(format!("{name}.btf")))?, &modules, is_offered)?)?;
         packer.add(&btf)?;
         sizes.push(btf.len());
         configs.push(fs::read_to_string(folder.join(format!("{name}.config"))).unwrap_or_default());
@@ -32,4 +36,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("types.pack"), packed)?;
     fs::write(out.join("config.pack"), configs)?;
     Ok(())
+}
+
+/// The files with types of a kernel's modules, in a fixed order.
+fn modules_of(folder: &Path, kernel: &str) -> std::io::Result<Vec<PathBuf>> {
+    let start = format!("{kernel}.");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let module = name.strip_prefix(&start).and_then(|n| n.strip_suffix(".btf"));
+        if module.is_some_and(|m| !m.is_empty() && m.parse::<u32>().is_err()) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -517,6 +517,14 @@ features! {
     /// States that are compared have lost the registers that nothing reads any more.
     CleanedStates: (7, 1), [Message, Steps], inferred "7.0.4 lacks it, 7.1.13 has it";
 
+    /// Which halves of stack slots may still be read is known before the walk.
+    StackLivenessFirst: (7, 1), [Verdict, Message, Steps],
+        inferred "7.0.4 lacks it, 7.1.13 has it";
+
+    /// Messages about refused writes to the kernel's structs name the register, the struct and the bytes.
+    StructWritesNamed: (7, 2), [Message],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
     /// Structs are told from other arguments before what they hold is looked at.
     StructsFirst: (7, 3), [Message], inferred "7.2.12 lacks it, 7.3.4 has it";
 

@@ -4,6 +4,7 @@ use super::{config, missing};
 use crate::btf::{Btf, Kind, Type};
 use crate::core_relo::types_compatible;
 use crate::model::{Extern, ExternKind, MapInit, Object, Target};
+use ebpfkit_abi::kfuncs;
 use rustc_hash::FxHashMap;
 
 /// First kernel with cookies of attachments (5.15), as a version code.
@@ -151,12 +152,20 @@ fn variable(e: &Extern, type_id: u32, local: &Btf, target: &Target) -> Result<Op
     ))
 }
 
+/// Whether a function that the kernel's types lack is one that a module has. Where the types include functions of
+/// modules, as those of bundled kernels do, none is.
+fn is_in_unread_module(name: &str, kernel: &Btf, target: &Target) -> bool {
+    let is_newer = kfuncs::since(name).is_some_and(|v| v.code() > target.version_code);
+    let has_others =
+        || kfuncs::all().any(|k| kfuncs::is_in_module(k.name) && kernel.find(k.name, Kind::Func).is_some());
+    kfuncs::is_in_module(name) && !is_newer && !has_others()
+}
+
 /// A kernel function; nothing when it is weak and missing or different.
 fn function(e: &Extern, proto: u32, local: &Btf, target: &Target) -> Result<Option<Resolved>, String> {
     let kernel = kernel_types(target)?;
     let Some(id) = kernel.find(crate::btf::essential(&e.name), Kind::Func) else {
-        // Types of modules are not read, but it is known what functions they have.
-        let in_module = target.unread_modules && ebpfkit_abi::kfuncs::is_in_module(crate::btf::essential(&e.name));
+        let in_module = target.unread_modules && is_in_unread_module(crate::btf::essential(&e.name), kernel, target);
         return match e.is_weak {
             _ if in_module => Ok(Some(Resolved::InModule)),
             true => Ok(None),

@@ -9,9 +9,11 @@
 
 mod columns;
 mod layout;
+mod modules;
 mod pack;
 mod unpack;
 
+pub use modules::with_modules;
 pub use pack::{Packed, Packer};
 pub use unpack::Pack;
 

@@ -7,9 +7,14 @@
 //!
 //! A slot is alive before an instruction if it is alive after it and not always written by it, or if it may be read
 //! by it. Marks are bit masks: bit n stands for slot n.
+//!
+//! Kernels from 7.1 on find it all before the walk: [`Ahead`].
 
+mod ahead;
 mod flow;
 mod query;
+
+pub(crate) use ahead::{Ahead, Halves, Instance as FollowedCall, Touch};
 
 use crate::program::{InsnAux, SubprogInfo};
 use crate::state::{Frame, VerifierState};
@@ -71,6 +76,8 @@ pub struct Liveness {
     writes: [u64; MAX_LONG_CALL_FRAMES],
     wrote: bool,
     graph: flow::Graph,
+    /// What is known before the walk, in kernels that find it then; nothing is gathered there.
+    ahead: Option<Box<Ahead>>,
 }
 
 impl Instance {
@@ -186,7 +193,7 @@ impl Liveness {
     /// Starts the marks of the next instruction of a state.
     pub(crate) fn begin(&mut self, state: &VerifierState, subprogs: &[SubprogInfo]) {
         self.forget_writes();
-        if self.current.is_none() {
+        if self.current.is_none() && self.ahead.is_none() {
             self.current = Some(self.instance(&state.frames, state.curframe(), subprogs));
         }
     }
@@ -226,12 +233,25 @@ impl Liveness {
         meets: Option<&dyn Fn(usize) -> bool>,
     ) -> String {
         self.current = None;
+        if self.ahead.is_some() {
+            return String::new();
+        }
         let mut log = meets.map(|meets| flow::Log { lines: String::new(), meets });
         for depth in (0..state.frames.len()).rev() {
             let instance = self.instance(&state.frames, depth, subprogs);
             self.propagate(instance, subprogs, postorder, log.as_mut());
         }
         log.map_or_else(String::new, |log| log.lines)
+    }
+
+    /// Takes what is known before the walk.
+    pub(crate) fn set_ahead(&mut self, ahead: Ahead) {
+        self.ahead = Some(Box::new(ahead));
+    }
+
+    /// What is known before the walk.
+    pub(crate) fn ahead(&self) -> Option<&Ahead> {
+        self.ahead.as_deref()
     }
 
     /// Slots of a frame of a saved state that may still be read.

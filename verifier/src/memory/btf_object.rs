@@ -113,7 +113,7 @@ impl Env<'_> {
         }
         let is_alloc = r.ty.has(TypeFlags::ALLOC);
         if writes && !is_alloc {
-            return self.check_struct_write(&types, id, off, size);
+            return self.check_struct_write(reg, &types, id, off, size);
         }
         let found = self.struct_member(&types, &r, id, at, size)?;
         if writes {
@@ -213,12 +213,27 @@ impl Env<'_> {
         if found.intersects(TypeFlags::PERCPU | TypeFlags::USER) { found } else { plain }
     }
 
-    /// A write into a kernel struct: only some program types have any that they may write.
-    fn check_struct_write(&self, types: &Btf, id: TypeId, off: i32, size: u32) -> Step {
+    /// A write into a kernel struct through a register.
+    fn check_struct_write(&self, reg: u8, types: &Btf, id: TypeId, off: i32, size: u32) -> Step {
+        let written = self.check_written_member(types, id, off, size);
+        let has_rules = matches!(
+            self.prog().prog_type,
+            ProgType::SchedCls | ProgType::SchedAct | ProgType::Xdp | ProgType::StructOps
+        );
+        if has_rules && self.has(Feature::StructWritesNamed) && matches!(written, Err(Stop::Reject(_))) {
+            return reject(TypeReason::StructWrite { reg, name: types.name(id).to_owned(), off, size });
+        }
+        written
+    }
+
+    /// What is written of a kernel struct: only some program types have any members that they may write.
+    fn check_written_member(&self, types: &Btf, id: TypeId, off: i32, size: u32) -> Step {
         let name = types.name(id);
         let allowed: &[&[&str]] = match self.prog().prog_type {
             ProgType::SchedCls | ProgType::SchedAct | ProgType::Xdp => {
-                if name != "nf_conn" && name != "nf_conn___init" {
+                // A module's struct of the name is another one.
+                let is_kernels = types.find(name, Kind::Struct) == Some(id);
+                if name != "nf_conn" && name != "nf_conn___init" || !is_kernels {
                     return reject(TypeReason::OnlyRead {});
                 }
                 &[&["mark"]]

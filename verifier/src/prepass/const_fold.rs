@@ -12,7 +12,7 @@ use ebpfkit_isa::{Insn, REG_COUNT};
 
 /// What a register holds before an instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Held {
+pub(super) enum Held {
     /// No path has been seen yet.
     #[default]
     Unvisited,
@@ -22,9 +22,14 @@ enum Held {
     Const(u64),
     /// The address of a map's value, at an offset.
     Value { map: u32, off: u64 },
+    /// A map.
+    Map(u32),
+    /// A function of the program.
+    Func(u32),
 }
 
-type Regs = [Held; REG_COUNT];
+/// What all registers hold.
+pub(super) type Regs = [Held; REG_COUNT];
 
 impl Held {
     fn is_const(self, value: u64) -> bool {
@@ -52,12 +57,16 @@ impl Held {
 }
 
 impl Env<'_> {
-    /// Decides conditional jumps whose operands are constants.
-    pub(super) fn fold_constants(&mut self) {
-        if !self.has(Feature::ConstantsFolded) {
-            return;
+    /// Decides conditional jumps whose operands are constants. What registers hold before each instruction.
+    pub(super) fn fold_constants(&mut self) -> Vec<Regs> {
+        let folds = self.has(Feature::ConstantsFolded);
+        if !folds && !self.has(Feature::StackLivenessFirst) {
+            return Vec::new();
         }
         let held = self.constants();
+        if !folds {
+            return held;
+        }
         let mut folded = None;
         for (at, regs) in held.iter().enumerate() {
             if let Some(taken) = outcome(self.insns()[at], regs) {
@@ -70,6 +79,7 @@ impl Env<'_> {
             self.replace_insns(folded);
             self.compute_postorder();
         }
+        held
     }
 
     /// What registers hold before each instruction.
@@ -105,7 +115,7 @@ impl Env<'_> {
                 let held = self.computed(insn, regs[dst], regs[src]);
                 regs[dst] = match held {
                     Held::Const(value) if insn.class() == class::ALU => Held::Const(u64::from(value as u32)),
-                    Held::Value { .. } if insn.class() == class::ALU => Held::Unknown,
+                    Held::Value { .. } | Held::Map(_) | Held::Func(_) if insn.class() == class::ALU => Held::Unknown,
                     held => held,
                 };
             }
@@ -116,6 +126,8 @@ impl Env<'_> {
                     Some((RegType { base: RegBase::MapValue, .. }, RegExtra::Map { map, .. }, off)) => {
                         Held::Value { map, off: off.into() }
                     }
+                    Some((RegType { base: RegBase::ConstMap, .. }, RegExtra::Map { map, .. }, _)) => Held::Map(map),
+                    Some((RegType { base: RegBase::Func, .. }, RegExtra::Func { subprog }, _)) => Held::Func(subprog),
                     Some(_) => Held::Unknown,
                 };
             }

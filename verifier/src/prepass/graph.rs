@@ -36,16 +36,19 @@ impl Env<'_> {
         self.postorder = order;
     }
 
-    /// Looks for functions that call themselves, directly or through others.
-    pub(super) fn find_recursion(&self) -> Step {
+    /// Lists the functions so that each comes behind those that it calls, in kernels that ask for that. There a function
+    /// that calls itself, directly or through others, is refused.
+    pub(super) fn order_functions(&self) -> Step<Vec<usize>> {
         #[derive(Clone, Copy, PartialEq, Eq)]
         enum Visit {
             Never,
             Open,
             Done,
         }
-        if !self.has(Feature::RecursionFoundFirst) {
-            return Ok(());
+        let refuses = self.has(Feature::RecursionFoundFirst);
+        let mut order = Vec::new();
+        if !refuses && !self.has(Feature::StackLivenessFirst) {
+            return Ok(order);
         }
         let functions = self.subprogs.len() - 1;
         let mut visits = vec![Visit::Never; functions];
@@ -60,6 +63,7 @@ impl Env<'_> {
                 let (caller, from) = (*caller, *at);
                 if from == self.subprogs[caller].postorder.1 {
                     visits[caller] = Visit::Done;
+                    order.push(caller);
                     path.pop();
                     continue;
                 }
@@ -68,7 +72,7 @@ impl Env<'_> {
                 let target = self.insns()[slot].function(slot).and_then(|t| usize::try_from(t).ok());
                 let Some(callee) = target.and_then(|t| self.find_subprog(t)) else { continue };
                 match visits[callee] {
-                    Visit::Open if self.insns()[slot].is_local_call() => {
+                    Visit::Open if refuses && self.insns()[slot].is_local_call() => {
                         let name = |s: usize| self.subprogs[s].name.clone();
                         return reject(ProgramReason::RecursiveCall { from: name(caller), to: name(callee) });
                     }
@@ -80,7 +84,7 @@ impl Env<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(order)
     }
 
     /// Numbers the loops: strongly connected components of more than one instruction, or of one that jumps to itself

@@ -13,11 +13,13 @@ mod capabilities;
 mod cfg;
 mod const_fold;
 mod fastcall;
+mod frame_pointers;
 pub mod global_args;
 pub mod graph;
 mod live_regs;
 mod map_fit;
 mod maps;
+mod stack_accesses;
 pub(crate) mod subprogs;
 
 impl Env<'_> {
@@ -37,9 +39,10 @@ impl Env<'_> {
         if self.has(Feature::AttachAfterFlow) {
             self.check_attach_point()?;
         }
-        self.fold_constants();
-        self.find_recursion()?;
+        let constants = self.fold_constants();
+        let order = self.order_functions()?;
         self.compute_scc();
+        self.find_stack_accesses(&constants, &order)?;
         self.compute_live_regs();
         self.mark_fastcall_patterns();
         Ok(())

@@ -52,6 +52,21 @@ fn scalar_allows(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
     links && ids.same_scalar(old.id, cur.id) && range_within(old, cur)
 }
 
+/// Whether pointers of a kind are compared by the bounds of their offsets.
+fn has_bounds(base: RegBase) -> bool {
+    use RegBase as B;
+    matches!(base, B::MapKey | B::MapValue | B::Mem | B::Buf | B::TpBuffer | B::Packet | B::PacketMeta)
+}
+
+/// A pointer whose fixed offset is in its bounds.
+fn at_offset(r: &RegState) -> RegState {
+    let mut whole = r.folded();
+    if whole.var_off.is_const() {
+        whole.set_known_bounds(whole.var_off.value);
+    }
+    whole
+}
+
 pub(super) fn reg_allows(old: &RegState, cur: &RegState, precise: Precision, how: Exactness, ids: &mut IdMap) -> bool {
     if how == Exact {
         return regs_exact(old, cur, ids);
@@ -61,6 +76,9 @@ pub(super) fn reg_allows(old: &RegState, cur: &RegState, precise: Precision, how
     }
     if old.ty != cur.ty {
         return false;
+    }
+    if old.off != cur.off && ids.whole_offsets && has_bounds(old.ty.base) {
+        return reg_allows(&at_offset(old), &at_offset(cur), precise, how, ids);
     }
     match old.ty.base {
         RegBase::Scalar if precise == Precision::Same => same_value(old, cur) && ids.same_scalar(old.id, cur.id),
@@ -129,6 +147,46 @@ fn slot_allows(
     }
 }
 
+/// The number that reading a slot from byte `from` of its kinds on gives, if it holds one.
+fn rest_scalar(slot: &StackSlot, from: usize, misc_is_any: bool) -> Option<&RegState> {
+    if slot.kinds[from] == SlotKind::Spill && slot.spilled.is_scalar() {
+        return Some(&slot.spilled);
+    }
+    let misc = |k: &SlotKind| *k == SlotKind::Misc || *k == SlotKind::Invalid && misc_is_any;
+    slot.kinds[from..].iter().all(misc).then_some(&RegState::UNKNOWN)
+}
+
+/// As [`slot_allows`], in kernels that know halves of slots: where the whole is no number, the second half may be one.
+fn half_slot_allows(
+    o: &StackSlot,
+    c: &StackSlot,
+    precise: Precision,
+    how: Exactness,
+    misc_is_any: bool,
+    ids: &mut IdMap,
+) -> bool {
+    let matters = |k: SlotKind| k != SlotKind::Invalid && !(misc_is_any && k == SlotKind::Misc);
+    let mut at = 0;
+    while at < o.kinds.len() {
+        let (ok, ck) = (o.kinds[at], c.kinds[at]);
+        if !matters(ok) {
+            at += 1;
+            continue;
+        }
+        if let 0 | 4 = at
+            && let (Some(old), Some(cur)) = (rest_scalar(o, at, misc_is_any), rest_scalar(c, at, misc_is_any))
+        {
+            return reg_allows(old, cur, precise, how, ids);
+        }
+        if ok != ck && !(ok == SlotKind::Misc && ck == SlotKind::Zero) {
+            return false;
+        }
+        at += 1;
+    }
+    // All bytes that matter are of the same kinds.
+    !matters(o.kinds[7]) || o.kinds[7] != c.kinds[7] || slot_allows(o, c, precise, how, misc_is_any, ids)
+}
+
 /// The slot of a stack, which may be missing in the current one.
 #[inline]
 pub(super) fn stack_slot_allows(
@@ -139,7 +197,8 @@ pub(super) fn stack_slot_allows(
     ids: &mut IdMap,
 ) -> bool {
     let &FrameComparison { how, misc_is_any, .. } = by;
-    if how != NotExact && c.is_none_or(|c| c.kinds != o.kinds) {
+    let kinds_matter = if by.halves { how == Exact } else { how != NotExact };
+    if kinds_matter && c.is_none_or(|c| c.kinds != o.kinds) {
         return false;
     }
     if c.is_none() && o.kinds.iter().all(|&k| k == SlotKind::Invalid || misc_is_any && k == SlotKind::Misc) {
@@ -147,6 +206,9 @@ pub(super) fn stack_slot_allows(
     }
     let Some(c) = c else { return false };
     let precise = by.precision(by.precise.slots >> (i & 63) & 1 != 0);
+    if by.halves {
+        return half_slot_allows(o, c, precise, how, misc_is_any, ids);
+    }
     slot_allows(o, c, precise, how, misc_is_any, ids)
 }
 
@@ -160,6 +222,8 @@ pub(super) struct FrameComparison {
     pub(super) precise: Precise,
     pub(super) how: Exactness,
     pub(super) misc_is_any: bool,
+    /// Halves of slots are compared where whole ones are no numbers.
+    pub(super) halves: bool,
     /// Of numbers that no check has asked for.
     pub(super) least: Precision,
 }
@@ -212,7 +276,9 @@ impl Env<'_> {
     /// Whether a saved state allows everything that the current state allows.
     pub(super) fn states_equal(&mut self, id: StateId, how: Exactness) -> bool {
         let misc_is_any = self.allow_uninit_stack();
+        let halves = self.tables.liveness.ahead().is_some();
         let keeps_distances = self.has(Feature::PacketsUntightened);
+        let whole_offsets = self.has(Feature::WholeOffsets);
         let least = least_precision(self.tables.walk.strict_numbers, self.bpf_capable());
         let Self { tables, path, aux, .. } = self;
         let (walk, cur) = (&mut tables.walk, &path.state);
@@ -225,14 +291,14 @@ impl Env<'_> {
         }
         let ids = &mut walk.ids;
         ids.reset(path.last_id());
-        ids.keeps_distances = keeps_distances;
+        (ids.keeps_distances, ids.whole_offsets) = (keeps_distances, whole_offsets);
         if !old.res.same(&cur.res, &mut |o, c| ids.same(o, c)) {
             return false;
         }
         let frames = old.frames.iter().zip(&cur.frames).enumerate();
         for (i, (o, c)) in frames {
             let live = aux[old.frame_insn(i)].live_regs_before;
-            let by = FrameComparison { live, precise: precise[i], how, misc_is_any, least };
+            let by = FrameComparison { live, precise: precise[i], how, misc_is_any, halves, least };
             if o.callsite != c.callsite || !frame_allows(o, c, &by, ids) {
                 return false;
             }

@@ -25,6 +25,7 @@ impl Env<'_> {
     /// The first part that differs, with the values there.
     fn difference(&mut self, id: StateId, how: Exactness) -> (Difference, Option<[Option<RegState>; 2]>) {
         let misc_is_any = self.allow_uninit_stack();
+        let halves = self.tables.liveness.ahead().is_some();
         let least = least_precision(self.tables.walk.strict_numbers, self.bpf_capable());
         let Self { tables, path, aux, .. } = self;
         let (walk, cur) = (&mut tables.walk, &path.state);
@@ -43,7 +44,7 @@ impl Env<'_> {
                 return (part(frame, Part::Calls, false), None);
             }
             let live = aux[old.frame_insn(frame)].live_regs_before;
-            let by = FrameComparison { live, precise: precise[frame], how, misc_is_any, least };
+            let by = FrameComparison { live, precise: precise[frame], how, misc_is_any, halves, least };
             for reg in (0..11).filter(|r| live >> r & 1 != 0) {
                 let (old, new) = (&o.regs[reg], &c.regs[reg]);
                 let marked = by.precise.regs >> reg & 1 != 0 || old.precise;

@@ -8,6 +8,8 @@ reasons! {
     Explore => ExploreReason {
         /// The budget of instructions is used up.
         "EBPF0501" TooLarge { insns: u32 } E2BIG, "BPF program is too large. Processed {insns} insn" | "up to Linux 5.1" "BPF program is too complex";
+        /// Before the walk, pointers into frames would have to be followed through too many calls.
+        "EBPF0501" TooManyFollowed { calls: u32 } E2BIG, "liveness analysis exceeded complexity limit ({calls} calls)";
         /// Too many branches are pending.
         "EBPF0502" TooManyBranches { limit: usize } E2BIG, "The sequence of {limit} jumps is too complex.";
         /// A return value outside of what the attach point allows.

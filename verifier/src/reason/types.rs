@@ -33,6 +33,8 @@ reasons! {
         "EBPF0812" NoWrite { name: String, off: i32 } EACCES, "no write support to {name} at off {off}";
         /// A write over the end of a member.
         "EBPF0812" WriteBeyondMember { off: i32, size: u32, name: String, end: u32 } EACCES, "write access at off {off} with size {size} beyond the member of {name} ended at {end}";
+        /// Any of these, as later kernels say it.
+        "EBPF0812" StructWrite { reg: u8, name: String, off: i32, size: u32 } EACCES, "R{reg} cannot write into ptr_{name} at off={off} size={size}";
         /// A special field of an allocated object is accessed.
         "EBPF0816" SpecialFieldOfObject { field: &'static str } EACCES, "direct access to {field} is disallowed";
         /// A special field of a map value is accessed.

@@ -10,6 +10,8 @@ pub struct IdMap {
     temporary: u32,
     /// Pointers into packets that share an identity keep their distances.
     pub keeps_distances: bool,
+    /// Fixed offsets of pointers are part of their bounds.
+    pub whole_offsets: bool,
 }
 
 impl IdMap {
