@@ -1,7 +1,7 @@
 //! A rejection with all that is known around it: what the families of rejections ask when they explain one.
 
 use crate::diagnosis::{Blame, Span};
-use crate::files::{Lines, Texts};
+use crate::files::{Line, Lines, Texts};
 use crate::names::Names;
 use crate::origin::{self, Event, How, Location};
 use crate::source::{self, SourceLine};
@@ -312,7 +312,7 @@ impl<'a> Case<'a> {
     }
 
     /// Lines of the function around a slot, as far as its records reach: numbers and texts.
-    pub(crate) fn function_lines(&self, insn: usize) -> Vec<(u32, String)> {
+    pub(crate) fn function_lines(&self, insn: usize) -> Vec<(u32, Line)> {
         let (Some(btf), Some(file)) = (self.btf(), self.main_file()) else { return Vec::new() };
         let Some(lines) = self.file(file) else { return Vec::new() };
         let start = self.function_start(insn);
@@ -328,7 +328,8 @@ impl<'a> Case<'a> {
         // No instruction needs to stand for the lines at the end.
         let end = (last + 1..).map_while(|n| Some((n, lines.numbered(n)?))).find(|(_, t)| t.starts_with('}'));
         let last = end.map_or(last, |(n, _)| n - 1);
-        (first..=last).filter_map(|n| Some((n, lines.numbered(n)?.to_owned()))).collect()
+        let first = (first as usize).saturating_sub(1);
+        (first..(last as usize).min(lines.len())).map(|n| Line::of(&lines, n)).collect()
     }
 
     /// Whether the program is written in Rust.
@@ -353,12 +354,12 @@ impl<'a> Case<'a> {
     }
 
     /// Lines of the C function that is written around a line, its head first: numbers and texts.
-    pub(crate) fn scope(&self, line: &SourceLine) -> Vec<(u32, String)> {
+    pub(crate) fn scope(&self, line: &SourceLine) -> Vec<(u32, Line)> {
         let Some(lines) = self.file(&line.file) else { return Vec::new() };
         let here = (line.line as usize).min(lines.len());
         let starts = |t: &str| t.starts_with(|c: char| c.is_alphabetic() || c == '_') && !t.trim_end().ends_with(':');
         let head = (0..here).rev().find(|&n| lines.get(n).is_some_and(starts)).unwrap_or(0);
-        (head..here).filter_map(|n| Some((n as u32 + 1, lines.get(n)?.to_owned()))).collect()
+        (head..here).map(|n| Line::of(&lines, n)).collect()
     }
 
     /// Whether a name can be used at a line of C: it stands before it in the same function. Without the file nothing is
@@ -422,7 +423,7 @@ impl<'a> Case<'a> {
         let lines = self.function_lines(insn);
         let found: Vec<_> = lines.into_iter().filter(|(_, t)| t.trim() == statement).collect();
         match found.as_slice() {
-            [(n, t)] => Some((file.to_owned(), *n, t.clone())),
+            [(n, t)] => Some((file.to_owned(), *n, t.to_string())),
             _ => None,
         }
     }

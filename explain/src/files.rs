@@ -5,6 +5,7 @@ use ebpfkit_object::{Btf, Program};
 use memchr::memmem;
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 
 /// Source files that are at hand, each of which is read once.
@@ -72,9 +73,15 @@ impl<'a> Texts<'a> {
                 }
                 last.1
             });
+            // Compilers record a line once for each of its columns.
+            let mut same = (0, 0);
             records.all(|l| {
-                let known = btf.str_at(l.line_text);
-                known.is_empty() || lines.numbered(l.line).is_some_and(|t| t.trim_end() == known.trim_end())
+                let here = (l.line, l.line_text);
+                here == same || {
+                    same = here;
+                    let known = btf.str_at(l.line_text);
+                    known.is_empty() || lines.numbered(l.line).is_some_and(|t| t.trim_end() == known.trim_end())
+                }
             })
         });
         self.same.borrow_mut().push((file.to_owned(), lines.clone()));
@@ -90,6 +97,28 @@ pub(crate) struct Lines {
     starts: Vec<u32>,
     /// Lines that may begin a definition, by each word in them that a parenthesis or a comma follows.
     heads: OnceCell<HashMap<String, Vec<usize>>>,
+}
+
+/// A line of a text that is kept with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    lines: Rc<Lines>,
+    index: usize,
+}
+
+impl Line {
+    /// A line of a text by its index, with its number.
+    pub(crate) fn of(lines: &Rc<Lines>, index: usize) -> (u32, Self) {
+        (index as u32 + 1, Self { lines: Rc::clone(lines), index })
+    }
+}
+
+impl Deref for Line {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.lines.get(self.index).unwrap_or_default()
+    }
 }
 
 impl Lines {

@@ -11,6 +11,9 @@ const STATES: usize = 1 << 14;
 /// Steps of a verification that may be accepted as well, up to which its path is recorded.
 const SHORT: u64 = 1 << 14;
 
+/// Steps that there is memory for from the start.
+const USUAL: usize = 64;
+
 /// One instruction on the path.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -110,6 +113,8 @@ impl Observer for Recorder {
         match event {
             Event::Start { insn, maps } => {
                 self.steps.clear();
+                self.steps.reserve(USUAL);
+                self.visits.reserve(USUAL);
                 self.start = insn;
                 self.maps = maps.to_vec();
                 self.forget();

@@ -480,7 +480,7 @@ pub(crate) fn off_by_one(case: &Case<'_>, name: &str, count: i64) -> Option<OffB
         })
     })?;
     let new = old.replacen(with, if with == " > " { " >= " } else { " < " }, 1);
-    let line = SourceLine { file: here.file, line: at, column: 0, text };
+    let line = SourceLine { file: here.file, line: at, column: 0, text: text.to_string() };
     // What leaves there needs no other change; what sets the index to the limit does.
     let next = case.line_text(&line.file, at + 1).unwrap_or_default();
     let leaves = |t: &str| ["return", "goto", "break", "continue"].iter().any(|w| t.contains(w));

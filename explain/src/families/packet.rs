@@ -98,7 +98,7 @@ pub(crate) fn size_of_pointer(case: &Case<'_>, subject: &str) -> Option<(SourceL
         source::find_word(t, subject).is_some_and(|at| t[..at].trim_end().ends_with('*') && !t[..at].contains('='))
     });
     let (number, text) = scope.iter().rfind(|(_, t)| t.contains(&written) && t.contains(['<', '>']))?.clone();
-    points.then(|| (SourceLine { file: line.file.clone(), line: number, column: 0, text }, written))
+    points.then(|| (SourceLine { file: line.file.clone(), line: number, column: 0, text: text.to_string() }, written))
 }
 
 /// A call that accesses as many bytes of the packet as a number says.
