@@ -455,3 +455,50 @@ pub(crate) fn is_unset(r: &RegState) -> bool {
 pub(crate) fn plain(insns: Vec<Insn>) -> Vec<New> {
     code::new(insns)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Sources, Texts};
+
+    const PROGRAM: &str = "
+        .map counts hash key=u32 value=u64 max_entries=2
+        .section xdp
+        .func f
+          *(u32 *)(r10 - 4) = 0
+          r1 = counts ll
+          r2 = r10
+          r2 += -4
+          call bpf_map_lookup_elem
+          r0 = *(u64 *)(r0 + 0)
+          r0 &= 1
+          exit";
+
+    /// What comes of a search that may walk so many instructions, none of them beyond that.
+    fn mended(fuel: u64) -> (Option<Mended>, u64) {
+        let object = ebpfkit_asm::assemble_object("f.s", PROGRAM).expect("assembles");
+        let kernel = &KernelModel::standard();
+        let program = &object.programs[0];
+        let mut recorder = Recorder::default();
+        let report = check_program(kernel, &object, program, Options::default(), &mut recorder);
+        let Verdict::Rejected(rejection) = report.verdict else { panic!("rejected: {:?}", report.verdict) };
+        let trace = recorder.into_trace().expect("a path");
+        let sources = Sources::none();
+        let texts = Texts::new(&sources, program, None);
+        let case = Case { kernel, object: &object, program, rejection: &rejection, trace: &trace, texts: &texts };
+        let mut prover = Prover { first: (0, 0), ..Prover::new(Options::default(), TRIES, fuel) };
+        (prover.mend(&case).pop(), prover.fuel)
+    }
+
+    #[test]
+    fn all_of_the_fuel_may_be_spent() {
+        let (found, left) = mended(1000);
+        assert!(found.is_some());
+        let spent = 1000 - left;
+        let (found, left) = mended(spent);
+        assert!(found.is_some());
+        assert_eq!(left, 0);
+        assert!(mended(spent - 1).0.is_none());
+        assert!(mended(0).0.is_none());
+    }
+}

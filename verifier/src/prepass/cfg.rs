@@ -5,6 +5,9 @@ use crate::{Env, Step, reason::reject};
 use ebpfkit_abi::Feature;
 use ebpfkit_isa::opcode;
 
+/// Instructions of a path that there is memory for from the start.
+const USUAL_PATH: usize = 64;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Discovery {
     Unseen,
@@ -31,13 +34,14 @@ impl Env<'_> {
         }
     }
 
-    /// Visits everything that can run, discovery prune points, and rejects what cannot run.
-    pub(super) fn check_cfg(&mut self) -> Step {
+    /// Visits everything that can run, notes prune points, and rejects what cannot run. Whether control may come to an
+    /// instruction again: without, the program has no loops.
+    pub(super) fn check_cfg(&mut self) -> Step<bool> {
         let mut discovery = vec![Discovery::Unseen; self.insns().len()];
-        self.visit_from(0, &mut discovery)?;
+        let mut returns = self.visit_from(0, &mut discovery)?;
         let exception = self.exception_callback;
         if exception != 0 {
-            self.visit_from(self.subprogs[exception].start, &mut discovery)?;
+            returns |= self.visit_from(self.subprogs[exception].start, &mut discovery)?;
         }
         let mut at = 0;
         while at < self.insns().len() {
@@ -52,12 +56,15 @@ impl Env<'_> {
             }
             at += 1;
         }
-        Ok(())
+        Ok(returns)
     }
 
-    fn visit_from(&mut self, start: usize, discovery: &mut [Discovery]) -> Step {
+    /// Visits what can be reached from an instruction; whether a way leads back.
+    fn visit_from(&mut self, start: usize, discovery: &mut [Discovery]) -> Step<bool> {
         discovery[start] = Discovery::Discovered;
-        let mut path = vec![(start, self.edges(start)?)];
+        let mut returns = false;
+        let mut path = Vec::with_capacity(discovery.len().min(USUAL_PATH));
+        path.push((start, self.edges(start)?));
         while let Some((at, edges)) = path.last_mut() {
             let at = *at;
             let Some(edge) = edges.iter_mut().find_map(Option::take) else {
@@ -88,13 +95,14 @@ impl Env<'_> {
                 {
                     return reject(ProgramReason::BackEdge { from: at, to });
                 }
-                Discovery::Discovered | Discovery::Explored => {}
+                Discovery::Discovered => returns = true,
+                Discovery::Explored => {}
             }
         }
-        Ok(())
+        Ok(returns)
     }
 
-    /// The ways out of an instruction in the order they are followed; discovery prune points on the way.
+    /// The ways out of an instruction in the order they are followed; notes prune points on the way.
     fn edges(&mut self, at: usize) -> Step<[Option<Edge>; 2]> {
         let insn = self.insns()[at];
         let successors = insn.successors(at);

@@ -11,13 +11,14 @@ impl Env<'_> {
         let len = self.insns().len();
         let mut seen = vec![false; len];
         let mut order = Vec::with_capacity(len);
+        let mut path = Vec::new();
         for s in 0..self.subprogs.len() - 1 {
             let first = order.len();
             let start = self.subprogs[s].start;
             seen[start] = true;
             // Each instruction with whether those after it are already on their way. The jump's target is taken
             // before the next slot, and both are claimed at once: the kernel's order, which its log shows.
-            let mut path = vec![(start, false)];
+            path.push((start, false));
             while let Some((at, explored)) = path.last_mut() {
                 let at = *at;
                 if std::mem::replace(explored, true) {

@@ -34,14 +34,16 @@ impl Env<'_> {
             self.check_attach_point()?;
         }
         self.resolve_imm64()?;
-        self.check_cfg()?;
+        let has_loops = self.check_cfg()?;
         self.compute_postorder();
         if self.has(Feature::AttachAfterFlow) {
             self.check_attach_point()?;
         }
         let constants = self.fold_constants();
         let order = self.order_functions()?;
-        self.compute_scc();
+        if has_loops {
+            self.compute_scc();
+        }
         self.find_stack_accesses(&constants, &order)?;
         self.compute_live_regs();
         self.mark_fastcall_patterns();
