@@ -224,6 +224,12 @@ impl<'a> Case<'a> {
         if insn.is_call() { self.callee_of(insn, at) } else { None }
     }
 
+    /// The last call on the path, before the rejected instruction, of a function whose name has one of these words in it.
+    pub(crate) fn last_call(&self, words: &[&str]) -> Option<usize> {
+        let before = self.trace.steps[..self.step()?].iter().rev();
+        before.map(|s| s.insn).find(|&at| self.callee(at).is_some_and(|c| words.iter().any(|w| c.contains(w))))
+    }
+
     fn callee_of(&self, insn: Insn, at: usize) -> Option<String> {
         match insn.src {
             0 => ebpfkit_abi::helpers::helper_name(u32::try_from(insn.imm).ok()?).map(str::to_owned),

@@ -14,6 +14,7 @@ mod families;
 pub mod files;
 pub mod foreign;
 mod functions;
+mod history;
 mod inlined;
 pub mod judge;
 pub mod loader;

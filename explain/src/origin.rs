@@ -1,90 +1,11 @@
 //! Where a value came from: the recorded path walked backwards from where the value is used.
 
+pub(crate) use crate::history::{Event, How, Location};
 use crate::trace::Trace;
-use ebpfkit_isa::opcode::{alu, class, mode, size};
+use ebpfkit_isa::opcode::{alu, class, mode};
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_verifier::state::{SLOT_SIZE, SlotKind};
 use ebpfkit_verifier::{RegBase, RegState, RegType};
-
-/// A register or an eight-byte stack slot of a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Location {
-    /// A register.
-    Reg(u8),
-    /// The slot that starts this many bytes from the frame pointer: negative, a multiple of eight.
-    Slot(i64),
-}
-
-/// What happened to a value at a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// It was there when the program or the function that is verified on its own began.
-    Entry,
-    /// Nothing has set it since its function began.
-    NeverSet,
-    /// A constant, or an address that the loader knows.
-    Constant,
-    /// Copied from another register.
-    Copied,
-    /// Copied with fewer bits.
-    Narrow {
-        /// Bits that were kept.
-        bits: u32,
-    },
-    /// Written to the stack.
-    Spilled,
-    /// Read back from the stack.
-    Filled,
-    /// Read from the stack, but not as it was written.
-    StackLoad,
-    /// Computed in place.
-    Computed {
-        /// Operation, as in the instruction.
-        op: u8,
-        /// The other operand, where it is a register.
-        with: Option<u8>,
-        /// Whether only the low half takes part.
-        is_32: bool,
-    },
-    /// Loaded from memory through this register.
-    Loaded {
-        /// Base register.
-        base: u8,
-    },
-    /// The result of a call.
-    Result,
-    /// What a function of the program returned.
-    Returned,
-    /// The argument of the call that began the function.
-    Passed,
-    /// The argument that the kernel gives to a callback.
-    CallbackArgument,
-    /// A call, or a legacy packet load, leaves nothing in it.
-    Clobbered,
-    /// Written by a call through a pointer.
-    WrittenByCall,
-    /// Lost its kind although nothing wrote it: a call took it away.
-    TakenAway,
-    /// A comparison told more of it.
-    Bounded,
-    /// A comparison with zero told that it is no null pointer.
-    NullChecked,
-    /// A store over part of it.
-    PartlyOverwritten,
-    /// The path is too long to be known from here on.
-    Unknown,
-}
-
-/// An event in the life of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// Number of the step.
-    pub(crate) step: usize,
-    /// What happened.
-    pub(crate) how: How,
-    /// Where the value was after it.
-    pub(crate) location: Location,
-}
 
 /// Events of a value, the last first. The last one of the list made the value.
 pub(crate) fn history(trace: &Trace, insns: &[Insn], step: usize, location: Location) -> Vec<Event> {
@@ -355,10 +276,5 @@ pub(crate) fn slot_index(off: i64) -> Option<usize> {
 
 /// Bytes that a load or store moves.
 pub(crate) fn access_size(insn: Insn) -> i64 {
-    match insn.size_bits() {
-        size::B => 1,
-        size::H => 2,
-        size::W => 4,
-        _ => 8,
-    }
+    insn.access_size().into()
 }

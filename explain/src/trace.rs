@@ -1,6 +1,6 @@
 //! A recorded path: the steps that led to a rejection, each with the state before it.
 
-use crate::origin::{Event as Change, Location};
+use crate::history::{Event as Change, Location};
 use ebpfkit_verifier::state::{Frame, Resources};
 use ebpfkit_verifier::{Event, FuncState, Observer, Reason, RegState};
 use std::cell::RefCell;

@@ -12,6 +12,16 @@ use ebpfkit_verifier::{KernelModel, Options, Verdict, verify};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// What differs from an expected file; with `EBPFKIT_BLESS` the file is written instead.
+fn difference(expected: &Path, found: &str) -> Option<String> {
+    if std::env::var_os("EBPFKIT_BLESS").is_some() {
+        std::fs::write(expected, found).expect("written");
+        return None;
+    }
+    let differs = std::fs::read_to_string(expected).unwrap_or_default() != found;
+    differs.then(|| format!("{}:\n{found}", expected.display()))
+}
+
 /// Goes through the inputs of a folder and holds what comes of each against the file beside it.
 fn compare(folder: &str, extension: &str, describe: impl Fn(Object) -> String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
@@ -25,12 +35,7 @@ fn compare(folder: &str, extension: &str, describe: impl Fn(Object) -> String) {
         let text = std::fs::read_to_string(&path).expect("text");
         let object = ebpfkit_asm::assemble_object(&name, &text).unwrap_or_else(|e| panic!("{e}"));
         let found = describe(object);
-        let beside = path.with_extension(extension);
-        if std::env::var_os("EBPFKIT_BLESS").is_some() {
-            std::fs::write(&beside, &found).expect("written");
-        } else if std::fs::read_to_string(&beside).unwrap_or_default() != found {
-            wrong.push(format!("{}:\n{found}", beside.display()));
-        }
+        wrong.extend(difference(&path.with_extension(extension), &found));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -113,12 +118,7 @@ fn ui() {
             found += &terminal(&prepared.object, index, &diagnosis, false);
             found.push('\n');
         }
-        let beside = path.with_extension("txt");
-        if std::env::var_os("EBPFKIT_BLESS").is_some() {
-            std::fs::write(&beside, &found).expect("written");
-        } else if std::fs::read_to_string(&beside).unwrap_or_default() != found {
-            wrong.push(format!("{}:\n{found}", beside.display()));
-        }
+        wrong.extend(difference(&path.with_extension("txt"), &found));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(programs > 60, "{programs} rejected programs");

@@ -1,5 +1,7 @@
 //! One instruction slot and its byte encoding (RFC 9669 section 3).
 
+use crate::opcode::size;
+
 /// Byte order of an encoded program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Endian {
@@ -99,6 +101,17 @@ impl Insn {
     #[inline]
     pub const fn size_bits(self) -> u8 {
         self.code & 0x18
+    }
+
+    /// Bytes that a load or store moves.
+    #[inline]
+    pub const fn access_size(self) -> u32 {
+        match self.size_bits() {
+            size::B => 1,
+            size::H => 2,
+            size::W => 4,
+            _ => 8,
+        }
     }
 
     /// Mode bits of a load or store opcode.

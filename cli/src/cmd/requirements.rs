@@ -56,12 +56,8 @@ pub fn file(
     let mut object = open(path)?;
     types.apply(&mut object, selection)?;
     if !selection.is_all() {
-        let picked = selection.pick(&object)?;
-        let mut at = 0;
-        object.programs.retain(|_| {
-            at += 1;
-            picked.contains(&(at - 1))
-        });
+        selection.pick(&object)?;
+        object.programs.retain(|program| selection.fits(program));
     }
     let all = |object: &Object| (0..object.programs.len()).collect();
     let columns = matrix::judge(&object, all, kernels, options);

@@ -16,13 +16,7 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ObjectReason) -> Option<Draft> {
         (shown, has, words::ordinal(reg.into()))
     };
     // The call on the path that ended what is expected to be open.
-    let ended = |words: &[&str]| -> Option<usize> {
-        let last = case.step()?;
-        (0..last)
-            .rev()
-            .map(|s| case.trace.steps[s].insn)
-            .find(|&at| case.callee(at).is_some_and(|c| words.iter().any(|w| c.contains(w))))
-    };
+    let ended = |words: &[&str]| case.last_call(words);
     let with = |d: Draft, words: &[&str], label: &str| match ended(words) {
         Some(at) => d.span(case.span(at, label)),
         None => d,

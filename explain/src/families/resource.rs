@@ -277,13 +277,7 @@ fn locked(case: &Case<'_>, prefix: &str) -> Option<Draft> {
 pub(crate) fn explain(case: &Case<'_>, reason: &ResourceReason) -> Option<Draft> {
     use ResourceReason as R;
     let callee = || case.callee(case.at()).unwrap_or_else(|| "this call".into());
-    let opened = |words: &[&str]| -> Option<usize> {
-        let last = case.step()?;
-        (0..last)
-            .rev()
-            .map(|s| case.trace.steps[s].insn)
-            .find(|&at| case.callee(at).is_some_and(|c| words.iter().any(|w| c.contains(w))))
-    };
+    let opened = |words: &[&str]| case.last_call(words);
     let with_opener = |d: Draft, words: &[&str], label: &str| match opened(words) {
         Some(at) => d.span(case.span(at, label)),
         None => d,

@@ -13,15 +13,6 @@ pub(crate) fn poison(insns: &mut [Insn], imm: i32) {
     insns.fill(Insn::new(opcode::CALL, 0, 0, 0, imm));
 }
 
-fn bytes_of(size: u8) -> u32 {
-    match size {
-        size::DW => 8,
-        size::W => 4,
-        size::H => 2,
-        _ => 1,
-    }
-}
-
 fn size_of(bytes: u32) -> Option<u8> {
     match bytes {
         8 => Some(size::DW),
@@ -95,7 +86,7 @@ pub(crate) fn patch(
             }
             slots[0].off = off;
             if sizes.0 != sizes.1 {
-                let bytes = bytes_of(insn.size_bits());
+                let bytes = insn.access_size();
                 if bytes != sizes.0 {
                     let expected = sizes.0;
                     return fail(format!("insn #{here} (LDX/ST/STX) unexpected mem size: got {bytes}, exp {expected}"));

@@ -17,6 +17,16 @@ impl<S: Source> Body<'_, S> {
         self.slot_address(dst);
     }
 
+    /// A call of a helper with a callback, once its first argument is there.
+    fn call_with(&mut self, callback: usize, stack: bool, helper: u32) {
+        self.code.function(2, callback);
+        self.callback_context(3, stack);
+        let flags = i32::from(self.mistake());
+        self.code.mov_imm(4, flags);
+        self.code.helper(helper);
+        self.known.after_call(Value::Scalar);
+    }
+
     /// `bpf_loop`.
     pub(super) fn bpf_loop(&mut self) {
         let callees = self.later(|r| matches!(r, Role::Iteration { .. }));
@@ -40,12 +50,7 @@ impl<S: Source> Body<'_, S> {
                 self.code.add_imm(1, 1);
             }
         }
-        self.code.function(2, callee);
-        self.callback_context(3, stack);
-        let flags = i32::from(self.mistake());
-        self.code.mov_imm(4, flags);
-        self.code.helper(id::LOOP);
-        self.known.after_call(Value::Scalar);
+        self.call_with(callee, stack, id::LOOP);
     }
 
     /// `bpf_for_each_map_elem` over an array, whose order is known.
@@ -57,12 +62,7 @@ impl<S: Source> Body<'_, S> {
         let callee = self.source.pick(&callees);
         let Role::Element { map, stack } = self.roles[callee] else { return };
         self.code.map(1, map);
-        self.code.function(2, callee);
-        self.callback_context(3, stack);
-        let flags = i32::from(self.mistake());
-        self.code.mov_imm(4, flags);
-        self.code.helper(id::FOR_EACH_MAP_ELEM);
-        self.known.after_call(Value::Scalar);
+        self.call_with(callee, stack, id::FOR_EACH_MAP_ELEM);
     }
 
     /// A tail call, whose slot may be empty.

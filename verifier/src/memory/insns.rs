@@ -10,16 +10,6 @@ use ebpfkit_abi::{Feature, ProgType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{atomic, class, mode, size};
 
-/// Bytes of an access.
-pub(crate) fn access_size(insn: Insn) -> u32 {
-    match insn.size_bits() {
-        size::B => 1,
-        size::H => 2,
-        size::W => 4,
-        _ => 8,
-    }
-}
-
 /// Kinds of pointers whose accesses are rewritten by kind, so that one instruction must not mix them with others.
 fn needs_own_rewrite(ty: RegType) -> bool {
     matches!(
@@ -68,7 +58,7 @@ impl Env<'_> {
         self.check_reg_arg(insn.src, SrcOp)?;
         self.check_reg_arg(insn.dst, DstOpNoMark)?;
         let ty = self.reg(insn.src).ty;
-        let (at, size, into) = (self.path.insn_idx, access_size(insn), Some(insn.dst));
+        let (at, size, into) = (self.path.insn_idx, insn.access_size(), Some(insn.dst));
         self.check_mem_access(at, insn.src, insn.off.into(), size, Access::Read, into, aligned, sign_extend)?;
         self.note_pointer_kind(ty, probes_if_needed)
     }
@@ -92,7 +82,7 @@ impl Env<'_> {
             let ty = reg_type_str(ty).into_owned();
             return reject(MemoryReason::ConstantStore { reg: insn.dst, ty });
         }
-        let (at, size, value) = (self.path.insn_idx, access_size(insn), from_reg.then_some(insn.src));
+        let (at, size, value) = (self.path.insn_idx, insn.access_size(), from_reg.then_some(insn.src));
         self.check_mem_access(at, insn.dst, insn.off.into(), size, Access::Write, value, aligned, false)?;
         self.note_pointer_kind(ty, false)
     }
@@ -124,7 +114,7 @@ impl Env<'_> {
     }
 
     fn check_read_modify_write(&mut self, insn: Insn) -> Step {
-        let size = access_size(insn);
+        let size = insn.access_size();
         if size < 4 {
             return reject(MemoryReason::AtomicSize {});
         }

@@ -14,8 +14,6 @@ mod special;
 mod stack;
 pub mod types;
 
-pub(crate) use insns::access_size;
-
 /// Direction of a memory access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]

@@ -5,7 +5,6 @@
 
 use crate::Env;
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
-use crate::memory::access_size;
 use ebpfkit_abi::Feature;
 use ebpfkit_isa::opcode::{self, alu, class, jmp, mode};
 use ebpfkit_isa::{Insn, REG_COUNT};
@@ -174,7 +173,7 @@ impl Env<'_> {
     fn loaded(&self, insn: Insn, from: Held) -> Held {
         let Held::Value { map, off } = from else { return Held::Unknown };
         let Ok(off) = i32::try_from((off as i64).wrapping_add(insn.off.into())) else { return Held::Unknown };
-        let bytes = access_size(insn);
+        let bytes = insn.access_size();
         let pointer = RegState::pointer(RegType::of(RegBase::MapValue), RegExtra::Map { map, uid: 0 });
         let Some(value) = self.frozen_value(&pointer, off, bytes) else { return Held::Unknown };
         let unused = 64 - 8 * bytes.min(8);

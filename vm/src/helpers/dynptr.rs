@@ -49,6 +49,18 @@ impl Dynptr {
         Ok(Self { data, word: half(8), offset: half(12) })
     }
 
+    /// What a call gives that makes none: the error, and a dynptr of nothing.
+    pub fn refuse(run: &mut Run, at: u64, errno: Errno) -> Ret {
+        Self::NULL.store(run, at)?;
+        cx::fail(errno)
+    }
+
+    /// One whose bytes in a range may be written. The inner error is the kernel's answer.
+    pub fn writable(run: &mut Run, at: u64, offset: u32, len: u32) -> Result<Result<Self, Errno>, Fault> {
+        let ptr = Self::load(run, at)?;
+        Ok(if ptr.data == 0 || ptr.is_read_only() { Err(Errno::EINVAL) } else { ptr.check(offset, len).map(|()| ptr) })
+    }
+
     pub fn store(self, run: &mut Run, at: u64) -> Result<(), Fault> {
         let mut bytes = [0; BYTES as usize];
         bytes[..8].copy_from_slice(&self.data.to_ne_bytes());
@@ -154,16 +166,11 @@ impl Dynptr {
 
 fn from_mem(run: &mut Run, [address, size, flags, to, _]: [u64; 5]) -> Ret {
     let size = u64::from(size as u32);
-    let refused = if size > MAX_SIZE {
-        Some(Errno::E2BIG)
-    } else if flags != 0 {
-        Some(Errno::EINVAL)
-    } else {
-        None
-    };
-    if let Some(errno) = refused {
-        Dynptr::NULL.store(run, to)?;
-        return cx::fail(errno);
+    if size > MAX_SIZE {
+        return Dynptr::refuse(run, to, Errno::E2BIG);
+    }
+    if flags != 0 {
+        return Dynptr::refuse(run, to, Errno::EINVAL);
     }
     Dynptr::new(address, Kind::Local, size as u32).store(run, to)?;
     Ok(0)
@@ -192,13 +199,10 @@ fn read(run: &mut Run, [to, len, from, offset, flags]: [u64; 5]) -> Ret {
 
 fn write(run: &mut Run, [to, offset, from, len, flags]: [u64; 5]) -> Ret {
     let (len, offset) = (len as u32, offset as u32);
-    let ptr = Dynptr::load(run, to)?;
-    if ptr.data == 0 || ptr.is_read_only() {
-        return cx::fail(Errno::EINVAL);
-    }
-    if let Err(errno) = ptr.check(offset, len) {
-        return cx::fail(errno);
-    }
+    let ptr = match Dynptr::writable(run, to, offset, len)? {
+        Ok(ptr) => ptr,
+        Err(errno) => return cx::fail(errno),
+    };
     match ptr.kind() {
         Kind::Skb => super::skb::store(run, ptr.offset.wrapping_add(offset), from, len, flags),
         _ if flags != 0 => cx::fail(Errno::EINVAL),

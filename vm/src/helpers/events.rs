@@ -168,21 +168,15 @@ fn ring_query(run: &mut Run, [handle, what, ..]: [u64; 5]) -> Ret {
 
 fn ring_reserve_dynptr(run: &mut Run, [handle, size, flags, to, _]: [u64; 5]) -> Ret {
     let size = u64::from(size as u32);
-    let refused = if flags != 0 {
-        Some(Errno::EINVAL)
-    } else if size > dynptr::MAX_SIZE {
-        Some(Errno::E2BIG)
-    } else {
-        None
-    };
-    if let Some(errno) = refused {
-        Dynptr::NULL.store(run, to)?;
-        return cx::fail(errno);
+    if flags != 0 {
+        return Dynptr::refuse(run, to, Errno::EINVAL);
+    }
+    if size > dynptr::MAX_SIZE {
+        return Dynptr::refuse(run, to, Errno::E2BIG);
     }
     let record = reserve(run, handle, size)?;
     if record == 0 {
-        Dynptr::NULL.store(run, to)?;
-        return cx::fail(Errno::EINVAL);
+        return Dynptr::refuse(run, to, Errno::EINVAL);
     }
     Dynptr::new(record, dynptr::Kind::Ringbuf, size as u32).store(run, to)?;
     Ok(0)

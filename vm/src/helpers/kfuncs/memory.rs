@@ -45,8 +45,7 @@ pub(super) fn raw_read(address: u64, bytes: &mut [u8]) {
 
 fn from_packet(run: &mut Run, flags: u64, to: u64, kind: Kind, read_only: bool) -> Ret {
     if flags != 0 {
-        Dynptr::NULL.store(run, to)?;
-        return cx::fail(Errno::EINVAL);
+        return Dynptr::refuse(run, to, Errno::EINVAL);
     }
     let mut ptr = Dynptr::new(run.ctx.address(), kind, run.packet.full_len() as u32);
     if read_only {
@@ -126,8 +125,7 @@ fn size(run: &mut Run, [at, ..]: [u64; 5]) -> Ret {
 fn clone(run: &mut Run, [at, to, ..]: [u64; 5]) -> Ret {
     let ptr = Dynptr::load(run, at)?;
     if ptr.data == 0 {
-        Dynptr::NULL.store(run, to)?;
-        return cx::fail(Errno::EINVAL);
+        return Dynptr::refuse(run, to, Errno::EINVAL);
     }
     ptr.store(run, to)?;
     Ok(0)
@@ -153,13 +151,10 @@ fn copy(run: &mut Run, [to, to_offset, from, from_offset, len]: [u64; 5]) -> Ret
 
 fn memset(run: &mut Run, [at, offset, len, value, _]: [u64; 5]) -> Ret {
     let (offset, len) = (offset as u32, len as u32);
-    let ptr = Dynptr::load(run, at)?;
-    if ptr.data == 0 || ptr.is_read_only() {
-        return cx::fail(Errno::EINVAL);
-    }
-    if let Err(errno) = ptr.check(offset, len) {
-        return cx::fail(errno);
-    }
+    let ptr = match Dynptr::writable(run, at, offset, len)? {
+        Ok(ptr) => ptr,
+        Err(errno) => return cx::fail(errno),
+    };
     let done = ptr.fill(run, offset, len, value as u8)?;
     cx::status(done)
 }
