@@ -2,7 +2,6 @@
 //! into and at which offsets. A forward data-flow analysis of one function as one chain of calls calls it.
 
 use crate::Env;
-use crate::memory::access_size;
 use crate::state::SLOT_SIZE;
 use ebpfkit_isa::opcode::{self, alu, atomic, class, mode};
 use ebpfkit_isa::{Insn, R10, REG_COUNT, STACK_SIZE};
@@ -236,7 +235,7 @@ impl Tracks {
     fn step(&mut self, insn: Insn, depth: usize, outer: &[SlotTracks]) {
         let (dst, src) = (self.reg(insn.dst), self.reg(insn.src));
         let is_own = |reg: u8, track: Track| reg == R10 || track.frames() >> depth & 1 != 0;
-        let whole = insn.mode() == mode::MEM && access_size(insn) == 8;
+        let whole = insn.mode() == mode::MEM && insn.access_size() == 8;
         match insn.class() {
             class::ALU64 => {
                 let result = match (insn.op(), insn.is_src_reg(), dst) {
@@ -280,7 +279,7 @@ impl Tracks {
             class::LD if insn.mode() == mode::IMM => self.set(insn.dst, Track::Nothing),
             class::STX if insn.mode() == mode::ATOMIC => {
                 if is_own(insn.dst, dst) && insn.imm != atomic::LOAD_ACQ {
-                    self.overwrite(dst, insn.off, access_size(insn));
+                    self.overwrite(dst, insn.off, insn.access_size());
                 }
                 for reg in insn.writes().iter() {
                     self.set(reg, Track::Nothing);
@@ -290,7 +289,7 @@ impl Tracks {
                 self.spill(dst, insn.off, if whole { src } else { Track::Nothing });
             }
             class::ST if is_own(insn.dst, dst) && insn.mode() == mode::MEM => {
-                self.overwrite(dst, insn.off, access_size(insn));
+                self.overwrite(dst, insn.off, insn.access_size());
             }
             _ => {}
         }
@@ -374,7 +373,7 @@ impl Env<'_> {
 
     /// What a load or store touches: the pointer, and the bytes, negative where it writes and does not read.
     pub(super) fn frame_access(insn: Insn, tracks: &Tracks) -> Option<(Track, i64)> {
-        let bytes = i64::from(access_size(insn));
+        let bytes = i64::from(insn.access_size());
         let writes = match insn.class() {
             class::LDX => false,
             class::STX if insn.mode() == mode::ATOMIC => insn.imm == atomic::STORE_REL,
