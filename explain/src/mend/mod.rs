@@ -15,6 +15,7 @@ use crate::case::{Case, exit_text, exit_value, stack_used};
 use crate::diagnosis::{InsnEdit, SourceEdit, Suggestion};
 use crate::origin::{Location, slot_index};
 use crate::trace::Recorder;
+use ebpfkit_isa::opcode::MAY_GOTO;
 use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::{Object, Program, ProgramFlags};
 use ebpfkit_verifier::observer::Silent;
@@ -28,6 +29,8 @@ pub(crate) const TRIES: usize = 24;
 /// The likeliest tries, which come first, and what they may walk: a program that is rejected early may be long.
 const FIRST: usize = 3;
 const FIRST_STEPS: u64 = 4_000;
+/// The same where a loop ends because its states agree, which they do soon or not at all.
+const FIRST_STEPS_TO_AGREE: u64 = 1_000;
 /// Attempts after which other rejections came that are mended in their turn, the first of all.
 const FURTHER: usize = 3;
 /// Rejections that are mended one after the other.
@@ -118,6 +121,9 @@ impl Prover {
 
     /// Looks for remedies of a rejection that the verifier takes.
     pub(crate) fn mend(&mut self, case: &Case<'_>) -> Vec<Mended> {
+        if has_open_loop(case) {
+            self.first.1 = self.first.1.min(FIRST_STEPS_TO_AGREE);
+        }
         let slots: Vec<Option<usize>> = (0..case.program.insns.len()).map(Some).collect();
         self.search(case, &slots, &SoFar::default(), 0).into_iter().collect()
     }
@@ -194,6 +200,15 @@ impl Prover {
         let (tries, steps) = self.first;
         self.first = (tries.saturating_sub(1), steps.saturating_sub(insns));
     }
+}
+
+/// Whether a program has a loop that may run any number of times: over an iterator, or one with `may_goto`.
+fn has_open_loop(case: &Case<'_>) -> bool {
+    let next = |insn: &Insn| {
+        let name = case.kernel.btf().map_or("", |types| types.name(insn.imm as u32));
+        name.starts_with("bpf_iter_") && name.ends_with("_next")
+    };
+    case.program.insns.iter().any(|i| i.code == MAY_GOTO || i.is_kfunc_call() && next(i))
 }
 
 /// What the kernel makes of an edited program.
