@@ -37,7 +37,7 @@ pub(crate) use packet::{behind, edge_at, edge_name, edges, size_of_pointer};
 pub(crate) use pointer::{is_user_memory, released_aside, unnamed};
 pub(crate) use resource::release_at;
 use sizes::SizeFault;
-pub(crate) use sizes::{argument_text, buffer_size, is_simple, named_size, set_elsewhere, size_behind, stack_room};
+pub(crate) use sizes::{argument_text, buffer_size, is_simple, named_size, set_elsewhere, size_behind, stack_left};
 pub(crate) use story::scale_of;
 
 /// Explains a rejection. `message` is what the loader says in the place of the kernel's message.

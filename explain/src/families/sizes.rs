@@ -26,7 +26,7 @@ pub(super) fn too_long(case: &Case<'_>, a: &Outside) -> Option<Draft> {
         return None;
     }
     let what = argument_text(case, size).unwrap_or_else(|| "the size".into());
-    let room = buffer_size(case, a.reg)?;
+    let left = buffer_size(case, a.reg)?;
     let start = case.reg(a.reg).map_or(0, members::fixed);
     let mut d = Draft::default();
     if !state.var_off.is_const() {
@@ -34,12 +34,12 @@ pub(super) fn too_long(case: &Case<'_>, a: &Outside) -> Option<Draft> {
         d = story(case, d, case.step()?, size, &what);
         let shown = if is_computed(&what) { format!("({what})") } else { what };
         return Some(
-            d.help(format!("bound it by what the buffer has, before the call: `if ({shown} > {room}) return`")),
+            d.help(format!("bound it by what the buffer has, before the call: `if ({shown} > {left}) return`")),
         );
     }
     if let Some(at) = set_elsewhere(case, size) {
         d = d.span(case.span(at, format!("{what} is {} on this path", words::number(a.size.into()))));
-        return Some(d.help(format!("bound it by what the buffer has: `if ({what} > {room}) {what} = {room};`")));
+        return Some(d.help(format!("bound it by what the buffer has: `if ({what} > {left}) {what} = {left};`")));
     }
     if start > 0 && i64::from(a.size) == a.region {
         return Some(
@@ -48,10 +48,10 @@ pub(super) fn too_long(case: &Case<'_>, a: &Outside) -> Option<Draft> {
                 words::bytes(a.region),
                 words::bytes(start)
             ))
-            .help(format!("pass the start of it with this size, or at most {} from here", words::bytes(room))),
+            .help(format!("pass the start of it with this size, or at most {} from here", words::bytes(left))),
         );
     }
-    Some(d.help(format!("pass at most {}: that is what is left there", words::bytes(room))))
+    Some(d.help(format!("pass at most {}: that is what is left there", words::bytes(left))))
 }
 
 /// Where the constant that a register holds at a call was set, if that is another line than the call's.
@@ -107,7 +107,7 @@ pub(crate) fn named_size(case: &Case<'_>, reg: u8) -> Option<i64> {
 }
 
 /// Bytes from a variable on the stack to the end of the stack, which it has at most.
-pub(crate) fn stack_room(case: &Case<'_>, reg: u8) -> Option<i64> {
+pub(crate) fn stack_left(case: &Case<'_>, reg: u8) -> Option<i64> {
     let state = case.reg(reg).filter(|r| r.ty.base == RegBase::Stack && r.var_off.is_const())?;
     Some(-members::fixed(state)).filter(|r| *r > 0)
 }
@@ -131,8 +131,8 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
     let known = words::scalar(&state);
     let code = if what.contains(' ') { "size" } else { what.as_str() };
     let text = argument_text(case, reg).filter(|t| t.len() <= 40 && !is_simple(t));
-    let room = reg.checked_sub(1).and_then(|b| buffer_size(case, b)).filter(|r| *r > 0);
-    let limit = room.map_or_else(|| "sizeof(buf)".to_owned(), |r| r.to_string());
+    let left = reg.checked_sub(1).and_then(|b| buffer_size(case, b)).filter(|r| *r > 0);
+    let limit = left.map_or_else(|| "sizeof(buf)".to_owned(), |r| r.to_string());
     let buffer = reg.checked_sub(1).and_then(|b| argument_text(case, b)).filter(|t| is_simple(t));
     let fails =
         history.iter().find(|e| e.how == How::Result && state.smin < 0).and_then(|e| case.callee(case.event_insn(e)));
@@ -171,15 +171,15 @@ pub(crate) fn size(case: &Case<'_>, reg: u8, fault: SizeFault) -> Draft {
         }
     };
     // A size without a name, or in a language with other words.
-    let help = match (case.is_rust() || code == "the size" && fault != SizeFault::Zero, room) {
-        (true, Some(room)) if fault != SizeFault::Zero => {
-            format!("compare the size before the call, as an unsigned number: it has to be at most {room}")
+    let help = match (case.is_rust() || code == "the size" && fault != SizeFault::Zero, left) {
+        (true, Some(left)) if fault != SizeFault::Zero => {
+            format!("compare the size before the call, as an unsigned number: it has to be at most {left}")
         }
         _ => help,
     };
     let mut d =
         Draft::new(headline, format!("{} is {known} here", text.as_deref().map_or(what.clone(), |t| format!("`{t}`"))));
-    if let (Some(b), Some(r), SizeFault::Unbounded) = (buffer, room, fault) {
+    if let (Some(b), Some(r), SizeFault::Unbounded) = (buffer, left, fault) {
         d = d.note(format!("there is room for {} at {b}", words::bytes(r)));
     }
     let narrow = history.iter().any(|e| matches!(e.how, How::Narrow { bits: 32 }));

@@ -17,14 +17,14 @@ pub(crate) fn outside(case: &Case<'_>, reg: u8, off: i64, size: i64) -> Draft {
     let size_text = sizes::argument_text(case, reg + 1)
         .filter(|_| case.reg(reg + 1).and_then(RegState::const_value) == Some(size as u64));
     let named = sizes::named_size(case, reg).filter(|n| *n < size);
-    let room = named.or_else(|| sizes::stack_room(case, reg).filter(|r| *r < size && off >= -(STACK_SIZE as i64)));
-    if let (Some(callee), Some(size_text), Some(room)) = (callee.as_deref(), size_text, room) {
+    let left = named.or_else(|| sizes::stack_left(case, reg).filter(|r| *r < size && off >= -(STACK_SIZE as i64)));
+    if let (Some(callee), Some(size_text), Some(left)) = (callee.as_deref(), size_text, left) {
         let buffer = sizes::argument_text(case, reg).unwrap_or_default();
         let variable = buffer.trim_start_matches('&').to_owned();
         let has = if named.is_some() {
-            format!("which has {room}")
+            format!("which has {left}")
         } else {
-            format!("where at most {} left", words::are_short(room))
+            format!("where at most {} left", words::are_short(left))
         };
         let is_number = size_text.starts_with(|c: char| c.is_ascii_digit());
         return Draft::new(
@@ -88,11 +88,11 @@ fn element(case: &Case<'_>, reg: u8, size: i64) -> Option<Draft> {
     };
     let passed = sizes::argument_text(case, reg).unwrap_or_else(|| format!("r{reg}"));
     let named = sizes::named_size(case, reg);
-    let room = named.or_else(|| sizes::stack_room(case, reg)).filter(|r| *r < size)?;
+    let left = named.or_else(|| sizes::stack_left(case, reg)).filter(|r| *r < size)?;
     let has = if named.is_some() { "" } else { "at most " };
     Some(
         Draft::new(
-            format!("map '{}' has {what}s of {}, and {passed} leads to {has}{room}: {callee} reads all of the {what}", map.name, words::bytes(size)),
+            format!("map '{}' has {what}s of {}, and {passed} leads to {has}{left}: {callee} reads all of the {what}", map.name, words::bytes(size)),
             format!("{} are read at {passed}", words::bytes(size)),
         )
         .help(format!("make the variable as large as the map's {what} is ({declared} {size}), or declare the map with the variable's type: `__type({what}, ...)`")),

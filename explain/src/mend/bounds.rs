@@ -479,10 +479,10 @@ fn sizes(case: &Case<'_>, step: usize, pointer: u8, out: &mut Vec<Mend>) {
 
 /// Passes the size of the buffer where a larger constant was passed.
 fn fixed_size(case: &Case<'_>, pointer: u8, size: u8, out: &mut Vec<Mend>) {
-    let named = crate::families::named_size(case, pointer).or_else(|| crate::families::stack_room(case, pointer));
-    let Some(room) = named.filter(|r| (1..1 << 20).contains(r)) else { return };
+    let named = crate::families::named_size(case, pointer).or_else(|| crate::families::stack_left(case, pointer));
+    let Some(left) = named.filter(|r| (1..1 << 20).contains(r)) else { return };
     let Some(passed) = case.reg(size).and_then(RegState::const_value) else { return };
-    if u64::try_from(room).is_ok_and(|r| r >= passed) {
+    if u64::try_from(left).is_ok_and(|r| r >= passed) {
         return;
     }
     let at = case.at();
@@ -492,13 +492,13 @@ fn fixed_size(case: &Case<'_>, pointer: u8, size: u8, out: &mut Vec<Mend>) {
     let whole =
         crate::families::argument_text(case, pointer).is_some_and(|t| !t.starts_with('&') || !t.contains(['>', '.']));
     let edit = text.zip(buffer.filter(|b| crate::families::is_simple(b))).and_then(|(old, buffer)| {
-        let new = if whole { format!("sizeof({buffer})") } else { room.to_string() };
+        let new = if whole { format!("sizeof({buffer})") } else { left.to_string() };
         source::replace(case, at, &format!(", {old}"), &format!(", {new}"))
     });
     out.push(
         Mend::new(
-            format!("pass {room} as the size: that is what is left there"),
-            vec![Edit::Before(at, plain(vec![code::set(size, room as i32)]))],
+            format!("pass {left} as the size: that is what is left there"),
+            vec![Edit::Before(at, plain(vec![code::set(size, left as i32)]))],
         )
         .source(edit),
     );

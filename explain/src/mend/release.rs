@@ -12,8 +12,8 @@ use ebpfkit_verifier::reason::ResourceReason;
 use ebpfkit_verifier::state::{RefKind, Reference, Resources};
 use ebpfkit_verifier::{Reason, RegState};
 
-/// One thing that is given back.
-struct Given {
+/// How one thing is released.
+struct Release {
     /// The code for it.
     code: Vec<Insn>,
     /// What that calls.
@@ -32,17 +32,17 @@ pub(crate) fn kfunc(case: &Case<'_>, name: &str) -> Option<Insn> {
 }
 
 /// Code that gives back one thing at a step.
-fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<Given> {
-    let given = |(code, by): (Vec<Insn>, String)| Given { code, by, opened: r.insn, is_tested: false };
+fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<Release> {
+    let release = |(code, by): (Vec<Insn>, String)| Release { code, by, opened: r.insn, is_tested: false };
     if r.kind == RefKind::Lock {
-        return unlock(case, around, r).map(given);
+        return unlock(case, around, r).map(release);
     }
     if r.kind != RefKind::Ptr {
         return None;
     }
     let by = case.callee(r.insn)?;
     if let Some(found) = on_stack(case, around, r, &by) {
-        return Some(given(found));
+        return Some(release(found));
     }
     let is_it = |s: &RegState| s.ref_obj_id == r.id && s.off == 0 && s.var_off.is_const();
     let place = around.find(|s| is_it(s) && !s.ty.may_be_null()).or_else(|| around.find(is_it))?;
@@ -58,7 +58,7 @@ fn one(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<Given>
         out.push(code::jump_imm(ebpfkit_isa::opcode::jmp::JEQ, 1, 0, call.len() as i16));
     }
     out.extend(call);
-    Some(Given { code: out, by: name, opened: r.insn, is_tested })
+    Some(Release { code: out, by: name, opened: r.insn, is_tested })
 }
 
 /// The call that gives back what the call at a slot opened, with the object in r1.
@@ -121,7 +121,7 @@ fn unlock(case: &Case<'_>, around: &Around<'_, '_>, r: &Reference) -> Option<(Ve
 }
 
 /// All that is open at a step, given back for leaving there; none where something cannot be given back.
-fn open_at(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<Given>> {
+fn open_at(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<Release>> {
     let held = case.trace.steps[step].held.as_ref()?;
     if held.active_irq_id != 0 {
         return None;
@@ -144,13 +144,13 @@ fn open_at(case: &Case<'_>, step: usize, without: u32) -> Option<Vec<Given>> {
 }
 
 /// The regions that are open, closed.
-fn regions(case: &Case<'_>, held: &Resources) -> Option<Vec<Given>> {
+fn regions(case: &Case<'_>, held: &Resources) -> Option<Vec<Release>> {
     let mut out = Vec::new();
     for (open, by) in
         [(held.active_rcu_locks, "bpf_rcu_read_unlock"), (held.active_preempt_locks, "bpf_preempt_enable")]
     {
         if open != 0 {
-            out.push(Given { code: vec![kfunc(case, by)?], by: by.to_owned(), opened: 0, is_tested: false });
+            out.push(Release { code: vec![kfunc(case, by)?], by: by.to_owned(), opened: 0, is_tested: false });
         }
     }
     Some(out)
@@ -214,13 +214,13 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         }
         // The state after the branch.
         let after = if s == last { last } else { s + 1 };
-        let Some((code, given)) = releasing(case, after) else { continue };
+        let Some((code, releases)) = releasing(case, after) else { continue };
         let edit = match s {
             _ if s == last => Edit::Before(at, plain(code)),
             _ if case.trace.steps[after].insn == at + 1 => Edit::After(at, plain(code)),
             _ => Edit::Taken(at, plain(code)),
         };
-        let mut names: Vec<&str> = given.iter().map(|g| g.by.as_str()).collect();
+        let mut names: Vec<&str> = releases.iter().map(|g| g.by.as_str()).collect();
         names.dedup();
         let by = opened.and_then(|o| case.callee(o)).unwrap_or_default();
         let text = match opened {
@@ -231,8 +231,8 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         };
         let fix = match s {
             _ if s == last => None,
-            _ if leads => statements(case, &given).and_then(|text| super::source::after(case, at, &text)),
-            _ => release_line(case, s, &given),
+            _ if leads => statements(case, &releases).and_then(|text| super::source::after(case, at, &text)),
+            _ => release_line(case, s, &releases),
         };
         out.push(Mend::new(text, vec![edit]).source(fix));
     }
@@ -254,12 +254,12 @@ fn after_last_use(case: &Case<'_>, last: usize, held: &Resources) -> Option<Mend
     if case.insn(at).is_jump_class() || at == r.insn {
         return None;
     }
-    let (code, given) = releasing(case, s + 1)?;
-    let by = given.first()?.by.clone();
+    let (code, releases) = releasing(case, s + 1)?;
+    let by = releases.first()?.by.clone();
     let text = format!("call {by} after {}, which uses it last", case.line_of(at));
     let plain_line = case.text(at).trim_end().ends_with(';') && !case.text(at).trim_start().starts_with("return");
     let edit =
-        if plain_line { statements(case, &given).and_then(|l| super::source::after(case, at, &l)) } else { None };
+        if plain_line { statements(case, &releases).and_then(|l| super::source::after(case, at, &l)) } else { None };
     Some(Mend::new(text, vec![Edit::After(at, plain(code))]).source(edit))
 }
 
@@ -301,11 +301,11 @@ fn at_once(case: &Case<'_>, step: usize, held: &Resources) -> Option<Mend> {
     }
     code.extend(call);
     code.extend(after);
-    let given = Given { code: Vec::new(), by: by.clone(), opened: at, is_tested: got.ty.may_be_null() };
-    let lines = statements(case, std::slice::from_ref(&given));
+    let release = Release { code: Vec::new(), by: by.clone(), opened: at, is_tested: got.ty.may_be_null() };
+    let lines = statements(case, std::slice::from_ref(&release));
     let edit = match lines {
         Some(lines) => super::source::after(case, at, &lines),
-        None => kept(case, at, &given),
+        None => kept(case, at, &release),
     };
     let opener = case.callee(at).unwrap_or_default();
     let text = format!("call {by} on what {opener} returns at {}", case.line_of(at));
@@ -313,7 +313,7 @@ fn at_once(case: &Case<'_>, step: usize, held: &Resources) -> Option<Mend> {
 }
 
 /// A call whose result is thrown away, with a variable for it and its release.
-fn kept(case: &Case<'_>, at: usize, given: &Given) -> Option<crate::diagnosis::SourceEdit> {
+fn kept(case: &Case<'_>, at: usize, release: &Release) -> Option<crate::diagnosis::SourceEdit> {
     let line = case.source(at)?;
     let callee = case.callee(at)?;
     let text = line.text.trim();
@@ -322,23 +322,23 @@ fn kept(case: &Case<'_>, at: usize, given: &Given) -> Option<crate::diagnosis::S
         return None;
     }
     let pad = &line.text[..line.text.len() - line.text.trim_start().len()];
-    let mut edit = super::source::after(case, at, &release_of("old", given))?;
+    let mut edit = super::source::after(case, at, &release_of("old", release))?;
     edit.new[0] = format!("{pad}struct {of} *old = {text}");
     Some(edit)
 }
 
 /// The statement that gives back a variable, in one line or two.
-fn release_of(what: &str, given: &Given) -> Vec<String> {
-    let by = given.by.strip_suffix("_impl").unwrap_or(&given.by);
+fn release_of(what: &str, release: &Release) -> Vec<String> {
+    let by = release.by.strip_suffix("_impl").unwrap_or(&release.by);
     let flags = if by.contains("ringbuf") { ", 0" } else { "" };
     let call = format!("{by}({what}{flags});");
-    if given.is_tested { vec![format!("if ({what})"), format!("\t{call}")] } else { vec![call] }
+    if release.is_tested { vec![format!("if ({what})"), format!("\t{call}")] } else { vec![call] }
 }
 
 /// The statements that give back all that is open.
-fn statements(case: &Case<'_>, given: &[Given]) -> Option<Vec<String>> {
+fn statements(case: &Case<'_>, releases: &[Release]) -> Option<Vec<String>> {
     let mut out = Vec::new();
-    for g in given {
+    for g in releases {
         if matches!(g.by.as_str(), "bpf_rcu_read_unlock" | "bpf_preempt_enable") {
             out.push(format!("{}();", g.by));
             continue;
@@ -359,16 +359,16 @@ fn statements(case: &Case<'_>, given: &[Given]) -> Option<Vec<String>> {
 }
 
 /// The `return` after a branch, with the release before it.
-fn release_line(case: &Case<'_>, step: usize, given: &[Given]) -> Option<crate::diagnosis::SourceEdit> {
+fn release_line(case: &Case<'_>, step: usize, releases: &[Release]) -> Option<crate::diagnosis::SourceEdit> {
     let branch = case.trace.steps[step].insn;
     let line = case.source(branch)?;
     // One of several conditions leads there, and not all of it needs to be open then.
     let several = line.text.contains("||");
-    let given: Vec<Given> = given
+    let releases: Vec<Release> = releases
         .iter()
-        .map(|g| Given { code: Vec::new(), by: g.by.clone(), is_tested: g.is_tested || several, ..*g })
+        .map(|g| Release { code: Vec::new(), by: g.by.clone(), is_tested: g.is_tested || several, ..*g })
         .collect();
-    let release = statements(case, &given)?;
+    let release = statements(case, &releases)?;
     // Nothing but this return may follow on the path.
     let exit = case.source(case.at())?;
     let depth = case.trace.steps[step].depth;
@@ -401,7 +401,7 @@ fn release_line(case: &Case<'_>, step: usize, given: &[Given]) -> Option<crate::
 }
 
 /// Code that gives everything back and keeps all registers that are read later.
-fn releasing(case: &Case<'_>, step: usize) -> Option<(Vec<Insn>, Vec<Given>)> {
+fn releasing(case: &Case<'_>, step: usize) -> Option<(Vec<Insn>, Vec<Release>)> {
     let held = case.trace.steps[step].held.as_ref()?;
     let around = Around::new(case, step);
     let mut keep = around.live();
@@ -413,23 +413,23 @@ fn releasing(case: &Case<'_>, step: usize) -> Option<(Vec<Insn>, Vec<Given>)> {
     let set: Vec<u8> = keep.iter().filter(|&r| !super::is_unset(&frame.regs[usize::from(r)])).collect();
     let keep = set.into_iter().fold(RegSet::EMPTY, |s, r| s.union(RegSet::of(r)));
     let (before, after) = code::around(keep, around.stack_used())?;
-    let mut given = Vec::new();
+    let mut releases = Vec::new();
     // What the path closes itself later is left to it.
     let last = case.trace.steps.iter().rev().find_map(|s| s.held.as_ref())?;
     for r in held.refs.iter().rev().filter(|r| last.refs.iter().any(|l| l.id == r.id)) {
-        given.push(one(case, &around, r)?);
+        releases.push(one(case, &around, r)?);
     }
     let still = Resources {
         active_rcu_locks: held.active_rcu_locks.min(last.active_rcu_locks),
         active_preempt_locks: held.active_preempt_locks.min(last.active_preempt_locks),
         ..Resources::clone(held)
     };
-    given.extend(regions(case, &still)?);
+    releases.extend(regions(case, &still)?);
     let mut out = before;
-    out.extend(given.iter().flat_map(|g| g.code.clone()));
-    if given.is_empty() {
+    out.extend(releases.iter().flat_map(|g| g.code.clone()));
+    if releases.is_empty() {
         return None;
     }
     out.extend(after);
-    Some((out, given))
+    Some((out, releases))
 }
