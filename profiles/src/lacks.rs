@@ -7,10 +7,15 @@ use ebpfkit_object::btf::Kind;
 use ebpfkit_object::{ExternKind, Object, ObjectError, Prepared, Target};
 use std::sync::Arc;
 
-/// Whether kernels look at the attach type when they load a program of a type. Others take any, and a program that cannot
+/// Whether a kernel looks at the attach type when it loads a program of a type. Others take any, and a program that cannot
 /// be attached loads nevertheless.
-fn load_checks_attach_type(kind: ProgType) -> bool {
+fn load_checks_attach_type(kind: ProgType, version: KernelVersion) -> bool {
     use ProgType as P;
+    // Selecting sockets had no attach types before, and they were not looked at.
+    let first = AttachType::SkReuseportSelect.since();
+    if kind == P::SkReuseport && first.is_some_and(|first| !version.at_least(first)) {
+        return false;
+    }
     !matches!(kind, P::SchedCls | P::SchedAct | P::Kprobe | P::Tracepoint | P::RawTracepoint | P::PerfEvent | P::Xdp)
 }
 
@@ -37,7 +42,7 @@ impl Profile {
             });
             let attach = program.attach_type;
             // Zero is what programs say that have no attach type.
-            let matters = attach != AttachType::default() && load_checks_attach_type(kind);
+            let matters = attach != AttachType::default() && load_checks_attach_type(kind, self.version);
             let attach_since = attach.since().filter(|_| matters);
             let attach = || {
                 let since = self.is_too_old_for(attach_since, attach.kernel_name())?;

@@ -7,7 +7,7 @@ use super::words::{
     OUT, RETURNS_SIZE, SIZE, SIZE0, SLEEPS, STACK_OR_NULL, btf, btf_ret, fixed_out, proto, trusted_ret, v,
 };
 use crate::callers::set::{
-    BTF_TP, EVERY, KPROBE, LIRC_MODE2, LSM_ANY, PERF_EVENT, PROBES, RAW, TRACEPOINT, TRACING, TRAMPOLINE, TYPED,
+    BTF_TP, EVERY, KPROBE, LIRC_MODE2, LSM, PERF_EVENT, PROBES, RAW, TRACEPOINT, TRACING, TRAMPOLINE, TYPED,
 };
 
 #[rustfmt::skip]
@@ -48,13 +48,13 @@ helpers! {
     SNPRINTF_BTF = 149, "bpf_snprintf_btf", v(5, 10), [proto(&[INOUT, SIZE, IN, SIZE, ANY], INT, CAP_PERFMON, EVERY)];
     GET_CURRENT_TASK_BTF = 158, "bpf_get_current_task_btf", v(5, 11), [proto(&[], trusted_ret("task_struct"), GPL | CAP_PERFMON, EVERY)];
     GET_FUNC_IP = 173, "bpf_get_func_ip", v(5, 15), [proto(&[CTX], INT, GPL, TRACING)];
-    GET_ATTACH_COOKIE = 174, "bpf_get_attach_cookie", v(5, 15), [proto(&[CTX], INT, 0, PROBES | TRAMPOLINE | LSM_ANY | BTF_TP)];
+    GET_ATTACH_COOKIE = 174, "bpf_get_attach_cookie", v(5, 15), [proto(&[CTX], INT, 0, PROBES | TRAMPOLINE | LSM | BTF_TP)];
     TASK_PT_REGS = 175, "bpf_task_pt_regs", v(5, 15), [proto(&[btf("task_struct")], btf_ret("pt_regs"), GPL | CAP_PERFMON, EVERY)];
     GET_BRANCH_SNAPSHOT = 176, "bpf_get_branch_snapshot", v(5, 16), [proto(&[OUT, SIZE0], INT, GPL | CAP_PERFMON, EVERY)];
     TRACE_VPRINTK = 177, "bpf_trace_vprintk", v(5, 16), [proto(&[IN, SIZE, IN_OR_NULL, SIZE0], INT, GPL | CAP_PERFMON, EVERY)];
     FIND_VMA = 180, "bpf_find_vma", v(5, 17), [proto(&[btf("task_struct"), ANY, FUNC, STACK_OR_NULL, ANY], INT, CALLS_BACK | CAP_PERFMON, EVERY)];
-    GET_FUNC_ARG = 183, "bpf_get_func_arg", v(5, 17), [proto(&[CTX, ANY, fixed_out(8)], INT, 0, TRAMPOLINE | LSM_ANY)];
-    GET_FUNC_RET = 184, "bpf_get_func_ret", v(5, 17), [proto(&[CTX, fixed_out(8)], INT, 0, TRAMPOLINE | LSM_ANY)];
-    GET_FUNC_ARG_CNT = 185, "bpf_get_func_arg_cnt", v(5, 17), [proto(&[CTX], INT, 0, TRAMPOLINE | LSM_ANY)];
+    GET_FUNC_ARG = 183, "bpf_get_func_arg", v(5, 17), [proto(&[CTX, ANY, fixed_out(8)], INT, 0, TRAMPOLINE | LSM | BTF_TP)];
+    GET_FUNC_RET = 184, "bpf_get_func_ret", v(5, 17), [proto(&[CTX, fixed_out(8)], INT, 0, TRAMPOLINE | LSM)];
+    GET_FUNC_ARG_CNT = 185, "bpf_get_func_arg_cnt", v(5, 17), [proto(&[CTX], INT, 0, TRAMPOLINE | LSM | BTF_TP)];
     COPY_FROM_USER_TASK = 191, "bpf_copy_from_user_task", v(5, 18), [proto(&[OUT, SIZE0, ANY, btf("task_struct"), ANY], INT, GPL | SLEEPS | CAP_PERFMON, EVERY)];
 }

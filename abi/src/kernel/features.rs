@@ -429,6 +429,59 @@ features! {
     PidNamespacesEverywhere: (6, 10), [Verdict],
         commit "eb166e522c77" "bpf: Allow helper bpf_get_[ns_]current_pid_tgid() for all prog types";
 
+    /// Programs of all control groups have the helpers that those at sockets have: the task's name and number, and classes.
+    TasksInControlGroups: (6, 1), [Verdict], inferred "5.10.223 lacks it, 6.1.192 has it; the change was made in 2022";
+
+    /// Tracing programs ask for a control group above the current one.
+    AncestorsInTracing: (5, 15), [Verdict], inferred "5.10.223 lacks it, 6.1.192 has it; the change was made in 2021";
+
+    /// Programs that run for packets ask for the current task's control group.
+    ControlGroupsEverywhere: (6, 4), [Verdict],
+        commit "c501bf55c88b" "bpf: Make bpf_get_current_[ancestor_]cgroup_id() available for all program types";
+
+    /// Programs of control groups ask whether the current task is below one.
+    TasksUnderControlGroups: (6, 12), [Verdict],
+        commit "7f6287417baf" "bpf: Allow bpf_current_task_under_cgroup() with BPF_CGROUP_*";
+
+    /// All programs have the helpers of tracing that need nothing of the context.
+    TracingHelpersEverywhere: (6, 16), [Verdict],
+        commit "ee971630f20f" "bpf: Allow some trace helpers for all prog types";
+
+    /// Programs at typed raw tracepoints ask for arguments by their numbers.
+    ArgumentsOfRawTracepoints: (7, 0), [Verdict],
+        inferred "6.18.44 lacks it, 7.2.12 has it; the kernels between were not asked";
+
+    /// Programs at options have the sockets' options.
+    SockoptsOfOptions: (5, 15), [Verdict], inferred "5.10.223 lacks it, 6.1.192 has it; the change was made in 2021";
+
+    /// Tracing programs ask for a socket's cookie.
+    SocketCookiesInTracing: (5, 12), [Verdict],
+        commit "c5dbb89fc2ac" "bpf: Expose bpf_get_socket_cookie to tracing programs";
+
+    /// Programs that see packets know the network namespace.
+    NetnsCookiesOfPackets: (6, 15), [Verdict],
+        commit "eb62f49de7ec" "bpf: add get_netns_cookie helper to tc programs";
+
+    /// Spin locks are among the helpers of tracing programs, some of which are then told that they cannot use them yet.
+    SpinLocksInTracing: (5, 15), [Verdict, Message],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the kernels between were not asked";
+
+    /// Programs at segment routing do not make packets linear, which would move them under the kernel's feet.
+    SegmentsAreNotPulled: (7, 1), [Verdict],
+        inferred "6.18.15 lacks it, 6.1.192, 6.12.117 and 7.2.12 have it", [(6, 1, 192), (6, 12, 117)];
+
+    /// Pointers among the arguments of a traced function are read whole.
+    WholeTracedPointers: (6, 13), [Verdict],
+        commit "659b9ba7cb2d" "bpf: Check size for BTF-based ctx access of pointer members", [(6, 12, 117)];
+
+    /// Traced functions may have pointers to integers.
+    IntegerPointerArguments: (5, 17), [Verdict],
+        commit "bb6728d75611" "bpf: Allow access to int pointer arguments in tracing programs";
+
+    /// Traced functions may have pointers to constant memory of any type.
+    ConstantPointerArguments: (6, 16), [Verdict],
+        commit "1271a40eeafa" "bpf: Allow access to const void pointer arguments in tracing programs";
+
     /// Programs at addresses of sockets have the sockets' options.
     SockoptsOfAddresses: (5, 11), [Verdict],
         commit "427167c0b064" "bpf: Allow bpf_{s,g}etsockopt from cgroup bind{4,6} hooks";

@@ -10,7 +10,7 @@ use crate::{Env, Step, Stop};
 use ebpfkit_abi::helpers::id;
 use ebpfkit_abi::lsm;
 use ebpfkit_abi::proto::{ArgBase, HelperFlags, Prototype};
-use ebpfkit_abi::{AttachType, Callers, Feature, Helper, ProgType, TypeFlags, helpers};
+use ebpfkit_abi::{Callers, Feature, Helper, TypeFlags, helpers};
 use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::btf::TypeId;
 use ebpfkit_object::record::Field;
@@ -73,29 +73,17 @@ impl Env<'_> {
     pub(crate) fn helper_prototype(&self, id: i32) -> Result<(&'static Helper, &'static Prototype), CallReason> {
         let row = u32::try_from(id).ok().and_then(helpers::find).filter(|h| h.since <= self.kernel().version);
         let Some(row) = row else { return Err(CallReason::UnknownHelper { name: "unknown".into(), id }) };
+        let kind = self.caller_kind();
         let offered = row
-            .prototype(self.caller_kind())
+            .prototype(kind)
             .filter(|p| !p.flags.contains(HelperFlags::OPTIONAL) || self.has_optional_helper(row.id))
             .filter(|_| self.hook_has_helper(row.id))
             .filter(|p| self.may_use(p.flags))
-            .filter(|_| self.came_in_time(row.id));
+            .filter(|_| helpers::later::is_there(row.id, kind, |feature| self.has(feature)));
         match offered {
             Some(proto) => Ok((row, proto)),
             None => Err(CallReason::HelperNotOffered { name: row.name, id: row.id }),
         }
-    }
-
-    /// Whether programs of this type have the helper in the modelled kernel already.
-    fn came_in_time(&self, id: u32) -> bool {
-        // Typed raw tracepoints are tracing programs, and came to have cookies with the others.
-        let connects =
-            matches!(self.prog().attach_type, AttachType::CgroupInet4Connect | AttachType::CgroupInet6Connect);
-        if connects && matches!(id, id::SETSOCKOPT | id::GETSOCKOPT) {
-            return true;
-        }
-        let raw = self.prog().attach_type == AttachType::TraceRawTp && id == id::GET_ATTACH_COOKIE;
-        let kind = if raw { ProgType::RawTracepoint } else { self.effective_prog_type() };
-        helpers::later::is_there(id, kind, |feature| self.has(feature))
     }
 
     /// Whether the kernel has a helper that not all kernels of its version have.

@@ -104,7 +104,7 @@ impl Env<'_> {
             ));
             return None;
         };
-        if size != 8 {
+        if size != 8 && self.has(Feature::WholeTracedPointers) {
             self.detail(format_args!("func '{name}' size {size} must be 8"));
             return None;
         }
@@ -114,7 +114,7 @@ impl Env<'_> {
         }
         let pointee = types.resolve(target);
         let opaque = !is_struct(types, pointee) && self.has(Feature::OpaquePointerArguments);
-        if opaque || matches!(types.kind(pointee), None | Some(Kind::Void | Kind::Int)) {
+        if opaque || self.points_to_nothing_known(types, target) {
             return Some(number);
         }
         if let Some(arg) = listed {
@@ -143,6 +143,15 @@ impl Env<'_> {
         let owned = self.attach.owned.iter().find(|(i, _)| *i == index).map_or(0, |&(_, id)| id);
         let id = self.promoted(types, pointee, flags);
         Some(RegState { ref_obj_id: owned, ..btf_reg(BtfRef::Vmlinux, id, flags) })
+    }
+
+    /// Whether a pointer to a type is a number to programs, as nothing is known of what it leads to.
+    fn points_to_nothing_known(&self, types: &Btf, target: TypeId) -> bool {
+        match types.kind(types.resolve(target)) {
+            None | Some(Kind::Void) => target == 0 || self.has(Feature::ConstantPointerArguments),
+            Some(Kind::Int) => self.has(Feature::IntegerPointerArguments),
+            _ => false,
+        }
     }
 
     /// Whether the context holds what the function returned, behind its arguments.
@@ -186,7 +195,7 @@ impl Env<'_> {
         }
         let Some(Type::Ptr(target)) = types.get(ret) else { return None };
         let pointee = types.resolve(target);
-        if matches!(types.kind(pointee), None | Some(Kind::Void | Kind::Int)) {
+        if self.points_to_nothing_known(types, target) {
             return Some(number);
         }
         if !is_struct(types, pointee) {

@@ -72,7 +72,14 @@ impl Env<'_> {
         if !ebpfkit_abi::ctx::is_there(kind, off, self.kernel().version, |feature| self.has(feature)) {
             return invalid();
         }
-        let Some(loaded) = access(kind, self.prog().attach_type, asked) else { return invalid() };
+        // Where its offsets vary, it need not be aligned either.
+        let whole = kind == ProgType::Syscall && self.has(Feature::VariableContext);
+        let loaded = if whole && (0..u16::MAX.into()).contains(&off) {
+            Some(Loaded::Number)
+        } else {
+            access(kind, self.prog().attach_type, asked)
+        };
+        let Some(loaded) = loaded else { return invalid() };
         if sign_extend && loaded != Loaded::Number {
             return invalid();
         }
