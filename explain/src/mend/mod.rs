@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 /// Verifications that are spent on proofs.
 pub(crate) const TRIES: usize = 24;
-/// The likeliest tries, which come first, and what they may walk: a program that is rejected early may be long.
+/// The likeliest tries, which come first, and what they may walk together: a program that is rejected early may be long.
 const FIRST: usize = 3;
 const FIRST_STEPS: u64 = 4_000;
 /// The same where a loop ends because its states agree, which they do soon or not at all.

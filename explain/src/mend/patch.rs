@@ -75,13 +75,17 @@ impl Place {
     }
 }
 
-/// The edited program, and for each of its slots the one that it was.
+/// The edited program, and for each of its slots the one that it was; none where it has not all that is edited.
 pub(crate) fn apply(
     program: &Program,
     edits: &[Edit],
     function_ends: &[usize],
 ) -> Option<(Program, Vec<Option<usize>>)> {
     let len = program.insns.len();
+    // Before an object is prepared, functions that programs share stand apart from them.
+    if edits.iter().any(|e| e.at() >= len) {
+        return None;
+    }
     let mut sorted: Vec<&Edit> = edits.iter().collect();
     sorted.sort_by_key(|e| e.at());
     let mut rest = sorted.as_slice();
