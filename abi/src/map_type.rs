@@ -241,7 +241,7 @@ map_types! {
     UserRingbuf = 31, (6, 1), "BPF_MAP_TYPE_USER_RINGBUF", "user_ringbuf", "bpf_ringbuf_map", MapRow::new(Zero, Zero, Pages, NUMA).is(SLEEPABLE).needs(NO_CAPABILITY);
     CgrpStorage = 32, (6, 2), "BPF_MAP_TYPE_CGRP_STORAGE", "cgrp_storage", "bpf_local_storage_map", MapRow::local_storage();
     Arena = 33, (6, 9), "BPF_MAP_TYPE_ARENA", "arena", "bpf_arena", MapRow::new(Zero, Zero, NonZero, flag::SEGV_ON_FAULT | flag::MMAPABLE | flag::NO_USER_CONV).required(flag::MMAPABLE).is(SLEEPABLE.union(UNTYPED).union(PLAIN));
-    InsnArray = 34, (6, 19), "BPF_MAP_TYPE_INSN_ARRAY", "insn_array", "bpf_insn_array", MapRow::indexed(Exactly(16), 0).is(SLEEPABLE);
+    InsnArray = 34, (6, 19), "BPF_MAP_TYPE_INSN_ARRAY", "insn_array", "bpf_insn_array", MapRow::indexed(Exactly(16), 0).is(SLEEPABLE).implied(flag::RDONLY_PROG);
     Rhash = 35, (7, 3), "BPF_MAP_TYPE_RHASH", "rhash", "bpf_rhtab", MapRow::hash(flag::NO_PREALLOC | NUMA | flag::ACCESS).required(flag::NO_PREALLOC).fields(ANYTHING).needs(NO_CAPABILITY);
 }
 

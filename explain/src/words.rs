@@ -145,6 +145,7 @@ pub(crate) fn value_of(names: &Names<'_>, r: &RegState) -> String {
         }
         RegBase::FlowKeys => "a pointer to the flow keys".into(),
         RegBase::Arena => "an address in the arena".into(),
+        RegBase::Insn => "the address of an instruction".into(),
         RegBase::Func => "the address of a function".into(),
         RegBase::ConstDynptr => "a dynptr".into(),
         RegBase::Buf | RegBase::TpBuffer => format!("a pointer to a buffer{at}{or_null}"),

@@ -67,6 +67,7 @@ pub fn decode(insns: &[Insn], at: usize) -> Result<(Op, usize), DecodeError> {
         Operation::Ja(false) => Op::Ja { off: off.into(), long: false },
         Operation::Ja(true) => Op::Ja { off: i.imm, long: true },
         Operation::Jmp(op, width) => Op::Jmp { op, width, dst, src: by_bit, off },
+        Operation::GotoX => Op::GotoX { dst },
         Operation::MayGoto => Op::MayGoto { off },
         Operation::CallHelper => Op::Call(CallKind::Helper(i.imm as u32)),
         Operation::CallLocal => Op::Call(CallKind::Local(i.imm)),
@@ -194,6 +195,10 @@ pub fn encode(op: Op) -> Result<(Insn, Option<Insn>), EncodeError> {
         Op::Jmp { op, width, dst, src, off } => {
             (f.dst, f.off, operand) = (dst, off, Some(src));
             Operation::Jmp(op, width)
+        }
+        Op::GotoX { dst } => {
+            f.dst = dst;
+            Operation::GotoX
         }
         Op::MayGoto { off } => {
             f.off = off;

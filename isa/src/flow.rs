@@ -53,6 +53,12 @@ impl Insn {
         matches!(self.class(), class::JMP | class::JMP32)
     }
 
+    /// A jump to the instruction whose address a register holds.
+    #[inline]
+    pub const fn is_indirect_jump(self) -> bool {
+        self.code == opcode::GOTOX
+    }
+
     /// A call of any kind.
     #[inline]
     pub const fn is_call(self) -> bool {
@@ -122,6 +128,7 @@ impl Insn {
                 _ => dst.union(operand),
             },
             class::JMP | class::JMP32 => match self.op() {
+                jmp::JA if self.is_indirect_jump() => dst,
                 jmp::JA | jmp::JCOND => RegSet::EMPTY,
                 jmp::EXIT => RESULT,
                 jmp::CALL if self.code & X != 0 => RegSet::ARGS.union(dst),
@@ -179,6 +186,8 @@ impl Insn {
             jmp::JA if self.class() == class::JMP32 => {
                 Successors { jump: target(self.imm.into()), ..Successors::default() }
             }
+            // Where it leads, tables say.
+            jmp::JA if self.is_indirect_jump() => Successors::default(),
             jmp::JA => Successors { jump: target(self.off.into()), ..Successors::default() },
             _ => Successors { fallthrough, jump: target(self.off.into()), call: None },
         }
@@ -209,6 +218,7 @@ mod tests {
             Op::StoreRelease { dst, src, .. } => (of(dst).union(of(src)), RegSet::EMPTY),
             Op::Atomic { op: crate::AtomicOp::Cmpxchg, dst, src, .. } => (of(dst).union(of(src)).union(of(0)), of(0)),
             Op::Atomic { fetch, dst, src, .. } => (of(dst).union(of(src)), if fetch { of(src) } else { RegSet::EMPTY }),
+            Op::GotoX { dst } => (of(dst), RegSet::EMPTY),
             Op::Ja { .. } | Op::MayGoto { .. } => (RegSet::EMPTY, RegSet::EMPTY),
             Op::Jmp { dst, src, .. } => (of(dst).union(operand(src)), RegSet::EMPTY),
             Op::Call(CallKind::Reg(r)) => (RegSet::ARGS.union(of(r)), RegSet::CALLER_SAVED),
@@ -230,7 +240,7 @@ mod tests {
             let follows = match op {
                 Op::Ja { off, .. } => Successors { fallthrough: None, ..next(i64::from(off) + 1) },
                 Op::Jmp { off, .. } | Op::MayGoto { off } => next(i64::from(off) + 1),
-                Op::Exit => Successors::default(),
+                Op::GotoX { .. } | Op::Exit => Successors::default(),
                 Op::Call(CallKind::Local(d)) => Successors { jump: None, call: Some(i64::from(d) + 1), ..next(0) },
                 _ => Successors { jump: None, ..next(0) },
             };

@@ -333,6 +333,11 @@ pub enum Op {
         /// Distance in slots from the next instruction.
         off: i16,
     },
+    /// `gotox`: jump to the instruction whose address a register holds.
+    GotoX {
+        /// The register.
+        dst: u8,
+    },
     /// `may_goto`: jump when the loop budget is used up.
     MayGoto {
         /// Distance in slots from the next instruction.

@@ -176,5 +176,7 @@ pub const CALLX: u8 = class::JMP | jmp::CALL | X;
 pub const JA: u8 = class::JMP | jmp::JA;
 /// `gotol`.
 pub const JA32: u8 = class::JMP32 | jmp::JA;
+/// Jump to the instruction whose address a register holds.
+pub const GOTOX: u8 = class::JMP | jmp::JA | X;
 /// `may_goto`.
 pub const MAY_GOTO: u8 = class::JMP | jmp::JCOND;

@@ -84,6 +84,8 @@ pub enum Operation {
     Ja(bool),
     /// Conditional jump.
     Jmp(JmpOp, Width),
+    /// `gotox`
+    GotoX,
     /// `may_goto`
     MayGoto,
     /// Call of a helper.
@@ -151,7 +153,7 @@ pub(crate) const fn is_one_half(kind: u8) -> bool {
 
 use Field::{Any, Is, Reg};
 const ZERO: Field = Is(0);
-const COUNT: usize = 260;
+const COUNT: usize = 261;
 
 struct Builder {
     rows: [Row; COUNT],
@@ -285,6 +287,7 @@ const BUILT: Builder = {
     b.jmp(jmp::JSLE, JmpOp::Sle, "jsle", Cpu::V2);
     b.push(opcode::JA, Operation::Ja(false), "ja", Cpu::V1, Group::Base64, (ZERO, ZERO, Any, ZERO));
     b.push(opcode::JA32, Operation::Ja(true), "jal", Cpu::V4, Group::Base32, (ZERO, ZERO, ZERO, Any));
+    b.push(opcode::GOTOX, Operation::GotoX, "gotox", Cpu::V4, Group::Linux, (Reg, ZERO, ZERO, ZERO));
     let f = (ZERO, Is(pseudo::MAY_GOTO as i32), Any, ZERO);
     b.push(opcode::MAY_GOTO, Operation::MayGoto, "may_goto", Cpu::V4, Group::Linux, f);
     b.push(opcode::CALL, Operation::CallHelper, "call", Cpu::V1, Group::Base64, (ZERO, ZERO, ZERO, Any));

@@ -99,6 +99,14 @@ impl<'a> Session<'a> {
                     created.set_fd(&slot.to_ne_bytes(), self.map(inner)?.as_fd())?;
                 }
             }
+            MapInit::Jumps(targets) => {
+                // Where the program begins with each; what the kernel makes of that is zero at first.
+                for (slot, target) in (0u32..).zip(targets) {
+                    let mut value = [0; 16];
+                    value[..4].copy_from_slice(&target.to_ne_bytes());
+                    created.update(&slot.to_ne_bytes(), &value, 0)?;
+                }
+            }
             _ => {}
         }
         if map.frozen { created.freeze() } else { Ok(()) }

@@ -237,6 +237,8 @@ pub enum MapInit {
     Maps(Vec<(u32, usize)>),
     /// Slots of a prog array: index and program.
     Programs(Vec<(u32, usize)>),
+    /// Instructions of the program that a table of jumps leads to, by their numbers.
+    Jumps(Vec<u32>),
     /// The struct of a struct_ops map.
     StructOps {
         /// Its bytes: as in the object at first, in the kernel's layout after [`Object::prepare`].

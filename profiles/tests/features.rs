@@ -131,6 +131,7 @@ fn the_running_kernel_treats_witnesses_as_written() {
 fn decisive_features_have_witnesses() {
     // Those that no program can show alone, each with the reason.
     const WITHOUT: &[(Feature, &str)] = &[
+        (Feature::IndirectJumps, "assembly has no tables of jumps"),
         (Feature::KptrTagNames, "assembly has no type tags"),
         (Feature::Explanations, "older kernels end with the same line, for another reason"),
         (Feature::SyscallsWithoutInjection, "kernels that can inject errors take the program, too"),

@@ -84,7 +84,7 @@ impl Instance {
         };
         match &def.init {
             // Nothing calls the functions of a struct_ops map here.
-            MapInit::Empty | MapInit::StructOps { .. } => {}
+            MapInit::Empty | MapInit::StructOps { .. } | MapInit::Jumps(_) => {}
             MapInit::Data(data) => {
                 if let Kind::Arena(arena) = map.kind() {
                     return arena.load(data).map_err(fail);

@@ -149,6 +149,10 @@ features! {
     /// `may_goto` is an instruction.
     MayGoto: (6, 9), [Verdict], commit "011832b97b31" "bpf: Introduce may_goto instruction";
 
+    /// Jumps to instructions whose addresses a table holds are instructions.
+    IndirectJumps: (6, 19), [Verdict, Message],
+        commit "493d9e0d6083" "bpf, x86: add support for indirect jumps";
+
     /// Casts between address spaces are instructions.
     AddressSpaceCasts: (6, 9), [Verdict],
         commit "6082b6c328b5" "bpf: Recognize addr_space_cast instruction in the verifier.";

@@ -61,6 +61,7 @@ pub(crate) fn written(op: Op, target: Option<&str>) -> String {
         Op::Ja { off, .. } => to(off.into()),
         Op::MayGoto { off } => to(off.into()),
         Op::Jmp { dst, src, off, .. } => format!("r{dst}, {}, {}", operand(src), to(off.into())),
+        Op::GotoX { dst } => return format!("gotox r{dst}"),
         Op::Call(CallKind::Reg(n)) => return format!("callx r{n}"),
         Op::Call(CallKind::Helper(n)) => {
             return format!("call {}", target.map_or_else(|| hex(i64::from(n as i32)), str::to_owned));

@@ -133,6 +133,7 @@ pub(crate) fn written(op: Op, name: Option<&str>) -> String {
             let (a, b) = (reg(width, dst), operand(width, src));
             format!("if {a} {} {b} goto {}", comparison(op), to(off.into()))
         }
+        Op::GotoX { dst } => format!("gotox r{dst}"),
         Op::MayGoto { off } => format!("may_goto {}", to(off.into())),
         Op::Call(CallKind::Helper(n)) => called(i64::from(n as i32)),
         Op::Call(CallKind::Local(n)) => called(n.into()),

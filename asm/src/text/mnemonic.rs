@@ -67,7 +67,8 @@ pub(crate) fn names(kind: Operation, base: &str) -> Vec<String> {
         | Operation::CallHelper
         | Operation::CallLocal
         | Operation::CallKfunc
-        | Operation::CallReg => vec![],
+        | Operation::CallReg
+        | Operation::GotoX => vec![],
         Operation::LoadImm64(_) | Operation::AddrSpaceCast | Operation::MayGoto | Operation::Exit => {
             vec![base.to_owned()]
         }
@@ -141,7 +142,7 @@ pub(crate) fn instruction<'t>(
     operands: Vec<At<Operand<'t>>>,
 ) -> Draft<'t> {
     let Some(&form) = FORMS.get(name.value) else {
-        let others = ["call", "callx", "lock"];
+        let others = ["call", "callx", "gotox", "lock"];
         let names = FORMS.keys().map(String::as_str).chain(others);
         let help = cx.problems.suggest(name.value, names);
         cx.problem_with(name.span, format!("`{}` is no instruction", name.value), help);

@@ -98,6 +98,10 @@ pub(crate) fn may_jump(to: At<Target<'_>>) -> Draft<'_> {
     Draft::Jump(Op::MayGoto { off: 0 }, to)
 }
 
+pub(crate) fn jump_register<'t>(cx: &mut Context<'t>, r: At<Register>) -> Draft<'t> {
+    Draft::Op(Op::GotoX { dst: cx.wide(&r) })
+}
+
 pub(crate) fn call_register<'t>(cx: &mut Context<'t>, r: At<Register>) -> Draft<'t> {
     Draft::Op(Op::Call(CallKind::Reg(cx.wide(&r))))
 }

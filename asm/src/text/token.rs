@@ -64,6 +64,8 @@ pub(crate) enum Token<'t> {
     Goto,
     #[token("gotol")]
     GotoLong,
+    #[token("gotox")]
+    GotoX,
     #[token("may_goto")]
     MayGoto,
     #[token("lock")]
@@ -114,6 +116,7 @@ impl Token<'_> {
             Self::If
                 | Self::Goto
                 | Self::GotoLong
+                | Self::GotoX
                 | Self::MayGoto
                 | Self::Lock
                 | Self::Call

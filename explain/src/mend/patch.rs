@@ -81,6 +81,10 @@ pub(crate) fn apply(
     edits: &[Edit],
     function_ends: &[usize],
 ) -> Option<(Program, Vec<Option<usize>>)> {
+    if program.insns.iter().any(|i| i.is_indirect_jump()) {
+        // Tables of jumps would have to be changed, too.
+        return None;
+    }
     let len = program.insns.len();
     // Before an object is prepared, functions that programs share stand apart from them.
     if edits.iter().any(|e| e.at() >= len) {

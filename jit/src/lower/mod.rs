@@ -404,6 +404,8 @@ impl Translator<'_, '_> {
             Op::StoreRelease { size, dst, src, off } => self.store_release(size, dst, src, off),
             Op::Ja { .. } => self.jump(),
             Op::Jmp { op, width, dst, src, .. } => self.conditional(op, width, dst, src),
+            // The loader refuses it.
+            Op::GotoX { .. } => self.helper(None),
             Op::MayGoto { .. } => self.may_goto(),
             Op::Call(kind) => self.call(kind),
             Op::Exit => {

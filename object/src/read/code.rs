@@ -1,17 +1,19 @@
 //! From functions and references to programs: every program gets a copy of the functions it reaches, appended in
 //! the order in which they are first called.
 
-use super::elf::{File, malformed};
+use super::elf::{File, JUMP_TABLES, malformed};
 use super::ext::Records;
 use super::functions::{Function, Functions};
 use super::relocations::{Reference, References};
 use super::sections;
 use crate::btf::{Btf, EXCEPTION_CALLBACK_TAG, Kind, Type};
 use crate::model::{
-    FuncInfo, LineInfo, Object, ObjectError, Origin, Pending, PendingKind, Program, ProgramFlags, Subprogram,
+    FuncInfo, LineInfo, Map, MapInit, Object, ObjectError, Origin, Pending, PendingKind, Program, ProgramFlags,
+    Subprogram,
 };
-use ebpfkit_isa::Insn;
+use ebpfkit_abi::MapType;
 use ebpfkit_isa::opcode::{self, pseudo};
+use ebpfkit_isa::{Endian, Insn};
 use rustc_hash::FxHashMap;
 
 /// Instructions of all programs together that are believed.
@@ -28,6 +30,9 @@ struct Linker<'a> {
     subprograms: FxHashMap<usize, usize>,
     /// For each map, whether libbpf creates it only when it is asked to.
     on_demand: Vec<bool>,
+    /// Tables of indirect jumps.
+    jump_tables: &'a [u8],
+    endian: Endian,
 }
 
 /// One program being put together.
@@ -40,6 +45,10 @@ struct Output {
     positions: FxHashMap<usize, usize>,
     origins: Vec<Origin>,
     pending: Vec<Pending>,
+    /// Tables of indirect jumps: where each begins in its section, and the instructions that it leads to.
+    tables: Vec<(u64, Vec<u32>)>,
+    /// Instructions that name a table, by its number.
+    table_uses: Vec<(usize, usize)>,
     /// What keeps the program from being loaded.
     failure: Option<String>,
 }
@@ -67,7 +76,9 @@ pub(crate) fn link(
     let subprograms = functions.iter().enumerate().filter(|(_, f)| f.is_subprog).zip(0..).map(|((i, _), n)| (i, n));
     let subprograms = subprograms.collect();
     let on_demand = object.maps.iter().map(|m| m.on_demand).collect();
-    let linker = Linker { functions, references, records, core, subprograms, on_demand };
+    let jump_tables = file.find(JUMP_TABLES).map_or(&[][..], |s| file.sections[s].data);
+    let linker =
+        Linker { functions, references, records, core, subprograms, on_demand, jump_tables, endian: file.endian };
     let btf = object.btf.clone();
     let callbacks = btf.as_deref().map(Callbacks::find).unwrap_or_default();
     let mut total = 0;
@@ -101,6 +112,11 @@ pub(crate) fn link(
             Some(rest) => (false, rest),
             None => (true, section),
         };
+        // Each program has tables of its own, since they lead to its instructions.
+        for &(at, table) in &out.table_uses {
+            out.insns[at].imm = (object.maps.len() + table) as i32;
+        }
+        object.maps.extend(out.tables.drain(..).map(|(_, targets)| jump_table(targets)));
         let numbered = |(f, start): (&usize, &usize)| Some((*start, linker.subprograms.get(f).copied()?));
         let mut subprograms: Vec<(usize, usize)> = out.positions.iter().filter_map(numbered).collect();
         subprograms.sort_unstable();
@@ -314,9 +330,16 @@ impl Linker<'_> {
                 self.on_demand(map, here, out);
                 None
             }
-            Reference::JumpTable => {
-                // A map of instructions would hold it, which kernels have from 6.19 on.
-                out.fail(format!("prog '{}': insn #{slot}: can't create jump table: -22", f.name));
+            Reference::JumpTable(start, bytes) => {
+                match self.jump_table(f, out.positions[&index], start, bytes, out) {
+                    Some(table) => {
+                        out.insns[here].src = pseudo::MAP_VALUE;
+                        out.table_uses.push((here, table));
+                    }
+                    None => {
+                        out.fail(format!("prog '{}': insn #{slot}: can't create jump table: sym_off {start}", f.name));
+                    }
+                }
                 None
             }
             Reference::Extern(number) => {
@@ -324,6 +347,25 @@ impl Linker<'_> {
                 None
             }
         }
+    }
+
+    /// The table at a place of its section, for a function that stands at `position` in its program. Tables hold where
+    /// instructions are in the function's section.
+    fn jump_table(&self, f: &Function, position: usize, start: u64, bytes: u64, out: &mut Output) -> Option<usize> {
+        if let Some(known) = out.tables.iter().position(|t| t.0 == start) {
+            return Some(known);
+        }
+        const ENTRY: u64 = size_of::<u64>() as u64;
+        let end = start.checked_add(bytes).filter(|_| start % ENTRY == 0 && bytes % ENTRY == 0 && bytes != 0)?;
+        let data = self.jump_tables.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+        let entry = |at: &[u8; 8]| {
+            let byte = if self.endian == Endian::Big { u64::from_be_bytes(*at) } else { u64::from_le_bytes(*at) };
+            let slot = byte / Insn::SIZE as u64;
+            u32::try_from(slot.checked_sub(f.start as u64)?.checked_add(position as u64)?).ok()
+        };
+        let targets = data.as_chunks::<8>().0.iter().map(entry).collect::<Option<Vec<_>>>()?;
+        out.tables.push((start, targets));
+        Some(out.tables.len() - 1)
     }
 
     /// Notes an instruction that names a map which may not be there.
@@ -341,6 +383,20 @@ impl Linker<'_> {
             out.fail(format!("prog '{}': no .text section found yet sub-program call exists", caller.name));
         }
         found
+    }
+}
+
+/// The map that holds a table of jumps, as libbpf makes it.
+fn jump_table(targets: Vec<u32>) -> Map {
+    Map {
+        name: JUMP_TABLES.into(),
+        map_type: MapType::InsnArray,
+        key_size: 4,
+        value_size: 16,
+        max_entries: targets.len() as u32,
+        init: MapInit::Jumps(targets),
+        frozen: true,
+        ..Map::default()
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) enum Reference {
     Value(usize, u64),
     /// An extern.
     Extern(usize),
-    /// A table of an indirect jump.
-    JumpTable,
+    /// The table of an indirect jump: where it begins in its section, and its bytes.
+    JumpTable(u64, u64),
 }
 
 /// References by function and slot in the function.
@@ -148,7 +148,7 @@ impl Resolver<'_, '_> {
             } else if let Some(&map) = self.maps.data.get(&section) {
                 Reference::Value(map, symbol.value)
             } else if file.section_name(section) == JUMP_TABLES {
-                Reference::JumpTable
+                Reference::JumpTable(symbol.value, symbol.size)
             } else {
                 match self.map(object, section, symbol, insn) {
                     Ok(map) => Reference::Map(map),

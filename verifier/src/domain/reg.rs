@@ -33,6 +33,7 @@ pub enum RegBase {
     Buf = 19,
     Func = 20,
     ConstDynptr = 21,
+    Insn = 22,
 }
 
 /// Kind of a value with its modifiers.

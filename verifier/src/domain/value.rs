@@ -37,6 +37,7 @@ pub fn reg_type_str(ty: RegType) -> Cow<'static, str> {
         RegBase::BtfId => "ptr_",
         RegBase::Mem => "mem",
         RegBase::Arena => "arena",
+        RegBase::Insn => "insn",
         RegBase::Buf => "buf",
         RegBase::Func => "func",
         RegBase::ConstDynptr => "dynptr_ptr",

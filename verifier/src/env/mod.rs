@@ -18,6 +18,7 @@ use ebpfkit_abi::limits::{MAX_CALL_FRAMES, MAX_LONG_CALL_FRAMES};
 use ebpfkit_abi::{Feature, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_object::{Btf, Object, Program};
+use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(crate) struct Env<'a> {
     pub(crate) maps: Vec<UsedMap<'a>>,
     /// Instructions of each subprogram in postorder.
     pub(crate) postorder: Vec<usize>,
+    /// By indirect jump: the instructions that it may lead to, ascending.
+    pub(crate) jump_tables: FxHashMap<usize, Box<[usize]>>,
     /// Subprogram that handles exceptions; zero for none.
     pub(crate) exception_callback: usize,
     /// A load passed that the kernel cannot translate.
@@ -66,6 +69,7 @@ impl<'a> Env<'a> {
             subprogs: Vec::new(),
             maps: Vec::new(),
             postorder: Vec::new(),
+            jump_tables: FxHashMap::default(),
             exception_callback: 0,
             untranslatable: false,
             ctx_use: CtxUse::default(),
@@ -281,6 +285,14 @@ impl Env<'_> {
     pub fn find_subprog(&self, insn: usize) -> Option<usize> {
         let n = self.subprogs.len().saturating_sub(1);
         self.subprogs[..n].binary_search_by_key(&insn, |s| s.start).ok()
+    }
+
+    /// Where control may go inside the function after an instruction.
+    pub(crate) fn successors(&self, at: usize) -> impl Iterator<Item = usize> + Clone + '_ {
+        let insn = self.insns()[at];
+        let table = if insn.is_indirect_jump() { self.jump_tables.get(&at) } else { None };
+        let table = table.map_or(&[][..], |t| t);
+        insn.successors(at).within(self.insns().len()).chain(table.iter().copied())
     }
 
     /// One past the last slot of a subprogram.

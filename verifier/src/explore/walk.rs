@@ -132,6 +132,10 @@ impl Env<'_> {
                 }
             }
             jmp::JA => {
+                if insn.is_indirect_jump() && self.has(Feature::IndirectJumps) {
+                    self.check_indirect_jump(insn.dst)?;
+                    return Ok(false);
+                }
                 let long = insn.class() == class::JMP32;
                 let unused = if long { insn.off == 0 } else { insn.imm == 0 };
                 if insn.is_src_reg() || insn.src != 0 || insn.dst != 0 || !unused {

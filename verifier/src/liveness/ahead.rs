@@ -7,7 +7,7 @@
 use crate::program::{InsnAux, SubprogInfo};
 use crate::state::VerifierState;
 use ebpfkit_abi::limits::MAX_LONG_CALL_FRAMES;
-use ebpfkit_isa::{Insn, STACK_SIZE};
+use ebpfkit_isa::STACK_SIZE;
 use rustc_hash::FxHashMap;
 
 /// Halves of the slots of one frame.
@@ -136,7 +136,7 @@ impl Instance {
     }
 
     /// Propagates marks against the flow until nothing changes.
-    fn propagate(&mut self, insns: &[Insn], postorder: &[usize]) {
+    fn propagate<I: Iterator<Item = usize>>(&mut self, successors: impl Fn(usize) -> I, postorder: &[usize]) {
         self.analysed = true;
         let start = self.start;
         for masks in self.frames[..=self.depth].iter_mut().flatten() {
@@ -144,7 +144,7 @@ impl Instance {
             while changed {
                 changed = false;
                 for &at in postorder {
-                    let mut successors = insns[at].successors(at).within(insns.len()).peekable();
+                    let mut successors = successors(at).peekable();
                     if successors.peek().is_none() {
                         // An exit reads nothing that matters.
                         continue;
@@ -182,14 +182,20 @@ impl Ahead {
     }
 
     /// Puts a call back with what a pass over it has found.
-    pub(crate) fn put(&mut self, known: Instance, pass: Instance, insns: &[Insn], postorder: &[usize]) {
+    pub(crate) fn put<I: Iterator<Item = usize>>(
+        &mut self,
+        known: Instance,
+        pass: Instance,
+        successors: impl Fn(usize) -> I,
+        postorder: &[usize],
+    ) {
         let mut merged = known;
         if merged.analysed {
             merged.merge(pass);
         } else {
             merged = pass;
         }
-        merged.propagate(insns, postorder);
+        merged.propagate(successors, postorder);
         self.instances.insert((merged.depth, merged.callsite), merged);
     }
 

@@ -3,7 +3,8 @@
 use super::Access;
 use super::special::Touch;
 use crate::domain::reg_type_str;
-use crate::domain::{RegBase, RegState};
+use crate::domain::{RegBase, RegState, RegType};
+use crate::program::JUMP_SIZE;
 use crate::reason::{MemoryReason, reject};
 use crate::{Env, Step, Tnum};
 use ebpfkit_abi::Feature;
@@ -22,7 +23,7 @@ impl Env<'_> {
             RegBase::Packet | RegBase::PacketMeta => ("packet ", self.strict_alignment() || once),
             RegBase::FlowKeys => ("flow keys ", self.strict_alignment() || once),
             RegBase::MapKey => ("key ", self.strict_alignment() || once),
-            RegBase::MapValue => ("value ", self.strict_alignment() || once),
+            RegBase::MapValue => ("value ", self.strict_alignment() || once || self.is_jump_table(r)),
             RegBase::Ctx => ("context ", self.strict_alignment() || once),
             RegBase::Stack => ("stack ", true),
             RegBase::Arena => return Ok(()),
@@ -84,6 +85,14 @@ impl Env<'_> {
                 let kptr = self.check_map_value(reg, off, size, access, false, Touch::Insn)?;
                 if let Some(field) = kptr {
                     self.check_kptr_access(value_reg, &field)?;
+                } else if let Some(v) = read_into
+                    && self.is_jump_table(&r)
+                {
+                    if size != JUMP_SIZE {
+                        return reject(MemoryReason::PartOfJump { size });
+                    }
+                    // Which entry it is says the offset.
+                    *self.reg_mut(v) = RegState { ty: RegType::of(RegBase::Insn), off, ..r };
                 } else if let Some(v) = read_into {
                     match self.frozen_value(&r, off, size) {
                         Some(value) => {

@@ -84,7 +84,7 @@ impl Env<'_> {
         let r = *self.reg(reg);
         let Some(map) = r.map() else { return Err(Stop::unsupported("a map value without its map")) };
         let used = &self.maps[map as usize];
-        let (flags, value_size) = (used.flags(), used.def.value_size);
+        let (flags, value_size, reach) = (used.flags(), used.def.value_size, used.reach());
         let at = i64::from(off);
         match access {
             Access::Write if flags & map_flags::RDONLY_PROG != 0 => {
@@ -95,8 +95,13 @@ impl Env<'_> {
             }
             _ => {}
         }
-        self.check_region(reg, off, size, value_size, zero_size)?;
+        self.check_region(reg, off, size, reach, zero_size)?;
         self.check_special_fields(&r, off, size, touch)
+    }
+
+    /// Whether a pointer leads into a table of jumps.
+    pub(super) fn is_jump_table(&self, r: &RegState) -> bool {
+        r.map().is_some_and(|m| self.maps[m as usize].def.map_type == MapType::InsnArray)
     }
 
     /// What a load of `size` bytes reads of a frozen map; `None` when it is not known.

@@ -2,7 +2,7 @@
 
 use crate::reason::ProgramReason;
 use crate::{Env, Step, reason::reject};
-use ebpfkit_abi::Feature;
+use ebpfkit_abi::{Feature, MapType};
 use ebpfkit_isa::opcode;
 
 /// Instructions of a path that there is memory for from the start.
@@ -65,9 +65,23 @@ impl Env<'_> {
         let mut returns = false;
         let mut path = Vec::with_capacity(discovery.len().min(USUAL_PATH));
         path.push((start, self.edges(start)?));
+        // Of the indirect jumps on the path, where each may lead besides.
+        let mut tables = Vec::new();
+        if self.insns()[start].is_indirect_jump() {
+            tables.push(self.jumps_of(start)?);
+        }
         while let Some((at, edges)) = path.last_mut() {
             let at = *at;
-            let Some(edge) = edges.iter_mut().find_map(Option::take) else {
+            let mut edge = edges.iter_mut().find_map(Option::take);
+            let is_indirect = self.insns()[at].is_indirect_jump();
+            if edge.is_none() && is_indirect {
+                let to = tables.last_mut().and_then(Iterator::next);
+                edge = to.map(|to: usize| Edge { to: to as i64, is_branch: false, may_loop: true });
+            }
+            let Some(edge) = edge else {
+                if is_indirect {
+                    tables.pop();
+                }
                 discovery[at] = Discovery::Explored;
                 path.pop();
                 // What a callee does, its caller does.
@@ -89,6 +103,9 @@ impl Env<'_> {
                     discovery[to] = Discovery::Discovered;
                     let edges = self.edges(to)?;
                     path.push((to, edges));
+                    if self.insns()[to].is_indirect_jump() {
+                        tables.push(self.jumps_of(to)?);
+                    }
                 }
                 Discovery::Discovered
                     if !self.bpf_capable() || !edge.may_loop && !self.has(Feature::LoopsByAnyEdge) =>
@@ -118,11 +135,11 @@ impl Env<'_> {
             (Some(next), None) if insn.is_call() || insn.is_func_address() => {
                 self.call_edges(at, next, insn.function(at))
             }
+            (None, None) if insn.is_src_reg() && !insn.is_call() && !self.has(Feature::IndirectJumps) => {
+                return reject(ProgramReason::UnknownOpcode { code: insn.code });
+            }
             (next, None) => [next, None],
             (None, Some(target)) => {
-                if insn.is_src_reg() {
-                    return reject(ProgramReason::UnknownOpcode { code: insn.code });
-                }
                 self.mark_prune_point(target);
                 [Some(Edge { to: target, is_branch: false, may_loop: true }), None]
             }
@@ -135,6 +152,30 @@ impl Env<'_> {
                 [Some(Edge { may_loop: true, ..next }), Some(jump)]
             }
         })
+    }
+
+    /// Where an indirect jump may lead: the entries of all tables that lead into its function; notes it.
+    fn jumps_of(&mut self, at: usize) -> Step<std::vec::IntoIter<usize>> {
+        let subprog = self.subprog_at(at);
+        let (start, end) = (self.subprogs[subprog].start, self.subprog_end(subprog));
+        let tables = self.maps.iter().filter(|m| m.def.map_type == MapType::InsnArray && m.def.max_entries != 0);
+        let tables = tables.map(|m| m.jumps(0, m.def.max_entries as usize - 1));
+        let mut all: Vec<usize> = tables.filter(|t| (start..end).contains(&t[0])).flatten().collect();
+        if all.is_empty() {
+            return reject(ProgramReason::NoJumpTable { start });
+        }
+        all.sort_unstable();
+        all.dedup();
+        if !all.iter().all(|t| (start..end).contains(t)) {
+            return reject(ProgramReason::JumpTableOutside { insn: at, start, end });
+        }
+        self.aux[at].prune_point = true;
+        self.aux[at].jmp_point = true;
+        for &to in &all {
+            self.aux[to].jmp_point = true;
+        }
+        self.jump_tables.insert(at, all.clone().into());
+        Ok(all.into_iter())
     }
 
     /// After a call control comes back by another way than it went, so the next instruction is a prune point.

@@ -94,7 +94,7 @@ impl Env<'_> {
             for &at in self.postorder.iter().rev() {
                 let mut after = held[at];
                 self.hold_after(at, insns[at], &mut after);
-                for next in insns[at].successors(at).within(insns.len()) {
+                for next in self.successors(at) {
                     for (old, new) in held[next].iter_mut().zip(after) {
                         changed |= old.meet(new);
                     }

@@ -312,9 +312,10 @@ impl Env<'_> {
         let mut is_head = vec![false; end - start];
         is_head[0] = true;
         for &at in &self.postorder[first..last] {
-            let jump = insns[at].successors(at).jump.and_then(|t| usize::try_from(t).ok());
-            if let Some(head) = jump.and_then(|t| is_head.get_mut(t.wrapping_sub(start))) {
-                *head = true;
+            for jump in self.jumps(at) {
+                if let Some(head) = is_head.get_mut(jump.wrapping_sub(start)) {
+                    *head = true;
+                }
             }
         }
         let heads: Vec<usize> =
@@ -337,12 +338,10 @@ impl Env<'_> {
             loop {
                 each(at, tracks);
                 tracks.step(insns[at], depth, outer);
-                let next = insns[at].successors(at);
-                if let Some(jump) = next.jump.and_then(|t| usize::try_from(t).ok()).filter(|t| (start..end).contains(t))
-                {
+                for jump in self.jumps(at).filter(|t| (start..end).contains(t)) {
                     meet(index[jump - start], tracks);
                 }
-                match next.fallthrough.filter(|&t| t < end) {
+                match insns[at].successors(at).fallthrough.filter(|&t| t < end) {
                     Some(t) if is_head[t - start] => return meet(index[t - start], tracks),
                     Some(t) => at = t,
                     None => return,
@@ -369,6 +368,12 @@ impl Env<'_> {
                 block(head, &mut tracks, &mut |_, _| {}, &mut each);
             }
         }
+    }
+
+    /// Where an instruction may jump to.
+    fn jumps(&self, at: usize) -> impl Iterator<Item = usize> + '_ {
+        let next = self.insns()[at].successors(at).fallthrough;
+        self.successors(at).skip(usize::from(next.is_some_and(|n| n < self.insns().len())))
     }
 
     /// What a load or store touches: the pointer, and the bytes, negative where it writes and does not read.

@@ -26,7 +26,7 @@ impl Env<'_> {
                     path.pop();
                     continue;
                 }
-                for next in self.insns()[at].successors(at).within(len) {
+                for next in self.successors(at) {
                     if !std::mem::replace(&mut seen[next], true) {
                         path.push((next, false));
                     }
@@ -93,13 +93,14 @@ impl Env<'_> {
     pub(super) fn compute_scc(&mut self) {
         const UNSEEN: u32 = 0;
         let n = self.insns().len();
-        let insns = self.insns();
-        let successors = |at: usize| insns[at].successors(at).within(n);
+        let env = &*self;
+        let successors = |at: usize| env.successors(at);
+        let mut found: Vec<(usize, u32)> = Vec::new();
         let (mut index, mut low, mut on_stack) = (vec![UNSEEN; n], vec![0u32; n], vec![false; n]);
         let (mut next_index, mut next_scc) = (1, 1);
         let mut stack = Vec::new();
         for root in 0..n {
-            if index[root] != UNSEEN || !self.is_insn_start(root) {
+            if index[root] != UNSEEN || !env.is_insn_start(root) {
                 continue;
             }
             let mut path = vec![(root, successors(root))];
@@ -129,12 +130,15 @@ impl Env<'_> {
                     for m in stack.drain(from..) {
                         on_stack[m] = false;
                         if is_loop {
-                            self.aux[m].scc = next_scc;
+                            found.push((m, next_scc));
                         }
                     }
                     next_scc += u32::from(is_loop);
                 }
             }
+        }
+        for (at, scc) in found {
+            self.aux[at].scc = scc;
         }
     }
 

@@ -10,13 +10,11 @@ impl Env<'_> {
     pub(super) fn compute_live_regs(&mut self) {
         let sets: Vec<(u16, u16)> =
             self.insns().iter().map(|&i| (self.registers_read(i).bits(), i.writes().bits())).collect();
-        let len = self.insns().len();
         let mut changed = true;
         while changed {
             changed = false;
             for &at in &self.postorder {
-                let successors = self.insns()[at].successors(at).within(len);
-                let after = successors.fold(0, |live, s| live | self.aux[s].live_regs_before);
+                let after = self.successors(at).fold(0, |live, s| live | self.aux[s].live_regs_before);
                 let (reads, writes) = sets[at];
                 let before = reads | after & !writes;
                 if before != self.aux[at].live_regs_before {

@@ -2,16 +2,16 @@
 
 use crate::domain::{BtfRef, RegBase, RegExtra, RegType};
 use crate::program::CGROUP_STORAGES;
-use crate::program::UsedMap;
-use crate::reason::ProgramReason;
+use crate::program::{JUMP_SIZE, UsedMap};
+use crate::reason::{ExploreReason, ProgramReason};
 use crate::{Env, Step, Stop, reason::reject};
 use ebpfkit_abi::limits::{MAX_USED_MAPS, MAX_VAR_OFF, PAGE_SIZE};
 use ebpfkit_abi::{Feature, MapType, TypeFlags};
 use ebpfkit_isa::Insn;
 use ebpfkit_isa::opcode::{self, alu, class, jmp, mode, pseudo};
-use ebpfkit_object::Map;
 use ebpfkit_object::btf::{Kind, Type};
 use ebpfkit_object::record;
+use ebpfkit_object::{Map, MapInit};
 
 /// `gotol`: a jump with its distance in the immediate.
 const LONG_JUMP: u8 = class::JMP32 | jmp::JA;
@@ -43,6 +43,15 @@ impl<'a> Env<'a> {
                 };
                 self.aux[at].ld_imm = self.imm64_meaning(at, insn, next)?;
                 at += 1;
+            } else if insn.is_indirect_jump() && self.has(Feature::IndirectJumps) {
+                if (insn.src, insn.off, insn.imm) != (0, 0, 0) {
+                    return reject(ExploreReason::ReservedFields { insn: "BPF_JA|BPF_X" });
+                }
+                if !self.has(Feature::StackLivenessFirst) {
+                    return Err(Stop::unsupported(
+                        "indirect jumps, in kernels that find the liveness of stacks on the way",
+                    ));
+                }
             } else if !self.is_known_opcode(insn.code) {
                 // The instruction set has calls through registers; kernels have not.
                 return reject(ProgramReason::UnknownOpcode { code: insn.code });
@@ -57,6 +66,7 @@ impl<'a> Env<'a> {
         let feature = match code {
             // The instruction set has calls through registers; kernels have not.
             opcode::CALLX => return false,
+            opcode::GOTOX => Feature::IndirectJumps,
             opcode::MAY_GOTO => Feature::MayGoto,
             LONG_JUMP => Feature::LongJumps,
             BYTE_SWAP => Feature::ByteSwapInstruction,
@@ -99,9 +109,6 @@ impl<'a> Env<'a> {
         let Some(def) = self.object().maps.get(index as usize) else {
             return Err(Stop::unsupported(format!("map number {index} is not in the object")));
         };
-        if def.map_type == MapType::InsnArray {
-            return Err(Stop::unsupported("jumps through arrays of instructions"));
-        }
         if self.maps.iter().filter(|m| m.index != usize::MAX).count() >= MAX_USED_MAPS {
             return reject(ProgramReason::TooManyMaps {});
         }
@@ -109,7 +116,23 @@ impl<'a> Env<'a> {
         self.check_map_capability(position)?;
         self.check_map_prog_compatibility(position)?;
         self.check_one_storage(position)?;
+        self.check_jump_targets(position)?;
         Ok(position)
+    }
+
+    /// An array of instructions is complete, and names instructions of the program.
+    fn check_jump_targets(&self, position: u32) -> Step {
+        let def = self.maps[position as usize].def;
+        if def.map_type != MapType::InsnArray {
+            return Ok(());
+        }
+        let is_insn = |at: &u32| (*at as usize) < self.insns().len() && self.is_insn_start(*at as usize);
+        match &def.init {
+            MapInit::Jumps(targets) if def.frozen && targets.iter().all(is_insn) => Ok(()),
+            // What is not set leads to the first instruction.
+            MapInit::Empty if def.frozen => Ok(()),
+            _ => reject(ProgramReason::JumpTableInvalid {}),
+        }
     }
 
     /// Storage of control groups is found by its kind alone, so that a program has one map of each.
@@ -153,6 +176,12 @@ impl<'a> Env<'a> {
                 Ok(())
             }
             MapType::Array => Ok(()),
+            MapType::InsnArray => {
+                if off % JUMP_SIZE != 0 || off / JUMP_SIZE >= def.max_entries {
+                    return reject(ProgramReason::DirectValueOutside { value_size: def.value_size, off });
+                }
+                Ok(())
+            }
             MapType::Arena => {
                 let bytes = u64::from(def.max_entries) * u64::from(PAGE_SIZE);
                 if u64::from(off) >= bytes {

@@ -98,7 +98,7 @@ impl Env<'_> {
                 }
             }
         }
-        analysis.ahead.put(known, pass, self.insns(), postorder);
+        analysis.ahead.put(known, pass, |at| self.successors(at), postorder);
         Ok(())
     }
 

@@ -93,7 +93,8 @@ impl Env<'_> {
                 }
             }
             let last = self.insns()[end - 1].code;
-            if last != opcode::EXIT && last != opcode::JA && last != opcode::JA32 {
+            let jumps_on = last == opcode::GOTOX && self.has(Feature::IndirectJumps);
+            if last != opcode::EXIT && last != opcode::JA && last != opcode::JA32 && !jumps_on {
                 return reject(ProgramReason::LastInsnNotExit {});
             }
         }

@@ -1,8 +1,8 @@
 //! Maps in use.
 
 use ebpfkit_abi::MapType;
-use ebpfkit_object::Map;
 use ebpfkit_object::record::Record;
+use ebpfkit_object::{Map, MapInit};
 use std::rc::Rc;
 
 /// A map that the program uses.
@@ -22,6 +22,29 @@ impl UsedMap<'_> {
     /// Creation flags, with those that the map's type has by itself.
     pub fn flags(&self) -> u32 {
         self.def.flags | self.def.map_type.row().implied
+    }
+}
+
+/// Bytes of an entry of a table of jumps, as programs see it.
+pub(crate) const JUMP_SIZE: u32 = 8;
+
+impl UsedMap<'_> {
+    /// Bytes that a program gets at through a pointer to a value: of an array of instructions, the whole table.
+    pub(crate) fn reach(&self) -> u32 {
+        match self.def.map_type {
+            MapType::InsnArray => self.def.max_entries.saturating_mul(JUMP_SIZE),
+            _ => self.def.value_size,
+        }
+    }
+
+    /// Instructions that entries of a table of jumps lead to, ascending and each once.
+    pub(crate) fn jumps(&self, from: usize, to: usize) -> Vec<usize> {
+        let all = if let MapInit::Jumps(targets) = &self.def.init { &targets[..] } else { &[] };
+        // What is not set leads to the first instruction.
+        let mut jumps: Vec<usize> = (from..=to).map(|i| all.get(i).map_or(0, |t| *t as usize)).collect();
+        jumps.sort_unstable();
+        jumps.dedup();
+        jumps
     }
 }
 

@@ -10,5 +10,5 @@ pub use attach::AttachInfo;
 pub use ctx_use::CtxUse;
 pub use insn_aux::InsnAux;
 pub use maps::UsedMap;
-pub(crate) use maps::{CGROUP_STORAGES, SEVERAL_MAPS};
+pub(crate) use maps::{CGROUP_STORAGES, JUMP_SIZE, SEVERAL_MAPS};
 pub use subprog::{GlobalArg, SubprogInfo};

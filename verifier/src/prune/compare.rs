@@ -55,7 +55,7 @@ fn scalar_allows(old: &RegState, cur: &RegState, ids: &mut IdMap) -> bool {
 /// Whether pointers of a kind are compared by the bounds of their offsets.
 fn has_bounds(base: RegBase) -> bool {
     use RegBase as B;
-    matches!(base, B::MapKey | B::MapValue | B::Mem | B::Buf | B::TpBuffer | B::Packet | B::PacketMeta)
+    matches!(base, B::Insn | B::MapKey | B::MapValue | B::Mem | B::Buf | B::TpBuffer | B::Packet | B::PacketMeta)
 }
 
 /// A pointer whose fixed offset is in its bounds.
@@ -99,6 +99,7 @@ pub(super) fn reg_allows(old: &RegState, cur: &RegState, precise: Precision, how
         }
         RegBase::Stack => regs_exact(old, cur, ids) && old.frameno == cur.frameno,
         RegBase::Arena => true,
+        RegBase::Insn => old.off == cur.off && old.extra == cur.extra && range_within(old, cur),
         _ => regs_exact(old, cur, ids),
     }
 }

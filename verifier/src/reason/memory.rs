@@ -52,6 +52,8 @@ reasons! {
         "EBPF0203" DifferentPointers {} EINVAL, "same insn cannot be used with different pointers";
         /// An access is not aligned to its size.
         "EBPF0204" Misaligned { what: &'static str, var_off: String, reg_off: i32, off: i32, size: u32 } EACCES, "misaligned {what}access off {var_off}+{reg_off}+{off} size {size}" | "since Linux 7.2" "misaligned {what}access off {var_off}+{off} size {size}";
+        /// Part of an entry of a table of jumps is read.
+        "EBPF0602" PartOfJump { size: u32 } EACCES, "Invalid read of {size} bytes from insn_array";
         /// The same, with the register's offset as one.
         "EBPF0204" MisalignedAt { what: &'static str, at: String, off: i32, size: u32 } EACCES, "misaligned {what}access off {at}+{off} size {size}";
         /// A packet access is not aligned to its size.

@@ -19,6 +19,12 @@ reasons! {
         "EBPF0601" UnreachableInsn { insn: usize } EINVAL, "unreachable insn {insn}";
         /// A jump leaves its function.
         "EBPF0602" JumpOutOfRange { insn: usize, target: i64 } EINVAL, "jump out of range from insn {insn} to {target}";
+        /// A function jumps to addresses, and no table leads into it.
+        "EBPF0602" NoJumpTable { start: usize } EINVAL, "no jump tables found for subprog starting at {start}";
+        /// A table of jumps leads out of its function.
+        "EBPF0602" JumpTableOutside { insn: usize, start: usize, end: usize } EINVAL, "jump table for insn {insn} points outside of the subprog [{start},{end}]";
+        /// A table of jumps that is not complete, or leads to no instruction.
+        "EBPF0602" JumpTableInvalid {} EINVAL, "Failed to properly initialize insn array";
         /// A function may run past its end.
         "EBPF0603" LastInsnNotExit {} EINVAL, "last insn is not an exit or jmp";
         /// A call leads outside the program.

@@ -19,6 +19,12 @@ reasons! {
         "EBPF0109" AddrSpaceWithoutArena {} EINVAL, "addr_space_cast insn can only be used in a program that has an associated arena";
         "EBPF0109" WithAndWithoutArena {} EINVAL, "same insn cannot be used with and without arena pointer";
         "EBPF0104" InvalidMayGoto { imm: i32 } EINVAL, "invalid may_goto imm {imm}";
+        /// An indirect jump to something that is no address of an instruction.
+        "EBPF0602" NoJumpAddress { reg: u8, ty: String } EINVAL, "R{reg} has type {ty}, expected PTR_TO_INSN";
+        /// An indirect jump through an entry behind any table.
+        "EBPF0602" JumpIndexTooLarge { reg: u8, which: &'static str, value: u64 } ERANGE, "the sum of R{reg} {which}_value {value} is too big";
+        /// An indirect jump through an entry behind its table.
+        "EBPF0602" OutsideJumpTable { reg: u8, first: u64, last: u64, entries: u32 } EINVAL, "R{reg} points to outside of jump table: [{first},{last}] max_entries {entries}";
         "EBPF0112" PointerArithmetic { reg: u8 } EACCES, "R{reg} pointer arithmetic prohibited";
         "EBPF0116" SignExtendPointer { reg: u8 } EACCES, "R{reg} sign-extension part of pointer";
         "EBPF0116" PartialPointerCopy { reg: u8 } EACCES, "R{reg} partial copy of pointer";

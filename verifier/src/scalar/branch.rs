@@ -2,12 +2,12 @@
 
 use super::linked::{LinkedRegs, most_linked};
 use crate::domain::compare::{Pair, const_at, negated, swapped};
-use crate::domain::{Numbers, RegBase, RegExtra, RegState, RegType};
-use crate::program::UsedMap;
+use crate::domain::{Numbers, RegBase, RegExtra, RegState, RegType, reg_type_str};
+use crate::program::{JUMP_SIZE, UsedMap};
 use crate::reason::{ScalarReason, reject};
 use crate::scalar::operands::SrcOp;
 use crate::state::{RefKind, StackUse, VerifierState};
-use crate::{Env, Step};
+use crate::{Env, Step, Stop};
 use ebpfkit_abi::limits::MAX_VAR_OFF;
 use ebpfkit_abi::{Feature, MapType, TypeFlags};
 use ebpfkit_isa::Insn;
@@ -392,6 +392,41 @@ impl Env<'_> {
         }
         self.log_insn_state();
         self.path.insn_idx = next;
+        Ok(())
+    }
+
+    /// `gotox`: every instruction that the entries lead to which the register may have been loaded from.
+    pub(crate) fn check_indirect_jump(&mut self, reg: u8) -> Step {
+        let r = self.reg(reg).folded();
+        if r.ty != RegType::of(RegBase::Insn) {
+            let ty = reg_type_str(r.ty).into_owned();
+            return reject(ScalarReason::NoJumpAddress { reg, ty });
+        }
+        let Some(map) = r.map() else {
+            return Err(Stop::unsupported("the address of an instruction without its table"));
+        };
+        let (low, high) = if r.var_off.is_const() { (r.var_off.value, r.var_off.value) } else { (r.umin, r.umax) };
+        let most = u64::from(u32::MAX) * u64::from(JUMP_SIZE);
+        for (which, value) in [("umin", low), ("umax", high)] {
+            if value > most {
+                return reject(ScalarReason::JumpIndexTooLarge { reg, which, value });
+            }
+        }
+        let (first, last) = (low / u64::from(JUMP_SIZE), high / u64::from(JUMP_SIZE));
+        let used = &self.maps[map as usize];
+        let entries = used.def.max_entries;
+        if last >= entries.into() {
+            return reject(ScalarReason::OutsideJumpTable { reg, first, last, entries });
+        }
+        let jumps = used.jumps(first as usize, last as usize);
+        let here = self.path.insn_idx;
+        let Some((&last, others)) = jumps.split_last() else {
+            return Err(Stop::unsupported("an empty table of jumps"));
+        };
+        for &to in others {
+            self.push_branch(to, here, false, |_, _| {})?;
+        }
+        self.path.insn_idx = last;
         Ok(())
     }
 

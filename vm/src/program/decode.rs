@@ -183,6 +183,7 @@ fn inst(pieces: &Pieces, op: Isa, at: usize, translate: bool) -> Result<Inst, Lo
             let (reg, imm) = operand(width, src);
             make(pick(jmp(op), width, src), dst, reg, off.into(), imm)
         }
+        Isa::GotoX { .. } => return Err(unsupported(at, "jumps to the address in a register".to_owned())),
         Isa::MayGoto { off } => make(Op::MayGoto, 0, 0, off.into(), 0),
         Isa::Call(CallKind::Helper(id::TAIL_CALL)) => make(Op::TailCall, 0, 0, 0, 0),
         Isa::Call(CallKind::Helper(id)) => make(
