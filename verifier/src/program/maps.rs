@@ -40,8 +40,11 @@ impl UsedMap<'_> {
     /// Instructions that entries of a table of jumps lead to, ascending and each once.
     pub(crate) fn jumps(&self, from: usize, to: usize) -> Vec<usize> {
         let all = if let MapInit::Jumps(targets) = &self.def.init { &targets[..] } else { &[] };
-        // What is not set leads to the first instruction.
-        let mut jumps: Vec<usize> = (from..=to).map(|i| all.get(i).map_or(0, |t| *t as usize)).collect();
+        let mut jumps: Vec<usize> = all.iter().take(to + 1).skip(from).map(|t| *t as usize).collect();
+        if to >= all.len() {
+            // What is not set leads to the first instruction.
+            jumps.push(0);
+        }
         jumps.sort_unstable();
         jumps.dedup();
         jumps
