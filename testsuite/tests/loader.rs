@@ -69,6 +69,9 @@ fn show_map(text: &mut String, prepared: &Prepared, map: &Map, indent: &str) {
         MapInit::Maps(slots) | MapInit::Programs(slots) => {
             let _ = writeln!(text, "{indent}  slots {slots:?}");
         }
+        MapInit::Jumps(targets) => {
+            let _ = writeln!(text, "{indent}  jumps {targets:?}");
+        }
         MapInit::StructOps { data, programs } => {
             let _ = writeln!(text, "{indent}  table {data:02x?}, programs {programs:?}");
         }
