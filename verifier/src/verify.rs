@@ -93,10 +93,10 @@ fn judge<T>(
         env.observer.text(format_args!("stack depth {}\n", depths.join("+")));
     }
     if log_level != 0 || wants_stats {
-        let crate::tables::Walk { max_states_per_insn, total_states, peak_states, .. } = env.tables.walk;
+        let crate::tables::Walk { max_states_per_insn, total_states, peak_states, longest_read, .. } = env.tables.walk;
         env.observer.text(format_args!(
             "processed {} insns (limit 1000000) max_states_per_insn {max_states_per_insn} total_states {total_states} \
-             peak_states {peak_states} mark_read 0\n",
+             peak_states {peak_states} mark_read {longest_read}\n",
             env.insn_processed
         ));
     }

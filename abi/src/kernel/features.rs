@@ -203,6 +203,11 @@ features! {
     /// Numbers that a constant was added to stay linked with those they were copied from.
     LinkedDistances: (6, 11), [Verdict, Steps], commit "98d7ca374ba4" "bpf: Track delta between \"linked\" registers.";
 
+    /// The same where the constant is negative or subtracted, and in arithmetic of 32 bits.
+    LinkedAnyDistance: (7, 0), [Verdict, Steps],
+        commit "7a433e519364" "bpf: Support negative offsets, BPF_SUB, and alu32 for linked register tracking",
+        [(6, 18, 44)];
+
     /// Copies of the low half of a number that has no more stay linked with it.
     LinkedNarrowMoves: (6, 4), [Verdict, Steps],
         commit "3be49f79555e" "bpf: Improve verifier u32 scalar equality checking";
@@ -616,6 +621,14 @@ features! {
 
     /// Registers that nothing reads any more are known before the walk.
     LiveRegisterPass: (6, 15), [Steps], commit "14c8552db644" "bpf: simple DFA-based live registers analysis";
+
+    /// Loops are known from the control flow, and what the states of a loop need is passed along its back edges.
+    LoopsByComponent: (6, 17), [Steps, Log],
+        commit "c9e31900b54c" "bpf: propagate read/precision marks over state graph backedges";
+
+    /// What may still be read is known from the control flow, not by following each read back to where the value was
+    /// written.
+    StaticLiveness: (6, 18), [Steps], commit "107e16979905" "bpf: disable and remove registers chain based liveness";
 
     /// Infinite loops are shown with both states.
     LoopStatesShown: (6, 7), [Message],

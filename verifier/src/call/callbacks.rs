@@ -126,7 +126,7 @@ impl Env<'_> {
             callee.callback_ret_range = range;
             state.callback_unroll_depth += 1;
             state.cur_mut().callback_depth += 1;
-            state.frames.push(Frame::new(callee));
+            state.enter(Frame::new(callee));
         })?;
         self.path.state.cur_mut().callback_depth = 0;
         self.tables.trace.all();
@@ -139,7 +139,7 @@ impl Env<'_> {
         let Some(callee) = self.path.entering.take() else { return };
         self.path.insn_idx = self.subprogs[callee.subprog as usize].start;
         self.leave_stack_chain();
-        self.path.state.frames.push(callee);
+        self.path.state.enter(callee);
         self.log_enter();
     }
 
@@ -163,6 +163,7 @@ impl Env<'_> {
         if !r0.is_scalar() {
             return reject(CallReason::CallbackReturnNoScalar {});
         }
+        self.read_regs(1);
         let range = self.path.state.cur().callback_ret_range;
         if !self.has(Feature::ReturnRanges) {
             self.check_return_bits(0, "At callback return", range.min, range.max)?;
@@ -175,7 +176,7 @@ impl Env<'_> {
         }
         let callsite = usize::try_from(self.path.state.cur().callsite).unwrap_or(0);
         self.log_leave(callsite);
-        self.path.state.frames.pop();
+        self.path.state.leave(false);
         if !self.has(Feature::RepeatedCallbacks) {
             self.path.insn_idx = callsite + 1;
             return Ok(());

@@ -245,6 +245,7 @@ impl Env<'_> {
         let start = self.subprogs[subprog].start;
         (self.path.insn_idx, self.path.prev_insn_idx) = (start, start);
         self.path.state = VerifierState::start(subprog as u32, self.prog().flags.has(ProgramFlags::SLEEPABLE));
+        self.path.state.parentage = self.first_parentage();
         self.path.state.first_insn_idx = start;
         let name = self.subprogs[subprog].name.clone();
         self.verbose(format_args!("Validating {name}() func#{subprog}...\n"));

@@ -23,6 +23,8 @@ impl Env<'_> {
         }
         let mut callee = FuncState::new(at as i32, frames as u32, subprog as u32);
         callee.regs[1..=5].copy_from_slice(&self.path.state.cur().regs[1..=5]);
+        // Before the caller loses the arguments.
+        self.path.state.parentage.enter(true);
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
@@ -47,7 +49,7 @@ impl Env<'_> {
         let caller = self.path.state.curframe() - 1;
         self.path.state.frame_mut(caller).regs[0] = r0;
         self.log_leave(usize::try_from(callsite).unwrap_or(0) + 1);
-        self.path.state.frames.pop();
+        self.path.state.leave(true);
         self.path.insn_idx = usize::try_from(callsite).unwrap_or(0) + 1;
         Ok(())
     }

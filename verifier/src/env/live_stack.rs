@@ -1,7 +1,7 @@
 //! Telling the analysis of stack slots what instructions read and write.
 
 use super::Env;
-use crate::state::VerifierState;
+use crate::state::{Cells, VerifierState};
 
 impl Env<'_> {
     /// Prepares the graph that the analysis runs on.
@@ -27,11 +27,15 @@ impl Env<'_> {
 
     /// The instruction being verified may read these slots of a frame (bit n for slot n).
     pub fn mark_stack_read(&mut self, frame: usize, slots: u64) {
+        if self.path.state.parentage.is_kept() {
+            self.follow_reads(frame, Cells::new(0, slots));
+        }
         self.tables.liveness.mark_read(frame, self.path.state.insn_idx, slots);
     }
 
     /// The instruction being verified writes these slots of a frame whole (bit n for slot n).
     pub fn mark_stack_write(&mut self, frame: usize, slots: u64) {
+        self.path.state.parentage.write(frame, Cells::new(0, slots));
         self.tables.liveness.mark_write(frame, slots);
     }
 

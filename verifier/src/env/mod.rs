@@ -3,6 +3,7 @@
 mod input;
 mod live_stack;
 mod path;
+mod reads;
 
 pub(crate) use input::Input;
 pub(crate) use path::Path;

@@ -42,6 +42,7 @@ impl Env<'_> {
         finish: impl FnOnce(&mut Self, &mut FuncState),
     ) -> Step {
         let mut state = VerifierState::start(subprog as u32, sleepable);
+        state.parentage = self.first_parentage();
         if let Some(frame) = state.frames.first_mut() {
             finish(self, frame.make_mut());
         }
@@ -67,6 +68,7 @@ impl Env<'_> {
     /// Ends the current path: its ancestors have one open path less.
     fn close_path(&mut self) -> Step {
         self.tables.trace.all();
+        self.leave_met_loop();
         let mut at = self.path.state.parent;
         let mut last = None;
         while let Some(id) = at {

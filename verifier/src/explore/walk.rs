@@ -206,6 +206,7 @@ impl Env<'_> {
     /// Sets the state at the start of the main program.
     pub(crate) fn start_main(&mut self) {
         self.path.state = VerifierState::start(0, self.prog().flags.has(ebpfkit_object::ProgramFlags::SLEEPABLE));
+        self.path.state.parentage = self.first_parentage();
         self.path.insn_idx = 0;
         self.path.prev_insn_idx = 0;
         *self.path.state.reg_mut(1) = RegState::pointer(RegType::of(RegBase::Ctx), RegExtra::None);

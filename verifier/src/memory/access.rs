@@ -226,7 +226,11 @@ impl Env<'_> {
                 let kind = if r.ty.has(TypeFlags::RDONLY) { "rdonly" } else { "rdwr" };
                 self.check_buffer(reg, kind, r.off, bytes)
             }
-            RegBase::Stack => self.check_stack_buffer(reg, r.off, size, access, zero_size_allowed, raw),
+            RegBase::Stack => {
+                // Kernels that do not tell reads by calls from writes take each for a write.
+                let access = if self.has(Feature::StackAccessKinds) { access } else { Access::Write };
+                self.check_stack_buffer(reg, r.off, size, access, zero_size_allowed, raw)
+            }
             RegBase::BtfId if access == Access::Write && self.has(Feature::NoWritesByCalls) => cannot_write(),
             RegBase::BtfId => self.check_btf_object(reg, r.off, bytes, Access::Read, None),
             RegBase::Ctx if !self.rewrites_ctx() => match size {

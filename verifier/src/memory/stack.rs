@@ -4,7 +4,7 @@ use super::Access;
 use crate::domain::{RegBase, RegState};
 use crate::memory::access::RawBuffer;
 use crate::reason::{MemoryReason, reject};
-use crate::state::StackUse;
+use crate::state::{Cells, StackUse};
 use crate::state::{SLOT_SIZE, SlotKind, StackSlot};
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::Feature;
@@ -182,6 +182,9 @@ impl Env<'_> {
         let is_zero = value.is_some_and(|v| v.is_null()) || stored_imm == Some(0);
         if size as usize == SLOT_SIZE && at % 8 == 0 {
             self.mark_stack_write(frame, 1 << slot);
+        } else if size as usize == SLOT_SIZE {
+            // Of what lies across two slots, kernels that follow reads take the first for written.
+            self.path.state.parentage.write(frame, Cells::new(0, 1 << slot));
         }
         if spilled.is_some() {
             self.push_history(StackUse::access(frame, slot), 0)?;

@@ -112,7 +112,11 @@ impl Env<'_> {
         let top = state.curframe();
         let mut bt = BacktrackState::nothing(top);
         for frame in (0..=top).rev() {
-            let Precise { regs, slots } = self.tables.walk.saved.get(equal).precise[frame];
+            let equal = self.tables.walk.saved.get(equal);
+            let Precise { mut regs, mut slots } = equal.precise[frame];
+            if let Some(read) = equal.read.get(frame) {
+                (regs, slots) = (regs & read.regs(), slots & read.slots());
+            }
             (bt.regs[frame], bt.slots[frame]) = (regs, slots);
             if self.log_level() > 1 && (regs != 0 || slots != 0) {
                 let regs = (0..16).filter(|i| regs >> i & 1 != 0).map(|i| format!("r{i}"));

@@ -114,8 +114,11 @@ impl Env<'_> {
     fn clean_state(&mut self, id: StateId) {
         let mut state = std::mem::replace(&mut self.tables.walk.saved.get_mut(id).state, crate::VerifierState::empty());
         for frame in 0..state.frames.len() {
-            let live_regs = self.aux[state.frame_insn(frame)].live_regs_before;
-            let live_slots = self.live_slots(&state, frame);
+            let read = self.tables.walk.saved.get(id).read.get(frame).copied();
+            let (live_regs, live_slots) = match read {
+                Some(read) => (read.regs(), read.slots()),
+                None => (self.aux[state.frame_insn(frame)].live_regs_before, self.live_slots(&state, frame)),
+            };
             let f = state.frame(frame);
             let dead_reg = |i: usize| live_regs >> i & 1 == 0;
             let regs = (0..usize::from(R10)).any(|i| dead_reg(i) && f.regs[i] != RegState::NOT_INIT);

@@ -2,7 +2,7 @@
 
 use crate::Env;
 use crate::domain::{RegBase, RegExtra, RegState, RegType};
-use crate::state::{FuncState, StateId, VerifierState};
+use crate::state::{Cells, FuncState, StateId, VerifierState};
 use crate::state::{SlotKind, Stack, StackSlot};
 use crate::tables::ids::{regs_exact, same_value};
 use crate::tables::saved::Saved;
@@ -202,6 +202,9 @@ pub(super) fn stack_slot_allows(
     if kinds_matter && c.is_none_or(|c| c.kinds != o.kinds) {
         return false;
     }
+    if by.live_slots >> (i & 63) & 1 == 0 {
+        return true;
+    }
     if c.is_none() && o.kinds.iter().all(|&k| k == SlotKind::Invalid || misc_is_any && k == SlotKind::Misc) {
         return true;
     }
@@ -219,7 +222,10 @@ fn stack_allows(old: &Stack, cur: &Stack, by: &FrameComparison, ids: &mut IdMap)
 
 /// What comparing frames depends on besides the frames.
 pub(super) struct FrameComparison {
+    /// Registers that must agree.
     pub(super) live: u16,
+    /// Slots that must agree.
+    pub(super) live_slots: u64,
     pub(super) precise: Precise,
     pub(super) how: Exactness,
     pub(super) misc_is_any: bool,
@@ -235,11 +241,23 @@ impl FrameComparison {
     }
 }
 
+/// All registers.
+pub(super) const ALL_REGS: u16 = 0x7ff;
+
+/// Registers and slots of a frame that must agree, of those registers that are alive: where reads are followed, what
+/// was read, unless the paths from there are not all known.
+pub(super) fn must_agree(live: u16, read: Option<&Cells>, how: Exactness) -> (u16, u64) {
+    match read.filter(|_| how == NotExact) {
+        Some(read) => (live & read.regs(), read.slots()),
+        None => (live, u64::MAX),
+    }
+}
+
 fn frame_allows(old: &FuncState, cur: &FuncState, by: &FrameComparison, ids: &mut IdMap) -> bool {
     if old.callback_depth > cur.callback_depth {
         return false;
     }
-    let mut live = by.live & 0x7ff;
+    let mut live = by.live & ALL_REGS;
     while live != 0 {
         let i = live.trailing_zeros() as usize;
         live &= live - 1;
@@ -280,10 +298,11 @@ impl Env<'_> {
         let halves = self.tables.liveness.ahead().is_some();
         let keeps_distances = self.has(Feature::PacketsUntightened);
         let whole_offsets = self.has(Feature::WholeOffsets);
+        let knows_live = self.has(Feature::LiveRegisterPass);
         let least = least_precision(self.tables.walk.strict_numbers, self.bpf_capable());
         let Self { tables, path, aux, .. } = self;
         let (walk, cur) = (&mut tables.walk, &path.state);
-        let Saved { state: old, precise, .. } = walk.saved.get(id);
+        let Saved { state: old, precise, read, .. } = walk.saved.get(id);
         if old.frames.len() != cur.frames.len()
             || old.speculative && !cur.speculative
             || old.in_sleepable != cur.in_sleepable
@@ -298,8 +317,9 @@ impl Env<'_> {
         }
         let frames = old.frames.iter().zip(&cur.frames).enumerate();
         for (i, (o, c)) in frames {
-            let live = aux[old.frame_insn(i)].live_regs_before;
-            let by = FrameComparison { live, precise: precise[i], how, misc_is_any, halves, least };
+            let live = if knows_live { aux[old.frame_insn(i)].live_regs_before } else { ALL_REGS };
+            let (live, live_slots) = must_agree(live, read.get(i), how);
+            let by = FrameComparison { live, live_slots, precise: precise[i], how, misc_is_any, halves, least };
             if o.callsite != c.callsite || !frame_allows(o, c, &by, ids) {
                 return false;
             }

@@ -1,11 +1,12 @@
 //! What keeps a saved state from allowing the current one, for whoever wants to know where states multiply.
 
-use super::compare::{Exactness, FrameComparison, least_precision, reg_allows, stack_slot_allows};
+use super::compare::{ALL_REGS, Exactness, FrameComparison, least_precision, must_agree, reg_allows, stack_slot_allows};
 use crate::Env;
 use crate::domain::RegState;
 use crate::observer::{Difference, Event, Part};
 use crate::state::{SLOT_SIZE, StateId};
 use crate::tables::saved::Saved;
+use ebpfkit_abi::Feature;
 
 impl Env<'_> {
     /// Tells the observer that a saved state at `insn` was compared with the current one, and of the first part that
@@ -26,10 +27,11 @@ impl Env<'_> {
     fn difference(&mut self, id: StateId, how: Exactness) -> (Difference, Option<[Option<RegState>; 2]>) {
         let misc_is_any = self.allow_uninit_stack();
         let halves = self.tables.liveness.ahead().is_some();
+        let knows_live = self.has(Feature::LiveRegisterPass);
         let least = least_precision(self.tables.walk.strict_numbers, self.bpf_capable());
         let Self { tables, path, aux, .. } = self;
         let (walk, cur) = (&mut tables.walk, &path.state);
-        let Saved { state: old, precise, .. } = walk.saved.get(id);
+        let Saved { state: old, precise, read, .. } = walk.saved.get(id);
         let ids = &mut walk.ids;
         ids.reset(path.last_id());
         let part = |frame, part, precise| Difference { frame, part, precise, old: String::new(), new: String::new() };
@@ -43,8 +45,9 @@ impl Env<'_> {
             if o.callsite != c.callsite || o.callback_depth > c.callback_depth {
                 return (part(frame, Part::Calls, false), None);
             }
-            let live = aux[old.frame_insn(frame)].live_regs_before;
-            let by = FrameComparison { live, precise: precise[frame], how, misc_is_any, halves, least };
+            let live = if knows_live { aux[old.frame_insn(frame)].live_regs_before } else { ALL_REGS };
+            let (live, live_slots) = must_agree(live, read.get(frame), how);
+            let by = FrameComparison { live, live_slots, precise: precise[frame], how, misc_is_any, halves, least };
             for reg in (0..11).filter(|r| live >> r & 1 != 0) {
                 let (old, new) = (&o.regs[reg], &c.regs[reg]);
                 let marked = by.precise.regs >> reg & 1 != 0 || old.precise;

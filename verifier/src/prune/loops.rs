@@ -7,6 +7,7 @@
 use crate::state::StateId;
 use crate::tables::loops::{BackEdge, SccCallchain, Visit, callchain_of};
 use crate::{Env, Step};
+use ebpfkit_abi::Feature;
 
 /// Passes over the back edges before everything is made precise instead.
 const MAX_ITERATIONS: u32 = 64;
@@ -23,6 +24,9 @@ impl Env<'_> {
 
     /// A state was saved: it is the entry of its loop if that has none.
     pub(super) fn enter_loop(&mut self, id: StateId) {
+        if !self.has(Feature::LoopsByComponent) {
+            return;
+        }
         let Some(chain) = callchain_of(&self.tables.walk.saved.get(id).state, &self.aux) else { return };
         let loops = &mut self.tables.walk.loops;
         let (scc, n) = loops.find(&chain).unwrap_or_else(|| {
@@ -42,6 +46,10 @@ impl Env<'_> {
 
     /// All paths from a saved state are finished: if it was the entry of its loop, the loop is.
     pub(crate) fn exit_loop(&mut self, id: StateId) -> Step {
+        if !self.has(Feature::LoopsByComponent) {
+            self.leave_loop(id);
+            return Ok(());
+        }
         let Some(chain) = callchain_of(&self.tables.walk.saved.get(id).state, &self.aux) else { return Ok(()) };
         let loops = &mut self.tables.walk.loops;
         let Some((scc, n)) = loops.find(&chain) else { return Ok(()) };
@@ -77,6 +85,9 @@ impl Env<'_> {
 
     /// The current path came back to a state of its loop.
     pub(super) fn add_back_edge(&mut self, equal: StateId) {
+        if !self.has(Feature::LoopsByComponent) {
+            return self.meet_loop(equal);
+        }
         let Some(chain) = callchain_of(&self.tables.walk.saved.get(equal).state, &self.aux) else { return };
         self.log_loop("backedge", &chain);
         let state = self.path.state.clone();
@@ -88,8 +99,20 @@ impl Env<'_> {
         self.tables.walk.update_peak();
     }
 
-    /// Whether the marks of a saved state may still change through its loop.
-    pub(crate) fn in_unfinished_loop(&self, id: StateId) -> bool {
-        self.tables.walk.loops.unfinished(&self.tables.walk.saved.get(id).state, &self.aux)
+    /// Whether what is known of a saved state may still change through its loop.
+    pub(crate) fn in_unfinished_loop(&mut self, id: StateId) -> bool {
+        if self.has(Feature::LoopsByComponent) {
+            return self.tables.walk.loops.unfinished(&self.tables.walk.saved.get(id).state, &self.aux);
+        }
+        self.has(Feature::ExactLoopChecks) && self.open_loop_entry(id).is_some()
+    }
+
+    /// Whether a finished state is still asked about its loop.
+    pub(super) fn is_loop_state(&mut self, id: StateId) -> bool {
+        if self.has(Feature::LoopsByComponent) {
+            self.in_unfinished_loop(id)
+        } else {
+            self.tables.walk.saved.get(id).is_loop_entry
+        }
     }
 }

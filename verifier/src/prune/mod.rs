@@ -3,6 +3,7 @@
 mod clean;
 mod compare;
 mod difference;
+mod loop_entries;
 mod loops;
 mod visited;
 mod widening;

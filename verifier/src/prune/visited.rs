@@ -69,6 +69,7 @@ impl Env<'_> {
                 if self.wants_comparisons() {
                     self.observer.event(Event::Pruned { insn });
                 }
+                self.propagate_reads(id);
                 if self.aux[insn].jmp_point {
                     self.push_history(StackUse::NONE, 0)?;
                 }
@@ -204,12 +205,16 @@ impl Env<'_> {
         self.path.state.parent = Some(id);
         self.path.state.first_insn_idx = insn;
         self.path.state.dfs_depth += 1;
+        if self.path.state.parentage.is_kept() {
+            let VerifierState { frames, parentage, .. } = &mut self.path.state;
+            parentage.saved(frames.iter().map(|f| f.stack.slots.len()));
+        }
     }
 
     /// Drops a retired state that nothing needs any more.
     pub(crate) fn drop_if_unused(&mut self, id: StateId) {
         let saved = self.tables.walk.saved.get(id);
-        if saved.retired && saved.branches == 0 && !self.in_unfinished_loop(id) {
+        if saved.retired && saved.branches == 0 && !self.is_loop_state(id) {
             self.tables.walk.saved.drop_retired(id);
         }
     }

@@ -264,8 +264,9 @@ impl Env<'_> {
             src.const_value().and_then(|v| i32::try_from(v as i64).ok())
         };
         let delta = match insn.op() {
-            alu::ADD => known,
-            alu::SUB => known.and_then(i32::checked_neg),
+            alu::ADD if self.has(Feature::LinkedAnyDistance) => known,
+            alu::ADD => known.filter(|&v| v >= 0 && !alu32),
+            alu::SUB if self.has(Feature::LinkedAnyDistance) => known.and_then(i32::checked_neg),
             _ => None,
         };
         let dst = self.reg_mut(insn.dst);

@@ -31,11 +31,13 @@ impl Env<'_> {
             if self.reg(reg).ty == RegType::NOT_INIT {
                 return reject(ScalarReason::UninitRegister { reg });
             }
+            self.read_regs(1 << reg);
             return Ok(());
         }
         if reg == R10 {
             return reject(ScalarReason::FramePointerWrite {});
         }
+        self.write_regs(1 << reg);
         if how == DstOp {
             self.mark_reg_unknown(reg);
         }
@@ -70,6 +72,7 @@ impl Env<'_> {
     pub fn mark_reg_not_init(&mut self, reg: u8) {
         self.tables.trace.reg(reg);
         if usize::from(reg) < REG_COUNT {
+            self.write_regs(1 << reg);
             *self.reg_mut(reg) = RegState::NOT_INIT;
         }
     }

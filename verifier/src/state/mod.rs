@@ -1,10 +1,12 @@
 //! The state of one path: frames, registers, stacks, and what the program has acquired.
 
 mod frame;
+mod parentage;
 mod sets;
 pub mod stack;
 
 pub use frame::Frame;
+pub use parentage::{Cell, Cells, Parentage};
 pub(crate) use sets::{RegList, SlotList};
 pub use stack::{SLOT_SIZE, SlotKind, Stack, StackSlot};
 
@@ -205,6 +207,8 @@ pub struct VerifierState {
     pub speculative: bool,
     /// May sleep here.
     pub in_sleepable: bool,
+    /// Where its values were when its last state was saved.
+    pub parentage: Parentage,
 }
 
 impl VerifierState {
@@ -369,6 +373,19 @@ impl VerifierState {
             may_goto_depth: 0,
             speculative: false,
             in_sleepable: sleepable,
+            parentage: Parentage::default(),
         }
+    }
+
+    /// Enters a callback.
+    pub fn enter(&mut self, callee: Frame) {
+        self.frames.push(callee);
+        self.parentage.enter(false);
+    }
+
+    /// Leaves a function; with `result`, its r0 is its caller's.
+    pub fn leave(&mut self, result: bool) {
+        self.frames.pop();
+        self.parentage.leave(result);
     }
 }

@@ -1,6 +1,6 @@
 //! Saved states: where they are kept, in which order they are compared, when they are dropped.
 
-use crate::state::{StateId, VerifierState};
+use crate::state::{Cells, StateId, VerifierState};
 
 /// Registers and slots of one frame of a saved state whose exact value matters to what follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +18,14 @@ pub struct Saved {
     pub state: VerifierState,
     /// By frame.
     pub precise: Vec<Precise>,
+    /// By frame, what was read on the paths from here; empty in kernels that know otherwise what may still be read.
+    pub read: Vec<Cells>,
     /// Paths from here that are still open.
     pub branches: u32,
+    /// In kernels that know loops by it, a state that a path from here came back to.
+    pub loop_entry: Option<StateId>,
+    /// Such a state of another one.
+    pub is_loop_entry: bool,
     hits: u32,
     misses: u32,
     /// Dead registers and slots were dropped.
@@ -85,8 +91,11 @@ impl SavedStates {
         let insn = state.insn_idx as u32;
         let saved = Box::new(Saved {
             precise: vec![Precise::default(); state.frames.len()],
+            read: vec![Cells::default(); if state.parentage.is_kept() { state.frames.len() } else { 0 }],
             state,
             branches: 1,
+            loop_entry: None,
+            is_loop_entry: false,
             hits: 0,
             misses: 0,
             cleaned: false,

@@ -1,7 +1,7 @@
 //! Tables of the walk.
 
 use super::{IdMap, Loops, SavedStates};
-use crate::state::VerifierState;
+use crate::state::{StateId, VerifierState};
 
 /// A branch to be taken up later.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Walk {
     pub(crate) saved: SavedStates,
     /// Loops that are being visited.
     pub(crate) loops: Loops,
+    /// The loop that the current path came back to at its end, in kernels that know loops by that.
+    pub(crate) met_loop: Option<StateId>,
     /// Identities that stand for each other in the states being compared.
     pub(crate) ids: IdMap,
     /// The instruction being verified has an entry in the history.
@@ -31,6 +33,8 @@ pub struct Walk {
     pub(crate) jumps_processed: u64,
     /// Masks of pointer arithmetic depend on numbers, so states agree only when all numbers are the same.
     pub(crate) strict_numbers: bool,
+    /// Most saved states that one read was followed to.
+    pub(crate) longest_read: u32,
     jumps_at_checkpoint: u64,
     insns_at_checkpoint: u64,
     /// States saved over the whole run.

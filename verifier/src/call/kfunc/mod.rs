@@ -15,7 +15,7 @@ use crate::tables::kfuncs::Desc;
 use crate::{Env, Step, Stop};
 use ebpfkit_abi::kfuncs::{KfuncFlags as F, name};
 use ebpfkit_abi::{AttachType, Errno, Feature, ProgType as P, TypeFlags};
-use ebpfkit_isa::Insn;
+use ebpfkit_isa::{Insn, RegSet};
 use ebpfkit_object::ProgramFlags;
 use ebpfkit_object::record::FieldKind;
 use meta::KfuncMeta;
@@ -69,6 +69,7 @@ impl Env<'_> {
         if desc.is(&[name::THROW]) {
             return self.throw();
         }
+        self.read_regs(RegSet::args(desc.params.len()).bits());
         for reg in 0..=5 {
             self.mark_reg_not_init(reg);
         }
