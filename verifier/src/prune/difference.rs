@@ -1,6 +1,8 @@
 //! What keeps a saved state from allowing the current one, for whoever wants to know where states multiply.
 
-use super::compare::{ALL_REGS, Exactness, FrameComparison, least_precision, must_agree, reg_allows, stack_slot_allows};
+use super::compare::{
+    ALL_REGS, Exactness, FrameComparison, least_precision, must_agree, reg_allows, stack_slot_allows,
+};
 use crate::Env;
 use crate::domain::RegState;
 use crate::observer::{Difference, Event, Part};
