@@ -541,6 +541,24 @@ features! {
     /// Tracing programs do not drop objects whose fields cannot be freed anywhere.
     DropsInTracing: (7, 2), [Verdict], commit "94c8d1c21be4" "bpf: Reject bpf_obj_drop() from tracing progs";
 
+    /// Functions with structs among their arguments are traced.
+    StructArguments: (6, 1), [Verdict], commit "720e6a435194" "bpf: Allow struct argument in trampoline based programs";
+
+    /// Programs may sleep at most hooks of the security modules that run in a process.
+    SleepableHooks: (5, 11), [Verdict], commit "423f16108c9d" "bpf: Augment the set of sleepable LSM hooks";
+
+    /// Programs at the hooks of paths may sleep.
+    SleepablePathHooks: (6, 8), [Verdict],
+        inferred "6.1.192 lacks it, 6.12.117 has it; the kernels between were not asked";
+
+    /// Programs do not sleep at hooks that run where nothing may.
+    AtomicHooksDoNotSleep: (6, 8), [Verdict],
+        inferred "6.1.192 lacks it, 6.12.117 has it; the kernels between were not asked";
+
+    /// Programs at the hooks where an extended attribute is removed may sleep.
+    SleepableAttributeHooks: (6, 15), [Verdict],
+        commit "56467292794b" "bpf: fs/xattr: Add BPF kfuncs to set and remove xattrs";
+
     /// Programs at the hooks of block devices may sleep.
     SleepableDeviceHooks: (7, 1), [Verdict], commit "9eccdd38fb50" "bpf: Fix block device hooks names";
 

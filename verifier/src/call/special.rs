@@ -51,7 +51,7 @@ impl Env<'_> {
         ];
         match (self.prog().prog_type, self.prog().attach_type) {
             (ProgType::Tracing, AttachType::TraceIter) => Ok(true),
-            (ProgType::Lsm, _) => Ok(self.lsm_hook().is_some_and(|h| lsm::SLEEPABLE.contains(&h))),
+            (ProgType::Lsm, _) => Ok(self.lsm_hook().is_some_and(|h| lsm::may_sleep(h, |feature| self.has(feature)))),
             _ => Ok(FUNCTIONS.contains(&self.attach.name.as_str())),
         }
     }

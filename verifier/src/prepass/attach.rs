@@ -17,8 +17,9 @@ const TRACEPOINT_PREFIX: &str = "btf_trace_";
 const FAULTABLE: &[&str] = &["sys_enter", "sys_exit"];
 const ITERATOR_PREFIX: &str = "bpf_iter_";
 
-/// Whether calls of a function can be turned to programs: few arguments, none of them large.
-fn check_trampoline(types: &Btf, proto: TypeId, func: &str) -> Step {
+/// Whether calls of a function can be turned to programs: few arguments, none of them large; whether they may be
+/// structs at all is for the caller to say.
+fn check_trampoline(types: &Btf, proto: TypeId, func: &str, structs: bool) -> Step {
     const MAX_STRUCT: u32 = 16;
     let func = || func.to_owned();
     let size = |ty: TypeId| match types.get(types.resolve(ty)) {
@@ -48,7 +49,8 @@ fn check_trampoline(types: &Btf, proto: TypeId, func: &str) -> Step {
         if p.ty == 0 {
             return reject(AttachReason::VariableArgs { func: func() });
         }
-        if size(p.ty).is_none_or(|s| s > MAX_STRUCT) {
+        let is_struct = is_struct(types, types.resolve(p.ty));
+        if size(p.ty).is_none_or(|s| s > MAX_STRUCT) || is_struct && !structs {
             return reject(AttachReason::ArgType { func: func(), index, kind: kind(p.ty) });
         }
     }
@@ -183,7 +185,7 @@ impl Env<'_> {
     fn check_function_attach(&self, types: &Btf, proto: TypeId) -> Step {
         let (kind, attach) = (self.prog().prog_type, self.prog().attach_type);
         let func = self.attach.name.clone();
-        check_trampoline(types, proto, &func)?;
+        check_trampoline(types, proto, &func, self.has(Feature::StructArguments))?;
         if self.kernel().symbols.as_ref().is_some_and(|known| !known(&func)) {
             return reject(AttachReason::NoAddress { func });
         }
@@ -200,8 +202,7 @@ impl Env<'_> {
         let hook = func.strip_prefix(lsm::PREFIX).unwrap_or_default();
         if self.prog().flags.has(ProgramFlags::SLEEPABLE) {
             let sleeps = if kind == ProgType::Lsm {
-                lsm::SLEEPABLE.contains(&hook)
-                    || self.has(Feature::SleepableDeviceHooks) && lsm::SLEEPABLE_DEVICES.contains(&hook)
+                lsm::may_sleep(hook, |feature| self.has(feature))
             } else {
                 injectable() || is_syscall || listed(trampolines::MODIFIABLE_ASLEEP)
             };
@@ -226,7 +227,7 @@ impl Env<'_> {
             if disabled {
                 return reject(AttachReason::DisabledHook { id, func });
             }
-            if hook.is_empty() {
+            if hook.is_empty() || lsm::NO_HOOKS.contains(&hook) {
                 return reject(AttachReason::WrongTypeName { id, name: func });
             }
         } else if trampolines::DENIED.contains(&func.as_str()) {
