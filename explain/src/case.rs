@@ -161,7 +161,15 @@ impl<'a> Case<'a> {
         let line = self.source(insn)?;
         let at = (line.column as usize).checked_sub(1)?;
         let rest: String = line.text.chars().skip(at).collect();
-        let Some(right) = rest.strip_prefix('=').filter(|r| !r.starts_with('=')) else { return Some(line) };
+        let Some(right) = rest.strip_prefix('=').filter(|r| !r.starts_with('=')) else {
+            // What a macro reads stands inside of its arguments.
+            let inside = self.insn(insn).class() == class::LDX
+                && !source::is_assembly(&line.file)
+                && source::base_at(&line).is_none()
+                && source::address_at(&line).is_none();
+            let found = if inside { source::cast_access(&line) } else { None };
+            return Some(found.unwrap_or(line));
+        };
         if self.insn(insn).class() != class::LDX {
             return Some(line);
         }
@@ -401,10 +409,10 @@ impl<'a> Case<'a> {
         scope.iter().rev().find_map(|(_, t)| source::declared_unsigned(t, name)) == Some(false)
     }
 
-    /// Whether the program's own text has a word.
+    /// Whether the program's own text has a word, comments aside.
     pub(crate) fn uses_word(&self, word: &str) -> bool {
         let lines = self.main_file().and_then(|f| self.file(f));
-        lines.is_some_and(|l| l.with_word(word).next().is_some())
+        lines.is_some_and(|l| l.with_word(word).filter_map(|n| l.get(n)).any(|t| source::has_word(t, word)))
     }
 
     /// The value of a name that the file defines as a plain number.

@@ -79,6 +79,22 @@ pub(crate) fn find_word(text: &str, word: &str) -> Option<usize> {
     words_at(text, word).next()
 }
 
+/// Whether a line has a word outside of comments. Of those over several lines the usual form is known, with a star before
+/// each line.
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
+    let start = text.trim_start();
+    if start.starts_with("* ") || start.starts_with("*/") {
+        return false;
+    }
+    let code = text.split("//").next().unwrap_or(text);
+    let code = match (code.find("/*"), code.find("*/")) {
+        (Some(open), Some(close)) if close > open => format!("{} {}", &code[..open], &code[close + 2..]),
+        (Some(open), _) => code[..open].to_owned(),
+        _ => code.to_owned(),
+    };
+    find_word(&code, word).is_some()
+}
+
 /// Where a word stands in a text on its own, each time.
 fn words_at<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
     // Lines are short: looking for their first letter is faster than preparing a search.
@@ -100,8 +116,9 @@ pub(crate) fn assigned(text: &str, made_by: &str) -> Option<String> {
         return None;
     }
     let sign = assignment(&text[..made_at])?;
-    // What it points to is another thing.
-    if text[sign + 1..made_at].trim_end().ends_with('*') {
+    // What it points to is another thing, and so is what it is added to.
+    let before = &text[sign + 1..made_at];
+    if before.trim_end().ends_with('*') || [" + ", " - ", " * ", " & ", " | "].iter().any(|o| before.contains(o)) {
         return None;
     }
     let target = text[..sign].trim_end();
@@ -378,6 +395,40 @@ pub(crate) fn address_at(line: &SourceLine) -> Option<String> {
     computed.then(|| text.to_owned())
 }
 
+/// What is added at a line's column: `*n` of `p + *n`, where that is a variable or is read through one.
+pub(crate) fn addend_at(line: &SourceLine) -> Option<String> {
+    let at = (line.column as usize).checked_sub(1)?;
+    let rest: String = line.text.chars().skip(at).collect();
+    let rest = rest.strip_prefix('+')?.trim_start();
+    let stars = rest.len() - rest.trim_start_matches('*').len();
+    let mut end = stars;
+    while let Some(c) = rest[end..].chars().next() {
+        let arrow = rest[end..].starts_with("->");
+        if !is_word(c) && c != '.' && !arrow {
+            break;
+        }
+        end += if arrow { 2 } else { c.len_utf8() };
+    }
+    let (name, behind) = rest.split_at(end);
+    let named = name[stars..].starts_with(|c: char| c.is_alphabetic() || c == '_');
+    (named && !behind.trim_start().starts_with(['(', '['])).then(|| name.to_owned())
+}
+
+/// The one place in a line where memory is read through a pointer that is cast, as a line whose column is there.
+pub(crate) fn cast_access(line: &SourceLine) -> Option<SourceLine> {
+    let text = &line.text;
+    let casts = text.match_indices("*(").filter(|(at, _)| {
+        let rest = &text[at + 2..];
+        let is_cast = rest.split_once(')').is_some_and(|(kind, _)| kind.trim_end().ends_with('*'));
+        // No multiplication, and no declaration.
+        is_cast && !text[..*at].trim_end().ends_with(|c: char| is_word(c) || c == ')')
+    });
+    let all: Vec<usize> = casts.map(|(at, _)| at).collect();
+    let [at] = all.as_slice() else { return None };
+    let column = text[..*at].chars().count() as u32 + 1;
+    Some(SourceLine { column, ..line.clone() })
+}
+
 /// The index expression of the access at a line's column: `i` of `p[i]`.
 pub(crate) fn index_at(line: &SourceLine) -> Option<String> {
     let text = &line.text;
@@ -453,6 +504,7 @@ mod tests {
         assert_eq!(assigned("x = *f();", "f"), None);
         assert_eq!(assigned("x = f(a, g(b))->c;", "f"), None);
         assert_eq!(assigned("x = ctx->sk->mark;", "sk"), None);
+        assert_eq!(assigned("p = data + b->len;", "len"), None);
         assert_eq!(assigned("x = f(a) >> 32;", "f").as_deref(), Some("x"));
     }
 
@@ -486,6 +538,14 @@ mod tests {
         assert_eq!(address_at(&line("c = *(char *)(p + i);", 5)).as_deref(), Some("p + i"));
         assert_eq!(address_at(&line("c = *(p + (i & 7));", 5)).as_deref(), Some("p + (i & 7)"));
         assert_eq!(address_at(&line("c = *p;", 5)), None);
+        assert!(has_word("return XDP_PASS; // XDP_DROP", "XDP_PASS"));
+        assert!(!has_word("return XDP_PASS; // XDP_DROP", "XDP_DROP"));
+        assert!(!has_word(" * XDP_DROP", "XDP_DROP") && !has_word("f(/* XDP_DROP */ 1);", "XDP_DROP"));
+        assert_eq!(addend_at(&line("p = data + *o;", 10)).as_deref(), Some("*o"));
+        assert_eq!(addend_at(&line("p = data + h->len;", 10)).as_deref(), Some("h->len"));
+        assert_eq!(addend_at(&line("p = data + f(x);", 10)), None);
+        assert_eq!(cast_access(&line("f(\"x\", g(*(u16 *)(p + 2)));", 1)).map(|l| l.column), Some(10));
+        assert_eq!(cast_access(&line("x = *(u16 *)p + *(u8 *)q;", 1)), None);
         assert_eq!(compared(&line("if (err < 134)", 9), 133).as_deref(), Some("err"));
         assert_eq!(compared(&line("if (a->n >= MOST)", 9), 16).as_deref(), Some("a->n"));
         assert_eq!(compared(&line("if (i < 4 && n > 3)", 7), 4), None);

@@ -7,7 +7,11 @@ use ebpfkit_verifier::{RegBase, RegState, RegType};
 
 /// A number in the form in which people write it.
 pub(crate) fn number(value: i64) -> String {
-    if value.unsigned_abs() < 1 << 20 { value.to_string() } else { format!("{value:#x}") }
+    match value {
+        _ if value.unsigned_abs() < 1 << 20 => value.to_string(),
+        i64::MIN..0 => format!("-{:#x}", value.unsigned_abs()),
+        _ => format!("{value:#x}"),
+    }
 }
 
 /// `1 byte`, `2 bytes`.

@@ -123,10 +123,10 @@ fn logs(args: &Args) -> Result<End> {
     if logs.is_empty() {
         bail!("{}: no log of a verifier is in it", files::name(&path));
     }
-    let object = args.object.as_deref().map(|file| open(args, file)).transpose()?;
+    let object = args.object.as_deref().map(|file| Ok::<_, anyhow::Error>((file, open(args, file)?))).transpose()?;
     let mut worst = End::Good;
     for (log, said) in &logs {
-        let compared = object.as_ref().and_then(|(host, prepared)| compare(host, prepared, log, said));
+        let compared = object.as_ref().and_then(|(file, (host, prepared))| compare(file, host, prepared, log, said));
         if args.json {
             let (name, diagnosis, messages) = match said {
                 Said::Accepted => ("accepted", None, None),
@@ -192,7 +192,7 @@ fn open(args: &Args, file: &Path) -> Result<(Host, Prepared)> {
 }
 
 /// Verifies the program that a log is of: the one of its name, or the one that has its instructions.
-fn compare(host: &Host, prepared: &Prepared, log: &Log, said: &Said) -> Option<ObjectResult> {
+fn compare(file: &Path, host: &Host, prepared: &Prepared, log: &Log, said: &Said) -> Option<ObjectResult> {
     let programs = &prepared.object.programs;
     let named = log.program.as_ref().and_then(|n| programs.iter().position(|p| p.name == *n));
     let index = named.or_else(|| programs.iter().position(|p| log.differs(p).is_none())).unwrap_or(0);
@@ -219,7 +219,8 @@ fn compare(host: &Host, prepared: &Prepared, log: &Log, said: &Said) -> Option<O
         }
     };
     let options = Options::default();
-    let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &Sources::none() };
+    let sources = Sources::new(|name| files::source_of(file, name));
+    let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &sources };
     let diagnosis = timed.judged.diagnosis(&asked);
     Some(ObjectResult { program: program.name.clone(), agrees, text, diagnosis })
 }

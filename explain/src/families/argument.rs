@@ -222,6 +222,19 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         _ if expected == "ringbuf_mem" => d.help(format!(
             "{name} takes what bpf_ringbuf_reserve returned; data that lies elsewhere is sent with bpf_ringbuf_output"
         )),
+        Some(RegBase::Stack) if in_map && wants_text(&name, reg) => {
+            let line = case.source(case.at()).and_then(|here| {
+                let scope = case.scope(&here);
+                let (n, _) = scope.iter().rev().find(|(_, t)| {
+                    crate::source::find_word(t, &shown).is_some_and(|at| t[at..].contains('=') && t[..at].contains("char "))
+                })?;
+                case.span_at(&here.file, *n, format!("{shown} is a variable on the stack, and is filled when the program runs"))
+            });
+            let mut d = d;
+            d.spans.extend(line);
+            d.headline = format!("{name} wants constant text as its {nth} argument; {shown} lies on the stack");
+            d.help(format!("declare it as `static const char {shown}[] = \"...\";`, or pass the string literal itself: both lie in .rodata"))
+        }
         Some(RegBase::Stack) if in_map => d.help(format!(
             "what {name} works on is shared: make it a member of a map's value, look that up, and pass the member's address"
         )),
@@ -245,6 +258,13 @@ pub(crate) fn kind(case: &Case<'_>, reg: u8, ty: &str, expected: &str) -> Draft 
         Some(RegBase::Ctx) => d.help("copy the field to a variable on the stack, and pass the variable's address"),
         _ => d.help(format!("pass {wants}")),
     }
+}
+
+/// Whether a helper wants text that does not change.
+fn wants_text(helper: &str, reg: u8) -> bool {
+    let Some(found) = ebpfkit_abi::helpers::by_name(helper) else { return false };
+    let arg = found.prototypes.first().and_then(|p| p.args.get(usize::from(reg) - 1));
+    arg.is_some_and(|a| a.base == ebpfkit_abi::proto::ArgBase::ConstStr)
 }
 
 /// The map of a call is not of a type that it works on.

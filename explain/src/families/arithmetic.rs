@@ -4,6 +4,7 @@ use super::{bounds, general, pointer};
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::words;
+use ebpfkit_isa::opcode::alu;
 use ebpfkit_verifier::reason::ScalarReason;
 use ebpfkit_verifier::{RegBase, RegState};
 
@@ -96,6 +97,28 @@ pub(crate) fn explain(case: &Case<'_>, reason: &ScalarReason) -> Option<Draft> {
         R::PointerComparison { reg } => {
             about(pointer_reg(*reg), "{} is compared with something that it cannot be compared with: it is {has}")
                 .help("compare pointers with NULL, and packet pointers with data_end or each other")
+        }
+        R::PointerMathTooFar { kind, .. } if !matches!(insn.op(), alu::ADD | alu::SUB) => {
+            let subject = case.name(&case.history(insn.dst)).unwrap_or_else(|| format!("a {kind} pointer"));
+            let sign = match insn.op() {
+                alu::AND => "&",
+                alu::OR => "|",
+                alu::XOR => "^",
+                alu::LSH => "<<",
+                alu::RSH | alu::ARSH => ">>",
+                alu::MUL => "*",
+                alu::DIV => "/",
+                alu::MOD => "%",
+                _ => "this",
+            };
+            let d = Draft::new(
+                format!(
+                    "{subject} is a pointer, and `{sign}` is applied to it: only numbers can be added to pointers and subtracted"
+                ),
+                String::new(),
+            );
+            general::with_value(case, d, insn.dst)
+                .help("compute with offsets from the start, as numbers, and add the offset to the pointer at last")
         }
         R::PointerMathTooFar { kind, value } => {
             let d = general::with_value(

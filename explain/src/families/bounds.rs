@@ -412,8 +412,12 @@ pub(crate) fn arithmetic(case: &Case<'_>, kind: &str) -> Draft {
     let state = case.reg(reg).copied().unwrap_or(RegState::UNKNOWN);
     let history = case.history_at(step, Location::Reg(reg));
     let line = case.source(case.at());
-    let what =
-        line.as_ref().and_then(source::index_at).or_else(|| case.name(&history)).unwrap_or_else(|| "the number".into());
+    let what = line
+        .as_ref()
+        .and_then(source::index_at)
+        .or_else(|| case.name(&history))
+        .or_else(|| source::addend_at(line.as_ref()?))
+        .unwrap_or_else(|| "the number".into());
     let to =
         pointer.and_then(|p| case.reg(p)).map(|p| words::value(case, p)).unwrap_or_else(|| format!("a {kind} pointer"));
     let why = if state.smin < 0 { "may be negative" } else { "may be too large" };

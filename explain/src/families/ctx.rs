@@ -38,7 +38,9 @@ pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
                     format!("{kind} programs cannot write the field '{}' of {name}", f.name),
                     format!("'{}' can only be read", f.name),
                 )
-                .help(if writable.is_empty() {
+                .help(if f.name == "len" && writable.contains(&"mark") {
+                    "to make the packet longer or shorter: bpf_skb_change_tail, bpf_skb_adjust_room".to_owned()
+                } else if writable.is_empty() {
                     "change the packet or the return value instead".to_owned()
                 } else {
                     format!("fields that can be written: {}", writable.join(", "))

@@ -139,6 +139,14 @@ pub(crate) fn sleepable_section(section: &str) -> Option<String> {
     can.contains(&kind).then(|| if rest.is_empty() { format!("{kind}.s") } else { format!("{kind}.s/{rest}") })
 }
 
+/// The helper that does the same as one that may sleep, without that.
+pub(crate) fn without_sleep(helper: &str) -> Option<&'static str> {
+    match helper {
+        "bpf_copy_from_user" => Some("bpf_probe_read_user"),
+        _ => None,
+    }
+}
+
 /// Explains rejections of calls by what is offered.
 pub(crate) fn call(case: &Case<'_>, reason: &CallReason, message: Option<&str>) -> Option<Draft> {
     use CallReason as R;
@@ -150,9 +158,16 @@ pub(crate) fn call(case: &Case<'_>, reason: &CallReason, message: Option<&str>) 
         }
         R::NotInThisProbe {} => not_offered(case, &name()),
         R::SleepsInNonSleepable { .. } => {
-            Draft::new(format!("{} may sleep, and this program may not", name()), "called where nothing may sleep")
-                .blame(Blame::Environment)
-                .help(sleepable(&case.program.section))
+            let d =
+                Draft::new(format!("{} may sleep, and this program may not", name()), "called where nothing may sleep")
+                    .blame(Blame::Environment);
+            let section = sleepable(&case.program.section);
+            match without_sleep(&name()) {
+                Some(other) => d
+                    .help(format!("use {other}, which takes the same arguments and does not sleep: it fails where the memory is not there at once"))
+                    .help(format!("or {section}")),
+                None => d.help(section),
+            }
         }
         R::GplOnly {} => Draft::new(
             format!(
@@ -166,6 +181,24 @@ pub(crate) fn call(case: &Case<'_>, reason: &CallReason, message: Option<&str>) 
         .help("declare `char LICENSE[] SEC(\"license\") = \"GPL\";` if that is the license of the program"),
         _ => return None,
     })
+}
+
+/// Members of the kernel's struct with much the same name as one that it lacks.
+fn renamed(case: &Case<'_>, what: &str) -> Option<String> {
+    let (of, member) = what.strip_prefix("struct ")?.split_once('.')?;
+    let of = of.split("___").next()?;
+    let btf = case.kernel.btf()?;
+    let ty = btf.find(of, ebpfkit_object::btf::Kind::Struct)?;
+    let plain = |n: &str| n.trim_matches('_').to_owned();
+    let near: Vec<String> = btf
+        .members(ty)
+        .filter(|m| !m.name.is_empty() && plain(m.name) == plain(member))
+        .map(|m| m.name.to_owned())
+        .collect();
+    let [name] = near.as_slice() else { return None };
+    Some(format!(
+        "struct {of} of this kernel has a member '{name}': it may have been renamed; `struct {of}___new {{ ... {name}; }}` reads that"
+    ))
 }
 
 /// A call of a number that no helper has: mostly what stands for something that is missing.
@@ -200,6 +233,10 @@ fn unknown(case: &Case<'_>, id: i32, message: Option<&str>) -> Draft {
                 });
                 let d = match line {
                     Some(span) => d.span(span),
+                    None => d,
+                };
+                let d = match renamed(case, what) {
+                    Some(text) => d.help(text),
                     None => d,
                 };
                 let d =
@@ -275,6 +312,20 @@ pub(crate) fn program(case: &Case<'_>, reason: &ProgramReason) -> Option<Draft> 
                         true => d,
                         false => d.note(format!("what may be called: {}", chosen.join(", "))),
                     };
+                    return Some(d.at(at).help("call the functions by their names, chosen by `if` or `switch`").help(
+                        "or make programs of them, and choose among those with bpf_tail_call and a program array",
+                    ));
+                }
+                // The function is taken from a table or a member.
+                let text = case.text(at);
+                if text.contains("](") || text.contains("->") && !text.contains('=') && text.contains(")(") {
+                    let d = env(
+                        format!(
+                            "{} calls a function that is only known when the program runs (callx), which the kernel does not do",
+                            case.line_of(at)
+                        ),
+                        "an indirect call",
+                    );
                     return Some(d.at(at).help("call the functions by their names, chosen by `if` or `switch`").help(
                         "or make programs of them, and choose among those with bpf_tail_call and a program array",
                     ));

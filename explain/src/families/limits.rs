@@ -206,6 +206,21 @@ fn own_jump(case: &Case<'_>, at: usize, to_itself: bool) -> Draft {
             d = d.span(case.span(branch, "when this check fails, the path leads to the endless loop"));
         }
     }
+    if let Some(check) = super::panics::failing(case).filter(|_| panics) {
+        let (wrong, help) = super::panics::words(&check.what);
+        d.headline = format!("{wrong}, and the panic handler loops for ever");
+        if check.what == super::panics::Panics::Other {
+            d.headline = format!("a path leads to the panic handler, which loops for ever: {wrong}");
+            return d.note("indexing (`a[i]`), divisions, `unwrap` and `expect` panic when they fail").help(help);
+        }
+        // The program's own line is the one that is meant; the loop is where it leads.
+        d.spans.retain(|s| s.insn != Some(case.trace.steps[check.step].insn));
+        d.spans.push(case.span(at, "the path ends here, in the panic handler"));
+        d.place = case.span_at(&check.line.file, check.line.line, "");
+        d.label = "when this fails, the path leads to the panic handler".into();
+        d.at = Some(case.trace.steps[check.step].insn);
+        return d.help(help);
+    }
     if panics {
         d.headline =
             "a path leads to the panic handler, which loops for ever: a check that can fail is left in the program"

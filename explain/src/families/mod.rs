@@ -12,6 +12,7 @@ mod global;
 mod limits;
 mod object;
 mod packet;
+mod panics;
 mod pointer;
 mod protocol;
 mod resource;
@@ -31,11 +32,13 @@ pub(crate) use bounds::{index_of, line_reach, off_by_one};
 pub(crate) use ctx::is_behind_fields;
 use ebpfkit_verifier::Reason;
 use ebpfkit_verifier::reason::{ExploreReason, MemoryReason, ScalarReason};
-pub(crate) use environment::sleepable_section;
+pub(crate) use environment::{sleepable_section, without_sleep};
 pub(crate) use limits::runaway_loop;
+pub(crate) use packet::last_check;
 pub(crate) use packet::{behind, edge_at, edge_name, edges, size_of_pointer};
+pub(crate) use panics::{Check, Panics, check_at, failing as failing_check};
 pub(crate) use pointer::{is_user_memory, released_aside, unnamed};
-pub(crate) use resource::release_at;
+pub(crate) use resource::{release_at, returned};
 use sizes::SizeFault;
 pub(crate) use sizes::{argument_text, buffer_size, is_simple, named_size, set_elsewhere, size_behind, stack_left};
 pub(crate) use story::scale_of;
@@ -174,7 +177,7 @@ fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
             format!("'{}' is a constant, and is written here", variable(*off).unwrap_or_default()),
             "a write",
         )
-        .help("constants (`const`, string literals) lie in .rodata, which is read only: leave `const` off what is written"),
+        .help("constants (`const`, string literals) lie in .rodata, which is read only: leave `const` off what is written; only user space sets them, before the program is loaded"),
         MemoryReason::MapReadOnly { off, size, .. } => Draft::new(
             format!(
                 "{} of {has} are written, and programs may only read that map",
@@ -208,6 +211,20 @@ fn read_only(case: &Case<'_>, reason: &MemoryReason) -> Option<Draft> {
                 _ => "copy the data, change the copy, and write it back by the helper that belongs to it",
             },
         ),
+    };
+    // Where the constant is declared.
+    let declared = match reason {
+        MemoryReason::MapReadOnly { off, .. } if constant => variable(*off),
+        _ => None,
+    };
+    let declared = declared.and_then(|name| {
+        let is_it = |t: &str| t.contains("const ") && !t.starts_with(char::is_whitespace);
+        let line = case.find_line(&|t: &str| is_it(t) && crate::source::find_word(t, &name).is_some(), &name)?;
+        case.span_at(&line.file, line.line, format!("'{name}' is declared as a constant here"))
+    });
+    let d = match declared {
+        Some(span) => d.span(span),
+        None => d,
     };
     Some(match reg {
         Some(r) => {

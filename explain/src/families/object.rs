@@ -53,7 +53,13 @@ pub(crate) fn explain(case: &Case<'_>, reason: &TypeReason) -> Option<Draft> {
         R::PartOfPointer { member, name, size, .. } => made(Draft::new(format!("{} of the pointer {name}.{member} are read: pointers are read whole", words::bytes((*size).into())), "a part of a pointer")).help(format!("read {member} with all 8 bytes")),
         R::BeyondMember { member, name, off, size, end } => made(Draft::new(format!("{} of struct {name} are accessed, over the end of {member} at byte {end}", words::range_of((*off).into(), (*size).into())), format!("over the end of {member}"))).help("access one member at a time, with its own width; copy arrays with bpf_probe_read_kernel"),
         R::OnlyRead {} => made(Draft::new(format!("{subject} leads to memory of the kernel, which programs of this type may only read"), "a write to kernel memory")).help("change the kernel's state by the helpers that are made for it (bpf_skb_store_bytes, bpf_setsockopt, ...)"),
-        R::NoWrite { name, off } | R::StructWrite { name, off, .. } => made(Draft::new(format!("programs may not write to {name} at byte {off}"), "a write")).help("write only the members that this kind of program may change"),
+        R::NoWrite { name, off } | R::StructWrite { name, off, .. } => {
+            let member = insn.memory_base().and_then(|r| case.reg(r)).and_then(|r| case.member_at(r, (*off).into()));
+            let what = member.as_deref().and_then(|m| m.rsplit('.').next());
+            let what = what.map_or_else(|| format!("byte {off}"), |m| format!("'{m}'"));
+            made(Draft::new(format!("programs of this kind may not write {what} of struct {name}"), "a write"))
+                .help("write only the members that this kind of program may change; what else it keeps goes into a map (bpf_sk_storage_get for a socket's own data)")
+        }
         R::WriteBeyondMember { name, off, size, end } => made(Draft::new(format!("{} are written over the end of a member of {name} (at byte {end})", words::range_of((*off).into(), (*size).into())), "a write")).help("write one member at a time, with its own width"),
         R::StructNeedsGpl { name } => Draft::new(format!("struct {name} of the kernel is for programs under the GPL, and the license is '{}'", case.object.license), "read here").blame(Blame::Environment).help("declare `char LICENSE[] SEC(\"license\") = \"GPL\";` if that is the license of the program"),
         R::NegativeStructOffset { name, off, .. } => made(Draft::new(format!("byte {off} lies before struct {name}"), "before the struct")).help("container_of on typed pointers is not known to the verifier: use bpf_rdonly_cast or bpf_probe_read_kernel"),

@@ -228,6 +228,9 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         };
         Draft::new(headline, label)
     };
+    if variable.is_none() && a.region > 0 {
+        draft = by_length(case, draft, &subject, edge);
+    }
     if let Some(r) = variable {
         draft = moved_by(case, draft, &history, &subject, r.umax);
     }
@@ -258,6 +261,30 @@ pub(crate) fn outside(case: &Case<'_>, a: Outside) -> Draft {
         (None, Some(c)) => format!("check {all} before the access: `if ({c}) return`"),
         (None, _) => format!("check {all} before the access: `if (data + {end} > {edge}) return`, with a `void *data`"),
     })
+}
+
+/// Comparisons with the end of a pointer to which a number was added that the run decides: it may be zero.
+fn by_length(case: &Case<'_>, mut draft: Draft, subject: &str, edge: &str) -> Draft {
+    let Some(last) = case.step() else { return draft };
+    for step in (0..last).rev() {
+        let at = case.trace.steps[step].insn;
+        let insn = case.insn(at);
+        if !insn.is_jump_class() || !insn.is_src_reg() || insn.is_call() {
+            continue;
+        }
+        let (Some(a), Some(b)) = (case.trace.reg(step, insn.dst), case.trace.reg(step, insn.src)) else { continue };
+        let other = match (a.ty.base, b.ty.base) {
+            (RegBase::PacketEnd, RegBase::Packet) => b,
+            (RegBase::Packet, RegBase::PacketEnd) => a,
+            _ => continue,
+        };
+        if other.var_off.is_const() || case.same_line(at, case.at()) {
+            continue;
+        }
+        draft.spans.push(case.span(at, format!("this compares a pointer that a length was added to: it says nothing of {subject}, since the length may be anything")));
+        return draft.note(format!("the verifier knows how many bytes lie before {edge} by constants alone: what is accessed in a loop is compared in the loop"));
+    }
+    draft
 }
 
 fn nth(n: usize) -> &'static str {
@@ -320,7 +347,7 @@ fn length_compared(case: &Case<'_>, draft: Draft, reg: u8) -> Draft {
 }
 
 /// The last comparison on the path of a pointer of the same origin with the end of the packet, and how much it proved.
-fn last_check(case: &Case<'_>, reg: u8, history: &[Event]) -> Option<(usize, i32)> {
+pub(crate) fn last_check(case: &Case<'_>, reg: u8, history: &[Event]) -> Option<(usize, i32)> {
     let state = case.reg(reg)?;
     let last = case.step()?;
     let latest = (0..last).rev().find_map(|s| {

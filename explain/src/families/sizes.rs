@@ -51,6 +51,16 @@ pub(super) fn too_long(case: &Case<'_>, a: &Outside) -> Option<Draft> {
             .help(format!("pass the start of it with this size, or at most {} from here", words::bytes(left))),
         );
     }
+    // What holds the buffer is counted with the buffer, and what is in that once more.
+    if let Some(rest) = what.strip_prefix("sizeof(").filter(|t| t.contains(" + "))
+        && let Some((of, more)) = rest.split_once(')')
+    {
+        let more = more.trim_start_matches([' ', '+']);
+        return Some(
+            d.note(format!("`{what}` is {} here: sizeof({of}) counts the whole buffer already, and {more} comes on top", words::bytes(a.size.into())))
+                .help(format!("count what stands before the buffer, and what is in it: `offsetof({of}, buffer) + {more}`, with {more} bounded by the buffer's size")),
+        );
+    }
     Some(d.help(format!("pass at most {}: that is what is left there", words::bytes(left))))
 }
 

@@ -233,9 +233,44 @@ pub(crate) fn misaligned(case: &Case<'_>, what: &str, off: i64, size: u32) -> Dr
         format!("{size} bytes are accessed at offset {off} of the {target}, which is {rest} past a multiple of {size}"),
         format!("an access of {size} bytes has to begin at a multiple of {size}"),
     );
-    let d = general::with_origin(case, d, &history, &subject);
+    let mut d = general::with_origin(case, d, &history, &subject);
+    if let Some((line, name)) = packed(case, &subject) {
+        d.spans.extend(case.span_at(
+            &line.file,
+            line.line,
+            format!("struct {name} is packed: its members are not aligned"),
+        ));
+        if insn.mode() == ebpfkit_isa::opcode::mode::ATOMIC {
+            return d.note("atomic operations work on aligned memory alone").help(format!(
+                "take `packed` from struct {name} at line {}, or put the member where it is aligned",
+                line.line
+            ));
+        }
+    }
     d.blame(Blame::Compiler)
         .note("packed structs and buffers of bytes have no alignment of their own, and the compiler copies them in words where it takes them for aligned")
         .help("align the variable: `__attribute__((aligned(8)))`, or take `packed` from the struct")
         .help("or copy it byte by byte (`__builtin_memcpy` into an aligned variable)")
+}
+
+/// The line that makes the struct packed which a pointer is declared to lead to, or a variable to be, and its name.
+fn packed(case: &Case<'_>, subject: &str) -> Option<(crate::source::SourceLine, String)> {
+    use crate::source::{SourceLine, find_word};
+    let here = case.source(case.at()).filter(|l| !crate::source::is_assembly(&l.file))?;
+    let variable = subject.trim_start_matches(['&', '(']).split(['-', '.', '[', ')']).next()?;
+    let declares = |t: &str| {
+        let at = find_word(t, variable)?;
+        let kind = t[..at].trim_end_matches([' ', '*', ',']);
+        let name = kind[kind.rfind("struct ")? + "struct ".len()..].split_whitespace().next()?;
+        Some(name.trim_end_matches('*').to_owned())
+    };
+    let scope = case.scope(&here);
+    let name = scope.iter().rev().find_map(|(_, t)| declares(t))?;
+    let lines = case.file(&here.file)?;
+    let head = lines.with_word(&name).find(|&n| {
+        lines.get(n).is_some_and(|t| t.trim_start().starts_with(&format!("struct {name}")) && t.contains('{'))
+    })?;
+    let end = (head..(head + 64).min(lines.len())).find(|&n| lines.get(n).is_some_and(|t| t.contains('}')))?;
+    let text = lines.get(end).filter(|t| t.contains("packed"))?;
+    Some((SourceLine { file: here.file, line: end as u32 + 1, column: 0, text: text.to_owned() }, name))
 }

@@ -4,6 +4,7 @@ use super::sizes;
 use crate::case::{Case, Draft};
 use crate::diagnosis::Blame;
 use crate::origin::{How, Location};
+use crate::source::{self, SourceLine};
 use crate::words;
 use ebpfkit_abi::{Callers, ProgType, helpers};
 use ebpfkit_isa::opcode;
@@ -202,9 +203,55 @@ pub(crate) fn trap(case: &Case<'_>) -> Draft {
             "the path ends here",
         ),
     };
-    let d = decider(case, d);
-    match said {
-        true => d.help("return a value here"),
-        false => d.help("set the variable on every path; compile with -Wall to see which one it is"),
+    let mut d = decider(case, d);
+    if said {
+        return d.help("return a value here");
     }
+    let unset = declared_unset(case);
+    for (line, name) in &unset {
+        d.spans.extend(case.span_at(&line.file, line.line, format!("{name} has no value from here on")));
+    }
+    match unset.as_slice() {
+        [(line, name)] => {
+            d.headline = format!("{name} is used before it has a value: the compiler ended this path with a trap");
+            d.help(format!("give it one where it is declared, at line {}: `{name} = {{}}` or `{name} = 0`; or set it before it is used, on every path", line.line))
+        }
+        _ => d.help("set the variable on every path; compile with -Wall to see which one it is"),
+    }
+}
+
+/// Variables of the function that are declared without a value, and are read or passed before a line gives them one.
+fn declared_unset(case: &Case<'_>) -> Vec<(SourceLine, String)> {
+    let Some(file) = case.main_file() else { return Vec::new() };
+    let lines = case.function_lines(case.at());
+    let mut out = Vec::new();
+    for (n, (number, text)) in lines.iter().enumerate() {
+        let Some(declared) = text.trim().strip_suffix(';') else { continue };
+        // A type, then names: no assignment, call or statement.
+        let words: Vec<&str> = declared.split_whitespace().collect();
+        let first = words.first().copied().unwrap_or_default();
+        let statement = ["return", "goto", "break", "continue", "else", "case"].contains(&first);
+        if words.len() < 2 || declared.contains(['=', '(', '>', '+']) || statement {
+            continue;
+        }
+        let names = declared.split(',').filter_map(|part| {
+            let part = part.split('[').next()?.trim();
+            let name = source::last_word(part)?;
+            (!part.contains('*')).then_some(name)
+        });
+        for name in names {
+            let Some((_, used)) = lines[n + 1..].iter().find(|(_, t)| source::find_word(t, &name).is_some()) else {
+                continue;
+            };
+            let at = source::find_word(used, &name).unwrap_or(0);
+            let after = used[at + name.len()..].trim_start();
+            let set = after.starts_with('=') && !after.starts_with("==");
+            let filled = used[..at].ends_with('&') || used[..at].ends_with(['(', ' ']) && used[..at].contains("bpf_");
+            if !set && !filled {
+                let line = SourceLine { file: file.to_owned(), line: *number, column: 0, text: text.to_string() };
+                out.push((line, name));
+            }
+        }
+    }
+    out
 }

@@ -130,7 +130,7 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
     };
     let text = match (&edit, &condition) {
         // An edit of a comparison that is there already.
-        (Some(e), Some(c)) if !e.new.iter().any(|l| l.contains(c.as_str())) => {
+        (Some(e), Some(c)) if !case.is_rust() && !e.new.iter().any(|l| l.contains(c.as_str())) => {
             match e.new.iter().any(|l| l.contains("asm volatile")) {
                 true => {
                     format!("keep the compiler from leaving out the comparison of {}", named.as_deref().unwrap_or("it"))
@@ -138,8 +138,8 @@ fn bound_at(case: &Case<'_>, step: usize, reg: u8, most: i64, named: Option<Stri
                 false => format!("compare {} from below, too", named.as_deref().unwrap_or("it")),
             }
         }
-        (_, Some(c)) => format!("leave where {c}"),
-        (_, None) => {
+        (_, Some(c)) if !case.is_rust() => format!("leave where {c}"),
+        _ => {
             let named = named.filter(|n| crate::families::is_simple(n));
             let shown = named.unwrap_or_else(|| unnamed(case, reg, "the index"));
             format!("leave where {shown} is not from 0 to {}", count - 1)
@@ -168,7 +168,7 @@ fn bounded_line(
     let line = case.source(case.at())?;
     let choice = if case.here().is_call() { ["size", "bytes", "count"] } else { ["index", "slot", "number"] };
     let local = choice.into_iter().find(|n| !case.is_named_around(&line, n)).filter(|_| !is_plain);
-    if local.is_none() && !is_plain {
+    if local.is_none() && !is_plain || crate::source::is_rust(&line.file) && !is_plain {
         return None;
     }
     let used = name.strip_prefix('(').and_then(|n| n.strip_suffix(')')).unwrap_or(name);
@@ -198,6 +198,7 @@ fn bounded_line(
             None if line.text.matches(&format!("[{used}]")).count() == 1 => {
                 line.text.replacen(&format!("[{used}]"), &format!("[{n}]"), 1)
             }
+            None if line.text.matches(used).count() == 1 => line.text.replacen(used, n, 1),
             _ => return None,
         };
     }
@@ -218,7 +219,7 @@ fn barrier(case: &Case<'_>, step: usize, reg: u8, name: Option<&str>, history: &
         || history.iter().any(|e| {
             matches!(e.how, How::Narrow { bits: 32 } | How::Computed { op: alu::DIV | alu::MOD | alu::ARSH, .. })
         });
-    let plain = name.filter(|n| n.chars().all(is_word) && !n.is_empty());
+    let plain = name.filter(|n| n.chars().all(is_word) && !n.is_empty() && !case.is_rust());
     plain.filter(|_| apart).map(|n| format!("asm volatile(\"\" : \"+r\"({n}));")).into_iter().collect()
 }
 
@@ -292,6 +293,11 @@ fn index(case: &Case<'_>, step: usize, reg: u8, size: i64, out: &mut Vec<Mend>) 
         .as_ref()
         .and_then(index_at)
         .filter(|n| crate::families::is_simple(n) || n.len() < 24 && !n.contains(['(', '[']));
+    // A method gets the index there.
+    let named = named.or_else(|| {
+        let name = case.name(&case.history_at(event.step, Location::Reg(index))).filter(|_| case.is_rust())?;
+        line.as_ref().filter(|l| crate::source::find_word(&l.text, &name).is_some()).map(|_| name)
+    });
     if let Some(n) = &named {
         out.extend(tested_first(case, (event.step, index), most, n, most / scale + 1));
         if let Some(edit) = crate::families::off_by_one(case, n, most / scale + 1).and_then(|o| o.edit) {
@@ -397,6 +403,10 @@ fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
     let regs = [insn.dst, insn.src];
     let Some(index) = regs.into_iter().find(|&r| case.reg(r).is_some_and(RegState::is_scalar)) else { return };
     let Some(base) = regs.into_iter().find(|&r| r != index).and_then(|r| case.reg(r)) else { return };
+    // A constant that is too large is so always.
+    if case.reg(index).is_some_and(|r| r.var_off.is_const()) {
+        return;
+    }
     // How far accesses through the sum reach in the instructions that follow.
     let reach = (case.at() + 1..(case.at() + 12).min(case.program.insns.len()))
         .map(|i| case.insn(i))
@@ -419,9 +429,10 @@ fn unbounded_math(case: &Case<'_>, step: usize, out: &mut Vec<Mend>) {
     let named = line.as_ref().and_then(index_at).filter(|n| n.len() < 24 && !n.contains(['(', '[']));
     // A variable that the line adds.
     let added = || {
-        let name = case.name(&case.history_at(step, Location::Reg(index)))?;
         let line = line.as_ref()?;
-        (name.chars().all(is_word) && line.text.contains(&format!("+ {name}"))).then_some(name)
+        let name = case.name(&case.history_at(step, Location::Reg(index)));
+        let name = name.filter(|n| n.chars().all(is_word) && line.text.contains(&format!("+ {n}")));
+        name.or_else(|| crate::source::addend_at(line))
     };
     let named = named.or_else(added);
     let reach = reach.unwrap_or(1).max(1);
@@ -495,13 +506,15 @@ fn fixed_size(case: &Case<'_>, pointer: u8, size: u8, out: &mut Vec<Mend>) {
         let new = if whole { format!("sizeof({buffer})") } else { left.to_string() };
         source::replace(case, at, &format!(", {old}"), &format!(", {new}"))
     });
-    out.push(
-        Mend::new(
-            format!("pass {left} as the size: that is what is left there"),
-            vec![Edit::Before(at, plain(vec![code::set(size, left as i32)]))],
-        )
-        .source(edit),
-    );
+    let by_name = edit.as_ref().filter(|_| whole).and_then(|e: &SourceEdit| {
+        let at = e.new.first()?.find("sizeof(")?;
+        Some(e.new.first()?[at..].split(')').next()?.to_owned() + ")")
+    });
+    let text = match by_name {
+        Some(size) => format!("pass {size} as the size"),
+        None => format!("pass {left} as the size: that is what is left there"),
+    };
+    out.push(Mend::new(text, vec![Edit::Before(at, plain(vec![code::set(size, left as i32)]))]).source(edit));
 }
 
 /// Makes the map's values as large as the struct that is accessed in them.
@@ -521,13 +534,22 @@ fn larger_value(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
         let name = crate::source::base_at(l)?;
         let declared = |t: &str| {
             let at = crate::source::find_word(t, &name)?;
-            let kind = t[..at].trim_end().strip_suffix('*')?.trim().strip_prefix("struct ")?.to_owned();
-            kind.chars().all(is_word).then_some(kind)
+            let kind = t[..at].trim_end().strip_suffix('*')?.trim().to_owned();
+            let named = !kind.is_empty() && kind.chars().all(|c| is_word(c) || c == ' ');
+            named.then_some(kind)
         };
         case.scope(l).iter().rev().find_map(|(_, t)| declared(t))
     });
     let Some(kind) = kind else { return };
-    let whole = case.btf().and_then(|b| b.size_of(b.find(&kind, Kind::Struct)?)).map(i64::from);
+    let plain =
+        [(1, "__u8 u8 char"), (2, "__u16 u16"), (4, "__u32 u32 int __s32 s32"), (8, "__u64 u64 long __s64 s64")];
+    let whole = match kind.strip_prefix("struct ") {
+        Some(name) => case.btf().and_then(|b| b.size_of(b.find(name, Kind::Struct)?)).map(i64::from),
+        None => match plain.iter().find(|p| p.1.split(' ').any(|k| k == kind)) {
+            Some((size, _)) => Some(*size),
+            None => return,
+        },
+    };
     // They are of that struct already.
     if whole.is_some_and(|w| w < needed || w == i64::from(map.value_size)) {
         return;
@@ -538,9 +560,9 @@ fn larger_value(case: &Case<'_>, a: &Outside, out: &mut Vec<Mend>) {
     let edit = found.and_then(|l| {
         let at = l.text.find("__type(value, ")? + "__type(value, ".len();
         let old = l.text[at..].split(')').next()?.to_owned();
-        source::replace_in(&l, &format!("__type(value, {old})"), &format!("__type(value, struct {kind})"))
+        source::replace_in(&l, &format!("__type(value, {old})"), &format!("__type(value, {kind})"))
     });
-    let text = format!("declare '{near}' with values of struct {kind}");
+    let text = format!("declare '{near}' with values of {kind}");
     let map = Some((number, map.map_type, map.key_size, size as u32));
     out.push(Mend { map, ..Mend::new(text, Vec::new()).source(edit) });
 }

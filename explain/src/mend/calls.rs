@@ -40,7 +40,33 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         Reason::Resource(ResourceReason::CallUnderLock {}) => before_lock(case, step),
         _ => None,
     };
-    found.into_iter().collect()
+    found.into_iter().chain(awake(case)).chain(license(case)).collect()
+}
+
+/// Puts the object under the license that a call asks for.
+fn license(case: &Case<'_>) -> Option<Mend> {
+    const GPL: &str = "GPL";
+    let Reason::Call(CallReason::GplOnly {}) = case.reason() else { return None };
+    let old = format!("\"{}\"", case.object.license);
+    let is_license =
+        |t: &str| (t.contains("SEC(\"license\")") || t.trim_start().starts_with(".license")) && t.contains(&old);
+    let line = case.find_line(&is_license, "license")?;
+    let edit = Some(source::replace_in(&line, &old, &format!("\"{GPL}\""))?);
+    let text = "declare the license as GPL, if that is what the program is under";
+    Some(Mend { license: Some(GPL), ..Mend::new(text, Vec::new()).source(edit) })
+}
+
+/// Calls what does the same without sleeping.
+fn awake(case: &Case<'_>) -> Option<Mend> {
+    let Reason::Call(CallReason::SleepsInNonSleepable { .. }) = case.reason() else { return None };
+    let name = case.callee(case.at())?;
+    let other = crate::families::without_sleep(&name)?;
+    let call = code::helper(ebpfkit_abi::helpers::by_name(other)?.id);
+    let edit = source::replace(case, case.at(), &format!("{name}("), &format!("{other}("));
+    Some(
+        Mend::new(format!("call {other}, which does not sleep"), vec![Edit::Replace(case.at(), plain(vec![call]))])
+            .source(edit),
+    )
 }
 
 /// Makes a call that gets no arguments before the lock is taken, and uses its result where the call stood.

@@ -8,6 +8,7 @@ mod other;
 pub(crate) mod patch;
 mod pointers;
 mod release;
+mod rust;
 mod scratch;
 mod source;
 
@@ -51,6 +52,8 @@ pub(crate) struct Mend {
     pub(crate) make_static: Option<String>,
     /// The section that makes the program one that may sleep.
     pub(crate) sleepable: Option<String>,
+    /// The license that the object gets.
+    pub(crate) license: Option<&'static str>,
     /// The same as edits of lines.
     pub(crate) source: Vec<SourceEdit>,
 }
@@ -162,7 +165,8 @@ impl Prover {
             let old = edited.was.get(next.insn).copied().flatten();
             let moved = old != Some(rejection.insn)
                 || next.reason.name() != rejection.reason.name()
-                || next.reason != rejection.reason && matches!(next.reason, Reason::Resource(_));
+                // The same is left open on another path.
+                || matches!(next.reason, Reason::Resource(_));
             let is_spent = options.max_insns < self.options.max_insns
                 && matches!(next.reason, Reason::Explore(ExploreReason::TooLarge { .. }));
             // Code that was put in and reads what has no value is not for this place.
@@ -254,6 +258,9 @@ fn changed<'o>(object: &'o Object, program: &Program, mend: &Mend, ends: &[usize
     }
     if let Some(scratch) = &mend.scratch {
         object.to_mut().maps.push(scratch.map());
+    }
+    if let Some(license) = mend.license {
+        license.clone_into(&mut object.to_mut().license);
     }
     if let Some(name) = &mend.make_static {
         let btf = object.btf.clone()?;

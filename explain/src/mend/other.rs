@@ -268,6 +268,7 @@ fn endless(case: &Case<'_>, out: &mut Vec<Mend>) {
     let last = case.step().map(|s| steps[s].insn).unwrap_or(at);
     if let Some(at) = [at, last].into_iter().find(|&a| itself(a)) {
         let leave = code::leave(case.step().map_or(0, |s| exit_value(case, s)), &[]);
+        super::rust::panics(case, at, &leave, out);
         out.push(Mend::new("return where the program would loop for ever", vec![Edit::Replace(at, plain(leave))]));
         return;
     }

@@ -58,7 +58,10 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
         }
         Reason::Scalar(ScalarReason::PointerArithmeticKind { .. }) => end_minus(case, step, &mut out),
         Reason::Type(
-            TypeReason::BeyondStruct { .. } | TypeReason::NoMember { .. } | TypeReason::BeyondMember { .. },
+            TypeReason::BeyondStruct { .. }
+            | TypeReason::NoMember { .. }
+            | TypeReason::BeyondMember { .. }
+            | TypeReason::NegativeStructOffset { .. },
         ) => {
             if let Some(base) = case.here().memory_base() {
                 probe(case, step, base, &mut out);
@@ -300,6 +303,9 @@ fn null_check(case: &Case<'_>, step: usize, reg: u8, out: &mut Vec<Mend>) {
     let name = case.name(&history).or_else(accessed);
     let shown = name.clone().unwrap_or_else(|| crate::families::unnamed(case, reg));
     let edit = name.as_ref().and_then(|n| {
+        if let Some(edit) = super::rust::looked_at(case, step, n) {
+            return Some(edit);
+        }
         if let Some(edit) = kept_first(case, step, reg, n, reference) {
             return Some(edit);
         }
@@ -451,6 +457,15 @@ fn packet_line(
 ) -> Option<crate::diagnosis::SourceEdit> {
     let at = case.trace.steps[step].insn;
     let line = case.access_line(at)?;
+    if case.is_rust() {
+        let reg = case.here().memory_base()?;
+        let (data, end) = edges(case)?;
+        let check = crate::families::last_check(case, reg, &case.history(reg)).map(|c| c.0);
+        let state = case.reg(reg).filter(|r| r.var_off.is_const() && edge == RegBase::PacketEnd)?;
+        let bytes = crate::members::fixed(state) + i64::from(case.here().off) + reach;
+        let whole = check.and_then(|c| super::rust::whole_type(case, c));
+        return whole.or_else(|| super::rust::compared(case, step, bytes, (data.name, end.name)));
+    }
     // A size that was taken of the pointer is mended where it is written.
     if let Some((line, text)) = crate::source::base_at(&line).and_then(|b| size_of_pointer(case, &b)) {
         return source::replace_in(&line, &text, &text.replacen('(', "(*", 1));
@@ -567,6 +582,11 @@ fn made_again(case: &Case<'_>, at: usize, start: &str) -> Option<Vec<String>> {
         };
         let value = value.trim();
         let (Some(name), Some(value)) = (crate::source::last_word(target), value.strip_suffix(';')) else { continue };
+        // Other variables may be declared behind it.
+        let value = match value.split_once(',') {
+            Some((first, _)) if first.matches('(').count() == first.matches(')').count() => first,
+            _ => value,
+        };
         if name == start || !known.iter().any(|k| crate::source::find_word(value, k).is_some()) {
             continue;
         }
@@ -636,7 +656,7 @@ pub(super) fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>)
     let edit = line
         .as_ref()
         .filter(|_| !of_user)
-        .and_then(|l| core_read(&l.text))
+        .and_then(|l| Some(of_bits(case, l, core_read(&l.text)?)))
         .and_then(|(old, new)| source::replace(case, at, &old, &new));
     let by = match of_user {
         true => "bpf_probe_read_user",
@@ -652,6 +672,32 @@ pub(super) fn probe(case: &Case<'_>, step: usize, base: u8, out: &mut Vec<Mend>)
             .source(edit)
             .source(header.flatten()),
     );
+}
+
+/// The read of a bit-field, which has a macro of its own.
+fn of_bits(case: &Case<'_>, line: &crate::source::SourceLine, read: (String, String)) -> (String, String) {
+    let (old, new) = read;
+    let is_bits = || {
+        let (base, member) = old.split_once("->")?;
+        let declared = |t: &str| {
+            let at = crate::source::find_word(t, base)?;
+            let kind = t[..at].trim_end().strip_suffix('*')?.trim_end();
+            crate::source::last_word(kind).filter(|_| kind.contains("struct "))
+        };
+        let scope = case.scope(line);
+        let name = scope.iter().rev().find_map(|(_, t)| declared(t))?;
+        let btf = case.kernel.btf()?;
+        let ty = btf.find(&name, ebpfkit_object::btf::Kind::Struct)?;
+        let found = btf.members(ty).find(|m| m.name == member)?;
+        Some(found.bitfield_size != 0)
+    };
+    match is_bits() {
+        Some(true) => {
+            let new = new.replacen("BPF_CORE_READ(", "BPF_CORE_READ_BITFIELD_PROBED(", 1);
+            (old, new)
+        }
+        _ => (old, new),
+    }
 }
 
 /// The chain of members of a line, and the same with BPF_CORE_READ.

@@ -234,6 +234,7 @@ pub(crate) fn candidates(case: &Case<'_>) -> Vec<Mend> {
             _ if leads => statements(case, &releases).and_then(|text| super::source::after(case, at, &text)),
             _ => release_line(case, s, &releases),
         };
+        let fix = fix.or_else(|| at_return(case, s, &releases));
         out.push(Mend::new(text, vec![edit]).source(fix));
     }
     out.extend(after_last_use(case, last, &held));
@@ -358,6 +359,31 @@ fn statements(case: &Case<'_>, releases: &[Release]) -> Option<Vec<String>> {
     Some(out)
 }
 
+/// The `return` that the rejected path ends in, with the release before it: where the path branches on that line, or where
+/// the function has no other.
+fn at_return(case: &Case<'_>, step: usize, releases: &[Release]) -> Option<crate::diagnosis::SourceEdit> {
+    let last = case.step()?;
+    let at = crate::families::returned(case, last);
+    let line = case.source(at).filter(source::is_c)?;
+    if !line.text.trim_start().starts_with("return") {
+        return None;
+    }
+    let own = case.same_line(case.trace.steps[step].insn, at);
+    let returns = case.function_lines(at).iter().filter(|(_, t)| t.trim_start().starts_with("return")).count();
+    if !own && returns != 1 {
+        return None;
+    }
+    // On other paths that come by there may be nothing to give back.
+    let releases: Vec<Release> = releases
+        .iter()
+        .map(|g| {
+            let is_object = !g.by.ends_with("_destroy") && !g.by.contains("dynptr") && !g.by.contains("lock");
+            Release { code: Vec::new(), by: g.by.clone(), is_tested: g.is_tested || is_object, ..*g }
+        })
+        .collect();
+    source::before(case, at, &statements(case, &releases)?)
+}
+
 /// The `return` after a branch, with the release before it.
 fn release_line(case: &Case<'_>, step: usize, releases: &[Release]) -> Option<crate::diagnosis::SourceEdit> {
     let branch = case.trace.steps[step].insn;
@@ -380,7 +406,8 @@ fn release_line(case: &Case<'_>, step: usize, releases: &[Release]) -> Option<cr
         return None;
     }
     let next = case.line_text(&line.file, line.line + 1)?;
-    if !next.trim_start().starts_with("return") || !next.trim_end().ends_with(';') || !source::is_c(&line) {
+    let leaves = ["return", "goto "].iter().any(|w| next.trim_start().starts_with(w));
+    if !leaves || !next.trim_end().ends_with(';') || !source::is_c(&line) {
         return None;
     }
     let pad = &next[..next.len() - next.trim_start().len()];

@@ -72,6 +72,11 @@ fn inlined_return(case: &Case<'_>, line: &SourceLine) -> Option<String> {
 /// where that cannot be written.
 pub(crate) fn leaving(case: &Case<'_>, step: usize, insn: usize, condition: &str, without: u32) -> Option<Vec<String>> {
     let line = case.source(insn)?;
+    if crate::source::is_rust(&line.file) {
+        // Releases are written otherwise there.
+        let closing = release::lines(case, step, without)?;
+        return if closing.is_empty() { super::rust::leaving(case, &line, step, condition) } else { None };
+    }
     let leave = inlined_return(case, &line).unwrap_or_else(|| exit_text(case, step));
     let closing = release::lines(case, step, without)?;
     if closing.is_empty() {
@@ -109,6 +114,9 @@ fn compared_already(head: &str, comparison: &str) -> Option<Vec<String>> {
 /// Puts statements before the line of an instruction.
 pub(crate) fn before(case: &Case<'_>, insn: usize, statements: &[String]) -> Option<SourceEdit> {
     let line = case.source(insn)?;
+    if crate::source::is_rust(&line.file) {
+        return super::rust::before(case, &line, statements);
+    }
     if line.line < 2 || !is_c(&line) {
         return None;
     }
@@ -155,6 +163,9 @@ pub(crate) fn merge(earlier: &mut SourceEdit, edit: &SourceEdit) {
 /// Puts statements after the line of an instruction, where that is one whole statement.
 pub(crate) fn after(case: &Case<'_>, insn: usize, statements: &[String]) -> Option<SourceEdit> {
     let line = case.source(insn)?;
+    if crate::source::is_rust(&line.file) {
+        return super::rust::after(&line, statements);
+    }
     let before_it = case.line_text(&line.file, line.line.checked_sub(1)?);
     // A body without braces gets them.
     if let Some(head) = before_it.as_ref().filter(|t| is_head_without_block(t))

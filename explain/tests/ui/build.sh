@@ -18,7 +18,7 @@ build_core() {
         -C panic=abort -A warnings --extern core="$core/libcore.rlib" "$core/builtins.rs" --out-dir "$core"
 }
 llvm() { name=$1; shift; "$(dirname "$(command -v "$CLANG")")/$name" "$@"; }
-for source in ${*:-*.c rust.rs}; do
+for source in ${*:-*.c rust*.rs}; do
     object=${source%.*}.o
     case $source in
     *.c)

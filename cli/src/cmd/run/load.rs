@@ -111,7 +111,8 @@ fn verify(
         Outcome::Rejected { .. } => {
             note!("{} {}", paint::error("rejected"), head(program));
             let options = Options::to_run();
-            let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &Sources::none() };
+            let sources = Sources::new(|name| files::source_of(&args.file, name));
+            let asked = Asked { kernel: &host.model, prepared, program: index, options, sources: &sources };
             if let Some(text) = timed.judged.diagnosis(&asked) {
                 note!("{text}");
             }
