@@ -162,6 +162,7 @@ fn decisive_features_have_witnesses() {
         (Feature::NetnsCookiesOfSockets, "a helper that a type of programs came to have"),
         (Feature::NumbersFromTextEverywhere, "a helper that a type of programs came to have"),
         (Feature::SockoptsOfOptions, "a helper that a type of programs came to have"),
+        (Feature::SocketCookiesOfChoices, "a helper that a type of programs came to have"),
         (Feature::SocketCookiesInTracing, "a helper that a type of programs came to have"),
         (Feature::SpinLocksInTracing, "a helper that a type of programs came to have"),
         (Feature::IntegerPointerArguments, "not every kernel has a function with such an argument"),

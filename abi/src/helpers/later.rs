@@ -69,6 +69,7 @@ pub static ROWS: &[Later] = &[
     row(id::SETSOCKOPT, SETSOCKOPT, Feature::SockoptsOfOptions),
     row(id::GETSOCKOPT, SETSOCKOPT, Feature::SockoptsOfOptions),
     row(id::GET_SOCKET_COOKIE, TYPED, Feature::SocketCookiesInTracing),
+    row(id::GET_SOCKET_COOKIE, SK_REUSEPORT, Feature::SocketCookiesOfChoices),
     row(id::GET_NETNS_COOKIE, SK_MSG | SOCK_OPS | SOCKOPT, Feature::NetnsCookiesOfSockets),
     row(id::GET_NETNS_COOKIE, SOCKET_FILTER | TC | CGROUP_SKB, Feature::NetnsCookiesOfPackets),
     row(id::SK_STORAGE_GET, TYPED & !LSM_ANY, Feature::SocketStorageInTracing),

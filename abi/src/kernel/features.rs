@@ -467,6 +467,10 @@ features! {
     SocketCookiesInTracing: (5, 12), [Verdict],
         commit "c5dbb89fc2ac" "bpf: Expose bpf_get_socket_cookie to tracing programs";
 
+    /// Programs that choose among sockets ask for the cookie of one.
+    SocketCookiesOfChoices: (5, 14), [Verdict],
+        inferred "5.10.223 lacks it, 6.1.192 has it; the attach types of such programs came in 5.14";
+
     /// Programs that see packets know the network namespace.
     NetnsCookiesOfPackets: (6, 15), [Verdict],
         commit "eb62f49de7ec" "bpf: add get_netns_cookie helper to tc programs";
