@@ -45,7 +45,7 @@ impl Session<'_> {
             if at.number.is_some_and(|n| n != number) {
                 continue;
             }
-            let text = hex::encode(&frame);
+            let text = hex::encode(frame);
             let one = Item { key: "packet", what: What::Packet(text, at.clone()), ..item.clone() };
             let mut report = self.event(&one)?;
             let hook = report.what.split(' ').next().unwrap_or_default();

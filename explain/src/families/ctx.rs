@@ -22,7 +22,7 @@ pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
         return missing_argument(case, detail, off);
     }
     let at = words::range_of(off.into(), size.into());
-    let d = match context {
+    match context {
         Some(Context::Fields { layout, hidden, writable }) => {
             let field = u16::try_from(off).ok().and_then(|o| layout.at(o));
             match field {
@@ -104,8 +104,7 @@ pub(crate) fn access(case: &Case<'_>, off: i32, size: u32) -> Draft {
             Draft::new(format!("{kind} programs cannot access {at} of their context"), format!("{at} of the context"))
                 .help("read only what this type of program has")
         }
-    };
-    d
+    }
 }
 
 /// Sections whose programs have a field that others of the same type lack, and what those have in its place.

@@ -168,7 +168,7 @@ fn bounded_line(
     let line = case.source(case.at())?;
     let choice = if case.here().is_call() { ["size", "bytes", "count"] } else { ["index", "slot", "number"] };
     let local = choice.into_iter().find(|n| !case.is_named_around(&line, n)).filter(|_| !is_plain);
-    if local.is_none() && !is_plain || crate::source::is_rust(&line.file) && !is_plain {
+    if !is_plain && (local.is_none() || crate::source::is_rust(&line.file)) {
         return None;
     }
     let used = name.strip_prefix('(').and_then(|n| n.strip_suffix(')')).unwrap_or(name);

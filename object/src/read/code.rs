@@ -356,7 +356,9 @@ impl Linker<'_> {
             return Some(known);
         }
         const ENTRY: u64 = size_of::<u64>() as u64;
-        let end = start.checked_add(bytes).filter(|_| start % ENTRY == 0 && bytes % ENTRY == 0 && bytes != 0)?;
+        let end = start
+            .checked_add(bytes)
+            .filter(|_| start.is_multiple_of(ENTRY) && bytes.is_multiple_of(ENTRY) && bytes != 0)?;
         let data = self.jump_tables.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
         let entry = |at: &[u8; 8]| {
             let byte = if self.endian == Endian::Big { u64::from_be_bytes(*at) } else { u64::from_le_bytes(*at) };

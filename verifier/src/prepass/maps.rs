@@ -177,7 +177,7 @@ impl<'a> Env<'a> {
             }
             MapType::Array => Ok(()),
             MapType::InsnArray => {
-                if off % JUMP_SIZE != 0 || off / JUMP_SIZE >= def.max_entries {
+                if !off.is_multiple_of(JUMP_SIZE) || off / JUMP_SIZE >= def.max_entries {
                     return reject(ProgramReason::DirectValueOutside { value_size: def.value_size, off });
                 }
                 Ok(())

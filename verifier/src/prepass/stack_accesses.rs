@@ -180,7 +180,7 @@ impl Env<'_> {
         let Some(desc) = self.allowed_kfunc_of(insn) else { return Some(Touch::Unknown) };
         let types = self.kernel().btf()?;
         let param = desc.params.get(arg)?;
-        let target = pointee(&types, param.ty)?;
+        let target = pointee(types, param.ty)?;
         let is_sized = |p: &Param| p.has("__sz") || p.has("__szk");
         let bytes = if matches!(types.name(target), "bpf_dynptr" | "bpf_dynptr_kern") {
             DYNPTR_SIZE
