@@ -44,6 +44,11 @@ pub fn flush() -> anyhow::Result<()> {
 /// The name of standard output in messages.
 pub const STDOUT: &str = "standard output";
 
+/// Whether an error is that results could not be written.
+pub fn is_of_output(error: &anyhow::Error) -> bool {
+    error.to_string() == STDOUT
+}
+
 /// A value as one line of JSON, as a stream.
 pub fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     let mut out = io::BufWriter::with_capacity(1 << 16, results());

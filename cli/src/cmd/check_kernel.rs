@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> Result<End> {
             Ok((prepared, picked)) => {
                 file(args, (&host, kernel), (path, &labels.of(path)), &prepared, &picked, &mut counts)?
             }
-            Err(e) => unreadable(path, &e, args.json)?,
+            Err(e) => unreadable(path, e, args.json)?,
         };
         worst = worst.max(end);
     }

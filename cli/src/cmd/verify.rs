@@ -108,16 +108,19 @@ struct SoFar {
     report: Report,
 }
 
-/// Reports that nothing could be done with a file; the other files are still looked at.
-pub fn unreadable(path: &Path, error: &anyhow::Error, json: bool) -> Result<End> {
-    if json {
-        out::json(&FileError { object: files::name(path), error: out::text_of(error) })?;
+/// Reports that nothing could be done with a file; the other files are still looked at, unless results cannot be written.
+pub fn unreadable(path: &Path, error: anyhow::Error, json: bool) -> Result<End> {
+    if out::is_of_output(&error) {
+        return Err(error);
     }
-    out::error(error);
-    if let Some(help) = loader::help(&out::text_of(error), None) {
+    if json {
+        out::json(&FileError { object: files::name(path), error: out::text_of(&error) })?;
+    }
+    out::error(&error);
+    if let Some(help) = loader::help(&out::text_of(&error), None) {
         note!("  help: {help}");
     }
-    Ok(Failure::end_of(error))
+    Ok(Failure::end_of(&error))
 }
 
 /// Verifies every file; the worst end counts.
@@ -138,7 +141,7 @@ pub fn run(args: &Args) -> Result<End> {
         let mut worst = End::Good;
         for path in &args.files {
             let end = requirements::file(path, &kernels, &args.types, &args.selection, args.options(), args.json);
-            worst = worst.max(end.or_else(|e| unreadable(path, &e, args.json))?);
+            worst = worst.max(end.or_else(|e| unreadable(path, e, args.json))?);
         }
         return Ok(worst);
     }
@@ -167,7 +170,7 @@ pub fn run(args: &Args) -> Result<End> {
             }
             Err(e) => {
                 so_far.report.file(path, Some(&e))?;
-                unreadable(path, &e, args.json)?
+                unreadable(path, e, args.json)?
             }
         };
         worst = worst.max(end);
@@ -209,7 +212,7 @@ fn for_kernels(args: &Args, kernels: &[Arc<Profile>]) -> Result<End> {
         if form == Form::Machine {
             report.file(path, end.as_ref().err())?;
         }
-        worst = worst.max(end.or_else(|e| unreadable(path, &e, args.json))?);
+        worst = worst.max(end.or_else(|e| unreadable(path, e, args.json))?);
     }
     if form == Form::Machine {
         report.end()?;
