@@ -23,20 +23,19 @@ pub static NO_HOOKS: &[&str] = &[
 /// Hooks whose programs may sleep in most kernels.
 #[rustfmt::skip]
 static SLEEPABLE: &[&str] = &[
-    "bpf", "bpf_map", "bpf_map_alloc_security", "bpf_map_create", "bpf_map_free", "bpf_map_free_security", "bpf_prog", "bpf_prog_load", "bpf_token_create",
-    "bpf_token_free", "bpf_token_cmd", "bpf_token_capable", "bprm_check_security", "bprm_committed_creds",
-    "bprm_committing_creds", "bprm_creds_for_exec", "bprm_creds_from_file", "capget", "capset", "cred_prepare",
-    "file_ioctl", "file_lock", "file_open", "file_post_open", "file_receive", "inode_create",
-    "inode_free_security", "inode_getattr", "inode_getxattr", "inode_mknod", "inode_need_killpriv",
-    "inode_post_setxattr", "inode_readlink", "inode_rename", "inode_rmdir", "inode_setattr", "inode_setxattr",
-    "inode_symlink", "inode_unlink", "kernel_module_request", "kernel_read_file", "kernfs_init_security",
-    
-    "mmap_file", "netlink_send", "path_notify", "release_secctx", "sb_alloc_security",
-    "sb_eat_lsm_opts", "sb_kern_mount", "sb_mount", "sb_remount", "sb_set_mnt_opts", "sb_show_options",
-    "sb_statfs", "sb_umount", "settime", "socket_accept", "socket_bind", "socket_connect", "socket_create",
-    "socket_getpeername", "socket_getpeersec_dgram", "socket_getsockname", "socket_getsockopt", "socket_listen",
-    "socket_post_create", "socket_recvmsg", "socket_sendmsg", "socket_shutdown", "socket_socketpair", "syslog",
-    "task_alloc", "current_getsecid_subj", "task_getsecid_obj", "task_prctl", "task_setscheduler", "userns_create",
+    "bpf", "bpf_map", "bpf_map_alloc_security", "bpf_map_create", "bpf_map_free", "bpf_map_free_security", "bpf_prog",
+    "bpf_prog_load", "bpf_token_create", "bpf_token_free", "bpf_token_cmd", "bpf_token_capable",
+    "bprm_check_security", "bprm_committed_creds", "bprm_committing_creds", "bprm_creds_for_exec",
+    "bprm_creds_from_file", "capget", "capset", "cred_prepare", "file_ioctl", "file_lock", "file_open",
+    "file_post_open", "file_receive", "inode_create", "inode_free_security", "inode_getattr", "inode_getxattr",
+    "inode_mknod", "inode_need_killpriv", "inode_post_setxattr", "inode_readlink", "inode_rename", "inode_rmdir",
+    "inode_setattr", "inode_setxattr", "inode_symlink", "inode_unlink", "kernel_module_request", "kernel_read_file",
+    "kernfs_init_security", "mmap_file", "netlink_send", "path_notify", "release_secctx", "sb_alloc_security",
+    "sb_eat_lsm_opts", "sb_kern_mount", "sb_mount", "sb_remount", "sb_set_mnt_opts", "sb_show_options", "sb_statfs",
+    "sb_umount", "settime", "socket_accept", "socket_bind", "socket_connect", "socket_create", "socket_getpeername",
+    "socket_getpeersec_dgram", "socket_getsockname", "socket_getsockopt", "socket_listen", "socket_post_create",
+    "socket_recvmsg", "socket_sendmsg", "socket_shutdown", "socket_socketpair", "syslog", "task_alloc",
+    "current_getsecid_subj", "task_getsecid_obj", "task_prctl", "task_setscheduler", "userns_create",
 ];
 
 /// The hook at which programs could sleep first.
